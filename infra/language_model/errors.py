@@ -1,0 +1,57 @@
+"""How a model call fails, in the words that decide what happens next: try again, or end the run.
+
+ModelCallFailed
+├── RateLimited          429: retried; ends a run as `rate_limit_exceeded`
+├── QuotaExceeded        429 that waiting does not cure: not retried; `rate_limit_exceeded`
+├── ProviderUnavailable  408, 409, 5xx, no connection, time-out: retried; `server_error`
+├── ModelStreamBroken    the answer broke off in the middle: retried; `server_error`
+├── PromptRejected       400, 413, 422, context too long, content policy: not retried; `invalid_prompt`
+└── ProviderRefused      401, 403, 404 and every other 4xx: not retried; `server_error`
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from models.runs import LastErrorCode
+
+
+class ModelCallFailed(Exception):
+    """A call of a language model failed. `str()` of it is fit for the run's `last_error.message`: what happened, no secrets."""
+
+    is_retryable: ClassVar[bool]
+    code: ClassVar[LastErrorCode]
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        """`retry_after` is how long the provider asked to wait, where it did."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(ModelCallFailed):
+    is_retryable = True
+    code = LastErrorCode.RATE_LIMIT_EXCEEDED
+
+
+class QuotaExceeded(ModelCallFailed):
+    is_retryable = False
+    code = LastErrorCode.RATE_LIMIT_EXCEEDED
+
+
+class ProviderUnavailable(ModelCallFailed):
+    is_retryable = True
+    code = LastErrorCode.SERVER_ERROR
+
+
+class ModelStreamBroken(ModelCallFailed):
+    is_retryable = True
+    code = LastErrorCode.SERVER_ERROR
+
+
+class PromptRejected(ModelCallFailed):
+    is_retryable = False
+    code = LastErrorCode.INVALID_PROMPT
+
+
+class ProviderRefused(ModelCallFailed):
+    is_retryable = False
+    code = LastErrorCode.SERVER_ERROR

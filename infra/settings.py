@@ -1,0 +1,74 @@
+"""Every setting of Holdfast, named and described once. Temporal's own are the standard `TEMPORAL_*` variables."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Settings(BaseSettings):
+    """Read from `HOLDFAST_*` environment variables and `.env`, checked at start.
+
+    Raises `pydantic.ValidationError` where a value is out of its range.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HOLDFAST_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address the API listens on. Anything but loopback needs API keys.")
+    port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
+    data_dir: Path = Field(Path(".holdfast"), description="Folder of the embedded database and Temporal server.")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL of the database. Empty: a SQLite file in the data folder."
+    )
+    models: Path | None = Field(
+        None, description="YAML file in litellm's `model_list` form. Unset: every model name goes to litellm as it is."
+    )
+    api_keys: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        repr=False,
+        description="`key=project` pairs, comma-separated. Empty: any key maps to the project `default`.",
+    )
+    temporal_port: int = Field(7233, ge=1, le=65535, description="Port of the embedded Temporal server.")
+    temporal_ui_port: int = Field(8233, ge=1, le=65535, description="Port of the embedded Temporal UI.")
+    task_queue: str = Field("holdfast", min_length=1, description="Temporal task queue of the workers.")
+    run_expiry_seconds: int = Field(
+        600, ge=1, le=2_592_000, description="How long a run may take, from its creation, before it expires."
+    )
+    poll_after_ms: int = Field(
+        50, ge=1, le=60_000, description="Wait between polls that the SDKs' poll helpers are told, in milliseconds."
+    )
+    sweep_interval_seconds: int = Field(
+        10, ge=1, le=3600, description="How often lost commands (start, submit, cancel) are looked for and repeated."
+    )
+    max_concurrent_activities: int = Field(
+        200, ge=1, le=10_000, description="Model calls and other activities that one worker runs at a time."
+    )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _parse_api_keys(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.strip().rpartition("=") for pair in value.split(",") if pair.strip()]
+        if any(not key or not project for key, _, project in pairs):
+            raise ValueError("expected comma-separated key=project pairs")
+        return {key: project for key, _, project in pairs}
+
+    @model_validator(mode="after")
+    def _only_loopback_without_keys(self) -> "Settings":
+        if not self.api_keys and self.host not in LOOPBACK_HOSTS:
+            raise ValueError(f"HOLDFAST_HOST={self.host} is not loopback: set HOLDFAST_API_KEYS as well")
+        return self
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'holdfast.db'}"
+
+    @property
+    def run_expiry(self) -> timedelta:
+        return timedelta(seconds=self.run_expiry_seconds)

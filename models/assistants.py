@@ -1,0 +1,49 @@
+"""Assistants: the wire object and the bodies that create and modify one."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from models.tools import AssistantTools, CreateToolResources, ReasoningEffort, ResponseFormat, Tool, ToolResources
+from models.wire import Metadata, RequestBody, Temperature, TopP, WireObject
+
+
+class Assistant(WireObject):
+    id: str
+    object: Literal["assistant"] = "assistant"
+    created_at: int
+    name: str | None
+    description: str | None
+    model: str
+    instructions: str | None
+    tools: list[Tool]
+    top_p: float | None
+    temperature: float | None
+    reasoning_effort: str | None
+    tool_resources: ToolResources
+    metadata: dict[str, str]
+    response_format: ResponseFormat
+
+
+class AssistantFields(RequestBody):
+    name: str | None = Field(None, max_length=256)
+    description: str | None = Field(None, max_length=512)
+    instructions: str | None = Field(None, max_length=256_000)
+    tools: AssistantTools | None = None
+    metadata: Metadata | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: ReasoningEffort | None = None
+
+
+class CreateAssistantRequest(AssistantFields):
+    model: str = Field(min_length=1)
+    tool_resources: CreateToolResources | None = None
+
+
+class ModifyAssistantRequest(AssistantFields):
+    """Only the fields that are present change; a null clears a field that can be null."""
+
+    model: str | None = Field(None, min_length=1)
+    tool_resources: ToolResources | None = None

@@ -1,0 +1,133 @@
+"""What passes through the `LanguageModel` port: one request, and the pieces of its streamed answer."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image by URL (`https:` or `data:`)."""
+
+    url: str
+    detail: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A call the model made. `arguments` is the text it wrote, which need not be valid JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPrompt:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTurn:
+    content: tuple[TextPart | ImagePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantTurn:
+    """What the model said before: text, function calls, or both."""
+
+    text: str | None = None
+    calls: tuple[FunctionCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionOutput:
+    call_id: str
+    output: str
+
+
+PromptItem = SystemPrompt | UserTurn | AssistantTurn | FunctionOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function the model may call. `parameters` is a JSON Schema object."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One call of a language model.
+
+    `tool_choice` is "none", "auto", "required", or the name of the one function to call as `("function", name)`.
+    `response_format` is OpenAI's object (`{"type": "json_object"}`, …) or None for plain text.
+    `max_tokens` bounds the answer, None leaves it to the model. A field that is None is not sent to the provider.
+    """
+
+    model: str
+    prompt: tuple[PromptItem, ...]
+    functions: tuple[Function, ...] = ()
+    tool_choice: Literal["none", "auto", "required"] | tuple[Literal["function"], str] = "auto"
+    parallel_tool_calls: bool = True
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    response_format: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+
+
+class FinishReason(StrEnum):
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of the call at `index` (dense from 0). `name` comes with a call's first piece and only there."""
+
+    index: int
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Always the last piece of an answer."""
+
+    reason: FinishReason
+    usage: TokenUsage
+
+
+ModelDelta = TextDelta | CallDelta | Finish

@@ -1,0 +1,160 @@
+"""Messages: the wire object, its content parts and annotations, and the bodies that create and modify one."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from models.wire import Metadata, RequestBody, TaggedBy, WireObject, branch
+
+MAX_CONTENT_LENGTH = 256_000
+
+
+class FileCitationSource(WireObject):
+    file_id: str
+
+
+class FileCitation(WireObject):
+    type: Literal["file_citation"]
+    text: str
+    start_index: int
+    end_index: int
+    file_citation: FileCitationSource
+
+
+class FilePathSource(WireObject):
+    file_id: str
+
+
+class FilePath(WireObject):
+    type: Literal["file_path"]
+    text: str
+    start_index: int
+    end_index: int
+    file_path: FilePathSource
+
+
+Annotation = Annotated[FileCitation | FilePath, TaggedBy("type")]
+
+
+class Text(WireObject):
+    value: str
+    annotations: list[Annotation] = []
+
+
+class TextContent(WireObject):
+    type: Literal["text"] = "text"
+    text: Text
+
+
+class RefusalContent(WireObject):
+    type: Literal["refusal"] = "refusal"
+    refusal: str
+
+
+class ImageUrl(RequestBody):
+    url: str
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class ImageUrlContent(RequestBody):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class ImageFile(RequestBody):
+    file_id: str
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class ImageFileContent(RequestBody):
+    type: Literal["image_file"]
+    image_file: ImageFile
+
+
+MessageContent = Annotated[TextContent | ImageUrlContent | ImageFileContent | RefusalContent, TaggedBy("type")]
+
+
+class AttachmentCodeInterpreter(RequestBody):
+    type: Literal["code_interpreter"]
+
+
+class AttachmentFileSearch(RequestBody):
+    type: Literal["file_search"]
+
+
+class Attachment(RequestBody):
+    file_id: str
+    tools: list[Annotated[AttachmentCodeInterpreter | AttachmentFileSearch, TaggedBy("type")]]
+
+
+class MessageStatus(StrEnum):
+    IN_PROGRESS = "in_progress"
+    INCOMPLETE = "incomplete"
+    COMPLETED = "completed"
+
+
+class MessageIncompleteReason(StrEnum):
+    CONTENT_FILTER = "content_filter"
+    MAX_TOKENS = "max_tokens"
+    RUN_CANCELLED = "run_cancelled"
+    RUN_EXPIRED = "run_expired"
+    RUN_FAILED = "run_failed"
+
+
+class MessageIncompleteDetails(WireObject):
+    reason: MessageIncompleteReason
+
+
+class Message(WireObject):
+    id: str
+    object: Literal["thread.message"] = "thread.message"
+    created_at: int
+    thread_id: str
+    status: MessageStatus
+    incomplete_details: MessageIncompleteDetails | None
+    completed_at: int | None
+    incomplete_at: int | None
+    role: Literal["user", "assistant"]
+    content: list[MessageContent]
+    assistant_id: str | None
+    run_id: str | None
+    attachments: list[Attachment]
+    metadata: dict[str, str]
+
+
+class TextInput(RequestBody):
+    """Text on its way in is a plain string; on its way out it is an object with annotations."""
+
+    type: Literal["text"]
+    text: str = Field(max_length=MAX_CONTENT_LENGTH)
+
+
+ContentInput = Annotated[ImageFileContent | ImageUrlContent | TextInput, TaggedBy("type")]
+
+
+def _text_or_parts(value: object) -> str:
+    return branch("text") if isinstance(value, str) else branch("parts")
+
+
+def _string_or_list(value: object) -> object:
+    if not isinstance(value, str | list):
+        raise PydanticCustomError("string_or_list_type", "expected a string or a list")
+    return value
+
+
+class CreateMessageRequest(RequestBody):
+    role: Literal["user", "assistant"]
+    content: Annotated[
+        Annotated[str, Field(max_length=MAX_CONTENT_LENGTH), Tag(branch("text"))]
+        | Annotated[list[ContentInput], Field(min_length=1), Tag(branch("parts"))],
+        Discriminator(_text_or_parts),
+        BeforeValidator(_string_or_list),
+    ]
+    attachments: list[Attachment] | None = None
+    metadata: Metadata | None = None
+
+
+class ModifyMessageRequest(RequestBody):
+    metadata: Metadata | None = None

@@ -1,0 +1,19 @@
+"""The models a server offers, as `GET /models` shows them."""
+
+from typing import Literal
+
+from models.wire import WireObject
+
+
+class Model(WireObject):
+    """`created` is seconds since the epoch; it is the one object whose time is not called `created_at`."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(WireObject):
+    object: Literal["list"] = "list"
+    data: list[Model]

@@ -1,0 +1,70 @@
+"""Run steps: what a run did, one message or one group of tool calls at a time."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from models.runs import LastError, Usage
+from models.wire import TaggedBy, WireObject
+
+
+class StepType(StrEnum):
+    MESSAGE_CREATION = "message_creation"
+    TOOL_CALLS = "tool_calls"
+
+
+class StepStatus(StrEnum):
+    IN_PROGRESS = "in_progress"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+
+
+class MessageCreation(WireObject):
+    message_id: str
+
+
+class MessageCreationDetails(WireObject):
+    type: Literal["message_creation"] = "message_creation"
+    message_creation: MessageCreation
+
+
+class CalledFunction(WireObject):
+    """`output` is null until the client has submitted it."""
+
+    name: str
+    arguments: str
+    output: str | None
+
+
+class FunctionToolCall(WireObject):
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class ToolCallsDetails(WireObject):
+    type: Literal["tool_calls"] = "tool_calls"
+    tool_calls: list[FunctionToolCall]
+
+
+class RunStep(WireObject):
+    """Carries both the `expires_at` of the recorded wire and the `expired_at` of the published schema."""
+
+    id: str
+    object: Literal["thread.run.step"] = "thread.run.step"
+    created_at: int
+    run_id: str
+    assistant_id: str
+    thread_id: str
+    type: StepType
+    status: StepStatus
+    cancelled_at: int | None
+    completed_at: int | None
+    expired_at: int | None
+    expires_at: int | None
+    failed_at: int | None
+    last_error: LastError | None
+    step_details: Annotated[MessageCreationDetails | ToolCallsDetails, TaggedBy("type")]
+    metadata: dict[str, str]
+    usage: Usage | None

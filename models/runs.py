@@ -1,0 +1,202 @@
+"""Runs: the wire objects, the state machine (which status may follow which), and the bodies that create and steer them."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.messages import CreateMessageRequest
+from models.threads import CreateThreadRequest
+from models.tools import ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
+from models.wire import MAX_SAFE_INTEGER, Metadata, RequestBody, Temperature, TokenLimit, TopP, WireObject, absent
+
+MAX_INSTRUCTIONS_LENGTH = 256_000
+MAX_RUN_EXPIRY_SECONDS = 2_592_000
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    REQUIRES_ACTION = "requires_action"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in ACTIVE_STATUSES
+
+
+ACTIVE_STATUSES = frozenset(
+    {RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION, RunStatus.CANCELLING}
+)
+"""A run in one of these holds its thread's lock."""
+
+_WORKING = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION})
+
+ALLOWED_FROM: dict[RunStatus, frozenset[RunStatus]] = {
+    # From requires_action by submitted outputs.
+    RunStatus.QUEUED: frozenset({RunStatus.REQUIRES_ACTION}),
+    # From failed by a reset or retry; from in_progress by the next attempt or the next turn.
+    RunStatus.IN_PROGRESS: frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.FAILED}),
+    RunStatus.REQUIRES_ACTION: frozenset({RunStatus.IN_PROGRESS}),
+    RunStatus.CANCELLING: _WORKING,
+    RunStatus.CANCELLED: frozenset({RunStatus.CANCELLING}),
+    RunStatus.FAILED: _WORKING,
+    RunStatus.COMPLETED: frozenset({RunStatus.IN_PROGRESS}),
+    RunStatus.INCOMPLETE: frozenset({RunStatus.IN_PROGRESS}),
+    RunStatus.EXPIRED: _WORKING,
+}
+"""Every status write is guarded by this table: a write whose guard matches nothing lost a race, and re-reads."""
+
+
+class LastErrorCode(StrEnum):
+    SERVER_ERROR = "server_error"
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+    INVALID_PROMPT = "invalid_prompt"
+
+
+class LastError(WireObject):
+    code: LastErrorCode
+    message: str
+
+
+class RequiredFunction(WireObject):
+    name: str
+    arguments: str
+
+
+class RequiredToolCall(WireObject):
+    id: str
+    type: Literal["function"] = "function"
+    function: RequiredFunction
+
+
+class RequiredToolCalls(WireObject):
+    tool_calls: list[RequiredToolCall]
+
+
+class RequiredAction(WireObject):
+    type: Literal["submit_tool_outputs"] = "submit_tool_outputs"
+    submit_tool_outputs: RequiredToolCalls
+
+
+class RunIncompleteReason(StrEnum):
+    MAX_COMPLETION_TOKENS = "max_completion_tokens"
+    MAX_PROMPT_TOKENS = "max_prompt_tokens"
+
+
+class RunIncompleteDetails(WireObject):
+    reason: RunIncompleteReason
+
+
+class PromptTokenDetails(WireObject):
+    cached_tokens: int = 0
+
+
+class CompletionTokensDetails(WireObject):
+    reasoning_tokens: int = 0
+
+
+class Usage(WireObject):
+    """Tokens used. `prompt_token_details` is singular on the wire."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_token_details: PromptTokenDetails = PromptTokenDetails()
+    completion_tokens_details: CompletionTokensDetails = CompletionTokensDetails()
+
+
+class TruncationStrategy(RequestBody):
+    type: Literal["auto", "last_messages"]
+    last_messages: int | None = Field(None, ge=1, le=MAX_SAFE_INTEGER)
+
+
+class Run(WireObject):
+    id: str
+    object: Literal["thread.run"] = "thread.run"
+    created_at: int
+    assistant_id: str
+    thread_id: str
+    status: RunStatus
+    started_at: int | None
+    expires_at: int | None
+    cancelled_at: int | None
+    failed_at: int | None
+    completed_at: int | None
+    required_action: RequiredAction | None
+    last_error: LastError | None
+    model: str
+    instructions: str | None
+    tools: list[Tool]
+    tool_resources: ToolResources
+    metadata: dict[str, str]
+    temperature: float | None
+    top_p: float | None
+    reasoning_effort: str | None
+    max_completion_tokens: int | None
+    max_prompt_tokens: int | None
+    truncation_strategy: TruncationStrategy
+    incomplete_details: RunIncompleteDetails | None
+    usage: Usage | None
+    response_format: ResponseFormat
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
+
+
+class RunExpiry(RequestBody):
+    """How long the run may take (a Holdfast extension, in the form that OpenAI's files have)."""
+
+    anchor: Literal["created_at"] = "created_at"
+    seconds: int = Field(ge=1, le=MAX_RUN_EXPIRY_SECONDS)
+
+
+class RunOverrides(RequestBody):
+    """What both ways of creating a run share. A field that is null or absent is taken from the assistant."""
+
+    assistant_id: str
+    model: str | None = Field(None, min_length=1)
+    instructions: str | None = Field(None, max_length=MAX_INSTRUCTIONS_LENGTH)
+    tools: RunTools | None = None
+    metadata: Metadata | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    max_prompt_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
+    truncation_strategy: TruncationStrategy | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    stream: bool | None = None
+    expires_after: RunExpiry | None = None
+
+
+class CreateRunRequest(RunOverrides):
+    additional_instructions: str | None = Field(None, max_length=MAX_INSTRUCTIONS_LENGTH)
+    additional_messages: list[CreateMessageRequest] | None = None
+    reasoning_effort: ReasoningEffort | None = None
+
+
+class CreateThreadAndRunRequest(RunOverrides):
+    thread: CreateThreadRequest | None = None
+    tool_resources: ToolResources | None = None
+
+
+class ModifyRunRequest(RequestBody):
+    metadata: Metadata | None = None
+
+
+class ToolOutput(RequestBody):
+    """`output` may be absent: some clients leave an empty one out."""
+
+    tool_call_id: str
+    output: Annotated[str | None, Field(exclude_if=absent)] = None
+
+
+class SubmitToolOutputsRequest(RequestBody):
+    tool_outputs: list[ToolOutput]
+    stream: bool | None = None

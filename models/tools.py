@@ -1,0 +1,168 @@
+"""Tools and how a run chooses among them; the answer's format."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from models.wire import RequestBody, TaggedBy, absent, branch
+
+MAX_ASSISTANT_TOOLS = 128
+MAX_RUN_TOOLS = 20
+FUNCTION_NAME_PATTERN = r"^[a-zA-Z0-9_-]+$"
+
+FunctionName = Annotated[str, Field(pattern=FUNCTION_NAME_PATTERN, max_length=64)]
+
+
+def _empty_parameters() -> dict[str, Any]:
+    return {"type": "object", "properties": {}}
+
+
+class FunctionDefinition(RequestBody):
+    name: FunctionName
+    description: str | None = Field(None, exclude_if=absent)
+    parameters: Annotated[dict[str, Any], BeforeValidator(lambda v: _empty_parameters() if v is None else v)] = Field(
+        default_factory=_empty_parameters
+    )
+    strict: Annotated[bool, BeforeValidator(lambda v: False if v is None else v)] = False
+
+
+class FunctionTool(RequestBody):
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class CodeInterpreterTool(RequestBody):
+    type: Literal["code_interpreter"]
+
+
+class RankingOptions(RequestBody):
+    ranker: Literal["auto", "default_2024_08_21"] = "default_2024_08_21"
+    score_threshold: float = Field(ge=0, le=1)
+    hybrid_search: None = None
+
+
+class FileSearchOptions(RequestBody):
+    max_num_results: int | None = Field(None, ge=1, le=50, exclude_if=absent)
+    ranking_options: RankingOptions = Field(default_factory=lambda: RankingOptions(score_threshold=0.0))
+
+
+class FileSearchTool(RequestBody):
+    type: Literal["file_search"]
+    file_search: FileSearchOptions = Field(default_factory=lambda: FileSearchOptions())
+
+
+Tool = Annotated[CodeInterpreterTool | FunctionTool | FileSearchTool, TaggedBy("type")]
+AssistantTools = Annotated[list[Tool], Field(max_length=MAX_ASSISTANT_TOOLS)]
+RunTools = Annotated[list[Tool], Field(max_length=MAX_RUN_TOOLS)]
+
+
+class CodeInterpreterResources(RequestBody):
+    file_ids: list[str] = Field(default_factory=list, max_length=20)
+
+
+class FileSearchResources(RequestBody):
+    vector_store_ids: list[str] = Field(default_factory=list, max_length=1)
+
+
+class ToolResources(RequestBody):
+    code_interpreter: CodeInterpreterResources | None = Field(None, exclude_if=absent)
+    file_search: FileSearchResources | None = Field(None, exclude_if=absent)
+
+
+class AutoChunking(RequestBody):
+    type: Literal["auto"]
+
+
+class StaticChunkingOptions(RequestBody):
+    max_chunk_size_tokens: int = Field(ge=100, le=4096)
+    chunk_overlap_tokens: int = Field(ge=0, le=2048)
+
+
+class StaticChunking(RequestBody):
+    type: Literal["static"]
+    static: StaticChunkingOptions
+
+
+class InlineVectorStore(RequestBody):
+    file_ids: list[str] = Field(default_factory=list, max_length=10_000)
+    chunking_strategy: Annotated[AutoChunking | StaticChunking, TaggedBy("type")] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class CreateFileSearchResources(FileSearchResources):
+    vector_stores: list[InlineVectorStore] = Field(default_factory=list, max_length=1)
+
+
+class CreateToolResources(RequestBody):
+    """Tool resources of a create call, where a vector store can be made in passing."""
+
+    code_interpreter: CodeInterpreterResources | None = None
+    file_search: CreateFileSearchResources | None = None
+
+
+class ChosenFunction(RequestBody):
+    name: FunctionName
+
+
+class ChooseFunction(RequestBody):
+    type: Literal["function"]
+    function: ChosenFunction
+
+
+class ChooseCodeInterpreter(RequestBody):
+    type: Literal["code_interpreter"]
+
+
+class ChooseFileSearch(RequestBody):
+    type: Literal["file_search"]
+
+
+NamedToolChoice = Annotated[ChooseFunction | ChooseCodeInterpreter | ChooseFileSearch, TaggedBy("type")]
+
+
+class TextFormat(RequestBody):
+    type: Literal["text"]
+
+
+class JsonObjectFormat(RequestBody):
+    type: Literal["json_object"]
+
+
+class JsonSchema(RequestBody):
+    name: FunctionName
+    description: str | None = Field(None, exclude_if=absent)
+    schema_: dict[str, Any] | None = Field(None, alias="schema", exclude_if=absent)
+    strict: bool | None = Field(None, exclude_if=absent)
+
+
+class JsonSchemaFormat(RequestBody):
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+NamedFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, TaggedBy("type")]
+
+
+def _word_or_object(value: object) -> str:
+    return branch("word") if isinstance(value, str) else branch("object")
+
+
+def _string_or_object(value: object) -> object:
+    if not isinstance(value, str | dict | BaseModel):
+        raise PydanticCustomError("string_or_object_type", "expected a string or an object")
+    return value
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag(branch("word"))]
+    | Annotated[NamedToolChoice, Tag(branch("object"))],
+    Discriminator(_word_or_object),
+    BeforeValidator(_string_or_object),
+]
+ResponseFormat = Annotated[
+    Annotated[Literal["auto"], Tag(branch("word"))] | Annotated[NamedFormat, Tag(branch("object"))],
+    Discriminator(_word_or_object),
+    BeforeValidator(_string_or_object),
+]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]

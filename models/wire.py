@@ -1,0 +1,100 @@
+"""What every body on the wire shares: strictness, metadata, and unions that say which `type` they wanted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+MAX_SAFE_INTEGER = 2**53 - 1
+
+
+class RequestBody(BaseModel):
+    """A body or part of a body that a client sends: unknown fields and loosely typed values are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class WireObject(BaseModel):
+    """An object that the server sends. Every key of the contract is present, null where it has no value."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Deleted(WireObject):
+    id: str
+    object: str
+    deleted: bool = True
+
+
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+]
+TokenLimit = Annotated[int, Field(ge=256, le=MAX_SAFE_INTEGER)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(ge=0, le=1)]
+
+
+def absent(value: object) -> bool:
+    """For `Field(exclude_if=absent)`: the key is left out, not sent as null, where the contract does so."""
+    return value is None
+
+
+def quoted_list(values: list[str]) -> str:
+    """`'a'`, `'a' and 'b'`, `'a', 'b', and 'c'`, as OpenAI's error texts list supported values."""
+    quoted = [f"'{value}'" for value in values]
+    match quoted:
+        case [only]:
+            return only
+        case [first, second]:
+            return f"{first} and {second}"
+        case [*others, last]:
+            return f"{', '.join(others)}, and {last}"
+    return ""
+
+
+@dataclass(frozen=True)
+class TaggedBy:
+    """Marks a union of models told apart by the literal value of `key`.
+
+    Its errors name that key and the values it may have, as OpenAI's do, not pydantic's branches.
+    """
+
+    key: str
+
+    def __get_pydantic_core_schema__(self, union: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices = {branch(self._value_of(member)): handler.generate_schema(member) for member in get_args(union)}
+        supported = [self._value_of(member) for member in get_args(union)]
+        return core_schema.no_info_before_validator_function(
+            lambda value: self._check(value, supported),
+            core_schema.tagged_union_schema(choices=choices, discriminator=self._tag),
+        )
+
+    def _value_of(self, member: type[BaseModel]) -> str:
+        return str(get_args(member.model_fields[self.key].annotation)[0])
+
+    def _tag(self, value: Any) -> str:
+        return branch(value[self.key] if isinstance(value, Mapping) else getattr(value, self.key))
+
+    def _check(self, value: object, supported: list[str]) -> object:
+        if isinstance(value, BaseModel):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("dict_type", "expected an object")
+        if self.key not in value:
+            raise PydanticCustomError("missing_at", "missing", {"at": self.key})
+        name = value[self.key]
+        if not isinstance(name, str):
+            raise PydanticCustomError("string_type_at", "expected a string", {"at": self.key, "input": name})
+        if name not in supported:
+            expected = quoted_list(supported)
+            raise PydanticCustomError(
+                "unsupported_at", "unsupported", {"at": self.key, "input": name, "supported": expected}
+            )
+        return value
+
+
+def branch(name: str) -> str:
+    """A union tag, marked so that it can be told from a field in an error's location."""
+    return f"<{name}>"
