@@ -1,6 +1,6 @@
 """The seams between Holdfast and what it stands on. Each port has two or more real implementations in this package."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from models.language_model import ModelDelta, ModelRequest
@@ -13,7 +13,11 @@ class LanguageModel(Protocol):
     `infra.language_model.errors.ModelCallFailed`.
     """
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
+    async def prepare(self) -> None:
+        """Load what the first call needs, so that it need not wait. May take seconds; a second call does nothing."""
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         """Yield the answer piece by piece; the last piece is a `Finish`. Closing the iterator ends the call.
 
         Raises a subclass of `ModelCallFailed` before or between pieces; a stream that breaks off without its end is

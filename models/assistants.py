@@ -5,11 +5,10 @@ from typing import Literal
 from pydantic import Field
 
 from models.tools import AssistantTools, CreateToolResources, ReasoningEffort, ResponseFormat, Tool, ToolResources
-from models.wire import Metadata, RequestBody, Temperature, TopP, WireObject
+from models.wire import DefaultsToOne, IdentifiedObject, Metadata, RequestBody, Temperature, TopP
 
 
-class Assistant(WireObject):
-    id: str
+class Assistant(IdentifiedObject):
     object: Literal["assistant"] = "assistant"
     created_at: int
     name: str | None
@@ -17,8 +16,8 @@ class Assistant(WireObject):
     model: str
     instructions: str | None
     tools: list[Tool]
-    top_p: float | None
-    temperature: float | None
+    top_p: DefaultsToOne
+    temperature: DefaultsToOne
     reasoning_effort: str | None
     tool_resources: ToolResources
     metadata: dict[str, str]

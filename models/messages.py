@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from models.wire import Metadata, RequestBody, TaggedBy, WireObject, branch
+from models.wire import IdentifiedObject, Metadata, RequestBody, TaggedBy, WireObject, branch
 
 MAX_CONTENT_LENGTH = 256_000
 
@@ -107,8 +107,7 @@ class MessageIncompleteDetails(WireObject):
     reason: MessageIncompleteReason
 
 
-class Message(WireObject):
-    id: str
+class Message(IdentifiedObject):
     object: Literal["thread.message"] = "thread.message"
     created_at: int
     thread_id: str

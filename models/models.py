@@ -2,13 +2,12 @@
 
 from typing import Literal
 
-from models.wire import WireObject
+from models.wire import IdentifiedObject, WireObject
 
 
-class Model(WireObject):
+class Model(IdentifiedObject):
     """`created` is seconds since the epoch; it is the one object whose time is not called `created_at`."""
 
-    id: str
     object: Literal["model"] = "model"
     created: int
     owned_by: str

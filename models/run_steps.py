@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 from models.runs import LastError, Usage
-from models.wire import TaggedBy, WireObject
+from models.wire import IdentifiedObject, TaggedBy, WireObject
 
 
 class StepType(StrEnum):
@@ -48,10 +48,9 @@ class ToolCallsDetails(WireObject):
     tool_calls: list[FunctionToolCall]
 
 
-class RunStep(WireObject):
+class RunStep(IdentifiedObject):
     """Carries both the `expires_at` of the recorded wire and the `expired_at` of the published schema."""
 
-    id: str
     object: Literal["thread.run.step"] = "thread.run.step"
     created_at: int
     run_id: str

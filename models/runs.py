@@ -1,4 +1,4 @@
-"""Runs: the wire objects, the state machine (which status may follow which), and the bodies that create and steer them."""
+"""Runs: the wire objects, the state machine (which status may follow which), and the bodies that steer a run."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -8,7 +8,18 @@ from pydantic import Field
 from models.messages import CreateMessageRequest
 from models.threads import CreateThreadRequest
 from models.tools import ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
-from models.wire import MAX_SAFE_INTEGER, Metadata, RequestBody, Temperature, TokenLimit, TopP, WireObject, absent
+from models.wire import (
+    MAX_SAFE_INTEGER,
+    DefaultsToOne,
+    IdentifiedObject,
+    Metadata,
+    RequestBody,
+    Temperature,
+    TokenLimit,
+    TopP,
+    WireObject,
+    absent,
+)
 
 MAX_INSTRUCTIONS_LENGTH = 256_000
 MAX_RUN_EXPIRY_SECONDS = 2_592_000
@@ -30,9 +41,7 @@ class RunStatus(StrEnum):
         return self not in ACTIVE_STATUSES
 
 
-ACTIVE_STATUSES = frozenset(
-    {RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION, RunStatus.CANCELLING}
-)
+ACTIVE_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION, RunStatus.CANCELLING})
 """A run in one of these holds its thread's lock."""
 
 _WORKING = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION})
@@ -116,8 +125,7 @@ class TruncationStrategy(RequestBody):
     last_messages: int | None = Field(None, ge=1, le=MAX_SAFE_INTEGER)
 
 
-class Run(WireObject):
-    id: str
+class Run(IdentifiedObject):
     object: Literal["thread.run"] = "thread.run"
     created_at: int
     assistant_id: str
@@ -135,8 +143,8 @@ class Run(WireObject):
     tools: list[Tool]
     tool_resources: ToolResources
     metadata: dict[str, str]
-    temperature: float | None
-    top_p: float | None
+    temperature: DefaultsToOne
+    top_p: DefaultsToOne
     reasoning_effort: str | None
     max_completion_tokens: int | None
     max_prompt_tokens: int | None

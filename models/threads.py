@@ -4,11 +4,10 @@ from typing import Literal
 
 from models.messages import CreateMessageRequest
 from models.tools import CreateToolResources, ToolResources
-from models.wire import Metadata, RequestBody, WireObject
+from models.wire import IdentifiedObject, Metadata, RequestBody
 
 
-class Thread(WireObject):
-    id: str
+class Thread(IdentifiedObject):
     object: Literal["thread"] = "thread"
     created_at: int
     tool_resources: ToolResources

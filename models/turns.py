@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from models.runs import LastErrorCode, RunStatus
+from models.runs import LastErrorCode, Run, RunStatus
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,19 @@ class RunInput:
     assistant_id: str
     model: str
     expires_at: int
+    lifetime_seconds: int
+
+    @classmethod
+    def of(cls, run: Run) -> "RunInput":
+        expires_at = run.expires_at or run.created_at
+        return cls(
+            run_id=run.id,
+            thread_id=run.thread_id,
+            assistant_id=run.assistant_id,
+            model=run.model,
+            expires_at=expires_at,
+            lifetime_seconds=expires_at - run.created_at,
+        )
 
 
 @dataclass(frozen=True)
@@ -34,10 +47,11 @@ class NextStep(StrEnum):
 
 @dataclass(frozen=True)
 class TurnOutcome:
-    """`status` is the run's status once the turn was committed."""
+    """`status` and the deadline `expires_at` are the run's once the turn was committed."""
 
     next_step: NextStep
     status: RunStatus
+    expires_at: int | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,19 @@ class RunEnding:
     error_message: str | None = None
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands in the database. `turn` is the one that the model is asked for next, or is answering."""
+
+    status: RunStatus
+    turn: int
+    expires_at: int | None
+
+
 SUBMIT_SIGNAL = "submit_tool_outputs"
 """Carries the turn that was answered. Defined here because senders must not import the workflow."""
 
 RUN_WORKFLOW = "RunWorkflow"
+
+RUN_STATUS_ATTRIBUTE = "RunStatus"
+"""The search attribute that follows a run's status in the Temporal UI."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -22,8 +22,11 @@ class WireObject(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Deleted(WireObject):
+class IdentifiedObject(WireObject):
     id: str
+
+
+class Deleted(IdentifiedObject):
     object: str
     deleted: bool = True
 
@@ -33,6 +36,8 @@ Metadata = Annotated[
 ]
 TokenLimit = Annotated[int, Field(ge=256, le=MAX_SAFE_INTEGER)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
+# Unset is shown as OpenAI's default but not sent to the model, whose own default it leaves in force.
+DefaultsToOne = Annotated[float | None, PlainSerializer(lambda value: 1.0 if value is None else value)]
 TopP = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -1,0 +1,24 @@
+"""How an activity tells Temporal what to do about an error. The first detail is the run's `last_error.code`."""
+
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError
+
+from models.runs import LastErrorCode
+
+
+def passing_failure(code: LastErrorCode, error: Exception, retry_after: timedelta | None) -> ApplicationError:
+    """It may go away: try again, after the delay that the provider asked for, if it did."""
+    return ApplicationError(str(error), code, type=type(error).__name__, next_retry_delay=retry_after)
+
+
+def final_failure(code: LastErrorCode, error: Exception) -> ApplicationError:
+    """Trying again is no use."""
+    return ApplicationError(str(error), code, type=type(error).__name__, non_retryable=True)
+
+
+class WorkerStopped(ApplicationError):
+    """Not the run is to stop but this worker: another one is to take the activity up at once."""
+
+    def __init__(self) -> None:
+        super().__init__("The worker was stopped.", type="WorkerStopped", next_retry_delay=timedelta(milliseconds=1))

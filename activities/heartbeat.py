@@ -1,0 +1,27 @@
+"""Heartbeats beside a long activity: they tell Temporal that it lives, and bring it the news that it was cancelled."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from temporalio import activity
+
+# The worker sends at most one a second (see `workflows.worker`); the cancellation comes back with the answer.
+HEARTBEAT_INTERVAL = timedelta(seconds=0.5)
+
+
+@asynccontextmanager
+async def heartbeating() -> AsyncIterator[None]:
+    """Heartbeat in the background while the block runs, whatever it waits for."""
+    beating = asyncio.create_task(_beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())

@@ -1,0 +1,88 @@
+"""Finds runs whose next command never reached their workflow, and repeats it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import activity
+
+from infra.clock import now_ms, now_seconds
+from infra.database import run_endings, sweeps
+from infra.database.engine import Database
+from infra.database.run_endings import Ending
+from infra.database.runs import to_run
+from infra.database.tables import RunRow
+from infra.run_workflows import Delivery, RunWorkflows
+from models.runs import LastError, LastErrorCode, RunStatus
+from models.turns import RunInput
+
+OVERDUE_AFTER = timedelta(seconds=5)
+"""A command that takes longer to have its effect may be lost; repeating one that was not is harmless."""
+
+EXPIRED_FOR = timedelta(seconds=30)
+"""A run this long past its deadline has no workflow that watches it."""
+
+BATCH = 200
+LOST_WORKFLOW = "The run's workflow was ended from outside."
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """How many runs were given their command again, and how many were closed because no workflow is left to do it."""
+
+    repeated: int = 0
+    closed: int = 0
+
+
+class LostCommands:
+    """Runs for which nothing happens: the API died between its commit and its command, or Temporal did not answer."""
+
+    def __init__(self, database: Database, workflows: RunWorkflows) -> None:
+        self._database = database
+        self._workflows = workflows
+
+    @activity.defn(name="LostCommands.repeat")
+    async def repeat(self) -> SweepReport:
+        """Give overdue runs their command again; close those that no workflow will ever close."""
+        async with self._database.reading() as session:
+            overdue = await sweeps.overdue(session, now_ms() - OVERDUE_AFTER // timedelta(milliseconds=1), BATCH)
+            expired = await sweeps.past_deadline(session, now_seconds() - int(EXPIRED_FOR.total_seconds()), BATCH)
+        repeated = closed = 0
+        for run in {row.id: row for row in (*overdue, *expired)}.values():
+            if await self._command(run) is Delivery.DELIVERED:
+                repeated += 1
+            else:
+                await self._close(run)
+                closed += 1
+        return SweepReport(repeated, closed)
+
+    async def _command(self, run: RunRow) -> Delivery:
+        match RunStatus(run.status):
+            case RunStatus.QUEUED if run.turn == 0:
+                return await self._workflows.start(RunInput.of(to_run(run)))
+            case RunStatus.QUEUED:
+                return await self._submit(run)
+            case RunStatus.CANCELLING:
+                return await self._workflows.cancel(run.id)
+            case _:
+                running = await self._workflows.is_running(run.id)
+                return Delivery.DELIVERED if running else Delivery.NO_WORKFLOW
+
+    async def _submit(self, run: RunRow) -> Delivery:
+        delivery = await self._workflows.submit(run.id, run.turn - 1)
+        if delivery is Delivery.NO_WORKFLOW:
+            # Temporal lost it (its database was replaced): a new one finds the finished turns done and goes on.
+            delivery = await self._workflows.start(RunInput.of(to_run(run)))
+        return delivery
+
+    async def _close(self, run: RunRow) -> None:
+        async with self._database.transaction() as session:
+            await run_endings.end(session, run.id, _ending(run))
+
+
+def _ending(run: RunRow) -> Ending:
+    execution = activity.info().workflow_run_id or ""
+    if run.status == RunStatus.CANCELLING:
+        return Ending(RunStatus.CANCELLED, execution)
+    if (run.expires_at or 0) <= now_seconds():
+        return Ending(RunStatus.EXPIRED, execution)
+    return Ending(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message=LOST_WORKFLOW))

@@ -1,0 +1,43 @@
+"""What becomes of a run outside its turns: it is ended, or a failed one is taken up again."""
+
+from temporalio import activity
+
+from activities.failures import final_failure
+from infra.database import run_endings, runs, turns
+from infra.database.engine import Database
+from infra.database.run_endings import Ending
+from models.errors import ThreadLocked
+from models.runs import LastError, LastErrorCode, RunStatus
+from models.turns import RunEnding, Standing
+
+GENERIC_FAILURE = "Sorry, something went wrong."
+
+
+class RunEndings:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="RunEndings.end")
+    async def end(self, ending: RunEnding) -> Standing:
+        """End the run unless it has ended already. Returns how it stands then."""
+        error = None
+        if ending.status is RunStatus.FAILED:
+            code = ending.error_code or LastErrorCode.SERVER_ERROR
+            error = LastError(code=code, message=ending.error_message or GENERIC_FAILURE)
+        execution = activity.info().workflow_run_id or ""
+        async with self._database.transaction() as session:
+            return await run_endings.end(session, ending.run_id, Ending(ending.status, execution, error))
+
+    @activity.defn(name="RunEndings.reopen")
+    async def reopen(self, run_id: str) -> Standing:
+        """Take up a run that failed in an execution of its workflow before this one, which is a reset of it.
+
+        Returns how the run stands then; one that failed in this very execution stays failed. Raises a non-retryable
+        `ApplicationError` of type `ThreadLocked` where another run holds the thread.
+        """
+        try:
+            async with self._database.transaction() as session:
+                await turns.reopen(session, run_id, activity.info().workflow_run_id or "")
+                return await runs.standing_of(session, run_id)
+        except ThreadLocked as error:
+            raise final_failure(LastErrorCode.SERVER_ERROR, error) from error

@@ -1,0 +1,41 @@
+"""Counts what goes into a prompt against a limit, exactly only where it matters."""
+
+from collections.abc import Awaitable, Callable
+
+MESSAGE_OVERHEAD_TOKENS = 4
+"""What a message costs beside its text (OpenAI's cookbook counts 3 to 4 for role and separators)."""
+
+
+class TokenBudget:
+    """Room for `limit` tokens.
+
+    A text never has more tokens than bytes, so bytes are taken for tokens until they no longer fit; only then is what
+    was taken counted by the model's tokenizer.
+    """
+
+    def __init__(self, limit: int, count_tokens: Callable[[str], Awaitable[int]]) -> None:
+        self._limit = limit
+        self._count_tokens = count_tokens
+        self._counted = 0
+        self._uncounted: list[str] = []
+        self._uncounted_bytes = 0
+
+    async def takes(self, text: str, overhead: int = MESSAGE_OVERHEAD_TOKENS) -> bool:
+        """Make room for a text. False, and nothing taken, where it does not fit."""
+        size = len(text.encode()) + overhead
+        if self._counted + self._uncounted_bytes + size <= self._limit:
+            self._uncounted.append(text)
+            self._uncounted_bytes += size
+            return True
+        await self._count_taken()
+        tokens = await self._count_tokens(text) + overhead
+        if self._counted + tokens > self._limit:
+            return False
+        self._counted += tokens
+        return True
+
+    async def _count_taken(self) -> None:
+        if self._uncounted:
+            tokens = await self._count_tokens("\n".join(self._uncounted))
+            self._counted += tokens + len(self._uncounted) * MESSAGE_OVERHEAD_TOKENS
+            self._uncounted, self._uncounted_bytes = [], 0

@@ -1,0 +1,32 @@
+"""The HTTP application: routes, errors and the headers of every answer."""
+
+from fastapi import FastAPI
+
+from api.errors import install_error_handlers
+from api.headers import ResponseHeaders
+from api.routes import assistants, health, messages, models, run_steps, runs, threads
+from api.run_commands import RunCommands
+from infra.resources import Resources
+from infra.run_workflows import RunWorkflows
+
+# `/threads/runs` before `/threads/{thread_id}`.
+ROUTERS = (assistants.router, runs.router, threads.router, messages.router, run_steps.router, models.router)
+
+
+def create_app(resources: Resources) -> FastAPI:
+    """The API over open `resources`, under `/v1` and, for clients that leave it out of `base_url`, under `/` too."""
+    app = FastAPI(title="Holdfast", version="1", description="The OpenAI Assistants API, every run durable.")
+    app.state.resources = resources
+    app.state.run_commands = RunCommands(
+        resources.database,
+        RunWorkflows(resources.temporal, resources.settings.task_queue),
+        resources.catalogue,
+        resources.settings.run_expiry,
+    )
+    for router in ROUTERS:
+        app.include_router(router, prefix="/v1")
+        app.include_router(router, include_in_schema=False)
+    app.include_router(health.router)
+    install_error_handlers(app)
+    app.add_middleware(ResponseHeaders)
+    return app

@@ -1,0 +1,32 @@
+"""The headers that OpenAI's answers carry and its SDKs show: the request's id, the API's version, the time it took."""
+
+import secrets
+import time
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+API_VERSION = "2020-10-01"
+
+
+class ResponseHeaders:
+    """Plain ASGI, as it stands on every request's path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = f"req_{secrets.token_hex(16)}"
+                headers["openai-version"] = API_VERSION
+                headers["openai-processing-ms"] = str(int((time.perf_counter() - began) * 1000))
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

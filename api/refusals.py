@@ -1,0 +1,79 @@
+"""Refuses what Holdfast cannot honour yet, naming the field: nothing is accepted and ignored."""
+
+from collections.abc import Iterable
+
+from models.assistants import CreateAssistantRequest, ModifyAssistantRequest
+from models.errors import InvalidRequest
+from models.messages import CreateMessageRequest, ImageFileContent
+from models.runs import CreateRunRequest, CreateThreadAndRunRequest
+from models.threads import CreateThreadRequest, ModifyThreadRequest
+from models.tools import CreateToolResources, FunctionTool, Tool, ToolChoice, ToolResources
+
+UNSUPPORTED = "unsupported_parameter"
+
+
+def check_assistant(body: CreateAssistantRequest | ModifyAssistantRequest) -> None:
+    _check_tools(body.tools)
+    _check_resources(body.tool_resources, "tool_resources")
+
+
+def check_thread(body: CreateThreadRequest | ModifyThreadRequest, path: str = "") -> None:
+    _check_resources(body.tool_resources, f"{path}tool_resources")
+    if isinstance(body, CreateThreadRequest):
+        _check_messages(body.messages, f"{path}messages")
+
+
+def check_message(body: CreateMessageRequest, path: str = "") -> None:
+    if body.attachments:
+        raise _refused(f"{path}attachments", "Files are not supported by this server yet.")
+    parts = [] if isinstance(body.content, str) else body.content
+    for index, part in enumerate(parts):
+        if isinstance(part, ImageFileContent):
+            raise _refused(
+                f"{path}content[{index}].image_file", "Files are not supported by this server yet: use 'image_url'."
+            )
+
+
+def check_run(body: CreateRunRequest | CreateThreadAndRunRequest) -> None:
+    _check_tools(body.tools)
+    _check_tool_choice(body.tool_choice)
+    check_no_streaming(body.stream)
+    match body:
+        case CreateRunRequest():
+            _check_messages(body.additional_messages, "additional_messages")
+        case CreateThreadAndRunRequest():
+            _check_resources(body.tool_resources, "tool_resources")
+            if body.thread is not None:
+                check_thread(body.thread, "thread.")
+
+
+def check_no_streaming(stream: bool | None) -> None:
+    if stream:
+        raise _refused("stream", "Streaming is not supported by this server yet: poll the run instead.")
+
+
+def _check_messages(bodies: Iterable[CreateMessageRequest] | None, path: str) -> None:
+    for index, body in enumerate(bodies or ()):
+        check_message(body, f"{path}[{index}].")
+
+
+def _check_tools(tools: Iterable[Tool] | None) -> None:
+    for index, tool in enumerate(tools or ()):
+        if not isinstance(tool, FunctionTool):
+            raise _refused(f"tools[{index}].type", f"The tool '{tool.type}' is not supported by this server yet.")
+
+
+def _check_tool_choice(choice: ToolChoice | None) -> None:
+    if choice is not None and not isinstance(choice, str) and choice.type != "function":
+        raise _refused("tool_choice.type", f"The tool '{choice.type}' is not supported by this server yet.")
+
+
+def _check_resources(resources: ToolResources | CreateToolResources | None, path: str) -> None:
+    for name in ("code_interpreter", "file_search"):
+        named = getattr(resources, name, None)
+        if named is not None and any(named.model_dump().values()):
+            raise _refused(f"{path}.{name}", "Files are not supported by this server yet.")
+
+
+def _refused(param: str, message: str) -> InvalidRequest:
+    return InvalidRequest(message, param, UNSUPPORTED)

@@ -1,0 +1,48 @@
+"""`/health`: whether this process can do its work."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
+
+from api.dependencies import ResourcesDep
+from infra.temporal import HEALTH_TIMEOUT, check_temporal
+
+router = APIRouter(tags=["Health"])
+
+OK = "ok"
+
+
+class Health(BaseModel):
+    """`ok`, or the reason why not, for each part."""
+
+    database: str
+    temporal: str
+
+
+@router.get("/health", responses={503: {"model": Health}})
+async def health(resources: ResourcesDep, response: Response) -> Health:
+    """200 when the database and Temporal answer, 503 with the reason otherwise."""
+    database, temporal = await asyncio.gather(_database(resources), _temporal(resources))
+    if (database, temporal) != (OK, OK):
+        response.status_code = 503
+    return Health(database=database, temporal=temporal)
+
+
+async def _database(resources: ResourcesDep) -> str:
+    try:
+        async with asyncio.timeout(HEALTH_TIMEOUT.total_seconds()):
+            await resources.database.check()
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        return f"does not answer: {error!r}"
+    return OK
+
+
+async def _temporal(resources: ResourcesDep) -> str:
+    try:
+        await check_temporal(resources.temporal)
+    except (RPCError, TimeoutError) as error:
+        return f"does not answer: {error!r}"
+    return OK

@@ -1,0 +1,64 @@
+"""`/threads/{thread_id}/messages`."""
+
+from fastapi import APIRouter
+
+from api import refusals
+from api.dependencies import DatabaseDep, PageDep, ProjectDep
+from infra.database import messages, threads
+from models.errors import ThreadLocked
+from models.lists import Page
+from models.messages import CreateMessageRequest, Message, ModifyMessageRequest
+from models.wire import Deleted
+
+router = APIRouter(prefix="/threads/{thread_id}/messages", tags=["Messages"])
+
+
+@router.post("")
+async def create_message(
+    thread_id: str, body: CreateMessageRequest, database: DatabaseDep, project: ProjectDep
+) -> Message:
+    refusals.check_message(body)
+    async with database.transaction() as session:
+        await threads.lock(session, project, thread_id)
+        active = await threads.active_run_id(session, thread_id)
+        if active is not None:
+            raise ThreadLocked.for_message(thread_id, active)
+        [message] = await messages.add(session, project, thread_id, [body])
+    return message
+
+
+@router.get("")
+async def list_messages(
+    thread_id: str, database: DatabaseDep, project: ProjectDep, page: PageDep, run_id: str | None = None
+) -> Page[Message]:
+    async with database.reading() as session:
+        await threads.load(session, project, thread_id)
+        return await messages.list_page(session, project, thread_id, page, run_id)
+
+
+@router.get("/{message_id}")
+async def retrieve_message(thread_id: str, message_id: str, database: DatabaseDep, project: ProjectDep) -> Message:
+    async with database.reading() as session:
+        await threads.load(session, project, thread_id)
+        return await messages.load(session, project, thread_id, message_id)
+
+
+@router.post("/{message_id}")
+async def modify_message(
+    thread_id: str,
+    message_id: str,
+    database: DatabaseDep,
+    project: ProjectDep,
+    body: ModifyMessageRequest | None = None,
+) -> Message:
+    async with database.transaction() as session:
+        await threads.load(session, project, thread_id)
+        return await messages.modify(session, project, thread_id, message_id, body or ModifyMessageRequest())
+
+
+@router.delete("/{message_id}")
+async def delete_message(thread_id: str, message_id: str, database: DatabaseDep, project: ProjectDep) -> Deleted:
+    async with database.transaction() as session:
+        await threads.load(session, project, thread_id)
+        await messages.remove(session, project, thread_id, message_id)
+    return Deleted(id=message_id, object="thread.message.deleted")

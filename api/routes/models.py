@@ -1,0 +1,30 @@
+"""`/models`: what the operator configured."""
+
+from fastapi import APIRouter
+
+from api.dependencies import CatalogueDep, ProjectDep
+from models.errors import ModelNotFound
+from models.models import Model, ModelList
+
+router = APIRouter(prefix="/models", tags=["Models"])
+
+# No source says when a configured model was made; OpenAI's own list has such round figures too.
+CREATED = 1_686_935_002
+OWNER = "holdfast"
+
+
+@router.get("")
+async def list_models(catalogue: CatalogueDep, _: ProjectDep) -> ModelList:
+    return ModelList(data=[_model(name) for name in catalogue.names()])
+
+
+@router.get("/{model:path}")
+async def retrieve_model(model: str, catalogue: CatalogueDep, _: ProjectDep) -> Model:
+    """A name that the catalogue would take, by wildcard or because it is open, exists as much as a listed one."""
+    if not catalogue.offers(model):
+        raise ModelNotFound(model)
+    return _model(model)
+
+
+def _model(name: str) -> Model:
+    return Model(id=name, created=CREATED, owned_by=OWNER)

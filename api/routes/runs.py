@@ -1,0 +1,63 @@
+"""`/threads/runs` and `/threads/{thread_id}/runs`."""
+
+from fastapi import APIRouter, Response
+
+from api import refusals
+from api.dependencies import DatabaseDep, PageDep, ProjectDep, ResourcesDep, RunCommandsDep
+from infra.database import runs, threads
+from models.lists import Page
+from models.runs import CreateRunRequest, CreateThreadAndRunRequest, ModifyRunRequest, Run, SubmitToolOutputsRequest
+
+router = APIRouter(prefix="/threads", tags=["Runs"])
+
+POLL_AFTER_HEADER = "openai-poll-after-ms"
+
+
+@router.post("/runs")
+async def create_thread_and_run(body: CreateThreadAndRunRequest, project: ProjectDep, commands: RunCommandsDep) -> Run:
+    refusals.check_run(body)
+    return await commands.create_with_thread(project, body)
+
+
+@router.post("/{thread_id}/runs")
+async def create_run(thread_id: str, body: CreateRunRequest, project: ProjectDep, commands: RunCommandsDep) -> Run:
+    refusals.check_run(body)
+    return await commands.create(project, thread_id, body)
+
+
+@router.get("/{thread_id}/runs")
+async def list_runs(thread_id: str, database: DatabaseDep, project: ProjectDep, page: PageDep) -> Page[Run]:
+    async with database.reading() as session:
+        await threads.load(session, project, thread_id)
+        return await runs.list_page(session, project, thread_id, page)
+
+
+@router.get("/{thread_id}/runs/{run_id}")
+async def retrieve_run(
+    thread_id: str, run_id: str, resources: ResourcesDep, project: ProjectDep, response: Response
+) -> Run:
+    # The SDKs' poll helpers wait this long; without it Python waits 1 s and Node 5 s.
+    response.headers[POLL_AFTER_HEADER] = str(resources.settings.poll_after_ms)
+    async with resources.database.reading() as session:
+        return await runs.load(session, project, thread_id, run_id)
+
+
+@router.post("/{thread_id}/runs/{run_id}")
+async def modify_run(
+    thread_id: str, run_id: str, database: DatabaseDep, project: ProjectDep, body: ModifyRunRequest | None = None
+) -> Run:
+    async with database.transaction() as session:
+        return await runs.modify(session, project, thread_id, run_id, body or ModifyRunRequest())
+
+
+@router.post("/{thread_id}/runs/{run_id}/cancel")
+async def cancel_run(thread_id: str, run_id: str, project: ProjectDep, commands: RunCommandsDep) -> Run:
+    return await commands.cancel(project, thread_id, run_id)
+
+
+@router.post("/{thread_id}/runs/{run_id}/submit_tool_outputs")
+async def submit_tool_outputs(
+    thread_id: str, run_id: str, body: SubmitToolOutputsRequest, project: ProjectDep, commands: RunCommandsDep
+) -> Run:
+    refusals.check_no_streaming(body.stream)
+    return await commands.submit(project, thread_id, run_id, body)

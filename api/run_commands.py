@@ -1,0 +1,97 @@
+"""Start, submit, cancel: the commands that change a run. Each commits first and then tells the run's workflow."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.service import RPCError
+
+from infra.database import assistants, messages, runs, threads
+from infra.database.engine import Database
+from infra.language_model.catalogue import ModelCatalogue
+from infra.run_workflows import RunWorkflows
+from models.errors import ModelNotFound
+from models.run_specs import RunSpec
+from models.runs import CreateRunRequest, CreateThreadAndRunRequest, Run, RunOverrides, SubmitToolOutputsRequest
+from models.threads import CreateThreadRequest
+from models.turns import RunInput
+
+COMMAND_TIMEOUT = timedelta(seconds=3)
+
+log = logging.getLogger(__name__)
+
+
+class RunCommands:
+    """The only part of the API that talks to Temporal.
+
+    Commit before command: a row without its workflow can be repaired, a workflow without its row cannot. So a command
+    that Temporal does not take in time is left to the sweep, and the client gets the answer that the commit earned.
+    """
+
+    def __init__(
+        self, database: Database, workflows: RunWorkflows, catalogue: ModelCatalogue, default_expiry: timedelta
+    ) -> None:
+        self._database = database
+        self._workflows = workflows
+        self._catalogue = catalogue
+        self._default_expiry_seconds = int(default_expiry.total_seconds())
+
+    async def create(self, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
+        """Raises `NotFound`, `ModelNotFound`, and `ThreadLocked` where a run is active on the thread."""
+        async with self._database.transaction() as session:
+            await threads.lock(session, project_id, thread_id)
+            spec = await self._spec(session, project_id, body)
+            await runs.check_none_active(session, thread_id)
+            if body.additional_messages:
+                await messages.add(session, project_id, thread_id, body.additional_messages)
+            run = await runs.create(session, project_id, thread_id, spec)
+        return await self._started(run)
+
+    async def create_with_thread(self, project_id: str, body: CreateThreadAndRunRequest) -> Run:
+        """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`."""
+        async with self._database.transaction() as session:
+            spec = await self._spec(session, project_id, body)
+            thread = await threads.create(session, project_id, body.thread or CreateThreadRequest())
+            run = await runs.create(session, project_id, thread.id, spec)
+        return await self._started(run)
+
+    async def submit(self, project_id: str, thread_id: str, run_id: str, body: SubmitToolOutputsRequest) -> Run:
+        """Raises what `runs.accept_outputs` raises."""
+        async with self._database.transaction() as session:
+            run, turn = await runs.accept_outputs(session, project_id, thread_id, run_id, body.tool_outputs)
+        await self._send("submit", run_id, self._workflows.submit(run_id, turn))
+        return run
+
+    async def cancel(self, project_id: str, thread_id: str, run_id: str) -> Run:
+        """Raises what `runs.begin_cancelling` raises."""
+        async with self._database.transaction() as session:
+            run = await runs.begin_cancelling(session, project_id, thread_id, run_id)
+        await self._send("cancel", run_id, self._workflows.cancel(run_id))
+        return run
+
+    async def delete_thread(self, project_id: str, thread_id: str) -> None:
+        """Delete a thread with all it holds; a run that is active on it is stopped. Raises `NotFound`."""
+        async with self._database.transaction() as session:
+            active = await threads.remove(session, project_id, thread_id)
+        if active is not None:
+            await self._send("cancel", active, self._workflows.cancel(active))
+
+    async def _spec(self, session: AsyncSession, project_id: str, body: RunOverrides) -> RunSpec:
+        assistant = await assistants.load(session, project_id, body.assistant_id)
+        spec = RunSpec.of(assistant, body, self._default_expiry_seconds)
+        if not self._catalogue.offers(spec.model):
+            raise ModelNotFound(spec.model)
+        return spec
+
+    async def _started(self, run: Run) -> Run:
+        await self._send("start", run.id, self._workflows.start(RunInput.of(run)))
+        return run
+
+    async def _send(self, command: str, run_id: str, sending: Awaitable[object]) -> None:
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
+                await sending
+        except (RPCError, TimeoutError) as error:
+            log.warning("run.command_delayed", extra={"command": command, "run_id": run_id, "reason": repr(error)})

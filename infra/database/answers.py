@@ -1,0 +1,156 @@
+"""The rows that an answer of the model becomes: message, tool calls, their steps, and the record of the turn."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from infra.clock import now_ms, now_seconds
+from infra.database.messages import text_content
+from infra.database.tables import MessageRow, RunRow, RunStepRow, ToolCallRow, TurnRow
+from models.answers import Answer
+from models.ids import Prefix, derived_id
+from models.language_model import FinishReason, TokenUsage
+from models.messages import MessageIncompleteReason, MessageStatus
+from models.run_steps import StepStatus, StepType
+from models.turns import TurnOutcome
+
+
+@dataclass(frozen=True)
+class TurnAttempt:
+    """One try at a turn. The ids of what it writes come from it: a new try never reuses the ids of an older one,
+    and a workflow that was reset counts its tries from 1 again under another `workflow_run_id`.
+    """
+
+    workflow_run_id: str
+    turn: int
+    attempt: int
+    started_at_ms: int
+
+    def id_of(self, prefix: Prefix, *part: str | int) -> str:
+        return derived_id(prefix, self.workflow_run_id, self.turn, self.attempt, *part)
+
+
+@dataclass(frozen=True)
+class CutShort:
+    """How an answer looks whose run ended before it did."""
+
+    reason: MessageIncompleteReason
+    step_status: StepStatus
+
+
+def message_rows(
+    run: RunRow, attempt: TurnAttempt, answer: Answer, usage: TokenUsage, cut_short: CutShort | None = None
+) -> tuple[MessageRow, RunStepRow]:
+    """The answer's text as a message, and its step."""
+    now = now_seconds()
+    reason = _incomplete_reason(answer) or (cut_short.reason if cut_short else None)
+    message = MessageRow(
+        id=attempt.id_of(Prefix.MESSAGE),
+        project_id=run.project_id,
+        thread_id=run.thread_id,
+        created_at=now,
+        status=MessageStatus.INCOMPLETE if reason else MessageStatus.COMPLETED,
+        incomplete_reason=reason,
+        incomplete_at=now if reason else None,
+        completed_at=None if reason else now,
+        role="assistant",
+        content=[text_content(answer.text)],
+        assistant_id=run.assistant_id,
+        run_id=run.id,
+        attachments=[],
+        metadata_={},
+    )
+    step = _step_row(run, attempt, StepType.MESSAGE_CREATION, usage)
+    step.message_id = message.id
+    end_step(step, cut_short.step_status if cut_short else StepStatus.COMPLETED, now)
+    return message, step
+
+
+def calls_step_row(run: RunRow, attempt: TurnAttempt, usage: TokenUsage) -> RunStepRow:
+    """The step of function calls: open until their outputs are submitted."""
+    return _step_row(run, attempt, StepType.TOOL_CALLS, usage)
+
+
+def call_rows(run: RunRow, attempt: TurnAttempt, answer: Answer) -> list[ToolCallRow]:
+    """The calls under ids of our own: providers repeat theirs, or give none."""
+    return [
+        ToolCallRow(
+            id=attempt.id_of(Prefix.CALL, position),
+            project_id=run.project_id,
+            run_id=run.id,
+            step_id=attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS),
+            turn=attempt.turn,
+            position=position,
+            type="function",
+            name=call.name,
+            arguments=call.arguments,
+        )
+        for position, call in enumerate(answer.calls)
+    ]
+
+
+def turn_row(run: RunRow, attempt: TurnAttempt, answer: Answer, outcome: TurnOutcome) -> TurnRow:
+    return TurnRow(
+        run_id=run.id,
+        turn=attempt.turn,
+        project_id=run.project_id,
+        attempt=attempt.attempt,
+        next_step=outcome.next_step,
+        run_status=outcome.status,
+        finish_reason=answer.finish.reason if answer.finish else FinishReason.STOP,
+        started_at=attempt.started_at_ms,
+        finished_at=now_ms(),
+        prompt_tokens=answer.usage.prompt_tokens,
+        completion_tokens=answer.usage.completion_tokens,
+        cached_tokens=answer.usage.cached_tokens,
+        reasoning_tokens=answer.usage.reasoning_tokens,
+    )
+
+
+def end_step(step: RunStepRow, status: StepStatus, now: int) -> None:
+    """Close a step, with the time in the column of its status."""
+    step.status = status
+    step.expires_at = None
+    for name, value in step_end_times(status, now).items():
+        setattr(step, name, value)
+
+
+def step_end_times(status: StepStatus, now: int) -> dict[str, int]:
+    return {f"{status}_at": now}
+
+
+def wire_usage(usage: TokenUsage) -> dict[str, Any]:
+    """Usage as the wire has it."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_token_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def _step_row(run: RunRow, attempt: TurnAttempt, kind: StepType, usage: TokenUsage) -> RunStepRow:
+    return RunStepRow(
+        id=attempt.id_of(Prefix.STEP, kind),
+        project_id=run.project_id,
+        thread_id=run.thread_id,
+        run_id=run.id,
+        assistant_id=run.assistant_id,
+        turn=attempt.turn,
+        type=kind,
+        status=StepStatus.IN_PROGRESS,
+        created_at=attempt.started_at_ms // 1000,
+        expires_at=run.expires_at,
+        metadata_={},
+        usage=wire_usage(usage),
+    )
+
+
+def _incomplete_reason(answer: Answer) -> MessageIncompleteReason | None:
+    match answer.finish.reason if answer.finish else None:
+        case FinishReason.LENGTH:
+            return MessageIncompleteReason.MAX_TOKENS
+        case FinishReason.CONTENT_FILTER:
+            return MessageIncompleteReason.CONTENT_FILTER
+        case _:
+            return None

@@ -1,0 +1,113 @@
+"""Reads and writes of messages."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.clock import now_seconds
+from infra.database.pages import load_page
+from infra.database.tables import MessageRow
+from models.errors import NotFound
+from models.ids import Prefix, new_id
+from models.lists import Page, PageRequest
+from models.messages import CreateMessageRequest, Message, MessageStatus, ModifyMessageRequest, TextInput
+
+NOUN = "message"
+
+
+async def add(
+    session: AsyncSession, project_id: str, thread_id: str, bodies: Sequence[CreateMessageRequest]
+) -> list[Message]:
+    """Append messages to a thread, in their order. The caller holds the thread's lock and saw no active run."""
+    now = now_seconds()
+    rows = [
+        MessageRow(
+            id=new_id(Prefix.MESSAGE),
+            project_id=project_id,
+            thread_id=thread_id,
+            created_at=now,
+            status=MessageStatus.COMPLETED,
+            completed_at=now,
+            role=body.role,
+            content=_stored_content(body),
+            attachments=[],
+            metadata_=body.metadata or {},
+        )
+        for body in bodies
+    ]
+    session.add_all(rows)
+    await session.flush()
+    return [to_message(row) for row in rows]
+
+
+async def load(session: AsyncSession, project_id: str, thread_id: str, message_id: str) -> Message:
+    """Raises `NotFound`."""
+    row = await session.scalar(select(MessageRow).where(*_owned(project_id, thread_id, message_id)))
+    if row is None:
+        raise NotFound.of(NOUN, message_id)
+    return to_message(row)
+
+
+async def list_page(
+    session: AsyncSession, project_id: str, thread_id: str, page: PageRequest, run_id: str | None
+) -> Page[Message]:
+    scope = [MessageRow.thread_id == thread_id, MessageRow.project_id == project_id]
+    if run_id is not None:
+        scope.append(MessageRow.run_id == run_id)
+    rows, has_more = await load_page(session, MessageRow, NOUN, page, *scope)
+    return Page[Message].of([to_message(row) for row in rows], has_more)
+
+
+async def modify(
+    session: AsyncSession, project_id: str, thread_id: str, message_id: str, body: ModifyMessageRequest
+) -> Message:
+    """Replace the metadata where `body` has it. Raises `NotFound`."""
+    if "metadata" in body.model_fields_set:
+        owned = _owned(project_id, thread_id, message_id)
+        await session.execute(update(MessageRow).where(*owned).values(metadata_=body.metadata or {}))
+    return await load(session, project_id, thread_id, message_id)
+
+
+async def remove(session: AsyncSession, project_id: str, thread_id: str, message_id: str) -> None:
+    """Raises `NotFound`."""
+    owned = _owned(project_id, thread_id, message_id)
+    if await session.scalar(delete(MessageRow).where(*owned).returning(MessageRow.id)) is None:
+        raise NotFound.of(NOUN, message_id)
+
+
+def _owned(project_id: str, thread_id: str, message_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (MessageRow.id == message_id, MessageRow.thread_id == thread_id, MessageRow.project_id == project_id)
+
+
+def _stored_content(body: CreateMessageRequest) -> list[dict[str, Any]]:
+    if isinstance(body.content, str):
+        return [text_content(body.content)]
+    return [
+        text_content(part.text) if isinstance(part, TextInput) else part.model_dump(mode="json")
+        for part in body.content
+    ]
+
+
+def text_content(text: str) -> dict[str, Any]:
+    """Text as it is stored and sent: an object, where clients send a string."""
+    return {"type": "text", "text": {"value": text, "annotations": []}}
+
+
+def to_message(row: MessageRow) -> Message:
+    return Message(
+        id=row.id,
+        created_at=row.created_at,
+        thread_id=row.thread_id,
+        status=row.status,
+        incomplete_details={"reason": row.incomplete_reason} if row.incomplete_reason else None,
+        completed_at=row.completed_at,
+        incomplete_at=row.incomplete_at,
+        role=row.role,
+        content=row.content,
+        assistant_id=row.assistant_id,
+        run_id=row.run_id,
+        attachments=row.attachments,
+        metadata=row.metadata_,
+    )

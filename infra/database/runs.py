@@ -1,0 +1,183 @@
+"""Reads and writes of runs on behalf of clients. What the engine writes stands in `turns.py` and `run_endings.py`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.clock import now_ms, now_seconds
+from infra.database import threads
+from infra.database.pages import load_page
+from infra.database.tables import MessageRow, RunRow, RunStepRow, ToolCallRow
+from models.errors import NotFound, ThreadLocked, ToolOutputsMismatch, WrongStatus
+from models.ids import Prefix, new_id
+from models.lists import Page, PageRequest
+from models.run_specs import RunSpec
+from models.run_steps import StepStatus, StepType
+from models.runs import ALLOWED_FROM, ModifyRunRequest, Run, RunStatus, ToolOutput
+from models.turns import Standing
+
+NOUN = "run"
+GONE = Standing(RunStatus.CANCELLED, turn=0, expires_at=None)
+
+
+async def check_none_active(session: AsyncSession, thread_id: str) -> None:
+    """Raises `ThreadLocked` where a run is active on the thread."""
+    active = await threads.active_run_id(session, thread_id)
+    if active is not None:
+        raise ThreadLocked.for_run(thread_id, active)
+
+
+async def create(session: AsyncSession, project_id: str, thread_id: str, spec: RunSpec) -> Run:
+    """Insert a queued run. The caller holds the thread's lock and saw no active run."""
+    last_message = select(func.max(MessageRow.seq)).where(MessageRow.thread_id == thread_id)
+    now = now_seconds()
+    fields = spec.model_dump(mode="json", by_alias=True)
+    row = RunRow(
+        id=new_id(Prefix.RUN),
+        project_id=project_id,
+        thread_id=thread_id,
+        status=RunStatus.QUEUED,
+        status_changed_at=now_ms(),
+        created_at=now,
+        expires_at=now + spec.expires_after_seconds,
+        turn=0,
+        last_message_seq=await session.scalar(last_message) or 0,
+        metadata_=fields.pop("metadata"),
+        **fields,
+    )
+    session.add(row)
+    await session.flush()
+    return to_run(row)
+
+
+async def load(session: AsyncSession, project_id: str, thread_id: str, run_id: str) -> Run:
+    """Raises `NotFound`."""
+    return to_run(await _find(session, project_id, thread_id, run_id))
+
+
+async def list_page(session: AsyncSession, project_id: str, thread_id: str, page: PageRequest) -> Page[Run]:
+    scope = (RunRow.thread_id == thread_id, RunRow.project_id == project_id)
+    rows, has_more = await load_page(session, RunRow, NOUN, page, *scope)
+    return Page[Run].of([to_run(row) for row in rows], has_more)
+
+
+async def modify(session: AsyncSession, project_id: str, thread_id: str, run_id: str, body: ModifyRunRequest) -> Run:
+    """Replace the metadata where `body` has it. Raises `NotFound`."""
+    if "metadata" in body.model_fields_set:
+        owned = _owned(project_id, thread_id, run_id)
+        await session.execute(update(RunRow).where(*owned).values(metadata_=body.metadata or {}))
+    return await load(session, project_id, thread_id, run_id)
+
+
+async def accept_outputs(
+    session: AsyncSession, project_id: str, thread_id: str, run_id: str, outputs: Sequence[ToolOutput]
+) -> tuple[Run, int]:
+    """Store the outputs that the run waits for and put it back in the queue. Returns it and the turn that was answered.
+
+    Raises `NotFound`; `WrongStatus` where the run does not wait, or another submit was first; `ToolOutputsMismatch`
+    where `outputs` are not exactly those asked for.
+    """
+    row = await _find(session, project_id, thread_id, run_id)
+    if row.status != RunStatus.REQUIRES_ACTION:
+        raise WrongStatus.for_submit(row.status)
+    answered = row.turn
+    calls = (await session.scalars(_calls_of(run_id, answered))).all()
+    expected, got = [call.id for call in calls], [output.tool_call_id for output in outputs]
+    if sorted(expected) != sorted(got):
+        raise ToolOutputsMismatch(expected, got)
+    queued = await transition(session, run_id, RunStatus.QUEUED, turn=answered + 1, required_action=None)
+    if queued is None:
+        raise WrongStatus.for_submit((await _find(session, project_id, thread_id, run_id)).status)
+    by_id = {output.tool_call_id: output.output or "" for output in outputs}
+    for call in calls:
+        call.output = by_id[call.id]
+    await session.execute(
+        update(RunStepRow)
+        .where(RunStepRow.run_id == run_id, RunStepRow.turn == answered, RunStepRow.type == StepType.TOOL_CALLS)
+        .values(status=StepStatus.COMPLETED, completed_at=now_seconds(), expires_at=None)
+    )
+    return to_run(queued), answered
+
+
+async def begin_cancelling(session: AsyncSession, project_id: str, thread_id: str, run_id: str) -> Run:
+    """Raises `NotFound`, and `WrongStatus` where the run has ended or is being cancelled already."""
+    row = await _find(session, project_id, thread_id, run_id)
+    cancelling = await transition(session, run_id, RunStatus.CANCELLING)
+    if cancelling is None:
+        await session.refresh(row)
+        raise WrongStatus.for_cancel(row.status)
+    return to_run(cancelling)
+
+
+async def standing_of(session: AsyncSession, run_id: str) -> Standing:
+    """The engine's look at a run, whosever it is. One that was deleted with its thread counts as cancelled."""
+    query = select(RunRow.status, RunRow.turn, RunRow.expires_at).where(RunRow.id == run_id)
+    found = (await session.execute(query)).one_or_none()
+    return Standing(RunStatus(found.status), found.turn, found.expires_at) if found else GONE
+
+
+async def transition(
+    session: AsyncSession, run_id: str, to: RunStatus, *guards: ColumnElement[bool], **changes: Any
+) -> RunRow | None:
+    """Move the run to a status, if the state machine allows it from where it is. None: someone else got there first."""
+    moved: RunRow | None = await session.scalar(
+        update(RunRow)
+        .where(RunRow.id == run_id, RunRow.status.in_(sorted(ALLOWED_FROM[to])), *guards)
+        .values(status=to, status_changed_at=now_ms(), **changes)
+        .returning(RunRow)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
+    return moved
+
+
+def _calls_of(run_id: str, turn: int) -> Any:
+    return (
+        select(ToolCallRow).where(ToolCallRow.run_id == run_id, ToolCallRow.turn == turn).order_by(ToolCallRow.position)
+    )
+
+
+async def _find(session: AsyncSession, project_id: str, thread_id: str, run_id: str) -> RunRow:
+    query = select(RunRow).where(*_owned(project_id, thread_id, run_id)).execution_options(populate_existing=True)
+    row = await session.scalar(query)
+    if row is None:
+        raise NotFound.of(NOUN, run_id)
+    return row
+
+
+def _owned(project_id: str, thread_id: str, run_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (RunRow.id == run_id, RunRow.thread_id == thread_id, RunRow.project_id == project_id)
+
+
+def to_run(row: RunRow) -> Run:
+    return Run(
+        id=row.id,
+        created_at=row.created_at,
+        assistant_id=row.assistant_id,
+        thread_id=row.thread_id,
+        status=row.status,
+        started_at=row.started_at,
+        expires_at=row.expires_at,
+        cancelled_at=row.cancelled_at,
+        failed_at=row.failed_at,
+        completed_at=row.completed_at,
+        required_action=row.required_action,
+        last_error=row.last_error,
+        model=row.model,
+        instructions=row.instructions,
+        tools=row.tools,
+        tool_resources=row.tool_resources,
+        metadata=row.metadata_,
+        temperature=row.temperature,
+        top_p=row.top_p,
+        reasoning_effort=row.reasoning_effort,
+        max_completion_tokens=row.max_completion_tokens,
+        max_prompt_tokens=row.max_prompt_tokens,
+        truncation_strategy=row.truncation_strategy,
+        incomplete_details={"reason": row.incomplete_reason} if row.incomplete_reason else None,
+        usage=row.usage,
+        response_format=row.response_format,
+        tool_choice=row.tool_choice,
+        parallel_tool_calls=row.parallel_tool_calls,
+    )

@@ -1,0 +1,194 @@
+"""The tables. `seq` is the insertion order that lists and cursors follow; `id` is what clients see."""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from models.runs import ACTIVE_STATUSES
+
+# SQLite numbers rows itself only in a column declared INTEGER PRIMARY KEY.
+Sequence = BigInteger().with_variant(Integer, "sqlite")
+Document = dict[str, Any]
+
+
+class Table(DeclarativeBase):
+    type_annotation_map = {str: Text, int: BigInteger, Document: JSON, list[Document]: JSON, dict[str, str]: JSON}
+
+
+class AssistantRow(Table):
+    __tablename__ = "assistants"
+    __table_args__ = (Index("assistants_by_project", "project_id", "seq"), {"sqlite_autoincrement": True})
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    project_id: Mapped[str]
+    created_at: Mapped[int]
+    name: Mapped[str | None]
+    description: Mapped[str | None]
+    model: Mapped[str]
+    instructions: Mapped[str | None]
+    tools: Mapped[list[Document]]
+    temperature: Mapped[float | None]
+    top_p: Mapped[float | None]
+    reasoning_effort: Mapped[str | None]
+    tool_resources: Mapped[Document]
+    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+    response_format: Mapped[Any] = mapped_column(JSON)
+
+
+class ThreadRow(Table):
+    __tablename__ = "threads"
+    __table_args__ = (Index("threads_by_project", "project_id", "seq"), {"sqlite_autoincrement": True})
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    project_id: Mapped[str]
+    created_at: Mapped[int]
+    tool_resources: Mapped[Document]
+    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+
+
+class MessageRow(Table):
+    __tablename__ = "messages"
+    __table_args__ = (
+        Index("messages_by_thread", "thread_id", "seq"),
+        Index("messages_by_run", "run_id", "seq"),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    project_id: Mapped[str]
+    thread_id: Mapped[str]
+    created_at: Mapped[int]
+    status: Mapped[str]
+    incomplete_reason: Mapped[str | None]
+    completed_at: Mapped[int | None]
+    incomplete_at: Mapped[int | None]
+    role: Mapped[str]
+    content: Mapped[list[Document]]
+    assistant_id: Mapped[str | None]
+    run_id: Mapped[str | None]
+    attachments: Mapped[list[Document]]
+    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+
+
+_ACTIVE = text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))))
+
+
+class RunRow(Table):
+    __tablename__ = "runs"
+    __table_args__ = (
+        Index("runs_by_thread", "thread_id", "seq"),
+        # The thread lock: one active run per thread, decided by the database.
+        Index("runs_active", "thread_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+        Index("runs_to_sweep", "status", "status_changed_at", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    project_id: Mapped[str]
+    thread_id: Mapped[str]
+    assistant_id: Mapped[str]
+    status: Mapped[str]
+    # Milliseconds since the epoch; every other time is in the wire's seconds.
+    status_changed_at: Mapped[int]
+    created_at: Mapped[int]
+    started_at: Mapped[int | None]
+    expires_at: Mapped[int | None]
+    expires_after_seconds: Mapped[int]
+    cancelled_at: Mapped[int | None]
+    failed_at: Mapped[int | None]
+    completed_at: Mapped[int | None]
+    # The execution of the workflow that ended the run: a failed run is taken up again by another one only, a reset.
+    ended_by: Mapped[str | None]
+    # The turn the model is asked for next, or is answering now.
+    turn: Mapped[int]
+    # The last message of the thread when the run was created: what came later is not part of its prompt.
+    last_message_seq: Mapped[int]
+    required_action: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+    last_error: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+    incomplete_reason: Mapped[str | None]
+    model: Mapped[str]
+    instructions: Mapped[str | None]
+    tools: Mapped[list[Document]]
+    tool_resources: Mapped[Document]
+    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+    temperature: Mapped[float | None]
+    top_p: Mapped[float | None]
+    reasoning_effort: Mapped[str | None]
+    max_completion_tokens: Mapped[int | None]
+    max_prompt_tokens: Mapped[int | None]
+    truncation_strategy: Mapped[Document]
+    response_format: Mapped[Any] = mapped_column(JSON)
+    tool_choice: Mapped[Any] = mapped_column(JSON)
+    parallel_tool_calls: Mapped[bool]
+    usage: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+
+
+class TurnRow(Table):
+    """A turn that was committed: its presence is the answer to "has this been done?"."""
+
+    __tablename__ = "turns"
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    turn: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[str]
+    attempt: Mapped[int]
+    next_step: Mapped[str]
+    run_status: Mapped[str]
+    finish_reason: Mapped[str]
+    started_at: Mapped[int]
+    finished_at: Mapped[int]
+    prompt_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    cached_tokens: Mapped[int]
+    reasoning_tokens: Mapped[int]
+
+
+class RunStepRow(Table):
+    __tablename__ = "run_steps"
+    __table_args__ = (Index("run_steps_by_run", "run_id", "seq"), {"sqlite_autoincrement": True})
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    project_id: Mapped[str]
+    thread_id: Mapped[str]
+    run_id: Mapped[str]
+    assistant_id: Mapped[str]
+    turn: Mapped[int]
+    type: Mapped[str]
+    status: Mapped[str]
+    message_id: Mapped[str | None]
+    created_at: Mapped[int]
+    cancelled_at: Mapped[int | None]
+    completed_at: Mapped[int | None]
+    expired_at: Mapped[int | None]
+    expires_at: Mapped[int | None]
+    failed_at: Mapped[int | None]
+    last_error: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+    # Known when the turn is committed, shown once the step has ended.
+    usage: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+
+
+class ToolCallRow(Table):
+    __tablename__ = "tool_calls"
+    __table_args__ = (
+        UniqueConstraint("step_id", "position"),
+        Index("tool_calls_by_run", "run_id", "turn", "position"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    run_id: Mapped[str]
+    step_id: Mapped[str]
+    turn: Mapped[int]
+    position: Mapped[int]
+    type: Mapped[str]
+    name: Mapped[str]
+    arguments: Mapped[str]
+    # NULL until the call was answered.
+    output: Mapped[str | None]

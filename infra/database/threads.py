@@ -1,0 +1,85 @@
+"""Reads and writes of threads, and the lock that an active run holds on one."""
+
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.clock import now_seconds
+from infra.database import messages
+from infra.database.tables import MessageRow, RunRow, RunStepRow, ThreadRow, ToolCallRow, TurnRow
+from models.errors import NotFound
+from models.ids import Prefix, new_id
+from models.runs import ACTIVE_STATUSES
+from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
+
+NOUN = "thread"
+
+
+async def create(session: AsyncSession, project_id: str, body: CreateThreadRequest) -> Thread:
+    """Create a thread with the messages that `body` brings."""
+    row = ThreadRow(
+        id=new_id(Prefix.THREAD),
+        project_id=project_id,
+        created_at=now_seconds(),
+        tool_resources={},
+        metadata_=body.metadata or {},
+    )
+    session.add(row)
+    await messages.add(session, project_id, row.id, body.messages or [])
+    await session.flush()
+    return _to_thread(row)
+
+
+async def load(session: AsyncSession, project_id: str, thread_id: str) -> Thread:
+    """Raises `NotFound`."""
+    return _to_thread(await _find(session, project_id, thread_id))
+
+
+async def modify(session: AsyncSession, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
+    """Replace the metadata where `body` has it. Raises `NotFound`."""
+    if "metadata" in body.model_fields_set:
+        owned = (ThreadRow.id == thread_id, ThreadRow.project_id == project_id)
+        await session.execute(update(ThreadRow).where(*owned).values(metadata_=body.metadata or {}))
+    return await load(session, project_id, thread_id)
+
+
+async def remove(session: AsyncSession, project_id: str, thread_id: str) -> str | None:
+    """Delete the thread and all that hangs from it. Returns the run that was active on it. Raises `NotFound`."""
+    await lock(session, project_id, thread_id)
+    active = await active_run_id(session, thread_id)
+    run_ids = select(RunRow.id).where(RunRow.thread_id == thread_id)
+    for part in (
+        delete(ToolCallRow).where(ToolCallRow.run_id.in_(run_ids)),
+        delete(TurnRow).where(TurnRow.run_id.in_(run_ids)),
+        delete(RunStepRow).where(RunStepRow.run_id.in_(run_ids)),
+        delete(RunRow).where(RunRow.thread_id == thread_id),
+        delete(MessageRow).where(MessageRow.thread_id == thread_id),
+        delete(ThreadRow).where(ThreadRow.id == thread_id),
+    ):
+        await session.execute(part)
+    return active
+
+
+async def lock(session: AsyncSession, project_id: str, thread_id: str) -> None:
+    """Keep other transactions from adding messages or runs until this one ends. Raises `NotFound`."""
+    await _find(session, project_id, thread_id, for_update=True)
+
+
+async def active_run_id(session: AsyncSession, thread_id: str) -> str | None:
+    return await session.scalar(
+        select(RunRow.id).where(RunRow.thread_id == thread_id, RunRow.status.in_(sorted(ACTIVE_STATUSES)))
+    )
+
+
+async def _find(session: AsyncSession, project_id: str, thread_id: str, for_update: bool = False) -> ThreadRow:
+    query: Any = select(ThreadRow).where(ThreadRow.id == thread_id, ThreadRow.project_id == project_id)
+    # SQLite knows no row locks and needs none: it has one writer at a time.
+    row: ThreadRow | None = await session.scalar(query.with_for_update() if for_update else query)
+    if row is None:
+        raise NotFound.of(NOUN, thread_id)
+    return row
+
+
+def _to_thread(row: ThreadRow) -> Thread:
+    return Thread(id=row.id, created_at=row.created_at, tool_resources=row.tool_resources, metadata=row.metadata_)

@@ -1,0 +1,117 @@
+"""What the engine reads and writes for one turn of a run: begin it, find it done, commit its answer."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.clock import now_seconds
+from infra.database import answers
+from infra.database.answers import TurnAttempt, wire_usage
+from infra.database.runs import transition
+from infra.database.tables import RunRow, ToolCallRow, TurnRow
+from models.answers import Answer
+from models.errors import ThreadLocked
+from models.language_model import TokenUsage
+from models.runs import RunIncompleteReason, RunStatus
+from models.turns import NextStep, TurnInput, TurnOutcome
+
+
+async def find_done(session: AsyncSession, turn: TurnInput) -> TurnOutcome | None:
+    """The outcome of a turn that was committed before."""
+    query = select(TurnRow, RunRow.expires_at).join(RunRow, RunRow.id == TurnRow.run_id)
+    found = (await session.execute(query.where(TurnRow.run_id == turn.run_id, TurnRow.turn == turn.turn))).one_or_none()
+    if found is None:
+        return None
+    row, expires_at = found
+    return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), expires_at)
+
+
+async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) -> RunRow | None:
+    """Put the run in progress for this turn. None where it has ended, is being cancelled or is at another turn.
+
+    A run that had failed is taken up again: its workflow was reset. Raises `ThreadLocked` where another run holds the
+    thread meanwhile.
+    """
+    run = await session.scalar(select(RunRow).where(RunRow.id == turn.run_id, RunRow.turn == turn.turn))
+    if run is None:
+        return None
+    if run.status == RunStatus.FAILED:
+        return await reopen(session, run.id, workflow_run_id)
+    # A turn that is tried again keeps the time at which it began.
+    started = {} if run.status == RunStatus.IN_PROGRESS else {"started_at": now_seconds()}
+    return await transition(session, run.id, RunStatus.IN_PROGRESS, RunRow.turn == turn.turn, **started)
+
+
+async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> RunRow | None:
+    """Take a failed run up again, with a new deadline. None where it has not failed, or failed in this execution.
+
+    Raises `ThreadLocked` where another run is active on the thread; the transaction is void then.
+    """
+    now = now_seconds()
+    try:
+        return await transition(
+            session,
+            run_id,
+            RunStatus.IN_PROGRESS,
+            RunRow.status == RunStatus.FAILED,
+            RunRow.ended_by != workflow_run_id,
+            started_at=now,
+            expires_at=now + RunRow.expires_after_seconds,
+            ended_by=None,
+            failed_at=None,
+            last_error=None,
+            usage=None,
+        )
+    except IntegrityError as error:
+        raise ThreadLocked(
+            f"Run {run_id} can't be resumed while another run is active on its thread: wait for it or cancel it."
+        ) from error
+
+
+async def used_tokens(session: AsyncSession, run_id: str) -> TokenUsage:
+    """The sum over the run's committed turns."""
+    columns = (TurnRow.prompt_tokens, TurnRow.completion_tokens, TurnRow.cached_tokens, TurnRow.reasoning_tokens)
+    sums = select(*(func.coalesce(func.sum(column), 0) for column in columns)).where(TurnRow.run_id == run_id)
+    return TokenUsage(*map(int, (await session.execute(sums)).one()))
+
+
+async def commit(session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer) -> TurnOutcome | None:
+    """Store a finished answer and move the run where it leads. None, and nothing stored: someone else was first."""
+    status = answer.run_status
+    calls = answers.call_rows(run, attempt, answer) if status is RunStatus.REQUIRES_ACTION else []
+    total = await used_tokens(session, run.id) + answer.usage
+    changes = _run_changes(status, total, calls)
+    moved = await transition(session, run.id, status, RunRow.turn == attempt.turn, **changes)
+    if moved is None:
+        return None
+    outcome = TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS if calls else NextStep.FINISH, status, moved.expires_at)
+    session.add(answers.turn_row(run, attempt, answer, outcome))
+    if answer.text or not calls:
+        # Where text comes with calls, the calls' step carries the tokens of both, so that none counts twice.
+        usage = TokenUsage() if calls else answer.usage
+        session.add_all(answers.message_rows(run, attempt, answer, usage))
+    if calls:
+        session.add_all([answers.calls_step_row(run, attempt, answer.usage), *calls])
+    await session.flush()
+    return outcome
+
+
+def _run_changes(status: RunStatus, total: TokenUsage, calls: list[ToolCallRow]) -> dict[str, Any]:
+    match status:
+        case RunStatus.REQUIRES_ACTION:
+            return {"required_action": _required_action(calls)}
+        case RunStatus.INCOMPLETE:
+            reason = RunIncompleteReason.MAX_COMPLETION_TOKENS
+            return {"usage": wire_usage(total), "expires_at": None, "incomplete_reason": reason}
+        case _:
+            return {"usage": wire_usage(total), "expires_at": None, "completed_at": now_seconds()}
+
+
+def _required_action(calls: list[ToolCallRow]) -> dict[str, Any]:
+    asked = [
+        {"id": call.id, "type": call.type, "function": {"name": call.name, "arguments": call.arguments}}
+        for call in calls
+    ]
+    return {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": asked}}

@@ -1,0 +1,65 @@
+"""The connection to Temporal, and what Holdfast registers with it."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+
+from infra.errors import ConnectionFailed
+from infra.settings import Settings
+from models.turns import RUN_STATUS_ATTRIBUTE
+
+ASSISTANT_ID = SearchAttributeKey.for_keyword("AssistantId")
+THREAD_ID = SearchAttributeKey.for_keyword("ThreadId")
+RUN_STATUS = SearchAttributeKey.for_keyword(RUN_STATUS_ATTRIBUTE)
+MODEL = SearchAttributeKey.for_keyword("Model")
+SEARCH_ATTRIBUTE_NAMES: tuple[str, ...] = tuple(key.name for key in (ASSISTANT_ID, THREAD_ID, RUN_STATUS, MODEL))
+
+CONNECT_TIMEOUT = timedelta(seconds=10)
+HEALTH_TIMEOUT = timedelta(seconds=2)
+
+
+def uses_embedded_server() -> bool:
+    """Whether `holdfast up` starts its own Temporal: no `TEMPORAL_ADDRESS` and no profile names another."""
+    return "target_host" not in ClientConfig.load_client_connect_config()
+
+
+async def connect_temporal(settings: Settings) -> Client:
+    """Connect to the server that `TEMPORAL_*` names, else to the embedded one.
+
+    Raises `ConnectionFailed` where it does not answer within `CONNECT_TIMEOUT`.
+    """
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
+            client = await Client.connect(**config, data_converter=pydantic_data_converter)
+            await register_search_attributes(client)
+            return client
+    except (RuntimeError, TimeoutError) as error:
+        raise ConnectionFailed(
+            f"Temporal at {config['target_host']} does not answer: {error}. Start it or check TEMPORAL_ADDRESS."
+        ) from error
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Add what the run workflows set and the namespace does not know yet."""
+    operator = client.operator_service
+    known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    missing = [name for name in SEARCH_ATTRIBUTE_NAMES if name not in known.custom_attributes]
+    if missing:
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await operator.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword))
+        )
+
+
+async def check_temporal(client: Client) -> None:
+    """Return if Temporal serves; raises `RPCError` or `TimeoutError` where it does not."""
+    async with asyncio.timeout(HEALTH_TIMEOUT.total_seconds()):
+        await client.service_client.check_health(timeout=HEALTH_TIMEOUT)

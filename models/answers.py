@@ -1,0 +1,59 @@
+"""One answer of a model while it streams in, and what it means for the run."""
+
+from dataclasses import dataclass, field
+
+from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, TextDelta, TokenUsage
+from models.runs import RunStatus
+
+EMPTY_ARGUMENTS = "{}"
+"""What a call without arguments carries: clients parse the text, and models leave it out."""
+
+
+@dataclass(slots=True)
+class AnsweredCall:
+    name: str
+    fragments: list[str] = field(default_factory=list)
+
+    @property
+    def arguments(self) -> str:
+        return "".join(self.fragments).strip() or EMPTY_ARGUMENTS
+
+
+@dataclass(slots=True)
+class Answer:
+    """Collects the deltas of one model call. `finish` is None until the model has ended."""
+
+    fragments: list[str] = field(default_factory=list)
+    calls: list[AnsweredCall] = field(default_factory=list)
+    finish: Finish | None = None
+
+    def add(self, delta: ModelDelta) -> None:
+        match delta:
+            case TextDelta(text):
+                self.fragments.append(text)
+            case CallDelta(index, name, arguments):
+                if index == len(self.calls):
+                    self.calls.append(AnsweredCall(name or ""))
+                self.calls[index].fragments.append(arguments)
+            case Finish():
+                self.finish = delta
+
+    @property
+    def text(self) -> str:
+        return "".join(self.fragments)
+
+    @property
+    def usage(self) -> TokenUsage:
+        return self.finish.usage if self.finish else TokenUsage()
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the provider's content filter stopped the answer."""
+        return self.finish is not None and self.finish.reason is FinishReason.CONTENT_FILTER
+
+    @property
+    def run_status(self) -> RunStatus:
+        """Where the finished answer takes the run."""
+        if self.finish is not None and self.finish.reason is FinishReason.LENGTH:
+            return RunStatus.INCOMPLETE
+        return RunStatus.REQUIRES_ACTION if self.calls else RunStatus.COMPLETED

@@ -1,0 +1,89 @@
+"""Errors that a client is told of. Each knows its HTTP status; the texts are OpenAI's, for programs match on them.
+
+ApiError
+├── InvalidRequest       400
+│   ├── ThreadLocked     a run is active on the thread
+│   ├── WrongStatus      the run's status does not allow it
+│   └── ToolOutputsMismatch
+├── Unauthenticated      401
+├── NotFound             404
+└── ModelNotFound        404
+"""
+
+from collections.abc import Iterable
+
+
+class ApiError(Exception):
+    status = 500
+    type = "server_error"
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+class InvalidRequest(ApiError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class ThreadLocked(InvalidRequest):
+    @classmethod
+    def for_message(cls, thread_id: str, run_id: str) -> "ThreadLocked":
+        return cls(f"Can't add messages to {thread_id} while a run {run_id} is active.")
+
+    @classmethod
+    def for_run(cls, thread_id: str, run_id: str) -> "ThreadLocked":
+        return cls(f"Thread {thread_id} already has an active run {run_id}.")
+
+
+class WrongStatus(InvalidRequest):
+    @classmethod
+    def for_cancel(cls, status: str) -> "WrongStatus":
+        return cls(f"Cannot cancel run with status '{status}'.")
+
+    @classmethod
+    def for_submit(cls, status: str) -> "WrongStatus":
+        return cls(f'Runs in status "{status}" do not accept tool outputs.')
+
+
+class ToolOutputsMismatch(InvalidRequest):
+    """Outputs are missing, unknown or given twice; the text prints both sets."""
+
+    def __init__(self, expected: Iterable[str], got: Iterable[str]) -> None:
+        super().__init__(f"Expected tool outputs for call_ids {list(expected)}, got {list(got)}")
+
+
+class Unauthenticated(ApiError):
+    status = 401
+    type = "invalid_request_error"
+
+    @classmethod
+    def without_key(cls) -> "Unauthenticated":
+        return cls(
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+            "auth (i.e. Authorization: Bearer YOUR_KEY).",
+            code="invalid_api_key",
+        )
+
+    @classmethod
+    def with_key(cls, key: str) -> "Unauthenticated":
+        """Shows no more of the key than its owner needs to know it by."""
+        shown = f"{key[:9]}****{key[-4:]}" if len(key) > 16 else "****"
+        return cls(f"Incorrect API key provided: {shown}.", code="invalid_api_key")
+
+
+class NotFound(ApiError):
+    status = 404
+    type = "invalid_request_error"
+
+    @classmethod
+    def of(cls, noun: str, object_id: str) -> "NotFound":
+        return cls(f"No {noun} found with id '{object_id}'.")
+
+
+class ModelNotFound(NotFound):
+    def __init__(self, model: str) -> None:
+        super().__init__(f"The model '{model}' does not exist", "model", "model_not_found")

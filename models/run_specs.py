@@ -1,0 +1,58 @@
+"""What a run is to do: its assistant's settings with the overrides of the call that made it, fixed at creation."""
+
+from pydantic import BaseModel, ConfigDict
+
+from models.assistants import Assistant
+from models.runs import CreateRunRequest, RunOverrides, TruncationStrategy
+from models.tools import ResponseFormat, Tool, ToolChoice, ToolResources
+
+
+class RunSpec(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    assistant_id: str
+    model: str
+    instructions: str | None
+    tools: list[Tool]
+    tool_resources: ToolResources
+    metadata: dict[str, str]
+    temperature: float | None
+    top_p: float | None
+    reasoning_effort: str | None
+    max_completion_tokens: int | None
+    max_prompt_tokens: int | None
+    truncation_strategy: TruncationStrategy
+    response_format: ResponseFormat
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
+    expires_after_seconds: int
+
+    @classmethod
+    def of(cls, assistant: Assistant, body: RunOverrides, default_expiry_seconds: int) -> "RunSpec":
+        """A field that the body leaves out or sends as null is the assistant's. Metadata is not inherited."""
+        effort = body.reasoning_effort if isinstance(body, CreateRunRequest) else None
+        return cls(
+            assistant_id=assistant.id,
+            model=body.model or assistant.model,
+            instructions=_instructions(assistant, body),
+            tools=assistant.tools if body.tools is None else body.tools,
+            tool_resources=assistant.tool_resources,
+            metadata=body.metadata or {},
+            temperature=assistant.temperature if body.temperature is None else body.temperature,
+            top_p=assistant.top_p if body.top_p is None else body.top_p,
+            reasoning_effort=effort or assistant.reasoning_effort,
+            max_completion_tokens=body.max_completion_tokens,
+            max_prompt_tokens=body.max_prompt_tokens,
+            truncation_strategy=body.truncation_strategy or TruncationStrategy(type="auto"),
+            response_format=body.response_format or assistant.response_format,
+            tool_choice=body.tool_choice or "auto",
+            parallel_tool_calls=body.parallel_tool_calls is not False,
+            expires_after_seconds=body.expires_after.seconds if body.expires_after else default_expiry_seconds,
+        )
+
+
+def _instructions(assistant: Assistant, body: RunOverrides) -> str | None:
+    instructions = assistant.instructions if body.instructions is None else body.instructions
+    additional = body.additional_instructions if isinstance(body, CreateRunRequest) else None
+    parts = [part for part in (instructions, additional) if part]
+    return "\n".join(parts) if parts else instructions

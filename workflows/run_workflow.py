@@ -1,0 +1,172 @@
+"""A run, in the order of its steps: ask the model, wait for tool outputs, until it has ended."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import exceptions as temporal_errors
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from activities.model_turn import ModelTurn
+from activities.run_status import RunEndings
+from models.runs import LastErrorCode, RunStatus
+from models.turns import (
+    RUN_STATUS_ATTRIBUTE,
+    RUN_WORKFLOW,
+    SUBMIT_SIGNAL,
+    NextStep,
+    RunEnding,
+    RunInput,
+    Standing,
+    TurnInput,
+    TurnOutcome,
+)
+from workflows import activity_options
+
+RUN_FAILED = "RunFailed"
+RUN_STATUS = SearchAttributeKey.for_keyword(RUN_STATUS_ATTRIBUTE)
+
+
+@workflow.defn(name=RUN_WORKFLOW)
+class RunWorkflow:
+    """The row in the database says how the run stands; this says what comes next.
+
+    Returns the run's final status. Ends Failed where the run failed, so that the Temporal UI shows it so and it can
+    be reset: whatever it is reset to, it goes on with the turn that failed.
+    """
+
+    @workflow.init
+    def __init__(self, run: RunInput) -> None:
+        self._run = run
+        self._deadline = run.expires_at
+        self._answered_turn = -1
+        self._turn = 0
+
+    @workflow.signal(name=SUBMIT_SIGNAL)
+    def submit_tool_outputs(self, turn: int) -> None:
+        self._answered_turn = max(self._answered_turn, turn)
+
+    @workflow.run
+    async def run(self, run: RunInput) -> RunStatus:
+        while True:
+            status = await self._until_ended()
+            self._show(status)
+            if status is not RunStatus.FAILED:
+                return status
+            if not await self._is_reopened():
+                raise ApplicationError(f"Run {run.run_id} failed: see its last_error.", type=RUN_FAILED)
+
+    async def _until_ended(self) -> RunStatus:
+        try:
+            return await self._take_turns()
+        except (asyncio.CancelledError, ActivityError) as error:
+            if not is_cancelled_exception(error):
+                return await self._end_failed(error)
+            status = await self._end(RunEnding(self._run.run_id, RunStatus.CANCELLED))
+            if status is RunStatus.CANCELLED:
+                self._show(status)
+                raise
+            return status
+
+    async def _take_turns(self) -> RunStatus:
+        while True:
+            self._show(RunStatus.IN_PROGRESS)
+            outcome = await self._model_turn()
+            self._deadline = outcome.expires_at or self._deadline
+            match outcome.next_step:
+                case NextStep.FINISH if outcome.status is RunStatus.CANCELLING:
+                    return await self._end(RunEnding(self._run.run_id, RunStatus.CANCELLED))
+                case NextStep.FINISH:
+                    return outcome.status
+                case NextStep.AWAIT_TOOL_OUTPUTS:
+                    self._show(RunStatus.REQUIRES_ACTION)
+                    if ended := await self._await_outputs():
+                        return ended
+            self._turn += 1
+
+    async def _model_turn(self) -> TurnOutcome:
+        time_left = self._time_left()
+        return await workflow.execute_activity_method(
+            ModelTurn.generate,
+            TurnInput(self._run.run_id, self._turn),
+            start_to_close_timeout=time_left,
+            schedule_to_close_timeout=time_left,
+            heartbeat_timeout=activity_options.HEARTBEAT_TIMEOUT,
+            retry_policy=activity_options.MODEL_RETRIES,
+            # The turn keeps what the model had said by then; the run is cancelled once it has.
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"turn {self._turn} · {self._run.model}",
+        )
+
+    async def _await_outputs(self) -> RunStatus | None:
+        """Wait until the calls of this turn are answered. Returns the status of a run that ended instead."""
+        try:
+            await workflow.wait_condition(
+                lambda: self._answered_turn >= self._turn,
+                timeout=max(self._until_deadline(), timedelta(milliseconds=1)),
+                timeout_summary=f"turn {self._turn} · tool outputs",
+            )
+        except TimeoutError:
+            status = await self._end(RunEnding(self._run.run_id, RunStatus.EXPIRED))
+            # Only after a reset can it have failed here: the turn that failed takes it up again.
+            return None if status is RunStatus.FAILED else status
+        return None
+
+    async def _end_failed(self, error: BaseException) -> RunStatus:
+        """Close a run whose turn gave up. A turn that could do so has closed it already; then nothing changes."""
+        cause = error.__cause__
+        if isinstance(cause, temporal_errors.TimeoutError) and self._until_deadline() <= timedelta():
+            return await self._end(RunEnding(self._run.run_id, RunStatus.EXPIRED))
+        code, message = LastErrorCode.SERVER_ERROR, None
+        if isinstance(cause, ApplicationError) and cause.details:
+            code, message = LastErrorCode(cause.details[0]), cause.message
+        return await self._end(RunEnding(self._run.run_id, RunStatus.FAILED, code, message))
+
+    async def _end(self, ending: RunEnding) -> RunStatus:
+        # Shielded: a cancellation that comes now must not leave the row open.
+        standing = await asyncio.shield(self._close(ending))
+        if standing.status is RunStatus.CANCELLING:
+            standing = await asyncio.shield(self._close(RunEnding(self._run.run_id, RunStatus.CANCELLED)))
+        return standing.status
+
+    def _close(self, ending: RunEnding) -> "workflow.ActivityHandle[Standing]":
+        return workflow.start_activity_method(
+            RunEndings.end,
+            ending,
+            start_to_close_timeout=activity_options.DATABASE_TIMEOUT,
+            retry_policy=activity_options.DATABASE_RETRIES,
+            summary=f"end · {ending.status}",
+        )
+
+    async def _is_reopened(self) -> bool:
+        """Whether this execution is a reset, which goes on with a run that failed before it.
+
+        Without this, a reset to the last workflow task would only replay the failure.
+        """
+        info = workflow.info()
+        if info.run_id == info.original_execution_run_id:
+            return False
+        standing = await workflow.execute_activity_method(
+            RunEndings.reopen,
+            self._run.run_id,
+            start_to_close_timeout=activity_options.DATABASE_TIMEOUT,
+            retry_policy=activity_options.DATABASE_RETRIES,
+            summary="reopen",
+        )
+        self._deadline = standing.expires_at or self._deadline
+        return standing.status is RunStatus.IN_PROGRESS
+
+    def _until_deadline(self) -> timedelta:
+        return timedelta(seconds=self._deadline - workflow.time())
+
+    def _time_left(self) -> timedelta:
+        """How long a turn may take. The deadline of a reset run has passed; its row gets a new one with the turn."""
+        left = self._until_deadline()
+        lifetime = timedelta(seconds=self._run.lifetime_seconds)
+        return (left if left > timedelta() else lifetime) + activity_options.DEADLINE_GRACE
+
+    def _show(self, status: RunStatus) -> None:
+        """Keep the search attribute in step, so that the Temporal UI can be asked for runs by status."""
+        if workflow.info().typed_search_attributes.get(RUN_STATUS) != status:
+            workflow.upsert_search_attributes([RUN_STATUS.value_set(status.value)])

@@ -1,0 +1,64 @@
+"""The worker: one task queue, run workflows and their activities in one process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
+
+from activities.lost_commands import LostCommands
+from activities.model_turn import ModelTurn
+from activities.run_status import RunEndings
+from infra.resources import Resources
+from infra.run_workflows import RunWorkflows
+from workflows.run_workflow import RunWorkflow
+from workflows.sweep_schedule import ensure_sweep_schedule
+from workflows.sweep_workflow import SweepWorkflow
+
+MAX_CACHED_WORKFLOWS = 1_000
+# A cancelled run's model call learns of it with the answer to a heartbeat: at the default of 60 s, much too late.
+MAX_HEARTBEAT_THROTTLE = timedelta(seconds=1)
+GRACEFUL_SHUTDOWN = timedelta(seconds=5)
+
+# `models` is pure; the others are only names and values to a workflow. Anything else that a workflow module would
+# drag in (a table module costs 0.75 s of CPU per run) is refused when the worker starts.
+SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
+    "models", "activities", "workflows.activity_options"
+).with_import_notification_policy(
+    SandboxImportNotificationPolicy.WARN_ON_DYNAMIC_IMPORT
+    | SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
+)
+
+
+@asynccontextmanager
+async def open_worker(resources: Resources) -> AsyncIterator[Worker]:
+    """Run a worker while the block runs; leaving it lets activities finish for `GRACEFUL_SHUTDOWN`."""
+    settings = resources.settings
+    await resources.language_model.prepare()
+    await ensure_sweep_schedule(
+        resources.temporal, settings.task_queue, timedelta(seconds=settings.sweep_interval_seconds)
+    )
+    async with create_worker(resources) as worker:
+        yield worker
+
+
+def create_worker(resources: Resources) -> Worker:
+    settings, database = resources.settings, resources.database
+    model_turn = ModelTurn(database, resources.language_model)
+    endings = RunEndings(database)
+    lost_commands = LostCommands(database, RunWorkflows(resources.temporal, settings.task_queue))
+    return Worker(
+        resources.temporal,
+        task_queue=settings.task_queue,
+        workflows=[RunWorkflow, SweepWorkflow],
+        activities=[model_turn.generate, endings.end, endings.reopen, lost_commands.repeat],
+        workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+        max_cached_workflows=MAX_CACHED_WORKFLOWS,
+        max_concurrent_activities=settings.max_concurrent_activities,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+    )
