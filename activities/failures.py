@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError
 
-from models.runs import LastErrorCode
+from models.runs import LastErrorCode, RunStatus
 
 
 def passing_failure(code: LastErrorCode, error: Exception, retry_after: timedelta | None) -> ApplicationError:
@@ -22,3 +22,10 @@ class WorkerStopped(ApplicationError):
 
     def __init__(self) -> None:
         super().__init__("The worker was stopped.", type="WorkerStopped", next_retry_delay=timedelta(milliseconds=1))
+
+
+class TurnNotDue(ApplicationError):
+    """The run does not wait for this turn yet, whatever the workflow was told: it is tried again until it does."""
+
+    def __init__(self, turn: int, status: RunStatus) -> None:
+        super().__init__(f"Turn {turn} is not due: the run is {status}.", type="TurnNotDue")

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import WorkerStopped, final_failure, passing_failure
+from activities.failures import TurnNotDue, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
 from infra.clock import now_ms
@@ -48,7 +48,7 @@ class ModelTurn:
             except ThreadLocked as error:
                 raise final_failure(LastErrorCode.SERVER_ERROR, error) from error
         if run is None:
-            return await self._outcome_elsewhere(turn.run_id)
+            return await self._outcome_elsewhere(turn)
         attempt = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms())
         return await self._answer(run, attempt)
 
@@ -77,7 +77,7 @@ class ModelTurn:
             raise
         async with self._database.transaction() as session:
             outcome = await turns.commit(session, run, attempt, answer)
-        return outcome or await self._outcome_elsewhere(run.id)
+        return outcome or await self._outcome_elsewhere(TurnInput(run.id, attempt.turn))
 
     async def _request(self, run: RunRow) -> ModelRequest | RunIncompleteReason:
         """What to ask, or which of the run's token budgets is used up."""
@@ -111,10 +111,15 @@ class ModelTurn:
         async with self._database.transaction() as session:
             return _finished(await run_endings.end(session, run.id, ending, partial))
 
-    async def _outcome_elsewhere(self, run_id: str) -> TurnOutcome:
+    async def _outcome_elsewhere(self, turn: TurnInput) -> TurnOutcome:
         """The outcome where the run was moved on by someone else meanwhile."""
         async with self._database.reading() as session:
-            return _finished(await runs.standing_of(session, run_id))
+            if done := await turns.find_done(session, turn):
+                return done
+            standing = await runs.standing_of(session, turn.run_id)
+        if standing.status.is_terminal or standing.status is RunStatus.CANCELLING:
+            return _finished(standing)
+        raise TurnNotDue(turn.turn, standing.status)
 
 
 def _finished(standing: Standing) -> TurnOutcome:

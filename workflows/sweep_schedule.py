@@ -17,13 +17,16 @@ from temporalio.client import (
 
 from workflows.sweep_workflow import SweepWorkflow
 
-SWEEP_ID = "holdfast-sweep"
+
+def sweep_id(task_queue: str) -> str:
+    """The id of the schedule and of its workflows: one per task queue, as a Temporal namespace may serve several."""
+    return f"{task_queue}-sweep"
 
 
 async def ensure_sweep_schedule(client: Client, task_queue: str, interval: timedelta) -> None:
     """Have one sweep run every `interval`, never two at a time."""
     schedule = Schedule(
-        action=ScheduleActionStartWorkflow(SweepWorkflow.run, id=SWEEP_ID, task_queue=task_queue),
+        action=ScheduleActionStartWorkflow(SweepWorkflow.run, id=sweep_id(task_queue), task_queue=task_queue),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
     )
@@ -32,6 +35,6 @@ async def ensure_sweep_schedule(client: Client, task_queue: str, interval: timed
         return ScheduleUpdate(schedule)
 
     try:
-        await client.create_schedule(SWEEP_ID, schedule)
+        await client.create_schedule(sweep_id(task_queue), schedule)
     except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(SWEEP_ID).update(updated)
+        await client.get_schedule_handle(sweep_id(task_queue)).update(updated)

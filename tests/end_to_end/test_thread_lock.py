@@ -1,0 +1,93 @@
+"""A run that is active holds its thread."""
+
+import asyncio
+
+import pytest
+from openai import BadRequestError, NotFoundError
+from openai.types.beta.threads import Run
+
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+
+async def _waiting(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> Run:
+    provider.script(model, Calls(("weather", "{}")))
+    return await holdfast.until(await holdfast.run(await holdfast.assistant(model, "weather")), "requires_action")
+
+
+async def test_no_message_is_added_while_a_run_is_active(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _waiting(holdfast, provider, "lock-message")
+
+    with pytest.raises(BadRequestError) as refused:
+        await holdfast.client.beta.threads.messages.create(run.thread_id, role="user", content="More")
+
+    assert isinstance(refused.value.body, dict)
+    assert refused.value.body["message"] == f"Can't add messages to {run.thread_id} while a run {run.id} is active."
+
+
+async def test_no_second_run_is_started_and_its_messages_are_not_kept(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    run = await _waiting(holdfast, provider, "lock-run")
+
+    with pytest.raises(BadRequestError) as refused:
+        await holdfast.client.beta.threads.runs.create(
+            run.thread_id,
+            assistant_id=run.assistant_id,
+            additional_messages=[{"role": "user", "content": "More"}],
+        )
+
+    assert isinstance(refused.value.body, dict)
+    assert refused.value.body["message"] == f"Thread {run.thread_id} already has an active run {run.id}."
+    assert await holdfast.texts(run) == ["Hello"]
+
+
+async def test_of_many_runs_at_once_on_a_thread_one_is_started(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("lock-race", Says("Only once."))
+    assistant = await holdfast.assistant("lock-race")
+    thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
+    start = holdfast.client.beta.threads.runs.create
+
+    answers = await asyncio.gather(
+        *(start(thread.id, assistant_id=assistant) for _ in range(8)), return_exceptions=True
+    )
+
+    started = [answer for answer in answers if isinstance(answer, Run)]
+    # A run that had ended by the time of a later request may have made room for it.
+    assert started
+    for run in started:
+        await holdfast.until(run)
+    assert len(answers) - len(started) == sum(isinstance(answer, BadRequestError) for answer in answers)
+    assert len((await holdfast.client.beta.threads.runs.list(thread.id)).data) == len(started)
+
+
+async def test_reads_and_metadata_are_free_while_a_run_is_active(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    run = await _waiting(holdfast, provider, "lock-reads")
+    threads = holdfast.client.beta.threads
+
+    thread = await threads.update(run.thread_id, metadata={"a": "1"})
+    changed = await threads.runs.update(run.id, thread_id=run.thread_id, metadata={"b": "2"})
+
+    assert (thread.metadata, changed.metadata, changed.status) == ({"a": "1"}, {"b": "2"}, "requires_action")
+    assert await holdfast.texts(run) == ["Hello"]
+
+
+async def test_deleting_a_thread_stops_its_run_and_leaves_nothing(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("delete-active", Hangs(after="I was about to"))
+    run = await holdfast.run(await holdfast.assistant("delete-active"))
+    while not provider.requests("delete-active"):
+        await holdfast.until(run, "queued", "in_progress")
+
+    deleted = await holdfast.client.beta.threads.delete(run.thread_id)
+    await provider.disconnected("delete-active")
+
+    assert (deleted.id, deleted.object, deleted.deleted) == (run.thread_id, "thread.deleted", True)
+    with pytest.raises(NotFoundError):
+        await holdfast.client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
