@@ -1,20 +1,31 @@
-"""How an activity tells Temporal what to do about an error. The first detail is the run's `last_error.code`."""
+"""How an activity tells Temporal what to do about an error. The first detail is the run's `last_error.code`.
+
+Raise them `from None`: a cause would go into the history with its stack trace and whatever the provider said.
+"""
 
 from datetime import timedelta
+from typing import Any
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from models.runs import LastErrorCode, RunStatus
 
 
 def passing_failure(code: LastErrorCode, error: Exception, retry_after: timedelta | None) -> ApplicationError:
     """It may go away: try again, after the delay that the provider asked for, if it did."""
-    return ApplicationError(str(error), code, type=type(error).__name__, next_retry_delay=retry_after)
+    return _failure(code, error, next_retry_delay=retry_after)
 
 
 def final_failure(code: LastErrorCode, error: Exception) -> ApplicationError:
     """Trying again is no use."""
-    return ApplicationError(str(error), code, type=type(error).__name__, non_retryable=True)
+    return _failure(code, error, non_retryable=True)
+
+
+def _failure(code: LastErrorCode, error: Exception, **what_to_do: Any) -> ApplicationError:
+    # Benign: the SDK would log a stack trace for each, where one line says all there is to say.
+    return ApplicationError(
+        str(error), code, type=type(error).__name__, category=ApplicationErrorCategory.BENIGN, **what_to_do
+    )
 
 
 class WorkerStopped(ApplicationError):

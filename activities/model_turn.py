@@ -1,6 +1,7 @@
 """One turn of a run: the model is asked once, and what it answers is stored with what follows from it."""
 
 import asyncio
+import logging
 import time
 from contextlib import aclosing
 
@@ -26,6 +27,8 @@ from models.turns import NextStep, Standing, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
 
+log = logging.getLogger(__name__)
+
 
 class ModelTurn:
     def __init__(self, database: Database, language_model: LanguageModel) -> None:
@@ -46,7 +49,7 @@ class ModelTurn:
             try:
                 run = await turns.begin(session, turn, execution)
             except ThreadLocked as error:
-                raise final_failure(LastErrorCode.SERVER_ERROR, error) from error
+                raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
         if run is None:
             return await self._outcome_elsewhere(turn)
         attempt = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms())
@@ -71,7 +74,7 @@ class ModelTurn:
                 raise
             return await self._end(run, Ending(RunStatus.EXPIRED, attempt.workflow_run_id), (attempt, answer))
         except ModelCallFailed as error:
-            raise await self._failure(run, attempt, answer, error) from error
+            raise await self._failure(run, attempt, answer, error) from None
         except asyncio.CancelledError:
             await self._cancelled(run, attempt, answer)
             raise
@@ -93,6 +96,8 @@ class ModelTurn:
     async def _failure(
         self, run: RunRow, attempt: TurnAttempt, answer: Answer, error: ModelCallFailed
     ) -> ApplicationError:
+        facts = {"run_id": run.id, "turn": attempt.turn, "attempt": attempt.attempt, "error": type(error).__name__}
+        log.warning("run.model_call_failed", extra=facts)
         if error.is_retryable:
             return passing_failure(error.code, error, error.retry_after)
         last_error = LastError(code=error.code, message=str(error))

@@ -40,4 +40,4 @@ class RunEndings:
                 await turns.reopen(session, run_id, activity.info().workflow_run_id or "")
                 return await runs.standing_of(session, run_id)
         except ThreadLocked as error:
-            raise final_failure(LastErrorCode.SERVER_ERROR, error) from error
+            raise final_failure(LastErrorCode.SERVER_ERROR, error) from None

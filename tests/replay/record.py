@@ -1,0 +1,109 @@
+"""Records one history for each path a run can take: `make histories`.
+
+Record anew only what a change is meant to break: the old files prove that runs started before it go on after it.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from openai.types.beta.threads import Run
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from tests.conftest import settings_for, temporal_program
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.replies import Calls, Fails, Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider, running_provider
+from tests.resets import closed, reset, workflow_tasks
+
+HISTORIES = Path(__file__).parent / "histories"
+CALL = Calls(("weather", '{"city": "Rome"}'))
+SOON = {"expires_after": {"anchor": "created_at", "seconds": 3}}
+
+
+class Scenarios:
+    """Each takes a run along one path and returns it; the method's name is the history's."""
+
+    def __init__(self, holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+        self._holdfast = holdfast
+        self._provider = provider
+
+    async def completed(self) -> Run:
+        self._provider.script("completed", Says("Hi."))
+        return await self._holdfast.until(await self._started("completed"))
+
+    async def completed_after_tool_outputs(self) -> Run:
+        self._provider.script("tools", CALL, CALL, Says("Done."))
+        run = await self._holdfast.until(await self._started("tools"))
+        run = await self._holdfast.until(await self._holdfast.submit(run, "sunny"))
+        return await self._holdfast.until(await self._holdfast.submit(run, "rainy"))
+
+    async def failed(self) -> Run:
+        self._provider.script("failed", Fails(401))
+        return await self._holdfast.until(await self._started("failed"))
+
+    async def completed_after_reset(self) -> Run:
+        # To the first task: of a reset to the last one the Replayer knows only the original run id, so that to it
+        # this execution is no reset. `tests/end_to_end/test_reset.py` replays that one in a worker.
+        self._provider.script("reset", CALL, Fails(401), Says("Done."))
+        run = await self._holdfast.until(await self._started("reset"))
+        run = await self._holdfast.until(await self._holdfast.submit(run, "sunny"))
+        await reset(self._holdfast, run, (await workflow_tasks(self._holdfast, run))[0])
+        return await self._holdfast.until(run, "completed")
+
+    async def cancelled_while_the_model_spoke(self) -> Run:
+        self._provider.script("cancel-model", Hangs(after="Well"))
+        run = await self._started("cancel-model")
+        while not self._provider.requests("cancel-model"):
+            await self._holdfast.until(run, "queued", "in_progress")
+        return await self._cancelled(run)
+
+    async def cancelled_while_waiting_for_outputs(self) -> Run:
+        self._provider.script("cancel-waiting", CALL)
+        return await self._cancelled(await self._holdfast.until(await self._started("cancel-waiting")))
+
+    async def expired_while_the_model_spoke(self) -> Run:
+        self._provider.script("expire-model", Hangs(after="Well"))
+        return await self._holdfast.until(await self._started("expire-model", extra_body=SOON), "expired")
+
+    async def expired_while_waiting_for_outputs(self) -> Run:
+        self._provider.script("expire-waiting", CALL)
+        return await self._holdfast.until(await self._started("expire-waiting", extra_body=SOON), "expired")
+
+    async def _started(self, model: str, **fields: object) -> Run:
+        return await self._holdfast.run(await self._holdfast.assistant(model, "weather"), **fields)
+
+    async def _cancelled(self, run: Run) -> Run:
+        await self._holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+        return await self._holdfast.until(run, "cancelled")
+
+
+def paths() -> list[str]:
+    return [name for name in vars(Scenarios) if not name.startswith("_")]
+
+
+async def record(names: list[str]) -> None:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        provider = stack.enter_context(running_provider())
+        environment = await stack.enter_async_context(
+            await WorkflowEnvironment.start_local(
+                dev_server_existing_path=temporal_program(), data_converter=pydantic_data_converter
+            )
+        )
+        port = int(environment.client.service_client.config.target_host.rpartition(":")[2])
+        holdfast = await stack.enter_async_context(running_holdfast(settings_for(folder, port, provider)))
+        scenarios = Scenarios(holdfast, provider)
+        for name in names:
+            scenario: Callable[[], Awaitable[Run]] = getattr(scenarios, name)
+            handle = environment.client.get_workflow_handle((await scenario()).id)
+            await closed(handle)
+            (HISTORIES / f"{name}.json").write_text((await handle.fetch_history()).to_json())
+
+
+if __name__ == "__main__":
+    asyncio.run(record(sys.argv[1:] or paths()))

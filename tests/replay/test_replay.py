@@ -1,0 +1,28 @@
+"""Runs that an older Holdfast started go on under this one: recorded histories of every path replay."""
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from tests.replay.record import HISTORIES, paths
+from workflows.run_workflow import RunWorkflow
+from workflows.worker import SANDBOX
+
+
+def test_every_path_has_a_history() -> None:
+    assert {path.stem for path in HISTORIES.glob("*.json")} >= set(paths())
+
+
+@pytest.mark.parametrize("path", sorted(HISTORIES.glob("*.json")), ids=lambda path: path.stem)
+async def test_history_replays(path: Path) -> None:
+    replayer = Replayer(
+        workflows=[RunWorkflow],
+        workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+        data_converter=pydantic_data_converter,
+    )
+
+    await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))

@@ -1,0 +1,12 @@
+"""A workflow as nobody should write one: it imports a module that the sandbox does not let through."""
+
+from temporalio import workflow
+
+from infra.database.tables import RunRow
+
+
+@workflow.defn
+class TableImportingWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        return RunRow.__tablename__
