@@ -2,12 +2,13 @@
 
 from fastapi import FastAPI
 
-from api.errors import install_error_handlers
+from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import ResponseHeaders
 from api.routes import assistants, health, messages, models, run_steps, runs, threads
 from api.run_commands import RunCommands
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
+from models.errors import ErrorEnvelope
 
 # `/threads/runs` before `/threads/{thread_id}`.
 ROUTERS = (assistants.router, runs.router, threads.router, messages.router, run_steps.router, models.router)
@@ -15,7 +16,12 @@ ROUTERS = (assistants.router, runs.router, threads.router, messages.router, run_
 
 def create_app(resources: Resources) -> FastAPI:
     """The API over open `resources`, under `/v1` and, for clients that leave it out of `base_url`, under `/` too."""
-    app = FastAPI(title="Holdfast", version="1", description="The OpenAI Assistants API, every run durable.")
+    app = FastAPI(
+        title="Holdfast",
+        version="1",
+        description="The OpenAI Assistants API, every run durable.",
+        responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}},
+    )
     app.state.resources = resources
     app.state.run_commands = RunCommands(
         resources.database,
@@ -28,5 +34,6 @@ def create_app(resources: Resources) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.include_router(health.router)
     install_error_handlers(app)
+    app.add_middleware(UnexpectedErrors)
     app.add_middleware(ResponseHeaders)
     return app

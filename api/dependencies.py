@@ -3,62 +3,87 @@
 import hmac
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.run_commands import RunCommands
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
 from infra.resources import Resources
-from models.errors import Unauthenticated
+from models.errors import InvalidRequest, Unauthenticated
+from models.ids import AnyId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
 
 DEFAULT_PROJECT = "default"
+WRONG_BETA = (
+    "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header "
+    "'OpenAI-Beta: assistants=v2'."
+)
+
+_BEARER = HTTPBearer(scheme_name="ApiKeyAuth", auto_error=False)
 
 
-def _resources(request: Request) -> Resources:
+# All of them are coroutines: FastAPI runs plain functions in a thread, once for each on every request.
+async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
 
 
-def _database(request: Request) -> Database:
-    return _resources(request).database
+ResourcesDep = Annotated[Resources, Depends(_resources)]
 
 
-def _catalogue(request: Request) -> ModelCatalogue:
-    return _resources(request).catalogue
+async def _database(resources: ResourcesDep) -> Database:
+    return resources.database
 
 
-def _run_commands(request: Request) -> RunCommands:
+async def _catalogue(resources: ResourcesDep) -> ModelCatalogue:
+    return resources.catalogue
+
+
+async def _run_commands(request: Request) -> RunCommands:
     commands: RunCommands = request.app.state.run_commands
     return commands
 
 
-def _project(request: Request) -> str:
+async def _project(
+    resources: ResourcesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+) -> str:
     """The project that the caller's key names. Raises `Unauthenticated`."""
-    keys = _resources(request).settings.api_keys
+    keys = resources.settings.api_keys
     if not keys:
         return DEFAULT_PROJECT
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not given:
+    if credentials is None or not credentials.credentials:
         raise Unauthenticated.without_key()
+    given = credentials.credentials
     for key, project in keys.items():
         if hmac.compare_digest(key.encode(), given.encode()):
             return project
     raise Unauthenticated.with_key(given)
 
 
-def _page(
+ProjectDep = Annotated[str, Depends(_project)]
+
+
+async def _assistants_beta(
+    _: ProjectDep, openai_beta: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> None:
+    """Raises `InvalidRequest` for another version of the Assistants API than v2, which is also what no header means."""
+    asked = dict(part.strip().partition("=")[::2] for part in (openai_beta or "").split(","))
+    if asked.get("assistants", "v2") != "v2":
+        raise InvalidRequest(WRONG_BETA, code="invalid_beta")
+
+
+async def _page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     order: Order = Order.DESC,
-    after: str | None = None,
-    before: str | None = None,
+    after: AnyId | None = None,
+    before: AnyId | None = None,
 ) -> PageRequest:
     return PageRequest(limit, order, after, before)
 
 
-ResourcesDep = Annotated[Resources, Depends(_resources)]
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 RunCommandsDep = Annotated[RunCommands, Depends(_run_commands)]
-ProjectDep = Annotated[str, Depends(_project)]
 PageDep = Annotated[PageRequest, Depends(_page)]
+AssistantsBeta = Depends(_assistants_beta)

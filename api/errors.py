@@ -1,15 +1,15 @@
 """Turns every error into OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`."""
 
 import logging
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.validation import first_error
-from models.errors import ApiError
+from models.errors import ApiError, ErrorEnvelope, InvalidRequest, MethodNotAllowed, UnknownUrl
 
 SERVER_ERROR = (
     "The server had an error processing your request. Sorry about that! You can retry your request, or look into the "
@@ -23,32 +23,57 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
 
 
-def envelope(status: int, message: str, kind: str, param: str | None = None, code: str | None = None) -> JSONResponse:
-    error: dict[str, Any] = {"message": message, "type": kind, "param": param, "code": code}
-    return JSONResponse({"error": error}, status)
+class UnexpectedErrors:
+    """Answers a crash with the envelope. A middleware, so that this answer too gets the headers of every answer.
+
+    Raises the error on where the answer has begun: the server then breaks it off.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception as error:
+            if has_begun or scope["type"] != "http":
+                raise
+            request_id = scope.get("state", {}).get("request_id")
+            log.error("api.unexpected_error", exc_info=error, extra={"path": scope["path"], "request_id": request_id})
+            await _answer(ApiError(SERVER_ERROR))(scope, receive, send)
+
+
+def _answer(error: ApiError) -> JSONResponse:
+    return JSONResponse(ErrorEnvelope.of(error).model_dump(), error.status)
 
 
 async def _api_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
-    return envelope(error.status, error.message, error.type, error.param, error.code)
+    return _answer(error)
 
 
-async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
+async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    return await _api_error(request, first_error(error.errors()))
+    return _answer(first_error(error.errors()))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     """A path or method that is not there."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-    described = f"{request.method} {request.url.path}"
-    message = f"Invalid URL ({described})" if error.status_code == 404 else f"{error.detail} ({described})"
-    return envelope(error.status_code, message, "invalid_request_error")
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("api.unexpected_error", exc_info=error, extra={"path": request.url.path})
-    return envelope(500, SERVER_ERROR, "server_error")
+    match error.status_code:
+        case 404:
+            told: ApiError = UnknownUrl(request.method, request.url.path)
+        case 405:
+            told = MethodNotAllowed(request.method, request.url.path)
+        case _:
+            told = InvalidRequest(error.detail)
+    return JSONResponse(ErrorEnvelope.of(told).model_dump(), error.status_code, error.headers)

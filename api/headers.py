@@ -20,11 +20,13 @@ class ResponseHeaders:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        request_id = f"req_{secrets.token_hex(16)}"
+        scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = f"req_{secrets.token_hex(16)}"
+                headers["x-request-id"] = request_id
                 headers["openai-version"] = API_VERSION
                 headers["openai-processing-ms"] = str(int((time.perf_counter() - began) * 1000))
             await send(message)

@@ -1,12 +1,12 @@
 """Says what is wrong with a request in OpenAI's words. The texts are from its recorded errors."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from api.limits import out_of_bounds
+from api.problems import Problem, listed, shortened
 from models.errors import InvalidRequest
-from models.wire import quoted_list
-
-Location = Sequence[str | int]
 
 _EXPECTED = {
     "string_type": "a string",
@@ -16,132 +16,66 @@ _EXPECTED = {
     "int_parsing": "an integer",
     "int_parsing_size": "an integer",
     "int_from_float": "an integer",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a number",
+    "float_type": "a decimal",
     "bool_type": "a boolean",
-    "bool_parsing": "a boolean",
-    "list_type": "an array",
     "dict_type": "an object",
     "model_type": "an object",
     "model_attributes_type": "an object",
     "none_required": "null",
-    "string_or_list_type": "one of a string or array",
-    "string_or_object_type": "one of a string or object",
 }
-
-_TOO_MANY = {"str": "string", "list": "array", "dict": "object"}
 
 
 def first_error(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     """The first of pydantic's errors, as OpenAI reports one at a time."""
-    error = errors[0]
-    kind, given, context = error["type"], error.get("input"), error.get("ctx", {})
-    path = param_of([*error["loc"], *([context["at"]] if "at" in context else [])])
-    given = context.get("input", given)
-    if kind in _EXPECTED:
-        return InvalidRequest(
-            f"Invalid type for '{path}': expected {_EXPECTED[kind]}, but got {_described(given)} instead.",
-            path or None,
-            "invalid_type",
-        )
-    match kind:
-        case "json_invalid":
-            return InvalidRequest("We could not parse the JSON body of your request.")
+    problem = Problem.of(errors[0])
+    match problem.kind:
         case "missing" | "missing_at":
-            return InvalidRequest(f"Missing required parameter: '{path}'.", path, "missing_required_parameter")
+            return problem.refused(f"Missing required parameter: '{problem.param}'.", "missing_required_parameter")
         case "extra_forbidden":
-            return InvalidRequest(f"Unknown parameter: '{path}'.", path, "unknown_parameter")
+            return problem.refused(f"Unknown parameter: '{problem.param}'.", "unknown_parameter")
         case "literal_error" | "enum" | "unsupported_at":
-            return _unsupported(path, given, context)
+            return _unsupported(problem)
+        case "not_one_of":
+            return _wrong_type(problem, f"one of {problem.context['expected']}")
+        case "list_type":
+            return _wrong_type(problem, f"an array of {'strings' if problem.path.endswith('_ids') else 'objects'}")
+        case kind if kind in _EXPECTED:
+            return _wrong_type(problem, _EXPECTED[kind])
+        case "id_prefix":
+            return _malformed_id(problem, f"begins with '{problem.context['prefix']}'.")
+        case "id_characters":
+            return _malformed_id(
+                problem,
+                "contains letters, numbers, underscores, or dashes, but this value contained additional characters.",
+            )
         case _:
-            return _out_of_bounds(kind, path, given, context) or InvalidRequest(
-                f"Invalid '{path}': {error['msg']}.", path, "invalid_value"
+            return out_of_bounds(problem) or problem.refused(
+                f"Invalid '{problem.param}': {problem.text}.", "invalid_value"
             )
 
 
-def param_of(location: Location) -> str:
-    """`tools[0].function.name`, without the request's part and the marks of unions."""
-    path = ""
-    for part in location[1:] if location and location[0] in ("body", "query", "path") else location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif not part.startswith(("<", "[")):
-            path += f".{part}" if path else part
-    return path
-
-
-def _unsupported(path: str, given: object, context: Mapping[str, Any]) -> InvalidRequest:
-    if not isinstance(given, str):
-        supported = f"one of {context.get('expected') or context.get('supported')}"
-        return InvalidRequest(
-            f"Invalid type for '{path}': expected {supported}, but got {_described(given)} instead.",
-            path,
-            "invalid_type",
-        )
-    supported = context.get("supported") or _literals(context.get("expected", ""))
-    return InvalidRequest(f"Invalid value: '{given}'. Supported values are: {supported}.", path, "invalid_value")
-
-
-def _literals(expected: str) -> str:
-    """Pydantic writes `'a', 'b' or 'c'`."""
-    return quoted_list([word.strip(" '") for word in expected.replace(" or ", ",").split(",")])
-
-
-def _out_of_bounds(kind: str, path: str, given: Any, context: Mapping[str, Any]) -> InvalidRequest | None:
-    match kind:
-        case "greater_than_equal" | "less_than_equal":
-            return _number_out_of_bounds(kind, path, given, context)
-        case "string_too_long":
-            return InvalidRequest(
-                f"Invalid '{path}': string too long. Expected a string with maximum length {context['max_length']}, "
-                f"but got a string with length {len(given)} instead.",
-                path,
-                "string_above_max_length",
-            )
-        case "string_too_short":
-            return InvalidRequest(
-                f"Invalid '{path}': empty string. Expected a string with minimum length {context['min_length']}, "
-                f"but got an empty string instead.",
-                path,
-                "empty_string",
-            )
-        case "too_long" | "too_short":
-            return _count_out_of_bounds(kind, path, given, context)
-        case "string_pattern_mismatch":
-            return InvalidRequest(
-                f"Invalid '{path}': string does not match pattern. Expected a string that matches the pattern "
-                f"'{context['pattern']}'.",
-                path,
-                "invalid_value",
-            )
-    return None
-
-
-def _number_out_of_bounds(kind: str, path: str, given: Any, context: Mapping[str, Any]) -> InvalidRequest:
-    below = kind == "greater_than_equal"
-    bound = context["ge"] if below else context["le"]
-    noun = "integer" if isinstance(bound, int) else "decimal"
-    side, sign, code = ("below minimum", ">=", "below_min") if below else ("above maximum", "<=", "above_max")
-    bound = int(bound) if float(bound).is_integer() else bound
-    return InvalidRequest(
-        f"Invalid '{path}': {noun} {side} value. Expected a value {sign} {bound}, but got {given} instead.",
-        path,
-        f"{noun}_{code}_value",
+def _wrong_type(problem: Problem, expected: str) -> InvalidRequest:
+    subject = f"Invalid type for '{problem.param}'" if problem.path else "Invalid body"
+    return problem.refused(
+        f"{subject}: expected {expected}, but got {_described(problem.given)} instead.", "invalid_type"
     )
 
 
-def _count_out_of_bounds(kind: str, path: str, given: Any, context: Mapping[str, Any]) -> InvalidRequest:
-    is_object = isinstance(given, Mapping)
-    noun, items = ("object", "properties") if is_object else ("array", "elements")
-    long = kind == "too_long"
-    bound = context["max_length"] if long else context["min_length"]
-    code = f"{noun}_{'above_max' if long else 'below_min'}_{'properties' if is_object else 'length'}"
-    return InvalidRequest(
-        f"Invalid '{path}': too {'many' if long else 'few'} {items}. Expected {'an' if noun else ''} {noun} with at "
-        f"{'most' if long else 'least'} {bound} {items}, but got an {noun} with {len(given)} {items} instead.",
-        path,
-        code,
+def _unsupported(problem: Problem) -> InvalidRequest:
+    context = problem.context
+    # Pydantic writes `'a', 'b' or 'c'`.
+    supported = context.get("supported") or re.findall(r"'([^']*)'", context["expected"])
+    if not isinstance(problem.given, str):
+        return _wrong_type(problem, f"one of {listed(supported, 'or')}")
+    return problem.refused(
+        f"Invalid value: '{shortened(problem.given)}'. Supported values are: {listed(supported, 'and')}.",
+        "invalid_value",
+    )
+
+
+def _malformed_id(problem: Problem, expected: str) -> InvalidRequest:
+    return problem.refused(
+        f"Invalid '{problem.param}': '{problem.given}'. Expected an ID that {expected}", "invalid_value"
     )
 
 
@@ -154,7 +88,7 @@ def _described(value: object) -> str:
         case int():
             return "an integer"
         case float():
-            return "a decimal"
+            return "a decimal number"
         case str():
             return "a string"
         case list():

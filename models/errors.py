@@ -7,10 +7,14 @@ ApiError
 │   └── ToolOutputsMismatch
 ├── Unauthenticated      401
 ├── NotFound             404
-└── ModelNotFound        404
+│   ├── ModelNotFound
+│   └── UnknownUrl
+└── MethodNotAllowed     405
 """
 
 from collections.abc import Iterable
+
+from models.wire import WireObject
 
 
 class ApiError(Exception):
@@ -87,3 +91,35 @@ class NotFound(ApiError):
 class ModelNotFound(NotFound):
     def __init__(self, model: str) -> None:
         super().__init__(f"The model '{model}' does not exist", "model", "model_not_found")
+
+
+class UnknownUrl(NotFound):
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(f"Invalid URL ({method} {path})")
+
+
+class MethodNotAllowed(ApiError):
+    status = 405
+    type = "invalid_request_error"
+
+    def __init__(self, method: str, path: str) -> None:
+        hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
+        super().__init__(f"Not allowed to {method} on {path}. {hint}", code="method_not_supported")
+
+
+class ErrorDetails(WireObject):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorEnvelope(WireObject):
+    """How an error is sent."""
+
+    error: ErrorDetails
+
+    @classmethod
+    def of(cls, error: ApiError) -> "ErrorEnvelope":
+        details = ErrorDetails(message=error.message, type=error.type, param=error.param, code=error.code)
+        return cls(error=details)

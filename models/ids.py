@@ -1,12 +1,21 @@
 """Object ids: a prefix and alphanumerics, the shape that programs match with `run_([a-zA-Z0-9]+)`."""
 
 import hashlib
+import re
 import secrets
 import string
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 ALPHABET = string.ascii_letters + string.digits
 BODY_LENGTH = 24
+MAX_LENGTH = 64
+CHARACTERS = "[a-zA-Z0-9_-]"
 
 
 class Prefix(StrEnum):
@@ -16,6 +25,34 @@ class Prefix(StrEnum):
     RUN = "run"
     STEP = "step"
     CALL = "call"
+
+
+@dataclass(frozen=True)
+class BeginsWith:
+    """Marks an id that a client sends. What cannot name any object is refused before the database is asked."""
+
+    prefix: str
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, core_schema.str_schema(max_length=MAX_LENGTH))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"pattern": f"^{self.prefix}{CHARACTERS}*$", "minLength": 1}
+
+    def _check(self, value: str) -> str:
+        if not value.startswith(self.prefix):
+            raise PydanticCustomError("id_prefix", "does not begin with {prefix}", {"prefix": self.prefix})
+        if not re.fullmatch(f"{CHARACTERS}+", value):
+            raise PydanticCustomError("id_characters", "contains additional characters")
+        return value
+
+
+AssistantId = Annotated[str, BeginsWith(Prefix.ASSISTANT)]
+ThreadId = Annotated[str, BeginsWith(Prefix.THREAD)]
+MessageId = Annotated[str, BeginsWith(Prefix.MESSAGE)]
+RunId = Annotated[str, BeginsWith(Prefix.RUN)]
+StepId = Annotated[str, BeginsWith(Prefix.STEP)]
+AnyId = Annotated[str, BeginsWith("")]
 
 
 def new_id(prefix: Prefix) -> str:

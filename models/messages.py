@@ -3,10 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, Tag
 
-from models.wire import IdentifiedObject, Metadata, RequestBody, TaggedBy, WireObject, branch
+from models.wire import IdentifiedObject, Metadata, RequestBody, TaggedBy, WireObject, branch, one_of
 
 MAX_CONTENT_LENGTH = 256_000
 
@@ -137,19 +136,13 @@ def _text_or_parts(value: object) -> str:
     return branch("text") if isinstance(value, str) else branch("parts")
 
 
-def _string_or_list(value: object) -> object:
-    if not isinstance(value, str | list):
-        raise PydanticCustomError("string_or_list_type", "expected a string or a list")
-    return value
-
-
 class CreateMessageRequest(RequestBody):
     role: Literal["user", "assistant"]
     content: Annotated[
         Annotated[str, Field(max_length=MAX_CONTENT_LENGTH), Tag(branch("text"))]
         | Annotated[list[ContentInput], Field(min_length=1), Tag(branch("parts"))],
         Discriminator(_text_or_parts),
-        BeforeValidator(_string_or_list),
+        one_of("a string or array of objects", str, list),
     ]
     attachments: list[Attachment] | None = None
     metadata: Metadata | None = None

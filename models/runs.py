@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from models.ids import AssistantId
 from models.messages import CreateMessageRequest
 from models.threads import CreateThreadRequest
 from models.tools import ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
@@ -166,7 +167,7 @@ class RunExpiry(RequestBody):
 class RunOverrides(RequestBody):
     """What both ways of creating a run share. A field that is null or absent is taken from the assistant."""
 
-    assistant_id: str
+    assistant_id: AssistantId
     model: str | None = Field(None, min_length=1)
     instructions: str | None = Field(None, max_length=MAX_INSTRUCTIONS_LENGTH)
     tools: RunTools | None = None

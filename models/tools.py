@@ -3,9 +3,8 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
 
-from models.wire import RequestBody, TaggedBy, absent, branch
+from models.wire import RequestBody, TaggedBy, absent, branch, one_of
 
 MAX_ASSISTANT_TOOLS = 128
 MAX_RUN_TOOLS = 20
@@ -91,7 +90,8 @@ class InlineVectorStore(RequestBody):
 
 
 class CreateFileSearchResources(FileSearchResources):
-    vector_stores: list[InlineVectorStore] = Field(default_factory=list, max_length=1)
+    # Never stored: what it makes is an id.
+    vector_stores: list[InlineVectorStore] = Field(default_factory=list, max_length=1, exclude_if=lambda made: not made)
 
 
 class CreateToolResources(RequestBody):
@@ -141,28 +141,22 @@ class JsonSchemaFormat(RequestBody):
     json_schema: JsonSchema
 
 
-NamedFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, TaggedBy("type")]
+NamedFormat = Annotated[JsonObjectFormat | JsonSchemaFormat | TextFormat, TaggedBy("type")]
 
 
 def _word_or_object(value: object) -> str:
     return branch("word") if isinstance(value, str) else branch("object")
 
 
-def _string_or_object(value: object) -> object:
-    if not isinstance(value, str | dict | BaseModel):
-        raise PydanticCustomError("string_or_object_type", "expected a string or an object")
-    return value
-
-
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag(branch("word"))]
     | Annotated[NamedToolChoice, Tag(branch("object"))],
     Discriminator(_word_or_object),
-    BeforeValidator(_string_or_object),
+    one_of("'none', 'auto', or 'required' or object", str, dict, BaseModel),
 ]
 ResponseFormat = Annotated[
     Annotated[Literal["auto"], Tag(branch("word"))] | Annotated[NamedFormat, Tag(branch("object"))],
     Discriminator(_word_or_object),
-    BeforeValidator(_string_or_object),
+    one_of("'auto' or object", str, dict, BaseModel),
 ]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MAX_SAFE_INTEGER = 2**53 - 1
+BRANCH = "\0"
+"""What union tags begin with. No body that reaches a model has this character in a field's name."""
 
 
 class RequestBody(BaseModel):
@@ -19,7 +21,7 @@ class RequestBody(BaseModel):
 class WireObject(BaseModel):
     """An object that the server sends. Every key of the contract is present, null where it has no value."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class IdentifiedObject(WireObject):
@@ -37,7 +39,9 @@ Metadata = Annotated[
 TokenLimit = Annotated[int, Field(ge=256, le=MAX_SAFE_INTEGER)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 # Unset is shown as OpenAI's default but not sent to the model, whose own default it leaves in force.
-DefaultsToOne = Annotated[float | None, PlainSerializer(lambda value: 1.0 if value is None else value)]
+DefaultsToOne = Annotated[
+    float | None, PlainSerializer(lambda value: 1.0 if value is None else value, return_type=float)
+]
 TopP = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -46,17 +50,15 @@ def absent(value: object) -> bool:
     return value is None
 
 
-def quoted_list(values: list[str]) -> str:
-    """`'a'`, `'a' and 'b'`, `'a', 'b', and 'c'`, as OpenAI's error texts list supported values."""
-    quoted = [f"'{value}'" for value in values]
-    match quoted:
-        case [only]:
-            return only
-        case [first, second]:
-            return f"{first} and {second}"
-        case [*others, last]:
-            return f"{', '.join(others)}, and {last}"
-    return ""
+def one_of(expected: str, *kinds: type) -> BeforeValidator:
+    """For a union of several JSON types: says what it `expected` of a value that is of none of them."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, kinds):
+            raise PydanticCustomError("not_one_of", "expected one of {expected}", {"expected": expected})
+        return value
+
+    return BeforeValidator(check)
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,11 @@ class TaggedBy:
         if not isinstance(name, str):
             raise PydanticCustomError("string_type_at", "expected a string", {"at": self.key, "input": name})
         if name not in supported:
-            expected = quoted_list(supported)
-            raise PydanticCustomError(
-                "unsupported_at", "unsupported", {"at": self.key, "input": name, "supported": expected}
-            )
+            context = {"at": self.key, "input": name, "supported": supported}
+            raise PydanticCustomError("unsupported_at", "unsupported", context)
         return value
 
 
 def branch(name: str) -> str:
     """A union tag, marked so that it can be told from a field in an error's location."""
-    return f"<{name}>"
+    return BRANCH + name

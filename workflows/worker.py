@@ -18,8 +18,9 @@ from workflows.sweep_schedule import ensure_sweep_schedule
 from workflows.sweep_workflow import SweepWorkflow
 
 MAX_CACHED_WORKFLOWS = 1_000
-# A cancelled run's model call learns of it with the answer to a heartbeat: at the default of 60 s, much too late.
-MAX_HEARTBEAT_THROTTLE = timedelta(seconds=1)
+# Below the interval of `activities.heartbeat`, so that each of those is sent. The default of 60 s would let a cancelled
+# model call speak on for as long.
+MAX_HEARTBEAT_THROTTLE = timedelta(seconds=0.5)
 GRACEFUL_SHUTDOWN = timedelta(seconds=5)
 
 # `models` is pure; the others are only names and values to a workflow. Anything else that a workflow module would

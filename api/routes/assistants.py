@@ -3,18 +3,20 @@
 from fastapi import APIRouter
 
 from api import refusals
-from api.dependencies import CatalogueDep, DatabaseDep, PageDep, ProjectDep
+from api.dependencies import AssistantsBeta, CatalogueDep, DatabaseDep, PageDep, ProjectDep
+from api.json_bodies import JsonRoute
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
 from models.errors import ModelNotFound
+from models.ids import AssistantId
 from models.lists import Page
 from models.wire import Deleted
 
-router = APIRouter(prefix="/assistants", tags=["Assistants"])
+router = APIRouter(prefix="/assistants", tags=["Assistants"], dependencies=[AssistantsBeta], route_class=JsonRoute)
 
 
-@router.post("")
+@router.post("", operation_id="createAssistant")
 async def create_assistant(
     body: CreateAssistantRequest, database: DatabaseDep, project: ProjectDep, catalogue: CatalogueDep
 ) -> Assistant:
@@ -24,35 +26,34 @@ async def create_assistant(
         return await assistants.create(session, project, body)
 
 
-@router.get("")
+@router.get("", operation_id="listAssistants")
 async def list_assistants(database: DatabaseDep, project: ProjectDep, page: PageDep) -> Page[Assistant]:
     async with database.reading() as session:
         return await assistants.list_page(session, project, page)
 
 
-@router.get("/{assistant_id}")
-async def retrieve_assistant(assistant_id: str, database: DatabaseDep, project: ProjectDep) -> Assistant:
+@router.get("/{assistant_id}", operation_id="getAssistant")
+async def retrieve_assistant(assistant_id: AssistantId, database: DatabaseDep, project: ProjectDep) -> Assistant:
     async with database.reading() as session:
         return await assistants.load(session, project, assistant_id)
 
 
-@router.post("/{assistant_id}")
+@router.post("/{assistant_id}", operation_id="modifyAssistant")
 async def modify_assistant(
-    assistant_id: str,
+    assistant_id: AssistantId,
     database: DatabaseDep,
     project: ProjectDep,
     catalogue: CatalogueDep,
-    body: ModifyAssistantRequest | None = None,
+    body: ModifyAssistantRequest,
 ) -> Assistant:
-    body = body or ModifyAssistantRequest()
     refusals.check_assistant(body)
     _check_model(catalogue, body.model)
     async with database.transaction() as session:
         return await assistants.modify(session, project, assistant_id, body)
 
 
-@router.delete("/{assistant_id}")
-async def delete_assistant(assistant_id: str, database: DatabaseDep, project: ProjectDep) -> Deleted:
+@router.delete("/{assistant_id}", operation_id="deleteAssistant")
+async def delete_assistant(assistant_id: AssistantId, database: DatabaseDep, project: ProjectDep) -> Deleted:
     async with database.transaction() as session:
         await assistants.remove(session, project, assistant_id)
     return Deleted(id=assistant_id, object="assistant.deleted")

@@ -22,7 +22,7 @@ class Health(BaseModel):
     temporal: str
 
 
-@router.get("/health", responses={503: {"model": Health}})
+@router.get("/health", operation_id="getHealth", responses={503: {"model": Health}})
 async def health(resources: ResourcesDep, response: Response) -> Health:
     """200 when the database and Temporal answer, 503 with the reason otherwise."""
     database, temporal = await asyncio.gather(_database(resources), _temporal(resources))

@@ -3,19 +3,23 @@
 from fastapi import APIRouter
 
 from api import refusals
-from api.dependencies import DatabaseDep, PageDep, ProjectDep
+from api.dependencies import AssistantsBeta, DatabaseDep, PageDep, ProjectDep
+from api.json_bodies import JsonRoute
 from infra.database import messages, threads
 from models.errors import ThreadLocked
+from models.ids import MessageId, RunId, ThreadId
 from models.lists import Page
 from models.messages import CreateMessageRequest, Message, ModifyMessageRequest
 from models.wire import Deleted
 
-router = APIRouter(prefix="/threads/{thread_id}/messages", tags=["Messages"])
+router = APIRouter(
+    prefix="/threads/{thread_id}/messages", tags=["Messages"], dependencies=[AssistantsBeta], route_class=JsonRoute
+)
 
 
-@router.post("")
+@router.post("", operation_id="createMessage")
 async def create_message(
-    thread_id: str, body: CreateMessageRequest, database: DatabaseDep, project: ProjectDep
+    thread_id: ThreadId, body: CreateMessageRequest, database: DatabaseDep, project: ProjectDep
 ) -> Message:
     refusals.check_message(body)
     async with database.transaction() as session:
@@ -27,37 +31,41 @@ async def create_message(
     return message
 
 
-@router.get("")
+@router.get("", operation_id="listMessages")
 async def list_messages(
-    thread_id: str, database: DatabaseDep, project: ProjectDep, page: PageDep, run_id: str | None = None
+    thread_id: ThreadId, database: DatabaseDep, project: ProjectDep, page: PageDep, run_id: RunId | None = None
 ) -> Page[Message]:
     async with database.reading() as session:
         await threads.load(session, project, thread_id)
         return await messages.list_page(session, project, thread_id, page, run_id)
 
 
-@router.get("/{message_id}")
-async def retrieve_message(thread_id: str, message_id: str, database: DatabaseDep, project: ProjectDep) -> Message:
+@router.get("/{message_id}", operation_id="getMessage")
+async def retrieve_message(
+    thread_id: ThreadId, message_id: MessageId, database: DatabaseDep, project: ProjectDep
+) -> Message:
     async with database.reading() as session:
         await threads.load(session, project, thread_id)
         return await messages.load(session, project, thread_id, message_id)
 
 
-@router.post("/{message_id}")
+@router.post("/{message_id}", operation_id="modifyMessage")
 async def modify_message(
-    thread_id: str,
-    message_id: str,
+    thread_id: ThreadId,
+    message_id: MessageId,
     database: DatabaseDep,
     project: ProjectDep,
-    body: ModifyMessageRequest | None = None,
+    body: ModifyMessageRequest,
 ) -> Message:
     async with database.transaction() as session:
         await threads.load(session, project, thread_id)
-        return await messages.modify(session, project, thread_id, message_id, body or ModifyMessageRequest())
+        return await messages.modify(session, project, thread_id, message_id, body)
 
 
-@router.delete("/{message_id}")
-async def delete_message(thread_id: str, message_id: str, database: DatabaseDep, project: ProjectDep) -> Deleted:
+@router.delete("/{message_id}", operation_id="deleteMessage")
+async def delete_message(
+    thread_id: ThreadId, message_id: MessageId, database: DatabaseDep, project: ProjectDep
+) -> Deleted:
     async with database.transaction() as session:
         await threads.load(session, project, thread_id)
         await messages.remove(session, project, thread_id, message_id)

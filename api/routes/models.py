@@ -3,22 +3,23 @@
 from fastapi import APIRouter
 
 from api.dependencies import CatalogueDep, ProjectDep
+from api.json_bodies import JsonRoute
 from models.errors import ModelNotFound
 from models.models import Model, ModelList
 
-router = APIRouter(prefix="/models", tags=["Models"])
+router = APIRouter(prefix="/models", tags=["Models"], route_class=JsonRoute)
 
 # No source says when a configured model was made; OpenAI's own list has such round figures too.
 CREATED = 1_686_935_002
 OWNER = "holdfast"
 
 
-@router.get("")
+@router.get("", operation_id="listModels")
 async def list_models(catalogue: CatalogueDep, _: ProjectDep) -> ModelList:
     return ModelList(data=[_model(name) for name in catalogue.names()])
 
 
-@router.get("/{model:path}")
+@router.get("/{model:path}", operation_id="retrieveModel")
 async def retrieve_model(model: str, catalogue: CatalogueDep, _: ProjectDep) -> Model:
     """A name that the catalogue would take, by wildcard or because it is open, exists as much as a listed one."""
     if not catalogue.offers(model):

@@ -2,26 +2,33 @@
 
 from fastapi import APIRouter
 
-from api.dependencies import DatabaseDep, PageDep, ProjectDep
+from api.dependencies import AssistantsBeta, DatabaseDep, PageDep, ProjectDep
+from api.json_bodies import JsonRoute
 from infra.database import run_steps, runs
+from models.ids import RunId, StepId, ThreadId
 from models.lists import Page
 from models.run_steps import RunStep
 
-router = APIRouter(prefix="/threads/{thread_id}/runs/{run_id}/steps", tags=["Run steps"])
+router = APIRouter(
+    prefix="/threads/{thread_id}/runs/{run_id}/steps",
+    tags=["Run steps"],
+    dependencies=[AssistantsBeta],
+    route_class=JsonRoute,
+)
 
 
-@router.get("")
+@router.get("", operation_id="listRunSteps")
 async def list_run_steps(
-    thread_id: str, run_id: str, database: DatabaseDep, project: ProjectDep, page: PageDep
+    thread_id: ThreadId, run_id: RunId, database: DatabaseDep, project: ProjectDep, page: PageDep
 ) -> Page[RunStep]:
     async with database.reading() as session:
         await runs.load(session, project, thread_id, run_id)
         return await run_steps.list_page(session, project, run_id, page)
 
 
-@router.get("/{step_id}")
+@router.get("/{step_id}", operation_id="getRunStep")
 async def retrieve_run_step(
-    thread_id: str, run_id: str, step_id: str, database: DatabaseDep, project: ProjectDep
+    thread_id: ThreadId, run_id: RunId, step_id: StepId, database: DatabaseDep, project: ProjectDep
 ) -> RunStep:
     async with database.reading() as session:
         await runs.load(session, project, thread_id, run_id)

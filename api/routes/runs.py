@@ -3,38 +3,40 @@
 from fastapi import APIRouter, Response
 
 from api import refusals
-from api.dependencies import DatabaseDep, PageDep, ProjectDep, ResourcesDep, RunCommandsDep
+from api.dependencies import AssistantsBeta, DatabaseDep, PageDep, ProjectDep, ResourcesDep, RunCommandsDep
+from api.json_bodies import JsonRoute
 from infra.database import runs, threads
+from models.ids import RunId, ThreadId
 from models.lists import Page
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, ModifyRunRequest, Run, SubmitToolOutputsRequest
 
-router = APIRouter(prefix="/threads", tags=["Runs"])
+router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=JsonRoute)
 
 POLL_AFTER_HEADER = "openai-poll-after-ms"
 
 
-@router.post("/runs")
+@router.post("/runs", operation_id="createThreadAndRun")
 async def create_thread_and_run(body: CreateThreadAndRunRequest, project: ProjectDep, commands: RunCommandsDep) -> Run:
     refusals.check_run(body)
     return await commands.create_with_thread(project, body)
 
 
-@router.post("/{thread_id}/runs")
-async def create_run(thread_id: str, body: CreateRunRequest, project: ProjectDep, commands: RunCommandsDep) -> Run:
+@router.post("/{thread_id}/runs", operation_id="createRun")
+async def create_run(thread_id: ThreadId, body: CreateRunRequest, project: ProjectDep, commands: RunCommandsDep) -> Run:
     refusals.check_run(body)
     return await commands.create(project, thread_id, body)
 
 
-@router.get("/{thread_id}/runs")
-async def list_runs(thread_id: str, database: DatabaseDep, project: ProjectDep, page: PageDep) -> Page[Run]:
+@router.get("/{thread_id}/runs", operation_id="listRuns")
+async def list_runs(thread_id: ThreadId, database: DatabaseDep, project: ProjectDep, page: PageDep) -> Page[Run]:
     async with database.reading() as session:
         await threads.load(session, project, thread_id)
         return await runs.list_page(session, project, thread_id, page)
 
 
-@router.get("/{thread_id}/runs/{run_id}")
+@router.get("/{thread_id}/runs/{run_id}", operation_id="getRun")
 async def retrieve_run(
-    thread_id: str, run_id: str, resources: ResourcesDep, project: ProjectDep, response: Response
+    thread_id: ThreadId, run_id: RunId, resources: ResourcesDep, project: ProjectDep, response: Response
 ) -> Run:
     # The SDKs' poll helpers wait this long; without it Python waits 1 s and Node 5 s.
     response.headers[POLL_AFTER_HEADER] = str(resources.settings.poll_after_ms)
@@ -42,22 +44,22 @@ async def retrieve_run(
         return await runs.load(session, project, thread_id, run_id)
 
 
-@router.post("/{thread_id}/runs/{run_id}")
+@router.post("/{thread_id}/runs/{run_id}", operation_id="modifyRun")
 async def modify_run(
-    thread_id: str, run_id: str, database: DatabaseDep, project: ProjectDep, body: ModifyRunRequest | None = None
+    thread_id: ThreadId, run_id: RunId, database: DatabaseDep, project: ProjectDep, body: ModifyRunRequest
 ) -> Run:
     async with database.transaction() as session:
-        return await runs.modify(session, project, thread_id, run_id, body or ModifyRunRequest())
+        return await runs.modify(session, project, thread_id, run_id, body)
 
 
-@router.post("/{thread_id}/runs/{run_id}/cancel")
-async def cancel_run(thread_id: str, run_id: str, project: ProjectDep, commands: RunCommandsDep) -> Run:
+@router.post("/{thread_id}/runs/{run_id}/cancel", operation_id="cancelRun")
+async def cancel_run(thread_id: ThreadId, run_id: RunId, project: ProjectDep, commands: RunCommandsDep) -> Run:
     return await commands.cancel(project, thread_id, run_id)
 
 
-@router.post("/{thread_id}/runs/{run_id}/submit_tool_outputs")
+@router.post("/{thread_id}/runs/{run_id}/submit_tool_outputs", operation_id="submitToolOuputsToRun")
 async def submit_tool_outputs(
-    thread_id: str, run_id: str, body: SubmitToolOutputsRequest, project: ProjectDep, commands: RunCommandsDep
+    thread_id: ThreadId, run_id: RunId, body: SubmitToolOutputsRequest, project: ProjectDep, commands: RunCommandsDep
 ) -> Run:
     refusals.check_no_streaming(body.stream)
     return await commands.submit(project, thread_id, run_id, body)

@@ -6,8 +6,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
+from infra.database import deleted_items
 from infra.database.pages import load_page
-from infra.database.tables import AssistantRow
+from infra.database.tables import AssistantRow, DeletedItemRow
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
 from models.errors import NotFound
 from models.ids import Prefix, new_id
@@ -24,7 +25,8 @@ CLEARED: dict[str, Any] = {
 
 
 async def create(session: AsyncSession, project_id: str, body: CreateAssistantRequest) -> Assistant:
-    fields = CLEARED | body.model_dump(mode="json", by_alias=True, exclude_none=True)
+    sent = body.model_dump(mode="json", by_alias=True)
+    fields = CLEARED | {name: value for name, value in sent.items() if value is not None}
     row = AssistantRow(
         id=new_id(Prefix.ASSISTANT),
         project_id=project_id,
@@ -47,13 +49,15 @@ async def load(session: AsyncSession, project_id: str, assistant_id: str) -> Ass
 
 
 async def list_page(session: AsyncSession, project_id: str, page: PageRequest) -> Page[Assistant]:
-    rows, has_more = await load_page(session, AssistantRow, NOUN, page, AssistantRow.project_id == project_id)
+    deleted = (DeletedItemRow.project_id == project_id, DeletedItemRow.thread_id.is_(None))
+    scope = AssistantRow.project_id == project_id
+    rows, has_more = await load_page(session, AssistantRow, NOUN, page, scope, deleted=deleted)
     return Page[Assistant].of([_to_assistant(row) for row in rows], has_more)
 
 
 async def modify(session: AsyncSession, project_id: str, assistant_id: str, body: ModifyAssistantRequest) -> Assistant:
     """Change the fields that `body` has. Raises `NotFound`."""
-    sent = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    sent = body.model_dump(mode="json", by_alias=True, include=body.model_fields_set)
     changes = {name: CLEARED.get(name) if value is None else value for name, value in sent.items()}
     if changes.get("model", "") is None:
         del changes["model"]
@@ -68,13 +72,14 @@ async def modify(session: AsyncSession, project_id: str, assistant_id: str, body
 
 async def remove(session: AsyncSession, project_id: str, assistant_id: str) -> None:
     """Raises `NotFound`. Runs that the assistant made keep their copy of what they were made with."""
-    deleted = await session.scalar(
+    seq = await session.scalar(
         delete(AssistantRow)
         .where(AssistantRow.id == assistant_id, AssistantRow.project_id == project_id)
-        .returning(AssistantRow.id)
+        .returning(AssistantRow.seq)
     )
-    if deleted is None:
+    if seq is None:
         raise NotFound.of(NOUN, assistant_id)
+    await deleted_items.remember(session, project_id, None, assistant_id, seq)
 
 
 def _to_assistant(row: AssistantRow) -> Assistant:

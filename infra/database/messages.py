@@ -7,8 +7,9 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
+from infra.database import deleted_items
 from infra.database.pages import load_page
-from infra.database.tables import MessageRow
+from infra.database.tables import DeletedItemRow, MessageRow
 from models.errors import NotFound
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
@@ -56,7 +57,8 @@ async def list_page(
     scope = [MessageRow.thread_id == thread_id, MessageRow.project_id == project_id]
     if run_id is not None:
         scope.append(MessageRow.run_id == run_id)
-    rows, has_more = await load_page(session, MessageRow, NOUN, page, *scope)
+    deleted = (DeletedItemRow.project_id == project_id, DeletedItemRow.thread_id == thread_id)
+    rows, has_more = await load_page(session, MessageRow, NOUN, page, *scope, deleted=deleted)
     return Page[Message].of([to_message(row) for row in rows], has_more)
 
 
@@ -73,8 +75,10 @@ async def modify(
 async def remove(session: AsyncSession, project_id: str, thread_id: str, message_id: str) -> None:
     """Raises `NotFound`."""
     owned = _owned(project_id, thread_id, message_id)
-    if await session.scalar(delete(MessageRow).where(*owned).returning(MessageRow.id)) is None:
+    seq = await session.scalar(delete(MessageRow).where(*owned).returning(MessageRow.seq))
+    if seq is None:
         raise NotFound.of(NOUN, message_id)
+    await deleted_items.remember(session, project_id, thread_id, message_id, seq)
 
 
 def _owned(project_id: str, thread_id: str, message_id: str) -> tuple[ColumnElement[bool], ...]:

@@ -6,27 +6,44 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from infra.database import deleted_items
 from infra.database.tables import AssistantRow, MessageRow, RunRow, RunStepRow, ThreadRow
 from models.errors import NotFound
 from models.lists import Order, PageRequest
 
+Scope = tuple[ColumnElement[bool], ...]
 ListedRow = TypeVar("ListedRow", AssistantRow, ThreadRow, MessageRow, RunRow, RunStepRow)
 
 
 async def load_page(
-    session: AsyncSession, table: type[ListedRow], noun: str, page: PageRequest, *scope: ColumnElement[bool]
+    session: AsyncSession,
+    table: type[ListedRow],
+    noun: str,
+    page: PageRequest,
+    *scope: ColumnElement[bool],
+    deleted: Scope = (),
 ) -> tuple[Sequence[ListedRow], bool]:
     """The rows of `table` in `scope` that `page` asks for, in its order, and whether more follow in its direction.
 
-    Raises `NotFound` where a cursor names nothing in the scope.
+    `deleted` is the same scope among the deleted items, where single items can be deleted from the list. Raises
+    `NotFound` where a cursor names nothing in either.
     """
+
+    async def place(cursor: str) -> int:
+        seq = await session.scalar(select(table.seq).where(table.id == cursor, *scope))
+        if seq is None and deleted:
+            seq = await deleted_items.seq_of(session, cursor, *deleted)
+        if seq is None:
+            raise NotFound.of(noun, cursor)
+        return seq
+
     bounds = list(scope)
     ascending = page.order is Order.ASC
     if page.after is not None:
-        seq = await _seq_of(session, table, noun, page.after, scope)
+        seq = await place(page.after)
         bounds.append(table.seq > seq if ascending else table.seq < seq)
     if page.before is not None:
-        seq = await _seq_of(session, table, noun, page.before, scope)
+        seq = await place(page.before)
         bounds.append(table.seq < seq if ascending else table.seq > seq)
     # Only `before`: read backwards from the cursor, so that the page is the nearest one, then turn it round.
     backwards = page.before is not None and page.after is None
@@ -34,12 +51,3 @@ async def load_page(
     found = (await session.scalars(select(table).where(*bounds).order_by(order).limit(page.limit + 1))).all()
     rows = found[: page.limit]
     return (rows[::-1] if backwards else rows), len(found) > page.limit
-
-
-async def _seq_of(
-    session: AsyncSession, table: type[ListedRow], noun: str, object_id: str, scope: tuple[ColumnElement[bool], ...]
-) -> int:
-    seq = await session.scalar(select(table.seq).where(table.id == object_id, *scope))
-    if seq is None:
-        raise NotFound.of(noun, object_id)
-    return seq

@@ -32,7 +32,11 @@ async def with_calls(session: AsyncSession, rows: Sequence[RunStepRow]) -> list[
     """The steps as clients see them."""
     calls: dict[str, list[ToolCallRow]] = {row.id: [] for row in rows if row.type == StepType.TOOL_CALLS}
     if calls:
-        query = select(ToolCallRow).where(ToolCallRow.step_id.in_(calls)).order_by(ToolCallRow.position)
+        query = (
+            select(ToolCallRow)
+            .where(ToolCallRow.step_id.in_(calls))
+            .order_by(ToolCallRow.step_id, ToolCallRow.position)
+        )
         for call in await session.scalars(query):
             calls[call.step_id].append(call)
     return [_to_step(row, calls.get(row.id, [])) for row in rows]

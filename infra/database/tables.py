@@ -2,14 +2,28 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Index, Integer, Text, TextClause, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from models.runs import ACTIVE_STATUSES
+from models.runs import ACTIVE_STATUSES, RunStatus
 
 # SQLite numbers rows itself only in a column declared INTEGER PRIMARY KEY.
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 Document = dict[str, Any]
+
+
+def _status_in(*statuses: RunStatus) -> TextClause:
+    return text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(statuses))))
+
+
+# A partial index serves a query that has its very condition: use these, not conditions of the same meaning.
+IS_ACTIVE = _status_in(*ACTIVE_STATUSES)
+AWAITS_COMMAND = _status_in(RunStatus.QUEUED, RunStatus.CANCELLING)
+HAS_DEADLINE = _status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)
+
+
+def _partial(name: str, *columns: str, only: TextClause, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=only, postgresql_where=only)
 
 
 class Table(DeclarativeBase):
@@ -53,7 +67,7 @@ class MessageRow(Table):
     __tablename__ = "messages"
     __table_args__ = (
         Index("messages_by_thread", "thread_id", "seq"),
-        Index("messages_by_run", "run_id", "seq"),
+        _partial("messages_by_run", "run_id", "thread_id", "seq", only=text("run_id IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 
@@ -74,16 +88,14 @@ class MessageRow(Table):
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
 
 
-_ACTIVE = text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))))
-
-
 class RunRow(Table):
     __tablename__ = "runs"
     __table_args__ = (
         Index("runs_by_thread", "thread_id", "seq"),
         # The thread lock: one active run per thread, decided by the database.
-        Index("runs_active", "thread_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
-        Index("runs_to_sweep", "status", "status_changed_at", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+        _partial("runs_active", "thread_id", unique=True, only=IS_ACTIVE),
+        _partial("runs_awaiting_command", "status_changed_at", only=AWAITS_COMMAND),
+        _partial("runs_with_deadline", "expires_at", only=HAS_DEADLINE),
         {"sqlite_autoincrement": True},
     )
 
@@ -192,3 +204,20 @@ class ToolCallRow(Table):
     arguments: Mapped[str]
     # NULL until the call was answered.
     output: Mapped[str | None]
+
+
+class DeletedItemRow(Table):
+    """Where a deleted assistant or message stood in its list, for clients that delete while they list."""
+
+    __tablename__ = "deleted_items"
+    __table_args__ = (
+        Index("deleted_items_by_thread", "thread_id"),
+        Index("deleted_items_by_age", "deleted_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    # NULL for an assistant.
+    thread_id: Mapped[str | None]
+    seq: Mapped[int]
+    deleted_at: Mapped[int]

@@ -7,10 +7,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
 from infra.database import messages
-from infra.database.tables import MessageRow, RunRow, RunStepRow, ThreadRow, ToolCallRow, TurnRow
+from infra.database.tables import (
+    IS_ACTIVE,
+    DeletedItemRow,
+    MessageRow,
+    RunRow,
+    RunStepRow,
+    ThreadRow,
+    ToolCallRow,
+    TurnRow,
+)
 from models.errors import NotFound
 from models.ids import Prefix, new_id
-from models.runs import ACTIVE_STATUSES
 from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
 
 NOUN = "thread"
@@ -55,6 +63,7 @@ async def remove(session: AsyncSession, project_id: str, thread_id: str) -> str 
         delete(RunStepRow).where(RunStepRow.run_id.in_(run_ids)),
         delete(RunRow).where(RunRow.thread_id == thread_id),
         delete(MessageRow).where(MessageRow.thread_id == thread_id),
+        delete(DeletedItemRow).where(DeletedItemRow.thread_id == thread_id),
         delete(ThreadRow).where(ThreadRow.id == thread_id),
     ):
         await session.execute(part)
@@ -67,9 +76,7 @@ async def lock(session: AsyncSession, project_id: str, thread_id: str) -> None:
 
 
 async def active_run_id(session: AsyncSession, thread_id: str) -> str | None:
-    return await session.scalar(
-        select(RunRow.id).where(RunRow.thread_id == thread_id, RunRow.status.in_(sorted(ACTIVE_STATUSES)))
-    )
+    return await session.scalar(select(RunRow.id).where(RunRow.thread_id == thread_id, IS_ACTIVE))
 
 
 async def _find(session: AsyncSession, project_id: str, thread_id: str, for_update: bool = False) -> ThreadRow:

@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ async def test_overrides_reach_the_model(holdfast: RunningHoldfast, provider: Sc
     provider.script("overridden", Says("{}"))
     assistant = await holdfast.assistant("other-model", "unused", instructions="Unused.", temperature=0.1)
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "One"}])
-    schema = {"name": "answer", "schema": {"type": "object", "properties": {}}}
+    answer: Any = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
 
     run = await holdfast.client.beta.threads.runs.create(
         thread.id,
@@ -111,7 +112,7 @@ async def test_overrides_reach_the_model(holdfast: RunningHoldfast, provider: Sc
         temperature=0.5,
         top_p=0.25,
         max_completion_tokens=300,
-        response_format={"type": "json_schema", "json_schema": schema},  # type: ignore[typeddict-item]
+        response_format=answer,
         metadata={"k": "v"},
     )
     done = await holdfast.until(run)

@@ -36,6 +36,19 @@ def upgrade() -> None:
         batch_op.create_index("assistants_by_project", ["project_id", "seq"], unique=False)
 
     op.create_table(
+        "deleted_items",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("project_id", sa.Text(), nullable=False),
+        sa.Column("thread_id", sa.Text(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("deleted_items", schema=None) as batch_op:
+        batch_op.create_index("deleted_items_by_age", ["deleted_at"], unique=False)
+        batch_op.create_index("deleted_items_by_thread", ["thread_id"], unique=False)
+
+    op.create_table(
         "messages",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
@@ -57,7 +70,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
-        batch_op.create_index("messages_by_run", ["run_id", "seq"], unique=False)
+        batch_op.create_index(
+            "messages_by_run",
+            ["run_id", "thread_id", "seq"],
+            unique=False,
+            sqlite_where=sa.text("run_id IS NOT NULL"),
+            postgresql_where=sa.text("run_id IS NOT NULL"),
+        )
         batch_op.create_index("messages_by_thread", ["thread_id", "seq"], unique=False)
 
     op.create_table(
@@ -137,13 +156,20 @@ def upgrade() -> None:
             sqlite_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
             postgresql_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
         )
+        batch_op.create_index(
+            "runs_awaiting_command",
+            ["status_changed_at"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('cancelling', 'queued')"),
+            postgresql_where=sa.text("status IN ('cancelling', 'queued')"),
+        )
         batch_op.create_index("runs_by_thread", ["thread_id", "seq"], unique=False)
         batch_op.create_index(
-            "runs_to_sweep",
-            ["status", "status_changed_at"],
+            "runs_with_deadline",
+            ["expires_at"],
             unique=False,
-            sqlite_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
-            postgresql_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
+            sqlite_where=sa.text("status IN ('in_progress', 'requires_action')"),
+            postgresql_where=sa.text("status IN ('in_progress', 'requires_action')"),
         )
 
     op.create_table(
@@ -212,11 +238,16 @@ def downgrade() -> None:
     op.drop_table("threads")
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.drop_index(
-            "runs_to_sweep",
-            sqlite_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
-            postgresql_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
+            "runs_with_deadline",
+            sqlite_where=sa.text("status IN ('in_progress', 'requires_action')"),
+            postgresql_where=sa.text("status IN ('in_progress', 'requires_action')"),
         )
         batch_op.drop_index("runs_by_thread")
+        batch_op.drop_index(
+            "runs_awaiting_command",
+            sqlite_where=sa.text("status IN ('cancelling', 'queued')"),
+            postgresql_where=sa.text("status IN ('cancelling', 'queued')"),
+        )
         batch_op.drop_index(
             "runs_active",
             sqlite_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
@@ -230,9 +261,18 @@ def downgrade() -> None:
     op.drop_table("run_steps")
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.drop_index("messages_by_thread")
-        batch_op.drop_index("messages_by_run")
+        batch_op.drop_index(
+            "messages_by_run",
+            sqlite_where=sa.text("run_id IS NOT NULL"),
+            postgresql_where=sa.text("run_id IS NOT NULL"),
+        )
 
     op.drop_table("messages")
+    with op.batch_alter_table("deleted_items", schema=None) as batch_op:
+        batch_op.drop_index("deleted_items_by_thread")
+        batch_op.drop_index("deleted_items_by_age")
+
+    op.drop_table("deleted_items")
     with op.batch_alter_table("assistants", schema=None) as batch_op:
         batch_op.drop_index("assistants_by_project")
 

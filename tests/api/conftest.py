@@ -1,0 +1,42 @@
+"""What the API's tests share: plain HTTP beside the SDK, and one run that has done everything a run does."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from infra.language_model.scripted import SCRIPTED_MODEL
+from tests.holdfast import RunningHoldfast
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """Ids of a completed run with a function call, and of what belongs to it."""
+
+    assistant_id: str
+    thread_id: str
+    run_id: str
+    step_id: str
+    message_id: str
+
+
+@pytest.fixture(scope="session")
+async def http(holdfast: RunningHoldfast) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=holdfast.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def finished(holdfast: RunningHoldfast) -> FinishedRun:
+    return await finish_a_run(holdfast)
+
+
+async def finish_a_run(holdfast: RunningHoldfast) -> FinishedRun:
+    assistant_id = await holdfast.assistant(SCRIPTED_MODEL, "get_weather", instructions="Be brief.")
+    waiting = await holdfast.until(await holdfast.run(assistant_id))
+    run = await holdfast.until(await holdfast.submit(waiting, "sunny"))
+    steps = await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)
+    messages = await holdfast.client.beta.threads.messages.list(run.thread_id)
+    assert run.status == "completed"
+    return FinishedRun(assistant_id, run.thread_id, run.id, steps.data[0].id, messages.data[0].id)

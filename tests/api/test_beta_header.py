@@ -1,0 +1,32 @@
+import httpx
+import pytest
+
+from tests.api.envelope import assert_error
+
+REFUSAL = (
+    "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header "
+    "'OpenAI-Beta: assistants=v2'."
+)
+
+
+@pytest.mark.parametrize("header", [None, "assistants=v2", "realtime=v1, assistants=v2", "realtime=v1", ""])
+async def test_v2_is_what_is_asked_for_or_nothing(http: httpx.AsyncClient, header: str | None) -> None:
+    headers = {} if header is None else {"OpenAI-Beta": header}
+
+    response = await http.post("/v1/threads", headers=headers)
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads/thread_x", "/v1/threads/thread_x/runs/run_x/steps"])
+@pytest.mark.parametrize("header", ["assistants=v1", "assistants=v3", "assistants", "realtime=v1,assistants=v1"])
+async def test_another_version_is_refused(http: httpx.AsyncClient, path: str, header: str) -> None:
+    response = await http.get(path, headers={"OpenAI-Beta": header})
+
+    assert_error(response, 400, REFUSAL, code="invalid_beta")
+
+
+async def test_models_have_no_version(http: httpx.AsyncClient) -> None:
+    response = await http.get("/v1/models", headers={"OpenAI-Beta": "assistants=v1"})
+
+    assert response.status_code == 200

@@ -1,0 +1,78 @@
+"""The project's own OpenAPI document: what generated clients and the fuzz test believe."""
+
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from tests.holdfast import RunningHoldfast
+
+# `submitToolOuputsToRun` is OpenAI's own spelling.
+OPERATIONS = {
+    "/v1/assistants": {"get": "listAssistants", "post": "createAssistant"},
+    "/v1/assistants/{assistant_id}": {"get": "getAssistant", "post": "modifyAssistant", "delete": "deleteAssistant"},
+    "/v1/threads": {"post": "createThread"},
+    "/v1/threads/runs": {"post": "createThreadAndRun"},
+    "/v1/threads/{thread_id}": {"get": "getThread", "post": "modifyThread", "delete": "deleteThread"},
+    "/v1/threads/{thread_id}/messages": {"get": "listMessages", "post": "createMessage"},
+    "/v1/threads/{thread_id}/messages/{message_id}": {
+        "get": "getMessage",
+        "post": "modifyMessage",
+        "delete": "deleteMessage",
+    },
+    "/v1/threads/{thread_id}/runs": {"get": "listRuns", "post": "createRun"},
+    "/v1/threads/{thread_id}/runs/{run_id}": {"get": "getRun", "post": "modifyRun"},
+    "/v1/threads/{thread_id}/runs/{run_id}/cancel": {"post": "cancelRun"},
+    "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs": {"post": "submitToolOuputsToRun"},
+    "/v1/threads/{thread_id}/runs/{run_id}/steps": {"get": "listRunSteps"},
+    "/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}": {"get": "getRunStep"},
+    "/v1/models": {"get": "listModels"},
+    "/v1/models/{model}": {"get": "retrieveModel"},
+    "/health": {"get": "getHealth"},
+}
+
+
+@pytest.fixture(scope="module")
+def document(holdfast: RunningHoldfast) -> dict[str, Any]:
+    return create_app(holdfast.resources).openapi()
+
+
+def test_operations_have_openais_names(document: dict[str, Any]) -> None:
+    named = {
+        path: {method: operation["operationId"] for method, operation in operations.items()}
+        for path, operations in document["paths"].items()
+    }
+
+    assert named == OPERATIONS
+
+
+def test_every_operation_documents_its_key_and_the_envelope(document: dict[str, Any]) -> None:
+    envelope = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}}
+
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["responses"]["4XX"]["content"] == envelope
+            assert operation["responses"]["5XX"]["content"] == envelope
+            assert "422" not in operation["responses"]
+            assert operation.get("security") == (None if path == "/health" else [{"ApiKeyAuth": []}])
+    assert document["components"]["securitySchemes"] == {"ApiKeyAuth": {"type": "http", "scheme": "bearer"}}
+
+
+def test_envelope_has_four_keys_that_are_always_there(document: dict[str, Any]) -> None:
+    details = document["components"]["schemas"]["ErrorDetails"]
+
+    assert details["required"] == list(details["properties"]) == ["message", "type", "param", "code"]
+
+
+@pytest.mark.parametrize("name", ["Assistant", "Thread", "Message", "Run", "RunStep", "Model", "Deleted", "Usage"])
+def test_what_is_sent_has_every_key(document: dict[str, Any], name: str) -> None:
+    schema = document["components"]["schemas"][name]
+
+    assert set(schema["required"]) == set(schema["properties"])
+
+
+def test_bodies_take_no_unknown_fields(document: dict[str, Any]) -> None:
+    bodies = [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Request")]
+
+    assert len(bodies) == 10
+    assert all(body["additionalProperties"] is False for body in bodies)

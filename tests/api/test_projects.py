@@ -1,0 +1,148 @@
+"""API keys: who has none is refused everywhere, and one project's key opens nothing of another's."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from openai import AsyncOpenAI
+
+from api.app import create_app
+from infra.language_model.scripted import SCRIPTED_MODEL
+from tests.api.conftest import FinishedRun, finish_a_run
+from tests.api.envelope import assert_error, assert_has_headers
+from tests.conftest import settings_for
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.scripted_provider import ScriptedProvider
+
+KEYS = {"sk-blue-0123456789abcdef": "blue", "sk-red": "red"}
+BLUE, RED = KEYS
+NO_KEY = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+    "(i.e. Authorization: Bearer YOUR_KEY)."
+)
+BODIES: dict[str, dict[str, Any]] = {
+    "createAssistant": {"model": SCRIPTED_MODEL},
+    "createMessage": {"role": "user", "content": "Hi"},
+    "createRun": {"assistant_id": "asst_x"},
+    "createThreadAndRun": {"assistant_id": "asst_x"},
+    "submitToolOuputsToRun": {"tool_outputs": []},
+}
+WITHOUT_OBJECTS = {"createAssistant", "createThread", "listAssistants", "listModels", "retrieveModel"}
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    temporal_port: int, provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RunningHoldfast]:
+    """A Holdfast of two projects, whose client is blue."""
+    settings = settings_for(tmp_path_factory.mktemp("shared"), temporal_port, provider)
+    async with running_holdfast(settings.model_copy(update={"api_keys": KEYS})) as running:
+        await running.client.close()
+        running.client = AsyncOpenAI(base_url=f"{running.url}/v1", api_key=BLUE, max_retries=0)
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def blue(shared: RunningHoldfast) -> FinishedRun:
+    return await finish_a_run(shared)
+
+
+@pytest.fixture
+async def red(shared: RunningHoldfast) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=shared.url, headers={"Authorization": f"Bearer {RED}"}) as client:
+        yield client
+
+
+def operations(holdfast: RunningHoldfast) -> list[tuple[str, str, str]]:
+    """Method, path and operation id of every operation that is documented under `/v1`."""
+    paths: dict[str, dict[str, Any]] = create_app(holdfast.resources).openapi()["paths"]
+    return [
+        (method.upper(), path, operation["operationId"])
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if path.startswith("/v1")
+    ]
+
+
+async def test_no_operation_works_without_a_key(shared: RunningHoldfast, blue: FinishedRun) -> None:
+    async with httpx.AsyncClient(base_url=shared.url) as client:
+        responses = [
+            await client.request(method, path.format(**vars(blue), model="x"), json=BODIES.get(operation))
+            for method, path, operation in operations(shared)
+        ]
+
+    assert len(responses) > 20
+    for response in responses:
+        assert_error(response, 401, NO_KEY, code="invalid_api_key")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("Bearer sk-wrong-0123456789abcdef", "Incorrect API key provided: sk-wrong-****cdef."),
+        ("Bearer short", "Incorrect API key provided: ****."),
+        ("bearer schlüssel", "Incorrect API key provided: ****."),
+        (f"Bearer {BLUE}x", "Incorrect API key provided: sk-blue-0****defx."),
+        ("Bearer", NO_KEY),
+        (f"Basic {BLUE}", NO_KEY),
+        ("", NO_KEY),
+    ],
+)
+async def test_wrong_key_is_refused_and_not_shown(shared: RunningHoldfast, header: str, message: str) -> None:
+    async with httpx.AsyncClient(base_url=shared.url) as client:
+        response = await client.get("/v1/assistants", headers=[(b"Authorization", header.encode())])
+
+    assert_error(response, 401, message, code="invalid_api_key")
+
+
+async def test_another_projects_objects_do_not_exist(
+    shared: RunningHoldfast, blue: FinishedRun, red: httpx.AsyncClient
+) -> None:
+    for method, path, operation in operations(shared):
+        if operation in WITHOUT_OBJECTS:
+            continue
+
+        body = BODIES.get(operation)
+        if operation == "createThreadAndRun":
+            body = {"assistant_id": blue.assistant_id}
+        response = await red.request(method, path.format(**vars(blue)), json=body)
+
+        assert response.status_code == 404, (operation, response.text)
+        assert "found with id" in response.json()["error"]["message"]
+        assert_has_headers(response)
+    assert (await shared.client.beta.threads.runs.retrieve(blue.run_id, thread_id=blue.thread_id)).id == blue.run_id
+
+
+async def test_own_thread_does_not_open_another_projects_assistant(red: httpx.AsyncClient, blue: FinishedRun) -> None:
+    thread = (await red.post("/v1/threads")).json()["id"]
+
+    response = await red.post(f"/v1/threads/{thread}/runs", json={"assistant_id": blue.assistant_id})
+
+    assert_error(response, 404, f"No assistant found with id '{blue.assistant_id}'.")
+
+
+async def test_another_projects_assistants_are_not_listed(red: httpx.AsyncClient, blue: FinishedRun) -> None:
+    own = (await red.post("/v1/assistants", json={"model": SCRIPTED_MODEL})).json()["id"]
+
+    listed = (await red.get("/v1/assistants")).json()["data"]
+    after = await red.get("/v1/assistants", params={"after": blue.assistant_id})
+
+    assert [assistant["id"] for assistant in listed] == [own]
+    assert_error(after, 404, f"No assistant found with id '{blue.assistant_id}'.")
+
+
+async def test_another_projects_deleted_assistant_is_no_cursor(shared: RunningHoldfast, red: httpx.AsyncClient) -> None:
+    deleted = await shared.assistant(SCRIPTED_MODEL)
+    await shared.client.beta.assistants.delete(deleted)
+
+    after = await red.get("/v1/assistants", params={"after": deleted})
+
+    assert_error(after, 404, f"No assistant found with id '{deleted}'.")
+
+
+async def test_health_needs_no_key(shared: RunningHoldfast) -> None:
+    async with httpx.AsyncClient(base_url=shared.url) as client:
+        response = await client.get("/health")
+
+    assert response.json() == {"database": "ok", "temporal": "ok"}

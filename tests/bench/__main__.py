@@ -1,0 +1,105 @@
+"""`make bench`: what runs cost, with models that answer at once, so that only Holdfast is measured.
+
+Compare rows of one call with each other, not with those of another machine or hour.
+"""
+
+import asyncio
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import psutil
+from openai import AsyncOpenAI
+
+from infra.language_model.scripted import SCRIPTED_MODEL
+from tests.bench.load import HEADER, Measured, client_of, measure
+from tests.cli.program import Place, Up
+from tests.holdfast import function_tool
+from tests.provider.replies import Hangs
+from tests.provider.scripted_provider import ScriptedProvider, running_provider
+
+THREAD: Any = {"messages": [{"role": "user", "content": "Hello there"}]}
+CANCELS = 10
+
+
+class Bench:
+    def __init__(self, up: Up, provider: ScriptedProvider) -> None:
+        self._url = up.place.url
+        self._provider = provider
+        temporal = up.temporal()
+        assert temporal is not None
+        self._servers = {"holdfast": psutil.Process(up.process.pid), "temporal": temporal}
+
+    async def text_runs(self, count: int, concurrent: int) -> Measured:
+        """Create a thread and a run, poll it to its end as the SDK does."""
+        async with client_of(self._url, concurrent) as client:
+            assistant = await client.beta.assistants.create(model=SCRIPTED_MODEL)
+
+            async def run() -> None:
+                done = await client.beta.threads.create_and_run_poll(assistant_id=assistant.id, thread=THREAD)
+                assert done.status == "completed"
+
+            return await measure(run, count, concurrent, self._servers)
+
+    async def tool_runs(self, count: int, concurrent: int) -> Measured:
+        """The same with a function call that is answered at once."""
+        async with client_of(self._url, concurrent) as client:
+            tools = [function_tool("get_weather")]
+            assistant = await client.beta.assistants.create(model=SCRIPTED_MODEL, tools=tools)
+            return await measure(lambda: _tool_run(client, assistant.id), count, concurrent, self._servers)
+
+    async def cancels(self) -> list[float]:
+        """Seconds from a cancel call to the moment at which the provider sees its connection dropped."""
+        async with client_of(self._url, 1) as client:
+            return [await self._cancel(client, f"cancel-{number}") for number in range(CANCELS)]
+
+    async def _cancel(self, client: AsyncOpenAI, model: str) -> float:
+        self._provider.script(model, Hangs(after="Well, let me see"))
+        assistant = await client.beta.assistants.create(model=model)
+        run = await client.beta.threads.create_and_run(assistant_id=assistant.id, thread=THREAD)
+        while not self._provider.requests(model):
+            await asyncio.sleep(0.01)
+        began = time.perf_counter()
+        await client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+        await self._provider.disconnected(model)
+        return time.perf_counter() - began
+
+
+async def _tool_run(client: AsyncOpenAI, assistant_id: str) -> None:
+    runs = client.beta.threads.runs
+    run = await client.beta.threads.create_and_run_poll(assistant_id=assistant_id, thread=THREAD)
+    assert run.required_action is not None
+    outputs: Any = [
+        {"tool_call_id": call.id, "output": "sunny"} for call in run.required_action.submit_tool_outputs.tool_calls
+    ]
+    run = await runs.submit_tool_outputs_and_poll(run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs)
+    assert run.status == "completed"
+
+
+async def _measure_all(bench: Bench) -> None:
+    print(HEADER)
+    print((await bench.text_runs(200, 1)).row("create_and_run_poll, one after another"))
+    print((await bench.text_runs(300, 16)).row("create_and_run_poll, 16 at once"))
+    print((await bench.tool_runs(100, 1)).row("function call round trip, one after another"))
+    print((await bench.tool_runs(200, 16)).row("function call round trip, 16 at once"))
+    seconds = sorted(await bench.cancels())
+    print(f"cancel to dropped model call: median {seconds[CANCELS // 2]:.2f} s, longest {seconds[-1]:.2f} s")
+
+
+def main() -> None:
+    warnings.simplefilter("ignore", DeprecationWarning)
+    with tempfile.TemporaryDirectory() as folder, running_provider() as provider:
+        place = Place.new(Path(folder))
+        models = provider.models_file(Path(folder))
+        up = Up(place, HOLDFAST_MODELS=str(models)).ready()
+        try:
+            asyncio.run(_measure_all(Bench(up, provider)))
+        finally:
+            up.interrupt()
+            up.process.wait()
+
+
+if __name__ == "__main__":
+    main()

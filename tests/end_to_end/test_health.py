@@ -1,0 +1,63 @@
+"""`GET /health`, with each part well and gone."""
+
+from pathlib import Path
+
+import httpx
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from tests.conftest import settings_for, temporal_program
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.scripted_provider import ScriptedProvider
+
+
+async def _health(holdfast: RunningHoldfast) -> tuple[int, dict[str, str]]:
+    async with httpx.AsyncClient() as client:
+        response = await client.get(f"{holdfast.url}/health")
+    return response.status_code, response.json()
+
+
+async def test_all_is_well(holdfast: RunningHoldfast) -> None:
+    assert await _health(holdfast) == (200, {"database": "ok", "temporal": "ok"})
+
+
+async def test_a_temporal_that_does_not_answer_is_named(provider: ScriptedProvider, tmp_path: Path) -> None:
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_program(), data_converter=pydantic_data_converter
+    )
+    port = int(environment.client.service_client.config.target_host.rpartition(":")[2])
+    async with running_holdfast(settings_for(tmp_path, port, provider), with_worker=False) as holdfast:
+        await environment.shutdown()
+
+        status, health = await _health(holdfast)
+
+    assert status == 503
+    assert health["database"] == "ok"
+    assert health["temporal"].startswith("does not answer: ")
+
+
+async def test_a_database_that_does_not_answer_is_named(own_holdfast: RunningHoldfast) -> None:
+    file = own_holdfast.resources.settings.data_dir / "holdfast.db"
+    await own_holdfast.resources.database.engine.dispose()
+    for part in file.parent.glob("holdfast.db*"):
+        part.unlink()
+    file.mkdir()
+
+    status, health = await _health(own_holdfast)
+
+    assert status == 503
+    assert health["database"].startswith("does not answer: ")
+    assert health["temporal"] == "ok"
+
+
+async def test_a_run_is_accepted_while_temporal_is_away(provider: ScriptedProvider, tmp_path: Path) -> None:
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_program(), data_converter=pydantic_data_converter
+    )
+    port = int(environment.client.service_client.config.target_host.rpartition(":")[2])
+    async with running_holdfast(settings_for(tmp_path, port, provider), with_worker=False) as holdfast:
+        await environment.shutdown()
+
+        run = await holdfast.run(await holdfast.assistant("no-temporal"))
+
+        assert run.status == "queued"

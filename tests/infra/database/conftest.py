@@ -1,0 +1,45 @@
+"""A migrated SQLite database per test module, and what one thread with a run on it leaves there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from infra.database import assistants, runs, threads
+from infra.database.engine import Database, open_database
+from infra.database.migrations import migrate
+from models.assistants import CreateAssistantRequest
+from models.messages import CreateMessageRequest
+from models.run_specs import RunSpec
+from models.runs import CreateRunRequest
+from models.threads import CreateThreadRequest
+
+PROJECT = "default"
+
+
+@dataclass(frozen=True)
+class Stored:
+    assistant_id: str
+    thread_id: str
+    run_id: str
+
+
+@pytest.fixture(scope="module")
+async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('database')}/holdfast.db"
+    await asyncio.to_thread(migrate, url)
+    async with open_database(url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def stored(database: Database) -> Stored:
+    """An assistant, and a thread of one message with a queued run."""
+    hello = CreateMessageRequest(role="user", content="Hello")
+    async with database.transaction() as session:
+        assistant = await assistants.create(session, PROJECT, CreateAssistantRequest(model="m"))
+        thread = await threads.create(session, PROJECT, CreateThreadRequest(messages=[hello]))
+        spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
+        run = await runs.create(session, PROJECT, thread.id, spec)
+    return Stored(assistant.id, thread.id, run.id)

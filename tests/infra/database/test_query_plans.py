@@ -1,0 +1,182 @@
+"""Cost must not grow with use: every query finds its rows by an index, in their order, and scans and sorts nothing."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.database import assistants, messages, prompts, run_steps, runs, sweeps, threads
+from infra.database.engine import Database
+from infra.database.tables import RunRow
+from infra.database.turns import used_tokens
+from models.errors import NotFound
+from models.lists import Order, PageRequest
+from models.runs import RunStatus, ToolOutput
+from tests.infra.database.conftest import PROJECT, Stored
+
+Query = Callable[[AsyncSession, Stored], Awaitable[object]]
+BY_ID = "sqlite_autoindex_{}_1"
+
+
+async def drain(rows: AsyncIterator[object]) -> None:
+    async for _ in rows:
+        pass
+
+
+async def run_row(session: AsyncSession, stored: Stored) -> RunRow:
+    row = await session.get(RunRow, 1)
+    assert row is not None
+    return row
+
+
+async def newest_messages(session: AsyncSession, stored: Stored) -> None:
+    await drain(prompts.messages_newest_first(session, await run_row(session, stored)))
+
+
+async def past_turns(session: AsyncSession, stored: Stored) -> None:
+    await prompts.past_turns(session, await run_row(session, stored))
+
+
+async def submit(session: AsyncSession, stored: Stored) -> None:
+    row = await run_row(session, stored)
+    row.status = RunStatus.REQUIRES_ACTION
+    await session.flush()
+    await runs.accept_outputs(session, PROJECT, row.thread_id, row.id, list[ToolOutput]())
+
+
+def listed(**page: Any) -> list[tuple[str, Query, set[str]]]:
+    request = PageRequest(**page)
+    shown = "-".join(map(str, page.values())) or "first"
+    return [
+        (
+            f"assistants-{shown}",
+            lambda session, _: assistants.list_page(session, PROJECT, request),
+            {"assistants_by_project"},
+        ),
+        (
+            f"messages-{shown}",
+            lambda session, stored: messages.list_page(session, PROJECT, stored.thread_id, request, None),
+            {"messages_by_thread"},
+        ),
+        (
+            f"messages-of-run-{shown}",
+            lambda session, stored: messages.list_page(session, PROJECT, stored.thread_id, request, stored.run_id),
+            {"messages_by_run"},
+        ),
+        (
+            f"runs-{shown}",
+            lambda session, stored: runs.list_page(session, PROJECT, stored.thread_id, request),
+            {"runs_by_thread"},
+        ),
+        (
+            f"steps-{shown}",
+            lambda session, stored: run_steps.list_page(session, PROJECT, stored.run_id, request),
+            {"run_steps_by_run"},
+        ),
+    ]
+
+
+CASES: list[tuple[str, Query, set[str]]] = [
+    *listed(),
+    *listed(order=Order.ASC),
+    (
+        "assistants-after-unknown",
+        lambda session, _: assistants.list_page(session, PROJECT, PageRequest(after="asst_x")),
+        {BY_ID.format("assistants"), BY_ID.format("deleted_items")},
+    ),
+    (
+        "messages-before-unknown",
+        lambda session, stored: messages.list_page(
+            session, PROJECT, stored.thread_id, PageRequest(before="msg_x"), None
+        ),
+        {BY_ID.format("messages"), BY_ID.format("deleted_items")},
+    ),
+    (
+        "assistant",
+        lambda session, stored: assistants.load(session, PROJECT, stored.assistant_id),
+        {BY_ID.format("assistants")},
+    ),
+    ("thread", lambda session, stored: threads.load(session, PROJECT, stored.thread_id), {BY_ID.format("threads")}),
+    (
+        "run",
+        lambda session, stored: runs.load(session, PROJECT, stored.thread_id, stored.run_id),
+        {BY_ID.format("runs")},
+    ),
+    (
+        "step",
+        lambda session, stored: run_steps.load(session, PROJECT, stored.run_id, "step_x"),
+        {BY_ID.format("run_steps")},
+    ),
+    ("active-run", lambda session, stored: threads.active_run_id(session, stored.thread_id), {"runs_active"}),
+    (
+        "cancel",
+        lambda session, stored: runs.begin_cancelling(session, PROJECT, stored.thread_id, stored.run_id),
+        {BY_ID.format("runs")},
+    ),
+    ("submit", submit, {BY_ID.format("runs"), "tool_calls_by_run", "run_steps_by_run"}),
+    (
+        "delete-assistant",
+        lambda session, stored: assistants.remove(session, PROJECT, stored.assistant_id),
+        {BY_ID.format("assistants"), BY_ID.format("deleted_items"), "deleted_items_by_age"},
+    ),
+    (
+        "delete-thread",
+        lambda session, stored: threads.remove(session, PROJECT, stored.thread_id),
+        {
+            BY_ID.format("threads"),
+            BY_ID.format("turns"),
+            "messages_by_thread",
+            "runs_by_thread",
+            "run_steps_by_run",
+            "tool_calls_by_run",
+            "runs_active",
+            "deleted_items_by_thread",
+        },
+    ),
+    ("overdue", lambda session, _: sweeps.overdue(session, 5, 10), {"runs_awaiting_command"}),
+    ("past-deadline", lambda session, _: sweeps.past_deadline(session, 5, 10), {"runs_with_deadline"}),
+    ("prompt", newest_messages, {"messages_by_thread"}),
+    ("past-turns", past_turns, {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"}),
+    ("usage", lambda session, stored: used_tokens(session, stored.run_id), {BY_ID.format("turns")}),
+]
+
+
+@pytest.mark.parametrize(("query", "indexes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+async def test_query_uses_its_index(database: Database, stored: Stored, query: Query, indexes: set[str]) -> None:
+    plan = await plan_of(database, lambda session: query(session, stored))
+
+    assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step]
+    assert {index for step in plan for index in re.findall(r"INDEX (\w+)", step)} == indexes
+
+
+async def plan_of(database: Database, query: Callable[[AsyncSession], Awaitable[object]]) -> list[str]:
+    """What SQLite does for each statement of `query`, which is rolled back."""
+    async with database.reading() as session:
+        connection = await session.connection()
+        with recorded(database) as statements, suppress(NotFound):
+            await query(session)
+        steps = [
+            step.detail
+            for statement, parameters in statements
+            for step in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+        await session.rollback()
+    return steps
+
+
+@contextmanager
+def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    statements: list[tuple[str, Any]] = []
+
+    def record(_: Connection, __: object, statement: str, parameters: Any, *___: object) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", record)

@@ -1,0 +1,76 @@
+from typing import Any
+
+import pytest
+
+from models.assistants import Assistant
+from models.run_specs import RunSpec
+from models.runs import CreateRunRequest, CreateThreadAndRunRequest
+from models.tools import FunctionDefinition, FunctionTool, ToolResources
+
+TOOL = FunctionTool(type="function", function=FunctionDefinition(name="add"))
+
+
+def assistant(**fields: Any) -> Assistant:
+    defaults = {
+        "id": "asst_x",
+        "created_at": 1,
+        "name": None,
+        "description": None,
+        "model": "gpt-4o",
+        "instructions": "Be kind.",
+        "tools": [TOOL],
+        "top_p": 0.5,
+        "temperature": 0.25,
+        "reasoning_effort": "low",
+        "tool_resources": ToolResources(),
+        "metadata": {"of": "assistant"},
+        "response_format": "auto",
+    }
+    return Assistant.model_validate(defaults | fields)
+
+
+def spec_of(**body: Any) -> RunSpec:
+    return RunSpec.of(assistant(), CreateRunRequest(assistant_id="asst_x", **body), 600)
+
+
+def test_what_the_run_leaves_out_is_the_assistants() -> None:
+    spec = spec_of()
+
+    assert (spec.model, spec.instructions, spec.tools) == ("gpt-4o", "Be kind.", [TOOL])
+    assert (spec.temperature, spec.top_p, spec.reasoning_effort) == (0.25, 0.5, "low")
+    assert spec.expires_after_seconds == 600
+
+
+def test_metadata_is_not_inherited() -> None:
+    assert spec_of().metadata == {}
+    assert spec_of(metadata={"of": "run"}).metadata == {"of": "run"}
+
+
+def test_zero_and_empty_are_overrides() -> None:
+    spec = spec_of(temperature=0, top_p=0, tools=[], instructions="", parallel_tool_calls=False)
+
+    assert (spec.temperature, spec.top_p, spec.tools, spec.instructions) == (0, 0, [], "")
+    assert spec.parallel_tool_calls is False
+
+
+@pytest.mark.parametrize(
+    ("instructions", "additional", "expected"),
+    [
+        (None, "And brief.", "Be kind.\nAnd brief."),
+        ("Be bold.", "And brief.", "Be bold.\nAnd brief."),
+        ("", "And brief.", "And brief."),
+        ("Be bold.", "", "Be bold."),
+    ],
+)
+def test_additional_instructions_are_appended(instructions: str | None, additional: str, expected: str) -> None:
+    assert spec_of(instructions=instructions, additional_instructions=additional).instructions == expected
+
+
+def test_run_with_its_thread_has_no_additional_instructions() -> None:
+    body = CreateThreadAndRunRequest(assistant_id="asst_x", instructions="Be bold.")
+
+    assert RunSpec.of(assistant(), body, 600).instructions == "Be bold."
+
+
+def test_own_expiry_goes_before_the_servers() -> None:
+    assert spec_of(expires_after={"seconds": 7}).expires_after_seconds == 7
