@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.once import Once, fingerprint_of
 from api.run_commands import RunCommands
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
@@ -15,6 +16,7 @@ from models.ids import AnyId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
 
 DEFAULT_PROJECT = "default"
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
 WRONG_BETA = (
     "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header "
     "'OpenAI-Beta: assistants=v2'."
@@ -82,8 +84,19 @@ async def _page(
     return PageRequest(limit, order, after, before)
 
 
+async def _once(
+    request: Request,
+    database: Annotated[Database, Depends(_database)],
+    project: ProjectDep,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)] = None,
+) -> Once:
+    fingerprint = "" if idempotency_key is None else await fingerprint_of(request)
+    return Once(database, project, idempotency_key, fingerprint)
+
+
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 RunCommandsDep = Annotated[RunCommands, Depends(_run_commands)]
+OnceDep = Annotated[Once, Depends(_once)]
 PageDep = Annotated[PageRequest, Depends(_page)]
 AssistantsBeta = Depends(_assistants_beta)

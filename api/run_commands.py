@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
+from api.once import Once
 from infra.database import assistants, messages, runs, threads
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
@@ -38,36 +39,49 @@ class RunCommands:
         self._catalogue = catalogue
         self._default_expiry_seconds = int(default_expiry.total_seconds())
 
-    async def create(self, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
+    async def create(self, once: Once, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
         """Raises `NotFound`, `ModelNotFound`, and `ThreadLocked` where a run is active on the thread."""
-        async with self._database.transaction() as session:
+
+        async def insert(session: AsyncSession) -> Run:
             await threads.lock(session, project_id, thread_id)
             spec = await self._spec(session, project_id, body)
             await runs.check_none_active(session, thread_id)
             if body.additional_messages:
                 await messages.add(session, project_id, thread_id, body.additional_messages)
-            run = await runs.create(session, project_id, thread_id, spec)
-        return await self._started(run)
+            return await runs.create(session, project_id, thread_id, spec)
 
-    async def create_with_thread(self, project_id: str, body: CreateThreadAndRunRequest) -> Run:
+        return await self._started(await once.do(Run, insert))
+
+    async def create_with_thread(self, once: Once, project_id: str, body: CreateThreadAndRunRequest) -> Run:
         """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`."""
-        async with self._database.transaction() as session:
+
+        async def insert(session: AsyncSession) -> Run:
             spec = await self._spec(session, project_id, body)
             thread = await threads.create(session, project_id, body.thread or CreateThreadRequest())
-            run = await runs.create(session, project_id, thread.id, spec)
-        return await self._started(run)
+            return await runs.create(session, project_id, thread.id, spec)
 
-    async def submit(self, project_id: str, thread_id: str, run_id: str, body: SubmitToolOutputsRequest) -> Run:
+        return await self._started(await once.do(Run, insert))
+
+    async def submit(
+        self, once: Once, project_id: str, thread_id: str, run_id: str, body: SubmitToolOutputsRequest
+    ) -> Run:
         """Raises what `runs.accept_outputs` raises."""
-        async with self._database.transaction() as session:
+        answered: list[int] = []
+
+        async def accept(session: AsyncSession) -> Run:
             run, turn = await runs.accept_outputs(session, project_id, thread_id, run_id, body.tool_outputs)
-        await self._send("submit", run_id, self._workflows.submit(run_id, turn))
+            answered.append(turn)
+            return run
+
+        run = await once.do(Run, accept)
+        # None where the request is a repeat: then the first one sent the command.
+        for turn in answered:
+            await self._send("submit", run_id, self._workflows.submit(run_id, turn))
         return run
 
-    async def cancel(self, project_id: str, thread_id: str, run_id: str) -> Run:
+    async def cancel(self, once: Once, project_id: str, thread_id: str, run_id: str) -> Run:
         """Raises what `runs.begin_cancelling` raises."""
-        async with self._database.transaction() as session:
-            run = await runs.begin_cancelling(session, project_id, thread_id, run_id)
+        run = await once.do(Run, lambda session: runs.begin_cancelling(session, project_id, thread_id, run_id))
         await self._send("cancel", run_id, self._workflows.cancel(run_id))
         return run
 

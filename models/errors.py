@@ -4,7 +4,8 @@ ApiError
 ├── InvalidRequest       400
 │   ├── ThreadLocked     a run is active on the thread
 │   ├── WrongStatus      the run's status does not allow it
-│   └── ToolOutputsMismatch
+│   ├── ToolOutputsMismatch
+│   └── IdempotencyKeyReused
 ├── Unauthenticated      401
 ├── NotFound             404
 │   ├── ModelNotFound
@@ -58,6 +59,15 @@ class ToolOutputsMismatch(InvalidRequest):
 
     def __init__(self, expected: Iterable[str], got: Iterable[str]) -> None:
         super().__init__(f"Expected tool outputs for call_ids {list(expected)}, got {list(got)}")
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The idempotency key '{key}' was used with a different request. Use a new key for each request.",
+            "Idempotency-Key",
+            "idempotency_key_reused",
+        )
 
 
 class Unauthenticated(ApiError):

@@ -54,15 +54,13 @@ class RunningHoldfast:
                     return found
                 await asyncio.sleep(POLL_INTERVAL_MS / 1000)
 
-    async def submit(self, run: Run, *outputs: str) -> Run:
+    async def submit(self, run: Run, *outputs: str, **fields: Any) -> Run:
         """Answer the run's calls in their order."""
         assert run.required_action is not None
         calls = run.required_action.submit_tool_outputs.tool_calls
-        return await self.client.beta.threads.runs.submit_tool_outputs(
-            run.id,
-            thread_id=run.thread_id,
-            tool_outputs=[{"tool_call_id": call.id, "output": o} for call, o in zip(calls, outputs, strict=True)],
-        )
+        answers = [{"tool_call_id": call.id, "output": o} for call, o in zip(calls, outputs, strict=True)]
+        submit = self.client.beta.threads.runs.submit_tool_outputs
+        return cast(Run, await submit(run.id, thread_id=run.thread_id, tool_outputs=answers, **fields))
 
     async def texts(self, run: Run) -> list[str]:
         """The texts of the thread's messages, oldest first."""

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from api import refusals
-from api.dependencies import AssistantsBeta, CatalogueDep, DatabaseDep, PageDep, ProjectDep
+from api.dependencies import AssistantsBeta, CatalogueDep, DatabaseDep, OnceDep, PageDep, ProjectDep
 from api.json_bodies import JsonRoute
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
@@ -18,12 +18,11 @@ router = APIRouter(prefix="/assistants", tags=["Assistants"], dependencies=[Assi
 
 @router.post("", operation_id="createAssistant")
 async def create_assistant(
-    body: CreateAssistantRequest, database: DatabaseDep, project: ProjectDep, catalogue: CatalogueDep
+    body: CreateAssistantRequest, project: ProjectDep, once: OnceDep, catalogue: CatalogueDep
 ) -> Assistant:
     refusals.check_assistant(body)
     _check_model(catalogue, body.model)
-    async with database.transaction() as session:
-        return await assistants.create(session, project, body)
+    return await once.do(Assistant, lambda session: assistants.create(session, project, body))
 
 
 @router.get("", operation_id="listAssistants")
@@ -41,15 +40,14 @@ async def retrieve_assistant(assistant_id: AssistantId, database: DatabaseDep, p
 @router.post("/{assistant_id}", operation_id="modifyAssistant")
 async def modify_assistant(
     assistant_id: AssistantId,
-    database: DatabaseDep,
     project: ProjectDep,
+    once: OnceDep,
     catalogue: CatalogueDep,
     body: ModifyAssistantRequest,
 ) -> Assistant:
     refusals.check_assistant(body)
     _check_model(catalogue, body.model)
-    async with database.transaction() as session:
-        return await assistants.modify(session, project, assistant_id, body)
+    return await once.do(Assistant, lambda session: assistants.modify(session, project, assistant_id, body))
 
 
 @router.delete("/{assistant_id}", operation_id="deleteAssistant")

@@ -1,9 +1,10 @@
 """`/threads/{thread_id}/messages`."""
 
 from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import refusals
-from api.dependencies import AssistantsBeta, DatabaseDep, PageDep, ProjectDep
+from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep
 from api.json_bodies import JsonRoute
 from infra.database import messages, threads
 from models.errors import ThreadLocked
@@ -19,16 +20,19 @@ router = APIRouter(
 
 @router.post("", operation_id="createMessage")
 async def create_message(
-    thread_id: ThreadId, body: CreateMessageRequest, database: DatabaseDep, project: ProjectDep
+    thread_id: ThreadId, body: CreateMessageRequest, project: ProjectDep, once: OnceDep
 ) -> Message:
     refusals.check_message(body)
-    async with database.transaction() as session:
+
+    async def create(session: AsyncSession) -> Message:
         await threads.lock(session, project, thread_id)
         active = await threads.active_run_id(session, thread_id)
         if active is not None:
             raise ThreadLocked.for_message(thread_id, active)
         [message] = await messages.add(session, project, thread_id, [body])
-    return message
+        return message
+
+    return await once.do(Message, create)
 
 
 @router.get("", operation_id="listMessages")
@@ -53,13 +57,15 @@ async def retrieve_message(
 async def modify_message(
     thread_id: ThreadId,
     message_id: MessageId,
-    database: DatabaseDep,
     project: ProjectDep,
+    once: OnceDep,
     body: ModifyMessageRequest,
 ) -> Message:
-    async with database.transaction() as session:
+    async def modify(session: AsyncSession) -> Message:
         await threads.load(session, project, thread_id)
         return await messages.modify(session, project, thread_id, message_id, body)
+
+    return await once.do(Message, modify)
 
 
 @router.delete("/{message_id}", operation_id="deleteMessage")

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from api import refusals
-from api.dependencies import AssistantsBeta, DatabaseDep, PageDep, ProjectDep, ResourcesDep, RunCommandsDep
+from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep, ResourcesDep, RunCommandsDep
 from api.json_bodies import JsonRoute
 from infra.database import runs, threads
 from models.ids import RunId, ThreadId
@@ -16,15 +16,19 @@ POLL_AFTER_HEADER = "openai-poll-after-ms"
 
 
 @router.post("/runs", operation_id="createThreadAndRun")
-async def create_thread_and_run(body: CreateThreadAndRunRequest, project: ProjectDep, commands: RunCommandsDep) -> Run:
+async def create_thread_and_run(
+    body: CreateThreadAndRunRequest, project: ProjectDep, once: OnceDep, commands: RunCommandsDep
+) -> Run:
     refusals.check_run(body)
-    return await commands.create_with_thread(project, body)
+    return await commands.create_with_thread(once, project, body)
 
 
 @router.post("/{thread_id}/runs", operation_id="createRun")
-async def create_run(thread_id: ThreadId, body: CreateRunRequest, project: ProjectDep, commands: RunCommandsDep) -> Run:
+async def create_run(
+    thread_id: ThreadId, body: CreateRunRequest, project: ProjectDep, once: OnceDep, commands: RunCommandsDep
+) -> Run:
     refusals.check_run(body)
-    return await commands.create(project, thread_id, body)
+    return await commands.create(once, project, thread_id, body)
 
 
 @router.get("/{thread_id}/runs", operation_id="listRuns")
@@ -46,20 +50,26 @@ async def retrieve_run(
 
 @router.post("/{thread_id}/runs/{run_id}", operation_id="modifyRun")
 async def modify_run(
-    thread_id: ThreadId, run_id: RunId, database: DatabaseDep, project: ProjectDep, body: ModifyRunRequest
+    thread_id: ThreadId, run_id: RunId, project: ProjectDep, once: OnceDep, body: ModifyRunRequest
 ) -> Run:
-    async with database.transaction() as session:
-        return await runs.modify(session, project, thread_id, run_id, body)
+    return await once.do(Run, lambda session: runs.modify(session, project, thread_id, run_id, body))
 
 
 @router.post("/{thread_id}/runs/{run_id}/cancel", operation_id="cancelRun")
-async def cancel_run(thread_id: ThreadId, run_id: RunId, project: ProjectDep, commands: RunCommandsDep) -> Run:
-    return await commands.cancel(project, thread_id, run_id)
+async def cancel_run(
+    thread_id: ThreadId, run_id: RunId, project: ProjectDep, once: OnceDep, commands: RunCommandsDep
+) -> Run:
+    return await commands.cancel(once, project, thread_id, run_id)
 
 
 @router.post("/{thread_id}/runs/{run_id}/submit_tool_outputs", operation_id="submitToolOuputsToRun")
 async def submit_tool_outputs(
-    thread_id: ThreadId, run_id: RunId, body: SubmitToolOutputsRequest, project: ProjectDep, commands: RunCommandsDep
+    thread_id: ThreadId,
+    run_id: RunId,
+    body: SubmitToolOutputsRequest,
+    project: ProjectDep,
+    once: OnceDep,
+    commands: RunCommandsDep,
 ) -> Run:
     refusals.check_no_streaming(body.stream)
-    return await commands.submit(project, thread_id, run_id, body)
+    return await commands.submit(once, project, thread_id, run_id, body)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from api import refusals
-from api.dependencies import AssistantsBeta, DatabaseDep, ProjectDep, RunCommandsDep
+from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, ProjectDep, RunCommandsDep
 from api.json_bodies import JsonRoute
 from infra.database import threads
 from models.ids import ThreadId
@@ -14,11 +14,10 @@ router = APIRouter(prefix="/threads", tags=["Threads"], dependencies=[Assistants
 
 
 @router.post("", operation_id="createThread")
-async def create_thread(database: DatabaseDep, project: ProjectDep, body: CreateThreadRequest | None = None) -> Thread:
+async def create_thread(project: ProjectDep, once: OnceDep, body: CreateThreadRequest | None = None) -> Thread:
     body = body or CreateThreadRequest()
     refusals.check_thread(body)
-    async with database.transaction() as session:
-        return await threads.create(session, project, body)
+    return await once.do(Thread, lambda session: threads.create(session, project, body))
 
 
 @router.get("/{thread_id}", operation_id="getThread")
@@ -28,12 +27,9 @@ async def retrieve_thread(thread_id: ThreadId, database: DatabaseDep, project: P
 
 
 @router.post("/{thread_id}", operation_id="modifyThread")
-async def modify_thread(
-    thread_id: ThreadId, database: DatabaseDep, project: ProjectDep, body: ModifyThreadRequest
-) -> Thread:
+async def modify_thread(thread_id: ThreadId, project: ProjectDep, once: OnceDep, body: ModifyThreadRequest) -> Thread:
     refusals.check_thread(body)
-    async with database.transaction() as session:
-        return await threads.modify(session, project, thread_id, body)
+    return await once.do(Thread, lambda session: threads.modify(session, project, thread_id, body))
 
 
 @router.delete("/{thread_id}", operation_id="deleteThread")

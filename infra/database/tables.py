@@ -221,3 +221,16 @@ class DeletedItemRow(Table):
     thread_id: Mapped[str | None]
     seq: Mapped[int]
     deleted_at: Mapped[int]
+
+
+class IdempotencyKeyRow(Table):
+    """A request that a client marked with a key, and its answer as JSON (empty while it is under way)."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("idempotency_keys_by_age", "created_at"),)
+
+    project_id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    answer: Mapped[str]
+    created_at: Mapped[int]

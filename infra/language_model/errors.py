@@ -16,7 +16,7 @@ from models.runs import LastErrorCode
 
 
 class ModelCallFailed(Exception):
-    """A call of a language model failed. `str()` of it is fit for the run's `last_error.message`: what happened, no secrets."""
+    """A call of a language model failed. `str()` of it is fit for a run's `last_error`: what happened, no secrets."""
 
     is_retryable: ClassVar[bool]
     code: ClassVar[LastErrorCode]

@@ -49,6 +49,18 @@ def upgrade() -> None:
         batch_op.create_index("deleted_items_by_thread", ["thread_id"], unique=False)
 
     op.create_table(
+        "idempotency_keys",
+        sa.Column("project_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "key"),
+    )
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.create_index("idempotency_keys_by_age", ["created_at"], unique=False)
+
+    op.create_table(
         "messages",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
@@ -268,6 +280,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("messages")
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.drop_index("idempotency_keys_by_age")
+
+    op.drop_table("idempotency_keys")
     with op.batch_alter_table("deleted_items", schema=None) as batch_op:
         batch_op.drop_index("deleted_items_by_thread")
         batch_op.drop_index("deleted_items_by_age")

@@ -1,0 +1,43 @@
+"""`Idempotency-Key`: a request that is sent again does nothing again and gets the answer of the first time."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.database import idempotency
+from infra.database.engine import Database
+from models.wire import WireObject
+
+Answer = TypeVar("Answer", bound=WireObject)
+
+
+class Once:
+    """A request's one transaction. With a key, its answer is stored in the same commit and given again to repeats."""
+
+    def __init__(self, database: Database, project_id: str, key: str | None, fingerprint: str) -> None:
+        self._database = database
+        self._project_id = project_id
+        self._key = key
+        self._fingerprint = fingerprint
+
+    async def do(self, kind: type[Answer], work: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
+        """Do `work` in a transaction, unless it was done before. Raises what it raises, and `IdempotencyKeyReused`."""
+        async with self._database.transaction() as session:
+            if self._key is None:
+                return await work(session)
+            before = await idempotency.answered(session, self._project_id, self._key, self._fingerprint)
+            if before is not None:
+                return kind.model_validate_json(before)
+            answer = await work(session)
+            await idempotency.remember(session, self._project_id, self._key, answer.model_dump_json(by_alias=True))
+        return answer
+
+
+async def fingerprint_of(request: Request) -> str:
+    """The same for bodies of the same meaning, whatever the order of their keys."""
+    body = json.dumps(await request.json(), sort_keys=True) if await request.body() else ""
+    return hashlib.sha256(f"{request.method} {request.url.path}\n{body}".encode()).hexdigest()

@@ -1,0 +1,79 @@
+"""Putting the pieces of streamed tool calls in order, whatever a provider makes of OpenAI's wire."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from infra.language_model.errors import ModelStreamBroken
+from models.language_model import CallDelta
+
+
+@dataclass(slots=True)
+class _Call:
+    index: int
+    id: str | None
+    wire_index: int | None
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+    is_announced: bool = False
+
+
+class CallPieces:
+    """Turns pieces of calls into `CallDelta`s with dense indexes and a name only at the beginning.
+
+    Seen in the wild: no index, one index for several calls told apart by their ids, a whole call in one piece, the
+    name in several pieces or in every piece, ids in every piece.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+
+    @property
+    def has_any(self) -> bool:
+        return bool(self._calls)
+
+    def add(self, wire_index: int | None, id: str | None, name: str, arguments: str) -> Iterator[CallDelta]:
+        call = self._call_of(wire_index, id or None, name, arguments)
+        if call is None:
+            # A call only begins with an id or a name; anything else here is filler.
+            if not (id or name or arguments):
+                return
+            yield from self.finish()
+            call = _Call(len(self._calls), id or None, wire_index)
+            self._calls.append(call)
+        if not call.is_announced and name != call.name:
+            call.name += name
+        if arguments:
+            yield from self._announce(call)
+            call.arguments.append(arguments)
+            yield CallDelta(call.index, arguments=arguments)
+
+    def finish(self) -> Iterator[CallDelta]:
+        """What was held back because a name might have gone on."""
+        for call in self._calls:
+            yield from self._announce(call)
+
+    def _announce(self, call: _Call) -> Iterator[CallDelta]:
+        if not call.is_announced:
+            if not call.name:
+                raise ModelStreamBroken("The model called a function without naming it.")
+            call.is_announced = True
+            yield CallDelta(call.index, name=call.name)
+
+    def _call_of(self, wire_index: int | None, id: str | None, name: str, arguments: str) -> _Call | None:
+        for call in reversed(self._calls):
+            if id is not None and call.id is not None:
+                if id == call.id:
+                    return call
+            elif wire_index is None or call.wire_index in (None, wire_index):
+                begins_another = name and (arguments or name != call.name) and _is_complete(call)
+                return None if begins_another else call
+        return None
+
+
+def _is_complete(call: _Call) -> bool:
+    try:
+        json.loads("".join(call.arguments))
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""Which models the operator offers: the HOLDFAST_MODELS file, read and checked without loading litellm."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from infra.errors import StartFailed
+from infra.language_model.models_file import Deployment, DeploymentInfo, ModelsFile
+from infra.language_model.scripted import SCRIPTED_MODEL
+from infra.language_model.wildcards import filled_in, matches
+
+SETTING = "HOLDFAST_MODELS"
+RETRY_SETTINGS = ("num_retries", "max_retries", "retry_after", "retry_policy")
+EXPECTED_FORM = "litellm's form: a `model_list` of entries with `model_name` and `litellm_params`"
+
+
+class InvalidCatalogue(StartFailed):
+    """The models file cannot be used."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model by litellm's own name, and what the operator says about it."""
+
+    name: str
+    info: DeploymentInfo = field(default_factory=DeploymentInfo)
+
+
+@dataclass(frozen=True)
+class ModelCatalogue:
+    """The models file, or its absence: without one every name goes to litellm as it is."""
+
+    deployments: tuple[Deployment, ...] | None = None
+    router_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments of litellm's Router, besides its model list."""
+    drop_params: bool = False
+
+    @classmethod
+    def load(cls, path: Path | None) -> "ModelCatalogue":
+        """Read the file at `path`; None is a catalogue without a file. Raises `InvalidCatalogue`."""
+        if path is None:
+            return cls()
+        content = _read(path)
+        try:
+            file = ModelsFile.model_validate(content)
+        except ValidationError as error:
+            raise InvalidCatalogue(f"{SETTING}={path}: {_first_problem(error)}") from error
+        return cls(tuple(file.model_list), file.keyword_arguments(), bool(file.litellm_settings.drop_params))
+
+    @property
+    def is_open(self) -> bool:
+        return self.deployments is None
+
+    def names(self) -> list[str]:
+        """The models that can be asked for by name, those of wildcards not among them."""
+        hidden = {name for name, target in self._aliases.items() if isinstance(target, Mapping) and target["hidden"]}
+        return [*(name for name in self._offered if "*" not in name and name not in hidden), SCRIPTED_MODEL]
+
+    def wildcards(self) -> list[str]:
+        """The patterns, such as `openai/*`, that offer further names."""
+        return [name for name in self._offered if "*" in name]
+
+    def offers(self, model: str) -> bool:
+        """Whether a run may ask for `model`: a name, an alias, or what a wildcard matches."""
+        if model == SCRIPTED_MODEL or self.is_open:
+            return bool(model)
+        return model in self._offered or any(matches(pattern, model) for pattern in self.wildcards())
+
+    def served_by(self, model: str) -> list[ServedModel]:
+        """What litellm calls for `model`, one entry a deployment; its fallbacks are not among them."""
+        if self.deployments is None:
+            return [ServedModel(model)]
+        target = self._alias_target(model)
+        exact = [item for item in self.deployments if item.model_name == target]
+        serving = exact or [item for item in self.deployments if matches(item.model_name, target)]
+        return [ServedModel(filled_in(item.model_name, target, item.base_model), item.model_info) for item in serving]
+
+    @cached_property
+    def _offered(self) -> list[str]:
+        return list(dict.fromkeys([*(item.model_name for item in self.deployments or ()), *self._aliases]))
+
+    @property
+    def _aliases(self) -> Mapping[str, Any]:
+        aliases: Mapping[str, Any] = self.router_settings.get("model_group_alias") or {}
+        return aliases
+
+    def _alias_target(self, model: str) -> str:
+        target = self._aliases.get(model, model)
+        return str(target["model"]) if isinstance(target, Mapping) else str(target)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidCatalogue(f"{SETTING}={path} cannot be read: {reason}") from error
+    except yaml.YAMLError as error:
+        raise InvalidCatalogue(f"{SETTING}={path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).removeprefix(".")
+    return f"{where}: {_explained(first, where)}" if where else _explained(first, where)
+
+
+def _explained(problem: ErrorDetails, where: str) -> str:
+    if where.endswith(RETRY_SETTINGS):
+        return "Holdfast itself repeats calls that failed; remove this"
+    match problem["type"]:
+        case "extra_forbidden":
+            return "Holdfast does not use this; remove it"
+        case "too_short":
+            return "names no model"
+        case "model_type":
+            return f"expected {EXPECTED_FORM}"
+    return problem["msg"].removeprefix("Value error, ")

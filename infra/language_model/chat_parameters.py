@@ -1,0 +1,98 @@
+"""A `ModelRequest` in the words of OpenAI's chat completions, which litellm takes for every provider."""
+
+import json
+from typing import Any
+
+from models.language_model import (
+    AssistantTurn,
+    Function,
+    FunctionCall,
+    FunctionOutput,
+    ImagePart,
+    ModelRequest,
+    PromptItem,
+    SystemPrompt,
+    TextPart,
+    UserTurn,
+)
+
+
+def chat_parameters(request: ModelRequest) -> dict[str, Any]:
+    """Everything but the model's name. What is unset, or OpenAI's default, is left out.
+
+    So a parameter that a provider cannot honour fails the call only where someone asked for it.
+    """
+    given = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "max_tokens": request.max_tokens,
+        "reasoning_effort": request.reasoning_effort,
+        "response_format": None if request.response_format == {"type": "text"} else request.response_format,
+    }
+    return {
+        "messages": [_message(item) for item in request.prompt],
+        **{name: value for name, value in given.items() if value is not None},
+        **(_tool_parameters(request) if request.functions else {}),
+    }
+
+
+def _tool_parameters(request: ModelRequest) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"tools": [_tool(function) for function in request.functions]}
+    match request.tool_choice:
+        case ("function", name):
+            parameters["tool_choice"] = {"type": "function", "function": {"name": name}}
+        case "none" | "required" as choice:
+            parameters["tool_choice"] = choice
+    if not request.parallel_tool_calls:
+        parameters["parallel_tool_calls"] = False
+    return parameters
+
+
+def _tool(function: Function) -> dict[str, Any]:
+    definition: dict[str, Any] = {"name": function.name, "parameters": function.parameters}
+    if function.description is not None:
+        definition["description"] = function.description
+    if function.strict:
+        definition["strict"] = True
+    return {"type": "function", "function": definition}
+
+
+def _message(item: PromptItem) -> dict[str, Any]:
+    match item:
+        case SystemPrompt(text):
+            return {"role": "system", "content": text}
+        case UserTurn((TextPart(text),)):
+            return {"role": "user", "content": text}
+        case UserTurn(content):
+            return {"role": "user", "content": [_part(part) for part in content]}
+        case AssistantTurn(text, ()):
+            return {"role": "assistant", "content": text or ""}
+        case AssistantTurn(text, calls):
+            return {"role": "assistant", "content": text, "tool_calls": [_tool_call(call) for call in calls]}
+        case FunctionOutput(call_id, output):
+            return {"role": "tool", "tool_call_id": call_id, "content": output}
+
+
+def _part(part: TextPart | ImagePart) -> dict[str, Any]:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart(url, "auto"):
+            return {"type": "image_url", "image_url": {"url": url}}
+        case ImagePart(url, detail):
+            return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+
+
+def _tool_call(call: FunctionCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": _json_object(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _json_object(arguments: str) -> str:
+    # Adapters parse the arguments, and some providers take nothing but an object: what the model wrote instead of
+    # one is shown to it as the value of a key that says what it is.
+    try:
+        parsed = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        parsed = None
+    return (arguments or "{}") if isinstance(parsed, dict) else json.dumps({"unparsed_arguments": arguments})

@@ -1,0 +1,77 @@
+"""What is known about a failed call: gathered from litellm's exception and those it was made from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.language_model.failure_message import message_of, without_wrapping
+
+MAX_CHAIN_LENGTH = 8
+VENDOR_PACKAGES = frozenset({"litellm", "openai", "httpx", "httpcore", "aiohttp", "anthropic", "botocore"})
+
+
+@dataclass(frozen=True)
+class FailureFacts:
+    """`status` is the provider's HTTP status, or the one litellm found fitting where there was no answer."""
+
+    status: int | None
+    has_answer: bool
+    codes: frozenset[str]
+    headers: Mapping[str, str]
+    said: str
+    is_connection_failure: bool
+    class_names: frozenset[str]
+
+
+def facts_of(error: BaseException) -> FailureFacts:
+    # litellm wraps what breaks a stream once more, and keeps what it was.
+    error = getattr(error, "original_exception", None) or error
+    chain = list(_chain(error))
+    headers: Mapping[str, str] | None = _first(chain, "litellm_response_headers")
+    body: Mapping[str, Any] = next((item.body for item in chain if isinstance(_body(item), Mapping)), {})
+    return FailureFacts(
+        status=_status(error),
+        has_answer=headers is not None,
+        codes=frozenset(str(body[key]) for key in ("code", "type") if body.get(key)),
+        headers={name.lower(): value for name, value in (headers or {}).items()},
+        said=message_of(body) or _connection_failure(chain) or _told(error, is_of_vendor=bool(chain)),
+        is_connection_failure=any(isinstance(item, OSError) for item in chain),
+        class_names=frozenset(base.__name__ for base in type(error).__mro__),
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[Any]:
+    # Only vendors' exceptions, and system errors below them: further down may be what our caller is handling.
+    for _ in range(MAX_CHAIN_LENGTH):
+        if error is None or not (_package(error) in VENDOR_PACKAGES or isinstance(error, OSError)):
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _package(error: BaseException) -> str:
+    return type(error).__module__.partition(".")[0]
+
+
+def _body(error: BaseException) -> Any:
+    return getattr(error, "body", None)
+
+
+def _first(chain: list[Any], attribute: str) -> Any:
+    return next((value for item in chain if (value := getattr(item, attribute, None))), None)
+
+
+def _status(error: BaseException) -> int | None:
+    status = getattr(error, "status_code", None)
+    return int(status) if isinstance(status, int | str) and str(status).isdecimal() else None
+
+
+def _told(error: BaseException, is_of_vendor: bool) -> str:
+    text = without_wrapping(str(error))
+    # Of any other exception the text alone may be as little as a key.
+    return text if text and is_of_vendor else f"{type(error).__name__}: {text}"
+
+
+def _connection_failure(chain: list[Any]) -> str | None:
+    reason = next((item.strerror for item in chain if isinstance(item, OSError) and item.strerror), None)
+    return f"Connection error: {reason}" if reason else None

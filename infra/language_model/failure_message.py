@@ -1,0 +1,53 @@
+"""What a person is told about a failed call: the provider's words, without litellm's wrapping and without secrets."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MAX_LENGTH = 1000
+
+# litellm prefixes its own class names and the provider's, and appends notes about its routing.
+_PREFIXES = re.compile(r"^(?:\s*(?:litellm\.)?\w*(?:Error|Exception|Timeout)\w*\s*[:-]\s*)+")
+_NOTES = re.compile(
+    r"\n\nLiteLLM: model group|\nmodel=\S* *context_window_fallbacks=|\. ?Received Model Group=|"
+    r"\s*To drop these, set|\s*Available Model Group Fallbacks=|\s*Set 'context_window_fallback'|\s*LiteLLM Retried:"
+)
+_SECRETS = re.compile(
+    r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*-]{6,}|\bAIza[\w-]{10,}|(?<=Bearer )[\w.~+/=-]{6,}"
+    r"|(?<=key=)[^\s&\"']{6,}|[\w-]*\*{4,}[\w*-]*"
+)
+
+
+def failure_message(context: str, said: str) -> str:
+    """`context: said`, at most `MAX_LENGTH` characters, on one line."""
+    message = " ".join(_SECRETS.sub(_masked, f"{context}: {said}").split())
+    return message if len(message) <= MAX_LENGTH else message[: MAX_LENGTH - 1] + "…"
+
+
+def without_wrapping(text: str) -> str:
+    """`text` of an exception of litellm, reduced to what the provider said."""
+    said = _NOTES.split(text, maxsplit=1)[0]
+    said = _PREFIXES.sub("", said).strip()
+    return _message_in(said) or said
+
+
+def _message_in(text: str) -> str | None:
+    start = text.find("{")
+    if start < 0:
+        return None
+    try:
+        body = json.JSONDecoder().raw_decode(text[start:])[0]
+    except (ValueError, RecursionError):
+        return None
+    error = body.get("error", body) if isinstance(body, Mapping) else None
+    return message_of(error) if isinstance(error, Mapping) else None
+
+
+def message_of(body: Mapping[str, Any]) -> str | None:
+    message = body.get("message")
+    return message if isinstance(message, str) and message else None
+
+
+def _masked(secret: re.Match[str]) -> str:
+    return f"{secret[0][:3]}…"

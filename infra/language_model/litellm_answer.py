@@ -1,0 +1,65 @@
+"""The chunks of litellm's stream, read into deltas. Nothing is copied or validated again: every token is a chunk."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from infra.language_model.call_pieces import CallPieces
+from models.language_model import Finish, FinishReason, ModelDelta, TextDelta, TokenUsage
+
+FINISH_REASONS = {
+    "stop": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+    "content_filter": FinishReason.CONTENT_FILTER,
+}
+
+
+class LitellmAnswer:
+    """One answer as it comes in: `read` every chunk, then take the `end`."""
+
+    def __init__(self) -> None:
+        self._calls = CallPieces()
+        self._reason: str | None = None
+        self._usage: Any = None
+
+    def read(self, chunk: Any) -> Iterator[ModelDelta]:
+        self._usage = getattr(chunk, "usage", None) or self._usage
+        for choice in chunk.choices[:1]:
+            self._reason = choice.finish_reason or self._reason
+            yield from self._read_delta(choice.delta)
+
+    @property
+    def has_usage(self) -> bool:
+        """litellm tells the usage last, so this is also the end of the stream."""
+        return self._usage is not None
+
+    def _read_delta(self, delta: Any) -> Iterator[ModelDelta]:
+        if delta.content:
+            yield TextDelta(delta.content)
+        for piece in delta.tool_calls or ():
+            function = piece.function
+            yield from self._calls.add(piece.index, piece.id, function.name or "", function.arguments or "")
+
+    def end(self) -> Iterator[ModelDelta]:
+        """What is left to say after the last chunk; the last of it is the `Finish`."""
+        yield from self._calls.finish()
+        yield Finish(self._finish_reason(), _usage(self._usage))
+
+    def _finish_reason(self) -> FinishReason:
+        reason = FINISH_REASONS.get(self._reason or "", FinishReason.STOP)
+        if reason in {FinishReason.STOP, FinishReason.TOOL_CALLS}:
+            # Some providers say "stop" after calls.
+            return FinishReason.TOOL_CALLS if self._calls.has_any else FinishReason.STOP
+        return reason
+
+
+def _usage(usage: Any) -> TokenUsage:
+    prompt_details = getattr(usage, "prompt_tokens_details", None)
+    completion_details = getattr(usage, "completion_tokens_details", None)
+    return TokenUsage(
+        prompt_tokens=getattr(usage, "prompt_tokens", None) or 0,
+        completion_tokens=getattr(usage, "completion_tokens", None) or 0,
+        cached_tokens=getattr(prompt_details, "cached_tokens", None) or 0,
+        reasoning_tokens=getattr(completion_details, "reasoning_tokens", None) or 0,
+    )

@@ -1,0 +1,73 @@
+"""litellm, loaded and set up for one catalogue. Its loosely typed calls stay in here."""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, cast
+
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.litellm_loading import load_litellm
+from infra.language_model.litellm_router import learns_from_answers, open_router
+from infra.language_model.model_facts import calls_functions, context_window_tokens
+
+# Temporal owns retries: those of litellm and of the provider's SDK would multiply with its own.
+NO_RETRIES: Mapping[str, Any] = {"num_retries": 0, "max_retries": 0}
+
+
+class LitellmCalls:
+    def __init__(self, catalogue: ModelCatalogue) -> None:
+        """Takes seconds. Raises `InvalidCatalogue`."""
+        self._catalogue = catalogue
+        loaded = load_litellm()
+        self._litellm, self._price_list = loaded.module, loaded.price_list
+        self._given: Mapping[str, Any] = {}
+        self._complete = self._litellm.acompletion
+        if catalogue.deployments is None:
+            self._given = {"timeout": loaded.timeout}
+        else:
+            # The Router has its own order of time limits, those of the file among them.
+            self._complete = open_router(loaded, catalogue.deployments, catalogue).acompletion
+        # What litellm does once a stream was read to its end, it does for the Router; it is a quarter of a call's CPU.
+        self.learn_from_answers = learns_from_answers(catalogue)
+        # The first count loads the tokenizer.
+        self.count_tokens("", "")
+
+    async def stream(
+        self, model: str, parameters: Mapping[str, Any], stop: str | None = None
+    ) -> AsyncGenerator[Any, None]:
+        """litellm's chunks; `stop` ends the answer where the provider can. Raises what litellm and providers raise."""
+        stream = await self._complete(
+            model=model,
+            **parameters,
+            **({"stop": [stop]} if stop and self._take_stop(model) else {}),
+            stream=True,
+            stream_options={"include_usage": True},
+            **NO_RETRIES,
+            **self._given,
+        )
+        return cast("AsyncGenerator[Any, None]", stream)
+
+    def context_window_tokens(self, model: str) -> int | None:
+        return context_window_tokens(self._price_list, self._catalogue.served_by(model))
+
+    def calls_functions(self, model: str) -> bool:
+        return all(
+            calls_functions(self._price_list, served, takes_tools=self._takes("tools", served.name))
+            for served in self._catalogue.served_by(model)
+        )
+
+    def count_prompt_tokens(self, model: str, parameters: Mapping[str, Any]) -> int:
+        return int(self._litellm.token_counter(model=model, messages=parameters["messages"]))
+
+    def count_tokens(self, model: str, text: str) -> int:
+        return int(self._litellm.token_counter(model=model, text=text))
+
+    def _take_stop(self, model: str) -> bool:
+        return all(self._takes("stop", served.name) for served in self._catalogue.served_by(model))
+
+    def _takes(self, parameter: str, name: str) -> bool:
+        """Whether litellm can pass `parameter` on to the provider of `name`."""
+        try:
+            supported = self._litellm.get_supported_openai_params(model=name)
+        except self._litellm.BadRequestError:
+            # No provider is named: the call itself will say so.
+            return True
+        return supported is None or parameter in supported

@@ -1,0 +1,78 @@
+"""Loading litellm: seconds of work, after which it contacts nobody but the providers it is told to call."""
+
+import importlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from infra.language_model.model_facts import PriceList, read_price_list
+from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
+
+# Without these litellm fetches price lists and header lists from GitHub.
+BUNDLED_LISTS = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
+LOG_LEVEL_VARIABLE = "LITELLM_LOG"
+
+
+class UnfinishedAnswer(Exception):
+    """A stream ended, but its provider never said that the answer was complete."""
+
+
+@dataclass(frozen=True)
+class LoadedLitellm:
+    """`price_list` is what the package knows of models, without what Routers add to it later.
+
+    `timeout` bounds each wait of a call, in the form that litellm takes it.
+    """
+
+    module: Any
+    timeout: Any
+    price_list: PriceList
+
+
+@cache
+def load_litellm() -> LoadedLitellm:
+    """litellm, configured. Takes seconds the first time: call it in a thread."""
+    os.environ.update(dict.fromkeys(BUNDLED_LISTS, "True"))
+    import litellm
+
+    # Its resources are half a second of imports that the first call would otherwise do on the event loop.
+    import openai.resources
+
+    # Imported by litellm at the first call with tools, in a thread beside running calls, which a half imported httpx2
+    # breaks: so it is imported here.
+    importlib.import_module("litellm.responses.mcp.chat_completions_handler")
+    # Tokenizers of the hub would be downloaded; the bundled one is a close estimate.
+    litellm.disable_hf_tokenizer_download = True
+    litellm.suppress_debug_info = True
+    _keep_quiet()
+    _refuse_invented_endings()
+    timeout = openai.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
+    return LoadedLitellm(litellm, timeout, read_price_list(litellm.model_cost))
+
+
+def _keep_quiet() -> None:
+    # It logs what it also raises, prompts included; LITELLM_LOG is the operator's way to see that.
+    if LOG_LEVEL_VARIABLE not in os.environ:
+        for name in ("LiteLLM", "LiteLLM Router"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _refuse_invented_endings() -> None:
+    # litellm ends a stream that broke off with a finish reason "stop" of its own making, inside whichever of its
+    # wrappers is in use, and nothing outside can tell it from the provider's. So it is refused where it is made.
+    from litellm.litellm_core_utils import streaming_handler
+
+    wrapper: Any = streaming_handler.CustomStreamWrapper
+    wrapper.finish_reason_handler = _reported_ending(wrapper.finish_reason_handler)
+
+
+def _reported_ending(make_ending: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def ending(stream: Any) -> Any:
+        if stream.received_finish_reason is None and stream.intermittent_finish_reason is None:
+            raise UnfinishedAnswer
+        return make_ending(stream)
+
+    return ending

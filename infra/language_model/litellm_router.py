@@ -1,0 +1,52 @@
+"""litellm's Router, made from a models file."""
+
+import os
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from infra.language_model.catalogue import SETTING, InvalidCatalogue, ModelCatalogue
+from infra.language_model.litellm_loading import LoadedLitellm
+from infra.language_model.models_file import Deployment
+
+ENVIRONMENT_REFERENCE = "os.environ/"
+COOLDOWN_SETTINGS = frozenset({"allowed_fails", "allowed_fails_policy", "cooldown_time", "disable_cooldowns"})
+SHUFFLE = "simple-shuffle"
+
+
+def open_router(litellm: LoadedLitellm, deployments: tuple[Deployment, ...], catalogue: ModelCatalogue) -> Any:
+    """A `litellm.Router` over `deployments` that never retries. Raises `InvalidCatalogue`."""
+    missing = sorted(name for item in deployments for name in _variables(item) if name not in os.environ)
+    if missing:
+        raise InvalidCatalogue(f"{SETTING} refers to environment variables that are not set: {', '.join(missing)}")
+    model_list = [item.model_dump(exclude_unset=True) for item in deployments]
+    try:
+        return litellm.module.Router(model_list=model_list, **_settings(catalogue, litellm.timeout))
+    # litellm raises bare Exception and ValueError for entries it cannot use.
+    except Exception as error:
+        raise InvalidCatalogue(f"{SETTING}: litellm refuses it: {' '.join(str(error).split())}") from error
+
+
+def learns_from_answers(catalogue: ModelCatalogue) -> bool:
+    """Whether the Router's choices depend on how earlier answers went."""
+    settings = catalogue.router_settings
+    is_shuffled = settings.get("routing_strategy", SHUFFLE) == SHUFFLE
+    return not is_shuffled or bool(COOLDOWN_SETTINGS & settings.keys())
+
+
+def _settings(catalogue: ModelCatalogue, timeout: Any) -> Mapping[str, Any]:
+    # A copy, because the Router appends to what it is given.
+    given = deepcopy(dict(catalogue.router_settings))
+    return {
+        "timeout": timeout,
+        "disable_cooldowns": not COOLDOWN_SETTINGS & given.keys(),
+        "default_litellm_params": {"drop_params": True} if catalogue.drop_params else {},
+        **given,
+        "num_retries": 0,
+    }
+
+
+def _variables(deployment: Deployment) -> Iterator[str]:
+    for value in deployment.litellm_params.model_dump().values():
+        if isinstance(value, str) and value.startswith(ENVIRONMENT_REFERENCE):
+            yield value.removeprefix(ENVIRONMENT_REFERENCE)

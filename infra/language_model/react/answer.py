@@ -1,0 +1,90 @@
+"""A ReAct answer as it comes in: the final answer passes through, actions become calls, thoughts stay inside."""
+
+from collections.abc import Iterator
+
+from infra.language_model.react.actions import FINAL_ANSWER_ACTION, Action, parse_actions
+from infra.language_model.react.final_answer import FinalAnswer
+from infra.language_model.react.markers import ACTION, SECTION, THOUGHT
+from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, ModelRequest, TextDelta
+
+
+class ReactAnswer:
+    """Feed it the text, then `end` it. Until the final answer begins, nothing can be told before the text is over.
+
+    Once `is_over`, whatever the model still says is made up and the call may be closed.
+    """
+
+    def __init__(self, request: ModelRequest) -> None:
+        self._request = request
+        self._text = ""
+        self._searched = 0
+        self._is_structured = False
+        self._final_answer: FinalAnswer | None = None
+        self.is_over = False
+
+    def feed(self, text: str) -> Iterator[ModelDelta]:
+        if self._final_answer is None and not self.is_over:
+            self._text += text
+            # Every marker ends in a colon: without a new one there is nothing to find, and long lines stay cheap.
+            text = self._read_sections() if ":" in text else ""
+        if self._final_answer is not None and (piece := self._final_answer.feed(text)):
+            yield TextDelta(piece)
+
+    def end(self, finish: Finish) -> Iterator[ModelDelta]:
+        """The rest of the answer; `finish` is how the text ended."""
+        actions = self._actions(self._text)
+        if self._final_answer is not None:
+            yield _finish(finish, FinishReason.STOP)
+        elif not actions:
+            if said := _without_markers(self._text):
+                yield TextDelta(said)
+            yield _finish(finish, FinishReason.STOP)
+        elif actions[0].name == FINAL_ANSWER_ACTION:
+            yield TextDelta(actions[0].arguments)
+            yield _finish(finish, FinishReason.STOP)
+        else:
+            for index, action in enumerate(actions):
+                yield CallDelta(index, action.name, action.arguments)
+            yield _finish(finish, FinishReason.TOOL_CALLS, is_cut_off=not actions[-1].is_complete)
+
+    def _actions(self, text: str) -> list[Action]:
+        actions = parse_actions(text, self._request.functions)
+        return actions if self._request.parallel_tool_calls else actions[:1]
+
+    def _read_sections(self) -> str:
+        """Look at what came since the last look; what is returned belongs to the final answer already."""
+        while section := SECTION.search(self._text, self._searched):
+            self._searched = section.end()
+            before = self._text[: section.start()]
+            match section.lastgroup:
+                case "final_answer" if not self._actions(before):
+                    self._final_answer = FinalAnswer(section[0])
+                    return self._text[section.end() :]
+                case "final_answer":
+                    return self._stop_at(before)
+                case "observation" if self._is_structured:
+                    return self._stop_at(before)
+                case "action" if not self._request.parallel_tool_calls and self._actions(before):
+                    return self._stop_at(before)
+            self._is_structured = self._is_structured or section.lastgroup != "observation"
+        # A marker is only known from its line's beginning on, and that line may still be coming.
+        self._searched = max(self._searched, self._text.rfind("\n") + 1)
+        return ""
+
+    def _stop_at(self, before: str) -> str:
+        self._text = before
+        self.is_over = True
+        return ""
+
+
+def _finish(finish: Finish, reason: FinishReason, is_cut_off: bool = True) -> Finish:
+    was_cut = finish.reason is FinishReason.CONTENT_FILTER or (finish.reason is FinishReason.LENGTH and is_cut_off)
+    return finish if was_cut else Finish(reason, finish.usage)
+
+
+def _without_markers(text: str) -> str:
+    """What is said in an answer without an action: its one thought, or simply what it says."""
+    thought = THOUGHT.match(text.lstrip())
+    said = text.lstrip()[thought.end() :] if thought else text
+    dangling = ACTION.search(said)
+    return (said[: dangling.start()] if dangling else said).strip().strip("*").strip() if thought or dangling else said

@@ -1,0 +1,24 @@
+"""The words that structure a ReAct answer, as models write them: in any case, in bold, as headings, numbered."""
+
+import re
+
+_FLAGS = re.IGNORECASE | re.MULTILINE
+_OPEN = r"^[ \t>#]*[*_`]{0,3}"
+_CLOSE = r"[*_`]{0,3}[ \t]*\d*[ \t]*:"
+_THOUGHT = f"{_OPEN}thought{_CLOSE}"
+_OBSERVATION = f"{_OPEN}observation(?:[ \\t]+of[^:\\n]*)?{_CLOSE}"
+# Models that forget the line breaks still spell them as they were told to.
+_ACTION = f"{_OPEN}action{_CLOSE}|(?<=\\s)(?-i:Action:)(?=[^\\n]*Action Input:)"
+_ACTION_INPUT = f"{_OPEN}action[ _]input{_CLOSE}[*_`]{{0,3}}|(?<=\\s)(?-i:Action Input:)"
+_FINAL_ANSWER = f"{_OPEN}final[ _]answer{_CLOSE}|(?<=\\s)(?-i:Final Answer:)"
+
+THOUGHT = re.compile(_THOUGHT, _FLAGS)
+ACTION = re.compile(_ACTION, _FLAGS)
+ACTION_INPUT = re.compile(_ACTION_INPUT, _FLAGS)
+END_OF_ACTIONS = re.compile(f"{_OBSERVATION}|{_FINAL_ANSWER}", _FLAGS)
+"""Whatever follows an action after this is made up: the outputs are not known yet."""
+
+SECTION = re.compile(
+    f"(?P<thought>{_THOUGHT})|(?P<action>{_ACTION})|(?P<observation>{_OBSERVATION})|(?P<final_answer>{_FINAL_ANSWER})",
+    _FLAGS,
+)

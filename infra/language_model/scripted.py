@@ -1,0 +1,128 @@
+"""The built-in offline model: deterministic, for a first try without a key, for demonstrations and for tests."""
+
+import json
+import re
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from itertools import islice
+
+from infra.language_model.schema_samples import sample
+from models.language_model import (
+    AssistantTurn,
+    CallDelta,
+    Finish,
+    FinishReason,
+    Function,
+    FunctionOutput,
+    ImagePart,
+    ModelDelta,
+    ModelRequest,
+    PromptItem,
+    SystemPrompt,
+    TextDelta,
+    TextPart,
+    TokenUsage,
+    UserTurn,
+)
+
+SCRIPTED_MODEL = "holdfast/scripted"
+MAX_QUOTED_CHARACTERS = 1000
+
+
+class ScriptedLanguageModel:
+    """Calls the functions it is given, then answers in words that quote what it was told. A token is a word.
+
+    It calls every function at once after a user's message (one, where the request says so), with arguments made from
+    each function's schema. Otherwise it quotes the functions' outputs, or what the user said.
+    """
+
+    async def prepare(self) -> None:
+        pass
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
+        called = _functions_to_call(request)
+        pieces = list(_calls(called) if called else _words(_answer(request)))
+        reason = FinishReason.TOOL_CALLS if called else FinishReason.STOP
+        if request.max_tokens is not None and len(pieces) > request.max_tokens:
+            pieces, reason = pieces[: request.max_tokens], FinishReason.LENGTH
+        for piece in pieces:
+            yield piece
+        yield Finish(reason, TokenUsage(sum(map(_tokens_of, request.prompt)), len(pieces)))
+
+    async def context_window_tokens(self, model: str) -> int | None:
+        return None
+
+    async def count_tokens(self, model: str, text: str) -> int:
+        return len(text.split())
+
+
+def _functions_to_call(request: ModelRequest) -> list[Function]:
+    if _outputs_since_last_user_turn(request.prompt):
+        return []
+    match request.tool_choice:
+        case "none":
+            return []
+        case ("function", name):
+            return [function for function in request.functions if function.name == name]
+    return list(islice(request.functions, None if request.parallel_tool_calls else 1))
+
+
+def _outputs_since_last_user_turn(prompt: Iterable[PromptItem]) -> list[FunctionOutput]:
+    outputs: list[FunctionOutput] = []
+    for item in prompt:
+        if isinstance(item, UserTurn):
+            outputs = []
+        elif isinstance(item, FunctionOutput):
+            outputs.append(item)
+    return outputs
+
+
+def _calls(functions: Iterable[Function]) -> Iterator[ModelDelta]:
+    for index, function in enumerate(functions):
+        yield CallDelta(index, name=function.name)
+        for word in _split(json.dumps(sample(function.parameters), ensure_ascii=False)):
+            yield CallDelta(index, arguments=word)
+
+
+def _answer(request: ModelRequest) -> str:
+    plain = _plain_answer(request.prompt)
+    match request.response_format:
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
+            return json.dumps(sample(schema), ensure_ascii=False)
+        case {"type": "json_object" | "json_schema"}:
+            return json.dumps({"answer": plain}, ensure_ascii=False)
+    return plain
+
+
+def _plain_answer(prompt: tuple[PromptItem, ...]) -> str:
+    if outputs := _outputs_since_last_user_turn(prompt):
+        names = {call.id: call.name for item in prompt if isinstance(item, AssistantTurn) for call in item.calls}
+        return " ".join(f"{names.get(item.call_id, 'It')} returned: {_quoted(item.output)}" for item in outputs)
+    last = next((item for item in reversed(prompt) if isinstance(item, UserTurn)), UserTurn(()))
+    images = sum(isinstance(part, ImagePart) for part in last.content)
+    said = " ".join(part.text for part in last.content if isinstance(part, TextPart))
+    answer = f"You said: {_quoted(said)}" if said.strip() else "You said nothing."
+    return f"{answer} I see {images} image{'s' * (images > 1)}." if images else answer
+
+
+def _quoted(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else text[:MAX_QUOTED_CHARACTERS] + "…"
+
+
+def _words(text: str) -> Iterator[ModelDelta]:
+    return map(TextDelta, _split(text))
+
+
+def _split(text: str) -> list[str]:
+    return re.findall(r"\s*\S+\s*$|\s*\S+", text) or [text]
+
+
+def _tokens_of(item: PromptItem) -> int:
+    match item:
+        case SystemPrompt(text):
+            return len(text.split())
+        case UserTurn(content):
+            return sum(len(part.text.split()) if isinstance(part, TextPart) else 1 for part in content)
+        case AssistantTurn(text, calls):
+            return len((text or "").split()) + sum(1 + len(call.arguments.split()) for call in calls)
+        case FunctionOutput(output=output):
+            return len(output.split())

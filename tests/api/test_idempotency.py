@@ -1,0 +1,130 @@
+"""Requests with an `Idempotency-Key`, sent again: nothing is done twice, and the first answer is given again."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from openai import BadRequestError
+from sqlalchemy import update
+
+from infra.clock import now_seconds
+from infra.database.tables import IdempotencyKeyRow
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+
+def _key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid4().hex}
+
+
+async def test_a_repeat_gets_the_first_answer_and_creates_nothing(holdfast: RunningHoldfast) -> None:
+    threads = holdfast.client.beta.threads
+    thread = await threads.create()
+    key = _key()
+
+    first = await threads.messages.create(thread.id, role="user", content="Once", extra_headers=key)
+    again = await threads.messages.create(thread.id, role="user", content="Once", extra_headers=key)
+
+    assert again == first
+    assert len((await threads.messages.list(thread.id)).data) == 1
+
+
+async def test_repeats_at_the_same_time_create_one(holdfast: RunningHoldfast) -> None:
+    key = _key()
+
+    created = await asyncio.gather(
+        *(holdfast.client.beta.assistants.create(model="m", name="One", extra_headers=key) for _ in range(8))
+    )
+
+    assert len({assistant.id for assistant in created}) == 1
+
+
+async def test_a_repeated_run_is_one_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("once", Says("Only once."))
+    assistant = await holdfast.assistant("once")
+    key = _key()
+
+    first = await holdfast.run(assistant, extra_headers=key)
+    done = await holdfast.until(first)
+    again = await holdfast.run(assistant, extra_headers=key)
+
+    # The answer of that time: the run has ended since.
+    assert (again, again.status, done.status) == (first, "queued", "completed")
+    assert len(provider.requests("once")) == 1
+
+
+async def test_a_repeated_submit_is_not_refused_for_the_status_it_led_to(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("submit-once", Calls(("weather", "{}")), Says("Thanks."))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("submit-once", "weather")))
+    key = _key()
+
+    first = await holdfast.submit(run, "sunny", extra_headers=key)
+    await holdfast.until(run, "completed")
+    again = await holdfast.submit(run, "sunny", extra_headers=key)
+
+    assert again == first
+    assert len(provider.requests("submit-once")) == 2
+
+
+async def test_a_repeated_cancel_is_not_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("cancel-once", Calls(("weather", "{}")))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("cancel-once", "weather")))
+    cancel, key = holdfast.client.beta.threads.runs.cancel, _key()
+
+    first = await cancel(run.id, thread_id=run.thread_id, extra_headers=key)
+    await holdfast.until(run, "cancelled")
+    again = await cancel(run.id, thread_id=run.thread_id, extra_headers=key)
+
+    assert again == first
+
+
+async def test_a_key_belongs_to_one_body(holdfast: RunningHoldfast) -> None:
+    key = _key()
+    await holdfast.client.beta.threads.create(metadata={"a": "1"}, extra_headers=key)
+
+    with pytest.raises(BadRequestError) as refused:
+        await holdfast.client.beta.threads.create(metadata={"a": "2"}, extra_headers=key)
+
+    assert refused.value.code == "idempotency_key_reused"
+    assert refused.value.param == "Idempotency-Key"
+
+
+async def test_a_key_belongs_to_one_path(holdfast: RunningHoldfast) -> None:
+    key = _key()
+    thread = await holdfast.client.beta.threads.create(extra_headers=key)
+
+    with pytest.raises(BadRequestError, match="was used with a different request"):
+        await holdfast.client.beta.threads.update(thread.id, extra_headers=key)
+
+
+async def test_a_refused_request_does_not_use_its_key_up(holdfast: RunningHoldfast) -> None:
+    key = _key()
+    with pytest.raises(BadRequestError):
+        await holdfast.client.beta.threads.create(extra_body={"unknown": 1}, extra_headers=key)
+
+    thread = await holdfast.client.beta.threads.create(extra_headers=key)
+
+    assert thread.id.startswith("thread_")
+
+
+async def test_a_key_is_forgotten_after_a_day(holdfast: RunningHoldfast) -> None:
+    key = _key()
+    first = await holdfast.client.beta.threads.create(extra_headers=key)
+    async with holdfast.resources.database.transaction() as session:
+        aged = now_seconds() - int(timedelta(hours=25).total_seconds())
+        row = IdempotencyKeyRow.key == key["Idempotency-Key"]
+        await session.execute(update(IdempotencyKeyRow).where(row).values(created_at=aged))
+
+    again = await holdfast.client.beta.threads.create(extra_headers=key)
+
+    assert again.id != first.id
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_a_key_has_between_1_and_255_characters(holdfast: RunningHoldfast, key: str) -> None:
+    with pytest.raises(BadRequestError, match="dempotency"):
+        await holdfast.client.beta.threads.create(extra_headers={"Idempotency-Key": key})

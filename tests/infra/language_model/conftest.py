@@ -1,0 +1,57 @@
+"""Models under test, and a guard: nothing here may talk to anything but loopback."""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.litellm_model import LitellmLanguageModel
+from tests.provider.scripted_provider import ScriptedProvider
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost", None)
+_is_guarding = False
+
+
+def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
+    if not _is_guarding or event not in {"socket.connect", "socket.getaddrinfo"}:
+        return
+    host = arguments[0]
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None
+    if host not in LOOPBACK:
+        raise AssertionError(f"{event} to {host!r}")
+
+
+sys.addaudithook(_refuse_other_hosts)
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback() -> Iterator[None]:
+    global _is_guarding
+    _is_guarding = True
+    yield
+    _is_guarding = False
+
+
+@pytest.fixture
+def model(request: pytest.FixtureRequest) -> str:
+    """A model name of the test's own, so that its script is its own too."""
+    return f"model-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]}"
+
+
+@pytest.fixture
+def litellm_model(provider: ScriptedProvider, tmp_path: Path) -> LitellmLanguageModel:
+    """Any model name reaches the scripted provider, through litellm's Router."""
+    return LitellmLanguageModel(ModelCatalogue.load(provider.models_file(tmp_path)))
+
+
+@pytest.fixture
+def open_litellm_model(provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> LitellmLanguageModel:
+    """Names go to litellm as they are; `openai/…` reaches the scripted provider."""
+    monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-scripted-provider")
+    return LitellmLanguageModel(ModelCatalogue())

@@ -1,0 +1,117 @@
+import json
+
+import pytest
+
+from infra.language_model.chat_parameters import chat_parameters
+from models.language_model import (
+    AssistantTurn,
+    Function,
+    FunctionCall,
+    FunctionOutput,
+    ImagePart,
+    ModelRequest,
+    SystemPrompt,
+    TextPart,
+    UserTurn,
+)
+
+HELLO = (UserTurn((TextPart("Hello"),)),)
+WEATHER = Function("get_weather")
+
+
+def test_what_is_unset_or_the_default_is_not_sent() -> None:
+    assert chat_parameters(ModelRequest("m", HELLO)) == {"messages": [{"role": "user", "content": "Hello"}]}
+    assert chat_parameters(ModelRequest("m", HELLO, functions=(WEATHER,))).keys() == {"messages", "tools"}
+    assert "response_format" not in chat_parameters(ModelRequest("m", HELLO, response_format={"type": "text"}))
+
+
+def test_what_is_set_is_sent() -> None:
+    request = ModelRequest(
+        "m",
+        HELLO,
+        functions=(Function("get_weather", "The weather.", {"type": "object"}, strict=True),),
+        tool_choice="required",
+        parallel_tool_calls=False,
+        temperature=0,
+        top_p=0.5,
+        max_tokens=7,
+        response_format={"type": "json_object"},
+        reasoning_effort="low",
+    )
+
+    parameters = chat_parameters(request)
+
+    definition = {
+        "name": "get_weather",
+        "description": "The weather.",
+        "parameters": {"type": "object"},
+        "strict": True,
+    }
+    assert parameters == {
+        "messages": [{"role": "user", "content": "Hello"}],
+        "tools": [{"type": "function", "function": definition}],
+        "tool_choice": "required",
+        "parallel_tool_calls": False,
+        "temperature": 0,
+        "top_p": 0.5,
+        "max_tokens": 7,
+        "response_format": {"type": "json_object"},
+        "reasoning_effort": "low",
+    }
+
+
+def test_tool_parameters_are_not_sent_without_tools() -> None:
+    request = ModelRequest("m", HELLO, tool_choice="none", parallel_tool_calls=False)
+
+    assert chat_parameters(request).keys() == {"messages"}
+
+
+def test_one_function_can_be_chosen() -> None:
+    request = ModelRequest("m", HELLO, functions=(WEATHER,), tool_choice=("function", "get_weather"))
+
+    assert chat_parameters(request)["tool_choice"] == {"type": "function", "function": {"name": "get_weather"}}
+
+
+def test_a_conversation_with_calls_and_images() -> None:
+    prompt = (
+        SystemPrompt("Be brief."),
+        UserTurn((TextPart("What is this?"), ImagePart("https://x.test/a.png"), ImagePart("data:x", "low"))),
+        AssistantTurn("I look.", (FunctionCall("c1", "f", '{"a": 1}'), FunctionCall("c2", "g", ""))),
+        FunctionOutput("c1", "57"),
+        FunctionOutput("c2", ""),
+        AssistantTurn("A cat."),
+    )
+
+    assert chat_parameters(ModelRequest("m", prompt))["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is this?"},
+                {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}},
+                {"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": "I look.",
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}},
+                {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "57"},
+        {"role": "tool", "tool_call_id": "c2", "content": ""},
+        {"role": "assistant", "content": "A cat."},
+    ]
+
+
+@pytest.mark.parametrize(
+    "written", ['{"a": 1', "Rome", "[1]", '"Rome"', "{'a': 1}", pytest.param('{"a":' * 100_000, id="too deep")]
+)
+def test_arguments_that_are_no_object_go_back_as_one(written: str) -> None:
+    prompt = (AssistantTurn(None, (FunctionCall("c1", "f", written),)), FunctionOutput("c1", "no"))
+
+    [message, _] = chat_parameters(ModelRequest("m", prompt))["messages"]
+
+    assert json.loads(message["tool_calls"][0]["function"]["arguments"]) == {"unparsed_arguments": written}

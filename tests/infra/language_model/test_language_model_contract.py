@@ -1,0 +1,96 @@
+"""What every implementation of the `LanguageModel` port promises."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import pytest
+
+from infra.language_model.litellm_model import LitellmLanguageModel
+from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
+from infra.language_model.selection import LanguageModelByName
+from infra.ports import LanguageModel
+from models.language_model import CallDelta, Finish, FinishReason, Function, TextDelta
+from tests.infra.language_model.answers import ask, saying
+from tests.provider.replies import Calls, Reply, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+FUNCTIONS = (Function("get_weather"), Function("get_rain"))
+
+
+@dataclass(frozen=True)
+class Subject:
+    language_model: LanguageModel
+    model: str
+    expect: Callable[[Reply], None]
+    """Prepares the answer, where the implementation does not find it by itself."""
+
+
+@pytest.fixture(params=["scripted", "litellm", "selection"])
+def subject(
+    request: pytest.FixtureRequest, litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> Subject:
+    match request.param:
+        case "scripted":
+            return Subject(ScriptedLanguageModel(), SCRIPTED_MODEL, lambda reply: None)
+        case "litellm":
+            return Subject(litellm_model, model, lambda reply: provider.script(model, reply))
+    selection = LanguageModelByName({SCRIPTED_MODEL: ScriptedLanguageModel()}, otherwise=litellm_model)
+    return Subject(selection, SCRIPTED_MODEL, lambda reply: None)
+
+
+async def test_preparing_twice_does_no_harm(subject: Subject) -> None:
+    await subject.language_model.prepare()
+    await subject.language_model.prepare()
+
+
+async def test_a_text_comes_in_pieces_and_ends_with_its_finish(subject: Subject) -> None:
+    subject.expect(Says("You said: Hello"))
+
+    answered = await ask(subject.language_model, saying(subject.model))
+
+    assert answered.text == "You said: Hello"
+    assert sum(isinstance(delta, TextDelta) for delta in answered.deltas) > 1
+    assert answered.reason is FinishReason.STOP
+    assert answered.usage.prompt_tokens > 0
+    assert answered.usage.completion_tokens > 0
+
+
+async def test_calls_are_dense_and_named_first(subject: Subject) -> None:
+    subject.expect(Calls(("get_weather", "{}"), ("get_rain", "{}")))
+
+    answered = await ask(subject.language_model, replace(saying(subject.model), functions=FUNCTIONS))
+
+    assert answered.calls == [("get_weather", "{}"), ("get_rain", "{}")]
+    assert answered.reason is FinishReason.TOOL_CALLS
+    for index in range(2):
+        first, *others = [d for d in answered.deltas if isinstance(d, CallDelta) and d.index == index]
+        assert first.name
+        assert not any(delta.name for delta in others)
+
+
+async def test_the_limit_of_an_answer_is_told(subject: Subject) -> None:
+    subject.expect(Says("You", finish="length"))
+
+    answered = await ask(subject.language_model, replace(saying(subject.model), max_tokens=1))
+
+    assert answered.deltas[:-1] == [TextDelta("You")]
+    assert answered.reason is FinishReason.LENGTH
+
+
+async def test_a_reader_may_leave_early(subject: Subject) -> None:
+    subject.expect(Says("You said: Hello"))
+
+    async with aclosing(subject.language_model.stream(saying(subject.model))) as deltas:
+        assert not isinstance(await anext(deltas), Finish)
+
+
+async def test_tokens_are_counted(subject: Subject) -> None:
+    counts = [await subject.language_model.count_tokens(subject.model, text) for text in ["", "one", "one two three"]]
+
+    assert counts[0] == 0
+    assert 0 < counts[1] < counts[2]
+
+
+async def test_nobody_knows_the_window_of_these(subject: Subject) -> None:
+    assert await subject.language_model.context_window_tokens(subject.model) is None

@@ -1,0 +1,260 @@
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from infra.language_model.errors import ModelStreamBroken
+from infra.language_model.litellm_model import LitellmLanguageModel
+from models.language_model import (
+    AssistantTurn,
+    FinishReason,
+    Function,
+    FunctionCall,
+    FunctionOutput,
+    ImagePart,
+    ModelRequest,
+    TextDelta,
+    TextPart,
+    TokenUsage,
+    UserTurn,
+)
+from tests.infra.language_model.answers import ask, saying
+from tests.provider.replies import Calls, Chunks, Hangs, Held, Says, chunk_of
+from tests.provider.scripted_provider import ScriptedProvider
+
+WEATHER = Function("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
+
+
+async def test_text_streams_in_the_providers_pieces(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Says("It is sunny."))
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert answered.deltas[:-1] == [TextDelta("It"), TextDelta(" is"), TextDelta(" sunny.")]
+    assert answered.reason is FinishReason.STOP
+    assert answered.usage == TokenUsage(prompt_tokens=10, completion_tokens=5)
+
+
+async def test_the_provider_is_asked_once_for_a_stream_with_usage(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Says("Hi."))
+
+    await ask(litellm_model, saying(model))
+
+    assert provider.requests(model) == [
+        {
+            "model": model,
+            "messages": [{"role": "user", "content": "Hello"}],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+    ]
+
+
+async def test_calls_in_parallel_after_text(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    calls = [("get_weather", '{"city": "Rome"}'), ("get_rain", "{}")]
+    provider.script(model, Calls(*calls, text="I will look."))
+
+    answered = await ask(litellm_model, replace(saying(model), functions=(WEATHER,)))
+
+    assert answered.text == "I will look."
+    assert answered.calls == calls
+    assert answered.reason is FinishReason.TOOL_CALLS
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"id": "c0", "function": {"name": "f", "arguments": "{}"}}, {"id": "c1", "function": {"name": "g"}}],
+        [
+            {"index": 0, "id": "c0", "function": {"name": "f", "arguments": "{}"}},
+            {"index": 0, "id": "c1", "function": {"name": "g"}},
+        ],
+        [
+            {"index": 5, "id": "c0", "function": {"name": "f", "arguments": "{}"}},
+            {"index": 9, "id": "c1", "function": {"name": "g", "arguments": ""}},
+        ],
+    ],
+    ids=["no index", "one index", "high indexes"],
+)
+async def test_calls_are_numbered_whatever_the_provider_sends(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, pieces: list[dict[str, object]]
+) -> None:
+    together = [chunk_of({"tool_calls": pieces})]
+    apart = [chunk_of({"tool_calls": [piece]}) for piece in pieces]
+    end = chunk_of({}, "tool_calls")
+    provider.script(model, Chunks(*together, end), Chunks(*apart, end))
+
+    for _ in range(2):
+        answered = await ask(litellm_model, replace(saying(model), functions=(WEATHER,)))
+        assert answered.calls == [("f", "{}"), ("g", "")]
+
+
+@pytest.mark.parametrize("finish", ["stop", "tool_calls", "function_call"])
+async def test_an_answer_with_calls_ends_with_them_whatever_the_provider_says(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, finish: str
+) -> None:
+    provider.script(model, Calls(("get_weather", "{}"), finish=finish))
+
+    assert (await ask(litellm_model, saying(model))).reason is FinishReason.TOOL_CALLS
+
+
+@pytest.mark.parametrize("reason", [FinishReason.LENGTH, FinishReason.CONTENT_FILTER])
+async def test_a_cut_off_answer_says_why(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, reason: FinishReason
+) -> None:
+    provider.script(model, Says("It is", finish=reason.value), Calls(("get_weather", '{"ci'), finish=reason.value))
+
+    assert (await ask(litellm_model, saying(model))).reason is reason
+    assert (await ask(litellm_model, saying(model))).reason is reason
+
+
+async def test_a_finish_reason_may_come_with_the_last_word(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Chunks(chunk_of({"content": "Hi"}), chunk_of({"content": "!"}, "length")))
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert (answered.text, answered.reason) == ("Hi!", FinishReason.LENGTH)
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_a_stream_without_a_finish_reason_is_broken(
+    litellm_model: LitellmLanguageModel,
+    open_litellm_model: LitellmLanguageModel,
+    provider: ScriptedProvider,
+    model: str,
+    done: bool,
+) -> None:
+    provider.script(model, *[Chunks(chunk_of({"content": "It is"}), done=done)] * 2, Chunks(done=done))
+
+    with pytest.raises(ModelStreamBroken):
+        await ask(litellm_model, saying(model))
+    with pytest.raises(ModelStreamBroken):
+        await ask(open_litellm_model, saying(f"openai/{model}"))
+    with pytest.raises(ModelStreamBroken):
+        await ask(litellm_model, saying(model))
+
+
+async def test_usage_is_counted_where_the_provider_reports_none(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Says("It is sunny today in Rome.", usage=None))
+
+    usage = (await ask(litellm_model, saying(model, "How is the weather in Rome?"))).usage
+
+    assert usage.prompt_tokens > 6
+    assert usage.completion_tokens > 5
+
+
+async def test_usage_tells_cached_and_reasoning_tokens(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    usage = {
+        "prompt_tokens": 20,
+        "completion_tokens": 9,
+        "total_tokens": 29,
+        "prompt_tokens_details": {"cached_tokens": 16},
+        "completion_tokens_details": {"reasoning_tokens": 4},
+    }
+    provider.script(model, Says("Hi.", usage=usage))
+
+    assert (await ask(litellm_model, saying(model))).usage == TokenUsage(20, 9, cached_tokens=16, reasoning_tokens=4)
+
+
+async def test_usage_in_every_piece_is_not_taken_for_the_end(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    pieces = [chunk_of({"content": word}) for word in ["It", " is", " sunny."]]
+    usages = [{"prompt_tokens": 7, "completion_tokens": count, "total_tokens": 7 + count} for count in range(1, 5)]
+    counted = [{**piece, "usage": usage} for piece, usage in zip([*pieces, chunk_of({}, "stop")], usages, strict=True)]
+    provider.script(model, Chunks(*counted))
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert answered.text == "It is sunny."
+    assert answered.usage == TokenUsage(7, 4)
+
+
+async def test_broken_arguments_pass_in_and_come_back_as_json(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Calls(("get_weather", '{"city": Rome')), Says("Sorry."))
+    request = replace(saying(model), functions=(WEATHER,))
+
+    [(name, arguments)] = (await ask(litellm_model, request)).calls
+    history = (AssistantTurn(None, (FunctionCall("c0", name, arguments),)), FunctionOutput("c0", "invalid JSON"))
+    await ask(litellm_model, replace(request, prompt=(*request.prompt, *history)))
+
+    assert arguments == '{"city": Rome'
+    sent = provider.requests(model)[1]["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert sent == '{"unparsed_arguments": "{\\"city\\": Rome"}'
+
+
+async def test_every_parameter_reaches_the_provider(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Says("A cat."))
+    schema = {"name": "animal", "schema": {"type": "object", "properties": {}}, "strict": True}
+    request = ModelRequest(
+        model,
+        (UserTurn((TextPart("What is this?"), ImagePart("https://x.test/cat.png", "high"))),),
+        functions=(WEATHER,),
+        tool_choice=("function", "get_weather"),
+        parallel_tool_calls=False,
+        temperature=0.25,
+        top_p=0.5,
+        max_tokens=17,
+        response_format={"type": "json_schema", "json_schema": schema},
+    )
+
+    await ask(litellm_model, request)
+
+    [sent] = provider.requests(model)
+    image = {"type": "image_url", "image_url": {"url": "https://x.test/cat.png", "detail": "high"}}
+    assert sent["messages"] == [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
+    assert sent["tools"][0]["function"]["name"] == "get_weather"
+    assert sent["tool_choice"] == {"type": "function", "function": {"name": "get_weather"}}
+    assert (sent["parallel_tool_calls"], sent["temperature"], sent["top_p"], sent["max_tokens"]) == (
+        False,
+        0.25,
+        0.5,
+        17,
+    )
+    assert sent["response_format"]["json_schema"]["schema"] == schema["schema"]
+
+
+@pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
+async def test_closing_the_iterator_drops_the_connection(
+    litellm_model: LitellmLanguageModel,
+    open_litellm_model: LitellmLanguageModel,
+    provider: ScriptedProvider,
+    model: str,
+    prefix: str,
+) -> None:
+    provider.script(model, Hangs("It is"))
+    language_model = open_litellm_model if prefix else litellm_model
+
+    async with aclosing(language_model.stream(saying(prefix + model))) as deltas:
+        assert await anext(deltas) == TextDelta("It")
+
+    await provider.disconnected(model)
+
+
+async def test_words_are_told_as_they_come(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    held = Held(Says(" sunny."), after="It is")
+    provider.script(model, held)
+
+    async with aclosing(litellm_model.stream(saying(model))) as deltas:
+        assert [await anext(deltas), await anext(deltas)] == [TextDelta("It"), TextDelta(" is")]
+        await held.arrived()
+        held.release()
+        assert await anext(deltas) == TextDelta(" sunny.")

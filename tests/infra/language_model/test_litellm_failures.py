@@ -1,0 +1,284 @@
+import asyncio
+import socket
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.errors import (
+    ModelCallFailed,
+    ModelStreamBroken,
+    PromptRejected,
+    ProviderRefused,
+    ProviderUnavailable,
+    QuotaExceeded,
+    RateLimited,
+)
+from infra.language_model.litellm_model import LitellmLanguageModel
+from models.language_model import TextDelta
+from tests.infra.language_model.answers import ask, saying
+from tests.provider.replies import BreaksOff, Chunks, Fails, Hangs, Reply, Says, chunk_of
+from tests.provider.scripted_provider import ScriptedProvider
+
+TOO_LONG = "This model's maximum context length is 128000 tokens. However, your messages resulted in 200000 tokens."
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+POLICY = "Your request was rejected as a result of our safety system."
+
+FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
+    (Fails(429, "Slow down.", "rate_limit_exceeded", "requests"), RateLimited, "answered 429: Slow down."),
+    (Fails(429, QUOTA, "insufficient_quota", "insufficient_quota"), QuotaExceeded, f"answered 429: {QUOTA}"),
+    (Fails(429, QUOTA, type="insufficient_quota"), QuotaExceeded, f"answered 429: {QUOTA}"),
+    (Fails(400, TOO_LONG, "context_length_exceeded"), PromptRejected, f"answered 400: {TOO_LONG}"),
+    (Fails(400, TOO_LONG), PromptRejected, f"answered 400: {TOO_LONG}"),
+    (Fails(400, POLICY, "content_policy_violation"), PromptRejected, f"answered 400: {POLICY}"),
+    (
+        Fails(400, "Invalid value: 'x'.", "invalid_value", param="messages[0].role"),
+        PromptRejected,
+        "Invalid value: 'x'.",
+    ),
+    (Fails(413, "Too large."), PromptRejected, "answered 413: Too large."),
+    (Fails(422, "Unprocessable."), PromptRejected, "answered 422: Unprocessable."),
+    (Fails(401, "Incorrect API key.", "invalid_api_key"), ProviderRefused, "answered 401: Incorrect API key."),
+    (Fails(403, "Not in your country."), ProviderRefused, "answered 403: Not in your country."),
+    (
+        Fails(404, "The model `x` does not exist.", "model_not_found"),
+        ProviderRefused,
+        "answered 404: The model `x` does",
+    ),
+    (Fails(402, "Insufficient balance."), ProviderRefused, "answered 402: Insufficient balance."),
+    (Fails(408, "Too slow."), ProviderUnavailable, "answered 408: Too slow."),
+    (Fails(409, "Locked."), ProviderUnavailable, "answered 409: Locked."),
+    (Fails(500, "The server had an error."), ProviderUnavailable, "answered 500: The server had an error."),
+    (Fails(502, "Bad gateway."), ProviderUnavailable, "answered 502: Bad gateway."),
+    (Fails(503, "Overloaded."), ProviderUnavailable, "answered 503: Overloaded."),
+    (Fails(529, "Overloaded."), ProviderUnavailable, "answered 529: Overloaded."),
+]
+
+
+@pytest.mark.parametrize(("reply", "kind", "said"), FAILURES)
+@pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
+async def test_an_error_of_the_provider_is_told_as_what_it_means(
+    litellm_model: LitellmLanguageModel,
+    open_litellm_model: LitellmLanguageModel,
+    provider: ScriptedProvider,
+    model: str,
+    prefix: str,
+    reply: Fails,
+    kind: type[ModelCallFailed],
+    said: str,
+) -> None:
+    provider.script(model, reply)
+
+    failure = await _failure(open_litellm_model if prefix else litellm_model, prefix + model)
+
+    assert type(failure) is kind
+    assert str(failure).startswith(f"The provider of '{prefix + model}' answered {reply.status}: ")
+    assert said in str(failure)
+    assert not any(noise in str(failure) for noise in ("litellm", "LiteLLM", "Exception", "Error code"))
+    assert len(provider.requests(model)) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, timedelta(seconds=7)),
+        ({"Retry-After": "0.5"}, timedelta(seconds=0.5)),
+        ({"retry-after-ms": "1500"}, timedelta(seconds=1.5)),
+        ({"retry-after-ms": "1500", "retry-after": "2"}, timedelta(seconds=1.5)),
+        ({"retry-after": "86400"}, timedelta(minutes=10)),
+        ({"retry-after": "-3"}, timedelta()),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "Sat, 21 Nov 2015 10:00:00 GMT"}, timedelta()),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_the_providers_wish_to_wait_is_passed_on(
+    litellm_model: LitellmLanguageModel,
+    provider: ScriptedProvider,
+    model: str,
+    status: int,
+    headers: dict[str, str],
+    wait: timedelta | None,
+) -> None:
+    provider.script(model, Fails(status, "Later.", headers=headers))
+
+    assert (await _failure(litellm_model, model)).retry_after == wait
+
+
+async def test_a_wish_to_wait_may_be_a_date(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    in_a_minute = datetime.now(UTC) + timedelta(minutes=1)
+    provider.script(model, Fails(429, "Later.", headers={"retry-after": format_datetime(in_a_minute, usegmt=True)}))
+
+    wait = (await _failure(litellm_model, model)).retry_after
+
+    assert wait is not None
+    assert timedelta(seconds=50) < wait <= timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("secret", "rest"),
+    [("sk-abcdefghijklmnop", "."), ("sk-proj-abc*****************wxyz", "."), ("not-a-re****ized", ". You can")],
+)
+async def test_keys_that_the_provider_repeats_are_masked(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, secret: str, rest: str
+) -> None:
+    provider.script(model, Fails(401, f"Incorrect API key provided: {secret}{rest}"))
+
+    message = str(await _failure(litellm_model, model))
+
+    assert secret not in message
+    assert message.endswith(f"Incorrect API key provided: {secret[:3]}…{rest}")
+
+
+async def test_a_long_message_is_cut(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Fails(400, "no " * 1000))
+
+    assert len(str(await _failure(litellm_model, model))) <= 1000
+
+
+BROKEN: list[tuple[Reply, type[ModelCallFailed]]] = [
+    (BreaksOff("It is"), ModelStreamBroken),
+    (BreaksOff(""), ProviderUnavailable),
+    (Chunks(chunk_of({"content": "It"}), '{"error": {"message": "Overloaded.", "code": "x"}}'), ModelStreamBroken),
+    (Chunks('{"error": {"message": "Overloaded.", "code": "server_error"}}'), ProviderUnavailable),
+    (Chunks('{"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}'), RateLimited),
+    (Chunks(chunk_of({"content": "It"}), "this is no JSON"), ModelStreamBroken),
+]
+
+
+@pytest.mark.parametrize(("reply", "kind"), BROKEN)
+@pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
+async def test_a_stream_that_breaks_is_told_apart_from_one_that_never_began(
+    litellm_model: LitellmLanguageModel,
+    open_litellm_model: LitellmLanguageModel,
+    provider: ScriptedProvider,
+    model: str,
+    prefix: str,
+    reply: Reply,
+    kind: type[ModelCallFailed],
+) -> None:
+    provider.script(model, reply)
+
+    failure = await _failure(open_litellm_model if prefix else litellm_model, prefix + model)
+
+    assert type(failure) is kind
+    assert str(failure).startswith(f"The {'answer' if kind is ModelStreamBroken else 'call'} of '{prefix + model}' ")
+    assert "litellm" not in str(failure)
+    assert len(provider.requests(model)) == 1
+
+
+async def test_the_words_before_a_break_were_told(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, BreaksOff("It is"))
+
+    async with aclosing(litellm_model.stream(saying(model))) as deltas:
+        assert [await anext(deltas), await anext(deltas)] == [TextDelta("It"), TextDelta(" is")]
+        with pytest.raises(ModelStreamBroken):
+            await anext(deltas)
+
+
+async def test_a_provider_that_nobody_can_reach_is_unavailable(
+    open_litellm_model: LitellmLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
+
+        failure = await _failure(open_litellm_model, "openai/unreachable")
+
+    assert type(failure) is ProviderUnavailable
+    assert str(failure).startswith("The call of 'openai/unreachable' failed: Connection error: Connect call failed")
+
+
+@pytest.mark.parametrize(("after", "kind"), [("", ProviderUnavailable), ("It is", ModelStreamBroken)])
+async def test_a_silent_provider_runs_into_the_time_limit(
+    provider: ScriptedProvider, tmp_path: Path, model: str, after: str, kind: type[ModelCallFailed]
+) -> None:
+    provider.script(model, Hangs(after))
+    file = provider.models_file(tmp_path, router_settings={"timeout": 0.2})
+
+    failure = await _failure(LitellmLanguageModel(ModelCatalogue.load(file)), model)
+
+    assert type(failure) is kind
+    await provider.disconnected(model)
+
+
+async def test_a_missing_key_is_not_worth_another_try(
+    open_litellm_model: LitellmLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+
+    failure = await _failure(open_litellm_model, "openai/gpt-4o")
+
+    assert type(failure) is ProviderRefused
+    assert "OPENAI_API_KEY" in str(failure)
+
+
+async def test_a_name_without_a_provider_is_not_worth_another_try(open_litellm_model: LitellmLanguageModel) -> None:
+    failure = await _failure(open_litellm_model, "no-such-model")
+
+    assert type(failure) is ProviderRefused
+    assert str(failure).startswith("The call of 'no-such-model' failed: LLM Provider NOT provided")
+
+
+async def test_a_parameter_that_the_provider_cannot_honour_is_named(
+    open_litellm_model: LitellmLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_scripted")
+    request = replace(saying("groq/llama-3.3-70b-versatile"), reasoning_effort="high")
+
+    with pytest.raises(PromptRejected, match=r"groq does not support parameters: \['reasoning_effort'\]"):
+        await ask(open_litellm_model, request)
+
+
+async def test_a_model_that_the_file_does_not_have_is_refused(provider: ScriptedProvider, tmp_path: Path) -> None:
+    file = tmp_path / "models.yaml"
+    deployment = {"model_name": "known", "litellm_params": provider.litellm_params("openai/known")}
+    file.write_text(yaml.safe_dump({"model_list": [deployment]}))
+
+    failure = await _failure(LitellmLanguageModel(ModelCatalogue.load(file)), "unknown")
+
+    assert type(failure) is ProviderRefused
+
+
+@pytest.mark.parametrize("after", ["", "It is"])
+async def test_cancelling_the_reader_drops_the_connection(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, after: str
+) -> None:
+    provider.script(model, Hangs(after))
+    reading = asyncio.create_task(ask(litellm_model, saying(model)))
+    await provider.requested(model)
+
+    reading.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await provider.disconnected(model)
+
+
+async def test_the_next_call_is_not_harmed_by_a_broken_one(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Fails(500), BreaksOff("x"), Says("Hi."))
+
+    assert isinstance(await _failure(litellm_model, model), ProviderUnavailable)
+    assert isinstance(await _failure(litellm_model, model), ModelStreamBroken)
+    assert (await ask(litellm_model, saying(model))).text == "Hi."
+
+
+async def _failure(language_model: LitellmLanguageModel, model: str) -> ModelCallFailed:
+    with pytest.raises(ModelCallFailed) as caught:
+        await ask(language_model, saying(model))
+    return caught.value

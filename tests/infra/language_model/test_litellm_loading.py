@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+from tests.provider.replies import Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+IMPORTING = """
+import sys
+import infra.resources, infra.language_model.catalogue, infra.language_model.litellm_model
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.litellm_model import LitellmLanguageModel
+LitellmLanguageModel(ModelCatalogue())
+print([name for name in ("litellm", "openai", "httpx", "tiktoken") if name in sys.modules])
+"""
+
+CALLING = """
+import asyncio, sys
+
+def refuse(event, arguments):
+    if event == "socket.getaddrinfo" and arguments[0] not in ("127.0.0.1", "localhost", None):
+        raise AssertionError(arguments)
+    if event == "socket.connect" and arguments[1][0] not in ("127.0.0.1", "::1"):
+        raise AssertionError(arguments)
+
+sys.addaudithook(refuse)
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.litellm_model import LitellmLanguageModel
+from models.language_model import ModelRequest, TextPart, UserTurn
+
+async def call():
+    language_model = LitellmLanguageModel(ModelCatalogue())
+    await language_model.prepare()
+    assert await language_model.context_window_tokens("gpt-4o")
+    assert await language_model.count_tokens("gpt-4o", "Hello") == 1
+    assert await language_model.count_tokens("claude-2", "Hello") == 1
+    request = ModelRequest(sys.argv[1], (UserTurn((TextPart("Hello"),)),))
+    print([delta async for delta in language_model.stream(request)][0])
+
+asyncio.run(call())
+"""
+
+
+def test_a_process_that_calls_no_model_never_loads_litellm() -> None:
+    assert _run(IMPORTING) == "[]"
+
+
+def test_a_first_call_contacts_the_provider_and_nobody_else(provider: ScriptedProvider, model: str) -> None:
+    provider.script(model, Says("Hi."))
+
+    output = _run(CALLING, f"openai/{model}", OPENAI_BASE_URL=provider.url, OPENAI_API_KEY="sk-scripted-provider")
+
+    assert output == "TextDelta(text='Hi.')"
+
+
+def _run(program: str, *arguments: str, **environment: str) -> str:
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.strip()

@@ -1,0 +1,124 @@
+"""A model without function calling, through litellm over HTTP."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.errors import ModelStreamBroken
+from infra.language_model.litellm_model import LitellmLanguageModel
+from models.language_model import (
+    AssistantTurn,
+    FinishReason,
+    Function,
+    FunctionCall,
+    FunctionOutput,
+    ModelRequest,
+    TextDelta,
+    TokenUsage,
+)
+from tests.infra.language_model.answers import ask, saying
+from tests.provider.replies import BreaksOff, Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+WEATHER = Function("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
+CALL = FunctionCall("c1", "get_weather", '{"city": "Rome"}')
+
+
+@pytest.fixture
+def request_with_tools(model: str) -> ModelRequest:
+    return replace(saying(model, "How is the weather in Rome?"), functions=(WEATHER,))
+
+
+@pytest.fixture
+def plain_model(provider: ScriptedProvider, tmp_path: Path, model: str) -> LitellmLanguageModel:
+    deployment = {
+        "model_name": model,
+        "litellm_params": provider.litellm_params(f"openai/{model}"),
+        "model_info": {"supports_function_calling": False},
+    }
+    return LitellmLanguageModel(ModelCatalogue.load(provider.models_file(tmp_path, deployment)))
+
+
+async def test_tools_are_offered_in_the_prompt_and_an_action_becomes_a_call(
+    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+) -> None:
+    provider.script(model, Says('Thought: I look.\nAction: get_weather\nAction Input: {"city": "Rome"}'))
+
+    answered = await ask(plain_model, request_with_tools)
+
+    [sent] = provider.requests(model)
+    assert "tools" not in sent
+    assert sent["stop"] == ["\nObservation:"]
+    assert "- get_weather: The weather." in sent["messages"][0]["content"]
+    assert sent["messages"][1] == {"role": "user", "content": "How is the weather in Rome?"}
+    assert answered.calls == [("get_weather", '{"city": "Rome"}')]
+    assert answered.text == ""
+    assert answered.reason is FinishReason.TOOL_CALLS
+    assert answered.usage == TokenUsage(10, 5)
+
+
+async def test_outputs_come_back_as_observations_and_the_answer_streams(
+    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+) -> None:
+    provider.script(model, Says("Thought: I know.\nFinal Answer: It is sunny."))
+    history = (AssistantTurn(None, (CALL,)), FunctionOutput("c1", "sunny"))
+
+    answered = await ask(plain_model, replace(request_with_tools, prompt=(*request_with_tools.prompt, *history)))
+
+    assert provider.requests(model)[0]["messages"][2:] == [
+        {"role": "assistant", "content": 'Action: get_weather\nAction Input: {"city": "Rome"}'},
+        {"role": "user", "content": "Observation: sunny"},
+    ]
+    assert answered.deltas[:-1] == [TextDelta("It"), TextDelta(" is"), TextDelta(" sunny.")]
+    assert answered.reason is FinishReason.STOP
+
+
+async def test_a_made_up_observation_ends_the_call(
+    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+) -> None:
+    provider.script(model, Hangs('Action: get_weather\nAction Input: {"city": "Rome"}\nObservation: sunny'))
+
+    answered = await ask(plain_model, request_with_tools)
+
+    assert answered.calls == [("get_weather", '{"city": "Rome"}')]
+    assert answered.usage.prompt_tokens > 50
+    assert answered.usage.completion_tokens > 10
+    await provider.disconnected(model)
+
+
+async def test_without_functions_it_is_asked_like_any_other(
+    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Says("Thought: a word."))
+
+    answered = await ask(plain_model, saying(model))
+
+    assert provider.requests(model)[0]["messages"] == [{"role": "user", "content": "Hello"}]
+    assert answered.text == "Thought: a word."
+
+
+async def test_earlier_calls_are_told_even_where_no_tools_are_offered(
+    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+) -> None:
+    provider.script(model, Says("It is sunny."))
+    history = (AssistantTurn("I look.", (CALL,)), FunctionOutput("c1", "sunny"))
+    prompt = (*request_with_tools.prompt, *history)
+
+    answered = await ask(plain_model, replace(request_with_tools, prompt=prompt, tool_choice="none"))
+
+    [sent] = provider.requests(model)
+    assert sent.keys() == {"model", "messages", "stream", "stream_options"}
+    assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]
+    assert sent["messages"][1]["content"].startswith("Thought: I look.\nAction: get_weather")
+    assert answered.text == "It is sunny."
+
+
+async def test_a_broken_stream_is_no_answer(
+    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+) -> None:
+    provider.script(model, BreaksOff("Action: get_weather\nAction Input: {}"))
+
+    with pytest.raises(ModelStreamBroken):
+        await ask(plain_model, request_with_tools)
