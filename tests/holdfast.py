@@ -58,9 +58,9 @@ class RunningHoldfast:
         """Answer the run's calls in their order."""
         assert run.required_action is not None
         calls = run.required_action.submit_tool_outputs.tool_calls
-        answers = [{"tool_call_id": call.id, "output": o} for call, o in zip(calls, outputs, strict=True)]
+        answers: Any = [{"tool_call_id": call.id, "output": o} for call, o in zip(calls, outputs, strict=True)]
         submit = self.client.beta.threads.runs.submit_tool_outputs
-        return cast(Run, await submit(run.id, thread_id=run.thread_id, tool_outputs=answers, **fields))
+        return await submit(run.id, thread_id=run.thread_id, tool_outputs=answers, **fields)
 
     async def texts(self, run: Run) -> list[str]:
         """The texts of the thread's messages, oldest first."""
