@@ -4,14 +4,14 @@ from fastapi import FastAPI
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import ResponseHeaders
-from api.routes import assistants, health, messages, models, run_steps, runs, threads
+from api.routes import all_runs, assistants, health, messages, models, run_steps, runs, threads
 from api.run_commands import RunCommands
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from models.errors import ErrorEnvelope
 
 # `/threads/runs` before `/threads/{thread_id}`.
-ROUTERS = (assistants.router, runs.router, threads.router, messages.router, run_steps.router, models.router)
+ROUTERS = tuple(noun.router for noun in (assistants, runs, threads, messages, run_steps, all_runs, models))
 
 
 def create_app(resources: Resources) -> FastAPI:

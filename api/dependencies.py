@@ -6,21 +6,18 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.beta import beta_version
 from api.once import Once, fingerprint_of
 from api.run_commands import RunCommands
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
 from infra.resources import Resources
-from models.errors import InvalidRequest, Unauthenticated
+from models.errors import Unauthenticated
 from models.ids import AnyId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
 
 DEFAULT_PROJECT = "default"
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
-WRONG_BETA = (
-    "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header "
-    "'OpenAI-Beta: assistants=v2'."
-)
 
 _BEARER = HTTPBearer(scheme_name="ApiKeyAuth", auto_error=False)
 
@@ -66,13 +63,9 @@ async def _project(
 ProjectDep = Annotated[str, Depends(_project)]
 
 
-async def _assistants_beta(
-    _: ProjectDep, openai_beta: Annotated[str | None, Header(include_in_schema=False)] = None
-) -> None:
-    """Raises `InvalidRequest` for another version of the Assistants API than v2, which is also what no header means."""
-    asked = dict(part.strip().partition("=")[::2] for part in (openai_beta or "").split(","))
-    if asked.get("assistants", "v2") != "v2":
-        raise InvalidRequest(WRONG_BETA, code="invalid_beta")
+async def _assistants_beta(request: Request, resources: ResourcesDep, _: ProjectDep) -> None:
+    """Raises `InvalidRequest` for a version that is unknown, or missing where the settings want it."""
+    beta_version(request, resources.settings.require_beta_header)
 
 
 async def _page(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from temporalio.client import Client
 
 from infra.database.engine import Database, open_database
+from infra.database.migrations import check_migrated
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_model import LitellmLanguageModel
 from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
@@ -27,10 +28,10 @@ class Resources:
 
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open the database, Temporal and the models that `settings` name. The database must have been migrated.
+    """Open the database, Temporal and the models that `settings` name.
 
-    Raises `ConnectionFailed` with one clear line where one of them does not answer, `InvalidCatalogue` where the
-    models file cannot be used.
+    Raises `ConnectionFailed` with one clear line where one of them does not answer or was not migrated,
+    `InvalidCatalogue` where the models file cannot be used.
     """
     catalogue = ModelCatalogue.load(settings.models)
     language_model = LanguageModelByName(
@@ -38,4 +39,5 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     )
     async with open_database(settings.database) as database:
         temporal = await connect_temporal(settings)
+        await check_migrated(database)
         yield Resources(settings, database, temporal, language_model, catalogue)

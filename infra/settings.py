@@ -32,6 +32,9 @@ class Settings(BaseSettings):
         repr=False,
         description="`key=project` pairs, comma-separated. Empty: any key maps to the project `default`.",
     )
+    require_beta_header: bool = Field(
+        False, description="Refuse requests without `OpenAI-Beta: assistants=…`, as OpenAI did. Off: they mean v2."
+    )
     temporal_port: int = Field(7233, ge=1, le=65535, description="Port of the embedded Temporal server.")
     temporal_ui_port: int = Field(8233, ge=1, le=65535, description="Port of the embedded Temporal UI.")
     task_queue: str = Field("holdfast", min_length=1, description="Temporal task queue of the workers.")

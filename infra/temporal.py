@@ -8,7 +8,8 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.service import RPCError
 
 from infra.errors import ConnectionFailed
 from infra.settings import Settings
@@ -26,21 +27,34 @@ HEALTH_TIMEOUT = timedelta(seconds=2)
 
 def uses_embedded_server() -> bool:
     """Whether `holdfast up` starts its own Temporal: no `TEMPORAL_ADDRESS` and no profile names another."""
-    return "target_host" not in ClientConfig.load_client_connect_config()
+    return "target_host" not in connect_config()
+
+
+def connect_config() -> ClientConnectConfig:
+    """What `TEMPORAL_*` and the file they name say. Raises `ConnectionFailed` where that cannot be read."""
+    try:
+        return ClientConfig.load_client_connect_config()
+    except (RuntimeError, ValueError) as error:
+        raise ConnectionFailed(f"{error}. Check TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE.") from error
 
 
 async def connect_temporal(settings: Settings) -> Client:
     """Connect to the server that `TEMPORAL_*` names, else to the embedded one.
 
-    Raises `ConnectionFailed` where it does not answer within `CONNECT_TIMEOUT`.
+    Raises `ConnectionFailed` where it does not answer within `CONNECT_TIMEOUT`, or refuses.
     """
-    config = ClientConfig.load_client_connect_config()
+    config = connect_config()
     config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
             client = await Client.connect(**config, data_converter=pydantic_data_converter)
             await register_search_attributes(client)
             return client
+    except RPCError as error:
+        raise ConnectionFailed(
+            f"Temporal at {config['target_host']} refuses: {error.message}. Check TEMPORAL_NAMESPACE, its key's "
+            f"permissions, and that the search attributes {', '.join(SEARCH_ATTRIBUTE_NAMES)} are registered as Keyword."
+        ) from error
     except (RuntimeError, TimeoutError) as error:
         raise ConnectionFailed(
             f"Temporal at {config['target_host']} does not answer: {error}. Start it or check TEMPORAL_ADDRESS."

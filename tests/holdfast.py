@@ -60,7 +60,8 @@ class RunningHoldfast:
         calls = run.required_action.submit_tool_outputs.tool_calls
         answers: Any = [{"tool_call_id": call.id, "output": o} for call, o in zip(calls, outputs, strict=True)]
         submit = self.client.beta.threads.runs.submit_tool_outputs
-        return await submit(run.id, thread_id=run.thread_id, tool_outputs=answers, **fields)
+        answered: Run = await submit(run.id, thread_id=run.thread_id, tool_outputs=answers, **fields)
+        return answered
 
     async def texts(self, run: Run) -> list[str]:
         """The texts of the thread's messages, oldest first."""

@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from api import refusals
+from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, CatalogueDep, DatabaseDep, OnceDep, PageDep, ProjectDep
-from api.json_bodies import JsonRoute
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
@@ -13,7 +13,9 @@ from models.ids import AssistantId
 from models.lists import Page
 from models.wire import Deleted
 
-router = APIRouter(prefix="/assistants", tags=["Assistants"], dependencies=[AssistantsBeta], route_class=JsonRoute)
+router = APIRouter(
+    prefix="/assistants", tags=["Assistants"], dependencies=[AssistantsBeta], route_class=AssistantsRoute
+)
 
 
 @router.post("", operation_id="createAssistant")

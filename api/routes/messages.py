@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import refusals
+from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep
-from api.json_bodies import JsonRoute
 from infra.database import messages, threads
 from models.errors import ThreadLocked
 from models.ids import MessageId, RunId, ThreadId
@@ -14,7 +14,10 @@ from models.messages import CreateMessageRequest, Message, ModifyMessageRequest
 from models.wire import Deleted
 
 router = APIRouter(
-    prefix="/threads/{thread_id}/messages", tags=["Messages"], dependencies=[AssistantsBeta], route_class=JsonRoute
+    prefix="/threads/{thread_id}/messages",
+    tags=["Messages"],
+    dependencies=[AssistantsBeta],
+    route_class=AssistantsRoute,
 )
 
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
+from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, PageDep, ProjectDep
-from api.json_bodies import JsonRoute
 from infra.database import run_steps, runs
 from models.ids import RunId, StepId, ThreadId
 from models.lists import Page
@@ -13,7 +13,7 @@ router = APIRouter(
     prefix="/threads/{thread_id}/runs/{run_id}/steps",
     tags=["Run steps"],
     dependencies=[AssistantsBeta],
-    route_class=JsonRoute,
+    route_class=AssistantsRoute,
 )
 
 

@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Response
 
 from api import refusals
+from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep, ResourcesDep, RunCommandsDep
-from api.json_bodies import JsonRoute
 from infra.database import runs, threads
 from models.ids import RunId, ThreadId
 from models.lists import Page
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, ModifyRunRequest, Run, SubmitToolOutputsRequest
 
-router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=JsonRoute)
+router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=AssistantsRoute)
 
 POLL_AFTER_HEADER = "openai-poll-after-ms"
 

@@ -3,14 +3,16 @@
 from fastapi import APIRouter
 
 from api import refusals
-from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, ProjectDep, RunCommandsDep
-from api.json_bodies import JsonRoute
+from api.beta import AssistantsRoute
+from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep, RunCommandsDep
+from api.metadata_filter import METADATA_PARAMETER, MetadataFilterDep
 from infra.database import threads
 from models.ids import ThreadId
+from models.lists import Page
 from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
 from models.wire import Deleted
 
-router = APIRouter(prefix="/threads", tags=["Threads"], dependencies=[AssistantsBeta], route_class=JsonRoute)
+router = APIRouter(prefix="/threads", tags=["Threads"], dependencies=[AssistantsBeta], route_class=AssistantsRoute)
 
 
 @router.post("", operation_id="createThread")
@@ -18,6 +20,15 @@ async def create_thread(project: ProjectDep, once: OnceDep, body: CreateThreadRe
     body = body or CreateThreadRequest()
     refusals.check_thread(body)
     return await once.do(Thread, lambda session: threads.create(session, project, body))
+
+
+@router.get("", operation_id="listThreads", openapi_extra={"parameters": [METADATA_PARAMETER]})
+async def list_threads(
+    database: DatabaseDep, project: ProjectDep, page: PageDep, metadata: MetadataFilterDep
+) -> Page[Thread]:
+    """All threads of the project, or those that have every given pair of metadata. OpenAI never had this."""
+    async with database.reading() as session:
+        return await threads.list_page(session, project, page, metadata)
 
 
 @router.get("/{thread_id}", operation_id="getThread")

@@ -1,11 +1,11 @@
 """Opens the database and hands out transactions, the same way on SQLite and Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 
 from sqlalchemy import event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from infra.errors import ConnectionFailed
@@ -50,16 +50,26 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     engine = create_engine(url)
     try:
         database = Database(engine)
-        try:
+        with connecting(url):
             await database.check()
-        except (OperationalError, OSError) as error:
-            shown = make_url(url).render_as_string(hide_password=True)
-            raise ConnectionFailed(
-                f"The database {shown} does not answer: {error}. Check HOLDFAST_DATABASE_URL."
-            ) from error
         yield database
     finally:
         await engine.dispose()
+
+
+@contextmanager
+def connecting(url: str) -> Iterator[None]:
+    """Raise `ConnectionFailed` where the block finds that `url` names no database or one that does not answer."""
+    try:
+        yield
+    except (ArgumentError, ModuleNotFoundError) as error:
+        raise ConnectionFailed(f"HOLDFAST_DATABASE_URL names no database that can be opened: {error}.") from error
+    except (OperationalError, OSError) as error:
+        shown = make_url(url).render_as_string(hide_password=True)
+        reason = error.orig if isinstance(error, OperationalError) else error
+        raise ConnectionFailed(
+            f"The database {shown} does not answer: {reason}. Check HOLDFAST_DATABASE_URL."
+        ) from error
 
 
 def create_engine(url: str) -> AsyncEngine:

@@ -22,12 +22,14 @@ async def load_page(
     page: PageRequest,
     *scope: ColumnElement[bool],
     deleted: Scope = (),
+    order_by: Any = None,
 ) -> tuple[Sequence[ListedRow], bool]:
     """The rows of `table` in `scope` that `page` asks for, in its order, and whether more follow in its direction.
 
-    `deleted` is the same scope among the deleted items, where single items can be deleted from the list. Raises
-    `NotFound` where a cursor names nothing in either.
+    `deleted` is the same scope among the deleted items, where single items can be deleted from the list. `order_by` is
+    the column that equals `seq` in an index that finds the scope. Raises `NotFound` where a cursor names nothing.
     """
+    position: Any = table.seq if order_by is None else order_by
 
     async def place(cursor: str) -> int:
         seq = await session.scalar(select(table.seq).where(table.id == cursor, *scope))
@@ -41,13 +43,13 @@ async def load_page(
     ascending = page.order is Order.ASC
     if page.after is not None:
         seq = await place(page.after)
-        bounds.append(table.seq > seq if ascending else table.seq < seq)
+        bounds.append(position > seq if ascending else position < seq)
     if page.before is not None:
         seq = await place(page.before)
-        bounds.append(table.seq < seq if ascending else table.seq > seq)
+        bounds.append(position < seq if ascending else position > seq)
     # Only `before`: read backwards from the cursor, so that the page is the nearest one, then turn it round.
     backwards = page.before is not None and page.after is None
-    order: Any = table.seq.asc() if ascending != backwards else table.seq.desc()
+    order = position.asc() if ascending != backwards else position.desc()
     found = (await session.scalars(select(table).where(*bounds).order_by(order).limit(page.limit + 1))).all()
     rows = found[: page.limit]
     return (rows[::-1] if backwards else rows), len(found) > page.limit

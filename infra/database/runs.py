@@ -63,6 +63,17 @@ async def list_page(session: AsyncSession, project_id: str, thread_id: str, page
     return Page[Run].of([to_run(row) for row in rows], has_more)
 
 
+async def list_everywhere(
+    session: AsyncSession, project_id: str, page: PageRequest, status: RunStatus | None
+) -> Page[Run]:
+    """The project's runs over all threads, those of one status where it is given."""
+    scope = [RunRow.project_id == project_id]
+    if status is not None:
+        scope.append(RunRow.status == status)
+    rows, has_more = await load_page(session, RunRow, NOUN, page, *scope)
+    return Page[Run].of([to_run(row) for row in rows], has_more)
+
+
 async def modify(session: AsyncSession, project_id: str, thread_id: str, run_id: str, body: ModifyRunRequest) -> Run:
     """Replace the metadata where `body` has it. Raises `NotFound`."""
     if "metadata" in body.model_fields_set:

@@ -63,6 +63,18 @@ class ThreadRow(Table):
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
 
 
+class ThreadMetadataRow(Table):
+    """A thread's metadata by pairs, so that threads are found by them as quickly as by id."""
+
+    __tablename__ = "thread_metadata"
+    __table_args__ = (Index("threads_by_metadata", "project_id", "key", "value", "thread_seq"),)
+
+    thread_seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    project_id: Mapped[str]
+
+
 class MessageRow(Table):
     __tablename__ = "messages"
     __table_args__ = (
@@ -92,6 +104,8 @@ class RunRow(Table):
     __tablename__ = "runs"
     __table_args__ = (
         Index("runs_by_thread", "thread_id", "seq"),
+        Index("runs_by_project", "project_id", "seq"),
+        Index("runs_by_status", "project_id", "status", "seq"),
         # The thread lock: one active run per thread, decided by the database.
         _partial("runs_active", "thread_id", unique=True, only=IS_ACTIVE),
         _partial("runs_awaiting_command", "status_changed_at", only=AWAITS_COMMAND),
@@ -207,7 +221,7 @@ class ToolCallRow(Table):
 
 
 class DeletedItemRow(Table):
-    """Where a deleted assistant or message stood in its list, for clients that delete while they list."""
+    """Where a deleted assistant, thread or message stood in its list, for clients that delete while they list."""
 
     __tablename__ = "deleted_items"
     __table_args__ = (
@@ -217,7 +231,7 @@ class DeletedItemRow(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str]
-    # NULL for an assistant.
+    # Only of a message.
     thread_id: Mapped[str | None]
     seq: Mapped[int]
     deleted_at: Mapped[int]

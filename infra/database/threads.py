@@ -1,24 +1,29 @@
 """Reads and writes of threads, and the lock that an active run holds on one."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from infra.clock import now_seconds
-from infra.database import messages
+from infra.database import deleted_items, messages
+from infra.database.pages import load_page
 from infra.database.tables import (
     IS_ACTIVE,
     DeletedItemRow,
     MessageRow,
     RunRow,
     RunStepRow,
+    ThreadMetadataRow,
     ThreadRow,
     ToolCallRow,
     TurnRow,
 )
 from models.errors import NotFound
 from models.ids import Prefix, new_id
+from models.lists import Page, PageRequest
 from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
 
 NOUN = "thread"
@@ -34,8 +39,9 @@ async def create(session: AsyncSession, project_id: str, body: CreateThreadReque
         metadata_=body.metadata or {},
     )
     session.add(row)
-    await messages.add(session, project_id, row.id, body.messages or [])
     await session.flush()
+    _index_metadata(session, row)
+    await messages.add(session, project_id, row.id, body.messages or [])
     return _to_thread(row)
 
 
@@ -44,17 +50,34 @@ async def load(session: AsyncSession, project_id: str, thread_id: str) -> Thread
     return _to_thread(await _find(session, project_id, thread_id))
 
 
+async def list_page(
+    session: AsyncSession, project_id: str, page: PageRequest, metadata: Mapping[str, str]
+) -> Page[Thread]:
+    """The project's threads that have all pairs of `metadata`."""
+    scope, order_by = [ThreadRow.project_id == project_id], None
+    for key, value in metadata.items():
+        pair = aliased(ThreadMetadataRow)
+        scope += [pair.thread_seq == ThreadRow.seq, pair.project_id == project_id, pair.key == key, pair.value == value]
+        order_by = pair.thread_seq if order_by is None else order_by
+    deleted = (DeletedItemRow.project_id == project_id, DeletedItemRow.thread_id.is_(None))
+    rows, has_more = await load_page(session, ThreadRow, NOUN, page, *scope, deleted=deleted, order_by=order_by)
+    return Page[Thread].of([_to_thread(row) for row in rows], has_more)
+
+
 async def modify(session: AsyncSession, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
     """Replace the metadata where `body` has it. Raises `NotFound`."""
+    row = await _find(session, project_id, thread_id)
     if "metadata" in body.model_fields_set:
-        owned = (ThreadRow.id == thread_id, ThreadRow.project_id == project_id)
-        await session.execute(update(ThreadRow).where(*owned).values(metadata_=body.metadata or {}))
-    return await load(session, project_id, thread_id)
+        row.metadata_ = body.metadata or {}
+        await session.execute(delete(ThreadMetadataRow).where(ThreadMetadataRow.thread_seq == row.seq))
+        _index_metadata(session, row)
+        await session.flush()
+    return _to_thread(row)
 
 
 async def remove(session: AsyncSession, project_id: str, thread_id: str) -> str | None:
     """Delete the thread and all that hangs from it. Returns the run that was active on it. Raises `NotFound`."""
-    await lock(session, project_id, thread_id)
+    row = await _find(session, project_id, thread_id, for_update=True)
     active = await active_run_id(session, thread_id)
     run_ids = select(RunRow.id).where(RunRow.thread_id == thread_id)
     for part in (
@@ -64,9 +87,11 @@ async def remove(session: AsyncSession, project_id: str, thread_id: str) -> str 
         delete(RunRow).where(RunRow.thread_id == thread_id),
         delete(MessageRow).where(MessageRow.thread_id == thread_id),
         delete(DeletedItemRow).where(DeletedItemRow.thread_id == thread_id),
+        delete(ThreadMetadataRow).where(ThreadMetadataRow.thread_seq == row.seq),
         delete(ThreadRow).where(ThreadRow.id == thread_id),
     ):
         await session.execute(part)
+    await deleted_items.remember(session, project_id, None, thread_id, row.seq)
     return active
 
 
@@ -86,6 +111,13 @@ async def _find(session: AsyncSession, project_id: str, thread_id: str, for_upda
     if row is None:
         raise NotFound.of(NOUN, thread_id)
     return row
+
+
+def _index_metadata(session: AsyncSession, row: ThreadRow) -> None:
+    session.add_all(
+        ThreadMetadataRow(thread_seq=row.seq, key=key, value=value, project_id=row.project_id)
+        for key, value in row.metadata_.items()
+    )
 
 
 def _to_thread(row: ThreadRow) -> Thread:

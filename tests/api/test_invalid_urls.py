@@ -185,7 +185,12 @@ async def test_unknown_url(http: httpx.AsyncClient, method: str, path: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/v1/threads/thread_x"), ("GET", "/v1/threads"), ("DELETE", "/v1/models/gpt-4o")]
+    ("method", "path"),
+    [
+        ("PUT", "/v1/threads/thread_x"),
+        ("GET", "/v1/threads/thread_x/runs/run_x/cancel"),
+        ("DELETE", "/v1/models/gpt-4o"),
+    ],
 )
 async def test_method_that_a_url_does_not_have(http: httpx.AsyncClient, method: str, path: str) -> None:
     response = await http.request(method, path)

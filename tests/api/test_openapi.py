@@ -11,7 +11,7 @@ from tests.holdfast import RunningHoldfast
 OPERATIONS = {
     "/v1/assistants": {"get": "listAssistants", "post": "createAssistant"},
     "/v1/assistants/{assistant_id}": {"get": "getAssistant", "post": "modifyAssistant", "delete": "deleteAssistant"},
-    "/v1/threads": {"post": "createThread"},
+    "/v1/threads": {"get": "listThreads", "post": "createThread"},
     "/v1/threads/runs": {"post": "createThreadAndRun"},
     "/v1/threads/{thread_id}": {"get": "getThread", "post": "modifyThread", "delete": "deleteThread"},
     "/v1/threads/{thread_id}/messages": {"get": "listMessages", "post": "createMessage"},
@@ -26,6 +26,7 @@ OPERATIONS = {
     "/v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs": {"post": "submitToolOuputsToRun"},
     "/v1/threads/{thread_id}/runs/{run_id}/steps": {"get": "listRunSteps"},
     "/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}": {"get": "getRunStep"},
+    "/v1/runs": {"get": "listAllRuns"},
     "/v1/models": {"get": "listModels"},
     "/v1/models/{model}": {"get": "retrieveModel"},
     "/health": {"get": "getHealth"},

@@ -28,7 +28,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "createThreadAndRun": {"assistant_id": "asst_x"},
     "submitToolOuputsToRun": {"tool_outputs": []},
 }
-WITHOUT_OBJECTS = {"createAssistant", "createThread", "listAssistants", "listModels", "retrieveModel"}
+WITHOUT_OBJECTS = {
+    *("createAssistant", "createThread", "listAssistants", "listThreads", "listAllRuns"),
+    *("listModels", "retrieveModel"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +133,13 @@ async def test_another_projects_assistants_are_not_listed(red: httpx.AsyncClient
 
     assert [assistant["id"] for assistant in listed] == [own]
     assert_error(after, 404, f"No assistant found with id '{blue.assistant_id}'.")
+
+
+@pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs"])
+async def test_lists_over_everything_end_at_the_project(red: httpx.AsyncClient, blue: FinishedRun, path: str) -> None:
+    listed = (await red.get(path, params={"limit": 100})).json()["data"]
+
+    assert {blue.thread_id, blue.run_id}.isdisjoint(item["id"] for item in listed)
 
 
 async def test_another_projects_deleted_assistant_is_no_cursor(shared: RunningHoldfast, red: httpx.AsyncClient) -> None:

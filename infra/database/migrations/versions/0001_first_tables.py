@@ -175,6 +175,8 @@ def upgrade() -> None:
             sqlite_where=sa.text("status IN ('cancelling', 'queued')"),
             postgresql_where=sa.text("status IN ('cancelling', 'queued')"),
         )
+        batch_op.create_index("runs_by_project", ["project_id", "seq"], unique=False)
+        batch_op.create_index("runs_by_status", ["project_id", "status", "seq"], unique=False)
         batch_op.create_index("runs_by_thread", ["thread_id", "seq"], unique=False)
         batch_op.create_index(
             "runs_with_deadline",
@@ -183,6 +185,17 @@ def upgrade() -> None:
             sqlite_where=sa.text("status IN ('in_progress', 'requires_action')"),
             postgresql_where=sa.text("status IN ('in_progress', 'requires_action')"),
         )
+
+    op.create_table(
+        "thread_metadata",
+        sa.Column("thread_seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("project_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("thread_seq", "key"),
+    )
+    with op.batch_alter_table("thread_metadata", schema=None) as batch_op:
+        batch_op.create_index("threads_by_metadata", ["project_id", "key", "value", "thread_seq"], unique=False)
 
     op.create_table(
         "threads",
@@ -248,6 +261,10 @@ def downgrade() -> None:
         batch_op.drop_index("threads_by_project")
 
     op.drop_table("threads")
+    with op.batch_alter_table("thread_metadata", schema=None) as batch_op:
+        batch_op.drop_index("threads_by_metadata")
+
+    op.drop_table("thread_metadata")
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.drop_index(
             "runs_with_deadline",
@@ -255,6 +272,8 @@ def downgrade() -> None:
             postgresql_where=sa.text("status IN ('in_progress', 'requires_action')"),
         )
         batch_op.drop_index("runs_by_thread")
+        batch_op.drop_index("runs_by_status")
+        batch_op.drop_index("runs_by_project")
         batch_op.drop_index(
             "runs_awaiting_command",
             sqlite_where=sa.text("status IN ('cancelling', 'queued')"),

@@ -1,0 +1,74 @@
+# Holdfast's commands; `make help` lists them. Each sets up what it needs, in .venv, and only once.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV ?= $(BIN)/uv
+
+# A stamp is written last: an install that was interrupted is done again.
+CREATED := $(VENV)/.created
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
+
+# An environment whose Python is gone, upgraded or moved, is made anew.
+$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV))
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint types bench histories lock clean
+.NOTPARALLEL:
+
+help:  ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
+	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
+
+test: $(INSTALLED_DEV)  ## Run the tests; ARGS="-k name" for some of them
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+	@$(BIN)/lint-imports
+
+types: $(INSTALLED_DEV)  ## Check the types
+	@$(BIN)/python -m mypy
+
+bench: $(INSTALLED_DEV)  ## Measure what runs cost
+	@$(BIN)/python -m tests.bench
+
+histories: $(INSTALLED_DEV)  ## Record the histories of the replay tests anew; ARGS=path for one of them
+	@$(BIN)/python -m tests.replay.record $(ARGS)
+
+lock: $(INSTALLED_DEV)  ## Write both lock files from pyproject.toml; ARGS=--upgrade for newer versions
+	@$(COMPILE) $(ARGS) --output-file requirements.lock
+	@$(COMPILE) $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+clean:  ## Remove the environment and caches; the data folder stays
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(CREATED):
+	@{ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } 2>/dev/null || { echo >&2 \
+		"Holdfast needs Python 3.11 or newer; $(PYTHON) is older or missing: name another, as in PYTHON=python3.12"; exit 1; }
+	@echo "Creating the virtual environment $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(INSTALLED): requirements.lock pyproject.toml | $(CREATED)
+	@echo "Installing Holdfast into $(VENV), which can take a few minutes"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(INSTALLED_DEV): requirements-dev.lock requirements.lock pyproject.toml | $(CREATED)
+	@echo "Installing Holdfast and its tests' dependencies into $(VENV), which can take a few minutes"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $(INSTALLED) $@

@@ -1,0 +1,49 @@
+"""The API, served by uvicorn on the running loop until it is cancelled."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import uvicorn
+from fastapi import FastAPI
+
+from cli.ports import Address, listen
+
+# How long requests under way, streams among them, may take to end after a stop was asked for.
+DRAIN_TIMEOUT = timedelta(seconds=5)
+
+
+async def serve_api(
+    app: FastAPI, sockets: list[socket.socket], address: Address, on_listening: Callable[[], None]
+) -> None:
+    """Serve `app` on bound `sockets`. Cancelled, it takes no more requests and lets those under way end."""
+    listen(sockets, address)
+    server = _Server(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=int(DRAIN_TIMEOUT.total_seconds())
+        ),
+        on_listening,
+    )
+    serving = asyncio.create_task(server.serve(sockets))
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Signals stop the whole program, the API first: cli/lifetime.py.
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_listening()

@@ -1,0 +1,33 @@
+"""The settings, read at start; what is wrong with them is told in one line."""
+
+from dotenv import load_dotenv
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from infra.errors import StartFailed
+from infra.settings import Settings
+
+
+class InvalidSettings(StartFailed):
+    """A setting is out of its range."""
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises `InvalidSettings`."""
+    # Into the environment, so that the keys of model providers and Temporal's settings can stand there as well.
+    load_dotenv(".env")
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(map(_described, error.errors(include_url=False)))
+        raise InvalidSettings(f"{problems}. Correct it in the environment or in .env.") from error
+
+
+def _described(problem: ErrorDetails) -> str:
+    reason = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return reason
+    name = str(problem["loc"][0])
+    is_secret = not Settings.model_fields[name].repr
+    value = "" if is_secret else f"={problem['input']}"
+    return f"HOLDFAST_{name.upper()}{value}: {reason[:1].lower()}{reason[1:]}"

@@ -1,0 +1,69 @@
+"""The `holdfast` program: what can be said on the command line. Each command imports what it runs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.configuration import load_settings
+from cli.logs import configure_logs
+from infra.errors import StartFailed
+
+app = typer.Typer(
+    help="A self-hosted server for the OpenAI Assistants API in which every run is a durable Temporal workflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ParentOption = Annotated[
+    int | None, typer.Option(metavar="PID", help="Stop as soon as process PID is no longer the parent.")
+]
+
+
+@app.command()
+def up(stop_with_parent: ParentOption = None) -> None:
+    """Serve everything from here: API, worker, and a Temporal server unless TEMPORAL_ADDRESS names one."""
+    settings = load_settings()
+    from cli.up import up as serve_everything
+
+    serve_everything(settings, stop_with_parent)
+
+
+@app.command()
+def api() -> None:
+    """Serve the API only."""
+    settings = load_settings()
+    from cli.apart import api as serve_api
+
+    serve_api(settings)
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker only."""
+    settings = load_settings()
+    from cli.apart import worker as run_worker
+
+    run_worker(settings)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    settings = load_settings()
+    from cli.apart import migrate as migrate_database
+
+    migrate_database(settings)
+
+
+def main() -> None:
+    configure_logs()
+    try:
+        app()
+    except StartFailed as error:
+        sys.exit(f"holdfast: {' '.join(str(error).split())}")
+
+
+if __name__ == "__main__":
+    main()

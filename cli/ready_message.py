@@ -1,0 +1,44 @@
+"""What `holdfast up` says once it serves: where, how to try it, and with which models."""
+
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.scripted import SCRIPTED_MODEL
+from infra.resources import Resources
+from infra.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+WILDCARD_HOSTS = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104
+TRY_IT = """\
+import openai; beta = openai.OpenAI(base_url="{url}/v1", api_key="{key}").beta
+run = beta.threads.create_and_run_poll(assistant_id=beta.assistants.create(model="{model}").id, thread={{"messages": [{{"role": "user", "content": "Hello!"}}]}})
+print(beta.threads.messages.list(run.thread_id).data[0].content[0].text.value)"""  # noqa: E501
+
+
+def ready_message(resources: Resources, shows_ui: bool) -> str:
+    """The text for a terminal. `shows_ui`: the embedded Temporal server runs, and its UI with it."""
+    settings = resources.settings
+    url = api_url(settings)
+    key = "one of HOLDFAST_API_KEYS" if settings.api_keys else "any"
+    return "\n".join(
+        (
+            f"Holdfast is ready: API on {url}/v1, {_temporal(resources, shows_ui)}. Try it in Python:",
+            TRY_IT.format(url=url, key=key, model=SCRIPTED_MODEL),
+            f"Models: {_models(resources.catalogue)}.",
+        )
+    )
+
+
+def api_url(settings: Settings) -> str:
+    """The address to reach the API at, from this machine."""
+    host = WILDCARD_HOSTS.get(settings.host, settings.host)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _temporal(resources: Resources, shows_ui: bool) -> str:
+    if shows_ui:
+        return f"Temporal UI on http://{LOOPBACK}:{resources.settings.temporal_ui_port}"
+    return f"Temporal at {resources.temporal.service_client.config.target_host}"
+
+
+def _models(catalogue: ModelCatalogue) -> str:
+    offered = ", ".join([*catalogue.names(), *catalogue.wildcards()])
+    return f"{offered}, and any name that litellm knows" if catalogue.is_open else offered

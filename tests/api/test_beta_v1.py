@@ -1,0 +1,182 @@
+"""Programs that speak the first beta, on the objects that v2 programs see too."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.envelope import assert_error
+from tests.holdfast import RunningHoldfast, function_tool
+from tests.provider.replies import Calls, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+V1 = {"OpenAI-Beta": "assistants=v1"}
+IMAGE: Any = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
+
+
+async def _post(http: httpx.AsyncClient, path: str, body: Any = None) -> dict[str, Any]:
+    response = await http.post(f"/v1{path}", json=body or {}, headers=V1)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def _get(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
+    response = await http.get(f"/v1{path}", headers=V1)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def test_an_assistant_has_v1s_keys(http: httpx.AsyncClient) -> None:
+    created = await _post(http, "/assistants", {"model": "m", "tools": [function_tool("f")], "file_ids": []})
+
+    assert set(created) == {
+        *("id", "object", "created_at", "name", "description", "model", "instructions", "tools", "metadata"),
+        "file_ids",
+    }
+    assert created["file_ids"] == []
+    assert (await _get(http, f"/assistants/{created['id']}")) == created
+    assert (await _get(http, "/assistants"))["data"][0].keys() == created.keys()
+
+
+async def test_a_thread_has_v1s_keys(http: httpx.AsyncClient) -> None:
+    created = await _post(http, "/threads", {"messages": [{"role": "user", "content": "Hi", "file_ids": []}]})
+
+    assert set(created) == {"id", "object", "created_at", "metadata"}
+
+
+async def test_a_message_of_v2_is_readable_in_v1(holdfast: RunningHoldfast, http: httpx.AsyncClient) -> None:
+    content: Any = [{"type": "text", "text": "What is it?"}, IMAGE]
+    thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": content}])
+
+    [message] = (await _get(http, f"/threads/{thread.id}/messages"))["data"]
+
+    assert "attachments" not in message
+    assert message["file_ids"] == []
+    assert [part["text"]["value"] for part in message["content"]] == ["What is it?", IMAGE["image_url"]["url"]]
+
+
+async def test_a_run_goes_from_v1_to_v2_and_back(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("v1-run", Calls(("weather", "{}")), Says("Sunny."))
+    assistant = await _post(http, "/assistants", {"model": "v1-run", "tools": [function_tool("weather")]})
+    thread = {"messages": [{"role": "user", "content": "Hello"}]}
+
+    created = await _post(http, "/threads/runs", {"assistant_id": assistant["id"], "thread": thread})
+    waiting = await holdfast.until(
+        await holdfast.client.beta.threads.runs.retrieve(created["id"], thread_id=created["thread_id"])
+    )
+    await holdfast.submit(waiting, "sunny")
+    await holdfast.until(waiting, "completed")
+    done = await _get(http, f"/threads/{created['thread_id']}/runs/{created['id']}")
+
+    assert (created["status"], created["instructions"], created["file_ids"]) == ("queued", "", [])
+    assert {"parallel_tool_calls", "top_p", "tool_resources", "reasoning_effort"}.isdisjoint(created)
+    assert (done["status"], done["usage"]["total_tokens"]) == ("completed", 30)
+    steps = await _get(http, f"/threads/{created['thread_id']}/runs/{created['id']}/steps")
+    assert [step["type"] for step in steps["data"]] == ["message_creation", "tool_calls"]
+
+
+async def test_a_run_cut_short_counts_as_completed(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("v1-cut", Says("Once upon", finish="length"))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("v1-cut")), "incomplete")
+
+    seen = await _get(http, f"/threads/{run.thread_id}/runs/{run.id}")
+
+    assert seen["status"] == "completed"
+    assert seen["incomplete_details"] == {"reason": "max_completion_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message", "param", "code"),
+    [
+        (
+            "/assistants",
+            {"model": "m", "temperature": 1},
+            "Unknown parameter: 'temperature'.",
+            "temperature",
+            "unknown_parameter",
+        ),
+        (
+            "/threads",
+            {"tool_resources": {}},
+            "Unknown parameter: 'tool_resources'.",
+            "tool_resources",
+            "unknown_parameter",
+        ),
+        (
+            "/threads",
+            {"messages": [{"role": "user", "content": "Hi", "attachments": []}]},
+            "Unknown parameter: 'messages[0].attachments'.",
+            "messages[0].attachments",
+            "unknown_parameter",
+        ),
+        (
+            "/threads",
+            {"messages": [{"role": "user", "content": [IMAGE]}]},
+            "Invalid type for 'messages[0].content': expected a string, but got an array instead.",
+            "messages[0].content",
+            "invalid_type",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "tools": [{"type": "file_search"}]},
+            "Invalid value: 'file_search'. Supported values are: 'code_interpreter', 'retrieval', and 'function'.",
+            "tools[0].type",
+            "invalid_value",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "tools": [{"type": "retrieval"}]},
+            "The tool 'retrieval' is not supported by this server yet.",
+            "tools[0].type",
+            "unsupported_parameter",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "file_ids": ["file-1"]},
+            "Files are not supported by this server yet.",
+            "file_ids",
+            "unsupported_parameter",
+        ),
+        (
+            "/threads/runs",
+            {"assistant_id": "asst_x", "thread": {"messages": [{"role": "user", "content": "Hi", "file_ids": ["f"]}]}},
+            "Files are not supported by this server yet.",
+            "thread.messages[0].file_ids",
+            "unsupported_parameter",
+        ),
+    ],
+)
+async def test_what_v1_did_not_know_is_refused(
+    http: httpx.AsyncClient, path: str, body: Any, message: str, param: str, code: str
+) -> None:
+    response = await http.post(f"/v1{path}", json=body, headers=V1)
+
+    assert_error(response, 400, message, param, code)
+
+
+async def test_v2_does_not_know_what_only_v1_knew(http: httpx.AsyncClient) -> None:
+    response = await http.post("/v1/assistants", json={"model": "m", "tools": [{"type": "retrieval"}]})
+
+    assert_error(
+        response,
+        400,
+        "Invalid value: 'retrieval'. Supported values are: 'code_interpreter', 'function', and 'file_search'.",
+        "tools[0].type",
+        "invalid_value",
+    )
+
+
+async def test_errors_and_deletions_are_those_of_v2(http: httpx.AsyncClient) -> None:
+    thread = await _post(http, "/threads")
+
+    deleted = await http.delete(f"/v1/threads/{thread['id']}", headers=V1)
+    missing = await http.get(f"/v1/threads/{thread['id']}", headers=V1)
+
+    assert deleted.json() == {"id": thread["id"], "object": "thread.deleted", "deleted": True}
+    assert_error(missing, 404, f"No thread found with id '{thread['id']}'.")

@@ -1,0 +1,94 @@
+"""What OpenAI never had: all threads, by metadata; all runs, by status."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.api.envelope import assert_error
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Fails
+from tests.provider.scripted_provider import ScriptedProvider
+
+
+async def _ids(http: httpx.AsyncClient, path: str, **query: Any) -> list[str]:
+    response = await http.get(path, params=query)
+    assert response.status_code == 200, response.text
+    return [item["id"] for item in response.json()["data"]]
+
+
+async def test_threads_are_listed_newest_first_and_by_cursor(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient
+) -> None:
+    mark = {"mark": uuid4().hex}
+    made = [(await holdfast.client.beta.threads.create(metadata=mark)).id for _ in range(5)]
+    query = {"metadata[mark]": mark["mark"]}
+
+    assert await _ids(http, "/v1/threads", **query) == made[::-1]
+    assert await _ids(http, "/v1/threads", **query, limit=2, order="asc") == made[:2]
+    assert await _ids(http, "/v1/threads", **query, limit=2, after=made[3]) == [made[2], made[1]]
+    assert await _ids(http, "/v1/threads", **query, after=made[0]) == []
+    assert made[-1] in await _ids(http, "/v1/threads", limit=100)
+
+
+async def test_threads_are_found_by_every_pair_of_their_metadata(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient
+) -> None:
+    mark = uuid4().hex
+    threads = holdfast.client.beta.threads
+    both = await threads.create(metadata={"mark": mark, "team": "a"})
+    other = await threads.create(metadata={"mark": mark, "team": "b"})
+    changed = await threads.create(metadata={"mark": mark, "team": "a"})
+    await threads.update(changed.id, metadata={"mark": mark, "team": "b"})
+    deleted = await threads.create(metadata={"mark": mark, "team": "a"})
+    await threads.delete(deleted.id)
+
+    assert await _ids(http, "/v1/threads", **{"metadata[mark]": mark, "metadata[team]": "a"}) == [both.id]
+    assert await _ids(http, "/v1/threads", **{"metadata[mark]": mark, "metadata[team]": "b"}) == [changed.id, other.id]
+    assert await _ids(http, "/v1/threads", **{"metadata[mark]": mark}, after=deleted.id) == [
+        changed.id,
+        other.id,
+        both.id,
+    ]
+
+
+async def test_a_metadata_filter_has_metadatas_limits(http: httpx.AsyncClient) -> None:
+    response = await http.get("/v1/threads", params={f"metadata[k{number}]": "v" for number in range(17)})
+
+    assert_error(
+        response,
+        400,
+        "Invalid 'metadata': too many properties. Expected an object with at most 16 properties, but got an object "
+        "with 17 properties instead.",
+        "metadata",
+        "object_above_max_properties",
+    )
+
+
+async def test_runs_are_listed_over_all_threads_by_status(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("all-runs", Fails(401), Calls(("weather", "{}")))
+    assistant = await holdfast.assistant("all-runs", "weather")
+    failed = await holdfast.until(await holdfast.run(assistant))
+    waiting = await holdfast.until(await holdfast.run(assistant))
+
+    assert (await _ids(http, "/v1/runs", limit=2)) == [waiting.id, failed.id]
+    assert (await _ids(http, "/v1/runs", limit=1, status="failed")) == [failed.id]
+    assert (await _ids(http, "/v1/runs", limit=1, status="requires_action")) == [waiting.id]
+    assert failed.id not in await _ids(http, "/v1/runs", limit=100, status="completed")
+
+
+@pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs"])
+async def test_an_unknown_cursor_is_not_found(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path, params={"after": "thread_nothing"})
+
+    assert response.status_code == 404
+
+
+async def test_an_unknown_status_is_refused(http: httpx.AsyncClient) -> None:
+    response = await http.get("/v1/runs", params={"status": "lost"})
+
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "status"

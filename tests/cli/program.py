@@ -1,0 +1,144 @@
+"""The real `holdfast` program as a process, with ports and a data folder of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).parents[2]
+HOLDFAST = (sys.executable, "-m", "cli.main")
+# Far more than it takes, for a machine that is busy with other tests.
+DEADLINE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one Holdfast lives."""
+
+    data_dir: Path
+    port: int
+    temporal_port: int
+    temporal_ui_port: int
+
+    @classmethod
+    def new(cls, folder: Path) -> "Place":
+        return cls(folder / "data", *free_ports(3))
+
+    def environment(self, **more: str) -> dict[str, str]:
+        ours = ("HOLDFAST_", "TEMPORAL_")
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
+            "HOLDFAST_DATA_DIR": str(self.data_dir),
+            "HOLDFAST_PORT": str(self.port),
+            "HOLDFAST_TEMPORAL_PORT": str(self.temporal_port),
+            "HOLDFAST_TEMPORAL_UI_PORT": str(self.temporal_ui_port),
+            "TEMPORAL_CONFIG_FILE": str(self.data_dir / "no-temporal.toml"),
+            **more,
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Up:
+    """A running `holdfast up`, in a process group of its own as a shell would put it."""
+
+    def __init__(self, place: Place, command: tuple[str, ...] = (*HOLDFAST, "up"), **environment: str) -> None:
+        self.place = place
+        self._output = place.data_dir.with_name("output.txt")
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=place.environment(**environment),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def ready(self) -> "Up":
+        wait_until(lambda: "Holdfast is ready" in self.output or self.process.poll() is not None)
+        assert self.process.poll() is None, self.output
+        wait_until(self.is_healthy)
+        return self
+
+    def is_healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.place.url}/health").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def holdfast(self) -> psutil.Process:
+        """The process itself, which is a grandchild where `command` is a parent of it."""
+        return next(process for process in self._processes() if "--stop-with-parent" in command_line(process))
+
+    def temporal(self) -> psutil.Process | None:
+        """The embedded server's process."""
+        database = str(self.place.data_dir / "temporal.db")
+        return next((process for process in self._processes() if database in command_line(process)), None)
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _processes(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+def run_to_end(place: Place, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `holdfast` where it is expected to end by itself."""
+    return subprocess.run(
+        [*HOLDFAST, *command],
+        cwd=ROOT,
+        env=place.environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Empty for a process that has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "not so in time"
+        time.sleep(0.05)
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in sockets]

@@ -1,0 +1,112 @@
+"""A start that cannot be says why in one line that names the setting, and ends with code 1."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Place, free_ports, run_to_end
+
+
+def refusal(place: Place, *command: str, **environment: str) -> str:
+    refused = run_to_end(place, *command, **environment)
+    lines = refused.stderr.splitlines()
+    assert (refused.returncode, refused.stdout, len(lines)) == (1, "", 1), refused
+    return lines[0]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place.new(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["up", "api", "worker", "migrate"])
+def test_setting_out_of_range(place: Place, command: str) -> None:
+    line = refusal(place, command, HOLDFAST_PORT="70000")
+
+    assert line.startswith("holdfast: HOLDFAST_PORT=70000: input should be less than or equal to 65535.")
+
+
+def test_secret_setting_is_not_shown(place: Place) -> None:
+    line = refusal(place, "up", HOLDFAST_API_KEYS="sk-secret")
+
+    assert line.startswith("holdfast: HOLDFAST_API_KEYS: expected")
+
+
+def test_data_folder_that_cannot_be_made(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    line = refusal(place, "up", HOLDFAST_DATA_DIR=str(tmp_path / "file" / "data"))
+
+    assert line.startswith(f"holdfast: The data folder {tmp_path}/file/data cannot be used: Not a directory.")
+    assert "HOLDFAST_DATA_DIR" in line
+
+
+def test_one_port_for_two_servers(place: Place) -> None:
+    line = refusal(place, "up", HOLDFAST_TEMPORAL_PORT=str(place.port))
+
+    assert line == f"holdfast: HOLDFAST_PORT and HOLDFAST_TEMPORAL_PORT are both {place.port}: change one of them."
+
+
+def test_host_of_another_machine(place: Place) -> None:
+    line = refusal(place, "api", HOLDFAST_HOST="192.0.2.1", HOLDFAST_API_KEYS="key=project")
+
+    assert line.startswith(f"holdfast: Cannot listen on 192.0.2.1, port {place.port}: ")
+
+
+def test_models_file_that_is_not_there(place: Place) -> None:
+    line = refusal(place, "up", HOLDFAST_MODELS="/no/models.yaml")
+
+    assert "HOLDFAST_MODELS=/no/models.yaml" in line
+
+
+@pytest.mark.parametrize("command", ["up", "migrate"])
+def test_database_that_does_not_answer(place: Place, command: str) -> None:
+    (port,) = free_ports(1)
+
+    line = refusal(place, command, HOLDFAST_DATABASE_URL=f"postgresql+psycopg://holdfast:secret@127.0.0.1:{port}/h")
+
+    assert "HOLDFAST_DATABASE_URL" in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuch://database/h", "postgresql+nosuch://database/h"])
+def test_database_url_that_names_no_database(place: Place, url: str) -> None:
+    line = refusal(place, "migrate", HOLDFAST_DATABASE_URL=url)
+
+    assert "HOLDFAST_DATABASE_URL" in line
+
+
+@pytest.mark.parametrize("command", ["up", "worker"])
+def test_temporal_that_does_not_answer(place: Place, command: str) -> None:
+    run_to_end(place, "migrate")
+    (port,) = free_ports(1)
+
+    line = refusal(place, command, TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+
+    assert line.startswith(f"holdfast: Temporal at 127.0.0.1:{port} does not answer")
+    assert "TEMPORAL_ADDRESS" in line
+
+
+def test_temporal_profile_that_is_not_there(place: Place) -> None:
+    line = refusal(place, "up", TEMPORAL_PROFILE="nosuch")
+
+    assert "TEMPORAL_PROFILE" in line
+
+
+def test_temporal_database_that_is_broken(place: Place) -> None:
+    place.data_dir.mkdir()
+    (place.data_dir / "temporal.db").write_text("not a database")
+
+    line = refusal(place, "up")
+
+    assert line.startswith("holdfast: The embedded Temporal server ended with exit code 1")
+    assert "temporal.log" in line
+
+
+@pytest.mark.parametrize("command", ["api", "worker"])
+def test_database_that_was_not_migrated(place: Place, command: str, temporal_port: int) -> None:
+    place.data_dir.mkdir()
+
+    line = refusal(place, command, TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}")
+
+    assert line.endswith("Run `holdfast migrate`.")

@@ -1,0 +1,79 @@
+"""How `holdfast up` ends, and that it starts again afterwards whatever ended it."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+from openai.types.beta.threads import Run
+
+from tests.cli.program import HOLDFAST, Place, Up, is_alive
+
+# Stands for `make`: starts the program as its child and waits for it.
+PARENT = "import os, subprocess, sys; subprocess.run([*sys.argv[1:], '--stop-with-parent', str(os.getpid())])"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place.new(tmp_path)
+
+
+@pytest.fixture
+def running() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_killed_program_starts_again_with_its_runs_and_ctrl_c_leaves_nothing(place: Place, running: ExitStack) -> None:
+    first = Up(place).ready()
+    running.callback(first.end)
+    run = start_run_that_calls_function(place)
+
+    os.killpg(first.process.pid, signal.SIGKILL)
+    second = Up(place).ready()
+    running.callback(second.end)
+    resumed = submit_outputs(place, run)
+    temporal = second.temporal()
+    second.interrupt()
+
+    assert (run.status, resumed.status) == ("requires_action", "completed")
+    assert second.process.wait() == 0, second.output
+    assert temporal is not None
+    assert not is_alive(temporal)
+
+
+def test_program_stops_with_its_parent_and_makes_room(place: Place, running: ExitStack) -> None:
+    make = Up(place, (sys.executable, "-c", PARENT, *HOLDFAST, "up")).ready()
+    running.callback(make.end)
+    orphan = make.holdfast()
+
+    make.process.kill()
+    successor = Up(place).ready()
+    running.callback(successor.end)
+
+    assert not is_alive(orphan)
+    assert successor.is_healthy()
+
+
+def start_run_that_calls_function(place: Place) -> Run:
+    beta = OpenAI(base_url=f"{place.url}/v1", api_key="any").beta
+    assistant = beta.assistants.create(
+        model="holdfast/scripted", tools=[{"type": "function", "function": {"name": "read_clock"}}]
+    )
+    return beta.threads.create_and_run_poll(
+        assistant_id=assistant.id, thread={"messages": [{"role": "user", "content": "What time is it?"}]}
+    )
+
+
+def submit_outputs(place: Place, run: Run) -> Run:
+    assert run.required_action is not None
+    calls = run.required_action.submit_tool_outputs.tool_calls
+    return OpenAI(base_url=f"{place.url}/v1", api_key="any").beta.threads.runs.submit_tool_outputs_and_poll(
+        run_id=run.id,
+        thread_id=run.thread_id,
+        tool_outputs=[{"tool_call_id": call.id, "output": "noon"} for call in calls],
+    )
