@@ -53,7 +53,7 @@ async def connect_temporal(settings: Settings) -> Client:
     except RPCError as error:
         raise ConnectionFailed(
             f"Temporal at {config['target_host']} refuses: {error.message}. Check TEMPORAL_NAMESPACE, its key's "
-            f"permissions, and that the search attributes {', '.join(SEARCH_ATTRIBUTE_NAMES)} are registered as Keyword."
+            f"permissions, and that its search attributes {', '.join(SEARCH_ATTRIBUTE_NAMES)} are Keywords."
         ) from error
     except (RuntimeError, TimeoutError) as error:
         raise ConnectionFailed(
