@@ -20,11 +20,11 @@ COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --
 $(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV))
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint types bench histories lock clean
+.PHONY: help up test lint types bench conformance histories lock clean
 .NOTPARALLEL:
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
@@ -43,12 +43,16 @@ types: $(INSTALLED_DEV)  ## Check the types
 bench: $(INSTALLED_DEV)  ## Measure what runs cost
 	@$(BIN)/python -m tests.bench
 
+conformance: $(INSTALLED_DEV)  ## Try every operation with the official SDKs of several releases; prints a table
+	@$(BIN)/python -m tests.conformance
+
 histories: $(INSTALLED_DEV)  ## Record the histories of the replay tests anew; ARGS=path for one of them
 	@$(BIN)/python -m tests.replay.record $(ARGS)
 
 lock: $(INSTALLED_DEV)  ## Write both lock files from pyproject.toml; ARGS=--upgrade for newer versions
 	@$(COMPILE) $(ARGS) --output-file requirements.lock
 	@$(COMPILE) $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@$(BIN)/python -m tests.conformance.lock $(UV) $(ARGS)
 
 clean:  ## Remove the environment and caches; the data folder stays
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -63,7 +63,6 @@ def _run(run: Json) -> Json:
     return kept | {
         # v1 had no such status: what was cut short counted as completed, and `incomplete_details` says why.
         "status": "completed" if run["status"] == "incomplete" else run["status"],
-        "instructions": run["instructions"] or "",
         "tools": _tools(run),
         "file_ids": [],
     }

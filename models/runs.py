@@ -140,7 +140,8 @@ class Run(IdentifiedObject):
     required_action: RequiredAction | None
     last_error: LastError | None
     model: str
-    instructions: str | None
+    # The SDKs type it as a string, so one that is not set is sent as an empty one.
+    instructions: str
     tools: list[Tool]
     tool_resources: ToolResources
     metadata: dict[str, str]

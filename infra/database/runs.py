@@ -176,7 +176,7 @@ def to_run(row: RunRow) -> Run:
         required_action=row.required_action,
         last_error=row.last_error,
         model=row.model,
-        instructions=row.instructions,
+        instructions=row.instructions or "",
         tools=row.tools,
         tool_resources=row.tool_resources,
         metadata=row.metadata_,

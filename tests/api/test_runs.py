@@ -37,7 +37,7 @@ async def test_new_run_has_every_key(http: httpx.AsyncClient, holdfast: RunningH
         "required_action": None,
         "last_error": None,
         "model": SCRIPTED_MODEL,
-        "instructions": None,
+        "instructions": "",
         "tools": [],
         "tool_resources": {},
         "metadata": {},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.settings import Settings
+from tests.conformance.operations import OPERATIONS
 from tests.holdfast import RunningHoldfast
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -34,3 +35,8 @@ def test_every_setting_is_listed_as_it_is_described(name: str) -> None:
     [row] = re.findall(rf"^\| `HOLDFAST_{name.upper()}` \|.*$", README, re.MULTILINE)
 
     assert str(Settings.model_fields[name].description) in row
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_table_has_every_operation(operation: str) -> None:
+    assert re.search(rf"^\| `{re.escape(operation)}` +\|", README, re.MULTILINE)

@@ -1,0 +1,75 @@
+"""Where the clients are installed: outside git, each in a folder of its own, from the lock files in `locks`."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+LOCKS = Path(__file__).parent / "locks"
+ENVIRONMENTS = Path(__file__).parents[2] / ".venv" / "conformance"
+
+
+class InstallFailed(Exception):
+    """What a client's lock files name could not be installed."""
+
+
+def python_environment(name: str) -> Path:
+    """The programs of a Python environment that holds exactly what `locks/<name>/requirements.lock` lists.
+
+    Made on first use and again when the lock or this Python changed. Raises `InstallFailed`.
+    """
+    return _installed(name, _install_python) / "bin"
+
+
+def node_modules(name: str) -> Path:
+    """A folder whose `node_modules` holds exactly what `locks/<name>/package-lock.json` lists; else as above."""
+    return _installed(name, _install_node_modules)
+
+
+def node_program(name: str) -> Path:
+    """`node` or `npm` of the version that `locks/node` names: what a machine has may be missing or too old."""
+    return python_environment("node") / name
+
+
+def _installed(name: str, install: Callable[[Path, Path], None]) -> Path:
+    folder = ENVIRONMENTS / name
+    stamp = folder / ".installed"
+    wanted = _fingerprint(LOCKS / name)
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    # Several test processes may be the first at once.
+    with FileLock(f"{folder}.lock"):
+        # The stamp is written last: an install that was interrupted is done again.
+        if not stamp.exists() or stamp.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            install(LOCKS / name, folder)
+            stamp.write_text(wanted)
+    return folder
+
+
+def _fingerprint(locks: Path) -> str:
+    digest = hashlib.sha256(f"{sys.version} {sys.base_prefix}".encode())
+    for path in sorted(locks.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _install_python(locks: Path, folder: Path) -> None:
+    _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    pip = (sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"))
+    options = ("--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes")
+    _run(*pip, "install", *options, "--requirement", str(locks / "requirements.lock"))
+
+
+def _install_node_modules(locks: Path, folder: Path) -> None:
+    shutil.copytree(locks, folder)
+    _run(str(node_program("npm")), "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
+
+
+def _run(*command: str, cwd: Path | None = None) -> None:
+    ended = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if ended.returncode != 0:
+        raise InstallFailed(f"`{' '.join(command)}` ended with {ended.returncode}: {ended.stdout[-2000:].strip()}")

@@ -1,0 +1,111 @@
+// Keeps every answer that the SDK gets and lets the TypeScript compiler hold each against the SDK's own type of it.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+
+const TYPES = [
+  ["POST", "/assistants", "OpenAI.Beta.Assistant"],
+  ["GET", "/assistants", "CursorPageResponse<OpenAI.Beta.Assistant>"],
+  ["GET", "/assistants/*", "OpenAI.Beta.Assistant"],
+  ["POST", "/assistants/*", "OpenAI.Beta.Assistant"],
+  ["DELETE", "/assistants/*", "OpenAI.Beta.AssistantDeleted"],
+  ["POST", "/threads", "OpenAI.Beta.Thread"],
+  ["POST", "/threads/runs", "OpenAI.Beta.Threads.Run"],
+  ["GET", "/threads/*", "OpenAI.Beta.Thread"],
+  ["POST", "/threads/*", "OpenAI.Beta.Thread"],
+  ["DELETE", "/threads/*", "OpenAI.Beta.ThreadDeleted"],
+  ["POST", "/threads/*/messages", "OpenAI.Beta.Threads.Message"],
+  ["GET", "/threads/*/messages", "CursorPageResponse<OpenAI.Beta.Threads.Message>"],
+  ["GET", "/threads/*/messages/*", "OpenAI.Beta.Threads.Message"],
+  ["POST", "/threads/*/messages/*", "OpenAI.Beta.Threads.Message"],
+  ["DELETE", "/threads/*/messages/*", "OpenAI.Beta.Threads.MessageDeleted"],
+  ["POST", "/threads/*/runs", "OpenAI.Beta.Threads.Run"],
+  ["GET", "/threads/*/runs", "CursorPageResponse<OpenAI.Beta.Threads.Run>"],
+  ["GET", "/threads/*/runs/*", "OpenAI.Beta.Threads.Run"],
+  ["POST", "/threads/*/runs/*", "OpenAI.Beta.Threads.Run"],
+  ["POST", "/threads/*/runs/*/cancel", "OpenAI.Beta.Threads.Run"],
+  ["POST", "/threads/*/runs/*/submit_tool_outputs", "OpenAI.Beta.Threads.Run"],
+  ["GET", "/threads/*/runs/*/steps", "CursorPageResponse<OpenAI.Beta.Threads.Runs.RunStep>"],
+  ["GET", "/threads/*/runs/*/steps/*", "OpenAI.Beta.Threads.Runs.RunStep"],
+  ["GET", "/models", "PageResponse<OpenAI.Model>"],
+  ["GET", "/models/**", "OpenAI.Model"],
+].map(([method, route, type]) => ({ method, pattern: patternOf(route), type }));
+
+// The answers are constants, whose literals keep their own types; so they are held against the types' read-only kin.
+const HEAD = [
+  'import type OpenAI from "openai";',
+  'import type { CursorPageResponse, PageResponse } from "openai/pagination";',
+  "type Constant<T> = T extends object ? { readonly [Key in keyof T]: Constant<T[Key]> } : T;",
+];
+const OPTIONS = "--noEmit --strict --skipLibCheck --target es2022 --module nodenext --pretty false".split(" ");
+
+export class Answers {
+  operation = null;
+  #checks = [];
+  #untyped = [];
+
+  constructor(url) {
+    this.base = new URL(url).pathname;
+  }
+
+  /** To be given to the SDK as its `fetch`. Charges every answer to the current `operation`. */
+  fetch = async (url, options) => {
+    const response = await fetch(url, options);
+    await this.#keep(options.method.toUpperCase(), new URL(url).pathname, response.clone());
+    return response;
+  };
+
+  async #keep(method, pathname, response) {
+    if (!/^req_[0-9a-f]{32}$/.test(response.headers.get("x-request-id"))) {
+      this.#untyped.push([this.operation, `${method} ${pathname}: x-request-id is not as it was`]);
+    }
+    // Refusals have no type; the scenarios check them whole.
+    if (!response.ok) return;
+    const route = pathname.slice(this.base.length);
+    const known = TYPES.find((each) => each.method === method && each.pattern.test(route));
+    if (known) this.#checks.push({ operation: this.operation, type: known.type, json: await response.text() });
+    else this.#untyped.push([this.operation, `${method} ${pathname} has no type in answers.mjs`]);
+  }
+
+  /** What is wrong with the answers, as pairs of operation and violation. `modules` has the SDK and the compiler. */
+  violations(modules) {
+    const folder = mkdtempSync(path.join(modules, "answers-"));
+    try {
+      const file = path.join(folder, "answers.ts");
+      writeFileSync(file, [...HEAD, ...this.#checks.map(statementOf)].join("\n"));
+      const compiled = compile(modules, file).map(({ line, message }) => {
+        const { operation, type } = this.#checks[line - 1 - HEAD.length];
+        return [operation, `${type}: ${message}`];
+      });
+      return [...this.#untyped, ...compiled];
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+}
+
+// By name: what stands there itself could have no field that the type does not know.
+function statementOf({ type, json }) {
+  return `{ const answer = ${json} as const; answer satisfies Constant<${type}>; }`;
+}
+
+function patternOf(route) {
+  const source = route.replace("**", ".+").replaceAll("*", "[^/]+");
+  return new RegExp(`^${source}$`);
+}
+
+function compile(modules, file) {
+  const compiler = path.join(modules, "node_modules", "typescript", "bin", "tsc");
+  const { status, stdout } = spawnSync(process.execPath, [compiler, ...OPTIONS, file], { encoding: "utf8" });
+  const errors = [];
+  for (const text of stdout.split("\n").filter(Boolean)) {
+    const found = /answers\.ts\((\d+),\d+\): error TS\d+: (.*)$/.exec(text);
+    if (found) errors.push({ line: Number(found[1]), told: [found[2]] });
+    else errors.at(-1)?.told.push(text.trim());
+  }
+  // An error in what stands before the answers, or none at all: the compiler did not come to check them.
+  if (errors.some(({ line }) => line <= HEAD.length) || (status !== 0 && !errors.length)) throw new Error(stdout);
+  // The first line names both types whole; those beneath it say where they differ.
+  return errors.map(({ line, told }) => ({ line, message: (told.length > 1 ? told.slice(1) : told).join(" ") }));
+}

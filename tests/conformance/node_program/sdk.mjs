@@ -1,0 +1,110 @@
+// The client's resources by name, its releases' orders of arguments, and objects for scenarios about something else.
+
+export const MODEL = "holdfast/scripted";
+
+export class Sdk {
+  /** `OpenAI` is the SDK's class, `major` its release. */
+  constructor(OpenAI, major, options) {
+    const client = new OpenAI(options);
+    Object.assign(this, { OpenAI, major, options, client });
+    this.models = client.models;
+    this.assistants = client.beta.assistants;
+    this.threads = client.beta.threads;
+    this.messages = client.beta.threads.messages;
+    this.runs = client.beta.threads.runs;
+    this.steps = client.beta.threads.runs.steps;
+  }
+
+  /** Call a method of something nested. `ids` are in the order of the path, the thing's own last. */
+  nested(resource, method, ids, body = {}) {
+    if (this.major < 5) {
+      const given = Object.keys(body).length ? [body] : [];
+      return resource[method](...Object.values(ids), ...given);
+    }
+    // Since 5.0 the thing's own id comes first and the others go with the body.
+    const [[, own], ...others] = Object.entries(ids).reverse();
+    return resource[method](own, { ...Object.fromEntries(others), ...body });
+  }
+
+  ofMessage(method, threadId, messageId, body) {
+    return this.nested(this.messages, method, { thread_id: threadId, message_id: messageId }, body);
+  }
+
+  ofRun(method, run, body) {
+    return this.nested(this.runs, method, { thread_id: run.thread_id, run_id: run.id }, body);
+  }
+
+  listSteps(run, query) {
+    return this.nested(this.steps, "list", { thread_id: run.thread_id, run_id: run.id }, query);
+  }
+
+  retrieveStep(run, stepId) {
+    return this.nested(this.steps, "retrieve", { thread_id: run.thread_id, run_id: run.id, step_id: stepId });
+  }
+
+  deleteOne(resource, id) {
+    return resource[this.deleting](id);
+  }
+
+  deleteMessage(threadId, messageId) {
+    return this.ofMessage(this.deleting, threadId, messageId);
+  }
+
+  get deleting() {
+    return this.major < 5 ? "del" : "delete";
+  }
+
+  /** The same client with another key. */
+  stranger(apiKey) {
+    return new Sdk(this.OpenAI, this.major, { ...this.options, apiKey });
+  }
+
+  assistant(...functions) {
+    const tools = functions.map(functionTool);
+    return this.assistants.create({ model: MODEL, instructions: "Be brief.", tools });
+  }
+
+  thread(...texts) {
+    return this.threads.create({ messages: texts.map((text) => ({ role: "user", content: text })) });
+  }
+
+  async completedRun(text = "Hello") {
+    const assistant = await this.assistant();
+    return this.threads.createAndRunPoll({ assistant_id: assistant.id, thread: threadOf(text) });
+  }
+
+  /** A run that waits for the outputs of `functions`, and so keeps its thread until it gets them. */
+  async waitingRun(...functions) {
+    const assistant = await this.assistant(...functions);
+    const thread = threadOf("What is it like in Oslo?");
+    return this.threads.createAndRunPoll({ assistant_id: assistant.id, thread });
+  }
+
+  /** Answer a waiting run's calls and wait for its end. */
+  finish(run, outputs = outputsOf(run)) {
+    return this.ofRun("submitToolOutputsAndPoll", run, { tool_outputs: outputs });
+  }
+
+  /** What the thread's messages say, oldest first. */
+  async texts(threadId) {
+    const page = await this.messages.list(threadId, { order: "asc" });
+    return page.data.map((message) => message.content[0].text.value);
+  }
+}
+
+export function functionTool(name) {
+  const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+  return { type: "function", function: { name, description: `Calls ${name}.`, parameters } };
+}
+
+export function threadOf(text) {
+  return { messages: [{ role: "user", content: text }] };
+}
+
+export function callsOf(run) {
+  return run.required_action.submit_tool_outputs.tool_calls;
+}
+
+export function outputsOf(run) {
+  return callsOf(run).map((call) => ({ tool_call_id: call.id, output: `sunny, says ${call.function.name}` }));
+}

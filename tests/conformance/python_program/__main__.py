@@ -1,0 +1,40 @@
+"""Tries every operation with the SDK release of this Python. Arguments: the server's URL and an API key."""
+
+import json
+import sys
+import traceback
+from pathlib import Path
+
+from tests.conformance.python_program import assistants, errors, messages, models, run_steps, runs, threads
+from tests.conformance.python_program.checked_client import CheckedClient
+from tests.conformance.python_program.scenarios import SCENARIOS, Scenario, Sdk
+
+NOUNS = (assistants, threads, messages, runs, run_steps, models, errors)
+
+
+def main(url: str, key: str) -> None:
+    # No retries: what answers only the second time does not conform.
+    client = CheckedClient(base_url=url, api_key=key, max_retries=0, timeout=30)
+    for name, scenario in SCENARIOS.items():
+        line = json.dumps({"operation": name, "problem": _problem(client, scenario)})
+        sys.stdout.write(f"{line}\n")
+
+
+def _problem(client: CheckedClient, scenario: Scenario) -> str | None:
+    found = []
+    try:
+        scenario(Sdk(client))
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is what the operation's outcome tells
+        found.append(f"{_place(error)}: {type(error).__name__}: {error}")
+    return "; ".join([*client.take_violations(), *found]) or None
+
+
+def _place(error: Exception) -> str:
+    """The line of the scenario that failed, not the assertion's or the SDK's own."""
+    files = {noun.__file__ for noun in NOUNS}
+    *_, frame = (frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files)
+    return f"{Path(frame.filename).name}:{frame.lineno}"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

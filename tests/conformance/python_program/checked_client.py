@@ -1,0 +1,54 @@
+"""The SDK's own client, with every answer held against the class that the SDK itself reads it as."""
+
+import re
+from functools import cache
+from typing import Any
+
+from openai import OpenAI
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+REQUEST_ID = re.compile(r"req_[0-9a-f]{32}")
+MAX_VIOLATIONS_TOLD = 3
+
+
+class CheckedClient(OpenAI):
+    """Reads answers as `OpenAI` does, which checks nothing, and keeps what a strict reading finds wrong."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._violations: list[str] = []
+
+    def take_violations(self) -> list[str]:
+        """What was found since the last call, each once."""
+        taken, self._violations = self._violations, []
+        return list(dict.fromkeys(taken))
+
+    def _process_response(self, **how: Any) -> Any:
+        self._violations += violations(how["cast_to"], how["response"])
+        return super()._process_response(**how)
+
+
+def violations(expected: Any, response: Any) -> list[str]:
+    """How the answer differs from what the class `expected` requires. Only fields it does not know are let pass."""
+    found = [] if has_request_id(response) else ["x-request-id is not as it was"]
+    if not (isinstance(expected, type) and issubclass(expected, BaseModel)):
+        return [*found, f"the SDK reads {response.url} as {expected}, which cannot be checked"]
+    try:
+        _adapter(expected).validate_json(response.content, strict=True)
+    except ValidationError as error:
+        wrong = [f"{_path(expected, each['loc'])}: {each['msg']}" for each in error.errors(include_url=False)]
+        found += wrong[:MAX_VIOLATIONS_TOLD]
+    return found
+
+
+def has_request_id(response: Any) -> bool:
+    return REQUEST_ID.fullmatch(response.headers.get("x-request-id", "")) is not None
+
+
+@cache
+def _adapter(expected: type[BaseModel]) -> TypeAdapter[BaseModel]:
+    return TypeAdapter(expected)
+
+
+def _path(expected: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, (expected.__name__, *location)))

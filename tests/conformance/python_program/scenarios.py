@@ -1,0 +1,127 @@
+"""What scenarios are made of: their registry, the objects that they start from, and their assertions.
+
+This code runs under SDK releases of several years: the client is `Any`, for no one release's types hold for all.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import openai
+
+from tests.conformance.python_program.checked_client import has_request_id
+
+MODEL = "holdfast/scripted"
+
+Scenario = Callable[["Sdk"], None]
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def operation(name: str) -> Callable[[Scenario], Scenario]:
+    """Register the function that tries the operation of this name."""
+
+    def register(scenario: Scenario) -> Scenario:
+        SCENARIOS[name] = scenario
+        return scenario
+
+    return register
+
+
+class Sdk:
+    """A client's resources by name, and objects for scenarios that are about something else."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.models = client.models
+        self.assistants = client.beta.assistants
+        self.threads = client.beta.threads
+        self.messages = client.beta.threads.messages
+        self.runs = client.beta.threads.runs
+        self.steps = client.beta.threads.runs.steps
+
+    def assistant(self, *functions: str) -> Any:
+        tools = [function_tool(name) for name in functions]
+        return self.assistants.create(model=MODEL, instructions="Be brief.", tools=tools)
+
+    def thread(self, *texts: str) -> Any:
+        return self.threads.create(messages=[{"role": "user", "content": text} for text in texts])
+
+    def completed_run(self, text: str = "Hello") -> Any:
+        return self.threads.create_and_run_poll(assistant_id=self.assistant().id, thread=thread_of(text))
+
+    def waiting_run(self, *functions: str) -> Any:
+        """A run that waits for the outputs of `functions`, and so keeps its thread until it gets them."""
+        assistant = self.assistant(*functions)
+        run = self.threads.create_and_run_poll(assistant_id=assistant.id, thread=thread_of("What is it like in Oslo?"))
+        equal(run.status, "requires_action")
+        return run
+
+    def finish(self, run: Any) -> Any:
+        """Answer a waiting run's calls and wait for its end."""
+        outputs = outputs_of(run)
+        return self.runs.submit_tool_outputs_and_poll(run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs)
+
+    def texts(self, thread_id: str) -> list[str]:
+        """What the thread's messages say, oldest first."""
+        return [message.content[0].text.value for message in self.messages.list(thread_id, order="asc")]
+
+
+def function_tool(name: str) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    return {"type": "function", "function": {"name": name, "description": f"Calls {name}.", "parameters": parameters}}
+
+
+def thread_of(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+def calls_of(run: Any) -> list[Any]:
+    return list(run.required_action.submit_tool_outputs.tool_calls)
+
+
+def outputs_of(run: Any) -> list[dict[str, str]]:
+    return [{"tool_call_id": call.id, "output": f"sunny, says {call.function.name}"} for call in calls_of(run)]
+
+
+def equal(actual: object, expected: object) -> None:
+    if actual != expected:
+        raise AssertionError(f"got {actual!r}, expected {expected!r}")
+
+
+def has(answer: Any, **fields: object) -> None:
+    """The answer has these fields with just these values."""
+    sent = answer.model_dump()
+    for name, expected in fields.items():
+        if name not in sent or sent[name] != expected:
+            raise AssertionError(f"{name} is {sent.get(name, 'missing')!r}, expected {expected!r}")
+
+
+def has_id(answer: Any, prefix: str) -> None:
+    if not re.fullmatch(f"{prefix}_[A-Za-z0-9]{{24}}", answer.id):
+        raise AssertionError(f"id is {answer.id!r}, expected {prefix}_ and 24 letters and digits")
+
+
+def is_page_of(page: Any, *items: Any, has_more: bool) -> None:
+    """The page holds these items in this order, and its ends are named."""
+    equal([item.id for item in page.data], [item.id for item in items])
+    has(page, object="list", first_id=items[0].id, last_id=items[-1].id, has_more=has_more)
+
+
+def refused(
+    call: Callable[[], object],
+    error_class: type[openai.APIStatusError],
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+) -> None:
+    """The call raises just this class, with just this error in the envelope."""
+    expected = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    try:
+        call()
+    except openai.APIStatusError as error:
+        equal((type(error).__name__, error.body), (error_class.__name__, expected))
+        equal((error.code, error.param, error.type), (code, param, "invalid_request_error"))
+        equal(has_request_id(error.response), True)
+    else:
+        raise AssertionError(f"was not refused, expected {error_class.__name__}: {message}")
