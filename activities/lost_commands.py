@@ -57,6 +57,8 @@ class LostCommands:
 
     async def _command(self, run: RunRow) -> Delivery:
         match RunStatus(run.status):
+            case RunStatus.QUEUED if run.waiting:
+                return Delivery.NO_WORKFLOW
             case RunStatus.QUEUED if run.turn == 0:
                 return await self._workflows.start(RunInput.of(to_run(run)))
             case RunStatus.QUEUED:
@@ -76,7 +78,8 @@ class LostCommands:
 
     async def _close(self, run: RunRow) -> None:
         async with self._database.transaction() as session:
-            await run_endings.end(session, run.id, _ending(run))
+            ended = await run_endings.end(session, run.id, _ending(run))
+        await self._workflows.start_or_leave(ended.next_run)
 
 
 def _ending(run: RunRow) -> Ending:

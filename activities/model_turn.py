@@ -19,6 +19,7 @@ from infra.database.run_endings import Ending
 from infra.database.tables import RunRow
 from infra.language_model.errors import ModelCallFailed, PromptRejected
 from infra.ports import LanguageModel
+from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.errors import ThreadLocked
 from models.language_model import ModelRequest
@@ -31,8 +32,9 @@ log = logging.getLogger(__name__)
 
 
 class ModelTurn:
-    def __init__(self, database: Database, language_model: LanguageModel) -> None:
+    def __init__(self, database: Database, language_model: LanguageModel, workflows: RunWorkflows) -> None:
         self._database = database
+        self._workflows = workflows
         self._language_model = language_model
 
     @activity.defn(name="ModelTurn.generate")
@@ -79,8 +81,11 @@ class ModelTurn:
             await self._cancelled(run, attempt, answer)
             raise
         async with self._database.transaction() as session:
-            outcome = await turns.commit(session, run, attempt, answer)
-        return outcome or await self._outcome_elsewhere(TurnInput(run.id, attempt.turn))
+            committed = await turns.commit(session, run, attempt, answer)
+        if committed is None:
+            return await self._outcome_elsewhere(TurnInput(run.id, attempt.turn))
+        await self._workflows.start_or_leave(committed.next_run)
+        return committed.outcome
 
     async def _request(self, run: RunRow) -> ModelRequest | RunIncompleteReason:
         """What to ask, or which of the run's token budgets is used up."""
@@ -114,7 +119,9 @@ class ModelTurn:
 
     async def _end(self, run: RunRow, ending: Ending, partial: tuple[TurnAttempt, Answer] | None = None) -> TurnOutcome:
         async with self._database.transaction() as session:
-            return _finished(await run_endings.end(session, run.id, ending, partial))
+            ended = await run_endings.end(session, run.id, ending, partial)
+        await self._workflows.start_or_leave(ended.next_run)
+        return _finished(ended.standing)
 
     async def _outcome_elsewhere(self, turn: TurnInput) -> TurnOutcome:
         """The outcome where the run was moved on by someone else meanwhile."""

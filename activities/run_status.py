@@ -6,6 +6,7 @@ from activities.failures import final_failure
 from infra.database import run_endings, runs, turns
 from infra.database.engine import Database
 from infra.database.run_endings import Ending
+from infra.run_workflows import RunWorkflows
 from models.errors import ThreadLocked
 from models.runs import LastError, LastErrorCode, RunStatus
 from models.turns import RunEnding, Standing
@@ -14,8 +15,9 @@ GENERIC_FAILURE = "Sorry, something went wrong."
 
 
 class RunEndings:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, workflows: RunWorkflows) -> None:
         self._database = database
+        self._workflows = workflows
 
     @activity.defn(name="RunEndings.end")
     async def end(self, ending: RunEnding) -> Standing:
@@ -26,7 +28,9 @@ class RunEndings:
             error = LastError(code=code, message=ending.error_message or GENERIC_FAILURE)
         execution = activity.info().workflow_run_id or ""
         async with self._database.transaction() as session:
-            return await run_endings.end(session, ending.run_id, Ending(ending.status, execution, error))
+            ended = await run_endings.end(session, ending.run_id, Ending(ending.status, execution, error))
+        await self._workflows.start_or_leave(ended.next_run)
+        return ended.standing
 
     @activity.defn(name="RunEndings.reopen")
     async def reopen(self, run_id: str) -> Standing:

@@ -1,27 +1,18 @@
 """Start, submit, cancel: the commands that change a run. Each commits first and then tells the run's workflow."""
 
-import asyncio
-import logging
-from collections.abc import Awaitable
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from temporalio.service import RPCError
 
 from api.once import Once
-from infra.database import assistants, messages, runs, threads
+from infra.database import assistants, messages, run_endings, runs, thread_queue, threads
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
-from infra.run_workflows import RunWorkflows
-from models.errors import ModelNotFound
+from infra.run_workflows import RunWorkflows, leave_to_sweep
+from models.errors import ModelNotFound, ThreadLocked
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, Run, RunOverrides, SubmitToolOutputsRequest
 from models.threads import CreateThreadRequest
-from models.turns import RunInput
-
-COMMAND_TIMEOUT = timedelta(seconds=3)
-
-log = logging.getLogger(__name__)
 
 
 class RunCommands:
@@ -40,17 +31,33 @@ class RunCommands:
         self._default_expiry_seconds = int(default_expiry.total_seconds())
 
     async def create(self, once: Once, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
-        """Raises `NotFound`, `ModelNotFound`, and `ThreadLocked` where a run is active on the thread."""
+        """Start a run, or have it wait for the one that is active on the thread where that was chosen.
+
+        Raises `NotFound`, `ModelNotFound`, `ThreadLocked` where a run is active, `ThreadQueueFull`.
+        """
+        started: list[Run] = []
 
         async def insert(session: AsyncSession) -> Run:
-            await threads.lock(session, project_id, thread_id)
+            thread = await threads.lock(session, project_id, thread_id)
             spec = await self._spec(session, project_id, body)
-            await runs.check_none_active(session, thread_id)
+            active = await threads.active_run_id(session, thread_id)
+            queued_behind = None
+            if active is not None:
+                if (body.on_active_run or thread.on_active_run) == threads.REJECT:
+                    raise ThreadLocked.for_run(thread_id, active)
+                queued_behind = await thread_queue.join(session, thread)
             if body.additional_messages:
-                await messages.add(session, project_id, thread_id, body.additional_messages)
-            return await runs.create(session, project_id, thread_id, spec)
+                await messages.add(session, project_id, thread_id, body.additional_messages, queued_behind)
+            run = await runs.create(session, project_id, thread_id, spec, waiting=active is not None)
+            if active is None:
+                started.append(run)
+            return run
 
-        return await self._started(await once.do(Run, insert))
+        run = await once.do(Run, insert)
+        # Empty where the run waits, or the request is a repeat of one that sent the command.
+        for new in started:
+            await self._workflows.start_or_leave(new)
+        return run
 
     async def create_with_thread(self, once: Once, project_id: str, body: CreateThreadAndRunRequest) -> Run:
         """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`."""
@@ -60,7 +67,10 @@ class RunCommands:
             thread = await threads.create(session, project_id, body.thread or CreateThreadRequest())
             return await runs.create(session, project_id, thread.id, spec)
 
-        return await self._started(await once.do(Run, insert))
+        run = await once.do(Run, insert)
+        # Again for a repeat: to start what was started does nothing.
+        await self._workflows.start_or_leave(run)
+        return run
 
     async def submit(
         self, once: Once, project_id: str, thread_id: str, run_id: str, body: SubmitToolOutputsRequest
@@ -76,13 +86,18 @@ class RunCommands:
         run = await once.do(Run, accept)
         # None where the request is a repeat: then the first one sent the command.
         for turn in answered:
-            await self._send("submit", run_id, self._workflows.submit(run_id, turn))
+            await leave_to_sweep("submit", run_id, self._workflows.submit(run_id, turn))
         return run
 
     async def cancel(self, once: Once, project_id: str, thread_id: str, run_id: str) -> Run:
         """Raises what `runs.begin_cancelling` raises."""
-        run = await once.do(Run, lambda session: runs.begin_cancelling(session, project_id, thread_id, run_id))
-        await self._send("cancel", run_id, self._workflows.cancel(run_id))
+
+        async def begin(session: AsyncSession) -> Run:
+            run = await runs.begin_cancelling(session, project_id, thread_id, run_id)
+            return await run_endings.end_waiting(session, run)
+
+        run = await once.do(Run, begin)
+        await leave_to_sweep("cancel", run_id, self._workflows.cancel(run_id))
         return run
 
     async def delete_thread(self, project_id: str, thread_id: str) -> None:
@@ -90,7 +105,7 @@ class RunCommands:
         async with self._database.transaction() as session:
             active = await threads.remove(session, project_id, thread_id)
         if active is not None:
-            await self._send("cancel", active, self._workflows.cancel(active))
+            await leave_to_sweep("cancel", active, self._workflows.cancel(active))
 
     async def _spec(self, session: AsyncSession, project_id: str, body: RunOverrides) -> RunSpec:
         assistant = await assistants.load(session, project_id, body.assistant_id)
@@ -98,14 +113,3 @@ class RunCommands:
         if not self._catalogue.offers(spec.model):
             raise ModelNotFound(spec.model)
         return spec
-
-    async def _started(self, run: Run) -> Run:
-        await self._send("start", run.id, self._workflows.start(RunInput.of(run)))
-        return run
-
-    async def _send(self, command: str, run_id: str, sending: Awaitable[object]) -> None:
-        try:
-            async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-                await sending
-        except (RPCError, TimeoutError) as error:
-            log.warning("run.command_delayed", extra={"command": command, "run_id": run_id, "reason": repr(error)})

@@ -1,6 +1,9 @@
 """The commands to a run's workflow. Every one is idempotent: repeating it, or sending it too late, does nothing."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable
+from datetime import timedelta
 from enum import StrEnum
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -9,8 +12,12 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from infra.temporal import ASSISTANT_ID, MODEL, RUN_STATUS, THREAD_ID
-from models.runs import RunStatus
+from models.runs import Run, RunStatus
 from models.turns import RUN_WORKFLOW, SUBMIT_SIGNAL, RunInput
+
+COMMAND_TIMEOUT = timedelta(seconds=3)
+
+log = logging.getLogger(__name__)
 
 
 class Delivery(StrEnum):
@@ -44,6 +51,11 @@ class RunWorkflows:
             return Delivery.DELIVERED if await self.is_running(run.run_id) else Delivery.NO_WORKFLOW
         return Delivery.DELIVERED
 
+    async def start_or_leave(self, run: Run | None) -> None:
+        """Start a run whose turn has come, if there is one. Where Temporal does not take it, the sweep starts it."""
+        if run is not None:
+            await leave_to_sweep("start", run.id, self.start(RunInput.of(run)))
+
     async def submit(self, run_id: str, turn: int) -> Delivery:
         """Tell the workflow that the calls of `turn` have their outputs."""
         return await self._send(self._client.get_workflow_handle(run_id).signal(SUBMIT_SIGNAL, turn))
@@ -68,6 +80,15 @@ class RunWorkflows:
                 return Delivery.NO_WORKFLOW
             raise
         return Delivery.DELIVERED
+
+
+async def leave_to_sweep(command: str, run_id: str, sending: Awaitable[object]) -> None:
+    """Send a command whose row is committed. One that Temporal does not take in time is the sweep's to repeat."""
+    try:
+        async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
+            await sending
+    except (RPCError, TimeoutError) as error:
+        log.warning("run.command_delayed", extra={"command": command, "run_id": run_id, "reason": repr(error)})
 
 
 def _search_attributes(run: RunInput) -> TypedSearchAttributes:

@@ -3,6 +3,7 @@
 ApiError
 ├── InvalidRequest       400
 │   ├── ThreadLocked     a run is active on the thread
+│   ├── ThreadQueueFull  too much waits for the active run
 │   ├── WrongStatus      the run's status does not allow it
 │   ├── ToolOutputsMismatch
 │   └── IdempotencyKeyReused
@@ -42,6 +43,11 @@ class ThreadLocked(InvalidRequest):
     @classmethod
     def for_run(cls, thread_id: str, run_id: str) -> "ThreadLocked":
         return cls(f"Thread {thread_id} already has an active run {run_id}.")
+
+
+class ThreadQueueFull(InvalidRequest):
+    def __init__(self, thread_id: str, limit: int, what: str) -> None:
+        super().__init__(f"Thread {thread_id} already has {limit} {what} waiting for its active run.")
 
 
 class WrongStatus(InvalidRequest):

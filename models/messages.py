@@ -148,5 +148,15 @@ class CreateMessageRequest(RequestBody):
     metadata: Metadata | None = None
 
 
+OnActiveRun = Literal["reject", "enqueue"]
+"""What happens to a message or run that arrives while a run is active on its thread (a Holdfast extension)."""
+
+
+class AddMessageRequest(CreateMessageRequest):
+    """A message for a thread that is there already. `on_active_run` null or absent: as the thread says."""
+
+    on_active_run: OnActiveRun | None = None
+
+
 class ModifyMessageRequest(RequestBody):
     metadata: Metadata | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.ids import AssistantId
-from models.messages import CreateMessageRequest
+from models.messages import CreateMessageRequest, OnActiveRun
 from models.threads import CreateThreadRequest
 from models.tools import ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
 from models.wire import (
@@ -189,6 +189,7 @@ class CreateRunRequest(RunOverrides):
     additional_instructions: str | None = Field(None, max_length=MAX_INSTRUCTIONS_LENGTH)
     additional_messages: list[CreateMessageRequest] | None = None
     reasoning_effort: ReasoningEffort | None = None
+    on_active_run: OnActiveRun | None = None
 
 
 class CreateThreadAndRunRequest(RunOverrides):

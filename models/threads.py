@@ -2,9 +2,11 @@
 
 from typing import Literal
 
-from models.messages import CreateMessageRequest
+from pydantic import Field
+
+from models.messages import CreateMessageRequest, OnActiveRun
 from models.tools import CreateToolResources, ToolResources
-from models.wire import IdentifiedObject, Metadata, RequestBody
+from models.wire import IdentifiedObject, Metadata, RequestBody, absent
 
 
 class Thread(IdentifiedObject):
@@ -12,14 +14,18 @@ class Thread(IdentifiedObject):
     created_at: int
     tool_resources: ToolResources
     metadata: dict[str, str]
+    # An extension, shown only where it was chosen.
+    on_active_run: OnActiveRun | None = Field(None, exclude_if=absent)
 
 
 class CreateThreadRequest(RequestBody):
+    on_active_run: OnActiveRun | None = None
     messages: list[CreateMessageRequest] | None = None
     tool_resources: CreateToolResources | None = None
     metadata: Metadata | None = None
 
 
 class ModifyThreadRequest(RequestBody):
+    on_active_run: OnActiveRun | None = None
     tool_resources: ToolResources | None = None
     metadata: Metadata | None = None

@@ -47,9 +47,10 @@ async def open_worker(resources: Resources) -> AsyncIterator[Worker]:
 
 def create_worker(resources: Resources) -> Worker:
     settings, database = resources.settings, resources.database
-    model_turn = ModelTurn(database, resources.language_model)
-    endings = RunEndings(database)
-    lost_commands = LostCommands(database, RunWorkflows(resources.temporal, settings.task_queue))
+    run_workflows = RunWorkflows(resources.temporal, settings.task_queue)
+    model_turn = ModelTurn(database, resources.language_model, run_workflows)
+    endings = RunEndings(database, run_workflows)
+    lost_commands = LostCommands(database, run_workflows)
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,

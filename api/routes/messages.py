@@ -6,11 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import refusals
 from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep
-from infra.database import messages, threads
+from infra.database import messages, thread_queue, threads
 from models.errors import ThreadLocked
 from models.ids import MessageId, RunId, ThreadId
 from models.lists import Page
-from models.messages import CreateMessageRequest, Message, ModifyMessageRequest
+from models.messages import AddMessageRequest, Message, ModifyMessageRequest
 from models.wire import Deleted
 
 router = APIRouter(
@@ -22,17 +22,18 @@ router = APIRouter(
 
 
 @router.post("", operation_id="createMessage")
-async def create_message(
-    thread_id: ThreadId, body: CreateMessageRequest, project: ProjectDep, once: OnceDep
-) -> Message:
+async def create_message(thread_id: ThreadId, body: AddMessageRequest, project: ProjectDep, once: OnceDep) -> Message:
     refusals.check_message(body)
 
     async def create(session: AsyncSession) -> Message:
-        await threads.lock(session, project, thread_id)
+        thread = await threads.lock(session, project, thread_id)
         active = await threads.active_run_id(session, thread_id)
+        queued_behind = None
         if active is not None:
-            raise ThreadLocked.for_message(thread_id, active)
-        [message] = await messages.add(session, project, thread_id, [body])
+            if (body.on_active_run or thread.on_active_run) == threads.REJECT:
+                raise ThreadLocked.for_message(thread_id, active)
+            queued_behind = await thread_queue.join(session, thread)
+        [message] = await messages.add(session, project, thread_id, [body], queued_behind)
         return message
 
     return await once.do(Message, create)

@@ -19,9 +19,17 @@ NOUN = "message"
 
 
 async def add(
-    session: AsyncSession, project_id: str, thread_id: str, bodies: Sequence[CreateMessageRequest]
+    session: AsyncSession,
+    project_id: str,
+    thread_id: str,
+    bodies: Sequence[CreateMessageRequest],
+    queued_behind: int | None = None,
 ) -> list[Message]:
-    """Append messages to a thread, in their order. The caller holds the thread's lock and saw no active run."""
+    """Append messages to a thread, in their order.
+
+    The caller holds the thread's lock, and saw no active run or has them wait: `queued_behind` is from
+    `thread_queue.join`.
+    """
     now = now_seconds()
     rows = [
         MessageRow(
@@ -35,6 +43,7 @@ async def add(
             content=_stored_content(body),
             attachments=[],
             metadata_=body.metadata or {},
+            queued_behind=queued_behind,
         )
         for body in bodies
     ]

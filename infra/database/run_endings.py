@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
+from infra.database import thread_queue
 from infra.database.answers import CutShort, TurnAttempt, message_rows, step_end_times, wire_usage
-from infra.database.runs import standing_of, transition
-from infra.database.tables import RunStepRow
+from infra.database.runs import standing_of, to_run, transition
+from infra.database.tables import RunRow, RunStepRow
 from infra.database.turns import used_tokens
 from models.answers import Answer
 from models.messages import MessageIncompleteReason
 from models.run_steps import StepStatus
-from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
+from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus
 from models.turns import Standing
 
 CUT_SHORT = {
@@ -35,21 +36,42 @@ class Ending:
     incomplete_reason: RunIncompleteReason | None = None
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How the run stands, and the run that had waited for its end and is to be started now."""
+
+    standing: Standing
+    next_run: Run | None
+
+
 async def end(
     session: AsyncSession, run_id: str, ending: Ending, partial: tuple[TurnAttempt, Answer] | None = None
-) -> Standing:
+) -> Ended:
     """End the run, close its open step, and keep the text of an answer that was cut short (`partial`).
 
     Returns how the run stands then, which is otherwise where someone else ended it first.
     """
     run = await transition(session, run_id, ending.status, **await _changes(session, run_id, ending))
+    next_run = None
     if run is not None:
         await _close_open_steps(session, run_id, ending)
         if partial and partial[1].text:
             attempt, answer = partial
             session.add_all(message_rows(run, attempt, answer, answer.usage, CUT_SHORT[ending.status]))
             await session.flush()
-    return await standing_of(session, run_id)
+        # A run that waited itself never held the thread.
+        next_run = None if run.waiting else await thread_queue.advance(session, run.thread_id)
+    return Ended(await standing_of(session, run_id), to_run(next_run) if next_run else None)
+
+
+async def end_waiting(session: AsyncSession, run: Run) -> Run:
+    """Cancel a run at once that waits behind another: it has no workflow that would do it. Others are left alone."""
+    row = await session.scalar(select(RunRow).where(RunRow.id == run.id, RunRow.waiting))
+    if row is None:
+        return run
+    await end(session, run.id, Ending(RunStatus.CANCELLED, ended_by=""))
+    await session.refresh(row)
+    return to_run(row)
 
 
 async def _changes(session: AsyncSession, run_id: str, ending: Ending) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_ms, now_seconds
-from infra.database import threads
 from infra.database.pages import load_page
-from infra.database.tables import MessageRow, RunRow, RunStepRow, ToolCallRow
-from models.errors import NotFound, ThreadLocked, ToolOutputsMismatch, WrongStatus
+from infra.database.tables import RunRow, RunStepRow, ToolCallRow
+from infra.database.thread_queue import last_message_seq
+from models.errors import NotFound, ToolOutputsMismatch, WrongStatus
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
 from models.run_specs import RunSpec
@@ -22,16 +22,8 @@ NOUN = "run"
 GONE = Standing(RunStatus.CANCELLED, turn=0, expires_at=None)
 
 
-async def check_none_active(session: AsyncSession, thread_id: str) -> None:
-    """Raises `ThreadLocked` where a run is active on the thread."""
-    active = await threads.active_run_id(session, thread_id)
-    if active is not None:
-        raise ThreadLocked.for_run(thread_id, active)
-
-
-async def create(session: AsyncSession, project_id: str, thread_id: str, spec: RunSpec) -> Run:
-    """Insert a queued run. The caller holds the thread's lock and saw no active run."""
-    last_message = select(func.max(MessageRow.seq)).where(MessageRow.thread_id == thread_id)
+async def create(session: AsyncSession, project_id: str, thread_id: str, spec: RunSpec, waiting: bool = False) -> Run:
+    """Insert a queued run. The caller holds the thread's lock, and saw no active run or has this one wait for it."""
     now = now_seconds()
     fields = spec.model_dump(mode="json", by_alias=True)
     row = RunRow(
@@ -43,7 +35,8 @@ async def create(session: AsyncSession, project_id: str, thread_id: str, spec: R
         created_at=now,
         expires_at=now + spec.expires_after_seconds,
         turn=0,
-        last_message_seq=await session.scalar(last_message) or 0,
+        waiting=waiting,
+        last_message_seq=await last_message_seq(session, thread_id),
         metadata_=fields.pop("metadata"),
         **fields,
     )

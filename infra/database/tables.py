@@ -16,10 +16,17 @@ def _status_in(*statuses: RunStatus) -> TextClause:
     return text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(statuses))))
 
 
+def _and_not_waiting(condition: TextClause) -> TextClause:
+    return text(f"{condition} AND NOT waiting")
+
+
 # A partial index serves a query that has its very condition: use these, not conditions of the same meaning.
-IS_ACTIVE = _status_in(*ACTIVE_STATUSES)
-AWAITS_COMMAND = _status_in(RunStatus.QUEUED, RunStatus.CANCELLING)
-HAS_DEADLINE = _status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)
+IS_ACTIVE = _and_not_waiting(_status_in(*ACTIVE_STATUSES))
+IS_WAITING = text("waiting AND status = 'queued'")
+IS_WAITING_MESSAGE = text("queued_behind IS NOT NULL")
+AWAITS_COMMAND = _and_not_waiting(_status_in(RunStatus.QUEUED, RunStatus.CANCELLING))
+# A waiting run has no workflow that would watch its deadline.
+HAS_DEADLINE = text(f"({_status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)} OR ({IS_WAITING}))")
 
 
 def _partial(name: str, *columns: str, only: TextClause, unique: bool = False) -> Index:
@@ -61,6 +68,10 @@ class ThreadRow(Table):
     created_at: Mapped[int]
     tool_resources: Mapped[Document]
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+    # What happens to a message or run that arrives while a run is active: "reject" or "enqueue".
+    on_active_run: Mapped[str]
+    # Whether messages or runs wait; see `thread_queue.py`.
+    has_queue: Mapped[bool]
 
 
 class ThreadMetadataRow(Table):
@@ -80,6 +91,7 @@ class MessageRow(Table):
     __table_args__ = (
         Index("messages_by_thread", "thread_id", "seq"),
         _partial("messages_by_run", "run_id", "thread_id", "seq", only=text("run_id IS NOT NULL")),
+        _partial("messages_waiting", "thread_id", "seq", only=IS_WAITING_MESSAGE),
         {"sqlite_autoincrement": True},
     )
 
@@ -98,6 +110,8 @@ class MessageRow(Table):
     run_id: Mapped[str | None]
     attachments: Mapped[list[Document]]
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+    # The run, by `seq`, that has to end before a waiting message is let in. NULL: it does not wait.
+    queued_behind: Mapped[int | None]
 
 
 class RunRow(Table):
@@ -108,6 +122,7 @@ class RunRow(Table):
         Index("runs_by_status", "project_id", "status", "seq"),
         # The thread lock: one active run per thread, decided by the database.
         _partial("runs_active", "thread_id", unique=True, only=IS_ACTIVE),
+        _partial("runs_waiting", "thread_id", "seq", only=IS_WAITING),
         _partial("runs_awaiting_command", "status_changed_at", only=AWAITS_COMMAND),
         _partial("runs_with_deadline", "expires_at", only=HAS_DEADLINE),
         {"sqlite_autoincrement": True},
@@ -119,6 +134,8 @@ class RunRow(Table):
     thread_id: Mapped[str]
     assistant_id: Mapped[str]
     status: Mapped[str]
+    # Queued behind another run of its thread: no lock, no workflow yet.
+    waiting: Mapped[bool]
     # Milliseconds since the epoch; every other time is in the wire's seconds.
     status_changed_at: Mapped[int]
     created_at: Mapped[int]

@@ -24,9 +24,12 @@ from infra.database.tables import (
 from models.errors import NotFound
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
+from models.messages import OnActiveRun
 from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
 
 NOUN = "thread"
+REJECT: OnActiveRun = "reject"
+ENQUEUE: OnActiveRun = "enqueue"
 
 
 async def create(session: AsyncSession, project_id: str, body: CreateThreadRequest) -> Thread:
@@ -37,6 +40,8 @@ async def create(session: AsyncSession, project_id: str, body: CreateThreadReque
         created_at=now_seconds(),
         tool_resources={},
         metadata_=body.metadata or {},
+        on_active_run=body.on_active_run or REJECT,
+        has_queue=False,
     )
     session.add(row)
     await session.flush()
@@ -71,7 +76,9 @@ async def modify(session: AsyncSession, project_id: str, thread_id: str, body: M
         row.metadata_ = body.metadata or {}
         await session.execute(delete(ThreadMetadataRow).where(ThreadMetadataRow.thread_seq == row.seq))
         _index_metadata(session, row)
-        await session.flush()
+    if "on_active_run" in body.model_fields_set:
+        row.on_active_run = body.on_active_run or REJECT
+    await session.flush()
     return _to_thread(row)
 
 
@@ -95,9 +102,9 @@ async def remove(session: AsyncSession, project_id: str, thread_id: str) -> str 
     return active
 
 
-async def lock(session: AsyncSession, project_id: str, thread_id: str) -> None:
+async def lock(session: AsyncSession, project_id: str, thread_id: str) -> ThreadRow:
     """Keep other transactions from adding messages or runs until this one ends. Raises `NotFound`."""
-    await _find(session, project_id, thread_id, for_update=True)
+    return await _find(session, project_id, thread_id, for_update=True)
 
 
 async def active_run_id(session: AsyncSession, thread_id: str) -> str | None:
@@ -121,4 +128,10 @@ def _index_metadata(session: AsyncSession, row: ThreadRow) -> None:
 
 
 def _to_thread(row: ThreadRow) -> Thread:
-    return Thread(id=row.id, created_at=row.created_at, tool_resources=row.tool_resources, metadata=row.metadata_)
+    return Thread(
+        id=row.id,
+        created_at=row.created_at,
+        tool_resources=row.tool_resources,
+        metadata=row.metadata_,
+        on_active_run=None if row.on_active_run == REJECT else row.on_active_run,
+    )

@@ -1,5 +1,6 @@
 """What the engine reads and writes for one turn of a run: begin it, find it done, commit its answer."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
@@ -7,14 +8,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
-from infra.database import answers
+from infra.database import answers, thread_queue
 from infra.database.answers import TurnAttempt, wire_usage
-from infra.database.runs import transition
+from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
 from models.answers import Answer
 from models.errors import ThreadLocked
 from models.language_model import TokenUsage
-from models.runs import RunIncompleteReason, RunStatus
+from models.runs import Run, RunIncompleteReason, RunStatus
 from models.turns import NextStep, TurnInput, TurnOutcome
 
 
@@ -34,7 +35,8 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) ->
     A run that had failed is taken up again: its workflow was reset. Raises `ThreadLocked` where another run holds the
     thread meanwhile.
     """
-    run = await session.scalar(select(RunRow).where(RunRow.id == turn.run_id, RunRow.turn == turn.turn))
+    due = (RunRow.id == turn.run_id, RunRow.turn == turn.turn, RunRow.waiting.is_(False))
+    run = await session.scalar(select(RunRow).where(*due))
     if run is None:
         return None
     if run.status == RunStatus.FAILED:
@@ -77,7 +79,15 @@ async def used_tokens(session: AsyncSession, run_id: str) -> TokenUsage:
     return TokenUsage(*map(int, (await session.execute(sums)).one()))
 
 
-async def commit(session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer) -> TurnOutcome | None:
+@dataclass(frozen=True)
+class Committed:
+    """The turn's outcome, and the run that had waited for this one's end and is to be started now."""
+
+    outcome: TurnOutcome
+    next_run: Run | None
+
+
+async def commit(session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer) -> Committed | None:
     """Store a finished answer and move the run where it leads. None, and nothing stored: someone else was first."""
     status = answer.run_status
     calls = answers.call_rows(run, attempt, answer) if status is RunStatus.REQUIRES_ACTION else []
@@ -95,7 +105,8 @@ async def commit(session: AsyncSession, run: RunRow, attempt: TurnAttempt, answe
     if calls:
         session.add_all([answers.calls_step_row(run, attempt, answer.usage), *calls])
     await session.flush()
-    return outcome
+    next_run = await thread_queue.advance(session, run.thread_id) if status.is_terminal else None
+    return Committed(outcome, to_run(next_run) if next_run else None)
 
 
 def _run_changes(status: RunStatus, total: TokenUsage, calls: list[ToolCallRow]) -> dict[str, Any]:

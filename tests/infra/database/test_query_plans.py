@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.database import assistants, messages, prompts, run_steps, runs, sweeps, threads
+from infra.database import assistants, messages, prompts, run_steps, runs, sweeps, thread_queue, threads
 from infra.database.engine import Database
 from infra.database.tables import RunRow
 from infra.database.turns import used_tokens
@@ -156,6 +156,11 @@ CASES: list[tuple[str, Query, set[str]]] = [
         "all-runs-of-a-status",
         lambda session, _: runs.list_everywhere(session, PROJECT, PageRequest(), RunStatus.FAILED),
         {"runs_by_status"},
+    ),
+    (
+        "advance",
+        lambda session, stored: thread_queue.advance(session, stored.thread_id),
+        {BY_ID.format("threads")},
     ),
     ("overdue", lambda session, _: sweeps.overdue(session, 5, 10), {"runs_awaiting_command"}),
     ("past-deadline", lambda session, _: sweeps.past_deadline(session, 5, 10), {"runs_with_deadline"}),

@@ -77,6 +77,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Text(), nullable=True),
         sa.Column("attachments", sa.JSON(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("queued_behind", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
@@ -90,6 +91,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("run_id IS NOT NULL"),
         )
         batch_op.create_index("messages_by_thread", ["thread_id", "seq"], unique=False)
+        batch_op.create_index(
+            "messages_waiting",
+            ["thread_id", "seq"],
+            unique=False,
+            sqlite_where=sa.text("queued_behind IS NOT NULL"),
+            postgresql_where=sa.text("queued_behind IS NOT NULL"),
+        )
 
     op.create_table(
         "run_steps",
@@ -127,6 +135,7 @@ def upgrade() -> None:
         sa.Column("thread_id", sa.Text(), nullable=False),
         sa.Column("assistant_id", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("waiting", sa.Boolean(), nullable=False),
         sa.Column("status_changed_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
@@ -165,25 +174,38 @@ def upgrade() -> None:
             "runs_active",
             ["thread_id"],
             unique=True,
-            sqlite_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
-            postgresql_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
+            sqlite_where=sa.text(
+                "status IN ('cancelling', 'in_progress', 'queued', 'requires_action') AND NOT waiting"
+            ),
+            postgresql_where=sa.text(
+                "status IN ('cancelling', 'in_progress', 'queued', 'requires_action') AND NOT waiting"
+            ),
         )
         batch_op.create_index(
             "runs_awaiting_command",
             ["status_changed_at"],
             unique=False,
-            sqlite_where=sa.text("status IN ('cancelling', 'queued')"),
-            postgresql_where=sa.text("status IN ('cancelling', 'queued')"),
+            sqlite_where=sa.text("status IN ('cancelling', 'queued') AND NOT waiting"),
+            postgresql_where=sa.text("status IN ('cancelling', 'queued') AND NOT waiting"),
         )
         batch_op.create_index("runs_by_project", ["project_id", "seq"], unique=False)
         batch_op.create_index("runs_by_status", ["project_id", "status", "seq"], unique=False)
         batch_op.create_index("runs_by_thread", ["thread_id", "seq"], unique=False)
         batch_op.create_index(
+            "runs_waiting",
+            ["thread_id", "seq"],
+            unique=False,
+            sqlite_where=sa.text("waiting AND status = 'queued'"),
+            postgresql_where=sa.text("waiting AND status = 'queued'"),
+        )
+        batch_op.create_index(
             "runs_with_deadline",
             ["expires_at"],
             unique=False,
-            sqlite_where=sa.text("status IN ('in_progress', 'requires_action')"),
-            postgresql_where=sa.text("status IN ('in_progress', 'requires_action')"),
+            sqlite_where=sa.text("(status IN ('in_progress', 'requires_action') OR (waiting AND status = 'queued'))"),
+            postgresql_where=sa.text(
+                "(status IN ('in_progress', 'requires_action') OR (waiting AND status = 'queued'))"
+            ),
         )
 
     op.create_table(
@@ -205,6 +227,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("tool_resources", sa.JSON(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("on_active_run", sa.Text(), nullable=False),
+        sa.Column("has_queue", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
@@ -268,21 +292,32 @@ def downgrade() -> None:
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.drop_index(
             "runs_with_deadline",
-            sqlite_where=sa.text("status IN ('in_progress', 'requires_action')"),
-            postgresql_where=sa.text("status IN ('in_progress', 'requires_action')"),
+            sqlite_where=sa.text("(status IN ('in_progress', 'requires_action') OR (waiting AND status = 'queued'))"),
+            postgresql_where=sa.text(
+                "(status IN ('in_progress', 'requires_action') OR (waiting AND status = 'queued'))"
+            ),
+        )
+        batch_op.drop_index(
+            "runs_waiting",
+            sqlite_where=sa.text("waiting AND status = 'queued'"),
+            postgresql_where=sa.text("waiting AND status = 'queued'"),
         )
         batch_op.drop_index("runs_by_thread")
         batch_op.drop_index("runs_by_status")
         batch_op.drop_index("runs_by_project")
         batch_op.drop_index(
             "runs_awaiting_command",
-            sqlite_where=sa.text("status IN ('cancelling', 'queued')"),
-            postgresql_where=sa.text("status IN ('cancelling', 'queued')"),
+            sqlite_where=sa.text("status IN ('cancelling', 'queued') AND NOT waiting"),
+            postgresql_where=sa.text("status IN ('cancelling', 'queued') AND NOT waiting"),
         )
         batch_op.drop_index(
             "runs_active",
-            sqlite_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
-            postgresql_where=sa.text("status IN ('cancelling', 'in_progress', 'queued', 'requires_action')"),
+            sqlite_where=sa.text(
+                "status IN ('cancelling', 'in_progress', 'queued', 'requires_action') AND NOT waiting"
+            ),
+            postgresql_where=sa.text(
+                "status IN ('cancelling', 'in_progress', 'queued', 'requires_action') AND NOT waiting"
+            ),
         )
 
     op.drop_table("runs")
@@ -291,6 +326,11 @@ def downgrade() -> None:
 
     op.drop_table("run_steps")
     with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.drop_index(
+            "messages_waiting",
+            sqlite_where=sa.text("queued_behind IS NOT NULL"),
+            postgresql_where=sa.text("queued_behind IS NOT NULL"),
+        )
         batch_op.drop_index("messages_by_thread")
         batch_op.drop_index(
             "messages_by_run",

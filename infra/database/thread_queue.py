@@ -1,0 +1,76 @@
+"""What arrives on a thread while a run is active and is to wait for its end: messages and runs, in their order.
+
+A waiting run is queued to its client and has no workflow yet. A waiting message can be read at once; when its turn
+comes it moves behind the answer that it waited for.
+"""
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.clock import now_ms, now_seconds
+from infra.database.tables import IS_WAITING, IS_WAITING_MESSAGE, MessageRow, RunRow, ThreadRow
+from models.errors import ThreadQueueFull
+
+MAX_WAITING_RUNS = 100
+MAX_WAITING_MESSAGES = 1_000
+
+
+async def join(session: AsyncSession, thread: ThreadRow) -> int:
+    """Mark that something waits on the thread, whose lock the caller holds. Returns the run it waits behind, by `seq`.
+
+    Raises `ThreadQueueFull`.
+    """
+    waiting_runs = select(func.count()).select_from(RunRow).where(RunRow.thread_id == thread.id, IS_WAITING)
+    waiting_messages = (
+        select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread.id, IS_WAITING_MESSAGE)
+    )
+    if (await session.scalar(waiting_runs) or 0) >= MAX_WAITING_RUNS:
+        raise ThreadQueueFull(thread.id, MAX_WAITING_RUNS, "runs")
+    if (await session.scalar(waiting_messages) or 0) >= MAX_WAITING_MESSAGES:
+        raise ThreadQueueFull(thread.id, MAX_WAITING_MESSAGES, "messages")
+    thread.has_queue = True
+    return await session.scalar(select(func.max(RunRow.seq)).where(RunRow.thread_id == thread.id)) or 0
+
+
+async def advance(session: AsyncSession, thread_id: str) -> RunRow | None:
+    """Let in what waited for the run that ends in this transaction. Returns the run whose turn it is, to be started."""
+    # Locked: what joins the queue at this moment is either seen here or sees that the thread is free.
+    thread = await session.scalar(select(ThreadRow).where(ThreadRow.id == thread_id).with_for_update())
+    if thread is None or not thread.has_queue:
+        return None
+    waiting = select(RunRow).where(RunRow.thread_id == thread_id, IS_WAITING, RunRow.expires_at > now_seconds())
+    following = (await session.scalars(waiting.order_by(RunRow.seq).limit(2))).all()
+    run = following[0] if following else None
+    still_waiting = await _let_in_messages(session, thread_id, run.seq if run else None)
+    thread.has_queue = len(following) > 1 or still_waiting
+    if run is not None:
+        run.waiting = False
+        run.status_changed_at = now_ms()
+        run.last_message_seq = await last_message_seq(session, thread_id)
+    await session.flush()
+    return run
+
+
+async def last_message_seq(session: AsyncSession, thread_id: str) -> int:
+    """The newest message that does not wait."""
+    newest = select(MessageRow.seq).where(MessageRow.thread_id == thread_id, MessageRow.queued_behind.is_(None))
+    return await session.scalar(newest.order_by(MessageRow.seq.desc()).limit(1)) or 0
+
+
+async def _let_in_messages(session: AsyncSession, thread_id: str, before_run: int | None) -> bool:
+    """Move the waiting messages to the thread's end; those that came before a run, or all, wait no longer.
+
+    Returns whether any still waits. Their `seq` is their place, so they are inserted anew.
+    """
+    table = MessageRow.__table__
+    waiting = (table.c.thread_id == thread_id, IS_WAITING_MESSAGE)
+    rows = (await session.execute(select(table).where(*waiting).order_by(table.c.seq))).mappings().all()
+    if not rows:
+        return False
+    moved = [{name: value for name, value in row.items() if name != "seq"} for row in rows]
+    for message in moved:
+        if before_run is None or message["queued_behind"] < before_run:
+            message["queued_behind"] = None
+    await session.execute(delete(MessageRow).where(*waiting).execution_options(synchronize_session=False))
+    await session.execute(insert(table), moved)  # type: ignore[arg-type]
+    return any(message["queued_behind"] is not None for message in moved)

@@ -1,0 +1,180 @@
+"""Threads on which messages and runs wait for the active run instead of being refused."""
+
+import pytest
+from openai import BadRequestError
+from openai.types.beta.threads import Run
+from sqlalchemy import update
+
+from infra.clock import now_seconds
+from infra.database.tables import RunRow
+from infra.database.thread_queue import MAX_WAITING_RUNS
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Fails, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from workflows.sweep_schedule import sweep_id
+
+ENQUEUE = {"on_active_run": "enqueue"}
+REJECT = {"on_active_run": "reject"}
+
+
+async def _waiting(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str, *then: Says | Fails) -> Run:
+    """A run that waits for one output, on a thread that enqueues; `then` is what the model says next."""
+    provider.script(model, Calls(("weather", "{}")), *then)
+    run = await holdfast.run(await holdfast.assistant(model, "weather"))
+    await holdfast.client.beta.threads.update(run.thread_id, extra_body=ENQUEUE)
+    return await holdfast.until(run, "requires_action")
+
+
+async def _say(holdfast: RunningHoldfast, run: Run, content: str) -> None:
+    await holdfast.client.beta.threads.messages.create(run.thread_id, role="user", content=content)
+
+
+async def _next_run(holdfast: RunningHoldfast, run: Run, **fields: object) -> Run:
+    created: Run = await holdfast.client.beta.threads.runs.create(  # type: ignore[call-overload]
+        run.thread_id, assistant_id=run.assistant_id, **fields
+    )
+    return created
+
+
+async def test_a_message_waits_and_comes_behind_the_answer(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    run = await _waiting(holdfast, provider, "queue-message", Says("Sunny."))
+
+    await _say(holdfast, run, "And tomorrow?")
+    before = await holdfast.texts(run)
+    await holdfast.until(await holdfast.submit(run, "sun"), "completed")
+
+    assert before == ["Hello", "And tomorrow?"]
+    assert await holdfast.texts(run) == ["Hello", "Sunny.", "And tomorrow?"]
+    assert "And tomorrow?" not in str(provider.requests("queue-message"))
+
+
+async def test_runs_wait_and_see_what_came_before_them(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _waiting(holdfast, provider, "queue-runs", Says("One."), Says("Two."), Says("Three."))
+
+    await _say(holdfast, run, "Second?")
+    second = await _next_run(holdfast, run)
+    third = await _next_run(holdfast, run, additional_messages=[{"role": "user", "content": "Third?"}])
+    await _say(holdfast, run, "Last?")
+    statuses = (second.status, third.status)
+    await holdfast.submit(run, "sun")
+    await holdfast.until(third, "completed")
+
+    assert statuses == ("queued", "queued")
+    assert await holdfast.texts(run) == ["Hello", "One.", "Second?", "Two.", "Third?", "Three.", "Last?"]
+    prompts = [
+        [message.get("content") for message in request["messages"]] for request in provider.requests("queue-runs")
+    ]
+    assert prompts[2] == ["Hello", "One.", "Second?"]
+    assert prompts[3] == ["Hello", "One.", "Second?", "Two.", "Third?"]
+    assert (await holdfast.until(second)).status == "completed"
+
+
+@pytest.mark.parametrize("ending", ["failed", "cancelled", "expired"])
+async def test_however_a_run_ends_the_next_has_its_turn(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, ending: str
+) -> None:
+    model = f"queue-{ending}"
+    last = Fails(401) if ending == "failed" else Says("Unused.")
+    provider.script(model, Calls(("weather", "{}")))
+    expiry = {"expires_after": {"anchor": "created_at", "seconds": 4}} if ending == "expired" else {}
+    run = await holdfast.run(await holdfast.assistant(model, "weather"), extra_body=expiry)
+    await holdfast.until(run, "requires_action")
+    other = await holdfast.assistant(f"{model}-next")
+    provider.script(f"{model}-next", Says("Mine."))
+    waiting = await holdfast.client.beta.threads.runs.create(run.thread_id, assistant_id=other, extra_body=ENQUEUE)
+
+    if ending == "failed":
+        provider.script(model, last)
+        await holdfast.submit(await holdfast.until(run), "sun")
+    elif ending == "cancelled":
+        await holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+
+    await holdfast.until(run, ending)
+    await holdfast.until(waiting, "completed")
+    assert (await holdfast.texts(run))[-1] == "Mine."
+
+
+async def test_the_default_and_a_runs_own_word_refuse(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _waiting(holdfast, provider, "queue-reject")
+
+    with pytest.raises(BadRequestError, match="already has an active run"):
+        await _next_run(holdfast, run, extra_body=REJECT)
+    with pytest.raises(BadRequestError, match="Can't add messages"):
+        await holdfast.client.beta.threads.messages.create(run.thread_id, role="user", content="No", extra_body=REJECT)
+    await holdfast.client.beta.threads.update(run.thread_id, extra_body={"on_active_run": None})
+    with pytest.raises(BadRequestError, match="Can't add messages"):
+        await _say(holdfast, run, "No")
+
+
+async def test_a_threads_choice_is_shown_and_kept(holdfast: RunningHoldfast) -> None:
+    threads = holdfast.client.beta.threads
+    thread = await threads.create(extra_body=ENQUEUE)
+
+    renamed = await threads.update(thread.id, metadata={"a": "1"})
+
+    assert thread.to_dict()["on_active_run"] == renamed.to_dict()["on_active_run"] == "enqueue"
+    assert "on_active_run" not in (await threads.create()).to_dict()
+
+
+async def test_a_waiting_run_is_cancelled_at_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _waiting(holdfast, provider, "queue-cancel", Says("Done."))
+    waiting = await _next_run(holdfast, run)
+
+    cancelled = await holdfast.client.beta.threads.runs.cancel(waiting.id, thread_id=run.thread_id)
+    await holdfast.until(await holdfast.submit(run, "sun"), "completed")
+
+    assert (cancelled.status, cancelled.cancelled_at is not None) == ("cancelled", True)
+    assert await holdfast.texts(run) == ["Hello", "Done."]
+    assert len(provider.requests("queue-cancel")) == 2
+
+
+async def test_a_waiting_run_expires(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    await own_holdfast.start_worker()
+    run = await _waiting(own_holdfast, provider, "queue-expire", Says("Done."))
+    waiting = await _next_run(own_holdfast, run)
+    async with own_holdfast.resources.database.transaction() as session:
+        past = now_seconds() - 60
+        await session.execute(update(RunRow).where(RunRow.id == waiting.id).values(expires_at=past))
+
+    sweep = sweep_id(own_holdfast.resources.settings.task_queue)
+    await own_holdfast.resources.temporal.get_schedule_handle(sweep).trigger()
+
+    await own_holdfast.until(waiting, "expired")
+    await own_holdfast.until(await own_holdfast.submit(run, "sun"), "completed")
+    assert len(provider.requests("queue-expire")) == 2
+
+
+async def test_deleting_the_thread_ends_what_waits(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _waiting(holdfast, provider, "queue-delete")
+    await _next_run(holdfast, run)
+    await _say(holdfast, run, "Still there?")
+
+    await holdfast.client.beta.threads.delete(run.thread_id)
+
+    assert run.thread_id not in str(await holdfast.client.get("/runs?limit=100", cast_to=object))
+    assert len(provider.requests("queue-delete")) == 1
+
+
+async def test_a_repeated_request_waits_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _waiting(holdfast, provider, "queue-once", Says("One."), Says("Two."))
+    key = {"Idempotency-Key": run.id}
+
+    first = await _next_run(holdfast, run, extra_headers=key)
+    again = await _next_run(holdfast, run, extra_headers=key)
+    await holdfast.submit(run, "sun")
+    await holdfast.until(first, "completed")
+
+    assert again == first
+    assert await holdfast.texts(run) == ["Hello", "One.", "Two."]
+
+
+async def test_a_queue_has_an_end(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _waiting(holdfast, provider, "queue-full")
+    for _ in range(MAX_WAITING_RUNS):
+        await _next_run(holdfast, run)
+
+    with pytest.raises(BadRequestError, match=f"already has {MAX_WAITING_RUNS} runs waiting"):
+        await _next_run(holdfast, run)
+    await holdfast.client.beta.threads.delete(run.thread_id)
