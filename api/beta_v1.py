@@ -69,7 +69,17 @@ def _run(run: Json) -> Json:
 
 
 def _tools(owner: Json) -> list[Json]:
-    return [{"type": "retrieval"} if tool["type"] == "file_search" else tool for tool in owner["tools"]]
+    return [_tool(tool) for tool in owner["tools"]]
+
+
+def _tool(tool: Json) -> Json:
+    match tool:
+        case {"type": "file_search"}:
+            return {"type": "retrieval"}
+        case {"type": "function", "function": function}:
+            return tool | {"function": {key: value for key, value in function.items() if key != "strict"}}
+        case _:
+            return tool
 
 
 def _assistant_body(body: Json, path: str) -> Json:

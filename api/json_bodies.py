@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
 from api.problems import shortened
-from models.errors import InvalidRequest
+from models.errors import BodyTooLarge, InvalidRequest
 
 NOT_JSON = (
     "Invalid body: failed to parse JSON value. Please check the value to ensure it is valid JSON. (Common errors "
@@ -20,6 +20,9 @@ NOT_UNICODE = (
     "Invalid body: encountered a unicode decode error when parsing this JSON value. Please check the value to ensure "
     "it is valid unicode."
 )
+# Room for a hundred tool outputs of a hundred kilobytes, three times over.
+MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_READ_BYTES = 4 * MAX_BODY_BYTES
 UNPARSABLE = "invalid_request_error"
 
 
@@ -32,7 +35,7 @@ class JsonRoute(APIRoute):
             return handle
 
         async def handle_json(request: Request) -> Response:
-            content = await request.body()
+            content = await _read(request)
             if content:
                 _check_content_type(request)
             return await handle(_ParsedRequest(request, self.body_of(request, parse(content or b"{}"))))
@@ -52,6 +55,23 @@ class _ParsedRequest(Request):
         super().__init__({**request.scope, "headers": [*others, (b"content-type", b"application/json")]})
         self._body = b"{}"
         self._json = body
+
+
+async def _read(request: Request) -> bytes:
+    """Raises `BodyTooLarge`, once the body was sent: a client that is cut off before sees no answer."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= MAX_BODY_BYTES:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+        if size > MAX_READ_BYTES:
+            break
+    if size > MAX_BODY_BYTES:
+        raise BodyTooLarge(MAX_BODY_BYTES)
+    return b"".join(chunks)
 
 
 def parse(content: bytes) -> Any:

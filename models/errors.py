@@ -7,6 +7,7 @@ ApiError
 │   ├── WrongStatus      the run's status does not allow it
 │   ├── ToolOutputsMismatch
 │   └── IdempotencyKeyReused
+├── BodyTooLarge         413
 ├── Unauthenticated      401
 ├── NotFound             404
 │   ├── ModelNotFound
@@ -33,6 +34,13 @@ class ApiError(Exception):
 class InvalidRequest(ApiError):
     status = 400
     type = "invalid_request_error"
+
+
+class BodyTooLarge(InvalidRequest):
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request's body is too large: at most {limit} bytes are taken.", code="body_too_large")
 
 
 class ThreadLocked(InvalidRequest):

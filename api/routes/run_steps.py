@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, PageDep, ProjectDep
+from api.include import Include, IncludeParameters
 from infra.database import run_steps, runs
 from models.ids import RunId, StepId, ThreadId
 from models.lists import Page
@@ -17,7 +18,7 @@ router = APIRouter(
 )
 
 
-@router.get("", operation_id="listRunSteps")
+@router.get("", operation_id="listRunSteps", dependencies=[Include], openapi_extra=IncludeParameters)
 async def list_run_steps(
     thread_id: ThreadId, run_id: RunId, database: DatabaseDep, project: ProjectDep, page: PageDep
 ) -> Page[RunStep]:
@@ -26,7 +27,7 @@ async def list_run_steps(
         return await run_steps.list_page(session, project, run_id, page)
 
 
-@router.get("/{step_id}", operation_id="getRunStep")
+@router.get("/{step_id}", operation_id="getRunStep", dependencies=[Include], openapi_extra=IncludeParameters)
 async def retrieve_run_step(
     thread_id: ThreadId, run_id: RunId, step_id: StepId, database: DatabaseDep, project: ProjectDep
 ) -> RunStep:

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from api import refusals
 from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep, ResourcesDep, RunCommandsDep
+from api.include import Include, IncludeParameters
 from infra.database import runs, threads
 from models.ids import RunId, ThreadId
 from models.lists import Page
@@ -23,7 +24,7 @@ async def create_thread_and_run(
     return await commands.create_with_thread(once, project, body)
 
 
-@router.post("/{thread_id}/runs", operation_id="createRun")
+@router.post("/{thread_id}/runs", operation_id="createRun", dependencies=[Include], openapi_extra=IncludeParameters)
 async def create_run(
     thread_id: ThreadId, body: CreateRunRequest, project: ProjectDep, once: OnceDep, commands: RunCommandsDep
 ) -> Run:

@@ -1,7 +1,12 @@
+from pathlib import Path
+
 import httpx
 import pytest
 
 from tests.api.envelope import assert_error
+from tests.conftest import settings_for
+from tests.holdfast import running_holdfast
+from tests.provider.scripted_provider import ScriptedProvider
 
 REFUSAL = (
     "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header "
@@ -30,3 +35,18 @@ async def test_models_have_no_version(http: httpx.AsyncClient) -> None:
     response = await http.get("/v1/models", headers={"OpenAI-Beta": "assistants=v1"})
 
     assert response.status_code == 200
+
+
+async def test_a_missing_header_can_be_refused(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, temporal_port, provider).model_copy(update={"require_beta_header": True})
+
+    async with (
+        running_holdfast(settings, with_worker=False) as holdfast,
+        httpx.AsyncClient(base_url=holdfast.url) as client,
+    ):
+        without = await client.post("/v1/threads")
+        asked = await client.post("/v1/threads", headers={"OpenAI-Beta": "assistants=v2"})
+        models = await client.get("/v1/models")
+
+    assert_error(without, 400, REFUSAL, code="invalid_beta")
+    assert (asked.status_code, models.status_code) == (200, 200)

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from api.json_bodies import NOT_JSON, NOT_UNICODE
+from api.json_bodies import MAX_BODY_BYTES, NOT_JSON, NOT_UNICODE
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 
@@ -112,3 +112,10 @@ async def test_deepest_schema_that_is_taken_comes_back(http: httpx.AsyncClient) 
 
     assert created.status_code == 200
     assert json.dumps(created.json()["tools"][0]["function"]["parameters"]) == json.dumps(deep)
+
+
+async def test_a_body_that_is_too_large_is_refused(http: httpx.AsyncClient) -> None:
+    response = await http.post("/v1/threads", content=b"x" * (MAX_BODY_BYTES + 1), headers=JSON)
+
+    message = f"The request's body is too large: at most {MAX_BODY_BYTES} bytes are taken."
+    assert_error(response, 413, message, code="body_too_large")

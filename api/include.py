@@ -1,0 +1,35 @@
+"""`include[]`: what else a client wants to see of run steps."""
+
+from typing import Any
+
+from fastapi import Depends, Request
+
+from models.errors import InvalidRequest
+
+FILE_SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
+
+INCLUDE_PARAMETER: dict[str, Any] = {
+    "name": "include[]",
+    "in": "query",
+    "description": "The one value there is adds the content of file search results to their tool calls.",
+    "schema": {"type": "array", "items": {"type": "string", "enum": [FILE_SEARCH_CONTENT]}},
+}
+
+
+async def _include(request: Request) -> None:
+    """Accepts `include[]` and `include`, repeated or with commas. Raises `InvalidRequest` for any but the one value.
+
+    No step has results of a file search yet, so there is nothing that the value would add.
+    """
+    given = [*request.query_params.getlist("include[]"), *request.query_params.getlist("include")]
+    for index, value in enumerate(value for values in given for value in values.split(",")):
+        if value != FILE_SEARCH_CONTENT:
+            raise InvalidRequest(
+                f"Invalid value: '{value}'. Supported values are: '{FILE_SEARCH_CONTENT}'.",
+                f"include[{index}]",
+                "invalid_value",
+            )
+
+
+Include = Depends(_include)
+IncludeParameters = {"parameters": [INCLUDE_PARAMETER]}
