@@ -7,13 +7,16 @@ import asyncio
 import tempfile
 import time
 import warnings
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 from openai import AsyncOpenAI
+from openai.types.beta.threads import Run
 
 from infra.language_model.scripted import SCRIPTED_MODEL
+from tests.bench.growth import fill
 from tests.bench.load import HEADER, Measured, client_of, measure
 from tests.cli.program import Place, Up
 from tests.holdfast import function_tool
@@ -21,13 +24,17 @@ from tests.provider.replies import Hangs
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 
 THREAD: Any = {"messages": [{"role": "user", "content": "Hello there"}]}
+# As many messages as a page has, so that the empty case reads as many rows as the full one.
+PAGE_FULL: Any = {"messages": THREAD["messages"] * 20}
 CANCELS = 10
+GROWTH_COUNT = 200
 
 
 class Bench:
     def __init__(self, up: Up, provider: ScriptedProvider) -> None:
         self._url = up.place.url
         self._provider = provider
+        self._database = up.place.data_dir / "holdfast.db"
         temporal = up.temporal()
         assert temporal is not None
         self._servers = {"holdfast": psutil.Process(up.process.pid), "temporal": temporal}
@@ -50,6 +57,22 @@ class Bench:
             assistant = await client.beta.assistants.create(model=SCRIPTED_MODEL, tools=tools)
             return await measure(lambda: _tool_run(client, assistant.id), count, concurrent, self._servers)
 
+    async def growth(self) -> list[str]:
+        """The same operations in an empty project and in a full one, and the ratio of their medians."""
+        async with client_of(self._url, 1) as client:
+            done = await client.beta.threads.create_and_run_poll(
+                assistant_id=await _assistant(client), thread=PAGE_FULL
+            )
+            operations = _operations(client, done)
+            empty = [await measure(operation, GROWTH_COUNT, 1, {}) for operation in operations.values()]
+            await asyncio.to_thread(fill, self._database, done.thread_id)
+            full = [await measure(operation, GROWTH_COUNT, 1, {}) for operation in operations.values()]
+        return [
+            f"{name:<44} {before.percentile_ms(50):>8.1f} {after.percentile_ms(50):>8.1f} "
+            f"{after.percentile_ms(50) / before.percentile_ms(50):>9.2f}"
+            for name, before, after in zip(operations, empty, full, strict=True)
+        ]
+
     async def cancels(self) -> list[float]:
         """Seconds from a cancel call to the moment at which the provider sees its connection dropped."""
         async with client_of(self._url, 1) as client:
@@ -65,6 +88,32 @@ class Bench:
         await client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
         await self._provider.disconnected(model)
         return time.perf_counter() - began
+
+
+def _operations(client: AsyncOpenAI, run: Run) -> dict[str, Callable[[], Awaitable[None]]]:
+    """What must not become slower: reads of a long thread in a large project, and a run on it."""
+    messages, runs = client.beta.threads.messages, client.beta.threads.runs
+
+    def repeated(call: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+        async def once() -> None:
+            await call()
+
+        return once
+
+    return {
+        "retrieve run": repeated(lambda: runs.retrieve(run.id, thread_id=run.thread_id)),
+        "list messages": repeated(lambda: messages.list(run.thread_id)),
+        "list messages, oldest first": repeated(lambda: messages.list(run.thread_id, order="asc")),
+        "list messages of a run": repeated(lambda: messages.list(run.thread_id, run_id=run.id)),
+        "list runs of a thread": repeated(lambda: runs.list(run.thread_id)),
+        "list all threads": repeated(lambda: client.get("/threads", cast_to=object)),
+        "list all runs by status": repeated(lambda: client.get("/runs?status=completed", cast_to=object)),
+        "create message": repeated(lambda: messages.create(run.thread_id, role="user", content="More")),
+    }
+
+
+async def _assistant(client: AsyncOpenAI) -> str:
+    return (await client.beta.assistants.create(model=SCRIPTED_MODEL)).id
 
 
 async def _tool_run(client: AsyncOpenAI, assistant_id: str) -> None:
@@ -85,7 +134,9 @@ async def _measure_all(bench: Bench) -> None:
     print((await bench.tool_runs(100, 1)).row("function call round trip, one after another"))
     print((await bench.tool_runs(200, 16)).row("function call round trip, 16 at once"))
     seconds = sorted(await bench.cancels())
-    print(f"cancel to dropped model call: median {seconds[CANCELS // 2]:.2f} s, longest {seconds[-1]:.2f} s")
+    print(f"\n{'':<44} {'empty ms':>8} {'full ms':>8} {'full/empty':>9}")
+    print("\n".join(await bench.growth()))
+    print(f"\ncancel to dropped model call: median {seconds[CANCELS // 2]:.2f} s, longest {seconds[-1]:.2f} s")
 
 
 def main() -> None:
