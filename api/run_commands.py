@@ -40,16 +40,11 @@ class RunCommands:
         async def insert(session: AsyncSession) -> Run:
             thread = await threads.lock(session, project_id, thread_id)
             spec = await self._spec(session, project_id, body)
-            active = await threads.active_run_id(session, thread_id)
-            queued_behind = None
-            if active is not None:
-                if (body.on_active_run or thread.on_active_run) == threads.REJECT:
-                    raise ThreadLocked.for_run(thread_id, active)
-                queued_behind = await thread_queue.join(session, thread)
+            queued_behind = await thread_queue.place(session, thread, body.on_active_run, ThreadLocked.for_run)
             if body.additional_messages:
                 await messages.add(session, project_id, thread_id, body.additional_messages, queued_behind)
-            run = await runs.create(session, project_id, thread_id, spec, waiting=active is not None)
-            if active is None:
+            run = await runs.create(session, project_id, thread_id, spec, waiting=queued_behind is not None)
+            if queued_behind is None:
                 started.append(run)
             return run
 

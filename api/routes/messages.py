@@ -27,12 +27,7 @@ async def create_message(thread_id: ThreadId, body: AddMessageRequest, project: 
 
     async def create(session: AsyncSession) -> Message:
         thread = await threads.lock(session, project, thread_id)
-        active = await threads.active_run_id(session, thread_id)
-        queued_behind = None
-        if active is not None:
-            if (body.on_active_run or thread.on_active_run) == threads.REJECT:
-                raise ThreadLocked.for_message(thread_id, active)
-            queued_behind = await thread_queue.join(session, thread)
+        queued_behind = await thread_queue.place(session, thread, body.on_active_run, ThreadLocked.for_message)
         [message] = await messages.add(session, project, thread_id, [body], queued_behind)
         return message
 

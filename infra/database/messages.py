@@ -28,7 +28,7 @@ async def add(
     """Append messages to a thread, in their order.
 
     The caller holds the thread's lock, and saw no active run or has them wait: `queued_behind` is from
-    `thread_queue.join`.
+    `thread_queue.place`.
     """
     now = now_seconds()
     rows = [

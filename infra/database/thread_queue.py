@@ -4,22 +4,41 @@ A waiting run is queued to its client and has no workflow yet. A waiting message
 comes it moves behind the answer that it waited for.
 """
 
+from collections.abc import Callable
+
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_ms, now_seconds
+from infra.database import threads
 from infra.database.tables import IS_WAITING, IS_WAITING_MESSAGE, MessageRow, RunRow, ThreadRow
-from models.errors import ThreadQueueFull
+from models.errors import ThreadLocked, ThreadQueueFull
+from models.messages import OnActiveRun
 
 MAX_WAITING_RUNS = 100
 MAX_WAITING_MESSAGES = 1_000
 
 
-async def join(session: AsyncSession, thread: ThreadRow) -> int:
-    """Mark that something waits on the thread, whose lock the caller holds. Returns the run it waits behind, by `seq`.
+async def place(
+    session: AsyncSession,
+    thread: ThreadRow,
+    choice: OnActiveRun | None,
+    refusal: Callable[[str, str], ThreadLocked],
+) -> int | None:
+    """Where a message or run stands that arrives on a thread whose lock the caller holds.
 
-    Raises `ThreadQueueFull`.
+    None: the thread is free. Otherwise it waits behind a run, whose `seq` this is. Raises `refusal` of the thread and
+    its active run where neither `choice` nor the thread says `enqueue`, and `ThreadQueueFull`.
     """
+    active = await threads.active_run_id(session, thread.id)
+    if active is None:
+        return None
+    if (choice or thread.on_active_run) == threads.REJECT:
+        raise refusal(thread.id, active)
+    return await _join(session, thread)
+
+
+async def _join(session: AsyncSession, thread: ThreadRow) -> int:
     waiting_runs = select(func.count()).select_from(RunRow).where(RunRow.thread_id == thread.id, IS_WAITING)
     waiting_messages = (
         select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread.id, IS_WAITING_MESSAGE)
