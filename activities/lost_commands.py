@@ -1,9 +1,11 @@
 """Finds runs whose next command never reached their workflow, and repeats it."""
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
+from temporalio.service import RPCError
 
 from infra.clock import now_ms, now_seconds
 from infra.database import run_endings, sweeps
@@ -22,6 +24,8 @@ EXPIRED_FOR = timedelta(seconds=30)
 """A run this long past its deadline has no workflow that watches it."""
 
 BATCH = 200
+log = logging.getLogger(__name__)
+
 LOST_WORKFLOW = "The run's workflow was ended from outside."
 
 
@@ -46,14 +50,20 @@ class LostCommands:
         async with self._database.reading() as session:
             overdue = await sweeps.overdue(session, now_ms() - OVERDUE_AFTER // timedelta(milliseconds=1), BATCH)
             expired = await sweeps.past_deadline(session, now_seconds() - int(EXPIRED_FOR.total_seconds()), BATCH)
-        repeated = closed = 0
-        for run in {row.id: row for row in (*overdue, *expired)}.values():
-            if await self._command(run) is Delivery.DELIVERED:
-                repeated += 1
-            else:
-                await self._close(run)
-                closed += 1
-        return SweepReport(repeated, closed)
+        deliveries = [await self._repair(run) for run in {row.id: row for row in (*overdue, *expired)}.values()]
+        return SweepReport(deliveries.count(Delivery.DELIVERED), deliveries.count(Delivery.NO_WORKFLOW))
+
+    async def _repair(self, run: RunRow) -> Delivery:
+        try:
+            delivery = await self._command(run)
+        except RPCError as error:
+            # One run that Temporal does not take must not keep the others waiting; past its deadline it is closed.
+            log.exception("run.command_refused", extra={"run_id": run.id, "reason": error.message})
+            is_over = (run.expires_at or 0) <= now_seconds()
+            delivery = Delivery.NO_WORKFLOW if is_over else Delivery.REFUSED
+        if delivery is Delivery.NO_WORKFLOW:
+            await self._close(run)
+        return delivery
 
     async def _command(self, run: RunRow) -> Delivery:
         match RunStatus(run.status):

@@ -25,6 +25,7 @@ class Delivery(StrEnum):
 
     DELIVERED = "delivered"
     NO_WORKFLOW = "no_workflow"
+    REFUSED = "refused"
 
 
 class RunWorkflows:

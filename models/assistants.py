@@ -4,7 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.tools import AssistantTools, CreateToolResources, ReasoningEffort, ResponseFormat, Tool, ToolResources
+from models.tools import (
+    AssistantTools,
+    CreateToolResources,
+    ModelName,
+    ReasoningEffort,
+    ResponseFormat,
+    Tool,
+    ToolResources,
+)
 from models.wire import DefaultsToOne, IdentifiedObject, Metadata, RequestBody, Temperature, TopP
 
 
@@ -37,12 +45,12 @@ class AssistantFields(RequestBody):
 
 
 class CreateAssistantRequest(AssistantFields):
-    model: str = Field(min_length=1)
+    model: ModelName
     tool_resources: CreateToolResources | None = None
 
 
 class ModifyAssistantRequest(AssistantFields):
     """Only the fields that are present change; a null clears a field that can be null."""
 
-    model: str | None = Field(None, min_length=1)
+    model: ModelName | None = None
     tool_resources: ToolResources | None = None

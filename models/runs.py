@@ -8,7 +8,7 @@ from pydantic import Field
 from models.ids import AssistantId
 from models.messages import CreateMessageRequest, OnActiveRun
 from models.threads import CreateThreadRequest
-from models.tools import ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
+from models.tools import ModelName, ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
 from models.wire import (
     MAX_SAFE_INTEGER,
     DefaultsToOne,
@@ -54,7 +54,8 @@ ALLOWED_FROM: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.IN_PROGRESS: frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.FAILED}),
     RunStatus.REQUIRES_ACTION: frozenset({RunStatus.IN_PROGRESS}),
     RunStatus.CANCELLING: _WORKING,
-    RunStatus.CANCELLED: frozenset({RunStatus.CANCELLING}),
+    # From any by an operator who cancels the workflow in Temporal.
+    RunStatus.CANCELLED: _WORKING | {RunStatus.CANCELLING},
     RunStatus.FAILED: _WORKING,
     RunStatus.COMPLETED: frozenset({RunStatus.IN_PROGRESS}),
     RunStatus.INCOMPLETE: frozenset({RunStatus.IN_PROGRESS}),
@@ -169,7 +170,7 @@ class RunOverrides(RequestBody):
     """What both ways of creating a run share. A field that is null or absent is taken from the assistant."""
 
     assistant_id: AssistantId
-    model: str | None = Field(None, min_length=1)
+    model: ModelName | None = None
     instructions: str | None = Field(None, max_length=MAX_INSTRUCTIONS_LENGTH)
     tools: RunTools | None = None
     metadata: Metadata | None = None

@@ -10,6 +10,8 @@ MAX_ASSISTANT_TOOLS = 128
 MAX_RUN_TOOLS = 20
 FUNCTION_NAME_PATTERN = r"^[a-zA-Z0-9_-]+$"
 
+# Bounded, as it goes into the search attributes of Temporal.
+ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 FunctionName = Annotated[str, Field(pattern=FUNCTION_NAME_PATTERN, max_length=64)]
 
 

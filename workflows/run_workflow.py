@@ -25,6 +25,8 @@ from models.turns import (
 from workflows import activity_options
 
 RUN_FAILED = "RunFailed"
+# Temporal takes summaries of up to 400 bytes.
+SHOWN_MODEL_LENGTH = 80
 RUN_STATUS = SearchAttributeKey.for_keyword(RUN_STATUS_ATTRIBUTE)
 
 
@@ -96,7 +98,7 @@ class RunWorkflow:
             retry_policy=activity_options.MODEL_RETRIES,
             # The turn keeps what the model had said by then; the run is cancelled once it has.
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"turn {self._turn} · {self._run.model}",
+            summary=f"turn {self._turn} · {self._run.model[:SHOWN_MODEL_LENGTH]}",
         )
 
     async def _await_outputs(self) -> RunStatus | None:

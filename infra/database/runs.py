@@ -91,7 +91,8 @@ async def accept_outputs(
     expected, got = [call.id for call in calls], [output.tool_call_id for output in outputs]
     if sorted(expected) != sorted(got):
         raise ToolOutputsMismatch(expected, got)
-    queued = await transition(session, run_id, RunStatus.QUEUED, turn=answered + 1, required_action=None)
+    asked = RunRow.turn == answered
+    queued = await transition(session, run_id, RunStatus.QUEUED, asked, turn=answered + 1, required_action=None)
     if queued is None:
         raise WrongStatus.for_submit((await _find(session, project_id, thread_id, run_id)).status)
     by_id = {output.tool_call_id: output.output or "" for output in outputs}

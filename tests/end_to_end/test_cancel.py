@@ -115,3 +115,29 @@ async def _ended(holdfast: RunningHoldfast, provider: ScriptedProvider, ending: 
     if ending == "cancelled":
         await _cancel(holdfast, run)
     return await holdfast.until(run, ending)
+
+
+async def test_an_operator_cancels_a_run_in_temporal_while_the_model_speaks(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("operator-cancels", Hangs(after="Once upon"))
+    run = await holdfast.run(await holdfast.assistant("operator-cancels"))
+    while not provider.requests("operator-cancels"):
+        await holdfast.until(run, "queued", "in_progress")
+
+    await holdfast.resources.temporal.get_workflow_handle(run.id).cancel()
+    await provider.disconnected("operator-cancels")
+
+    assert (await holdfast.until(run)).status == "cancelled"
+    assert await holdfast.texts(run) == ["Hello", "Once upon"]
+
+
+async def test_an_operator_cancels_a_run_in_temporal_while_it_waits(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("operator-cancels-waiting", Calls(("weather", ROME)))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("operator-cancels-waiting", "weather")))
+
+    await holdfast.resources.temporal.get_workflow_handle(run.id).cancel()
+
+    assert (await holdfast.until(run, "cancelled")).required_action is None

@@ -130,3 +130,21 @@ async def test_a_sweep_leaves_a_run_alone_that_is_only_slow(
     assert (await own_holdfast.until(run)).status == "completed"
     assert await own_holdfast.texts(run) == ["Hello", "At last."]
     assert len(provider.requests("slow")) == 1
+
+
+async def test_a_run_that_temporal_does_not_take_does_not_keep_others_waiting(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("behind-refused", Says("My turn."))
+    await own_holdfast.start_worker()
+    refused = await _run_never_started(own_holdfast, "refused")
+    async with own_holdfast.resources.database.transaction() as session:
+        aged = {"model": "m" * 3_000_000, "status_changed_at": now_ms() - 2 * MINUTE_MS}
+        await session.execute(update(RunRow).where(RunRow.id == refused.id).values(**aged))
+    behind = await _run_never_started(own_holdfast, "behind-refused")
+
+    await _sweep(own_holdfast, behind.id)
+    await own_holdfast.until(behind, "completed")
+    await _sweep(own_holdfast, refused.id, expires_at=now_seconds() - 60, status_changed_at=now_ms() - MINUTE_MS)
+
+    assert (await own_holdfast.until(refused)).status == "expired"
