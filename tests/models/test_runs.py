@@ -24,3 +24,7 @@ def test_what_has_ended_stays_so_unless_it_failed_and_is_taken_up_again(status: 
 
 def test_an_operator_may_cancel_any_active_run() -> None:
     assert ALLOWED_FROM[RunStatus.CANCELLED] == ACTIVE_STATUSES
+
+
+def test_a_run_that_is_being_cancelled_becomes_nothing_else() -> None:
+    assert {to for to, allowed in ALLOWED_FROM.items() if RunStatus.CANCELLING in allowed} == {RunStatus.CANCELLED}
