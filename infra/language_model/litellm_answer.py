@@ -30,9 +30,9 @@ class LitellmAnswer:
             yield from self._read_delta(choice.delta)
 
     @property
-    def has_usage(self) -> bool:
-        """litellm tells the usage last, so this is also the end of the stream."""
-        return self._usage is not None
+    def is_over(self) -> bool:
+        """litellm tells the usage last: once that and the reason of the end are known, nothing follows."""
+        return self._usage is not None and self._reason is not None
 
     def _read_delta(self, delta: Any) -> Iterator[ModelDelta]:
         if delta.content:

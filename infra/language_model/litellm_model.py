@@ -57,7 +57,7 @@ class LitellmLanguageModel:
                     for delta in answer.read(chunk):
                         has_begun = True
                         yield delta
-                    if answer.has_usage and not calls.learn_from_answers:
+                    if answer.is_over and not calls.learn_from_answers:
                         break
         except Exception as error:
             raise translated(error, request.model, has_begun) from error

@@ -258,3 +258,16 @@ async def test_words_are_told_as_they_come(
         await held.arrived()
         held.release()
         assert await anext(deltas) == TextDelta(" sunny.")
+
+
+async def test_usage_on_every_chunk_does_not_end_the_answer(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    usage = {"usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}}
+    words = [{**chunk_of({"content": word}), **usage} for word in ("one ", "two ", "three")]
+    provider.script(model, Chunks(*words, {**chunk_of({}, "stop"), **usage}))
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert answered.deltas[:-1] == [TextDelta("one "), TextDelta("two "), TextDelta("three")]
+    assert answered.usage == TokenUsage(prompt_tokens=10, completion_tokens=3)
