@@ -1,5 +1,6 @@
 """What litellm and the providers raise, translated into `ModelCallFailed`."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "bi
 RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error"})
 PROMPT_CLASSES = frozenset({"ContextWindowExceededError", "ContentPolicyViolationError"})
 # litellm gives these the status of a bad prompt or of a broken server, but only the operator can cure them.
-SETUP_PROBLEMS = ("LLM Provider NOT provided", "Missing credentials", "no healthy deployments")
+SETUP_PROBLEMS = re.compile(
+    r"LLM Provider NOT provided|Missing credentials|Missing \w+ API [Kk]ey|no healthy deployments"
+)
 
 
 def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed:
@@ -49,7 +52,7 @@ def _what_happened(facts: FailureFacts, model: str, has_begun: bool) -> str:
 def _kind(facts: FailureFacts, has_begun: bool) -> type[ModelCallFailed]:
     if facts.class_names & PROMPT_CLASSES:
         return PromptRejected
-    if any(problem in facts.said for problem in SETUP_PROBLEMS):
+    if SETUP_PROBLEMS.search(facts.said):
         return ProviderRefused
     if facts.codes & QUOTA_CODES:
         return QuotaExceeded
