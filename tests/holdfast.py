@@ -39,8 +39,8 @@ class RunningHoldfast:
         return created.id
 
     async def run(self, assistant_id: str, content: Any = "Hello", **fields: Any) -> Run:
-        """Start a run on a new thread with one user message."""
-        thread: Any = {"messages": [{"role": "user", "content": content}]}
+        """Start a run on a new thread, with one user message unless `thread` is given."""
+        thread: Any = fields.pop("thread", {"messages": [{"role": "user", "content": content}]})
         started = self.client.beta.threads.create_and_run
         return cast(Run, await started(assistant_id=assistant_id, thread=thread, **fields))
 

@@ -5,7 +5,17 @@ import asyncio
 import pytest
 from openai import BadRequestError, NotFoundError
 from openai.types.beta.threads import Run
+from sqlalchemy import func, select
 
+from infra.database.tables import (
+    MessageRow,
+    RunRow,
+    RunStepRow,
+    ThreadMetadataRow,
+    ThreadRow,
+    ToolCallRow,
+    TurnRow,
+)
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -91,3 +101,35 @@ async def test_deleting_a_thread_stops_its_run_and_leaves_nothing(
     assert (deleted.id, deleted.object, deleted.deleted) == (run.thread_id, "thread.deleted", True)
     with pytest.raises(NotFoundError):
         await holdfast.client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
+
+
+async def test_a_deleted_thread_leaves_no_row_behind(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("delete-rows", Calls(("weather", "{}"), text="Let me see."), Says("Sunny."))
+    thread = {"messages": [{"role": "user", "content": "Hello"}], "metadata": {"user": "ada"}}
+    assistant = await holdfast.assistant("delete-rows", "weather")
+    run = await holdfast.until(await holdfast.run(assistant, thread=thread))
+    await holdfast.until(await holdfast.submit(run, "sun"), "completed")
+    before = await _rows(holdfast, run)
+
+    await holdfast.client.beta.threads.delete(run.thread_id)
+
+    assert all(before.values()), before
+    assert not any((await _rows(holdfast, run)).values())
+
+
+async def _rows(holdfast: RunningHoldfast, run: Run) -> dict[str, int]:
+    """How many rows hang from the run's thread, by table."""
+    async with holdfast.resources.database.reading() as session:
+        counts = {}
+        for table in (ThreadRow, MessageRow, RunRow):
+            column = table.id if table is ThreadRow else table.__table__.c.thread_id
+            counts[table.__tablename__] = await session.scalar(
+                select(func.count()).select_from(table).where(column == run.thread_id)
+            )
+        for child in (RunStepRow, ToolCallRow, TurnRow):
+            counts[child.__tablename__] = await session.scalar(
+                select(func.count()).select_from(child).where(child.run_id == run.id)
+            )
+        orphans = select(func.count()).where(ThreadMetadataRow.thread_seq.not_in(select(ThreadRow.seq)))
+        assert await session.scalar(orphans) == 0
+    return {name: count or 0 for name, count in counts.items()}
