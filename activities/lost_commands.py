@@ -23,6 +23,9 @@ OVERDUE_AFTER = timedelta(seconds=5)
 EXPIRED_FOR = timedelta(seconds=30)
 """A run this long past its deadline has no workflow that watches it."""
 
+STUCK_AFTER = timedelta(minutes=5)
+"""Long past anything that a workflow which works leaves undone."""
+
 BATCH = 200
 log = logging.getLogger(__name__)
 
@@ -74,10 +77,10 @@ class LostCommands:
             case RunStatus.QUEUED:
                 return await self._submit(run)
             case RunStatus.CANCELLING:
-                return await self._workflows.cancel(run.id)
-            case _:
-                running = await self._workflows.is_running(run.id)
-                return Delivery.DELIVERED if running else Delivery.NO_WORKFLOW
+                await self._workflows.cancel(run.id)
+        # Temporal takes a cancel of a workflow that is closed without a word.
+        running = await self._workflows.is_running(run.id)
+        return Delivery.DELIVERED if running and not _is_stuck(run) else Delivery.NO_WORKFLOW
 
     async def _submit(self, run: RunRow) -> Delivery:
         delivery = await self._workflows.submit(run.id, run.turn - 1)
@@ -90,6 +93,12 @@ class LostCommands:
         async with self._database.transaction() as session:
             ended = await run_endings.end(session, run.id, _ending(run))
         await self._workflows.start_or_leave(ended.next_run)
+
+
+def _is_stuck(run: RunRow) -> bool:
+    """Whether the workflow, though it runs, will not end the run any more: its tasks fail, and each try again."""
+    deadline_ms = (run.expires_at or 0) * 1000 if run.status != RunStatus.CANCELLING else run.status_changed_at
+    return now_ms() - deadline_ms > STUCK_AFTER // timedelta(milliseconds=1)
 
 
 def _ending(run: RunRow) -> Ending:

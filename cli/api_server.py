@@ -13,6 +13,8 @@ from cli.ports import Address, listen
 
 # How long requests under way, streams among them, may take to end after a stop was asked for.
 DRAIN_TIMEOUT = timedelta(seconds=5)
+# Longer than clients keep idle connections (the SDKs 5 s), so that none is closed in the face of a request.
+KEEP_ALIVE = timedelta(seconds=75)
 
 
 async def serve_api(
@@ -22,7 +24,11 @@ async def serve_api(
     listen(sockets, address)
     server = _Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=int(DRAIN_TIMEOUT.total_seconds())
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=int(KEEP_ALIVE.total_seconds()),
+            timeout_graceful_shutdown=int(DRAIN_TIMEOUT.total_seconds()),
         ),
         on_listening,
     )

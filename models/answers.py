@@ -16,7 +16,7 @@ class AnsweredCall:
 
     @property
     def arguments(self) -> str:
-        return "".join(self.fragments).strip() or EMPTY_ARGUMENTS
+        return storable("".join(self.fragments)).strip() or EMPTY_ARGUMENTS
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return "".join(self.fragments)
+        return storable("".join(self.fragments))
 
     @property
     def usage(self) -> TokenUsage:
@@ -57,3 +57,8 @@ class Answer:
         if self.finish is not None and self.finish.reason is FinishReason.LENGTH:
             return RunStatus.INCOMPLETE
         return RunStatus.REQUIRES_ACTION if self.calls else RunStatus.COMPLETED
+
+
+def storable(text: str) -> str:
+    """A model's text without what no database or client takes: halves of surrogate pairs, and null characters."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -18,4 +18,13 @@ MODEL_RETRIES = RetryPolicy(
 DATABASE_RETRIES = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 DATABASE_TIMEOUT = timedelta(seconds=30)
 
+
+def short_task_queue(task_queue: str) -> str:
+    """Where activities run that only write rows or send commands, in slots of their own.
+
+    Beside the model turns they would wait, cancels and expiries with them, for as long as every slot waits for a model.
+    """
+    return f"{task_queue}-short"
+
+
 SWEEP_TIMEOUT = timedelta(minutes=1)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from temporalio import exceptions as temporal_errors
 from temporalio import workflow
@@ -46,8 +47,9 @@ class RunWorkflow:
         self._turn = 0
 
     @workflow.signal(name=SUBMIT_SIGNAL)
-    def submit_tool_outputs(self, turn: int) -> None:
-        self._answered_turn = max(self._answered_turn, turn)
+    def submit_tool_outputs(self, *turns: Any) -> None:
+        # Anyone can send a signal from the Temporal UI: one that is no turn must not fail every task from then on.
+        self._answered_turn = max([self._answered_turn, *(turn for turn in turns if type(turn) is int)])
 
     @workflow.run
     async def run(self, run: RunInput) -> RunStatus:
@@ -136,6 +138,7 @@ class RunWorkflow:
         return workflow.start_activity_method(
             RunEndings.end,
             ending,
+            task_queue=activity_options.short_task_queue(workflow.info().task_queue),
             start_to_close_timeout=activity_options.DATABASE_TIMEOUT,
             retry_policy=activity_options.DATABASE_RETRIES,
             summary=f"end · {ending.status}",
@@ -152,6 +155,7 @@ class RunWorkflow:
         standing = await workflow.execute_activity_method(
             RunEndings.reopen,
             self._run.run_id,
+            task_queue=activity_options.short_task_queue(info.task_queue),
             start_to_close_timeout=activity_options.DATABASE_TIMEOUT,
             retry_policy=activity_options.DATABASE_RETRIES,
             summary="reopen",

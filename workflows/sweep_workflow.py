@@ -14,6 +14,7 @@ class SweepWorkflow:
     async def run(self) -> SweepReport:
         return await workflow.execute_activity_method(
             LostCommands.repeat,
+            task_queue=activity_options.short_task_queue(workflow.info().task_queue),
             start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
             schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
         )

@@ -1,4 +1,4 @@
-"""The worker: one task queue, run workflows and their activities in one process."""
+"""The worker: run workflows and their activities in one process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +13,13 @@ from activities.model_turn import ModelTurn
 from activities.run_status import RunEndings
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
+from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.sweep_schedule import ensure_sweep_schedule
 from workflows.sweep_workflow import SweepWorkflow
 
 MAX_CACHED_WORKFLOWS = 1_000
+MAX_SHORT_ACTIVITIES = 50
 # Below the interval of `activities.heartbeat`, so that each of those is sent. The default of 60 s would let a cancelled
 # model call speak on for as long.
 MAX_HEARTBEAT_THROTTLE = timedelta(seconds=0.5)
@@ -41,21 +43,19 @@ async def open_worker(resources: Resources) -> AsyncIterator[Worker]:
     await ensure_sweep_schedule(
         resources.temporal, settings.task_queue, timedelta(seconds=settings.sweep_interval_seconds)
     )
-    async with create_worker(resources) as worker:
+    async with create_short_worker(resources), create_worker(resources) as worker:
         yield worker
 
 
 def create_worker(resources: Resources) -> Worker:
-    settings, database = resources.settings, resources.database
-    run_workflows = RunWorkflows(resources.temporal, settings.task_queue)
-    model_turn = ModelTurn(database, resources.language_model, run_workflows)
-    endings = RunEndings(database, run_workflows)
-    lost_commands = LostCommands(database, run_workflows)
+    """Workflows and model turns."""
+    settings = resources.settings
+    model_turn = ModelTurn(resources.database, resources.language_model, _run_workflows(resources))
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
         workflows=[RunWorkflow, SweepWorkflow],
-        activities=[model_turn.generate, endings.end, endings.reopen, lost_commands.repeat],
+        activities=[model_turn.generate],
         workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
         max_concurrent_activities=settings.max_concurrent_activities,
@@ -64,3 +64,20 @@ def create_worker(resources: Resources) -> Worker:
         max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
     )
+
+
+def create_short_worker(resources: Resources) -> Worker:
+    """What only writes rows or sends commands; see `activity_options.short_task_queue`."""
+    endings = RunEndings(resources.database, _run_workflows(resources))
+    lost_commands = LostCommands(resources.database, _run_workflows(resources))
+    return Worker(
+        resources.temporal,
+        task_queue=short_task_queue(resources.settings.task_queue),
+        activities=[endings.end, endings.reopen, lost_commands.repeat],
+        max_concurrent_activities=MAX_SHORT_ACTIVITIES,
+        graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+    )
+
+
+def _run_workflows(resources: Resources) -> RunWorkflows:
+    return RunWorkflows(resources.temporal, resources.settings.task_queue)

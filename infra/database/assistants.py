@@ -24,6 +24,10 @@ CLEARED: dict[str, Any] = {
 """What a field that cannot be null becomes when a client sets it to null."""
 
 
+NEVER_NULL = {"model", "tools"}
+"""Null says nothing of these: programs send it for every field that they do not mean to change."""
+
+
 async def create(session: AsyncSession, project_id: str, body: CreateAssistantRequest) -> Assistant:
     sent = body.model_dump(mode="json", by_alias=True)
     fields = CLEARED | {name: value for name, value in sent.items() if value is not None}
@@ -59,8 +63,9 @@ async def modify(session: AsyncSession, project_id: str, assistant_id: str, body
     """Change the fields that `body` has. Raises `NotFound`."""
     sent = body.model_dump(mode="json", by_alias=True, include=body.model_fields_set)
     changes = {name: CLEARED.get(name) if value is None else value for name, value in sent.items()}
-    if changes.get("model", "") is None:
-        del changes["model"]
+    for name in NEVER_NULL & changes.keys():
+        if sent[name] is None:
+            del changes[name]
     if changes:
         await session.execute(
             update(AssistantRow.__table__)  # type: ignore[arg-type]

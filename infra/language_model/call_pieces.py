@@ -63,7 +63,9 @@ class CallPieces:
     def _call_of(self, wire_index: int | None, id: str | None, name: str, arguments: str) -> _Call | None:
         for call in reversed(self._calls):
             if id is not None and call.id is not None:
-                if id == call.id:
+                # Some give every call the same id; then the index tells them apart, once the one before is whole.
+                is_other = wire_index != call.wire_index and name and _is_complete(call)
+                if id == call.id and not is_other:
                     return call
             elif wire_index is None or call.wire_index in (None, wire_index):
                 begins_another = name and (arguments or name != call.name) and _is_complete(call)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_LENGTH = 1000
+# Providers may send back what they were asked, megabytes of it: no pattern is tried on more than this.
+MAX_READ = 4_000
 
 # litellm prefixes its own class names and the provider's, and appends notes about its routing.
 _PREFIXES = re.compile(r"^(?:\s*(?:litellm\.)?\w*(?:Error|Exception|Timeout)\w*\s*[:-]\s*)+")
@@ -16,19 +18,19 @@ _NOTES = re.compile(
 )
 _SECRETS = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*-]{6,}|\bAIza[\w-]{10,}|(?<=Bearer )[\w.~+/=-]{6,}"
-    r"|(?<=key=)[^\s&\"']{6,}|[\w-]*\*{4,}[\w*-]*"
+    r"|(?<=key=)[^\s&\"']{6,}|(?<![\w-])[\w-]{0,40}\*{4,}[\w*-]{0,40}"
 )
 
 
 def failure_message(context: str, said: str) -> str:
     """`context: said`, at most `MAX_LENGTH` characters, on one line."""
-    message = " ".join(_SECRETS.sub(_masked, f"{context}: {said}").split())
+    message = " ".join(_SECRETS.sub(_masked, f"{context}: {said[:MAX_READ]}").split())
     return message if len(message) <= MAX_LENGTH else message[: MAX_LENGTH - 1] + "…"
 
 
 def without_wrapping(text: str) -> str:
     """`text` of an exception of litellm, reduced to what the provider said."""
-    said = _NOTES.split(text, maxsplit=1)[0]
+    said = _NOTES.split(text[:MAX_READ], maxsplit=1)[0]
     said = _PREFIXES.sub("", said).strip()
     return _message_in(said) or said
 

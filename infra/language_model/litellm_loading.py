@@ -36,6 +36,8 @@ class LoadedLitellm:
 def load_litellm() -> LoadedLitellm:
     """litellm, configured. Takes seconds the first time: call it in a thread."""
     os.environ.update(dict.fromkeys(BUNDLED_LISTS, "True"))
+    # litellm takes 100 equal chunks for a model gone mad. A drawn line is as many, and asking again gives the same.
+    os.environ.setdefault("REPEATED_STREAMING_CHUNK_LIMIT", "10000")
     import litellm
 
     # Its resources are half a second of imports that the first call would otherwise do on the event loop.

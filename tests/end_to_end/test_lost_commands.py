@@ -148,3 +148,30 @@ async def test_a_run_that_temporal_does_not_take_does_not_keep_others_waiting(
     await _sweep(own_holdfast, refused.id, expires_at=now_seconds() - 60, status_changed_at=now_ms() - MINUTE_MS)
 
     assert (await own_holdfast.until(refused)).status == "expired"
+
+
+async def test_a_run_cancelled_after_its_workflow_was_terminated_is_closed(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("terminated-cancelled", Calls(("weather", "{}")))
+    await own_holdfast.start_worker()
+    assistant = await own_holdfast.assistant("terminated-cancelled", "weather")
+    run = await own_holdfast.until(await own_holdfast.run(assistant))
+    await own_holdfast.resources.temporal.get_workflow_handle(run.id).terminate()
+    await own_holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+
+    await _sweep(own_holdfast, run.id)
+
+    assert (await own_holdfast.until(run, "cancelled")).status == "cancelled"
+
+
+async def test_a_run_long_past_its_deadline_is_closed_though_its_workflow_runs(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("stuck", Calls(("weather", "{}")))
+    await own_holdfast.start_worker()
+    run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("stuck", "weather")))
+
+    await _sweep(own_holdfast, run.id, expires_at=now_seconds() - 600)
+
+    assert (await own_holdfast.until(run, "expired")).status == "expired"

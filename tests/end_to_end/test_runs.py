@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.holdfast import RunningHoldfast, function_tool
-from tests.provider.replies import Calls, Says
+from tests.provider.replies import Calls, Chunks, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
 ROME, OSLO = '{"city": "Rome"}', '{"city": "Oslo"}'
@@ -297,3 +297,18 @@ async def test_a_thread_remembers_earlier_runs(holdfast: RunningHoldfast, provid
         "I am Ada.",
         "Who?",
     ]
+
+
+async def test_half_a_character_from_a_model_spoils_nothing(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    said = '{"choices": [{"index": 0, "delta": {"content": "x\\ud83d\\u0000"}, "finish_reason": null}]}'
+    over = '{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}'
+    provider.script("half-character", Chunks(said, over), Says("Whole."))
+    assistant = await holdfast.assistant("half-character")
+
+    run = await holdfast.until(await holdfast.run(assistant))
+    again = await holdfast.client.beta.threads.runs.create(run.thread_id, assistant_id=assistant)
+
+    assert (await holdfast.until(again)).status == "completed"
+    assert await holdfast.texts(run) == ["Hello", "x\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}", "Whole."]

@@ -6,6 +6,7 @@ import pytest
 from openai import BadRequestError, NotFoundError
 from openai.types.beta.threads import Run
 
+from models.turns import SUBMIT_SIGNAL
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -120,3 +121,15 @@ async def test_submit_while_no_worker_runs_is_done_on_its_return(
 
     assert queued.status == "queued"
     assert await own_holdfast.texts(done) == ["Hello", "Thanks."]
+
+
+@pytest.mark.parametrize("sent", [[], [None], ["first"], [0, 1]])
+async def test_a_signal_that_says_nothing_does_no_harm(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, sent: list[object]
+) -> None:
+    run, _ = await _waiting(holdfast, provider, f"odd-signal-{len(sent)}-{sent}")
+
+    await holdfast.resources.temporal.get_workflow_handle(run.id).signal(SUBMIT_SIGNAL, args=sent)
+    await holdfast.submit(run, "1", "2")
+
+    assert (await holdfast.until(run, "completed")).status == "completed"

@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from models.runs import RunStatus
 from models.turns import SUBMIT_SIGNAL, NextStep, RunEnding, RunInput, Standing, TurnInput, TurnOutcome
+from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.worker import SANDBOX
 
@@ -41,12 +42,15 @@ async def _run(
     task_queue = run_id = f"run_{uuid.uuid4().hex}"
     expires_at = int(time.time()) + lifetime_seconds
     run = RunInput(run_id, "thread_t", "asst_a", "some-model", expires_at, lifetime_seconds)
-    async with Worker(
-        environment.client,
-        task_queue=task_queue,
-        workflows=[RunWorkflow],
-        activities=[answer, end],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+    async with (
+        Worker(environment.client, task_queue=short_task_queue(task_queue), activities=[end]),
+        Worker(
+            environment.client,
+            task_queue=task_queue,
+            workflows=[RunWorkflow],
+            activities=[answer],
+            workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+        ),
     ):
         status = await environment.client.execute_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)
     return status, endings

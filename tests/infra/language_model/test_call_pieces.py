@@ -12,6 +12,7 @@ WIRES: dict[str, tuple[list[Piece], list[tuple[str, str]]]] = {
         [("f", '{"a":1}'), ("g", "{}")],
     ),
     "whole calls": ([(0, "c0", "f", "{}"), (1, "c1", "g", "{}")], [("f", "{}"), ("g", "{}")]),
+    "one id for all": ([(0, "c", "f", "{}"), (1, "c", "g", "{}")], [("f", "{}"), ("g", "{}")]),
     "no index": ([(None, "c0", "f", "{}"), (None, "c1", "g", "{}")], [("f", "{}"), ("g", "{}")]),
     "no index, in pieces": (
         [(None, "c0", "f", '{"a"'), (None, None, "", ":1}"), (None, "c1", "g", "{}")],

@@ -1,6 +1,6 @@
 import pytest
 
-from infra.language_model.failure_message import failure_message, without_wrapping
+from infra.language_model.failure_message import MAX_LENGTH, failure_message, without_wrapping
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,9 @@ def test_litellms_wrapping_is_taken_off(raised: str, said: str) -> None:
 )
 def test_secrets_are_masked_and_lines_joined(said: str, told: str) -> None:
     assert failure_message("x", said) == f"x: {told}"
+
+
+def test_megabytes_that_a_provider_sends_back_are_cut_before_they_are_searched() -> None:
+    assert len(failure_message("Failed", without_wrapping("E" * 3_000_000))) <= MAX_LENGTH
+    assert len(failure_message("Failed", without_wrapping(" " * 3_000_000))) <= MAX_LENGTH
+    assert len(failure_message("Failed", "*" * 3_000_000)) <= MAX_LENGTH

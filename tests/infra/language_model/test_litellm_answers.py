@@ -271,3 +271,14 @@ async def test_usage_on_every_chunk_does_not_end_the_answer(
 
     assert answered.deltas[:-1] == [TextDelta("one "), TextDelta("two "), TextDelta("three")]
     assert answered.usage == TokenUsage(prompt_tokens=10, completion_tokens=3)
+
+
+async def test_a_drawn_line_is_no_model_gone_mad(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    line = [chunk_of({"content": "===="}) for _ in range(300)]
+    provider.script(model, Chunks(*line, chunk_of({}, "stop")))
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert answered.deltas[:-1] == [TextDelta("====")] * 300
