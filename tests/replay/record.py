@@ -108,7 +108,7 @@ async def record(names: list[str]) -> None:
 
 def _without_traces(history: str) -> str:
     """Stack traces hold the paths of the machine that recorded; replay does not look at them."""
-    return re.sub(r'"stackTrace": "(?:[^"\\\\]|\\\\.)*"', '"stackTrace": ""', history)
+    return re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
 
 
 if __name__ == "__main__":
