@@ -1,9 +1,10 @@
 """Runs: the wire objects, the state machine (which status may follow which), and the bodies that steer a run."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from models.ids import AssistantId
 from models.messages import CreateMessageRequest, OnActiveRun
@@ -125,6 +126,12 @@ class Usage(WireObject):
 class TruncationStrategy(RequestBody):
     type: Literal["auto", "last_messages"]
     last_messages: int | None = Field(None, ge=1, le=MAX_SAFE_INTEGER)
+
+    @model_validator(mode="after")
+    def _has_its_number(self) -> Self:
+        if self.type == "last_messages" and self.last_messages is None:
+            raise PydanticCustomError("missing_at", "missing", {"at": "last_messages"})
+        return self
 
 
 class Run(IdentifiedObject):

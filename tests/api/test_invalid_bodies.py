@@ -83,6 +83,7 @@ MISSING_CASES = [
     (RUNS, run(additional_messages=[{"content": "Hi"}]), missing("additional_messages[0].role")),
     (RUNS, run(tool_choice={"type": "function", "function": {}}), missing("tool_choice.function.name")),
     (RUNS, run(expires_after={}), missing("expires_after.seconds")),
+    (RUNS, run(truncation_strategy={"type": "last_messages"}), missing("truncation_strategy.last_messages")),
     (OUTPUTS, {}, missing("tool_outputs")),
     (OUTPUTS, {"tool_outputs": [{"output": "x"}]}, missing("tool_outputs[0].tool_call_id")),
 ]

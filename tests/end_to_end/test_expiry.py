@@ -1,6 +1,9 @@
 """Runs that outlive their deadline, which counts from their creation."""
 
-from tests.holdfast import RunningHoldfast
+from pathlib import Path
+
+from tests.conftest import settings_for
+from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Hangs
 from tests.provider.scripted_provider import ScriptedProvider
 
@@ -46,3 +49,12 @@ async def test_a_model_that_takes_too_long_is_stopped_and_what_it_said_is_kept(
     assert message.incomplete_details is not None
     assert message.incomplete_details.reason == "run_expired"
     assert await holdfast.texts(run) == ["Hello", "Well, you see"]
+
+
+async def test_the_setting_changes_the_default(provider: ScriptedProvider, temporal_port: int, tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, temporal_port, provider).model_copy(update={"run_expiry_seconds": 77})
+
+    async with running_holdfast(settings, with_worker=False) as holdfast:
+        run = await holdfast.run(await holdfast.assistant("setting"))
+
+    assert run.expires_at == run.created_at + 77
