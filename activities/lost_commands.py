@@ -7,12 +7,14 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.service import RPCError
 
+from activities.run_status import end_run
 from infra.clock import now_ms, now_seconds
-from infra.database import run_endings, sweeps
+from infra.database import sweeps
 from infra.database.engine import Database
 from infra.database.run_endings import Ending
 from infra.database.runs import to_run
 from infra.database.tables import RunRow
+from infra.ports import EventStream
 from infra.run_workflows import Delivery, RunWorkflows
 from models.runs import LastError, LastErrorCode, RunStatus
 from models.turns import RunInput
@@ -43,9 +45,10 @@ class SweepReport:
 class LostCommands:
     """Runs for which nothing happens: the API died between its commit and its command, or Temporal did not answer."""
 
-    def __init__(self, database: Database, workflows: RunWorkflows) -> None:
+    def __init__(self, database: Database, workflows: RunWorkflows, event_stream: EventStream) -> None:
         self._database = database
         self._workflows = workflows
+        self._event_stream = event_stream
 
     @activity.defn(name="LostCommands.repeat")
     async def repeat(self) -> SweepReport:
@@ -90,8 +93,7 @@ class LostCommands:
         return delivery
 
     async def _close(self, run: RunRow) -> None:
-        async with self._database.transaction() as session:
-            ended = await run_endings.end(session, run.id, _ending(run))
+        ended = await end_run(self._database, self._event_stream, run.id, _ending(run))
         await self._workflows.start_or_leave(ended.next_run)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -11,14 +12,16 @@ from temporalio.exceptions import ApplicationError
 from activities.failures import TurnNotDue, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
+from activities.turn_stream import TurnStream
 from infra.clock import now_ms
 from infra.database import run_endings, runs, turns
 from infra.database.answers import TurnAttempt
 from infra.database.engine import Database
-from infra.database.run_endings import Ending
+from infra.database.run_endings import Ending, Partial
 from infra.database.tables import RunRow
+from infra.event_stream.publishing import publish
 from infra.language_model.errors import ModelCallFailed, PromptRejected
-from infra.ports import LanguageModel
+from infra.ports import EventStream, LanguageModel
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.errors import ThreadLocked
@@ -31,11 +34,23 @@ CONTENT_FILTERED = "The model's answer was stopped by the provider's content fil
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """One try at a turn: what the model has said so far, and where that is shown."""
+
+    turn: TurnAttempt
+    answer: Answer
+    stream: TurnStream
+
+
 class ModelTurn:
-    def __init__(self, database: Database, language_model: LanguageModel, workflows: RunWorkflows) -> None:
+    def __init__(
+        self, database: Database, language_model: LanguageModel, workflows: RunWorkflows, event_stream: EventStream
+    ) -> None:
         self._database = database
-        self._workflows = workflows
         self._language_model = language_model
+        self._workflows = workflows
+        self._event_stream = event_stream
 
     @activity.defn(name="ModelTurn.generate")
     async def generate(self, turn: TurnInput) -> TurnOutcome:
@@ -49,41 +64,42 @@ class ModelTurn:
             if done := await turns.find_done(session, turn):
                 return done
             try:
-                run = await turns.begin(session, turn, execution)
+                begun = await turns.begin(session, turn, execution)
             except ThreadLocked as error:
                 raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
-        if run is None:
+        if begun is None:
             return await self._outcome_elsewhere(turn)
         attempt = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms())
-        return await self._answer(run, attempt)
+        stream = await TurnStream.open(self._event_stream, begun, attempt)
+        return await self._answer(begun.run, _Attempt(attempt, Answer(), stream))
 
-    async def _answer(self, run: RunRow, attempt: TurnAttempt) -> TurnOutcome:
+    async def _answer(self, run: RunRow, attempt: _Attempt) -> TurnOutcome:
         request = await self._request(run)
         if isinstance(request, RunIncompleteReason):
-            return await self._end(
-                run, Ending(RunStatus.INCOMPLETE, attempt.workflow_run_id, incomplete_reason=request)
-            )
-        answer = Answer()
+            return await self._end(run, attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
         deadline = asyncio.timeout((run.expires_at or 0) - time.time())
         try:
             async with deadline, heartbeating(), aclosing(self._language_model.stream(request)) as deltas:
                 async for delta in deltas:
-                    answer.add(delta)
-            if answer.is_filtered:
+                    attempt.answer.add(delta)
+                    await attempt.stream.show(delta)
+            if attempt.answer.is_filtered:
                 raise PromptRejected(CONTENT_FILTERED)
         except TimeoutError:
             if not deadline.expired():
                 raise
-            return await self._end(run, Ending(RunStatus.EXPIRED, attempt.workflow_run_id), (attempt, answer))
+            return await self._end(run, attempt, RunStatus.EXPIRED)
         except ModelCallFailed as error:
-            raise await self._failure(run, attempt, answer, error) from None
+            raise await self._failure(run, attempt, error) from None
         except asyncio.CancelledError:
-            await self._cancelled(run, attempt, answer)
+            await self._cancelled(run, attempt)
             raise
+        showing = await attempt.stream.finish(attempt.answer)
         async with self._database.transaction() as session:
-            committed = await turns.commit(session, run, attempt, answer)
+            committed = await turns.commit(session, run, attempt.turn, attempt.answer, showing)
         if committed is None:
-            return await self._outcome_elsewhere(TurnInput(run.id, attempt.turn))
+            return await self._outcome_elsewhere(TurnInput(run.id, attempt.turn.turn))
+        await publish(self._event_stream, run.id, committed.events)
         await self._workflows.start_or_leave(committed.next_run)
         return committed.outcome
 
@@ -98,28 +114,38 @@ class ModelTurn:
             except PromptTooLong:
                 return RunIncompleteReason.MAX_PROMPT_TOKENS
 
-    async def _failure(
-        self, run: RunRow, attempt: TurnAttempt, answer: Answer, error: ModelCallFailed
-    ) -> ApplicationError:
-        facts = {"run_id": run.id, "turn": attempt.turn, "attempt": attempt.attempt, "error": type(error).__name__}
+    async def _failure(self, run: RunRow, attempt: _Attempt, error: ModelCallFailed) -> ApplicationError:
+        turn = attempt.turn
+        facts = {"run_id": run.id, "turn": turn.turn, "attempt": turn.attempt, "error": type(error).__name__}
         log.warning("run.model_call_failed", extra=facts)
         if error.is_retryable:
             return passing_failure(error.code, error, error.retry_after)
         last_error = LastError(code=error.code, message=str(error))
-        await self._end(run, Ending(RunStatus.FAILED, attempt.workflow_run_id, last_error), (attempt, answer))
+        await self._end(run, attempt, RunStatus.FAILED, last_error)
         return final_failure(error.code, error)
 
-    async def _cancelled(self, run: RunRow, attempt: TurnAttempt, answer: Answer) -> None:
+    async def _cancelled(self, run: RunRow, attempt: _Attempt) -> None:
         details = activity.cancellation_details()
         if details and details.worker_shutdown:
             # Not the run is to stop but this worker: another one is to take the turn up at once.
             raise WorkerStopped
         if details and details.cancel_requested:
-            await self._end(run, Ending(RunStatus.CANCELLED, attempt.workflow_run_id), (attempt, answer))
+            await self._end(run, attempt, RunStatus.CANCELLED)
 
-    async def _end(self, run: RunRow, ending: Ending, partial: tuple[TurnAttempt, Answer] | None = None) -> TurnOutcome:
+    async def _end(
+        self,
+        run: RunRow,
+        attempt: _Attempt,
+        status: RunStatus,
+        error: LastError | None = None,
+        incomplete_reason: RunIncompleteReason | None = None,
+    ) -> TurnOutcome:
+        ending = Ending(status, attempt.turn.workflow_run_id, error, incomplete_reason)
+        showing = await attempt.stream.finish(attempt.answer)
+        partial = Partial(attempt.turn, attempt.answer)
         async with self._database.transaction() as session:
-            ended = await run_endings.end(session, run.id, ending, partial)
+            ended = await run_endings.end(session, run.id, ending, showing, partial)
+        await publish(self._event_stream, run.id, ended.events)
         await self._workflows.start_or_leave(ended.next_run)
         return _finished(ended.standing)
 

@@ -3,21 +3,26 @@
 from temporalio import activity
 
 from activities.failures import final_failure
+from activities.turn_stream import left_behind
 from infra.database import run_endings, runs, turns
 from infra.database.engine import Database
-from infra.database.run_endings import Ending
+from infra.database.run_endings import Ended, Ending
+from infra.event_stream.publishing import publish
+from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
 from models.errors import ThreadLocked
 from models.runs import LastError, LastErrorCode, RunStatus
+from models.shown_steps import NOTHING_SHOWN
 from models.turns import RunEnding, Standing
 
 GENERIC_FAILURE = "Sorry, something went wrong."
 
 
 class RunEndings:
-    def __init__(self, database: Database, workflows: RunWorkflows) -> None:
+    def __init__(self, database: Database, workflows: RunWorkflows, event_stream: EventStream) -> None:
         self._database = database
         self._workflows = workflows
+        self._event_stream = event_stream
 
     @activity.defn(name="RunEndings.end")
     async def end(self, ending: RunEnding) -> Standing:
@@ -27,8 +32,9 @@ class RunEndings:
             code = ending.error_code or LastErrorCode.SERVER_ERROR
             error = LastError(code=code, message=ending.error_message or GENERIC_FAILURE)
         execution = activity.info().workflow_run_id or ""
-        async with self._database.transaction() as session:
-            ended = await run_endings.end(session, ending.run_id, Ending(ending.status, execution, error))
+        ended = await end_run(
+            self._database, self._event_stream, ending.run_id, Ending(ending.status, execution, error)
+        )
         await self._workflows.start_or_leave(ended.next_run)
         return ended.standing
 
@@ -41,7 +47,21 @@ class RunEndings:
         """
         try:
             async with self._database.transaction() as session:
-                await turns.reopen(session, run_id, activity.info().workflow_run_id or "")
-                return await runs.standing_of(session, run_id)
+                begun = await turns.reopen(session, run_id, activity.info().workflow_run_id or "")
+                standing = await runs.standing_of(session, run_id)
         except ThreadLocked as error:
             raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
+        if begun is not None:
+            await publish(self._event_stream, run_id, begun.events)
+        return standing
+
+
+async def end_run(database: Database, stream: EventStream, run_id: str, ending: Ending) -> Ended:
+    """End a run outside its turns, and close what an attempt that is gone left open in its stream."""
+    async with database.reading() as session:
+        run = await runs.find_active(session, run_id)
+    showing = await left_behind(stream, run) if run is not None else NOTHING_SHOWN
+    async with database.transaction() as session:
+        ended = await run_endings.end(session, run_id, ending, showing)
+    await publish(stream, run_id, ended.events)
+    return ended

@@ -4,14 +4,16 @@ from fastapi import FastAPI
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import ResponseHeaders
-from api.routes import all_runs, assistants, health, messages, models, run_steps, runs, threads
+from api.routes import all_runs, assistants, health, messages, models, run_events, run_steps, runs, threads
 from api.run_commands import RunCommands
+from api.sse import Streams
+from infra.event_stream.reading import RunEvents
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from models.errors import ErrorEnvelope
 
 # `/threads/runs` before `/threads/{thread_id}`.
-ROUTERS = tuple(noun.router for noun in (assistants, runs, threads, messages, run_steps, all_runs, models))
+ROUTERS = tuple(noun.router for noun in (assistants, runs, threads, messages, run_steps, run_events, all_runs, models))
 
 
 def create_app(resources: Resources) -> FastAPI:
@@ -26,9 +28,11 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.run_commands = RunCommands(
         resources.database,
         RunWorkflows(resources.temporal, resources.settings.task_queue),
+        resources.event_stream,
         resources.catalogue,
         resources.settings.run_expiry,
     )
+    app.state.streams = Streams(RunEvents(resources.database, resources.event_stream))
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
         app.include_router(router, include_in_schema=False)

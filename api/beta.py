@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
 from api.beta_v1 import to_v1, to_v2
 from api.json_bodies import JsonRoute
@@ -45,7 +46,9 @@ class AssistantsRoute(JsonRoute):
 
         async def handle_version(request: Request) -> Response:
             response = await handle(request)
-            return _as_v1(response) if beta_version(request) is BetaVersion.V1 else response
+            # The events of a stream are translated one by one: api/sse.py.
+            is_stream = isinstance(response, StreamingResponse)
+            return _as_v1(response) if beta_version(request) is BetaVersion.V1 and not is_stream else response
 
         return handle_version
 

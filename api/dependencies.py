@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.beta import beta_version
+from api.beta import BetaVersion, beta_version
 from api.once import Once, fingerprint_of
 from api.run_commands import RunCommands
+from api.sse import Streams
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
 from infra.resources import Resources
@@ -44,6 +45,11 @@ async def _run_commands(request: Request) -> RunCommands:
     return commands
 
 
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
 async def _project(
     resources: ResourcesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 ) -> str:
@@ -63,9 +69,9 @@ async def _project(
 ProjectDep = Annotated[str, Depends(_project)]
 
 
-async def _assistants_beta(request: Request, resources: ResourcesDep, _: ProjectDep) -> None:
+async def _assistants_beta(request: Request, resources: ResourcesDep, _: ProjectDep) -> BetaVersion:
     """Raises `InvalidRequest` for a version that is unknown, or missing where the settings want it."""
-    beta_version(request, resources.settings.require_beta_header)
+    return beta_version(request, resources.settings.require_beta_header)
 
 
 async def _page(
@@ -90,6 +96,8 @@ async def _once(
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 RunCommandsDep = Annotated[RunCommands, Depends(_run_commands)]
+StreamsDep = Annotated[Streams, Depends(_streams)]
 OnceDep = Annotated[Once, Depends(_once)]
 PageDep = Annotated[PageRequest, Depends(_page)]
 AssistantsBeta = Depends(_assistants_beta)
+BetaDep = Annotated[BetaVersion, Depends(_assistants_beta)]

@@ -37,7 +37,6 @@ def check_message(body: CreateMessageRequest, path: str = "") -> None:
 def check_run(body: CreateRunRequest | CreateThreadAndRunRequest) -> None:
     _check_tools(body.tools)
     _check_tool_choice(body.tool_choice)
-    check_no_streaming(body.stream)
     match body:
         case CreateRunRequest():
             _check_messages(body.additional_messages, "additional_messages")
@@ -45,11 +44,6 @@ def check_run(body: CreateRunRequest | CreateThreadAndRunRequest) -> None:
             _check_resources(body.tool_resources, "tool_resources")
             if body.thread is not None:
                 check_thread(body.thread, "thread.")
-
-
-def check_no_streaming(stream: bool | None) -> None:
-    if stream:
-        raise _refused("stream", "Streaming is not supported by this server yet: poll the run instead.")
 
 
 def _check_messages(bodies: Iterable[CreateMessageRequest] | None, path: str) -> None:

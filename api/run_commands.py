@@ -7,12 +7,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.once import Once
 from infra.database import assistants, messages, run_endings, runs, thread_queue, threads
 from infra.database.engine import Database
+from infra.database.runs import Answered
+from infra.event_stream.publishing import publish
 from infra.language_model.catalogue import ModelCatalogue
+from infra.ports import NO_EVENTS, EventBatch, EventStream
 from infra.run_workflows import RunWorkflows, leave_to_sweep
 from models.errors import ModelNotFound, ThreadLocked
+from models.events import opening
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, Run, RunOverrides, SubmitToolOutputsRequest
 from models.threads import CreateThreadRequest
+from models.wire import WireObject
+
+
+class Submitted(WireObject):
+    """A run whose calls have their outputs, and the number of the first event after that."""
+
+    run: Run
+    first_event: int
 
 
 class RunCommands:
@@ -23,10 +35,16 @@ class RunCommands:
     """
 
     def __init__(
-        self, database: Database, workflows: RunWorkflows, catalogue: ModelCatalogue, default_expiry: timedelta
+        self,
+        database: Database,
+        workflows: RunWorkflows,
+        event_stream: EventStream,
+        catalogue: ModelCatalogue,
+        default_expiry: timedelta,
     ) -> None:
         self._database = database
         self._workflows = workflows
+        self._event_stream = event_stream
         self._catalogue = catalogue
         self._default_expiry_seconds = int(default_expiry.total_seconds())
 
@@ -36,19 +54,23 @@ class RunCommands:
         Raises `NotFound`, `ModelNotFound`, `ThreadLocked` where a run is active, `ThreadQueueFull`.
         """
         started: list[Run] = []
+        events = NO_EVENTS
 
         async def insert(session: AsyncSession) -> Run:
+            nonlocal events
             thread = await threads.lock(session, project_id, thread_id)
             spec = await self._spec(session, project_id, body)
             queued_behind = await thread_queue.place(session, thread, body.on_active_run, ThreadLocked.for_run)
             if body.additional_messages:
                 await messages.add(session, project_id, thread_id, body.additional_messages, queued_behind)
             run = await runs.create(session, project_id, thread_id, spec, waiting=queued_behind is not None)
+            events = EventBatch(0, opening(run, None))
             if queued_behind is None:
                 started.append(run)
             return run
 
         run = await once.do(Run, insert)
+        await publish(self._event_stream, run.id, events)
         # Empty where the run waits, or the request is a repeat of one that sent the command.
         for new in started:
             await self._workflows.start_or_leave(new)
@@ -57,41 +79,54 @@ class RunCommands:
     async def create_with_thread(self, once: Once, project_id: str, body: CreateThreadAndRunRequest) -> Run:
         """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`."""
 
+        events = NO_EVENTS
+
         async def insert(session: AsyncSession) -> Run:
+            nonlocal events
             spec = await self._spec(session, project_id, body)
             thread = await threads.create(session, project_id, body.thread or CreateThreadRequest())
-            return await runs.create(session, project_id, thread.id, spec)
+            run = await runs.create(session, project_id, thread.id, spec, with_thread=True)
+            events = EventBatch(0, opening(run, thread))
+            return run
 
         run = await once.do(Run, insert)
+        await publish(self._event_stream, run.id, events)
         # Again for a repeat: to start what was started does nothing.
         await self._workflows.start_or_leave(run)
         return run
 
     async def submit(
         self, once: Once, project_id: str, thread_id: str, run_id: str, body: SubmitToolOutputsRequest
-    ) -> Run:
+    ) -> Submitted:
         """Raises what `runs.accept_outputs` raises."""
-        answered: list[int] = []
+        accepted: list[Answered] = []
 
-        async def accept(session: AsyncSession) -> Run:
-            run, turn = await runs.accept_outputs(session, project_id, thread_id, run_id, body.tool_outputs)
-            answered.append(turn)
-            return run
+        async def accept(session: AsyncSession) -> Submitted:
+            answered = await runs.accept_outputs(session, project_id, thread_id, run_id, body.tool_outputs)
+            accepted.append(answered)
+            return Submitted(run=answered.run, first_event=answered.events.first)
 
-        run = await once.do(Run, accept)
+        submitted = await once.do(Submitted, accept)
         # None where the request is a repeat: then the first one sent the command.
-        for turn in answered:
-            await leave_to_sweep("submit", run_id, self._workflows.submit(run_id, turn))
-        return run
+        for answered in accepted:
+            # Before the command: what the worker shows comes after it.
+            await publish(self._event_stream, run_id, answered.events)
+            await leave_to_sweep("submit", run_id, self._workflows.submit(run_id, answered.turn))
+        return submitted
 
     async def cancel(self, once: Once, project_id: str, thread_id: str, run_id: str) -> Run:
         """Raises what `runs.begin_cancelling` raises."""
 
+        ended = NO_EVENTS
+
         async def begin(session: AsyncSession) -> Run:
+            nonlocal ended
             run = await runs.begin_cancelling(session, project_id, thread_id, run_id)
-            return await run_endings.end_waiting(session, run)
+            run, ended = await run_endings.end_waiting(session, run)
+            return run
 
         run = await once.do(Run, begin)
+        await publish(self._event_stream, run_id, ended)
         await leave_to_sweep("cancel", run_id, self._workflows.cancel(run_id))
         return run
 

@@ -11,19 +11,32 @@ from cli.output import say
 from cli.ports import Address, api_address, bind
 from cli.ready_message import api_url
 from infra.database import migrations
+from infra.errors import StartFailed
 from infra.resources import open_resources
 from infra.settings import Settings
 from workflows.worker import open_worker
 
 
+class EventStreamMissing(StartFailed):
+    """API and worker are apart, but nothing carries events from one to the other."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The events of runs have no way from one process to another: set HOLDFAST_EVENT_STREAM_URL to a Redis or "
+            "Valkey, as in redis://localhost:6379/0, or run `holdfast up`, which is one process."
+        )
+
+
 def api(settings: Settings) -> None:
     """Serve the API until stopped. Raises `StartFailed`."""
+    _check_apart(settings)
     address = api_address(settings)
     run_until_stopped(_serve(settings, address, bind(address)))
 
 
 def worker(settings: Settings) -> None:
     """Carry out runs until stopped. Raises `StartFailed`."""
+    _check_apart(settings)
     run_until_stopped(_work(settings))
 
 
@@ -32,6 +45,11 @@ def migrate(settings: Settings) -> None:
     if not settings.database_url:
         make_data_folder(settings.data_dir)
     migrations.migrate(settings.database)
+
+
+def _check_apart(settings: Settings) -> None:
+    if not settings.event_stream_url:
+        raise EventStreamMissing
 
 
 async def _serve(settings: Settings, address: Address, sockets: list[socket.socket]) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import uvicorn
 from fastapi import FastAPI
 
+from api.sse import Streams
 from cli.ports import Address, listen
 
 # How long requests under way, streams among them, may take to end after a stop was asked for.
@@ -36,6 +37,8 @@ async def serve_api(
     try:
         await asyncio.shield(serving)
     finally:
+        streams: Streams = app.state.streams
+        streams.stop()
         server.should_exit = True
         await serving
 

@@ -13,7 +13,7 @@ import psutil
 import structlog
 import uvloop
 
-from cli.background import beside
+from infra.background import beside
 
 PARENT_POLL_INTERVAL = timedelta(seconds=0.25)
 # One Ctrl-C can arrive twice, from the terminal and from a program that passes it on.

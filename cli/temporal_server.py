@@ -15,10 +15,10 @@ import structlog
 from temporalio.client import Client
 
 from cli import tied_to_parent
-from cli.background import beside
 from cli.orphaned_server import end_orphan, record
 from cli.ports import Address
 from cli.temporal_command import HOST, temporal_command
+from infra.background import beside
 from infra.errors import StartFailed
 from infra.settings import Settings
 

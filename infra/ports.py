@@ -1,8 +1,11 @@
 """The seams between Holdfast and what it stands on. Each port has two or more real implementations in this package."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
+from models.events import Event
 from models.language_model import ModelDelta, ModelRequest
 
 
@@ -31,4 +34,43 @@ class LanguageModel(Protocol):
 
     async def count_tokens(self, model: str, text: str) -> int:
         """Tokens of `text` for `model`: exact where its tokenizer is at hand, otherwise a close estimate."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events in their order, numbered without a gap from `first` on."""
+
+    first: int
+    events: Sequence[Event]
+
+    @property
+    def following(self) -> int:
+        """The number after the last."""
+        return self.first + len(self.events)
+
+
+NO_EVENTS = EventBatch(0, ())
+
+
+class EventStream(Protocol):
+    """The events of runs while they happen, from one writer at a time to any number of readers.
+
+    It keeps events for a while, not for good: what it no longer has, the database tells
+    (`models/event_history.py`). So nothing here ever fails a run: where a store does not answer, events are left out.
+    """
+
+    async def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
+        """Add events, numbered from `first` on. False where the stream is past that number: someone else writes it."""
+        ...
+
+    async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:
+        """Up to `limit` events after number `after`; waits for the first of them, at most as long as `wait`.
+
+        The batch may begin later than asked for, where what comes before is no longer, or was never, kept.
+        """
+        ...
+
+    async def following(self, run_id: str) -> int:
+        """The number after the last event that was appended; 0 where none is known."""
         ...

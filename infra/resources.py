@@ -3,16 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
 from infra.database.engine import Database, open_database
 from infra.database.migrations import check_migrated
+from infra.errors import ConnectionFailed
+from infra.event_stream.in_process import InProcessEventStream
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_model import LitellmLanguageModel
 from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
 from infra.language_model.selection import LanguageModelByName
-from infra.ports import LanguageModel
+from infra.ports import EventStream, LanguageModel
 from infra.settings import Settings
 from infra.temporal import connect_temporal
 
@@ -22,6 +25,7 @@ class Resources:
     settings: Settings
     database: Database
     temporal: Client
+    event_stream: EventStream
     language_model: LanguageModel
     catalogue: ModelCatalogue
 
@@ -40,4 +44,23 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     async with open_database(settings.database) as database:
         temporal = await connect_temporal(settings)
         await check_migrated(database)
-        yield Resources(settings, database, temporal, language_model, catalogue)
+        async with open_event_stream(settings) as event_stream:
+            yield Resources(settings, database, temporal, event_stream, language_model, catalogue)
+
+
+@asynccontextmanager
+async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
+    """Raises `ConnectionFailed` where it does not answer, or the URL names nothing that can be one."""
+    url = settings.event_stream_url
+    match urlsplit(url).scheme:
+        case "" if not url:
+            yield InProcessEventStream(settings.event_retention)
+        case "redis" | "rediss" | "unix":
+            from infra.event_stream.redis_streams import open_redis_event_stream
+
+            async with open_redis_event_stream(url, settings.event_retention) as stream:
+                yield stream
+        case _:
+            raise ConnectionFailed(
+                f"HOLDFAST_EVENT_STREAM_URL={url} names no event stream: expected redis://, rediss:// or unix://."
+            )

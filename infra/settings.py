@@ -24,6 +24,14 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "", description="SQLAlchemy URL of the database. Empty: a SQLite file in the data folder."
     )
+    event_stream_url: str = Field(
+        "",
+        description="URL of the Redis or Valkey that carries runs' events between processes, as in "
+        "redis://localhost:6379/0. Empty: within the one process of `holdfast up`.",
+    )
+    event_retention_seconds: int = Field(
+        600, ge=1, le=604_800, description="How long events stay in the event stream after a run's last one."
+    )
     models: Path | None = Field(
         None, description="YAML file in litellm's `model_list` form. Unset: every model name goes to litellm as it is."
     )
@@ -71,6 +79,10 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'holdfast.db'}"
+
+    @property
+    def event_retention(self) -> timedelta:
+        return timedelta(seconds=self.event_retention_seconds)
 
     @property
     def run_expiry(self) -> timedelta:

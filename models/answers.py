@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, TextDelta, TokenUsage
 from models.runs import RunStatus
 
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
 EMPTY_ARGUMENTS = "{}"
 """What a call without arguments carries: clients parse the text, and models leave it out."""
 
@@ -16,7 +18,8 @@ class AnsweredCall:
 
     @property
     def arguments(self) -> str:
-        return storable("".join(self.fragments)).strip() or EMPTY_ARGUMENTS
+        arguments = storable("".join(self.fragments))
+        return arguments if arguments.strip() else EMPTY_ARGUMENTS
 
 
 @dataclass(slots=True)
@@ -61,4 +64,24 @@ class Answer:
 
 def storable(text: str) -> str:
     """A model's text without what no database or client takes: halves of surrogate pairs, and null characters."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", REPLACEMENT)
+
+
+class PieceMender:
+    """Makes the pieces of one text storable, so that together they are what `storable` makes of the whole."""
+
+    def __init__(self) -> None:
+        self._held_back = ""
+
+    def mend(self, piece: str) -> str:
+        """The piece, without a half of a surrogate pair at its end, whose other half may come with the next."""
+        if piece.isascii() and not self._held_back:
+            return piece.replace("\0", REPLACEMENT)
+        text = self._held_back + piece
+        self._held_back = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        return storable(text[: len(text) - len(self._held_back)])
+
+    def rest(self) -> str:
+        """What is left once the last piece has come."""
+        rest, self._held_back = storable(self._held_back), ""
+        return rest

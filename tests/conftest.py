@@ -13,6 +13,7 @@ from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTE_NAMES
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
+from tests.valkey import ValkeyServer, running_valkey
 
 SEARCH_ATTRIBUTE_ARGUMENTS = [
     argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")
@@ -63,6 +64,13 @@ def temporal_program() -> str:
 @pytest.fixture(scope="session")
 def temporal_port(temporal: WorkflowEnvironment) -> int:
     return int(temporal.client.service_client.config.target_host.rpartition(":")[2])
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A Redis-compatible server that no test stops."""
+    with running_valkey() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,9 @@ async def open_worker(resources: Resources) -> AsyncIterator[Worker]:
 def create_worker(resources: Resources) -> Worker:
     """Workflows and model turns."""
     settings = resources.settings
-    model_turn = ModelTurn(resources.database, resources.language_model, _run_workflows(resources))
+    model_turn = ModelTurn(
+        resources.database, resources.language_model, _run_workflows(resources), resources.event_stream
+    )
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
@@ -68,8 +70,8 @@ def create_worker(resources: Resources) -> Worker:
 
 def create_short_worker(resources: Resources) -> Worker:
     """What only writes rows or sends commands; see `activity_options.short_task_queue`."""
-    endings = RunEndings(resources.database, _run_workflows(resources))
-    lost_commands = LostCommands(resources.database, _run_workflows(resources))
+    endings = RunEndings(resources.database, _run_workflows(resources), resources.event_stream)
+    lost_commands = LostCommands(resources.database, _run_workflows(resources), resources.event_stream)
     return Worker(
         resources.temporal,
         task_queue=short_task_queue(resources.settings.task_queue),

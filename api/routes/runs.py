@@ -1,11 +1,23 @@
 """`/threads/runs` and `/threads/{thread_id}/runs`."""
 
 from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
 
 from api import refusals
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep, ResourcesDep, RunCommandsDep
+from api.dependencies import (
+    AssistantsBeta,
+    BetaDep,
+    DatabaseDep,
+    OnceDep,
+    PageDep,
+    ProjectDep,
+    ResourcesDep,
+    RunCommandsDep,
+    StreamsDep,
+)
 from api.include import Include, IncludeParameters
+from api.sse import FROM_THE_BEGINNING, UNTIL_PAUSED, OrStream
 from infra.database import runs, threads
 from models.ids import RunId, ThreadId
 from models.lists import Page
@@ -16,20 +28,40 @@ router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBet
 POLL_AFTER_HEADER = "openai-poll-after-ms"
 
 
-@router.post("/runs", operation_id="createThreadAndRun")
+@router.post("/runs", operation_id="createThreadAndRun", response_model=Run, responses=OrStream)
 async def create_thread_and_run(
-    body: CreateThreadAndRunRequest, project: ProjectDep, once: OnceDep, commands: RunCommandsDep
-) -> Run:
+    body: CreateThreadAndRunRequest,
+    project: ProjectDep,
+    once: OnceDep,
+    commands: RunCommandsDep,
+    streams: StreamsDep,
+    beta: BetaDep,
+) -> Run | StreamingResponse:
     refusals.check_run(body)
-    return await commands.create_with_thread(once, project, body)
+    run = await commands.create_with_thread(once, project, body)
+    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, beta) if body.stream else run
 
 
-@router.post("/{thread_id}/runs", operation_id="createRun", dependencies=[Include], openapi_extra=IncludeParameters)
+@router.post(
+    "/{thread_id}/runs",
+    operation_id="createRun",
+    dependencies=[Include],
+    openapi_extra=IncludeParameters,
+    response_model=Run,
+    responses=OrStream,
+)
 async def create_run(
-    thread_id: ThreadId, body: CreateRunRequest, project: ProjectDep, once: OnceDep, commands: RunCommandsDep
-) -> Run:
+    thread_id: ThreadId,
+    body: CreateRunRequest,
+    project: ProjectDep,
+    once: OnceDep,
+    commands: RunCommandsDep,
+    streams: StreamsDep,
+    beta: BetaDep,
+) -> Run | StreamingResponse:
     refusals.check_run(body)
-    return await commands.create(once, project, thread_id, body)
+    run = await commands.create(once, project, thread_id, body)
+    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, beta) if body.stream else run
 
 
 @router.get("/{thread_id}/runs", operation_id="listRuns")
@@ -63,7 +95,12 @@ async def cancel_run(
     return await commands.cancel(once, project, thread_id, run_id)
 
 
-@router.post("/{thread_id}/runs/{run_id}/submit_tool_outputs", operation_id="submitToolOuputsToRun")
+@router.post(
+    "/{thread_id}/runs/{run_id}/submit_tool_outputs",
+    operation_id="submitToolOuputsToRun",
+    response_model=Run,
+    responses=OrStream,
+)
 async def submit_tool_outputs(
     thread_id: ThreadId,
     run_id: RunId,
@@ -71,6 +108,10 @@ async def submit_tool_outputs(
     project: ProjectDep,
     once: OnceDep,
     commands: RunCommandsDep,
-) -> Run:
-    refusals.check_no_streaming(body.stream)
-    return await commands.submit(once, project, thread_id, run_id, body)
+    streams: StreamsDep,
+    beta: BetaDep,
+) -> Run | StreamingResponse:
+    submitted = await commands.submit(once, project, thread_id, run_id, body)
+    if body.stream:
+        return streams.response(UNTIL_PAUSED, run_id, submitted.first_event - 1, beta)
+    return submitted.run

@@ -1,16 +1,21 @@
 """The rows that an answer of the model becomes: message, tool calls, their steps, and the record of the turn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from infra.clock import now_ms, now_seconds
-from infra.database.messages import text_content
-from infra.database.tables import MessageRow, RunRow, RunStepRow, ToolCallRow, TurnRow
+from infra.database.messages import text_content, to_message
+from infra.database.run_steps import to_step
+from infra.database.tables import MessageRow, RunRow, RunStepRow, Table, ToolCallRow, TurnRow
 from models.answers import Answer
+from models.events import Event
 from models.ids import Prefix, derived_id
 from models.language_model import FinishReason, TokenUsage
 from models.messages import MessageIncompleteReason, MessageStatus
 from models.run_steps import StepStatus, StepType
+from models.runs import RunStatus
+from models.shown_steps import LiveStep, Showing, Shown, ShownStep, whole
 from models.turns import TurnOutcome
 
 
@@ -37,9 +42,55 @@ class CutShort:
     step_status: StepStatus
 
 
-def message_rows(
-    run: RunRow, attempt: TurnAttempt, answer: Answer, usage: TokenUsage, cut_short: CutShort | None = None
-) -> tuple[MessageRow, RunStepRow]:
+@dataclass(frozen=True)
+class AnswerPart:
+    """The rows of one step, and how its stream shows it."""
+
+    step: RunStepRow
+    message: MessageRow | None = None
+    calls: Sequence[ToolCallRow] = ()
+
+    @property
+    def rows(self) -> list[Table]:
+        return [row for row in (self.message, self.step, *self.calls) if row is not None]
+
+    def show(self, run: RunRow, next_event: int, live: LiveStep | None) -> list[Event]:
+        """Note in the rows how the stream shows the step. Returns what of it the stream has not shown yet."""
+        step, message = to_step(self.step, self.calls), to_message(self.message) if self.message else None
+        is_live = live is not None and live.type is step.type
+        shown = live.shown if live and is_live else Shown(next_event, whole(step, message))
+        self.step.first_event, self.step.delta_sizes = shown.first_event, [list(size) for size in shown.sizes]
+        told = ShownStep(step, message, shown, run.expires_at)
+        return told.closed() if is_live else [*told.opened(), *told.deltas(), *told.closed()]
+
+
+def answer_parts(
+    run: RunRow, attempt: TurnAttempt, answer: Answer, showing: Showing, cut_short: CutShort | None = None
+) -> list[AnswerPart]:
+    """The steps that an answer becomes, in the order in which its stream shows them.
+
+    One that was `cut_short` is kept as far as it is text.
+    """
+    calls = [] if cut_short else call_rows(run, attempt, answer)
+    parts = []
+    if answer.text or not (calls or cut_short):
+        # Where text comes with calls, the calls' step carries the tokens of both, so that none counts twice.
+        usage = TokenUsage() if calls else answer.usage
+        parts.append(message_part(run, attempt, answer, usage, showing.live, cut_short))
+    if calls:
+        parts.append(calls_part(run, attempt, answer, calls))
+    # A step that is open already comes first.
+    return sorted(parts, key=lambda part: showing.live is None or part.step.type != showing.live.type)
+
+
+def message_part(
+    run: RunRow,
+    attempt: TurnAttempt,
+    answer: Answer,
+    usage: TokenUsage,
+    live: LiveStep | None = None,
+    cut_short: CutShort | None = None,
+) -> AnswerPart:
     """The answer's text as a message, and its step."""
     now = now_seconds()
     reason = _incomplete_reason(answer) or (cut_short.reason if cut_short else None)
@@ -47,7 +98,7 @@ def message_rows(
         id=attempt.id_of(Prefix.MESSAGE),
         project_id=run.project_id,
         thread_id=run.thread_id,
-        created_at=now,
+        created_at=live.opened_at if live and live.type is StepType.MESSAGE_CREATION else now,
         status=MessageStatus.INCOMPLETE if reason else MessageStatus.COMPLETED,
         incomplete_reason=reason,
         incomplete_at=now if reason else None,
@@ -62,12 +113,15 @@ def message_rows(
     step = _step_row(run, attempt, StepType.MESSAGE_CREATION, usage)
     step.message_id = message.id
     end_step(step, cut_short.step_status if cut_short else StepStatus.COMPLETED, now)
-    return message, step
+    return AnswerPart(step, message)
 
 
-def calls_step_row(run: RunRow, attempt: TurnAttempt, usage: TokenUsage) -> RunStepRow:
-    """The step of function calls: open until their outputs are submitted."""
-    return _step_row(run, attempt, StepType.TOOL_CALLS, usage)
+def calls_part(run: RunRow, attempt: TurnAttempt, answer: Answer, calls: Sequence[ToolCallRow]) -> AnswerPart:
+    """The step of function calls: open until their outputs are submitted, unless the model was cut off in them."""
+    step = _step_row(run, attempt, StepType.TOOL_CALLS, answer.usage)
+    if answer.run_status is RunStatus.INCOMPLETE:
+        end_step(step, StepStatus.COMPLETED, now_seconds())
+    return AnswerPart(step, calls=calls)
 
 
 def call_rows(run: RunRow, attempt: TurnAttempt, answer: Answer) -> list[ToolCallRow]:

@@ -7,15 +7,20 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
-from infra.database import thread_queue
-from infra.database.answers import CutShort, TurnAttempt, message_rows, step_end_times, wire_usage
+from infra.database import answers, thread_queue
+from infra.database.answers import CutShort, TurnAttempt, step_end_times, wire_usage
+from infra.database.run_steps import with_calls
 from infra.database.runs import standing_of, to_run, transition
 from infra.database.tables import RunRow, RunStepRow
 from infra.database.turns import used_tokens
+from infra.ports import NO_EVENTS, EventBatch
+from models.abandoned_answers import closings
 from models.answers import Answer
+from models.events import Event, run_event, step_closed
 from models.messages import MessageIncompleteReason
-from models.run_steps import StepStatus
+from models.run_steps import StepStatus, StepType
 from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus
+from models.shown_steps import NOTHING_SHOWN, Showing
 from models.turns import Standing
 
 CUT_SHORT = {
@@ -37,41 +42,72 @@ class Ending:
 
 
 @dataclass(frozen=True)
+class Partial:
+    """An answer that was cut short by its run's end, and the attempt at a turn that got it."""
+
+    attempt: TurnAttempt
+    answer: Answer
+
+
+@dataclass(frozen=True)
 class Ended:
-    """How the run stands, and the run that had waited for its end and is to be started now."""
+    """How the run stands, the events of its end, and the run that had waited for it and is to be started now."""
 
     standing: Standing
-    next_run: Run | None
+    events: EventBatch = NO_EVENTS
+    next_run: Run | None = None
 
 
 async def end(
-    session: AsyncSession, run_id: str, ending: Ending, partial: tuple[TurnAttempt, Answer] | None = None
+    session: AsyncSession, run_id: str, ending: Ending, showing: Showing = NOTHING_SHOWN, partial: Partial | None = None
 ) -> Ended:
-    """End the run, close its open step, and keep the text of an answer that was cut short (`partial`).
+    """End the run, close its open step, and keep the text of an answer that was cut short.
 
     Returns how the run stands then, which is otherwise where someone else ended it first.
     """
     run = await transition(session, run_id, ending.status, **await _changes(session, run_id, ending))
-    next_run = None
-    if run is not None:
-        await _close_open_steps(session, run_id, ending)
-        if partial and partial[1].text:
-            attempt, answer = partial
-            session.add_all(message_rows(run, attempt, answer, answer.usage, CUT_SHORT[ending.status]))
-            await session.flush()
-        # A run that waited itself never held the thread.
-        next_run = None if run.waiting else await thread_queue.advance(session, run.thread_id)
-    return Ended(await standing_of(session, run_id), to_run(next_run) if next_run else None)
+    if run is None:
+        return Ended(await standing_of(session, run_id))
+    first = max(showing.next_event, run.next_event)
+    being_cancelled = [run_event(to_run(run).model_copy(update={"status": RunStatus.CANCELLING, "cancelled_at": None}))]
+    shown = being_cancelled if ending.status is RunStatus.CANCELLED else []
+    shown += closings(showing.left_open, CUT_SHORT[ending.status].step_status, now_seconds())
+    shown += await _close_open_steps(session, run_id, ending)
+    if partial:
+        shown += _keep_partial(session, run, ending, Showing(first + len(shown), showing.live), partial)
+    shown.append(run_event(to_run(run)))
+    run.next_event = first + len(shown)
+    await session.flush()
+    # A run that waited itself never held the thread.
+    next_run = None if run.waiting else await thread_queue.advance(session, run.thread_id)
+    standing = await standing_of(session, run_id)
+    return Ended(standing, EventBatch(first, shown), to_run(next_run) if next_run else None)
 
 
-async def end_waiting(session: AsyncSession, run: Run) -> Run:
+async def end_waiting(session: AsyncSession, run: Run) -> tuple[Run, EventBatch]:
     """Cancel a run at once that waits behind another: it has no workflow that would do it. Others are left alone."""
     row = await session.scalar(select(RunRow).where(RunRow.id == run.id, RunRow.waiting))
     if row is None:
-        return run
-    await end(session, run.id, Ending(RunStatus.CANCELLED, ended_by=""))
+        return run, NO_EVENTS
+    ended = await end(session, run.id, Ending(RunStatus.CANCELLED, ended_by=""))
     await session.refresh(row)
-    return to_run(row)
+    return to_run(row), ended.events
+
+
+def _keep_partial(
+    session: AsyncSession, run: RunRow, ending: Ending, showing: Showing, partial: Partial
+) -> list[Event]:
+    attempt, answer, cut_short = partial.attempt, partial.answer, CUT_SHORT[ending.status]
+    shown: list[Event] = []
+    for part in answers.answer_parts(run, attempt, answer, showing, cut_short):
+        shown += part.show(run, showing.next_event + len(shown), showing.live)
+        session.add_all(part.rows)
+    if showing.live and showing.live.type is StepType.TOOL_CALLS:
+        # Calls that nobody was asked to answer are not kept, but the stream has shown them.
+        calls = answers.calls_part(run, attempt, answer, answers.call_rows(run, attempt, answer))
+        answers.end_step(calls.step, cut_short.step_status, now_seconds())
+        shown += calls.show(run, showing.next_event + len(shown), showing.live)
+    return shown
 
 
 async def _changes(session: AsyncSession, run_id: str, ending: Ending) -> dict[str, Any]:
@@ -92,9 +128,9 @@ async def _changes(session: AsyncSession, run_id: str, ending: Ending) -> dict[s
     return changes
 
 
-async def _close_open_steps(session: AsyncSession, run_id: str, ending: Ending) -> None:
+async def _close_open_steps(session: AsyncSession, run_id: str, ending: Ending) -> list[Event]:
     step_status = CUT_SHORT[ending.status].step_status
-    await session.execute(
+    closed = await session.scalars(
         update(RunStepRow)
         .where(RunStepRow.run_id == run_id, RunStepRow.status == StepStatus.IN_PROGRESS)
         .values(
@@ -103,7 +139,10 @@ async def _close_open_steps(session: AsyncSession, run_id: str, ending: Ending) 
             last_error=_step_error(ending.error),
             **step_end_times(step_status, now_seconds()),
         )
+        .returning(RunStepRow)
+        .execution_options(populate_existing=True, synchronize_session=False)
     )
+    return [step_closed(step) for step in await with_calls(session, closed.all())]
 
 
 def _step_error(error: LastError | None) -> dict[str, Any] | None:

@@ -39,14 +39,14 @@ async def with_calls(session: AsyncSession, rows: Sequence[RunStepRow]) -> list[
         )
         for call in await session.scalars(query):
             calls[call.step_id].append(call)
-    return [_to_step(row, calls.get(row.id, [])) for row in rows]
+    return [to_step(row, calls.get(row.id, [])) for row in rows]
 
 
 def _owned(project_id: str, run_id: str) -> tuple[ColumnElement[bool], ...]:
     return (RunStepRow.run_id == run_id, RunStepRow.project_id == project_id)
 
 
-def _to_step(row: RunStepRow, calls: Sequence[ToolCallRow]) -> RunStep:
+def to_step(row: RunStepRow, calls: Sequence[ToolCallRow] = ()) -> RunStep:
     return RunStep(
         id=row.id,
         created_at=row.created_at,

@@ -1,6 +1,7 @@
 """Reads and writes of runs on behalf of clients. What the engine writes stands in `turns.py` and `run_endings.py`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
@@ -8,22 +9,44 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_ms, now_seconds
 from infra.database.pages import load_page
+from infra.database.run_steps import to_step
 from infra.database.tables import RunRow, RunStepRow, ToolCallRow
 from infra.database.thread_queue import last_message_seq
+from infra.ports import EventBatch
 from models.errors import NotFound, ToolOutputsMismatch, WrongStatus
+from models.events import run_event, step_closed
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
 from models.run_specs import RunSpec
 from models.run_steps import StepStatus, StepType
-from models.runs import ALLOWED_FROM, ModifyRunRequest, Run, RunStatus, ToolOutput
+from models.runs import ACTIVE_STATUSES, ALLOWED_FROM, ModifyRunRequest, Run, RunStatus, ToolOutput
 from models.turns import Standing
 
 NOUN = "run"
 GONE = Standing(RunStatus.CANCELLED, turn=0, expires_at=None)
 
 
-async def create(session: AsyncSession, project_id: str, thread_id: str, spec: RunSpec, waiting: bool = False) -> Run:
-    """Insert a queued run. The caller holds the thread's lock, and saw no active run or has this one wait for it."""
+@dataclass(frozen=True)
+class Answered:
+    """A run whose calls have their outputs, the turn that made them, and the events of this."""
+
+    run: Run
+    turn: int
+    events: EventBatch
+
+
+async def create(
+    session: AsyncSession,
+    project_id: str,
+    thread_id: str,
+    spec: RunSpec,
+    waiting: bool = False,
+    with_thread: bool = False,
+) -> Run:
+    """Insert a queued run. The caller holds the thread's lock, and saw no active run or has this one wait for it.
+
+    `with_thread`: the same call created the thread, which is then the first of the run's events.
+    """
     now = now_seconds()
     fields = spec.model_dump(mode="json", by_alias=True)
     row = RunRow(
@@ -36,6 +59,9 @@ async def create(session: AsyncSession, project_id: str, thread_id: str, spec: R
         expires_at=now + spec.expires_after_seconds,
         turn=0,
         waiting=waiting,
+        with_thread=with_thread,
+        # Created and queued.
+        next_event=3 if with_thread else 2,
         last_message_seq=await last_message_seq(session, thread_id),
         metadata_=fields.pop("metadata"),
         **fields,
@@ -77,8 +103,8 @@ async def modify(session: AsyncSession, project_id: str, thread_id: str, run_id:
 
 async def accept_outputs(
     session: AsyncSession, project_id: str, thread_id: str, run_id: str, outputs: Sequence[ToolOutput]
-) -> tuple[Run, int]:
-    """Store the outputs that the run waits for and put it back in the queue. Returns it and the turn that was answered.
+) -> Answered:
+    """Store the outputs that the run waits for and put it back in the queue.
 
     Raises `NotFound`; `WrongStatus` where the run does not wait, or another submit was first; `ToolOutputsMismatch`
     where `outputs` are not exactly those asked for.
@@ -92,18 +118,30 @@ async def accept_outputs(
     if sorted(expected) != sorted(got):
         raise ToolOutputsMismatch(expected, got)
     asked = RunRow.turn == answered
-    queued = await transition(session, run_id, RunStatus.QUEUED, asked, turn=answered + 1, required_action=None)
+    queued = await transition(
+        session,
+        run_id,
+        RunStatus.QUEUED,
+        asked,
+        turn=answered + 1,
+        required_action=None,
+        # The step completed, the run queued.
+        next_event=RunRow.next_event + 2,
+    )
     if queued is None:
         raise WrongStatus.for_submit((await _find(session, project_id, thread_id, run_id)).status)
     by_id = {output.tool_call_id: output.output or "" for output in outputs}
     for call in calls:
         call.output = by_id[call.id]
-    await session.execute(
+    step = await session.scalar(
         update(RunStepRow)
         .where(RunStepRow.run_id == run_id, RunStepRow.turn == answered, RunStepRow.type == StepType.TOOL_CALLS)
         .values(status=StepStatus.COMPLETED, completed_at=now_seconds(), expires_at=None)
+        .returning(RunStepRow)
     )
-    return to_run(queued), answered
+    run = to_run(queued)
+    closed = [step_closed(to_step(step, calls))] if step else []
+    return Answered(run, answered, EventBatch(queued.next_event - 2, [*closed, run_event(run)]))
 
 
 async def begin_cancelling(session: AsyncSession, project_id: str, thread_id: str, run_id: str) -> Run:
@@ -121,6 +159,13 @@ async def standing_of(session: AsyncSession, run_id: str) -> Standing:
     query = select(RunRow.status, RunRow.turn, RunRow.expires_at).where(RunRow.id == run_id)
     found = (await session.execute(query)).one_or_none()
     return Standing(RunStatus(found.status), found.turn, found.expires_at) if found else GONE
+
+
+async def find_active(session: AsyncSession, run_id: str) -> RunRow | None:
+    """The run, whosever it is, unless it has ended."""
+    active = RunRow.status.in_(sorted(ACTIVE_STATUSES))
+    run: RunRow | None = await session.scalar(select(RunRow).where(RunRow.id == run_id, active))
+    return run
 
 
 async def transition(

@@ -149,6 +149,10 @@ class RunRow(Table):
     ended_by: Mapped[str | None]
     # The turn the model is asked for next, or is answering now.
     turn: Mapped[int]
+    # The number after the last event of the run that a commit has brought about; those of deltas come on top.
+    next_event: Mapped[int]
+    # Whether its thread was created in the same call, and is its first event.
+    with_thread: Mapped[bool]
     # The last message of the thread when the run was created: what came later is not part of its prompt.
     last_message_seq: Mapped[int]
     required_action: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
@@ -215,6 +219,9 @@ class RunStepRow(Table):
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
     # Known when the turn is committed, shown once the step has ended.
     usage: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+    # What streams showed of the step, so that it can be told again event by event: see models/shown_steps.py.
+    first_event: Mapped[int]
+    delta_sizes: Mapped[list[Any]] = mapped_column(JSON)
 
 
 class ToolCallRow(Table):

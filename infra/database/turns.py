@@ -12,10 +12,13 @@ from infra.database import answers, thread_queue
 from infra.database.answers import TurnAttempt, wire_usage
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
+from infra.ports import NO_EVENTS, EventBatch
 from models.answers import Answer
 from models.errors import ThreadLocked
+from models.events import Event, run_event
 from models.language_model import TokenUsage
 from models.runs import Run, RunIncompleteReason, RunStatus
+from models.shown_steps import Showing
 from models.turns import NextStep, TurnInput, TurnOutcome
 
 
@@ -29,7 +32,19 @@ async def find_done(session: AsyncSession, turn: TurnInput) -> TurnOutcome | Non
     return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), expires_at)
 
 
-async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) -> RunRow | None:
+@dataclass(frozen=True)
+class Begun:
+    """The run as a turn finds it. `events` say that it is in progress now; none where it was before."""
+
+    run: RunRow
+    events: EventBatch
+
+    @classmethod
+    def now(cls, run: RunRow) -> "Begun":
+        return cls(run, EventBatch(run.next_event - 1, [run_event(to_run(run))]))
+
+
+async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) -> Begun | None:
     """Put the run in progress for this turn. None where it has ended, is being cancelled or is at another turn.
 
     A run that had failed is taken up again: its workflow was reset. Raises `ThreadLocked` where another run holds the
@@ -41,19 +56,28 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) ->
         return None
     if run.status == RunStatus.FAILED:
         return await reopen(session, run.id, workflow_run_id)
-    # A turn that is tried again keeps the time at which it began.
-    started = {} if run.status == RunStatus.IN_PROGRESS else {"started_at": now_seconds()}
-    return await transition(session, run.id, RunStatus.IN_PROGRESS, RunRow.turn == turn.turn, **started)
+    if run.status == RunStatus.IN_PROGRESS:
+        # A turn that is tried again keeps the time at which it began.
+        return Begun(run, NO_EVENTS)
+    begun = await transition(
+        session,
+        run.id,
+        RunStatus.IN_PROGRESS,
+        RunRow.turn == turn.turn,
+        started_at=now_seconds(),
+        next_event=RunRow.next_event + 1,
+    )
+    return Begun.now(begun) if begun else None
 
 
-async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> RunRow | None:
+async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Begun | None:
     """Take a failed run up again, with a new deadline. None where it has not failed, or failed in this execution.
 
     Raises `ThreadLocked` where another run is active on the thread; the transaction is void then.
     """
     now = now_seconds()
     try:
-        return await transition(
+        run = await transition(
             session,
             run_id,
             RunStatus.IN_PROGRESS,
@@ -65,11 +89,13 @@ async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Ru
             failed_at=None,
             last_error=None,
             usage=None,
+            next_event=RunRow.next_event + 1,
         )
     except IntegrityError as error:
         raise ThreadLocked(
             f"Run {run_id} can't be resumed while another run is active on its thread: wait for it or cancel it."
         ) from error
+    return Begun.now(run) if run else None
 
 
 async def used_tokens(session: AsyncSession, run_id: str) -> TokenUsage:
@@ -81,32 +107,36 @@ async def used_tokens(session: AsyncSession, run_id: str) -> TokenUsage:
 
 @dataclass(frozen=True)
 class Committed:
-    """The turn's outcome, and the run that had waited for this one's end and is to be started now."""
+    """The turn's outcome and events, and the run that had waited for this one's end and is to be started now."""
 
     outcome: TurnOutcome
+    events: EventBatch
     next_run: Run | None
 
 
-async def commit(session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer) -> Committed | None:
+async def commit(
+    session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer, showing: Showing
+) -> Committed | None:
     """Store a finished answer and move the run where it leads. None, and nothing stored: someone else was first."""
     status = answer.run_status
-    calls = answers.call_rows(run, attempt, answer) if status is RunStatus.REQUIRES_ACTION else []
-    total = await used_tokens(session, run.id) + answer.usage
-    changes = _run_changes(status, total, calls)
-    moved = await transition(session, run.id, status, RunRow.turn == attempt.turn, **changes)
+    parts = answers.answer_parts(run, attempt, answer, showing)
+    calls = [call for part in parts for call in part.calls]
+    shown: list[Event] = []
+    for part in parts:
+        shown += part.show(run, showing.next_event + len(shown), showing.live)
+    changes = _run_changes(status, await used_tokens(session, run.id) + answer.usage, calls)
+    next_event = showing.next_event + len(shown) + 1
+    moved = await transition(session, run.id, status, RunRow.turn == attempt.turn, next_event=next_event, **changes)
     if moved is None:
         return None
-    outcome = TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS if calls else NextStep.FINISH, status, moved.expires_at)
+    awaits = status is RunStatus.REQUIRES_ACTION
+    outcome = TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS if awaits else NextStep.FINISH, status, moved.expires_at)
     session.add(answers.turn_row(run, attempt, answer, outcome))
-    if answer.text or not calls:
-        # Where text comes with calls, the calls' step carries the tokens of both, so that none counts twice.
-        usage = TokenUsage() if calls else answer.usage
-        session.add_all(answers.message_rows(run, attempt, answer, usage))
-    if calls:
-        session.add_all([answers.calls_step_row(run, attempt, answer.usage), *calls])
+    session.add_all(row for part in parts for row in part.rows)
     await session.flush()
     next_run = await thread_queue.advance(session, run.thread_id) if status.is_terminal else None
-    return Committed(outcome, to_run(next_run) if next_run else None)
+    events = EventBatch(showing.next_event, [*shown, run_event(to_run(moved))])
+    return Committed(outcome, events, to_run(next_run) if next_run else None)
 
 
 def _run_changes(status: RunStatus, total: TokenUsage, calls: list[ToolCallRow]) -> dict[str, Any]:

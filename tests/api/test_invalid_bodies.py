@@ -307,8 +307,6 @@ NOT_YET = [
     (MESSAGES, message(content=[{"type": "image_file", "image_file": {"file_id": "file-x"}}]), "content[0].image_file"),
     (RUNS, run(tools=[{"type": "file_search"}]), "tools[0].type"),
     (RUNS, run(tool_choice={"type": "file_search"}), "tool_choice.type"),
-    (RUNS, run(stream=True), "stream"),
-    (OUTPUTS, {"tool_outputs": [], "stream": True}, "stream"),
 ]
 
 

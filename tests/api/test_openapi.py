@@ -27,6 +27,7 @@ OPERATIONS = {
     "/v1/threads/{thread_id}/runs/{run_id}/steps": {"get": "listRunSteps"},
     "/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}": {"get": "getRunStep"},
     "/v1/runs": {"get": "listAllRuns"},
+    "/v1/threads/{thread_id}/runs/{run_id}/events": {"get": "listRunEvents"},
     "/v1/models": {"get": "listModels"},
     "/v1/models/{model}": {"get": "retrieveModel"},
     "/health": {"get": "getHealth"},

@@ -6,6 +6,9 @@ import pytest
 
 from tests.cli.program import Place, free_ports, run_to_end
 
+# What `holdfast api` and `holdfast worker` want before anything else.
+APART = {"HOLDFAST_EVENT_STREAM_URL": "redis://127.0.0.1:6379/0"}
+
 
 def refusal(place: Place, *command: str, **environment: str) -> str:
     refused = run_to_end(place, *command, **environment)
@@ -48,7 +51,7 @@ def test_one_port_for_two_servers(place: Place) -> None:
 
 
 def test_host_of_another_machine(place: Place) -> None:
-    line = refusal(place, "api", HOLDFAST_HOST="192.0.2.1", HOLDFAST_API_KEYS="key=project")
+    line = refusal(place, "api", HOLDFAST_HOST="192.0.2.1", HOLDFAST_API_KEYS="key=project", **APART)
 
     assert line.startswith(f"holdfast: Cannot listen on 192.0.2.1, port {place.port}: ")
 
@@ -81,7 +84,7 @@ def test_temporal_that_does_not_answer(place: Place, command: str) -> None:
     run_to_end(place, "migrate")
     (port,) = free_ports(1)
 
-    line = refusal(place, command, TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+    line = refusal(place, command, TEMPORAL_ADDRESS=f"127.0.0.1:{port}", **APART)
 
     assert line.startswith(f"holdfast: Temporal at 127.0.0.1:{port} does not answer")
     assert "TEMPORAL_ADDRESS" in line
@@ -107,6 +110,36 @@ def test_temporal_database_that_is_broken(place: Place) -> None:
 def test_database_that_was_not_migrated(place: Place, command: str, temporal_port: int) -> None:
     place.data_dir.mkdir()
 
-    line = refusal(place, command, TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}")
+    line = refusal(place, command, TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", **APART)
 
     assert line.endswith("Run `holdfast migrate`.")
+
+
+@pytest.mark.parametrize("command", ["api", "worker"])
+def test_processes_apart_without_a_way_for_events_between_them(place: Place, command: str) -> None:
+    line = refusal(place, command)
+
+    assert "set HOLDFAST_EVENT_STREAM_URL to a Redis or Valkey" in line
+    assert "`holdfast up`" in line
+
+
+@pytest.mark.parametrize("command", ["up", "api"])
+def test_event_stream_that_does_not_answer(place: Place, command: str, temporal_port: int) -> None:
+    run_to_end(place, "migrate")
+    (port,) = free_ports(1)
+
+    url = f"redis://:secret@127.0.0.1:{port}/0"
+    line = refusal(place, command, TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", HOLDFAST_EVENT_STREAM_URL=url)
+
+    assert line.startswith("holdfast: The event stream's Redis does not answer: ")
+    assert "HOLDFAST_EVENT_STREAM_URL" in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "kafka://localhost", "redis://localhost:port/0", "nonsense"])
+def test_event_stream_url_that_names_none(place: Place, url: str, temporal_port: int) -> None:
+    run_to_end(place, "migrate")
+
+    line = refusal(place, "up", TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", HOLDFAST_EVENT_STREAM_URL=url)
+
+    assert "HOLDFAST_EVENT_STREAM_URL" in line

@@ -94,12 +94,17 @@ class BreaksOff:
 
 @dataclass(frozen=True)
 class Hangs:
-    """Streams the words of `after`, then says nothing more until the client goes away (`provider.disconnected`)."""
+    """Streams the words of `after`, and raw `chunks`, then says nothing more until the client goes away
+    (`provider.disconnected`).
+    """
 
     after: str = ""
+    chunks: tuple[Mapping[str, Any], ...] = ()
 
     async def send(self, exchange: Exchange) -> None:
         await _say(exchange, self.after)
+        for chunk in self.chunks:
+            await exchange.chunk(chunk)
         await exchange.until_gone()
 
 

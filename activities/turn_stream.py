@@ -1,0 +1,143 @@
+"""Shows the answer of one attempt at a turn, piece by piece, to those who follow the run."""
+
+from datetime import timedelta
+
+from infra.clock import now_seconds
+from infra.database import answers
+from infra.database.answers import AnswerPart, TurnAttempt
+from infra.database.messages import to_message
+from infra.database.run_steps import to_step
+from infra.database.tables import RunRow
+from infra.database.turns import Begun
+from infra.ports import EventStream
+from models.abandoned_answers import closings
+from models.answers import Answer, PieceMender
+from models.events import Event, arguments_delta, call_opened, text_delta
+from models.ids import Prefix
+from models.language_model import CallDelta, ModelDelta, TextDelta, TokenUsage
+from models.run_steps import StepStatus, StepType
+from models.shown_steps import LiveStep, Showing, Shown, ShownStep
+
+LOST_NUMBERS = 1_000_000
+"""More events than an attempt can have: skipped where nobody knows how many a lost stream had shown."""
+
+NO_WAIT = timedelta()
+MAX_LEFT_OPEN = 100_000
+
+
+class TurnStream:
+    """What is shown live is the step that the answer begins with; a second one is shown when the turn is committed.
+
+    SDKs take one open step at a time, and a message that is followed by calls is not complete before its turn is.
+    Where another attempt writes the stream, this one falls silent, and shows all it has if it is the one that is
+    committed.
+    """
+
+    def __init__(self, stream: EventStream, run: RunRow, attempt: TurnAttempt, next_event: int) -> None:
+        self._stream = stream
+        self._run = run
+        self._attempt = attempt
+        self._next_event = next_event
+        self._live: LiveStep | None = None
+        self._mended: dict[int, PieceMender] = {}
+        self._is_overtaken = False
+
+    @classmethod
+    async def open(cls, stream: EventStream, begun: Begun, attempt: TurnAttempt) -> "TurnStream":
+        """Go on where the run's stream stands. What an attempt before this one left open is closed."""
+        run = begun.run
+        if begun.events.events:
+            await stream.append(run.id, begun.events.first, begun.events.events)
+            return cls(stream, run, attempt, run.next_event)
+        standing = await left_behind(stream, run)
+        closing = closings(standing.left_open, StepStatus.FAILED, now_seconds())
+        opened = cls(stream, run, attempt, standing.next_event)
+        await opened._append(closing)
+        return opened
+
+    async def show(self, delta: ModelDelta) -> None:
+        """Show a piece of the answer, if it belongs to the step that is shown live."""
+        match delta:
+            case TextDelta(text) if self._takes(StepType.MESSAGE_CREATION):
+                await self._show_text(self._mend(0, text))
+            case CallDelta() if self._takes(StepType.TOOL_CALLS):
+                await self._show_call(delta)
+
+    async def finish(self, answer: Answer) -> Showing:
+        """Show what was held back of the live step. Returns how far the stream is."""
+        if self._live is not None:
+            await self._show_rest(self._live, answer)
+        if self._is_overtaken:
+            return await left_behind(self._stream, self._run)
+        return Showing(self._next_event, self._live)
+
+    def _takes(self, step: StepType) -> bool:
+        return not self._is_overtaken and (self._live is None or self._live.type is step)
+
+    async def _show_text(self, text: str) -> None:
+        if not text:
+            return
+        opening: list[Event] = []
+        if self._live is None:
+            opening = self._open(answers.message_part(self._run, self._attempt, Answer(), TokenUsage()))
+        live = self._the_live
+        delta = text_delta(self._attempt.id_of(Prefix.MESSAGE), text, is_first=not live.shown.sizes)
+        live.shown.sizes.append((0, len(text)))
+        await self._append([*opening, delta])
+
+    async def _show_call(self, delta: CallDelta) -> None:
+        shown: list[Event] = []
+        if self._live is None:
+            shown = self._open(answers.calls_part(self._run, self._attempt, Answer(), ()))
+        sizes, step_id = self._the_live.shown.sizes, self._attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS)
+        if delta.name is not None:
+            call_id = self._attempt.id_of(Prefix.CALL, delta.index)
+            shown.append(call_opened(step_id, delta.index, call_id, delta.name))
+            sizes.append((delta.index, 0))
+        if arguments := self._mend(delta.index, delta.arguments):
+            shown.append(arguments_delta(step_id, delta.index, arguments))
+            sizes.append((delta.index, len(arguments)))
+        if shown:
+            await self._append(shown)
+
+    async def _show_rest(self, live: LiveStep, answer: Answer) -> None:
+        if live.type is StepType.MESSAGE_CREATION:
+            await self._show_text(self._mended[0].rest())
+            return
+        for index, call in enumerate(answer.calls):
+            rest = self._mended[index].rest()
+            if not any(size for part, size in live.shown.sizes if part == index) and not rest:
+                rest = call.arguments
+            await self._show_call(CallDelta(index, arguments=rest))
+
+    def _open(self, part: AnswerPart) -> list[Event]:
+        shown = Shown(self._next_event)
+        self._live = LiveStep(StepType(part.step.type), now_seconds(), shown)
+        message = to_message(part.message) if part.message else None
+        return ShownStep(to_step(part.step), message, shown, self._run.expires_at).opened()
+
+    @property
+    def _the_live(self) -> LiveStep:
+        assert self._live is not None  # noqa: S101 - opened just before
+        return self._live
+
+    def _mend(self, part: int, piece: str) -> str:
+        return self._mended.setdefault(part, PieceMender()).mend(piece)
+
+    async def _append(self, events: list[Event]) -> None:
+        if not events or self._is_overtaken:
+            return
+        if await self._stream.append(self._run.id, self._next_event, events):
+            self._next_event += len(events)
+        else:
+            self._is_overtaken, self._live = True, None
+
+
+async def left_behind(stream: EventStream, run: RunRow) -> Showing:
+    """How far the run's stream is where nobody writes it any more, and what was left open there."""
+    since = await stream.read(run.id, run.next_event - 1, NO_WAIT, MAX_LEFT_OPEN)
+    if since.events:
+        return Showing(since.following, left_open=since.events)
+    if await stream.following(run.id) < run.next_event:
+        return Showing(run.next_event + LOST_NUMBERS)
+    return Showing(run.next_event)

@@ -1,0 +1,42 @@
+"""`/threads/{thread_id}/runs/{run_id}/events`: any run followed from any event on, which OpenAI never had."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+
+from api.beta import AssistantsRoute
+from api.dependencies import AssistantsBeta, BetaDep, DatabaseDep, ProjectDep, StreamsDep
+from api.sse import FROM_THE_BEGINNING, UNTIL_ENDED, OrStream
+from infra.database import runs
+from models.ids import RunId, ThreadId
+from models.wire import MAX_SAFE_INTEGER
+
+router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=AssistantsRoute)
+
+After = Annotated[int | None, Query(ge=0, le=MAX_SAFE_INTEGER)]
+LastEventId = Annotated[int | None, Header(ge=0, le=MAX_SAFE_INTEGER)]
+
+
+@router.get(
+    "/{thread_id}/runs/{run_id}/events",
+    operation_id="listRunEvents",
+    response_class=StreamingResponse,
+    responses=OrStream,
+)
+async def follow_run(
+    thread_id: ThreadId,
+    run_id: RunId,
+    database: DatabaseDep,
+    project: ProjectDep,
+    streams: StreamsDep,
+    beta: BetaDep,
+    after: After = None,
+    last_event_id: LastEventId = None,
+) -> StreamingResponse:
+    """The run's events after number `after`, or after the `Last-Event-ID` that browsers send when they come back."""
+    async with database.reading() as session:
+        await runs.load(session, project, thread_id, run_id)
+    # Who comes back repeats the `after` of its first request as well.
+    seen = max(number for number in (after, last_event_id, FROM_THE_BEGINNING) if number is not None)
+    return streams.response(UNTIL_ENDED, run_id, seen, beta)

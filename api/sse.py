@@ -1,0 +1,151 @@
+"""Server-sent events: a run's events as OpenAI's SDKs read them, and as a client does that comes back to them.
+
+The two differ: the SDKs' streams carry no `id:` lines, which crash openai-python beside keepalives (PROTOCOL 3.5).
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from fastapi.responses import StreamingResponse
+
+from api.beta import BetaVersion
+from api.beta_v1 import to_v1
+from infra.event_stream.reading import RunEvents, RunGone
+from models.errors import ApiError, ErrorEnvelope
+from models.events import ENDED, PAUSED, Event, NumberedEvent
+from models.runs import RunStatus
+
+KEEPALIVE_INTERVAL = timedelta(seconds=15)
+DONE = b"event: done\ndata: [DONE]\n\n"
+MEDIA_TYPE = "text/event-stream; charset=utf-8"
+# What stands between must neither keep nor collect events.
+HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+
+FROM_THE_BEGINNING = -1
+_EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["event", "data"],
+}
+OrStream: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": _EVENT_SCHEMA}}, "description": "The object, or its events."}
+}
+"""For routes that answer with a stream where they are asked to."""
+
+STOPPING = "The server is stopping. The run goes on: follow it by its /events, or retrieve it."
+BROKEN = "The stream broke off. The run goes on: follow it by its /events, or retrieve it."
+GONE = "The run was deleted."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How events are written, and with which the stream ends."""
+
+    ends: frozenset[str]
+    keepalive: bytes
+    has_ids: bool
+
+    def encoded(self, events: Iterable[NumberedEvent], version: BetaVersion) -> bytes:
+        return "".join(self._encoded(event, version) for event in events).encode()
+
+    def _encoded(self, numbered: NumberedEvent, version: BetaVersion) -> str:
+        event = numbered.event if version is BetaVersion.V2 else _as_v1(numbered.event)
+        number = f"id: {numbered.number}\n" if self.has_ids else ""
+        return f"{number}event: {event.name}\ndata: {event.data}\n\n"
+
+
+UNTIL_PAUSED = _Form(ENDED | {PAUSED}, b": keepalive\n\n", has_ids=False)
+"""For the SDKs: the run until it has ended or waits for tool outputs."""
+
+UNTIL_ENDED = _Form(ENDED, b"event: keepalive\ndata: {}\n\n", has_ids=True)
+"""For clients that come back: the run until it has ended, each event with its number as its id."""
+
+
+class Streams:
+    """The streams that this server has open. When it stops, each is told so, and ends."""
+
+    def __init__(self, events: RunEvents) -> None:
+        self._events = events
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End all streams at once and cleanly: their runs go on, and can be followed elsewhere."""
+        self._stopping.set()
+
+    def response(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> StreamingResponse:
+        """The run's events after number `after`."""
+        return StreamingResponse(self._lines(form, run_id, after, version), media_type=MEDIA_TYPE, headers=HEADERS)
+
+    async def _lines(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> AsyncGenerator[bytes, None]:
+        last_sent = time.monotonic()
+        try:
+            async with aclosing(self._until_stopping(self._events.follow(run_id, after))) as batches:
+                async for batch in batches:
+                    if batch:
+                        sent, is_last = await self._until_end(form, run_id, batch)
+                        yield form.encoded(sent, version) + (DONE if is_last else b"")
+                        if is_last:
+                            return
+                    elif time.monotonic() - last_sent < KEEPALIVE_INTERVAL.total_seconds():
+                        continue
+                    else:
+                        yield form.keepalive
+                    last_sent = time.monotonic()
+            yield _error(STOPPING, "server_stopping") if self._stopping.is_set() else DONE
+        except RunGone:
+            yield _error(GONE, "run_deleted")
+        except Exception:
+            log.exception("stream.broken", extra={"run_id": run_id})
+            yield _error(BROKEN, "stream_broken")
+
+    async def _until_end(
+        self, form: _Form, run_id: str, batch: list[NumberedEvent]
+    ) -> tuple[list[NumberedEvent], bool]:
+        """The events up to the stream's last, and whether that is among them."""
+        for position, event in enumerate(batch, 1):
+            # A stream of the whole run goes on where the run failed and was taken up again.
+            is_end = event.event.name in form.ends
+            if is_end and not (form.has_ids and await self._events.goes_on(run_id, event.number)):
+                return batch[:position], True
+        return batch, False
+
+    async def _until_stopping(
+        self, batches: AsyncGenerator[list[NumberedEvent], None]
+    ) -> AsyncGenerator[list[NumberedEvent], None]:
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            while True:
+                following = asyncio.ensure_future(anext(batches))
+                await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    following.cancel()
+                    await asyncio.wait({following})
+                    return
+                try:
+                    yield following.result()
+                except StopAsyncIteration:
+                    return
+        finally:
+            stopping.cancel()
+            await batches.aclose()
+
+
+def _as_v1(event: Event) -> Event:
+    # v1 had no such status, and so no such event.
+    name = f"thread.run.{RunStatus.COMPLETED}" if event.name == f"thread.run.{RunStatus.INCOMPLETE}" else event.name
+    return Event(name, json.dumps(to_v1(json.loads(event.data)), ensure_ascii=False))
+
+
+def _error(message: str, code: str) -> bytes:
+    """The one form that makes every SDK raise (PROTOCOL 3.5)."""
+    envelope = ErrorEnvelope.of(ApiError(message, code=code)).model_dump_json()
+    return f"event: error\ndata: {envelope}\n\n".encode()

@@ -1,0 +1,115 @@
+"""The `EventStream` port within one process: for `holdfast up`, where API and worker share it."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from infra.ports import NO_EVENTS, EventBatch
+from models.events import Event
+
+MAX_EVENTS_PER_RUN = 20_000
+MAX_EVENTS = 500_000
+"""Of all runs together, some 150 MB; what goes first are the runs that were quiet for longest."""
+
+
+@dataclass(slots=True)
+class _Log:
+    first: int
+    last_append: float
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def following(self) -> int:
+        return self.first + len(self.events)
+
+
+class InProcessEventStream:
+    """Readers hold no more than a number: what they have not read yet is kept once, and not for ever."""
+
+    def __init__(self, retention: timedelta) -> None:
+        self._retention_seconds = retention.total_seconds()
+        # In the order of their last appends.
+        self._logs: OrderedDict[str, _Log] = OrderedDict()
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._size = 0
+
+    async def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
+        log = self._log(run_id, first)
+        if first < log.following:
+            return False
+        if first > log.following:
+            # What came between is lost, here at least: readers are never given events with others left out unseen.
+            self._size -= len(log.events)
+            log.first, log.events = first, []
+        log.events += events
+        self._size += len(events)
+        self._trim(log)
+        for waiting in self._waiting.pop(run_id, ()):
+            if not waiting.done():
+                waiting.set_result(None)
+        return True
+
+    async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:
+        batch = self._batch(run_id, after, limit)
+        if batch.events or not wait:
+            return batch
+        await self._appended(run_id, wait)
+        return self._batch(run_id, after, limit)
+
+    async def following(self, run_id: str) -> int:
+        log = self._logs.get(run_id)
+        return log.following if log else 0
+
+    def forget_all(self) -> None:
+        """Drop every event, as the end of the process does."""
+        self._logs.clear()
+        self._size = 0
+
+    def _batch(self, run_id: str, after: int, limit: int) -> EventBatch:
+        log = self._logs.get(run_id)
+        if log is None or log.following <= after + 1:
+            return NO_EVENTS
+        begin = max(after + 1, log.first)
+        return EventBatch(begin, log.events[begin - log.first : begin - log.first + limit])
+
+    async def _appended(self, run_id: str, wait: timedelta) -> None:
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(run_id, set()).add(waiting)
+        try:
+            async with asyncio.timeout(wait.total_seconds()):
+                await waiting
+        except TimeoutError:
+            pass
+        finally:
+            others = self._waiting.get(run_id)
+            if others is not None:
+                others.discard(waiting)
+                if not others:
+                    del self._waiting[run_id]
+
+    def _log(self, run_id: str, first: int) -> _Log:
+        now = asyncio.get_running_loop().time()
+        log = self._logs.get(run_id)
+        if log is None:
+            self._forget(now - self._retention_seconds)
+            log = self._logs[run_id] = _Log(first, now)
+        log.last_append = now
+        self._logs.move_to_end(run_id)
+        return log
+
+    def _forget(self, before: float) -> None:
+        while self._logs:
+            run_id, oldest = next(iter(self._logs.items()))
+            if oldest.last_append > before and self._size < MAX_EVENTS:
+                return
+            del self._logs[run_id]
+            self._size -= len(oldest.events)
+
+    def _trim(self, log: _Log) -> None:
+        # In one go for many: each costs a copy of what stays.
+        if len(log.events) > 2 * MAX_EVENTS_PER_RUN:
+            del log.events[:MAX_EVENTS_PER_RUN]
+            log.first += MAX_EVENTS_PER_RUN
+            self._size -= MAX_EVENTS_PER_RUN

@@ -1,0 +1,69 @@
+"""Follows a run: its event stream while it lives, and the database for what the stream does not have."""
+
+import logging
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from infra.database import run_events
+from infra.database.engine import Database
+from infra.ports import EventBatch, EventStream
+from models.events import NumberedEvent, numbered
+
+SILENCE = timedelta(seconds=5)
+"""After so long without an event the database is asked whether there is one that the stream never got."""
+
+MAX_BATCH = 256
+
+log = logging.getLogger(__name__)
+
+
+class RunGone(Exception):
+    """The run was deleted, with its thread."""
+
+
+class RunEvents:
+    def __init__(self, database: Database, stream: EventStream) -> None:
+        self._database = database
+        self._stream = stream
+
+    async def follow(self, run_id: str, after: int) -> AsyncGenerator[list[NumberedEvent], None]:
+        """The run's events after number `after`, as they happen; ends where the run has ended and nothing follows.
+
+        Yields an empty list after every `SILENCE`. Raises `RunGone`. A reader that is slow costs nobody anything: it
+        takes the next events when it asks for them.
+        """
+        batch = await self._stream.read(run_id, after, timedelta(), MAX_BATCH)
+        events: list[NumberedEvent] | None = await self._with_past(run_id, after, batch)
+        while events is not None:
+            yield events
+            after = events[-1].number if events else after
+            batch = await self._stream.read(run_id, after, SILENCE, MAX_BATCH)
+            events = await self._with_past_if_known(run_id, after, batch)
+
+    async def goes_on(self, run_id: str, number: int) -> bool:
+        """Whether the database knows of events after `number`."""
+        async with self._database.reading() as session:
+            return (await run_events.next_event(session, run_id) or 0) > number + 1
+
+    async def _with_past(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
+        """The batch, and before it what the database tells. None: the run has ended before."""
+        live = numbered(batch.first, batch.events)
+        if live and live[0].number == after + 1:
+            return live
+        async with self._database.reading() as session:
+            told = await run_events.told(session, run_id, after)
+        if told is None:
+            raise RunGone
+        if not live:
+            return None if told.is_over and not told.events else told.events
+        return [event for event in told.events if event.number < live[0].number] + live
+
+    async def _with_past_if_known(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
+        try:
+            return await self._with_past(run_id, after, batch)
+        except SQLAlchemyError as error:
+            # A database that is away for a while need not end a stream that lives.
+            log.warning("run_events.database_down", extra={"run_id": run_id, "reason": repr(error)})
+            return []

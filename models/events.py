@@ -1,0 +1,120 @@
+"""The events of a run as its streams carry them: names, shapes, and the order in which a step shows itself.
+
+Sources: PROTOCOL 3.2 to 3.5 (recorded traffic). Lifecycle events carry the whole object, deltas only what is new.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models.messages import Message
+from models.run_steps import RunStep
+from models.runs import Run, RunStatus
+from models.threads import Thread
+from models.wire import WireObject
+
+THREAD_CREATED = "thread.created"
+RUN_CREATED = "thread.run.created"
+MESSAGE_CREATED = "thread.message.created"
+MESSAGE_DELTA = "thread.message.delta"
+STEP_CREATED = "thread.run.step.created"
+STEP_DELTA = "thread.run.step.delta"
+
+ENDED = frozenset(f"thread.run.{status}" for status in RunStatus if status.is_terminal)
+"""After one of these a run has no more events, unless it failed and is taken up again."""
+
+PAUSED = f"thread.run.{RunStatus.REQUIRES_ACTION}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`data` is the event's JSON, on one line."""
+
+    name: str
+    data: str
+
+    @classmethod
+    def of(cls, name: str, item: WireObject) -> "Event":
+        return cls(name, item.model_dump_json(by_alias=True))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedEvent:
+    """A run's events are numbered from 0. Numbers only grow; those of an answer that was given up may be missing."""
+
+    number: int
+    event: Event
+
+
+def numbered(first: int, events: Iterable[Event]) -> list[NumberedEvent]:
+    return [NumberedEvent(number, event) for number, event in enumerate(events, first)]
+
+
+def run_event(run: Run) -> Event:
+    """That the run has the status it has."""
+    return Event.of(f"thread.run.{run.status}", run)
+
+
+def opening(run: Run, thread: Thread | None) -> list[Event]:
+    """What a run begins with; `thread` is the one that was created with it."""
+    created = [Event.of(THREAD_CREATED, thread)] if thread else []
+    return [*created, Event.of(RUN_CREATED, run), run_event(run)]
+
+
+def message_opened(step: RunStep, message: Message) -> list[Event]:
+    """`step` and `message` as they are in progress, the message without content."""
+    return [
+        *step_opened(step),
+        Event.of(MESSAGE_CREATED, message),
+        Event.of("thread.message.in_progress", message),
+    ]
+
+
+def message_closed(step: RunStep, message: Message) -> list[Event]:
+    return [Event.of(f"thread.message.{message.status}", message), step_closed(step)]
+
+
+def step_opened(step: RunStep) -> list[Event]:
+    """`step` as it is in progress; one of tool calls without calls."""
+    return [Event.of(STEP_CREATED, step), Event.of("thread.run.step.in_progress", step)]
+
+
+def step_closed(step: RunStep) -> Event:
+    return Event.of(f"thread.run.step.{step.status}", step)
+
+
+def text_delta(message_id: str, text: str, is_first: bool) -> Event:
+    # The first says that there are no annotations; later ones must not, for SDKs add what they repeat.
+    value: dict[str, Any] = {"value": text, "annotations": []} if is_first else {"value": text}
+    return _content_delta(message_id, {"index": 0, "type": "text", "text": value})
+
+
+def refusal_delta(message_id: str, index: int, refusal: str) -> Event:
+    """`index` is the place of the refusal among the message's parts."""
+    return _content_delta(message_id, {"index": index, "type": "refusal", "refusal": refusal})
+
+
+def call_opened(step_id: str, index: int, call_id: str, name: str) -> Event:
+    function = {"name": name, "arguments": "", "output": None}
+    return _call_delta(step_id, {"index": index, "id": call_id, "type": "function", "function": function})
+
+
+def arguments_delta(step_id: str, index: int, arguments: str) -> Event:
+    return _call_delta(step_id, {"index": index, "type": "function", "function": {"arguments": arguments}})
+
+
+def _content_delta(message_id: str, part: Mapping[str, Any]) -> Event:
+    return _delta(MESSAGE_DELTA, message_id, {"content": [part]})
+
+
+def _call_delta(step_id: str, call: Mapping[str, Any]) -> Event:
+    return _delta(STEP_DELTA, step_id, {"step_details": {"type": "tool_calls", "tool_calls": [call]}})
+
+
+def _delta(name: str, object_id: str, delta: Mapping[str, Any]) -> Event:
+    return Event(name, _json({"id": object_id, "object": name, "delta": delta}))
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

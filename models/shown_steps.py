@@ -1,0 +1,148 @@
+"""How a step shows itself in a stream: begun, piece by piece, closed; the same live as when it is told again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from models import events
+from models.events import Event
+from models.messages import Message, MessageStatus, RefusalContent, TextContent
+from models.run_steps import RunStep, StepStatus, StepType, ToolCallsDetails
+
+DeltaSize = tuple[int, int]
+"""Which part of its step a delta is of (content part or tool call, from 0), and how many characters it brings.
+
+The first delta of a tool call brings its id and name, and no characters.
+"""
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a stream has shown of a step: the number of its first event, and its deltas in their order."""
+
+    first_event: int
+    sizes: list[DeltaSize] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStep:
+    """The step that is open in the stream while its answer comes in. `opened_at` in seconds."""
+
+    type: StepType
+    opened_at: int
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How far a run's stream is: the number that its next event gets, and what it has begun and not ended.
+
+    `left_open` are events of an attempt that is gone, which did not end what it had begun.
+    """
+
+    next_event: int
+    live: LiveStep | None = None
+    left_open: Sequence[Event] = ()
+
+
+NOTHING_SHOWN = Showing(0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStep:
+    """A step and, where it made one, its message, with what was shown of them. `expires_at` was its run's deadline."""
+
+    step: RunStep
+    message: Message | None
+    shown: Shown
+    expires_at: int | None
+
+    def opened(self) -> list[Event]:
+        step = _begun_step(self.step, self.expires_at)
+        return events.message_opened(step, _begun(self.message)) if self.message else events.step_opened(step)
+
+    def deltas(self) -> Iterator[Event]:
+        parts = _parts(self.message) if self.message else _arguments(self.step)
+        last = {part: position for position, (part, _) in enumerate(self.shown.sizes)}
+        seen, taken = set[int](), dict.fromkeys(range(len(parts)), 0)
+        for position, (part, size) in enumerate(self.shown.sizes):
+            # What was stored may have been mended: the last delta of a part brings what is left of it.
+            until = taken[part] + size if position != last[part] else len(parts[part])
+            yield self._delta(part, parts[part][taken[part] : until], is_first=part not in seen)
+            seen.add(part)
+            taken[part] = until
+
+    def closed(self) -> list[Event]:
+        if self.message:
+            return events.message_closed(self.step, self.message)
+        return [] if self.step.status is StepStatus.IN_PROGRESS else [events.step_closed(self.step)]
+
+    def _delta(self, part: int, piece: str, is_first: bool) -> Event:
+        if self.message is None:
+            return call_delta(self.step, part, piece, is_first)
+        if isinstance(self.message.content[part], RefusalContent):
+            return events.refusal_delta(self.message.id, part, piece)
+        return events.text_delta(self.message.id, piece, is_first)
+
+
+def call_delta(step: RunStep, index: int, arguments: str, is_first: bool) -> Event:
+    """A piece of a tool call; its first one brings id and name alone."""
+    if is_first:
+        assert isinstance(step.step_details, ToolCallsDetails)  # noqa: S101 - a step without message is of calls
+        call = step.step_details.tool_calls[index]
+        return events.call_opened(step.id, index, call.id, call.function.name)
+    return events.arguments_delta(step.id, index, arguments)
+
+
+def whole(step: RunStep, message: Message | None) -> list[DeltaSize]:
+    """One delta for all of each part: for what was not shown while it came."""
+    if message is not None:
+        return [(index, len(part)) for index, part in enumerate(_parts(message)) if part]
+    return [size for index, part in enumerate(_arguments(step)) for size in ((index, 0), (index, len(part)))]
+
+
+def _begun_step(step: RunStep, expires_at: int | None) -> RunStep:
+    details = step.step_details
+    return step.model_copy(
+        update={
+            "status": StepStatus.IN_PROGRESS,
+            "cancelled_at": None,
+            "completed_at": None,
+            "expired_at": None,
+            "failed_at": None,
+            "expires_at": expires_at,
+            "last_error": None,
+            "usage": None,
+            "step_details": ToolCallsDetails(tool_calls=[]) if isinstance(details, ToolCallsDetails) else details,
+        }
+    )
+
+
+def _begun(message: Message) -> Message:
+    return message.model_copy(
+        update={
+            "status": MessageStatus.IN_PROGRESS,
+            "content": [],
+            "completed_at": None,
+            "incomplete_at": None,
+            "incomplete_details": None,
+        }
+    )
+
+
+def _parts(message: Message) -> Sequence[str]:
+    return [_text(part) for part in message.content]
+
+
+def _text(part: object) -> str:
+    match part:
+        case TextContent():
+            return part.text.value
+        case RefusalContent():
+            return part.refusal
+        case _:
+            return ""
+
+
+def _arguments(step: RunStep) -> Sequence[str]:
+    assert isinstance(step.step_details, ToolCallsDetails)  # noqa: S101 - a step without message is of calls
+    return [call.function.arguments for call in step.step_details.tool_calls]

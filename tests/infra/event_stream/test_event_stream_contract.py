@@ -1,0 +1,133 @@
+"""What every event stream promises."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from infra.ports import EventStream
+from models.events import Event
+
+NO_WAIT = timedelta()
+LONG = timedelta(seconds=20)
+
+
+def some(*texts: str) -> list[Event]:
+    return [Event("thread.message.delta", f'{{"text":"{text}"}}') for text in texts]
+
+
+@pytest.fixture
+def run_id() -> str:
+    return f"run_{uuid4().hex}"
+
+
+async def written(stream: EventStream, run_id: str) -> int:
+    """Wait until what was appended can be read."""
+    return await stream.following(run_id)
+
+
+async def test_events_come_back_in_their_order_with_their_numbers(stream: EventStream, run_id: str) -> None:
+    assert await stream.append(run_id, 2, some("a", "b"))
+    assert await stream.append(run_id, 4, some("é\n c"))
+    assert await written(stream, run_id) == 5
+
+    batch = await stream.read(run_id, -1, NO_WAIT, 100)
+
+    assert (batch.first, list(batch.events)) == (2, some("a", "b", "é\n c"))
+
+
+async def test_the_first_number_is_0(stream: EventStream, run_id: str) -> None:
+    await stream.append(run_id, 0, some("a", "b"))
+    await written(stream, run_id)
+
+    assert (await stream.read(run_id, -1, NO_WAIT, 100)).first == 0
+    assert list((await stream.read(run_id, 0, NO_WAIT, 100)).events) == some("b")
+
+
+async def test_a_reader_gets_what_follows_the_number_it_names(stream: EventStream, run_id: str) -> None:
+    await stream.append(run_id, 0, some("a", "b", "c", "d"))
+    await written(stream, run_id)
+
+    batch = await stream.read(run_id, 1, NO_WAIT, 1)
+
+    assert (batch.first, list(batch.events), batch.following) == (2, some("c"), 3)
+    assert not (await stream.read(run_id, 3, NO_WAIT, 100)).events
+    assert not (await stream.read(run_id, 99, NO_WAIT, 100)).events
+
+
+async def test_a_run_nobody_wrote_of_has_no_events(stream: EventStream, run_id: str) -> None:
+    assert not (await stream.read(run_id, -1, NO_WAIT, 100)).events
+    assert await stream.following(run_id) == 0
+
+
+async def test_readers_wait_for_the_next_event(stream: EventStream, run_id: str) -> None:
+    readers = [asyncio.create_task(stream.read(run_id, -1, LONG, 100)) for _ in range(3)]
+    await asyncio.wait(readers, timeout=0.05)
+
+    await stream.append(run_id, 0, some("a"))
+
+    async with asyncio.timeout(5):
+        assert [list(batch.events) for batch in await asyncio.gather(*readers)] == [some("a")] * 3
+
+
+async def test_a_reader_waits_no_longer_than_it_says(stream: EventStream, run_id: str) -> None:
+    async with asyncio.timeout(5):
+        assert not (await stream.read(run_id, -1, timedelta(milliseconds=20), 100)).events
+
+
+async def test_a_reader_that_goes_away_leaves_the_others_alone(stream: EventStream, run_id: str) -> None:
+    gone, staying = (asyncio.create_task(stream.read(run_id, -1, LONG, 100)) for _ in range(2))
+    await asyncio.wait([gone], timeout=0.05)
+    gone.cancel()
+
+    await stream.append(run_id, 0, some("a"))
+
+    async with asyncio.timeout(5):
+        assert list((await staying).events) == some("a")
+
+
+async def test_runs_do_not_mix(stream: EventStream, run_id: str) -> None:
+    await stream.append(run_id, 0, some("a"))
+    await stream.append(f"{run_id}2", 0, some("b"))
+    await written(stream, run_id)
+
+    assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a")
+
+
+async def test_a_writer_that_was_overtaken_is_told_so(stream: EventStream, run_id: str) -> None:
+    await stream.append(run_id, 0, some("a", "b", "c"))
+    await written(stream, run_id)
+
+    # A stream that writes in the background knows with the next append.
+    told = [await stream.append(run_id, 1, some("x"))]
+    if told == [True]:
+        async with asyncio.timeout(5):
+            while told[-1]:
+                await asyncio.sleep(0.01)
+                told.append(await stream.append(run_id, 1, some("x")))
+
+    assert not told[-1]
+    assert await written(stream, run_id) == 3
+    assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b", "c")
+
+
+async def test_after_a_loss_events_begin_where_the_writer_is(stream: EventStream, run_id: str) -> None:
+    await stream.append(run_id, 0, some("a"))
+    await stream.append(run_id, 10, some("b", "c"))
+    await written(stream, run_id)
+
+    batch = await stream.read(run_id, 0, NO_WAIT, 100)
+
+    assert (batch.first, list(batch.events)) == (10, some("b", "c"))
+
+
+async def test_no_batch_has_a_gap(stream: EventStream, run_id: str) -> None:
+    await stream.append(run_id, 0, some("a"))
+    await stream.append(run_id, 5, some("b"))
+    await written(stream, run_id)
+
+    batch = await stream.read(run_id, -1, NO_WAIT, 100)
+
+    assert len(batch.events) == 1
+    assert (await stream.read(run_id, batch.first, NO_WAIT, 100)).first in {5, 0}

