@@ -11,10 +11,10 @@ from infra.database.tables import RunRow
 from infra.database.turns import Begun
 from infra.ports import EventStream
 from models.abandoned_answers import closings
-from models.answers import Answer, PieceMender
-from models.events import Event, arguments_delta, call_opened, text_delta
+from models.answers import Answer, PieceMender, SaidAs
+from models.events import Event, arguments_delta, call_opened, refusal_delta, text_delta
 from models.ids import Prefix
-from models.language_model import CallDelta, ModelDelta, TextDelta, TokenUsage
+from models.language_model import CallDelta, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.run_steps import StepStatus, StepType
 from models.shown_steps import LiveStep, Showing, Shown, ShownStep
 
@@ -39,6 +39,8 @@ class TurnStream:
         self._attempt = attempt
         self._next_event = next_event
         self._live: LiveStep | None = None
+        # The kinds of the message's parts, and what is held back of each part or call.
+        self._said: list[SaidAs] = []
         self._mended: dict[int, PieceMender] = {}
         self._is_overtaken = False
 
@@ -59,7 +61,9 @@ class TurnStream:
         """Show a piece of the answer, if it belongs to the step that is shown live."""
         match delta:
             case TextDelta(text) if self._takes(StepType.MESSAGE_CREATION):
-                await self._show_text(self._mend(0, text))
+                await self._show_words(SaidAs.TEXT, text)
+            case RefusalDelta(text) if self._takes(StepType.MESSAGE_CREATION):
+                await self._show_words(SaidAs.REFUSAL, text)
             case CallDelta() if self._takes(StepType.TOOL_CALLS):
                 await self._show_call(delta)
 
@@ -74,15 +78,24 @@ class TurnStream:
     def _takes(self, step: StepType) -> bool:
         return not self._is_overtaken and (self._live is None or self._live.type is step)
 
-    async def _show_text(self, text: str) -> None:
-        if not text:
+    async def _show_words(self, kind: SaidAs, words: str) -> None:
+        if kind not in self._said:
+            self._said.append(kind)
+        part = self._said.index(kind)
+        await self._show_part(kind, part, self._mend(part, words))
+
+    async def _show_part(self, kind: SaidAs, part: int, words: str) -> None:
+        if not words:
             return
         opening: list[Event] = []
         if self._live is None:
             opening = self._open(answers.message_part(self._run, self._attempt, Answer(), TokenUsage()))
-        live = self._the_live
-        delta = text_delta(self._attempt.id_of(Prefix.MESSAGE), text, is_first=not live.shown.sizes)
-        live.shown.sizes.append((0, len(text)))
+        sizes, message_id = self._the_live.shown.sizes, self._attempt.id_of(Prefix.MESSAGE)
+        if kind is SaidAs.REFUSAL:
+            delta = refusal_delta(message_id, part, words)
+        else:
+            delta = text_delta(message_id, part, words, is_first=all(shown != part for shown, _ in sizes))
+        sizes.append((part, len(words)))
         await self._append([*opening, delta])
 
     async def _show_call(self, delta: CallDelta) -> None:
@@ -102,7 +115,8 @@ class TurnStream:
 
     async def _show_rest(self, live: LiveStep, answer: Answer) -> None:
         if live.type is StepType.MESSAGE_CREATION:
-            await self._show_text(self._mended[0].rest())
+            for part, kind in enumerate(self._said):
+                await self._show_part(kind, part, self._mended[part].rest())
             return
         for index, call in enumerate(answer.calls):
             rest = self._mended[index].rest()

@@ -1,8 +1,9 @@
 """One answer of a model while it streams in, and what it means for the run."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, TextDelta, TokenUsage
+from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.runs import RunStatus
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -22,18 +23,28 @@ class AnsweredCall:
         return arguments if arguments.strip() else EMPTY_ARGUMENTS
 
 
+class SaidAs(StrEnum):
+    TEXT = "text"
+    REFUSAL = "refusal"
+
+
 @dataclass(slots=True)
 class Answer:
-    """Collects the deltas of one model call. `finish` is None until the model has ended."""
+    """Collects the deltas of one model call.
 
-    fragments: list[str] = field(default_factory=list)
+    `said` is in the order in which its kinds began; `finish` is None until the model has ended.
+    """
+
+    said: dict[SaidAs, list[str]] = field(default_factory=dict)
     calls: list[AnsweredCall] = field(default_factory=list)
     finish: Finish | None = None
 
     def add(self, delta: ModelDelta) -> None:
         match delta:
             case TextDelta(text):
-                self.fragments.append(text)
+                self.said.setdefault(SaidAs.TEXT, []).append(text)
+            case RefusalDelta(text):
+                self.said.setdefault(SaidAs.REFUSAL, []).append(text)
             case CallDelta(index, name, arguments):
                 if index == len(self.calls):
                     self.calls.append(AnsweredCall(name or ""))
@@ -43,7 +54,16 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return storable("".join(self.fragments))
+        return storable("".join(self.said.get(SaidAs.TEXT, ())))
+
+    @property
+    def refusal(self) -> str:
+        return storable("".join(self.said.get(SaidAs.REFUSAL, ())))
+
+    @property
+    def has_words(self) -> bool:
+        """Whether it says anything that a message can hold."""
+        return bool(self.text or self.refusal)
 
     @property
     def usage(self) -> TokenUsage:

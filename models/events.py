@@ -84,14 +84,14 @@ def step_closed(step: RunStep) -> Event:
     return Event.of(f"thread.run.step.{step.status}", step)
 
 
-def text_delta(message_id: str, text: str, is_first: bool) -> Event:
+def text_delta(message_id: str, index: int, text: str, is_first: bool) -> Event:
+    """`index` is the place of the text among the message's parts."""
     # The first says that there are no annotations; later ones must not, for SDKs add what they repeat.
     value: dict[str, Any] = {"value": text, "annotations": []} if is_first else {"value": text}
-    return _content_delta(message_id, {"index": 0, "type": "text", "text": value})
+    return _content_delta(message_id, {"index": index, "type": "text", "text": value})
 
 
 def refusal_delta(message_id: str, index: int, refusal: str) -> Event:
-    """`index` is the place of the refusal among the message's parts."""
     return _content_delta(message_id, {"index": index, "type": "refusal", "refusal": refusal})
 
 

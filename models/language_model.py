@@ -98,6 +98,13 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalDelta:
+    """A piece of what the model says instead of an answer, where its provider tells the two apart."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallDelta:
     """A piece of the call at `index` (dense from 0). `name` comes with a call's first piece and only there."""
 
@@ -130,4 +137,4 @@ class Finish:
     usage: TokenUsage
 
 
-ModelDelta = TextDelta | CallDelta | Finish
+ModelDelta = TextDelta | RefusalDelta | CallDelta | Finish

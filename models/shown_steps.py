@@ -81,7 +81,7 @@ class ShownStep:
             return call_delta(self.step, part, piece, is_first)
         if isinstance(self.message.content[part], RefusalContent):
             return events.refusal_delta(self.message.id, part, piece)
-        return events.text_delta(self.message.id, piece, is_first)
+        return events.text_delta(self.message.id, part, piece, is_first)
 
 
 def call_delta(step: RunStep, index: int, arguments: str, is_first: bool) -> Event:

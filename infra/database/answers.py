@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.clock import now_ms, now_seconds
-from infra.database.messages import text_content, to_message
+from infra.database.messages import refusal_content, text_content, to_message
 from infra.database.run_steps import to_step
 from infra.database.tables import MessageRow, RunRow, RunStepRow, Table, ToolCallRow, TurnRow
-from models.answers import Answer
+from models.answers import Answer, SaidAs
 from models.events import Event
 from models.ids import Prefix, derived_id
 from models.language_model import FinishReason, TokenUsage
@@ -69,12 +69,12 @@ def answer_parts(
 ) -> list[AnswerPart]:
     """The steps that an answer becomes, in the order in which its stream shows them.
 
-    One that was `cut_short` is kept as far as it is text.
+    One that was `cut_short` is kept as far as it is words.
     """
     calls = [] if cut_short else call_rows(run, attempt, answer)
     parts = []
-    if answer.text or not (calls or cut_short):
-        # Where text comes with calls, the calls' step carries the tokens of both, so that none counts twice.
+    if answer.has_words or not (calls or cut_short):
+        # Where words come with calls, the calls' step carries the tokens of both, so that none counts twice.
         usage = TokenUsage() if calls else answer.usage
         parts.append(message_part(run, attempt, answer, usage, showing.live, cut_short))
     if calls:
@@ -91,7 +91,7 @@ def message_part(
     live: LiveStep | None = None,
     cut_short: CutShort | None = None,
 ) -> AnswerPart:
-    """The answer's text as a message, and its step."""
+    """What the answer says as a message, and its step."""
     now = now_seconds()
     reason = _incomplete_reason(answer) or (cut_short.reason if cut_short else None)
     message = MessageRow(
@@ -104,7 +104,7 @@ def message_part(
         incomplete_at=now if reason else None,
         completed_at=None if reason else now,
         role="assistant",
-        content=[text_content(answer.text)],
+        content=_content(answer),
         assistant_id=run.assistant_id,
         run_id=run.id,
         attachments=[],
@@ -198,6 +198,12 @@ def _step_row(run: RunRow, attempt: TurnAttempt, kind: StepType, usage: TokenUsa
         metadata_={},
         usage=wire_usage(usage),
     )
+
+
+def _content(answer: Answer) -> list[dict[str, Any]]:
+    """The parts in the order in which they began, as the stream showed them; an empty text where there is none."""
+    parts = {SaidAs.TEXT: text_content(answer.text), SaidAs.REFUSAL: refusal_content(answer.refusal)}
+    return [parts[kind] for kind in answer.said] or [text_content("")]
 
 
 def _incomplete_reason(answer: Answer) -> MessageIncompleteReason | None:

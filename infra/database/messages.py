@@ -108,6 +108,10 @@ def text_content(text: str) -> dict[str, Any]:
     return {"type": "text", "text": {"value": text, "annotations": []}}
 
 
+def refusal_content(refusal: str) -> dict[str, Any]:
+    return {"type": "refusal", "refusal": refusal}
+
+
 def to_message(row: MessageRow) -> Message:
     return Message(
         id=row.id,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -55,5 +56,9 @@ async def past_turns(session: AsyncSession, run: RunRow) -> list[PastTurn]:
 
 
 def message_text(message: MessageRow) -> str:
-    """All text of a message, parts joined by line breaks."""
-    return "\n".join(part["text"]["value"] for part in message.content if part["type"] == "text")
+    """All words of a message, parts joined by line breaks. A refusal is text: most providers take nothing else."""
+    return "\n".join(_words(part) for part in message.content if part["type"] in {"text", "refusal"})
+
+
+def _words(part: dict[str, Any]) -> str:
+    return str(part["refusal"] if part["type"] == "refusal" else part["text"]["value"])

@@ -61,7 +61,7 @@ class Ended:
 async def end(
     session: AsyncSession, run_id: str, ending: Ending, showing: Showing = NOTHING_SHOWN, partial: Partial | None = None
 ) -> Ended:
-    """End the run, close its open step, and keep the text of an answer that was cut short.
+    """End the run, close its open step, and keep the words of an answer that was cut short.
 
     Returns how the run stands then, which is otherwise where someone else ended it first.
     """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
-from models.language_model import Finish, FinishReason, ModelDelta, TextDelta, TokenUsage
+from models.language_model import Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 
 FINISH_REASONS = {
     "stop": FinishReason.STOP,
@@ -13,6 +13,9 @@ FINISH_REASONS = {
     "function_call": FinishReason.TOOL_CALLS,
     "content_filter": FinishReason.CONTENT_FILTER,
 }
+
+LEGACY_CALL = "function_call"
+"""Stands for the id that OpenAI's older form of a call lacks: an answer has only one of it."""
 
 
 class LitellmAnswer:
@@ -37,9 +40,14 @@ class LitellmAnswer:
     def _read_delta(self, delta: Any) -> Iterator[ModelDelta]:
         if delta.content:
             yield TextDelta(delta.content)
+        if refusal := getattr(delta, "refusal", None):
+            yield RefusalDelta(refusal)
         for piece in delta.tool_calls or ():
             function = piece.function
             yield from self._calls.add(piece.index, piece.id, function.name or "", function.arguments or "")
+        function = delta.function_call
+        if function and (function.name or function.arguments):
+            yield from self._calls.add(None, LEGACY_CALL, function.name or "", function.arguments or "")
 
     def end(self) -> Iterator[ModelDelta]:
         """What is left to say after the last chunk; the last of it is the `Finish`."""

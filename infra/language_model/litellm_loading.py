@@ -51,6 +51,7 @@ def load_litellm() -> LoadedLitellm:
     litellm.suppress_debug_info = True
     _keep_quiet()
     _refuse_invented_endings()
+    _keep_refusals()
     timeout = openai.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
     return LoadedLitellm(litellm, timeout, read_price_list(litellm.model_cost))
 
@@ -78,3 +79,20 @@ def _reported_ending(make_ending: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return make_ending(stream)
 
     return ending
+
+
+def _keep_refusals() -> None:
+    # litellm passes on only chunks that it finds something in, and for a refusal it does not look.
+    from litellm.litellm_core_utils import streaming_handler
+
+    wrapper: Any = streaming_handler.CustomStreamWrapper
+    wrapper.is_chunk_non_empty = _or_refusal(wrapper.is_chunk_non_empty)
+
+
+def _or_refusal(has_content: Callable[..., bool]) -> Callable[..., bool]:
+    def has_content_or_refusal(stream: Any, completion: Any, chunk: Any, response: Any) -> bool:
+        return bool(getattr(chunk.choices[0].delta, "refusal", None)) or has_content(
+            stream, completion, chunk, response
+        )
+
+    return has_content_or_refusal

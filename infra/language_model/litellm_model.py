@@ -12,7 +12,7 @@ from infra.language_model.litellm_calls import LitellmCalls
 from infra.language_model.litellm_errors import translated
 from infra.language_model.react.answer import ReactAnswer
 from infra.language_model.react.prompt import STOP_SEQUENCE, as_text, needs_react, offers_tools
-from models.language_model import Finish, FinishReason, ModelDelta, ModelRequest, TextDelta, TokenUsage
+from models.language_model import Finish, FinishReason, ModelDelta, ModelRequest, RefusalDelta, TextDelta, TokenUsage
 
 LONG_TEXT_CHARACTERS = 10_000
 
@@ -86,6 +86,8 @@ class LitellmLanguageModel:
                         said += text
                         for piece in answer.feed(text):
                             yield piece
+                    case RefusalDelta():
+                        yield delta
                     case Finish():
                         finish = delta
                 if answer.is_over:

@@ -1,5 +1,5 @@
 from models.answers import Answer
-from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, TextDelta, TokenUsage
+from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.runs import RunStatus
 
 USAGE = TokenUsage(prompt_tokens=3, completion_tokens=2)
@@ -34,6 +34,17 @@ def test_answer_out_of_tokens_asks_for_no_calls() -> None:
     answer = answer_of(CallDelta(0, "add", '{"a'), Finish(FinishReason.LENGTH, USAGE))
 
     assert answer.run_status is RunStatus.INCOMPLETE
+
+
+def test_refusal_is_kept_apart() -> None:
+    answer = answer_of(TextDelta("Well."), RefusalDelta("I "), RefusalDelta("can't."), Finish(FinishReason.STOP, USAGE))
+
+    assert (answer.text, answer.refusal, answer.run_status) == ("Well.", "I can't.", RunStatus.COMPLETED)
+
+
+def test_a_refusal_alone_is_words() -> None:
+    assert answer_of(RefusalDelta("No.")).has_words
+    assert not answer_of(CallDelta(0, "add")).has_words
 
 
 def test_filtered_answer_says_so() -> None:

@@ -10,6 +10,7 @@ from models.language_model import (
     FinishReason,
     ModelDelta,
     ModelRequest,
+    RefusalDelta,
     TextDelta,
     TextPart,
     TokenUsage,
@@ -24,6 +25,10 @@ class Answered:
     @property
     def text(self) -> str:
         return "".join(delta.text for delta in self.deltas if isinstance(delta, TextDelta))
+
+    @property
+    def refusal(self) -> str:
+        return "".join(delta.text for delta in self.deltas if isinstance(delta, RefusalDelta))
 
     @property
     def calls(self) -> list[tuple[str, str]]:

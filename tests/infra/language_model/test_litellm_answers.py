@@ -13,6 +13,7 @@ from models.language_model import (
     FunctionOutput,
     ImagePart,
     ModelRequest,
+    RefusalDelta,
     TextDelta,
     TextPart,
     TokenUsage,
@@ -282,3 +283,69 @@ async def test_a_drawn_line_is_no_model_gone_mad(
     answered = await ask(litellm_model, saying(model))
 
     assert answered.deltas[:-1] == [TextDelta("====")] * 300
+
+
+REFUSAL = (
+    chunk_of({"role": "assistant", "content": None, "refusal": ""}),
+    chunk_of({"refusal": "I can't "}),
+    chunk_of({"refusal": "help."}),
+    chunk_of({}, "stop"),
+)
+
+
+async def test_a_refusal_is_told_apart_from_text(
+    litellm_model: LitellmLanguageModel,
+    open_litellm_model: LitellmLanguageModel,
+    provider: ScriptedProvider,
+    model: str,
+) -> None:
+    provider.script(model, Chunks(*REFUSAL), Chunks(*REFUSAL))
+
+    answered = [await ask(litellm_model, saying(model)), await ask(open_litellm_model, saying(f"openai/{model}"))]
+
+    for answer in answered:
+        assert answer.deltas[:-1] == [RefusalDelta("I can't "), RefusalDelta("help.")]
+        assert answer.reason is FinishReason.STOP
+
+
+async def test_a_refusal_may_come_in_the_last_chunk(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Chunks(chunk_of({"content": "Well."}), chunk_of({"refusal": "No."}, "content_filter")))
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert (answered.text, answered.refusal, answered.reason) == ("Well.", "No.", FinishReason.CONTENT_FILTER)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"name": "get_weather", "arguments": ""}, {"arguments": '{"city":'}, {"arguments": ' "Rome"}'}],
+        [{"name": "get_weather", "arguments": '{"city": "Rome"}'}],
+        [{"name": "get_weather"}, {"name": "get_weather", "arguments": '{"city": "Rome"}'}],
+        [{"name": "", "arguments": ""}, {"name": "get_weather", "arguments": '{"city": "Rome"}'}, {"arguments": ""}],
+    ],
+    ids=["in-pieces", "whole", "named-twice", "with-filler"],
+)
+async def test_the_older_form_of_a_call_is_read(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, pieces: list[dict[str, str]]
+) -> None:
+    chunks = [chunk_of({"content": None, "function_call": piece}) for piece in pieces]
+    provider.script(model, Chunks(*chunks, chunk_of({}, "function_call")))
+
+    answered = await ask(litellm_model, replace(saying(model), functions=(WEATHER,)))
+
+    assert answered.calls == [("get_weather", '{"city": "Rome"}')]
+    assert answered.reason is FinishReason.TOOL_CALLS
+
+
+async def test_an_empty_older_call_is_no_call(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    filler = {"name": "", "arguments": ""}
+    provider.script(model, Chunks(chunk_of({"content": "Hi.", "function_call": filler}), chunk_of({}, "stop")))
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert (answered.text, answered.calls, answered.reason) == ("Hi.", [], FinishReason.STOP)

@@ -19,7 +19,7 @@ from models.language_model import (
     TokenUsage,
 )
 from tests.infra.language_model.answers import ask, saying
-from tests.provider.replies import BreaksOff, Hangs, Says
+from tests.provider.replies import BreaksOff, Chunks, Hangs, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
 WEATHER = Function("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -122,3 +122,13 @@ async def test_a_broken_stream_is_no_answer(
 
     with pytest.raises(ModelStreamBroken):
         await ask(plain_model, request_with_tools)
+
+
+async def test_a_refusal_passes_through(
+    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+) -> None:
+    provider.script(model, Chunks(chunk_of({"refusal": "I can't help."}), chunk_of({}, "stop")))
+
+    answered = await ask(plain_model, request_with_tools)
+
+    assert (answered.text, answered.refusal, answered.reason) == ("", "I can't help.", FinishReason.STOP)
