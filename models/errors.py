@@ -6,6 +6,7 @@ ApiError
 │   ├── ThreadQueueFull  too much waits for the active run
 │   ├── WrongStatus      the run's status does not allow it
 │   ├── ToolOutputsMismatch
+│   ├── UnusableToolChoice
 │   └── IdempotencyKeyReused
 ├── BodyTooLarge         413
 ├── Unauthenticated      401
@@ -73,6 +74,22 @@ class ToolOutputsMismatch(InvalidRequest):
 
     def __init__(self, expected: Iterable[str], got: Iterable[str]) -> None:
         super().__init__(f"Expected tool outputs for call_ids {list(expected)}, got {list(got)}")
+
+
+class UnusableToolChoice(InvalidRequest):
+    """A call is demanded that the run's tools do not allow. The texts are those of chat completions."""
+
+    @classmethod
+    def without_tools(cls) -> "UnusableToolChoice":
+        return cls.because("'tool_choice' is only allowed when 'tools' are specified.")
+
+    @classmethod
+    def of_unknown_function(cls, name: str) -> "UnusableToolChoice":
+        return cls.because(f"no function named {name} was specified in the 'tools' parameter.")
+
+    @classmethod
+    def because(cls, reason: str) -> "UnusableToolChoice":
+        return cls(f"Invalid value for 'tool_choice': {reason}", "tool_choice")
 
 
 class IdempotencyKeyReused(InvalidRequest):

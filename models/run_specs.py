@@ -3,8 +3,9 @@
 from pydantic import BaseModel, ConfigDict
 
 from models.assistants import Assistant
+from models.errors import UnusableToolChoice
 from models.runs import CreateRunRequest, RunOverrides, TruncationStrategy
-from models.tools import ResponseFormat, Tool, ToolChoice, ToolResources
+from models.tools import ChooseFunction, FunctionTool, ResponseFormat, Tool, ToolChoice, ToolResources
 
 
 class RunSpec(BaseModel):
@@ -29,13 +30,17 @@ class RunSpec(BaseModel):
 
     @classmethod
     def of(cls, assistant: Assistant, body: RunOverrides, default_expiry_seconds: int) -> "RunSpec":
-        """A field that the body leaves out or sends as null is the assistant's. Metadata is not inherited."""
+        """A field that the body leaves out or sends as null is the assistant's. Metadata is not inherited.
+
+        Raises `UnusableToolChoice`.
+        """
+        tools = assistant.tools if body.tools is None else body.tools
         effort = body.reasoning_effort if isinstance(body, CreateRunRequest) else None
         return cls(
             assistant_id=assistant.id,
             model=body.model or assistant.model,
             instructions=_instructions(assistant, body),
-            tools=assistant.tools if body.tools is None else body.tools,
+            tools=tools,
             tool_resources=assistant.tool_resources,
             metadata=body.metadata or {},
             temperature=assistant.temperature if body.temperature is None else body.temperature,
@@ -45,10 +50,20 @@ class RunSpec(BaseModel):
             max_prompt_tokens=body.max_prompt_tokens,
             truncation_strategy=body.truncation_strategy or TruncationStrategy(type="auto"),
             response_format=body.response_format or assistant.response_format,
-            tool_choice=body.tool_choice or "auto",
+            tool_choice=_tool_choice(body.tool_choice or "auto", tools),
             parallel_tool_calls=body.parallel_tool_calls is not False,
             expires_after_seconds=body.expires_after.seconds if body.expires_after else default_expiry_seconds,
         )
+
+
+def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> ToolChoice:
+    if not tools and choice not in ("none", "auto"):
+        raise UnusableToolChoice.without_tools()
+    if isinstance(choice, ChooseFunction):
+        names = {tool.function.name for tool in tools if isinstance(tool, FunctionTool)}
+        if choice.function.name not in names:
+            raise UnusableToolChoice.of_unknown_function(choice.function.name)
+    return choice
 
 
 def _instructions(assistant: Assistant, body: RunOverrides) -> str | None:

@@ -7,6 +7,7 @@ from openai.types.beta.threads import Run
 from infra.language_model.scripted import SCRIPTED_MODEL
 from models.runs import CreateRunRequest
 from tests.api.conftest import FinishedRun
+from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast, function_tool
 
 
@@ -99,6 +100,32 @@ async def test_overrides_are_the_runs_and_not_the_assistants(
 
     assert {key: created[key] for key in overrides} == overrides
     assert (await http.get(f"/v1/assistants/{assistant}")).json() == before
+
+
+@pytest.mark.parametrize("with_thread", [False, True])
+async def test_a_choice_of_an_unknown_function_is_refused(
+    http: httpx.AsyncClient, holdfast: RunningHoldfast, with_thread: bool
+) -> None:
+    thread = await holdfast.client.beta.threads.create()
+    path = "/v1/threads/runs" if with_thread else f"/v1/threads/{thread.id}/runs"
+    choice = {"type": "function", "function": {"name": "subtract"}}
+    body = {"assistant_id": await holdfast.assistant(SCRIPTED_MODEL, "add"), "tool_choice": choice}
+
+    response = await http.post(path, json=body)
+
+    message = "Invalid value for 'tool_choice': no function named subtract was specified in the 'tools' parameter."
+    assert_error(response, 400, message, "tool_choice")
+
+
+async def test_a_call_is_not_demanded_of_a_run_without_tools(
+    http: httpx.AsyncClient, holdfast: RunningHoldfast
+) -> None:
+    body = {"assistant_id": await holdfast.assistant(SCRIPTED_MODEL), "tool_choice": "required"}
+
+    response = await http.post("/v1/threads/runs", json=body)
+
+    message = "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified."
+    assert_error(response, 400, message, "tool_choice")
 
 
 async def test_own_expiry_sets_the_deadline(http: httpx.AsyncClient, holdfast: RunningHoldfast) -> None:

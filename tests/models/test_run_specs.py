@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from models.assistants import Assistant
+from models.errors import UnusableToolChoice
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest
 from models.tools import FunctionDefinition, FunctionTool, ToolResources
@@ -74,3 +75,27 @@ def test_run_with_its_thread_has_no_additional_instructions() -> None:
 
 def test_own_expiry_goes_before_the_servers() -> None:
     assert spec_of(expires_after={"seconds": 7}).expires_after_seconds == 7
+
+
+@pytest.mark.parametrize("choice", ["none", "auto", "required", {"type": "function", "function": {"name": "add"}}])
+def test_a_choice_among_the_assistants_tools_is_taken(choice: Any) -> None:
+    assert spec_of(tool_choice=choice).model_dump()["tool_choice"] == choice
+
+
+@pytest.mark.parametrize("choice", ["none", "auto", None])
+def test_a_choice_that_demands_nothing_needs_no_tools(choice: Any) -> None:
+    assert spec_of(tools=[], tool_choice=choice).tool_choice == (choice or "auto")
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "add"}}])
+def test_a_call_cannot_be_demanded_without_tools(choice: Any) -> None:
+    with pytest.raises(UnusableToolChoice, match="only allowed when 'tools' are specified"):
+        spec_of(tools=[], tool_choice=choice)
+
+
+def test_the_runs_own_tools_are_those_that_a_choice_is_among() -> None:
+    subtract = {"type": "function", "function": {"name": "subtract"}}
+
+    assert spec_of(tools=[subtract], tool_choice=subtract).tools != [TOOL]
+    with pytest.raises(UnusableToolChoice, match="no function named add"):
+        spec_of(tools=[subtract], tool_choice={"type": "function", "function": {"name": "add"}})
