@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.ids import AssistantId
@@ -173,6 +173,15 @@ class RunExpiry(RequestBody):
     seconds: int = Field(ge=1, le=MAX_RUN_EXPIRY_SECONDS)
 
 
+def _with_effect(strategy: TruncationStrategy) -> TruncationStrategy:
+    if strategy.type == "auto" and strategy.last_messages is not None:
+        # Only of new runs: one that was stored before it was refused can still be read.
+        raise PydanticCustomError(
+            "without_effect_at", "only allowed when 'type' is 'last_messages'", {"at": "last_messages"}
+        )
+    return strategy
+
+
 class RunOverrides(RequestBody):
     """What both ways of creating a run share. A field that is null or absent is taken from the assistant."""
 
@@ -185,7 +194,7 @@ class RunOverrides(RequestBody):
     top_p: TopP | None = None
     max_prompt_tokens: TokenLimit | None = None
     max_completion_tokens: TokenLimit | None = None
-    truncation_strategy: TruncationStrategy | None = None
+    truncation_strategy: Annotated[TruncationStrategy, AfterValidator(_with_effect)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None

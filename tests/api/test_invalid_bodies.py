@@ -188,6 +188,15 @@ VALUE_CASES = [
         run(truncation_strategy={"type": "middle"}),
         wrong_value("truncation_strategy.type", "middle", "'auto' and 'last_messages'"),
     ),
+    (
+        RUNS,
+        run(truncation_strategy={"type": "auto", "last_messages": 3}),
+        (
+            "Invalid 'truncation_strategy.last_messages': only allowed when 'type' is 'last_messages'.",
+            "truncation_strategy.last_messages",
+            VALUE,
+        ),
+    ),
     (RUNS, run(tool_choice="x" * 300), wrong_value("tool_choice", "x" * 200 + "…", "'none', 'auto', and 'required'")),
 ]
 PATTERN = "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
