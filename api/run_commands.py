@@ -51,7 +51,7 @@ class RunCommands:
     async def create(self, once: Once, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
         """Start a run, or have it wait for the one that is active on the thread where that was chosen.
 
-        Raises `NotFound`, `ModelNotFound`, `ThreadLocked` where a run is active, `ThreadQueueFull`.
+        Raises `NotFound`, `ModelNotFound`, `ThreadLocked` where a run is active, `ThreadQueueFull`, `ThreadFull`.
         """
         started: list[Run] = []
         events = NO_EVENTS
@@ -77,7 +77,7 @@ class RunCommands:
         return run
 
     async def create_with_thread(self, once: Once, project_id: str, body: CreateThreadAndRunRequest) -> Run:
-        """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`."""
+        """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`, `ThreadFull`."""
 
         events = NO_EVENTS
 

@@ -4,6 +4,7 @@ ApiError
 ├── InvalidRequest       400
 │   ├── ThreadLocked     a run is active on the thread
 │   ├── ThreadQueueFull  too much waits for the active run
+│   ├── ThreadFull       the thread holds as many messages as it can
 │   ├── WrongStatus      the run's status does not allow it
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
@@ -57,6 +58,11 @@ class ThreadLocked(InvalidRequest):
 class ThreadQueueFull(InvalidRequest):
     def __init__(self, thread_id: str, limit: int, what: str) -> None:
         super().__init__(f"Thread {thread_id} already has {limit} {what} waiting for its active run.")
+
+
+class ThreadFull(InvalidRequest):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A thread holds at most {limit} messages. Delete some, or go on in a new thread.")
 
 
 class WrongStatus(InvalidRequest):

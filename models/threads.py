@@ -8,6 +8,8 @@ from models.messages import CreateMessageRequest, OnActiveRun
 from models.tools import CreateToolResources, ToolResources
 from models.wire import IdentifiedObject, Metadata, RequestBody, absent
 
+MAX_THREAD_MESSAGES = 100_000
+
 
 class Thread(IdentifiedObject):
     object: Literal["thread"] = "thread"

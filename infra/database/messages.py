@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
-from infra.database import deleted_items
+from infra.database import deleted_items, message_counts
 from infra.database.pages import load_page
 from infra.database.tables import DeletedItemRow, MessageRow
 from models.errors import NotFound
@@ -28,8 +28,11 @@ async def add(
     """Append messages to a thread, in their order.
 
     The caller holds the thread's lock, and saw no active run or has them wait: `queued_behind` is from
-    `thread_queue.place`.
+    `thread_queue.place`. Raises `ThreadFull`.
     """
+    if not bodies:
+        return []
+    await message_counts.make_room(session, thread_id, len(bodies))
     now = now_seconds()
     rows = [
         MessageRow(
@@ -82,7 +85,9 @@ async def modify(
 
 
 async def remove(session: AsyncSession, project_id: str, thread_id: str, message_id: str) -> None:
-    """Raises `NotFound`."""
+    """Raises `NotFound`; the transaction is void then."""
+    # First, as it locks the thread: everyone who locks both begins with the thread.
+    await message_counts.count_deletion(session, thread_id)
     owned = _owned(project_id, thread_id, message_id)
     seq = await session.scalar(delete(MessageRow).where(*owned).returning(MessageRow.seq))
     if seq is None:

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
-from infra.database import answers, thread_queue
+from infra.database import answers, message_counts, thread_queue
 from infra.database.answers import CutShort, TurnAttempt, step_end_times, wire_usage
 from infra.database.run_steps import with_calls
 from infra.database.runs import standing_of, to_run, transition
@@ -74,7 +74,7 @@ async def end(
     shown += closings(showing.left_open, CUT_SHORT[ending.status].step_status, now_seconds())
     shown += await _close_open_steps(session, run_id, ending)
     if partial:
-        shown += _keep_partial(session, run, ending, Showing(first + len(shown), showing.live), partial)
+        shown += await _keep_partial(session, run, ending, Showing(first + len(shown), showing.live), partial)
     shown.append(run_event(to_run(run)))
     run.next_event = first + len(shown)
     await session.flush()
@@ -94,7 +94,7 @@ async def end_waiting(session: AsyncSession, run: Run) -> tuple[Run, EventBatch]
     return to_run(row), ended.events
 
 
-def _keep_partial(
+async def _keep_partial(
     session: AsyncSession, run: RunRow, ending: Ending, showing: Showing, partial: Partial
 ) -> list[Event]:
     attempt, answer, cut_short = partial.attempt, partial.answer, CUT_SHORT[ending.status]
@@ -102,6 +102,8 @@ def _keep_partial(
     for part in answers.answer_parts(run, attempt, answer, showing, cut_short):
         shown += part.show(run, showing.next_event + len(shown), showing.live)
         session.add_all(part.rows)
+        if part.message is not None:
+            await message_counts.count_answer(session, run.thread_id)
     if showing.live and showing.live.type is StepType.TOOL_CALLS:
         # Calls that nobody was asked to answer are not kept, but the stream has shown them.
         calls = answers.calls_part(run, attempt, answer, answers.call_rows(run, attempt, answer))

@@ -72,6 +72,8 @@ class ThreadRow(Table):
     on_active_run: Mapped[str]
     # Whether messages or runs wait; see `thread_queue.py`.
     has_queue: Mapped[bool]
+    # See `message_counts.py`, which alone reads and writes it.
+    message_count: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class ThreadMetadataRow(Table):

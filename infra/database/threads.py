@@ -33,7 +33,7 @@ ENQUEUE: OnActiveRun = "enqueue"
 
 
 async def create(session: AsyncSession, project_id: str, body: CreateThreadRequest) -> Thread:
-    """Create a thread with the messages that `body` brings."""
+    """Create a thread with the messages that `body` brings. Raises `ThreadFull`."""
     row = ThreadRow(
         id=new_id(Prefix.THREAD),
         project_id=project_id,

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
-from infra.database import answers, thread_queue
+from infra.database import answers, message_counts, thread_queue
 from infra.database.answers import TurnAttempt, wire_usage
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
@@ -134,6 +134,8 @@ async def commit(
     session.add(answers.turn_row(run, attempt, answer, outcome))
     session.add_all(row for part in parts for row in part.rows)
     await session.flush()
+    if any(part.message for part in parts):
+        await message_counts.count_answer(session, run.thread_id)
     next_run = await thread_queue.advance(session, run.thread_id) if status.is_terminal else None
     events = EventBatch(showing.next_event, [*shown, run_event(to_run(moved))])
     return Committed(outcome, events, to_run(next_run) if next_run else None)

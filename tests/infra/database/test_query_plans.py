@@ -15,11 +15,13 @@ from infra.database.tables import RunRow
 from infra.database.turns import used_tokens
 from models.errors import NotFound
 from models.lists import Order, PageRequest
+from models.messages import CreateMessageRequest
 from models.runs import RunStatus, ToolOutput
 from tests.infra.database.conftest import PROJECT, Stored
 
 Query = Callable[[AsyncSession, Stored], Awaitable[object]]
 BY_ID = "sqlite_autoindex_{}_1"
+HELLO = CreateMessageRequest(role="user", content="Hello")
 
 
 async def drain(rows: AsyncIterator[object]) -> None:
@@ -118,6 +120,16 @@ CASES: list[tuple[str, Query, set[str]]] = [
         {BY_ID.format("runs")},
     ),
     ("submit", submit, {BY_ID.format("runs"), "tool_calls_by_run", "run_steps_by_run"}),
+    (
+        "add-message",
+        lambda session, stored: messages.add(session, PROJECT, stored.thread_id, [HELLO]),
+        {BY_ID.format("threads")},
+    ),
+    (
+        "delete-message",
+        lambda session, stored: messages.remove(session, PROJECT, stored.thread_id, "msg_x"),
+        {BY_ID.format("threads"), BY_ID.format("messages")},
+    ),
     (
         "delete-assistant",
         lambda session, stored: assistants.remove(session, PROJECT, stored.assistant_id),

@@ -1,0 +1,91 @@
+"""A thread holds 100,000 messages; what runs say is counted, and finds room even where there is none."""
+
+import httpx
+import pytest
+from openai import BadRequestError
+from openai.types.beta.threads import Run
+from sqlalchemy import func, select, update
+
+from infra.database.tables import MessageRow, ThreadRow
+from models.threads import MAX_THREAD_MESSAGES
+from tests.api.envelope import assert_error
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+FULL = "A thread holds at most 100000 messages. Delete some, or go on in a new thread."
+
+
+@pytest.fixture
+async def full(holdfast: RunningHoldfast) -> str:
+    """A thread whose messages are as many as it can hold, by its own count."""
+    thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
+    await fill(holdfast, thread.id)
+    return thread.id
+
+
+async def test_a_full_thread_takes_no_message(holdfast: RunningHoldfast, full: str) -> None:
+    async with httpx.AsyncClient(base_url=holdfast.url) as http:
+        response = await http.post(f"/v1/threads/{full}/messages", json={"role": "user", "content": "More"})
+
+    assert_error(response, 400, FULL)
+
+
+async def test_a_run_with_messages_too_many_is_not_created(holdfast: RunningHoldfast, full: str) -> None:
+    assistant = await holdfast.assistant("full-additional")
+    more = [{"role": "user", "content": "More"}]
+
+    with pytest.raises(BadRequestError, match="at most 100000 messages"):
+        await holdfast.client.beta.threads.runs.create(full, assistant_id=assistant, additional_messages=more)  # type: ignore[arg-type]
+
+    assert (await holdfast.client.beta.threads.runs.list(full)).data == []
+
+
+async def test_an_answer_always_finds_room_and_is_counted(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, full: str
+) -> None:
+    provider.script("full-answer", Calls(("weather", "{}"), text="Let me look."), Says("It is sunny."))
+    assistant = await holdfast.assistant("full-answer", "weather")
+
+    run: Run = await holdfast.client.beta.threads.runs.create(full, assistant_id=assistant)
+    done = await holdfast.until(await holdfast.submit(await holdfast.until(run), "sunny"))
+
+    assert done.status == "completed"
+    assert await counts(holdfast, full) == (MAX_THREAD_MESSAGES + 2, 3)
+
+
+async def test_an_answer_that_was_cut_short_is_counted(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("full-cut-short", Hangs(after="Once upon"))
+    run = await holdfast.run(await holdfast.assistant("full-cut-short"))
+    await provider.requested("full-cut-short")
+
+    await holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+    await holdfast.until(run, "cancelled")
+
+    assert await counts(holdfast, run.thread_id) == (2, 2)
+
+
+async def test_a_message_that_waited_is_counted_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("full-queue", Calls(("weather", "{}")), Says("It is sunny."))
+    waiting = await holdfast.until(await holdfast.run(await holdfast.assistant("full-queue", "weather")))
+    say = holdfast.client.beta.threads.messages.create
+
+    await say(waiting.thread_id, role="user", content="Well?", extra_body={"on_active_run": "enqueue"})
+    before = await counts(holdfast, waiting.thread_id)
+    await holdfast.until(await holdfast.submit(waiting, "sunny"), "completed")
+
+    assert (before, await counts(holdfast, waiting.thread_id)) == ((2, 2), (3, 3))
+
+
+async def fill(holdfast: RunningHoldfast, thread_id: str) -> None:
+    async with holdfast.resources.database.transaction() as session:
+        query = update(ThreadRow).where(ThreadRow.id == thread_id)
+        await session.execute(query.values(message_count=MAX_THREAD_MESSAGES))
+
+
+async def counts(holdfast: RunningHoldfast, thread_id: str) -> tuple[int, int]:
+    """The number that the thread bears, and how many messages there are."""
+    async with holdfast.resources.database.reading() as session:
+        said = await session.scalar(select(ThreadRow.message_count).where(ThreadRow.id == thread_id))
+        there = select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread_id)
+        return said or 0, await session.scalar(there) or 0
