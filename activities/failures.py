@@ -32,7 +32,12 @@ class WorkerStopped(ApplicationError):
     """Not the run is to stop but this worker: another one is to take the activity up at once."""
 
     def __init__(self) -> None:
-        super().__init__("The worker was stopped.", type="WorkerStopped", next_retry_delay=timedelta(milliseconds=1))
+        super().__init__(
+            "The worker was stopped.",
+            type="WorkerStopped",
+            next_retry_delay=timedelta(milliseconds=1),
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
 
 class TurnNotDue(ApplicationError):

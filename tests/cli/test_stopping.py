@@ -11,7 +11,9 @@ import pytest
 from openai import OpenAI
 from openai.types.beta.threads import Run
 
-from tests.cli.program import HOLDFAST, Place, Up, is_alive
+from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, Place, Up, is_alive, wait_until
+from tests.provider.replies import Hangs
+from tests.provider.scripted_provider import ScriptedProvider
 
 # Stands for `make`: starts the program as its child and waits for it.
 PARENT = "import os, subprocess, sys; subprocess.run([*sys.argv[1:], '--stop-with-parent', str(os.getpid())])"
@@ -57,6 +59,33 @@ def test_program_stops_with_its_parent_and_makes_room(place: Place, running: Exi
 
     assert not is_alive(orphan)
     assert successor.is_healthy()
+
+
+def test_stopping_during_model_calls_is_quiet(
+    place: Place, running: ExitStack, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    models = ("stopped-before-a-word", "stopped-in-mid-answer")
+    provider.script(models[0], Hangs())
+    provider.script(models[1], Hangs(after="Once upon a time"))
+    up = Up(place, HOLDFAST_MODELS=str(provider.models_file(tmp_path))).ready()
+    running.callback(up.end)
+    for model in models:
+        start_run(place, model)
+    wait_until(lambda: all(provider.requests(model) for model in models))
+
+    up.interrupt()
+
+    assert up.process.wait(DEADLINE_SECONDS) == 0, up.output
+    assert "Traceback" not in up.output
+    assert "never retrieved" not in up.output
+
+
+def start_run(place: Place, model: str) -> Run:
+    beta = OpenAI(base_url=f"{place.url}/v1", api_key="any").beta
+    assistant = beta.assistants.create(model=model)
+    return beta.threads.create_and_run(
+        assistant_id=assistant.id, thread={"messages": [{"role": "user", "content": "Tell me a story."}]}
+    )
 
 
 def start_run_that_calls_function(place: Place) -> Run:
