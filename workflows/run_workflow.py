@@ -53,6 +53,7 @@ class RunWorkflow:
 
     @workflow.run
     async def run(self, run: RunInput) -> RunStatus:
+        asyncio.get_running_loop().set_exception_handler(report_unexpected)
         while True:
             status = await self._until_ended()
             self._show(status)
@@ -176,3 +177,14 @@ class RunWorkflow:
         """Keep the search attribute in step, so that the Temporal UI can be asked for runs by status."""
         if workflow.info().typed_search_attributes.get(RUN_STATUS) != status:
             workflow.upsert_search_attributes([RUN_STATUS.value_set(status.value)])
+
+
+def report_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the workflow's event loop says of errors that nobody handled, but for an activity's that a cancel overtook.
+
+    Where both arrive at once the SDK raises the cancel and drops the activity's future, and asyncio would say with a
+    stack trace that its exception was never retrieved. It is in the history, and the run says it if it failed.
+    """
+    is_task = isinstance(context.get("future"), asyncio.Task)
+    if is_task or not isinstance(context.get("exception"), ActivityError):
+        loop.default_exception_handler(context)
