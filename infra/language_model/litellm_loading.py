@@ -3,7 +3,7 @@
 import importlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -52,6 +52,7 @@ def load_litellm() -> LoadedLitellm:
     _keep_quiet()
     _refuse_invented_endings()
     _keep_refusals()
+    _send_messages_as_they_are()
     timeout = openai.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
     return LoadedLitellm(litellm, timeout, read_price_list(litellm.model_cost))
 
@@ -96,3 +97,20 @@ def _or_refusal(has_content: Callable[..., bool]) -> Callable[..., bool]:
         )
 
     return has_content_or_refusal
+
+
+def _send_messages_as_they_are() -> None:
+    # openai's client looks for keys to rename in every field of every message, of which there are none: for 5,000
+    # messages that kept the event loop for more than a second.
+    from openai.resources.chat.completions import completions
+
+    calls: Any = completions
+    calls.async_maybe_transform = _all_but_messages(calls.async_maybe_transform)
+
+
+def _all_but_messages(transform: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def transform_rest(parameters: Mapping[str, Any], kind: Any) -> Any:
+        rest = {name: value for name, value in parameters.items() if name != "messages"}
+        return await transform(rest, kind) | {name: parameters[name] for name in parameters.keys() - rest.keys()}
+
+    return transform_rest

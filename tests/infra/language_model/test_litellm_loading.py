@@ -1,6 +1,14 @@
 import subprocess
 import sys
+from dataclasses import replace
+from typing import Any
 
+import pytest
+from openai._utils import _transform
+
+from infra.language_model.litellm_model import LitellmLanguageModel
+from models.language_model import TextPart, UserTurn
+from tests.infra.language_model.answers import ask, saying
 from tests.provider.replies import Says
 from tests.provider.scripted_provider import ScriptedProvider
 
@@ -50,6 +58,30 @@ def test_a_first_call_contacts_the_provider_and_nobody_else(provider: ScriptedPr
     output = _run(CALLING, f"openai/{model}", OPENAI_BASE_URL=provider.url, OPENAI_API_KEY="sk-scripted-provider")
 
     assert output == "TextDelta(text='Hi.')"
+
+
+async def test_preparing_a_call_costs_the_same_whatever_it_says(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """openai's client walked through every field of every message, on the event loop."""
+    visited: list[object] = []
+    visit = _transform._async_transform_recursive
+
+    async def counted(data: object, *rest: Any, **named: Any) -> object:
+        visited.append(data)
+        return await visit(data, *rest, **named)
+
+    monkeypatch.setattr(_transform, "_async_transform_recursive", counted)
+    said = UserTurn((TextPart("Hello"),))
+    visits = []
+    for length in (1, 100):
+        provider.script(model, Says("Hi."))
+        await ask(litellm_model, replace(saying(model), prompt=(said,) * length))
+        visits.append(len(visited))
+        visited.clear()
+
+    assert visits[0] == visits[1] > 0
+    assert len(provider.requests(model)[1]["messages"]) == 100
 
 
 def _run(program: str, *arguments: str, **environment: str) -> str:
