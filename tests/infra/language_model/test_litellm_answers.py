@@ -318,6 +318,17 @@ async def test_a_refusal_may_come_in_the_last_chunk(
     assert (answered.text, answered.refusal, answered.reason) == ("Well.", "No.", FinishReason.CONTENT_FILTER)
 
 
+async def test_a_refusal_is_kept_where_usage_is_on_every_chunk(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
+    provider.script(model, Chunks(*(chunk | usage for chunk in REFUSAL)))
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert answered.refusal == "I can't help."
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
