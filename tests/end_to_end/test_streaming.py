@@ -263,6 +263,25 @@ async def test_half_characters_come_whole_or_replaced(holdfast: RunningHoldfast,
     assert said == stored["content"][0]["text"]["value"] == "\U0001f600 and \ufffd and\ufffd"
 
 
+@pytest.mark.parametrize("kinds", [("refusal",), ("content", "refusal"), ("refusal", "content")])
+async def test_a_refusal_is_a_part_of_its_own(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, kinds: tuple[str, ...]
+) -> None:
+    model = f"stream-{'-'.join(kinds)}"
+    pieces = [chunk_of({kind: f"{kind} {half}."}) for kind in kinds for half in (1, 2)]
+    provider.script(model, Chunks(*pieces, chunk_of({}, "stop")))
+
+    stream = holdfast.client.beta.threads.create_and_run_stream
+    async with stream(assistant_id=await holdfast.assistant(model), thread=THREAD) as handler:
+        seen = [event.data.delta.content[0] async for event in handler if event.event == "thread.message.delta"]  # type: ignore[index]
+        [message] = await handler.get_final_messages()
+
+    assert [part.index for part in seen] == [place for place, _ in enumerate(kinds) for _ in (1, 2)]
+    assert [part.type for part in message.content] == ["text" if kind == "content" else kind for kind in kinds]
+    said = [part.text.value if part.type == "text" else getattr(part, "refusal", "") for part in message.content]
+    assert said == [f"{kind} 1.{kind} 2." for kind in kinds]
+
+
 async def test_v1_clients_get_v1_objects(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-v1", Says("Once upon a", finish="length"))
     body = {"assistant_id": await holdfast.assistant("stream-v1"), "thread": THREAD, "stream": True}
