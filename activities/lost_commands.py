@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 
 from activities.run_status import end_run
 from infra.clock import now_ms, now_seconds
-from infra.database import sweeps
+from infra.database import run_retries, sweeps
 from infra.database.engine import Database
 from infra.database.run_endings import Ending
 from infra.database.runs import to_run
@@ -75,6 +75,8 @@ class LostCommands:
         match RunStatus(run.status):
             case RunStatus.QUEUED if run.waiting:
                 return Delivery.NO_WORKFLOW
+            case RunStatus.QUEUED if run.turn == run.retried_turn:
+                return await self._retry(run)
             case RunStatus.QUEUED if run.turn == 0:
                 return await self._workflows.start(RunInput.of(to_run(run)))
             case RunStatus.QUEUED:
@@ -84,6 +86,11 @@ class LostCommands:
         # Temporal takes a cancel of a workflow that is closed without a word.
         running = await self._workflows.is_running(run.id)
         return Delivery.DELIVERED if running and not _is_stuck(run) else Delivery.NO_WORKFLOW
+
+    async def _retry(self, run: RunRow) -> Delivery:
+        async with self._database.reading() as session:
+            command = await run_retries.command_of(session, run)
+        return await self._workflows.retry(command)
 
     async def _submit(self, run: RunRow) -> Delivery:
         delivery = await self._workflows.submit(run.id, run.turn - 1)

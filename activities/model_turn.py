@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.failures import TurnNotDue, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
+from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
 from infra.clock import now_ms
 from infra.database import run_endings, runs, turns
@@ -27,7 +28,7 @@ from models.answers import Answer
 from models.errors import ThreadLocked
 from models.language_model import ModelRequest
 from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
-from models.turns import NextStep, Standing, TurnInput, TurnOutcome
+from models.turns import MODEL_TURN, NextStep, Standing, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
 
@@ -51,8 +52,9 @@ class ModelTurn:
         self._language_model = language_model
         self._workflows = workflows
         self._event_stream = event_stream
+        self._reset_reasons = ResetReasons(database, workflows)
 
-    @activity.defn(name="ModelTurn.generate")
+    @activity.defn(name=MODEL_TURN)
     async def generate(self, turn: TurnInput) -> TurnOutcome:
         """Ask the model for the run's next answer and commit it. A turn that was committed before is not repeated.
 
@@ -69,6 +71,7 @@ class ModelTurn:
                 raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
         if begun is None:
             return await self._outcome_elsewhere(turn)
+        await self._reset_reasons.record(begun.run.id, begun.run.retries)
         attempt = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms())
         stream = await TurnStream.open(self._event_stream, begun, attempt)
         return await self._answer(begun.run, _Attempt(attempt, Answer(), stream))

@@ -3,6 +3,7 @@
 from temporalio import activity
 
 from activities.failures import final_failure
+from activities.reset_reasons import ResetReasons
 from activities.turn_stream import left_behind
 from infra.database import run_endings, runs, turns
 from infra.database.engine import Database
@@ -23,6 +24,7 @@ class RunEndings:
         self._database = database
         self._workflows = workflows
         self._event_stream = event_stream
+        self._reset_reasons = ResetReasons(database, workflows)
 
     @activity.defn(name="RunEndings.end")
     async def end(self, ending: RunEnding) -> Standing:
@@ -53,6 +55,7 @@ class RunEndings:
             raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
         if begun is not None:
             await publish(self._event_stream, run_id, begun.events)
+            await self._reset_reasons.record(run_id, begun.run.retries)
         return standing
 
 

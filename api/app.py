@@ -4,12 +4,15 @@ from fastapi import FastAPI
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import ResponseHeaders
-from api.routes import all_runs, assistants, health, messages, models, run_events, run_steps, runs, threads
+from api.routes import all_runs, assistants, health, messages, models, ops_runs, run_events, run_steps, runs, threads
 from api.run_commands import RunCommands
+from api.run_timelines import RunTimelines
 from api.sse import Streams
 from infra.event_stream.reading import RunEvents
 from infra.resources import Resources
+from infra.run_histories import RunHistories
 from infra.run_workflows import RunWorkflows
+from infra.temporal import ui_url
 from models.errors import ErrorEnvelope
 
 # `/threads/runs` before `/threads/{thread_id}`.
@@ -25,6 +28,9 @@ def create_app(resources: Resources) -> FastAPI:
         responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}},
     )
     app.state.resources = resources
+    app.state.run_timelines = RunTimelines(
+        resources.database, RunHistories(resources.temporal), resources.temporal.namespace, ui_url(resources.settings)
+    )
     app.state.run_commands = RunCommands(
         resources.database,
         RunWorkflows(resources.temporal, resources.settings.task_queue),
@@ -37,6 +43,8 @@ def create_app(resources: Resources) -> FastAPI:
         app.include_router(router, prefix="/v1")
         app.include_router(router, include_in_schema=False)
     app.include_router(health.router)
+    app.include_router(ops_runs.router)
+    app.include_router(ops_runs.router, prefix="/v1", include_in_schema=False)
     install_error_handlers(app)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(ResponseHeaders)

@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.beta import BetaVersion, beta_version
 from api.once import Once, fingerprint_of
 from api.run_commands import RunCommands
+from api.run_timelines import RunTimelines
 from api.sse import Streams
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
@@ -48,6 +49,11 @@ async def _run_commands(request: Request) -> RunCommands:
 async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams
+
+
+async def _run_timelines(request: Request) -> RunTimelines:
+    timelines: RunTimelines = request.app.state.run_timelines
+    return timelines
 
 
 async def _project(
@@ -97,6 +103,7 @@ CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 RunCommandsDep = Annotated[RunCommands, Depends(_run_commands)]
 StreamsDep = Annotated[Streams, Depends(_streams)]
+RunTimelinesDep = Annotated[RunTimelines, Depends(_run_timelines)]
 OnceDep = Annotated[Once, Depends(_once)]
 PageDep = Annotated[PageRequest, Depends(_page)]
 AssistantsBeta = Depends(_assistants_beta)

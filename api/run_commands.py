@@ -1,12 +1,13 @@
-"""Start, submit, cancel: the commands that change a run. Each commits first and then tells the run's workflow."""
+"""Start, submit, cancel, retry: the commands that change a run. Each commits first, then tells the run's workflow."""
 
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.once import Once
-from infra.database import assistants, messages, run_endings, runs, thread_queue, threads
+from infra.database import assistants, messages, run_endings, run_retries, runs, thread_queue, threads
 from infra.database.engine import Database
+from infra.database.run_retries import RetryRequest
 from infra.database.runs import Answered
 from infra.event_stream.publishing import publish
 from infra.language_model.catalogue import ModelCatalogue
@@ -28,7 +29,7 @@ class Submitted(WireObject):
 
 
 class RunCommands:
-    """The only part of the API that talks to Temporal.
+    """The only part of the API that commands Temporal.
 
     Commit before command: a row without its workflow can be repaired, a workflow without its row cannot. So a command
     that Temporal does not take in time is left to the sweep, and the client gets the answer that the commit earned.
@@ -128,6 +129,22 @@ class RunCommands:
         run = await once.do(Run, begin)
         await publish(self._event_stream, run_id, ended)
         await leave_to_sweep("cancel", run_id, self._workflows.cancel(run_id))
+        return run
+
+    async def retry(self, once: Once, project_id: str, run_id: str, by: str) -> Run:
+        """Have a failed run go on with its failed turn. Raises what `run_retries.request` raises."""
+        accepted: list[RetryRequest] = []
+
+        async def request(session: AsyncSession) -> Run:
+            retry = await run_retries.request(session, project_id, run_id, by)
+            accepted.append(retry)
+            return retry.run
+
+        run = await once.do(Run, request)
+        # None where the request is a repeat: then the first one sent the command.
+        for retry in accepted:
+            await publish(self._event_stream, run_id, retry.events)
+            await leave_to_sweep("retry", run_id, self._workflows.retry(retry.command))
         return run
 
     async def delete_thread(self, project_id: str, thread_id: str) -> None:

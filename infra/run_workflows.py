@@ -6,14 +6,15 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from enum import StrEnum
 
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from infra import run_resets
 from infra.temporal import ASSISTANT_ID, MODEL, RUN_STATUS, THREAD_ID
 from models.runs import Run, RunStatus
-from models.turns import RUN_WORKFLOW, SUBMIT_SIGNAL, RunInput
+from models.turns import RUN_WORKFLOW, SUBMIT_SIGNAL, RetryCommand, RunInput
 
 COMMAND_TIMEOUT = timedelta(seconds=3)
 
@@ -37,13 +38,16 @@ class RunWorkflows:
 
     async def start(self, run: RunInput) -> Delivery:
         """Start the workflow, once: one that ran before under this id is never started again."""
+        return await self._start(run, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+
+    async def _start(self, run: RunInput, reuse: WorkflowIDReusePolicy) -> Delivery:
         try:
             await self._client.start_workflow(
                 RUN_WORKFLOW,
                 run,
                 id=run.run_id,
                 task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=reuse,
                 request_eager_start=True,
                 static_summary=f"{run.assistant_id} on {run.thread_id}",
                 search_attributes=_search_attributes(run),
@@ -64,14 +68,46 @@ class RunWorkflows:
     async def cancel(self, run_id: str) -> Delivery:
         return await self._send(self._client.get_workflow_handle(run_id).cancel())
 
+    async def retry(self, retry: RetryCommand) -> Delivery:
+        """Have a failed run go on with its failed turn, in a new execution of its workflow.
+
+        That is a reset, as in the Temporal UI, so that the history shows what came before. Where Temporal has nothing
+        left to reset, the workflow is started anew and finds the finished turns done.
+        """
+        run_id = retry.run.run_id
+        current = await self._describe(run_id)
+        if current is None or not _goes_on(current, retry):
+            await self._go_back(retry, current)
+        if retry.turn > 0:
+            # What was submitted may not be in the history: it was lost, or the history is new.
+            return await self.submit(run_id, retry.turn - 1)
+        return Delivery.DELIVERED
+
+    async def _go_back(self, retry: RetryCommand, current: WorkflowExecutionDescription | None) -> None:
+        run_id = retry.run.run_id
+        execution = current.run_id if current else None
+        task = await run_resets.reset_point(self._client, run_id, execution) if execution else None
+        if execution is None or task is None:
+            await self._start(retry.run, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+            return
+        reason = f"Retried with Holdfast by {retry.requested_by}"
+        await run_resets.reset(self._client, run_id, execution, task, reason)
+
+    async def reset_reason(self, run_id: str, execution: str) -> str | None:
+        """The reason that was given for the reset which made this execution."""
+        return await run_resets.reset_reason(self._client, run_id, execution)
+
     async def is_running(self, run_id: str) -> bool:
+        description = await self._describe(run_id)
+        return description is not None and description.status is WorkflowExecutionStatus.RUNNING
+
+    async def _describe(self, run_id: str) -> WorkflowExecutionDescription | None:
         try:
-            description = await self._client.get_workflow_handle(run_id).describe()
+            return await self._client.get_workflow_handle(run_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return False
+                return None
             raise
-        return description.status is WorkflowExecutionStatus.RUNNING
 
     async def _send(self, command: Awaitable[None]) -> Delivery:
         try:
@@ -90,6 +126,11 @@ async def leave_to_sweep(command: str, run_id: str, sending: Awaitable[object]) 
             await sending
     except (RPCError, TimeoutError) as error:
         log.warning("run.command_delayed", extra={"command": command, "run_id": run_id, "reason": repr(error)})
+
+
+def _goes_on(current: WorkflowExecutionDescription, retry: RetryCommand) -> bool:
+    """Whether an execution after the failed one is at work already: the command is a repeat, or someone reset it."""
+    return current.status is WorkflowExecutionStatus.RUNNING and current.run_id != retry.failed_execution
 
 
 def _search_attributes(run: RunInput) -> TypedSearchAttributes:

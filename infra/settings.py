@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     )
     temporal_port: int = Field(7233, ge=1, le=65535, description="Port of the embedded Temporal server.")
     temporal_ui_port: int = Field(8233, ge=1, le=65535, description="Port of the embedded Temporal UI.")
+    temporal_ui_url: str = Field(
+        "", description="Address of the Temporal UI, for links to it. Empty: the embedded one's, where that is used."
+    )
     task_queue: str = Field("holdfast", min_length=1, description="Temporal task queue of the workers.")
     run_expiry_seconds: int = Field(
         600, ge=1, le=2_592_000, description="How long a run may take, from its creation, before it expires."

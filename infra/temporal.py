@@ -30,6 +30,13 @@ def uses_embedded_server() -> bool:
     return "target_host" not in connect_config()
 
 
+def ui_url(settings: Settings) -> str | None:
+    """Where the Temporal UI is, None where nobody said."""
+    if settings.temporal_ui_url or not uses_embedded_server():
+        return settings.temporal_ui_url.rstrip("/") or None
+    return f"http://127.0.0.1:{settings.temporal_ui_port}"
+
+
 def connect_config() -> ClientConnectConfig:
     """What `TEMPORAL_*` and the file they name say. Raises `ConnectionFailed` where that cannot be read."""
     try:

@@ -54,6 +54,10 @@ class ThreadLocked(InvalidRequest):
     def for_run(cls, thread_id: str, run_id: str) -> "ThreadLocked":
         return cls(f"Thread {thread_id} already has an active run {run_id}.")
 
+    @classmethod
+    def for_retry(cls) -> "ThreadLocked":
+        return cls("Cannot retry run while another run is active on its thread: wait for that or cancel it.")
+
 
 class ThreadQueueFull(InvalidRequest):
     def __init__(self, thread_id: str, limit: int, what: str) -> None:
@@ -69,6 +73,10 @@ class WrongStatus(InvalidRequest):
     @classmethod
     def for_cancel(cls, status: str) -> "WrongStatus":
         return cls(f"Cannot cancel run with status '{status}'.")
+
+    @classmethod
+    def for_retry(cls, status: str) -> "WrongStatus":
+        return cls(f"Cannot retry run with status '{status}': only a failed run can be retried.")
 
     @classmethod
     def for_submit(cls, status: str) -> "WrongStatus":

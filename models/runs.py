@@ -49,9 +49,9 @@ ACTIVE_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.
 _WORKING = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION})
 
 ALLOWED_FROM: dict[RunStatus, frozenset[RunStatus]] = {
-    # From requires_action by submitted outputs.
-    RunStatus.QUEUED: frozenset({RunStatus.REQUIRES_ACTION}),
-    # From failed by a reset or retry; from in_progress by the next attempt or the next turn.
+    # From requires_action by submitted outputs; from failed by a retry.
+    RunStatus.QUEUED: frozenset({RunStatus.REQUIRES_ACTION, RunStatus.FAILED}),
+    # From failed by a reset in Temporal; from in_progress by the next attempt or the next turn.
     RunStatus.IN_PROGRESS: frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.FAILED}),
     RunStatus.REQUIRES_ACTION: frozenset({RunStatus.IN_PROGRESS}),
     RunStatus.CANCELLING: _WORKING,

@@ -18,7 +18,8 @@ class RunInput:
     lifetime_seconds: int
 
     @classmethod
-    def of(cls, run: Run) -> "RunInput":
+    def of(cls, run: Run, lifetime_seconds: int | None = None) -> "RunInput":
+        """Without `lifetime_seconds` it is what the run was created with, which a retried run's deadline hides."""
         expires_at = run.expires_at or run.created_at
         return cls(
             run_id=run.id,
@@ -26,7 +27,7 @@ class RunInput:
             assistant_id=run.assistant_id,
             model=run.model,
             expires_at=expires_at,
-            lifetime_seconds=expires_at - run.created_at,
+            lifetime_seconds=expires_at - run.created_at if lifetime_seconds is None else lifetime_seconds,
         )
 
 
@@ -36,6 +37,16 @@ class TurnInput:
 
     run_id: str
     turn: int
+
+
+@dataclass(frozen=True)
+class RetryCommand:
+    """What takes a failed run up again: its workflow is to go on with `turn`, in another than `failed_execution`."""
+
+    run: RunInput
+    turn: int
+    failed_execution: str
+    requested_by: str
 
 
 class NextStep(StrEnum):
@@ -77,6 +88,9 @@ SUBMIT_SIGNAL = "submit_tool_outputs"
 """Carries the turn that was answered. Defined here because senders must not import the workflow."""
 
 RUN_WORKFLOW = "RunWorkflow"
+
+MODEL_TURN = "ModelTurn.generate"
+"""The activity of a turn, as histories name it."""
 
 RUN_STATUS_ATTRIBUTE = "RunStatus"
 """The search attribute that follows a run's status in the Temporal UI."""

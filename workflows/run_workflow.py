@@ -150,13 +150,12 @@ class RunWorkflow:
 
         Without this, a reset to the last workflow task would only replay the failure.
         """
-        info = workflow.info()
-        if info.run_id == info.original_execution_run_id:
+        if not _is_reset():
             return False
         standing = await workflow.execute_activity_method(
             RunEndings.reopen,
             self._run.run_id,
-            task_queue=activity_options.short_task_queue(info.task_queue),
+            task_queue=activity_options.short_task_queue(workflow.info().task_queue),
             start_to_close_timeout=activity_options.DATABASE_TIMEOUT,
             retry_policy=activity_options.DATABASE_RETRIES,
             summary="reopen",
@@ -168,10 +167,10 @@ class RunWorkflow:
         return timedelta(seconds=self._deadline - workflow.time())
 
     def _time_left(self) -> timedelta:
-        """How long a turn may take. The deadline of a reset run has passed; its row gets a new one with the turn."""
+        """How long a turn may take. The row of a reset run has a new deadline, which the turn itself keeps."""
         left = self._until_deadline()
         lifetime = timedelta(seconds=self._run.lifetime_seconds)
-        return (left if left > timedelta() else lifetime) + activity_options.DEADLINE_GRACE
+        return (lifetime if _is_reset() or left <= timedelta() else left) + activity_options.DEADLINE_GRACE
 
     def _show(self, status: RunStatus) -> None:
         """Keep the search attribute in step, so that the Temporal UI can be asked for runs by status."""
@@ -188,3 +187,9 @@ def report_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) 
     is_task = isinstance(context.get("future"), asyncio.Task)
     if is_task or not isinstance(context.get("exception"), ActivityError):
         loop.default_exception_handler(context)
+
+
+def _is_reset() -> bool:
+    """Whether this execution goes on from an earlier one, whose failure may stand in its history."""
+    info = workflow.info()
+    return info.run_id != info.original_execution_run_id

@@ -23,11 +23,13 @@ async def load_page(
     *scope: ColumnElement[bool],
     deleted: Scope = (),
     order_by: Any = None,
+    only: Sequence[ColumnElement[bool]] = (),
 ) -> tuple[Sequence[ListedRow], bool]:
     """The rows of `table` in `scope` that `page` asks for, in its order, and whether more follow in its direction.
 
     `deleted` is the same scope among the deleted items, where single items can be deleted from the list. `order_by` is
-    the column that equals `seq` in an index that finds the scope. Raises `NotFound` where a cursor names nothing.
+    the column that equals `seq` in an index that finds the scope. `only` narrows the page but not
+    what is a cursor: a row may cease to match while a client lists. Raises `NotFound` where a cursor names nothing.
     """
     position: Any = table.seq if order_by is None else order_by
 
@@ -39,7 +41,7 @@ async def load_page(
             raise NotFound.of(noun, cursor)
         return seq
 
-    bounds = list(scope)
+    bounds = [*scope, *only]
     ascending = page.order is Order.ASC
     if page.after is not None:
         seq = await place(page.after)

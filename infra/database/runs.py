@@ -117,12 +117,12 @@ async def accept_outputs(
     expected, got = [call.id for call in calls], [output.tool_call_id for output in outputs]
     if sorted(expected) != sorted(got):
         raise ToolOutputsMismatch(expected, got)
-    asked = RunRow.turn == answered
+    still_asked = (RunRow.status == RunStatus.REQUIRES_ACTION, RunRow.turn == answered)
     queued = await transition(
         session,
         run_id,
         RunStatus.QUEUED,
-        asked,
+        *still_asked,
         turn=answered + 1,
         required_action=None,
         # The step completed, the run queued.

@@ -122,6 +122,7 @@ class RunRow(Table):
         Index("runs_by_thread", "thread_id", "seq"),
         Index("runs_by_project", "project_id", "seq"),
         Index("runs_by_status", "project_id", "status", "seq"),
+        Index("runs_by_assistant", "project_id", "assistant_id", "seq"),
         # The thread lock: one active run per thread, decided by the database.
         _partial("runs_active", "thread_id", unique=True, only=IS_ACTIVE),
         _partial("runs_waiting", "thread_id", "seq", only=IS_WAITING),
@@ -155,6 +156,9 @@ class RunRow(Table):
     next_event: Mapped[int]
     # Whether its thread was created in the same call, and is its first event.
     with_thread: Mapped[bool]
+    # How often the run was taken up again after it failed, and the turn that it was last taken up at.
+    retries: Mapped[int] = mapped_column(default=0, server_default="0")
+    retried_turn: Mapped[int | None]
     # The last message of the thread when the run was created: what came later is not part of its prompt.
     last_message_seq: Mapped[int]
     required_action: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
@@ -175,6 +179,25 @@ class RunRow(Table):
     tool_choice: Mapped[Any] = mapped_column(JSON)
     parallel_tool_calls: Mapped[bool]
     usage: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+
+
+class RunRetryRow(Table):
+    """One time that a failed run was taken up again, and the failure that it was taken up from."""
+
+    __tablename__ = "run_retries"
+
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    # From 1; the newest one's is the run's `retries`.
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[str]
+    requested_at: Mapped[int]
+    # NULL: by a reset in Temporal, whose reason has not been read yet.
+    requested_by: Mapped[str | None]
+    turn: Mapped[int]
+    failed_at: Mapped[int | None]
+    # The execution that the run failed in. What it says about the run counts no more.
+    failed_execution: Mapped[str]
+    error: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
 
 
 class TurnRow(Table):

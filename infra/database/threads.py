@@ -14,6 +14,7 @@ from infra.database.tables import (
     IS_ACTIVE,
     DeletedItemRow,
     MessageRow,
+    RunRetryRow,
     RunRow,
     RunStepRow,
     ThreadMetadataRow,
@@ -90,6 +91,7 @@ async def remove(session: AsyncSession, project_id: str, thread_id: str) -> str 
     for part in (
         delete(ToolCallRow).where(ToolCallRow.run_id.in_(run_ids)),
         delete(TurnRow).where(TurnRow.run_id.in_(run_ids)),
+        delete(RunRetryRow).where(RunRetryRow.run_id.in_(run_ids)),
         delete(RunStepRow).where(RunStepRow.run_id.in_(run_ids)),
         delete(RunRow).where(RunRow.thread_id == thread_id),
         delete(MessageRow).where(MessageRow.thread_id == thread_id),

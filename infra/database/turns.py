@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
-from infra.database import answers, message_counts, thread_queue
+from infra.database import answers, message_counts, run_retries, thread_queue
 from infra.database.answers import TurnAttempt, wire_usage
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
@@ -75,21 +75,10 @@ async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Be
 
     Raises `ThreadLocked` where another run is active on the thread; the transaction is void then.
     """
-    now = now_seconds()
+    elsewhere = RunRow.ended_by != workflow_run_id
     try:
-        run = await transition(
-            session,
-            run_id,
-            RunStatus.IN_PROGRESS,
-            RunRow.status == RunStatus.FAILED,
-            RunRow.ended_by != workflow_run_id,
-            started_at=now,
-            expires_at=now + RunRow.expires_after_seconds,
-            ended_by=None,
-            failed_at=None,
-            last_error=None,
-            usage=None,
-            next_event=RunRow.next_event + 1,
+        run = await run_retries.resume(
+            session, run_id, RunStatus.IN_PROGRESS, None, elsewhere, started_at=now_seconds()
         )
     except IntegrityError as error:
         raise ThreadLocked(

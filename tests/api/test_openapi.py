@@ -31,6 +31,10 @@ OPERATIONS = {
     "/v1/models": {"get": "listModels"},
     "/v1/models/{model}": {"get": "retrieveModel"},
     "/health": {"get": "getHealth"},
+    "/ops/runs": {"get": "listOpsRuns"},
+    "/ops/runs/{run_id}": {"get": "getOpsRun"},
+    "/ops/runs/{run_id}/retry": {"post": "retryOpsRun"},
+    "/ops/runs/{run_id}/cancel": {"post": "cancelOpsRun"},
 }
 
 
@@ -70,7 +74,9 @@ def test_envelope_has_four_keys_that_are_always_there(document: dict[str, Any]) 
     assert details["required"] == list(details["properties"]) == ["message", "type", "param", "code"]
 
 
-@pytest.mark.parametrize("name", ["Assistant", "Thread", "Message", "Run", "RunStep", "Model", "Deleted", "Usage"])
+@pytest.mark.parametrize(
+    "name", ["Assistant", "Thread", "Message", "Run", "RunStep", "OpsRun", "Model", "Deleted", "Usage"]
+)
 def test_what_is_sent_has_every_key(document: dict[str, Any], name: str) -> None:
     schema = document["components"]["schemas"][name]
 
@@ -80,5 +86,5 @@ def test_what_is_sent_has_every_key(document: dict[str, Any], name: str) -> None
 def test_bodies_take_no_unknown_fields(document: dict[str, Any]) -> None:
     bodies = [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Request")]
 
-    assert len(bodies) == 11
+    assert len(bodies) == 12
     assert all(body["additionalProperties"] is False for body in bodies)

@@ -19,7 +19,7 @@ def test_every_status_has_its_way_in() -> None:
 def test_what_has_ended_stays_so_unless_it_failed_and_is_taken_up_again(status: RunStatus) -> None:
     following = {to for to, allowed in ALLOWED_FROM.items() if status in allowed}
 
-    assert following == ({RunStatus.IN_PROGRESS} if status is RunStatus.FAILED else set())
+    assert following == ({RunStatus.QUEUED, RunStatus.IN_PROGRESS} if status is RunStatus.FAILED else set())
 
 
 def test_an_operator_may_cancel_any_active_run() -> None:

@@ -9,14 +9,26 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.database import assistants, messages, prompts, run_steps, runs, sweeps, thread_queue, threads
+from infra.database import (
+    assistants,
+    messages,
+    ops_runs,
+    prompts,
+    run_retries,
+    run_steps,
+    runs,
+    sweeps,
+    thread_queue,
+    threads,
+)
 from infra.database.engine import Database
+from infra.database.ops_runs import RunFilter
 from infra.database.tables import RunRow
 from infra.database.turns import used_tokens
-from models.errors import NotFound
+from models.errors import NotFound, WrongStatus
 from models.lists import Order, PageRequest
 from models.messages import CreateMessageRequest
-from models.runs import RunStatus, ToolOutput
+from models.runs import LastErrorCode, RunStatus, ToolOutput
 from tests.infra.database.conftest import PROJECT, Stored
 
 Query = Callable[[AsyncSession, Stored], Awaitable[object]]
@@ -141,6 +153,7 @@ CASES: list[tuple[str, Query, set[str]]] = [
         {
             BY_ID.format("threads"),
             BY_ID.format("turns"),
+            BY_ID.format("run_retries"),
             "messages_by_thread",
             "runs_by_thread",
             "run_steps_by_run",
@@ -169,6 +182,30 @@ CASES: list[tuple[str, Query, set[str]]] = [
         lambda session, _: runs.list_everywhere(session, PROJECT, PageRequest(), RunStatus.FAILED),
         {"runs_by_status"},
     ),
+    *(
+        (
+            f"ops-runs-{'-'.join(wanted)}",
+            lambda session, _, wanted=wanted: ops_runs.list_page(session, PROJECT, PageRequest(), RunFilter(**wanted)),
+            {index},
+        )
+        for wanted, index in (
+            ({"since": 5}, "runs_by_project"),
+            ({"assistant_id": "asst_x", "since": 5}, "runs_by_assistant"),
+            ({"thread_id": "thread_x"}, "runs_by_thread"),
+            ({"status": RunStatus.FAILED, "since": 5}, "runs_by_status"),
+            ({"error": LastErrorCode.SERVER_ERROR}, "runs_by_status"),
+        )
+    ),
+    (
+        "ops-run",
+        lambda session, stored: ops_runs.record(session, PROJECT, stored.run_id),
+        {BY_ID.format("runs"), BY_ID.format("turns"), BY_ID.format("run_retries"), "tool_calls_by_run"},
+    ),
+    (
+        "retry",
+        lambda session, stored: run_retries.request(session, PROJECT, stored.run_id, "me"),
+        {BY_ID.format("runs")},
+    ),
     (
         "advance",
         lambda session, stored: thread_queue.advance(session, stored.thread_id),
@@ -194,7 +231,7 @@ async def plan_of(database: Database, query: Callable[[AsyncSession], Awaitable[
     """What SQLite does for each statement of `query`, which is rolled back."""
     async with database.reading() as session:
         connection = await session.connection()
-        with recorded(database) as statements, suppress(NotFound):
+        with recorded(database) as statements, suppress(NotFound, WrongStatus):
             await query(session)
         steps = [
             step.detail

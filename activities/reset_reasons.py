@@ -1,0 +1,40 @@
+"""Records why a failed run was reset in Temporal: its UI knows no names, only the reason that its user gave."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.service import RPCError
+
+from infra.database import run_retries
+from infra.database.engine import Database
+from infra.run_workflows import RunWorkflows
+
+BY_RESET = "reset in Temporal"
+LOOKUP_TIMEOUT = timedelta(seconds=3)
+
+log = logging.getLogger(__name__)
+
+
+class ResetReasons:
+    def __init__(self, database: Database, workflows: RunWorkflows) -> None:
+        self._database = database
+        self._workflows = workflows
+
+    async def record(self, run_id: str, number: int) -> None:
+        """Complete the record of the run's newest retry, `number`, where that was a reset in Temporal."""
+        if number == 0:
+            return
+        async with self._database.reading() as session:
+            if not await run_retries.unexplained(session, run_id, number):
+                return
+        try:
+            async with asyncio.timeout(LOOKUP_TIMEOUT.total_seconds()):
+                reason = await self._workflows.reset_reason(run_id, activity.info().workflow_run_id or "")
+        except (RPCError, TimeoutError) as error:
+            # No reason to keep the run waiting; its next turn asks again.
+            log.warning("run.reset_reason_unknown", extra={"run_id": run_id, "reason": repr(error)})
+            return
+        async with self._database.transaction() as session:
+            await run_retries.explain(session, run_id, number, f"{BY_RESET}: {reason}" if reason else BY_RESET)

@@ -1,0 +1,126 @@
+"""Runs as operators see them, put together from the database and, for one run, from Temporal."""
+
+from collections.abc import Sequence
+
+from infra.clock import now_ms
+from infra.database import ops_runs
+from infra.database.engine import Database
+from infra.database.ops_runs import FoundRun, RunFilter, RunRecord
+from infra.database.tables import RunRetryRow, ToolCallRow, TurnRow
+from infra.run_histories import RunHistories, RunHistory, TurnTries
+from models.lists import Page, PageRequest
+from models.ops_runs import OpsRetry, OpsRun, OpsRunTimeline, OpsToolCall, OpsTurn
+from models.runs import RunStatus, Usage
+
+MS = 1000
+
+
+class RunTimelines:
+    def __init__(self, database: Database, histories: RunHistories, namespace: str, ui_url: str | None) -> None:
+        self._database = database
+        self._histories = histories
+        self._workflows_url = ui_url and f"{ui_url}/namespaces/{namespace}/workflows"
+
+    async def list_page(self, project_id: str, page: PageRequest, wanted: RunFilter) -> Page[OpsRun]:
+        """The project's runs that are `wanted`. Raises `NotFound` where a cursor names no run."""
+        async with self._database.reading() as session:
+            found, has_more = await ops_runs.list_page(session, project_id, page, wanted)
+        return Page[OpsRun].of([self._run(each) for each in found], has_more)
+
+    async def load(self, project_id: str, run_id: str) -> OpsRun:
+        """Raises `NotFound`."""
+        async with self._database.reading() as session:
+            return self._run(await ops_runs.load(session, project_id, run_id))
+
+    async def timeline(self, project_id: str, run_id: str) -> OpsRunTimeline:
+        """What the run did, turn by turn. Raises `NotFound`."""
+        async with self._database.reading() as session:
+            record = await ops_runs.record(session, project_id, run_id)
+        history = await self._histories.read(run_id)
+        return OpsRunTimeline(
+            **self._run(record.found).model_dump(),
+            turns=_turns(record, history),
+            retry_history=[_retry(row) for row in record.retries],
+            workflow=history.workflow,
+        )
+
+    def _run(self, found: FoundRun) -> OpsRun:
+        row, retry = found.run, found.retry
+        return OpsRun(
+            id=row.id,
+            status=row.status,
+            assistant_id=row.assistant_id,
+            thread_id=row.thread_id,
+            model=row.model,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            ended_at=row.status_changed_at // MS if RunStatus(row.status).is_terminal else None,
+            expires_at=row.expires_at,
+            turn=row.turn,
+            last_error=row.last_error,
+            incomplete_reason=row.incomplete_reason,
+            usage=row.usage,
+            retries=row.retries,
+            retried_at=retry and retry.requested_at,
+            retried_by=retry and retry.requested_by,
+            temporal_url=self._workflows_url and f"{self._workflows_url}/{row.id}",
+        )
+
+
+def _turns(record: RunRecord, history: RunHistory) -> list[OpsTurn]:
+    finished = {turn.turn: _finished_turn(turn, record.calls, history.tries.get(turn.turn)) for turn in record.turns}
+    unfinished = {
+        number: _unfinished_turn(record, number, tries)
+        for number, tries in history.tries.items()
+        if number not in finished
+    }
+    return [turn for _, turn in sorted((finished | unfinished).items())]
+
+
+def _finished_turn(row: TurnRow, calls: Sequence[ToolCallRow], tries: TurnTries | None) -> OpsTurn:
+    return OpsTurn(
+        turn=row.turn,
+        is_finished=True,
+        attempts=row.attempt,
+        started_at=row.started_at // MS,
+        duration_ms=row.finished_at - row.started_at,
+        finish_reason=row.finish_reason,
+        usage=Usage(
+            prompt_tokens=row.prompt_tokens,
+            completion_tokens=row.completion_tokens,
+            total_tokens=row.prompt_tokens + row.completion_tokens,
+        ),
+        failures=tries.failures if tries else [],
+        tool_calls=[
+            OpsToolCall(id=call.id, name=call.name, is_answered=call.output is not None)
+            for call in calls
+            if call.turn == row.turn
+        ],
+    )
+
+
+def _unfinished_turn(record: RunRecord, number: int, tries: TurnTries) -> OpsTurn:
+    run = record.found.run
+    until_ms = run.status_changed_at if RunStatus(run.status).is_terminal else now_ms()
+    return OpsTurn(
+        turn=number,
+        is_finished=False,
+        attempts=tries.attempts,
+        started_at=tries.began_at,
+        duration_ms=max(until_ms - tries.began_at * MS, 0),
+        finish_reason=None,
+        usage=None,
+        failures=tries.failures,
+        tool_calls=[],
+    )
+
+
+def _retry(row: RunRetryRow) -> OpsRetry:
+    return OpsRetry(
+        number=row.number,
+        at=row.requested_at,
+        by=row.requested_by,
+        turn=row.turn,
+        failed_at=row.failed_at,
+        error=row.error,
+    )

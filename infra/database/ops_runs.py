@@ -1,0 +1,97 @@
+"""Reads of runs for operators: found by what went wrong, and shown with what they did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.database.pages import load_page
+from infra.database.runs import NOUN
+from infra.database.tables import RunRetryRow, RunRow, ToolCallRow, TurnRow
+from models.errors import NotFound
+from models.lists import PageRequest
+from models.runs import LastErrorCode, RunStatus
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """What a run has to be to be listed; None: anything. A run that has an error has failed.
+
+    `since` is in seconds since the epoch: where failed runs are asked for, they failed since then; others were created.
+    """
+
+    status: RunStatus | None = None
+    assistant_id: str | None = None
+    thread_id: str | None = None
+    error: LastErrorCode | None = None
+    since: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        status = RunStatus.FAILED if self.status is None and self.error else self.status
+        equal = {RunRow.status: status, RunRow.assistant_id: self.assistant_id, RunRow.thread_id: self.thread_id}
+        found = [column == value for column, value in equal.items() if value is not None]
+        if self.error is not None:
+            found.append(RunRow.last_error["code"].as_string() == self.error)
+        if self.since is not None:
+            found.append((RunRow.failed_at if status is RunStatus.FAILED else RunRow.created_at) >= self.since)
+        return found
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run, and how it was last taken up again."""
+
+    run: RunRow
+    retry: RunRetryRow | None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that the database knows of what a run did, each in its order."""
+
+    found: FoundRun
+    turns: Sequence[TurnRow]
+    calls: Sequence[ToolCallRow]
+    retries: Sequence[RunRetryRow]
+
+
+async def list_page(
+    session: AsyncSession, project_id: str, page: PageRequest, wanted: RunFilter
+) -> tuple[list[FoundRun], bool]:
+    """The project's runs that are `wanted`, and whether more follow. Raises `NotFound` for an unknown cursor."""
+    # A run that was retried since the page before is no longer wanted, and still a place to go on from.
+    project = RunRow.project_id == project_id
+    rows, has_more = await load_page(session, RunRow, NOUN, page, project, only=wanted.conditions())
+    return await _with_retries(session, rows), has_more
+
+
+async def load(session: AsyncSession, project_id: str, run_id: str) -> FoundRun:
+    """Raises `NotFound`."""
+    row = await session.scalar(select(RunRow).where(RunRow.id == run_id, RunRow.project_id == project_id))
+    if row is None:
+        raise NotFound.of(NOUN, run_id)
+    return (await _with_retries(session, [row]))[0]
+
+
+async def record(session: AsyncSession, project_id: str, run_id: str) -> RunRecord:
+    """Raises `NotFound`."""
+    found = await load(session, project_id, run_id)
+    turns = select(TurnRow).where(TurnRow.run_id == run_id).order_by(TurnRow.turn)
+    calls = select(ToolCallRow).where(ToolCallRow.run_id == run_id).order_by(ToolCallRow.turn, ToolCallRow.position)
+    retries = select(RunRetryRow).where(RunRetryRow.run_id == run_id).order_by(RunRetryRow.number)
+    return RunRecord(
+        found,
+        (await session.scalars(turns)).all(),
+        (await session.scalars(calls)).all(),
+        (await session.scalars(retries)).all(),
+    )
+
+
+async def _with_retries(session: AsyncSession, rows: Sequence[RunRow]) -> list[FoundRun]:
+    newest = [(row.id, row.retries) for row in rows if row.retries]
+    retries: dict[str, RunRetryRow] = {}
+    if newest:
+        query = select(RunRetryRow).where(tuple_(RunRetryRow.run_id, RunRetryRow.number).in_(newest))
+        retries = {retry.run_id: retry for retry in await session.scalars(query)}
+    return [FoundRun(row, retries.get(row.id)) for row in rows]

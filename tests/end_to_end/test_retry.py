@@ -1,0 +1,340 @@
+"""Operators retry failed runs through `/ops`: a run goes on with the turn that failed, whatever became of Temporal."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai.types.beta.threads import Run
+from sqlalchemy import update
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.testing import WorkflowEnvironment
+
+from infra.clock import now_ms, now_seconds
+from infra.database import run_endings, run_retries
+from infra.database.run_endings import Ending
+from infra.database.tables import RunRow
+from models.runs import LastError, LastErrorCode, RunStatus
+from tests.api.envelope import assert_error
+from tests.conftest import settings_for, temporal_program
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.replies import Calls, Fails, Held, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.resets import closed, reset, workflow_tasks
+from workflows.sweep_schedule import sweep_id
+
+ROME = '{"city": "Rome"}'
+LOCKED = "Cannot retry run while another run is active on its thread: wait for that or cancel it."
+
+
+async def _failed_after_a_call(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> Run:
+    """A run whose second turn failed."""
+    provider.script(model, Calls(("weather", ROME)), Fails(401, "No such key."))
+    waiting = await holdfast.until(await holdfast.run(await holdfast.assistant(model, "weather")))
+    failed = await holdfast.until(await holdfast.submit(waiting, "sunny"))
+    assert failed.status == "failed"
+    return failed
+
+
+async def _post(holdfast: RunningHoldfast, path: str, **options: Any) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=holdfast.url, timeout=30) as http:
+        return await http.post(f"/ops/runs/{path}", **options)
+
+
+async def _retry(holdfast: RunningHoldfast, run: Run, **body: str) -> dict[str, Any]:
+    response = await _post(holdfast, f"{run.id}/retry", json=body)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+async def _timeline(holdfast: RunningHoldfast, run: Run) -> dict[str, Any]:
+    async with httpx.AsyncClient(base_url=holdfast.url, timeout=30) as http:
+        return dict((await http.get(f"/ops/runs/{run.id}")).json())
+
+
+async def _sweep(holdfast: RunningHoldfast, run: Run) -> None:
+    """Let a minute pass for the run's row, then have the schedule sweep now."""
+    async with holdfast.resources.database.transaction() as session:
+        aged = update(RunRow).where(RunRow.id == run.id).values(status_changed_at=now_ms() - 60_000)
+        await session.execute(aged)
+    await holdfast.resources.temporal.get_schedule_handle(sweep_id(holdfast.resources.settings.task_queue)).trigger()
+
+
+async def test_a_retry_goes_on_with_the_turn_that_failed(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    failed = await _failed_after_a_call(holdfast, provider, "retry")
+    provider.script("retry", Says("It is sunny."))
+
+    answer = await _retry(holdfast, failed, by="ada@laptop")
+    done = await holdfast.until(failed, "completed")
+
+    assert (answer["status"], answer["last_error"], answer["retries"]) == ("queued", None, 1)
+    assert await holdfast.texts(done) == ["Hello", "It is sunny."]
+    assert (done.last_error, done.failed_at) == (None, None)
+    assert done.usage is not None
+    assert done.usage.total_tokens == 30
+    # The finished turn was not asked again: one request for it, one that failed, one that went well.
+    assert len(provider.requests("retry")) == 3
+    handle = holdfast.resources.temporal.get_workflow_handle(failed.id)
+    assert await closed(handle) is WorkflowExecutionStatus.COMPLETED
+    # A reset, to the very task that asked for the failed turn.
+    history = (await handle.fetch_history()).to_json()
+    assert "Retried with Holdfast by ada@laptop" in history
+    assert history.count("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED") == 2
+
+
+async def test_who_retried_a_run_when_and_what_it_had_failed_with_is_recorded(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    failed = await _failed_after_a_call(holdfast, provider, "retry-record")
+    provider.script("retry-record", Fails(403, "Still not."), Says("Now."))
+    began = now_seconds()
+
+    await _retry(holdfast, failed, by="ada@laptop")
+    await holdfast.until(failed, "failed")
+    await _retry(holdfast, failed)
+    await holdfast.until(failed, "completed")
+    timeline = await _timeline(holdfast, failed)
+
+    first, second = timeline["retry_history"]
+    assert (first["number"], first["by"], first["turn"]) == (1, "ada@laptop", 1)
+    assert (second["number"], second["by"], second["turn"]) == (2, "project default", 1)
+    assert began <= first["at"] <= second["at"] <= now_seconds()
+    assert first["failed_at"] == failed.failed_at
+    assert "No such key." in first["error"]["message"]
+    assert "Still not." in second["error"]["message"]
+    assert (timeline["retries"], timeline["retried_by"], timeline["retried_at"]) == (2, "project default", second["at"])
+
+
+async def test_a_reset_in_temporal_is_recorded_with_its_reason(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    for which in (0, -1):
+        failed = await _failed_after_a_call(holdfast, provider, f"reset-record{which}")
+        provider.script(f"reset-record{which}", Says("It is sunny."))
+
+        await reset(holdfast, failed, (await workflow_tasks(holdfast, failed))[which])
+        await holdfast.until(failed, "completed")
+        [recorded] = (await _timeline(holdfast, failed))["retry_history"]
+
+        assert (recorded["by"], recorded["turn"]) == ("reset in Temporal: test", 1)
+        assert "No such key." in recorded["error"]["message"]
+
+
+async def test_of_two_retries_at_once_one_is_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    failed = await _failed_after_a_call(holdfast, provider, "retry-twice")
+    provider.script("retry-twice", Says("Once."), Says("Twice."))
+
+    responses = await asyncio.gather(*(_post(holdfast, f"{failed.id}/retry") for _ in range(2)))
+    await holdfast.until(failed, "completed")
+    third = await _post(holdfast, f"{failed.id}/retry")
+
+    assert sorted(response.status_code for response in responses) == [200, 400]
+    assert_error(third, 400, "Cannot retry run with status 'completed': only a failed run can be retried.")
+    assert len(provider.requests("retry-twice")) == 3
+    assert (await _timeline(holdfast, failed))["retries"] == 1
+
+
+async def test_a_repeated_request_with_a_key_is_answered_and_does_nothing(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    failed = await _failed_after_a_call(holdfast, provider, "retry-key")
+    provider.script("retry-key", Says("Once."), Says("Twice."))
+    headers = {"Idempotency-Key": failed.id}
+
+    responses = [await _post(holdfast, f"{failed.id}/retry", headers=headers) for _ in range(2)]
+    await holdfast.until(failed, "completed")
+
+    assert [response.status_code for response in responses] == [200, 200]
+    assert (await _timeline(holdfast, failed))["retries"] == 1
+
+
+async def test_a_retry_is_refused_while_another_run_holds_the_thread(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    failed = await _failed_after_a_call(holdfast, provider, "retry-locked")
+    provider.script("retry-holder", Calls(("weather", ROME)))
+    holder = await holdfast.client.beta.threads.runs.create(
+        failed.thread_id, assistant_id=await holdfast.assistant("retry-holder", "weather")
+    )
+    await holdfast.until(holder, "requires_action")
+
+    response = await _post(holdfast, f"{failed.id}/retry")
+
+    assert_error(response, 400, LOCKED)
+    assert (await holdfast.until(failed, "failed")).last_error == failed.last_error
+    assert (await _timeline(holdfast, failed))["retry_history"] == []
+
+
+async def test_a_retried_run_holds_its_thread_at_once(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    await own_holdfast.start_worker()
+    failed = await _failed_after_a_call(own_holdfast, provider, "retry-holds")
+    await own_holdfast.stop_worker()
+
+    await _retry(own_holdfast, failed)
+    async with httpx.AsyncClient(base_url=own_holdfast.url) as http:
+        body = {"assistant_id": failed.assistant_id}
+        refused = await http.post(f"/v1/threads/{failed.thread_id}/runs", json=body)
+
+    assert_error(refused, 400, f"Thread {failed.thread_id} already has an active run {failed.id}.")
+
+
+async def test_an_unknown_run_is_not_found(holdfast: RunningHoldfast) -> None:
+    response = await _post(holdfast, "run_unknown/retry")
+
+    assert_error(response, 404, "No run found with id 'run_unknown'.")
+
+
+@pytest.mark.parametrize("by", ["", "x" * 257, 7])
+async def test_a_name_out_of_bounds_is_refused(holdfast: RunningHoldfast, by: object) -> None:
+    response = await _post(holdfast, "run_unknown/retry", json={"by": by})
+
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "by"
+
+
+async def test_a_run_whose_workflow_is_gone_starts_anew_and_repeats_nothing(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    """As when Temporal's retention has passed, or its database was replaced."""
+    settings = settings_for(tmp_path, temporal_port, provider)
+    async with running_holdfast(settings) as before:
+        failed = await _failed_after_a_call(before, provider, "retry-gone")
+    provider.script("retry-gone", Says("It is sunny."))
+
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_program(), dev_server_log_level="error"
+    ) as other:
+        port = int(other.client.service_client.config.target_host.rpartition(":")[2])
+        async with running_holdfast(settings.model_copy(update={"temporal_port": port})) as after:
+            shown = (await _timeline(after, failed))["workflow"]
+            await _retry(after, failed)
+            done = await after.until(failed, "completed")
+            texts = await after.texts(done)
+
+    assert shown == {"status": "not_found", "execution": None}
+    assert texts == ["Hello", "It is sunny."]
+    assert len(provider.requests("retry-gone")) == 3
+
+
+async def test_a_workflow_that_was_terminated_before_it_did_anything_starts_anew(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    run = await own_holdfast.run(await own_holdfast.assistant("retry-terminated"))
+    await own_holdfast.resources.temporal.get_workflow_handle(run.id).terminate()
+    await own_holdfast.start_worker()
+    await _sweep(own_holdfast, run)
+    await own_holdfast.until(run, "failed")
+    provider.script("retry-terminated", Says("Here I am."))
+
+    await _retry(own_holdfast, run)
+
+    assert (await own_holdfast.until(run)).status == "completed"
+
+
+async def test_outputs_that_never_reached_a_terminated_workflow_reach_its_retry(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("retry-outputs", Calls(("weather", ROME)), Says("It is sunny."))
+    await own_holdfast.start_worker()
+    assistant = await own_holdfast.assistant("retry-outputs", "weather")
+    waiting = await own_holdfast.until(await own_holdfast.run(assistant))
+    await own_holdfast.resources.temporal.get_workflow_handle(waiting.id).terminate()
+    await own_holdfast.submit(waiting, "sunny")
+    await _sweep(own_holdfast, waiting)
+    await own_holdfast.until(waiting, "failed")
+
+    await _retry(own_holdfast, waiting)
+    done = await own_holdfast.until(waiting, "completed")
+
+    assert await own_holdfast.texts(done) == ["Hello", "It is sunny."]
+    assert len(provider.requests("retry-outputs")) == 2
+
+
+async def test_a_lost_retry_is_repeated_by_the_sweep(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    await own_holdfast.start_worker()
+    failed = await _failed_after_a_call(own_holdfast, provider, "retry-lost")
+    provider.script("retry-lost", Says("It is sunny."))
+    async with own_holdfast.resources.database.transaction() as session:
+        await run_retries.request(session, "default", failed.id, "ada@laptop")
+
+    await _sweep(own_holdfast, failed)
+
+    assert (await own_holdfast.until(failed, "completed")).status == "completed"
+    assert len(provider.requests("retry-lost")) == 3
+
+
+async def test_a_retry_that_waits_for_a_worker_is_not_sent_twice(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    await own_holdfast.start_worker()
+    failed = await _failed_after_a_call(own_holdfast, provider, "retry-waits")
+    await own_holdfast.stop_worker()
+    provider.script("retry-waits", Held(Says("Never.")))
+    await _retry(own_holdfast, failed)
+    handle = own_holdfast.resources.temporal.get_workflow_handle(failed.id)
+    execution = (await handle.describe()).run_id
+
+    await own_holdfast.start_worker()
+    await _sweep(own_holdfast, failed)
+    await provider.requested("retry-waits")
+
+    assert (await handle.describe()).run_id == execution
+
+
+async def test_the_last_words_of_the_failed_execution_do_not_end_a_retried_run(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    await own_holdfast.start_worker()
+    failed = await _failed_after_a_call(own_holdfast, provider, "retry-late")
+    execution = (await own_holdfast.resources.temporal.get_workflow_handle(failed.id).describe()).run_id
+    await own_holdfast.stop_worker()
+    await _retry(own_holdfast, failed)
+
+    late = Ending(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message="Late."))
+    async with own_holdfast.resources.database.transaction() as session:
+        ended = await run_endings.end(session, failed.id, late)
+
+    assert ended.standing.status is RunStatus.QUEUED
+
+
+async def test_a_retried_turn_has_a_whole_lifetime_though_little_was_left_of_the_first(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    """The deadline in the history is near or past; the row's is a new one."""
+    await own_holdfast.start_worker()
+    slow = Held(Says("At last."))
+    provider.script("retry-deadline", Fails(401), slow)
+    expiry = {"expires_after": {"anchor": "created_at", "seconds": 30}}
+    run = await own_holdfast.run(await own_holdfast.assistant("retry-deadline"), extra_body=expiry)
+    failed = await own_holdfast.until(run, "failed")
+
+    await _retry(own_holdfast, failed)
+    await slow.arrived()
+    described = await own_holdfast.resources.temporal.get_workflow_handle(run.id).describe()
+    retried = await own_holdfast.until(failed, "in_progress")
+    [turn] = described.raw_description.pending_activities
+    slow.release()
+
+    assert retried.expires_at is not None
+    assert turn.expiration_time.seconds >= retried.expires_at
+    assert (await own_holdfast.until(failed, "completed")).status == "completed"
+
+
+async def test_a_retry_is_accepted_while_temporal_does_not_answer(provider: ScriptedProvider, tmp_path: Path) -> None:
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_program(), dev_server_log_level="error"
+    ) as temporal:
+        port = int(temporal.client.service_client.config.target_host.rpartition(":")[2])
+        async with running_holdfast(settings_for(tmp_path, port, provider)) as holdfast:
+            failed = await _failed_after_a_call(holdfast, provider, "retry-silence")
+            await holdfast.stop_worker()
+            await temporal.shutdown()
+
+            accepted = await _retry(holdfast, failed)
+            shown = (await _timeline(holdfast, failed))["workflow"]
+
+    assert accepted["status"] == "queued"
+    assert shown == {"status": "unreachable", "execution": None}
