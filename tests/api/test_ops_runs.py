@@ -1,0 +1,195 @@
+"""`/ops/runs`: how operators find runs and what they see of one. Retries are in `tests/end_to_end/test_retry.py`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai.types.beta.threads import Run
+from sqlalchemy import update
+
+from infra.clock import now_seconds
+from infra.database.tables import RunRow
+from infra.settings import Settings
+from infra.temporal import ui_url
+from tests.api.envelope import assert_error
+from tests.conftest import settings_for
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Fails, Held, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+HOUR_SECONDS = 3600
+
+
+async def _ids(http: httpx.AsyncClient, **query: Any) -> list[str]:
+    response = await http.get("/ops/runs", params=query)
+    assert response.status_code == 200, response.text
+    return [run["id"] for run in response.json()["data"]]
+
+
+async def _timeline(http: httpx.AsyncClient, run: Run) -> dict[str, Any]:
+    response = await http.get(f"/ops/runs/{run.id}")
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+async def _age(holdfast: RunningHoldfast, run: Run, **columns: int) -> None:
+    async with holdfast.resources.database.transaction() as session:
+        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**columns))
+
+
+async def test_runs_are_found_by_status_assistant_thread_and_error(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("ops-found", Fails(401), Says("Hi."), Fails(400))
+    assistant = await holdfast.assistant("ops-found")
+    refused, completed, invalid = [await holdfast.until(await holdfast.run(assistant)) for _ in range(3)]
+
+    assert await _ids(http, assistant=assistant) == [invalid.id, completed.id, refused.id]
+    assert await _ids(http, assistant=assistant, status="completed") == [completed.id]
+    assert await _ids(http, thread=refused.thread_id) == [refused.id]
+    assert await _ids(http, thread=refused.thread_id, status="completed") == []
+    for run in (refused, invalid):
+        assert run.last_error is not None
+        assert run.id in await _ids(http, assistant=assistant, error=run.last_error.code)
+    assert await _ids(http, assistant=assistant, error="rate_limit_exceeded") == []
+    assert await _ids(http, assistant=assistant, error="server_error", status="completed") == []
+    assert (await http.get("/v1/ops/runs", params={"assistant": assistant, "limit": 1})).json()["data"] != []
+
+
+async def test_since_counts_from_the_failure_for_failed_runs_and_from_creation_for_others(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("ops-since", Fails(401), Fails(401), Says("Hi."), Says("Hi."))
+    assistant = await holdfast.assistant("ops-since")
+    lately, long_ago, new, old = [await holdfast.until(await holdfast.run(assistant)) for _ in range(4)]
+    hour_ago = now_seconds() - HOUR_SECONDS
+    await _age(holdfast, lately, created_at=hour_ago - 60)
+    await _age(holdfast, long_ago, created_at=hour_ago - 60, failed_at=hour_ago - 1)
+    await _age(holdfast, old, created_at=hour_ago - 1)
+
+    assert await _ids(http, assistant=assistant, status="failed", since=hour_ago) == [lately.id]
+    assert await _ids(http, assistant=assistant, error="server_error", since=hour_ago) == [lately.id]
+    assert await _ids(http, assistant=assistant, status="completed", since=hour_ago) == [new.id]
+    assert await _ids(http, assistant=assistant, since=hour_ago) == [new.id]
+
+
+async def test_a_run_that_no_longer_matches_is_still_a_place_to_go_on_from(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    """Who retries page by page lists runs that stop being failed."""
+    provider.script("ops-cursor", Fails(401), Fails(401), Fails(401))
+    assistant = await holdfast.assistant("ops-cursor")
+    runs = [await holdfast.until(await holdfast.run(assistant)) for _ in range(3)]
+    query = {"assistant": assistant, "status": "failed", "order": "asc"}
+    assert await _ids(http, **query, limit=1) == [runs[0].id]
+    provider.script("ops-cursor", Says("Hi."))
+
+    assert (await http.post(f"/ops/runs/{runs[0].id}/retry")).status_code == 200
+    await holdfast.until(runs[0], "completed")
+
+    assert await _ids(http, **query, after=runs[0].id) == [runs[1].id, runs[2].id]
+    assert await _ids(http, **query, before=runs[2].id) == [runs[1].id]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("status", "lost"), ("error", "bad_luck"), ("since", "-1"), ("since", "1h"), ("assistant", "x"), ("limit", "101")],
+)
+async def test_a_filter_out_of_bounds_is_refused(http: httpx.AsyncClient, name: str, value: str) -> None:
+    response = await http.get("/ops/runs", params={name: value})
+
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == name
+
+
+async def test_an_unknown_run_or_cursor_is_not_found(http: httpx.AsyncClient) -> None:
+    for response in (
+        await http.get("/ops/runs/run_x"),
+        await http.get("/ops/runs", params={"after": "run_x"}),
+        await http.post("/ops/runs/run_x/cancel"),
+    ):
+        assert_error(response, 404, "No run found with id 'run_x'.")
+
+
+async def test_operators_need_no_beta_header(http: httpx.AsyncClient) -> None:
+    response = await http.get("/ops/runs", headers={"OpenAI-Beta": "assistants=v7"})
+
+    assert response.status_code == 200
+
+
+async def test_a_timeline_has_every_turn_with_its_tokens_calls_and_failed_attempts(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    secret = "the cat is in the bag"
+    asks = Calls(("weather", json.dumps({"city": secret})), ("time", "{}"))
+    provider.script("ops-timeline", Fails(500, "Overloaded."), asks, Fails(401, "No such key."))
+    assistant = await holdfast.assistant("ops-timeline", "weather", "time", instructions=secret)
+    waiting = await holdfast.until(await holdfast.run(assistant, secret))
+    unanswered = await _timeline(http, waiting)
+    failed = await holdfast.until(await holdfast.submit(waiting, secret, secret), "failed")
+
+    timeline = await _timeline(http, failed)
+
+    first, second = timeline["turns"]
+    assert [call["is_answered"] for call in unanswered["turns"][0]["tool_calls"]] == [False, False]
+    assert [(call["name"], call["is_answered"]) for call in first["tool_calls"]] == [("weather", True), ("time", True)]
+    assert (first["turn"], first["is_finished"], first["attempts"]) == (0, True, 2)
+    assert [failure["attempt"] for failure in first["failures"]] == [1]
+    assert "Overloaded." in first["failures"][0]["message"]
+    assert first["usage"]["total_tokens"] == 15
+    assert (second["turn"], second["is_finished"], second["attempts"]) == (1, False, 1)
+    assert "No such key." in second["failures"][0]["message"]
+    assert (timeline["status"], timeline["turn"], timeline["ended_at"]) == ("failed", 1, failed.failed_at)
+    assert secret not in json.dumps([unanswered, timeline])
+
+
+async def test_a_timeline_shows_the_attempt_that_is_under_way(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    held = Held(Says("Hi."))
+    provider.script("ops-pending", Fails(500, "Overloaded."), held)
+    run = await holdfast.run(await holdfast.assistant("ops-pending"))
+    await held.arrived()
+
+    timeline = await _timeline(http, run)
+    held.release()
+
+    [turn] = timeline["turns"]
+    assert (timeline["status"], timeline["workflow"]["status"], timeline["ended_at"]) == (
+        "in_progress",
+        "running",
+        None,
+    )
+    assert (turn["turn"], turn["is_finished"], turn["attempts"]) == (0, False, 2)
+    assert [failure["attempt"] for failure in turn["failures"]] == [1]
+    await holdfast.until(run, "completed")
+
+
+async def test_a_run_is_cancelled_by_its_id_alone(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("ops-cancel", Calls(("weather", "{}")))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("ops-cancel", "weather")))
+
+    cancelled = await http.post(f"/ops/runs/{run.id}/cancel")
+    await holdfast.until(run, "cancelled")
+    again = await http.post(f"/ops/runs/{run.id}/cancel")
+
+    assert cancelled.json()["status"] in ("cancelling", "cancelled")
+    assert_error(again, 400, "Cannot cancel run with status 'cancelled'.")
+
+
+def test_links_lead_to_the_embedded_ui_or_where_the_settings_say(
+    tmp_path: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
+    embedded = settings_for(tmp_path, 7233, provider)
+    elsewhere: Settings = embedded.model_copy(update={"temporal_ui_url": "https://temporal.example.com/"})
+
+    assert ui_url(embedded) == "http://127.0.0.1:8233"
+    assert ui_url(elsewhere) == "https://temporal.example.com"
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example.com:7233")
+    assert ui_url(embedded) is None
+    assert ui_url(elsewhere) == "https://temporal.example.com"
