@@ -5,11 +5,11 @@ import socket
 
 from api.app import create_app
 from cli.api_server import serve_api
+from cli.api_url import api_url
 from cli.data_folder import make_data_folder
 from cli.lifetime import run_until_stopped
 from cli.output import say
 from cli.ports import Address, api_address, bind
-from cli.ready_message import api_url
 from infra.database import migrations
 from infra.errors import StartFailed
 from infra.resources import open_resources

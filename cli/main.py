@@ -7,6 +7,7 @@ import typer
 
 from cli.configuration import load_settings
 from cli.logs import configure_logs
+from cli.runs import app as runs
 from infra.errors import StartFailed
 
 app = typer.Typer(
@@ -15,6 +16,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(runs, name="runs")
 
 ParentOption = Annotated[
     int | None, typer.Option(metavar="PID", help="Stop as soon as process PID is no longer the parent.")

@@ -1,12 +1,10 @@
 """What `holdfast up` says once it serves: where, how to try it, and with which models."""
 
+from cli.api_url import LOOPBACK, api_url
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.scripted import SCRIPTED_MODEL
 from infra.resources import Resources
-from infra.settings import Settings
 
-LOOPBACK = "127.0.0.1"
-WILDCARD_HOSTS = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104
 TRY_IT = """\
 import openai; beta = openai.OpenAI(base_url="{url}/v1", api_key="{key}").beta
 run = beta.threads.create_and_run_poll(assistant_id=beta.assistants.create(model="{model}").id, thread={{"messages": [{{"role": "user", "content": "Hello!"}}]}})
@@ -25,12 +23,6 @@ def ready_message(resources: Resources, shows_ui: bool) -> str:
             f"Models: {_models(resources.catalogue)}.",
         )
     )
-
-
-def api_url(settings: Settings) -> str:
-    """The address to reach the API at, from this machine."""
-    host = WILDCARD_HOSTS.get(settings.host, settings.host)
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def _temporal(resources: Resources, shows_ui: bool) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.ready_message import api_url
+from cli.api_url import api_url
 from infra.settings import Settings
 
 

@@ -1,0 +1,153 @@
+"""`holdfast runs`: how operators see runs and act on them. Each command imports what it runs."""
+
+import re
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.configuration import load_settings
+from models.runs import LastErrorCode, RunStatus
+
+if TYPE_CHECKING:
+    from cli.ops_client import OpsClient
+
+app = typer.Typer(help="See runs, retry failed ones, cancel others: through the API, from any machine.")
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# A run that is being cancelled needs no other cancel.
+CANCELLABLE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)
+
+
+def _duration(text: str) -> timedelta:
+    matched = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    if matched is None:
+        raise typer.BadParameter(f"'{text}' is no duration such as 30s, 15m, 1h, 2d or 1w.")
+    return timedelta(**{UNITS[matched[2]]: int(matched[1])})
+
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", help="Address of the API; also HOLDFAST_URL. Default: the one that the settings here name."),
+]
+KeyOption = Annotated[str | None, typer.Option("--api-key", help="Key for the API; also HOLDFAST_API_KEY.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON for each run.")]
+StatusOption = Annotated[RunStatus | None, typer.Option(help="Runs with this status.")]
+AssistantOption = Annotated[str | None, typer.Option(metavar="ASSISTANT", help="Runs of this assistant.")]
+ThreadOption = Annotated[str | None, typer.Option(metavar="THREAD", help="Runs on this thread.")]
+ErrorOption = Annotated[LastErrorCode | None, typer.Option(help="Runs that failed with this error.")]
+SinceOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        parser=_duration, metavar="AGE", help="Runs created since then (failed runs: failed since then): 30m, 1h, 2d."
+    ),
+]
+RunArguments = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Ids of runs.")]
+MostOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the oldest first.")]
+
+
+@app.command("list")
+def list_runs(
+    status: StatusOption = None,
+    assistant: AssistantOption = None,
+    thread: ThreadOption = None,
+    error: ErrorOption = None,
+    since: SinceOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """List runs, the newest first."""
+    from cli.run_actions import Output, show_list
+
+    with _client(url, api_key) as client:
+        show_list(client, _filters(status, assistant, thread, error, since), limit, Output(as_json))
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")],
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Show what a run did, turn by turn, and where the Temporal UI shows more. Never what was said."""
+    from cli.run_actions import Output, show_timeline
+
+    with _client(url, api_key) as client:
+        show_timeline(client, run, Output(as_json))
+
+
+@app.command()
+def retry(
+    runs: RunArguments = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All failed runs that the filters leave.")] = False,
+    assistant: AssistantOption = None,
+    thread: ThreadOption = None,
+    error: ErrorOption = None,
+    since: SinceOption = None,
+    limit: MostOption = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Have failed runs go on with the step that failed. Exit code 1 if one is refused."""
+    from cli.run_actions import Output, found
+    from cli.run_actions import retry as retry_each
+
+    _check_choice(runs, "--failed", failed, (assistant, thread, error, since, limit))
+    filters = _filters(RunStatus.FAILED, assistant, thread, error, since)
+    with _client(url, api_key) as client:
+        run_ids = runs or found(client, [filters], limit)
+        raise typer.Exit(0 if retry_each(client, run_ids, Output(as_json)) else 1)
+
+
+@app.command()
+def cancel(
+    runs: RunArguments = None,
+    active: Annotated[bool, typer.Option("--active", help="All active runs that the filters leave.")] = False,
+    assistant: AssistantOption = None,
+    thread: ThreadOption = None,
+    since: SinceOption = None,
+    limit: MostOption = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """Cancel runs. Exit code 1 if one is refused."""
+    from cli.run_actions import Output, found
+    from cli.run_actions import cancel as cancel_each
+
+    _check_choice(runs, "--active", active, (assistant, thread, since, limit))
+    filters = [_filters(status, assistant, thread, None, since) for status in CANCELLABLE]
+    with _client(url, api_key) as client:
+        run_ids = runs or found(client, filters, limit)
+        raise typer.Exit(0 if cancel_each(client, run_ids, Output(as_json)) else 1)
+
+
+def _client(url: str | None, api_key: str | None) -> "OpsClient":
+    settings = load_settings()
+    from cli.ops_client import OpsClient
+
+    return OpsClient.of(settings, url, api_key)
+
+
+def _check_choice(runs: list[str] | None, flag: str, is_set: bool, filters: tuple[object, ...]) -> None:
+    if bool(runs) == is_set:
+        raise typer.BadParameter(f"Name runs, or say {flag} for all that the filters leave.")
+    if runs and any(given is not None for given in filters):
+        raise typer.BadParameter(f"Filters go with {flag}, not with the names of runs.")
+
+
+def _filters(
+    status: RunStatus | None,
+    assistant: str | None,
+    thread: str | None,
+    error: LastErrorCode | None,
+    since: timedelta | None,
+) -> dict[str, Any]:
+    """The query of `/ops/runs`."""
+    began = None if since is None else max(int(time.time() - since.total_seconds()), 0)
+    return {"status": status, "assistant": assistant, "thread": thread, "error": error, "since": began}
