@@ -3,15 +3,22 @@
 import asyncio
 import base64
 import json
+import re
+from pathlib import Path
 
+import httpx
+import pytest
 from google.protobuf.json_format import MessageToDict
 from openai.types.beta.threads import Run
 from temporalio.api.enums.v1 import EventType
 
 from infra.temporal import ASSISTANT_ID, MODEL, RUN_STATUS, THREAD_ID
 from tests.holdfast import RunningHoldfast
-from tests.provider.replies import Calls, Says
+from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
+from tests.resets import closed
+
+SEARCHES = (Path(__file__).parents[2] / "docs" / "temporal-ui.md").read_text()
 
 
 async def _listed(holdfast: RunningHoldfast, run: Run, status: str) -> None:
@@ -25,9 +32,25 @@ async def _listed(holdfast: RunningHoldfast, run: Run, status: str) -> None:
             RUN_STATUS: status,
         }.items()
     )
+    await _found(holdfast, query, [run.id])
+
+
+async def _found(holdfast: RunningHoldfast, query: str, run_ids: list[str]) -> None:
+    """Wait until Temporal lists just these for `query`."""
     async with asyncio.timeout(20):
-        while [found.id async for found in holdfast.resources.temporal.list_workflows(query)] != [run.id]:
+        while [found.id async for found in holdfast.resources.temporal.list_workflows(query)] != run_ids:
             await asyncio.sleep(0.05)
+
+
+async def _summaries(holdfast: RunningHoldfast, run: Run) -> list[str]:
+    """What the activities and timers of the run's workflow say they are, once it is closed."""
+    handle = holdfast.resources.temporal.get_workflow_handle(run.id)
+    await closed(handle)
+    return [
+        _text(MessageToDict(event.user_metadata)["summary"]["data"])
+        async for event in handle.fetch_history_events()
+        if event.event_type in (EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, EventType.EVENT_TYPE_TIMER_STARTED)
+    ]
 
 
 async def test_runs_are_found_by_assistant_thread_model_and_status(
@@ -48,21 +71,51 @@ async def test_runs_activities_and_timers_say_what_they_are(
     provider.script("summaries", Calls(("weather", "{}")), Says("Thanks."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("summaries", "weather")))
     await holdfast.until(await holdfast.submit(run, "sunny"), "completed")
-    handle = holdfast.resources.temporal.get_workflow_handle(run.id)
 
-    description = await handle.describe()
-    summaries = [
-        MessageToDict(event.user_metadata)["summary"]["data"]
-        async for event in handle.fetch_history_events()
-        if event.event_type in (EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, EventType.EVENT_TYPE_TIMER_STARTED)
-    ]
+    description = await holdfast.resources.temporal.get_workflow_handle(run.id).describe()
 
     assert await description.static_summary() == f"{run.assistant_id} on {run.thread_id}"
-    assert [_text(summary) for summary in summaries] == [
+    assert await _summaries(holdfast, run) == [
         "turn 0 · summaries",
         "turn 0 · tool outputs",
         "turn 1 · summaries",
     ]
+
+
+async def test_failed_runs_are_found_by_model_and_say_how_they_ended(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("visibly-failed", Fails(401, "No such key."))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("visibly-failed")), "failed")
+    query = 'RunStatus = "failed" AND Model = "visibly-failed"'
+
+    await _found(holdfast, query, [run.id])
+    await _found(holdfast, f'{query} AND ExecutionStatus = "Failed"', [run.id])
+
+    assert await _summaries(holdfast, run) == ["turn 0 · visibly-failed", "end · failed"]
+
+
+async def test_a_retried_run_is_found_by_what_has_become_of_it(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("visibly-retried", Fails(401, "No such key."), Says("Hi."))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("visibly-retried")), "failed")
+    async with httpx.AsyncClient(base_url=holdfast.url) as http:
+        await http.post(f"/ops/runs/{run.id}/retry")
+    await holdfast.until(run, "completed")
+
+    await _found(holdfast, 'RunStatus = "completed" AND Model = "visibly-retried"', [run.id])
+    # The execution that failed stays as it was.
+    await _found(holdfast, 'RunStatus = "failed" AND Model = "visibly-retried"', [run.id])
+
+    handle = holdfast.resources.temporal.get_workflow_handle(run.id)
+    assert await (await handle.describe()).static_summary() == f"{run.assistant_id} on {run.thread_id}"
+    assert await _summaries(holdfast, run) == ["turn 0 · visibly-retried"]
+
+
+@pytest.mark.parametrize("query", re.findall(r"```sql\n(.*?)\n```", SEARCHES, re.DOTALL))
+async def test_temporal_takes_every_search_of_the_documentation(holdfast: RunningHoldfast, query: str) -> None:
+    assert isinstance((await holdfast.resources.temporal.count_workflows(query)).count, int)
 
 
 async def test_history_holds_no_content(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
