@@ -85,13 +85,12 @@ class RunWorkflows:
 
     async def _go_back(self, retry: RetryCommand, current: WorkflowExecutionDescription | None) -> None:
         run_id = retry.run.run_id
-        execution = current.run_id if current else None
-        task = await run_resets.reset_point(self._client, run_id, execution) if execution else None
-        if execution is None or task is None:
+        task = await run_resets.reset_point(self._client, run_id, current.run_id) if current else None
+        if current is None or task is None:
             await self._start(retry.run, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
             return
         reason = f"Retried with Holdfast by {retry.requested_by}"
-        await run_resets.reset(self._client, run_id, execution, task, reason)
+        await run_resets.reset(self._client, run_id, current.run_id, task, reason)
 
     async def reset_reason(self, run_id: str, execution: str) -> str | None:
         """The reason that was given for the reset which made this execution."""

@@ -33,7 +33,7 @@ async def closed(handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | 
             await asyncio.sleep(0.02)
 
 
-async def reset(holdfast: RunningHoldfast, run: Run, event_id: int) -> None:
+async def reset(holdfast: RunningHoldfast, run: Run, event_id: int, reason: str = "test") -> None:
     client = holdfast.resources.temporal
     await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
@@ -41,6 +41,6 @@ async def reset(holdfast: RunningHoldfast, run: Run, event_id: int) -> None:
             workflow_execution=WorkflowExecution(workflow_id=run.id),
             workflow_task_finish_event_id=event_id,
             request_id=f"reset-{run.id}-{event_id}",
-            reason="test",
+            reason=reason,
         )
     )

@@ -1,0 +1,48 @@
+"""What is recorded of a reset in Temporal that says little, or of which Temporal knows nothing."""
+
+import dataclasses
+import uuid
+
+from temporalio.testing import ActivityEnvironment
+
+from activities.reset_reasons import ResetReasons
+from infra.database import run_retries
+from infra.run_workflows import RunWorkflows
+from models.runs import RunStatus
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Fails, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.resets import reset, workflow_tasks
+
+
+async def test_a_reason_that_temporal_does_not_tell_is_left_for_the_next_turn(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("reason-unknown", Fails(401))
+    await own_holdfast.start_worker()
+    run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("reason-unknown")), "failed")
+    resources = own_holdfast.resources
+    async with resources.database.transaction() as session:
+        await run_retries.resume(session, run.id, RunStatus.IN_PROGRESS, None)
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, workflow_run_id=str(uuid.uuid4()))
+    reasons = ResetReasons(resources.database, RunWorkflows(resources.temporal, resources.settings.task_queue))
+
+    await environment.run(reasons.record, run.id, 1)
+
+    async with resources.database.reading() as session:
+        assert await run_retries.unexplained(session, run.id, 1)
+
+
+async def test_a_reset_without_a_reason_is_recorded_as_one(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("reason-none", Fails(401), Says("Hi."))
+    await own_holdfast.start_worker()
+    run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("reason-none")), "failed")
+
+    await reset(own_holdfast, run, (await workflow_tasks(own_holdfast, run))[0], reason="")
+    await own_holdfast.until(run, "completed")
+
+    shown = await own_holdfast.client.get(f"/ops/runs/{run.id}", cast_to=object)
+    assert shown["retried_by"] == "reset in Temporal"  # type: ignore[index]

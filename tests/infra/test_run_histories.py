@@ -1,0 +1,53 @@
+"""A workflow whose turn ends as no provider makes it end. The rest is in `tests/api/test_ops_runs.py`."""
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from infra.run_histories import RunHistories
+from models.turns import MODEL_TURN, TurnInput
+from tests.resets import closed
+
+
+@workflow.defn
+class OneTurn:
+    @workflow.run
+    async def run(self, turn: TurnInput) -> None:
+        await workflow.execute_activity(
+            MODEL_TURN,
+            turn,
+            start_to_close_timeout=timedelta(seconds=0.2),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+
+
+@activity.defn(name=MODEL_TURN)
+async def never_answers(_: TurnInput) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_turn_that_timed_out_says_so(temporal: WorkflowEnvironment) -> None:
+    run_id = f"run_{uuid.uuid4().hex}"
+    worker = Worker(
+        temporal.client,
+        task_queue=run_id,
+        workflows=[OneTurn],
+        activities=[never_answers],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+    async with worker:
+        turn = TurnInput(run_id, 3)
+        handle = await temporal.client.start_workflow(OneTurn.run, turn, id=run_id, task_queue=run_id)
+        await closed(handle)
+
+    history = await RunHistories(temporal.client).read(run_id)
+
+    assert (history.workflow.status, history.workflow.execution) == ("failed", handle.first_execution_run_id)
+    assert list(history.tries) == [3]
+    [failure] = history.tries[3].failures
+    assert (failure.attempt, "timeout" in failure.message.lower()) == (1, True)
