@@ -1,5 +1,7 @@
 """What becomes of a run outside its turns: it is ended, or a failed one is taken up again."""
 
+import logging
+
 from temporalio import activity
 
 from activities.failures import final_failure
@@ -17,6 +19,7 @@ from models.shown_steps import NOTHING_SHOWN
 from models.turns import RunEnding, Standing
 
 GENERIC_FAILURE = "Sorry, something went wrong."
+log = logging.getLogger(__name__)
 
 
 class RunEndings:
@@ -33,10 +36,11 @@ class RunEndings:
         if ending.status is RunStatus.FAILED:
             code = ending.error_code or LastErrorCode.SERVER_ERROR
             error = LastError(code=code, message=ending.error_message or GENERIC_FAILURE)
+        elif ending.status is RunStatus.INCOMPLETE:
+            log.warning("run.history_full", extra={"run_id": ending.run_id})
         execution = activity.info().workflow_run_id or ""
-        ended = await end_run(
-            self._database, self._event_stream, ending.run_id, Ending(ending.status, execution, error)
-        )
+        how = Ending(ending.status, execution, error, ending.incomplete_reason)
+        ended = await end_run(self._database, self._event_stream, ending.run_id, how)
         await self._workflows.start_or_leave(ended.next_run)
         return ended.standing
 

@@ -59,7 +59,8 @@ ALLOWED_FROM: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.CANCELLED: _WORKING | {RunStatus.CANCELLING},
     RunStatus.FAILED: _WORKING,
     RunStatus.COMPLETED: frozenset({RunStatus.IN_PROGRESS}),
-    RunStatus.INCOMPLETE: frozenset({RunStatus.IN_PROGRESS}),
+    # From any when Temporal's limits leave no room for another turn.
+    RunStatus.INCOMPLETE: _WORKING,
     RunStatus.EXPIRED: _WORKING,
 }
 """Every status write is guarded by this table: a write whose guard matches nothing lost a race, and re-reads."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from models.runs import LastErrorCode, Run, RunStatus
+from models.runs import LastErrorCode, Run, RunIncompleteReason, RunStatus
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class RunEnding:
     status: RunStatus
     error_code: LastErrorCode | None = None
     error_message: str | None = None
+    incomplete_reason: RunIncompleteReason | None = None
 
 
 @dataclass(frozen=True)

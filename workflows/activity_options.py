@@ -1,4 +1,7 @@
-"""Time limits and retries of every activity, in one place. Pure values: this module is passed through the sandbox."""
+"""Time limits and retries of every activity, and how much history a run may fill, in one place.
+
+Pure values: this module is passed through the sandbox.
+"""
 
 from datetime import timedelta
 
@@ -28,3 +31,8 @@ def short_task_queue(task_queue: str) -> str:
 
 
 SWEEP_TIMEOUT = timedelta(minutes=1)
+
+MAX_HISTORY_EVENTS = 50_000
+MAX_HISTORY_BYTES = 48 * 1024 * 1024
+"""Temporal terminates a workflow at 51,200 events or 50 MiB. A turn adds about 14 events, 2 kB: this leaves room to end
+the run properly, and for signals that come meanwhile."""

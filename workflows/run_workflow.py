@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from activities.model_turn import ModelTurn
 from activities.run_status import RunEndings
-from models.runs import LastErrorCode, RunStatus
+from models.runs import LastErrorCode, RunIncompleteReason, RunStatus
 from models.turns import (
     RUN_STATUS_ATTRIBUTE,
     RUN_WORKFLOW,
@@ -75,7 +75,7 @@ class RunWorkflow:
             return status
 
     async def _take_turns(self) -> RunStatus:
-        while True:
+        while not self._is_history_full():
             self._show(RunStatus.IN_PROGRESS)
             outcome = await self._model_turn()
             self._deadline = outcome.expires_at or self._deadline
@@ -89,6 +89,9 @@ class RunWorkflow:
                     if ended := await self._await_outputs():
                         return ended
             self._turn += 1
+        # Of the two reasons that the wire has, the one that fits: what the run has gathered is too much to go on with.
+        reason = RunIncompleteReason.MAX_PROMPT_TOKENS
+        return await self._end(RunEnding(self._run.run_id, RunStatus.INCOMPLETE, incomplete_reason=reason))
 
     async def _model_turn(self) -> TurnOutcome:
         time_left = self._time_left()
@@ -108,7 +111,8 @@ class RunWorkflow:
         """Wait until the calls of this turn are answered. Returns the status of a run that ended instead."""
         try:
             await workflow.wait_condition(
-                lambda: self._answered_turn >= self._turn,
+                # Signals that are no answer fill the history as well.
+                lambda: self._answered_turn >= self._turn or self._is_history_full(),
                 timeout=max(self._until_deadline(), timedelta(milliseconds=1)),
                 timeout_summary=f"turn {self._turn} · tool outputs",
             )
@@ -162,6 +166,14 @@ class RunWorkflow:
         )
         self._deadline = standing.expires_at or self._deadline
         return standing.status is RunStatus.IN_PROGRESS
+
+    def _is_history_full(self) -> bool:
+        """Whether Temporal might terminate the workflow, and so leave the run open, if it took another turn."""
+        info = workflow.info()
+        return (
+            info.get_current_history_length() >= activity_options.MAX_HISTORY_EVENTS
+            or info.get_current_history_size() >= activity_options.MAX_HISTORY_BYTES
+        )
 
     def _until_deadline(self) -> timedelta:
         return timedelta(seconds=self._deadline - workflow.time())
