@@ -7,16 +7,15 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.service import RPCError
 
-from activities.run_status import end_run
+from activities.lost_workflows import close
 from infra.clock import now_ms, now_seconds
 from infra.database import run_retries, sweeps
 from infra.database.engine import Database
-from infra.database.run_endings import Ending
 from infra.database.runs import to_run
 from infra.database.tables import RunRow
 from infra.ports import EventStream
 from infra.run_workflows import Delivery, RunWorkflows
-from models.runs import LastError, LastErrorCode, RunStatus
+from models.runs import RunStatus
 from models.turns import RunInput
 
 OVERDUE_AFTER = timedelta(seconds=5)
@@ -31,15 +30,17 @@ STUCK_AFTER = timedelta(minutes=5)
 BATCH = 200
 log = logging.getLogger(__name__)
 
-LOST_WORKFLOW = "The run's workflow was ended from outside."
-
 
 @dataclass(frozen=True)
 class SweepReport:
-    """How many runs were given their command again, and how many were closed because no workflow is left to do it."""
+    """How many runs were given their command again, and how many were closed because no workflow is left to do it.
+
+    `looked_until` (seconds) is where the next sweep goes on with Temporal's list of ended workflows.
+    """
 
     repeated: int = 0
     closed: int = 0
+    looked_until: int = 0
 
 
 class LostCommands:
@@ -68,7 +69,7 @@ class LostCommands:
             is_over = (run.expires_at or 0) <= now_seconds()
             delivery = Delivery.NO_WORKFLOW if is_over else Delivery.REFUSED
         if delivery is Delivery.NO_WORKFLOW:
-            await self._close(run)
+            await close(self._database, self._workflows, self._event_stream, run)
         return delivery
 
     async def _command(self, run: RunRow) -> Delivery:
@@ -99,21 +100,8 @@ class LostCommands:
             delivery = await self._workflows.start(RunInput.of(to_run(run)))
         return delivery
 
-    async def _close(self, run: RunRow) -> None:
-        ended = await end_run(self._database, self._event_stream, run.id, _ending(run))
-        await self._workflows.start_or_leave(ended.next_run)
-
 
 def _is_stuck(run: RunRow) -> bool:
     """Whether the workflow, though it runs, will not end the run any more: its tasks fail, and each try again."""
     deadline_ms = (run.expires_at or 0) * 1000 if run.status != RunStatus.CANCELLING else run.status_changed_at
     return now_ms() - deadline_ms > STUCK_AFTER // timedelta(milliseconds=1)
-
-
-def _ending(run: RunRow) -> Ending:
-    execution = activity.info().workflow_run_id or ""
-    if run.status == RunStatus.CANCELLING:
-        return Ending(RunStatus.CANCELLED, execution)
-    if (run.expires_at or 0) <= now_seconds():
-        return Ending(RunStatus.EXPIRED, execution)
-    return Ending(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message=LOST_WORKFLOW))

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
@@ -17,6 +17,7 @@ from models.runs import Run, RunStatus
 from models.turns import RUN_WORKFLOW, SUBMIT_SIGNAL, RetryCommand, RunInput
 
 COMMAND_TIMEOUT = timedelta(seconds=3)
+PAGE_SIZE = 100
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,20 @@ class RunWorkflows:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
+
+    async def ended_from_outside(self, since: datetime) -> AsyncIterator[list[str]]:
+        """Pages of the ids of runs whose workflow was terminated or timed out since then.
+
+        One that was reset is among them, as its earlier execution was terminated: ask `is_running`.
+        """
+        query = (
+            f"WorkflowType = '{RUN_WORKFLOW}' AND ExecutionStatus IN ('Terminated', 'TimedOut') "
+            f"AND CloseTime >= '{since.isoformat()}'"
+        )
+        pages = self._client.list_workflows(query, page_size=PAGE_SIZE)
+        while pages.current_page is None or pages.next_page_token:
+            await pages.fetch_next_page()
+            yield [execution.id for execution in pages.current_page or ()]
 
     async def _send(self, command: Awaitable[None]) -> Delivery:
         try:

@@ -1,20 +1,47 @@
-"""Looks for lost commands at a steady beat, driven by a Temporal Schedule."""
+"""Looks for lost commands and lost workflows at a steady beat, driven by a Temporal Schedule."""
+
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
 from activities.lost_commands import LostCommands, SweepReport
+from activities.lost_workflows import LostWorkflows
 from workflows import activity_options
+
+FIRST_LOOK_BACK = timedelta(hours=1)
+LIST_DELAY = timedelta(minutes=1)
+"""Temporal's list of workflows lags behind, and its clock is not ours."""
 
 
 @workflow.defn(name="SweepWorkflow")
 class SweepWorkflow:
-    """One sweep. It fails rather than retries for long: the next one comes soon."""
+    """One sweep. It fails rather than retries for long: the next one comes soon, and looks as far back."""
 
     @workflow.run
     async def run(self) -> SweepReport:
-        return await workflow.execute_activity_method(
+        began = workflow.now()
+        short = activity_options.short_task_queue(workflow.info().task_queue)
+        report = await workflow.execute_activity_method(
             LostCommands.repeat,
-            task_queue=activity_options.short_task_queue(workflow.info().task_queue),
+            task_queue=short,
             start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
             schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
         )
+        closed = await workflow.execute_activity_method(
+            LostWorkflows.close_runs,
+            _looked_until() or _seconds(began - FIRST_LOOK_BACK),
+            task_queue=short,
+            start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
+            schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
+        )
+        return SweepReport(report.repeated, report.closed + closed, looked_until=_seconds(began - LIST_DELAY))
+
+
+def _looked_until() -> int:
+    """How far the last sweep looked that succeeded. 0 where there was none."""
+    last = workflow.get_last_completion_result(SweepReport)
+    return last.looked_until if last else 0
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

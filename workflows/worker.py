@@ -9,6 +9,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.lost_commands import LostCommands
+from activities.lost_workflows import LostWorkflows
 from activities.model_turn import ModelTurn
 from activities.run_status import RunEndings
 from infra.resources import Resources
@@ -72,10 +73,11 @@ def create_short_worker(resources: Resources) -> Worker:
     """What only writes rows or sends commands; see `activity_options.short_task_queue`."""
     endings = RunEndings(resources.database, _run_workflows(resources), resources.event_stream)
     lost_commands = LostCommands(resources.database, _run_workflows(resources), resources.event_stream)
+    lost_workflows = LostWorkflows(resources.database, _run_workflows(resources), resources.event_stream)
     return Worker(
         resources.temporal,
         task_queue=short_task_queue(resources.settings.task_queue),
-        activities=[endings.end, endings.reopen, lost_commands.repeat],
+        activities=[endings.end, endings.reopen, lost_commands.repeat, lost_workflows.close_runs],
         max_concurrent_activities=MAX_SHORT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
     )

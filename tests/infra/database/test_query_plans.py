@@ -212,6 +212,11 @@ CASES: list[tuple[str, Query, set[str]]] = [
         {BY_ID.format("threads")},
     ),
     ("overdue", lambda session, _: sweeps.overdue(session, 5, 10), {"runs_awaiting_command"}),
+    (
+        "active-among",
+        lambda session, stored: sweeps.active_among(session, [stored.run_id, "run_x"]),
+        {BY_ID.format("runs")},
+    ),
     ("past-deadline", lambda session, _: sweeps.past_deadline(session, 5, 10), {"runs_with_deadline"}),
     ("prompt", newest_messages, {"messages_by_thread"}),
     ("past-turns", past_turns, {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"}),

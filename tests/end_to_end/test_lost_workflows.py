@@ -1,0 +1,117 @@
+"""Runs whose workflow an operator terminated are closed by the next sweep, long before their deadline."""
+
+import asyncio
+
+import pytest
+from openai.types.beta.threads import Run
+from temporalio.api.enums.v1 import EventType
+
+from infra import run_workflows
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.resets import reset
+from workflows.sweep_schedule import sweep_id
+
+CALL = Calls(("weather", "{}"))
+
+
+async def _waiting(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> Run:
+    provider.script(model, CALL)
+    return await holdfast.until(await holdfast.run(await holdfast.assistant(model, "weather")), "requires_action")
+
+
+async def _terminate(holdfast: RunningHoldfast, run: Run) -> None:
+    await holdfast.resources.temporal.get_workflow_handle(run.id).terminate()
+    await _listed_as_terminated(holdfast, run)
+
+
+async def _listed_as_terminated(holdfast: RunningHoldfast, run: Run) -> None:
+    query = f"WorkflowId = '{run.id}' AND ExecutionStatus = 'Terminated'"
+    async with asyncio.timeout(20):
+        while not [found async for found in holdfast.resources.temporal.list_workflows(query)]:
+            await asyncio.sleep(0.02)
+
+
+async def _sweep(holdfast: RunningHoldfast) -> None:
+    await holdfast.resources.temporal.get_schedule_handle(sweep_id(holdfast.resources.settings.task_queue)).trigger()
+
+
+async def test_runs_whose_workflow_was_terminated_fail_with_the_next_sweep(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_workflows, "PAGE_SIZE", 1)
+    await own_holdfast.start_worker()
+    terminated = [await _waiting(own_holdfast, provider, f"terminated-{number}") for number in range(3)]
+    untouched = await _waiting(own_holdfast, provider, "not-terminated")
+    for run in terminated:
+        await _terminate(own_holdfast, run)
+
+    await _sweep(own_holdfast)
+    failed = [await own_holdfast.until(run, "failed") for run in terminated]
+
+    assert [run.last_error and run.last_error.code for run in failed] == ["server_error"] * 3
+    assert failed[0].last_error is not None
+    assert "ended from outside" in failed[0].last_error.message
+    assert (await own_holdfast.until(untouched)).status == "requires_action"
+
+
+async def test_a_model_call_of_a_terminated_workflow_is_dropped_and_its_run_fails(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("terminated-speaking", Hangs(after="Well"))
+    await own_holdfast.start_worker()
+    run = await own_holdfast.run(await own_holdfast.assistant("terminated-speaking"))
+    await provider.requested("terminated-speaking")
+
+    await _terminate(own_holdfast, run)
+    await _sweep(own_holdfast)
+
+    assert (await own_holdfast.until(run, "failed")).last_error is not None
+    async with asyncio.timeout(10):
+        await provider.disconnected("terminated-speaking")
+
+
+async def test_the_run_that_waited_behind_a_terminated_one_starts(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("terminated-next", Says("My turn."))
+    await own_holdfast.start_worker()
+    run = await _waiting(own_holdfast, provider, "terminated-holder")
+    behind = await own_holdfast.client.beta.threads.runs.create(
+        run.thread_id,
+        assistant_id=await own_holdfast.assistant("terminated-next"),
+        extra_body={"on_active_run": "enqueue"},
+    )
+
+    await _terminate(own_holdfast, run)
+    await _sweep(own_holdfast)
+
+    assert (await own_holdfast.until(behind, "completed")).status == "completed"
+
+
+async def test_a_run_whose_workflow_was_reset_while_it_waited_is_left_alone(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    """A reset terminates the execution that it replaces."""
+    await own_holdfast.start_worker()
+    terminated = await _waiting(own_holdfast, provider, "terminated-before-reset")
+    was_reset = await _waiting(own_holdfast, provider, "reset-while-waiting")
+    # The list begins with the latest: once the other has failed, this one has been looked at.
+    await _terminate(own_holdfast, terminated)
+    await reset(own_holdfast, was_reset, await _first_task(own_holdfast, was_reset))
+    await _listed_as_terminated(own_holdfast, was_reset)
+
+    await _sweep(own_holdfast)
+    await own_holdfast.until(terminated, "failed")
+
+    assert (await own_holdfast.until(was_reset)).status == "requires_action"
+    provider.script("reset-while-waiting", Says("Thanks."))
+    assert (await own_holdfast.until(await own_holdfast.submit(was_reset, "sunny"), "completed")).status == "completed"
+
+
+async def _first_task(holdfast: RunningHoldfast, run: Run) -> int:
+    events = holdfast.resources.temporal.get_workflow_handle(run.id).fetch_history_events()
+    return await anext(
+        event.event_id async for event in events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    )
