@@ -131,7 +131,7 @@ class ModelTurn:
         details = activity.cancellation_details()
         if details and details.worker_shutdown:
             # Not the run is to stop but this worker: another one is to take the turn up at once.
-            raise WorkerStopped
+            raise WorkerStopped from None
         if details and details.cancel_requested:
             await self._end(run, attempt, RunStatus.CANCELLED)
 

@@ -24,7 +24,11 @@ MAX_SHORT_ACTIVITIES = 50
 # Below the interval of `activities.heartbeat`, so that each of those is sent. The default of 60 s would let a cancelled
 # model call speak on for as long.
 MAX_HEARTBEAT_THROTTLE = timedelta(seconds=0.5)
+# Turns that end within it are kept; the others are handed over. Short, as whoever stops a program waits ten seconds.
 GRACEFUL_SHUTDOWN = timedelta(seconds=5)
+# How long the next step of a run waits for a worker that was killed before any other may take it. Not shorter: a worker
+# that is only busy would lose what it has cached of a run just when it has least time to replay it.
+STICKY_TIMEOUT = timedelta(seconds=3)
 
 # `models` is pure; the others are only names and values to a workflow. Anything else that a workflow module would
 # drag in (a table module costs 0.75 s of CPU per run) is refused when the worker starts.
@@ -64,6 +68,7 @@ def create_worker(resources: Resources) -> Worker:
         max_concurrent_activities=settings.max_concurrent_activities,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
     )

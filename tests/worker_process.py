@@ -1,0 +1,56 @@
+"""A real `holdfast worker`, to be stopped or killed while others go on."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from infra.settings import Settings
+from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place
+
+
+class WorkerProcess:
+    def __init__(self, settings: Settings, output: Path, environment: dict[str, str]) -> None:
+        self._output = output
+        place = Place(settings.data_dir, settings.port, settings.temporal_port, settings.temporal_ui_port)
+        ours = {"HOLDFAST_MODELS": str(settings.models), "HOLDFAST_TASK_QUEUE": settings.task_queue}
+        with output.open("w") as log:
+            self.process = subprocess.Popen(
+                [*HOLDFAST, "worker"],
+                cwd=ROOT,
+                env=place.environment(**ours, **environment),
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    async def says(self, text: str) -> None:
+        """Wait until the worker has written `text`."""
+        await self.until(lambda: text in self.output or self.process.poll() is not None)
+        assert text in self.output, self.output
+
+    async def ended(self) -> int:
+        """Wait until the process has ended. Returns its exit code."""
+        await self.until(lambda: self.process.poll() is not None)
+        return self.process.wait()
+
+
+@asynccontextmanager
+async def worker_process(settings: Settings, name: str, **environment: str) -> AsyncIterator[WorkerProcess]:
+    """Run a worker with `settings` while the block runs, if it is not ended before."""
+    worker = WorkerProcess(settings, settings.data_dir / f"{name}.log", environment)
+    try:
+        await worker.says("is ready")
+        yield worker
+    finally:
+        worker.process.kill()
+        worker.process.wait()
