@@ -33,7 +33,7 @@ def create_app(resources: Resources) -> FastAPI:
     )
     app.state.run_commands = RunCommands(
         resources.database,
-        RunWorkflows(resources.temporal, resources.settings.task_queue),
+        RunWorkflows(resources.temporal, resources.settings),
         resources.event_stream,
         resources.catalogue,
         resources.settings.run_expiry,

@@ -12,6 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from infra import run_resets
+from infra.settings import Settings
 from infra.temporal import ASSISTANT_ID, MODEL, RUN_STATUS, THREAD_ID
 from models.runs import Run, RunStatus
 from models.turns import RUN_WORKFLOW, SUBMIT_SIGNAL, RetryCommand, RunInput
@@ -33,9 +34,11 @@ class Delivery(StrEnum):
 class RunWorkflows:
     """A run's workflow has the run's id, so that commands need no other record of it."""
 
-    def __init__(self, client: Client, task_queue: str) -> None:
+    def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
-        self._task_queue = task_queue
+        self._task_queue = settings.task_queue
+        # An eager start goes to this process's worker, whichever version is the current one.
+        self._starts_eagerly = not settings.build_id
 
     async def start(self, run: RunInput) -> Delivery:
         """Start the workflow, once: one that ran before under this id is never started again."""
@@ -49,7 +52,7 @@ class RunWorkflows:
                 id=run.run_id,
                 task_queue=self._task_queue,
                 id_reuse_policy=reuse,
-                request_eager_start=True,
+                request_eager_start=self._starts_eagerly,
                 static_summary=f"{run.assistant_id} on {run.thread_id}",
                 search_attributes=_search_attributes(run),
             )

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         "", description="Address of the Temporal UI, for links to it. Empty: the embedded one's, where that is used."
     )
     task_queue: str = Field("holdfast", min_length=1, description="Temporal task queue of the workers.")
+    build_id: str = Field(
+        "", max_length=255, description="Version of this worker, for deploys side by side. Empty: it takes every run."
+    )
     run_expiry_seconds: int = Field(
         600, ge=1, le=2_592_000, description="How long a run may take, from its creation, before it expires."
     )
@@ -76,6 +79,12 @@ class Settings(BaseSettings):
     def _only_loopback_without_keys(self) -> "Settings":
         if not self.api_keys and self.host not in LOOPBACK_HOSTS:
             raise ValueError(f"HOLDFAST_HOST={self.host} is not loopback: set HOLDFAST_API_KEYS as well")
+        return self
+
+    @model_validator(mode="after")
+    def _task_queue_names_a_deployment(self) -> "Settings":
+        if self.build_id and {".", ":"} & set(self.task_queue):
+            raise ValueError(f"HOLDFAST_TASK_QUEUE={self.task_queue} may have no . or : where HOLDFAST_BUILD_ID is set")
         return self
 
     @property

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
@@ -14,6 +15,7 @@ from activities.model_turn import ModelTurn
 from activities.run_status import RunEndings
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
+from infra.settings import Settings
 from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.sweep_schedule import ensure_sweep_schedule
@@ -71,6 +73,7 @@ def create_worker(resources: Resources) -> Worker:
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+        deployment_config=_version(settings),
     )
 
 
@@ -85,8 +88,21 @@ def create_short_worker(resources: Resources) -> Worker:
         activities=[endings.end, endings.reopen, lost_commands.repeat, lost_workflows.close_runs],
         max_concurrent_activities=MAX_SHORT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+        deployment_config=_version(resources.settings),
+    )
+
+
+def _version(settings: Settings) -> WorkerDeploymentConfig | None:
+    """The worker's place in the deployment, which is named like its task queue."""
+    if not settings.build_id:
+        return None
+    return WorkerDeploymentConfig(
+        WorkerDeploymentVersion(settings.task_queue, settings.build_id),
+        use_worker_versioning=True,
+        # Not pinned: a run can wait for weeks, and the worker that began it would have to wait with it.
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
 
 
 def _run_workflows(resources: Resources) -> RunWorkflows:
-    return RunWorkflows(resources.temporal, resources.settings.task_queue)
+    return RunWorkflows(resources.temporal, resources.settings)

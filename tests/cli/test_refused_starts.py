@@ -143,3 +143,11 @@ def test_event_stream_url_that_names_none(place: Place, url: str, temporal_port:
     line = refusal(place, "up", TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", HOLDFAST_EVENT_STREAM_URL=url)
 
     assert "HOLDFAST_EVENT_STREAM_URL" in line
+
+
+def test_version_on_a_task_queue_that_names_no_deployment(place: Place) -> None:
+    line = refusal(place, "worker", HOLDFAST_BUILD_ID="1.0.2", HOLDFAST_TASK_QUEUE="holdfast.eu")
+
+    assert line.startswith(
+        "holdfast: HOLDFAST_TASK_QUEUE=holdfast.eu may have no . or : where HOLDFAST_BUILD_ID is set"
+    )

@@ -1,0 +1,117 @@
+"""Workers of two versions side by side: the current one gets the new runs, and those that the other began."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from openai.types.beta.threads import Run
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.service import RPCError, RPCStatusCode
+
+from infra.temporal import connect_temporal
+from tests.conftest import settings_for
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.replies import Calls, Held, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from workflows.worker import open_worker
+
+CALL = Calls(("weather", "{}"))
+NOT_YET = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
+"""Temporal has not heard of the version, or of one of its two task queues."""
+
+
+@asynccontextmanager
+async def _worker(holdfast: RunningHoldfast, build_id: str) -> AsyncIterator[None]:
+    settings = holdfast.resources.settings.model_copy(update={"build_id": build_id})
+    # A connection of its own, as another process has.
+    temporal = await connect_temporal(settings)
+    async with open_worker(replace(holdfast.resources, settings=settings, temporal=temporal)):
+        yield
+
+
+async def _make_current(holdfast: RunningHoldfast, build_id: str) -> None:
+    """What `temporal worker deployment set-current-version` does, as soon as Temporal knows the version."""
+    client = holdfast.resources.temporal
+    request = SetWorkerDeploymentCurrentVersionRequest(
+        namespace=client.namespace, deployment_name=holdfast.resources.settings.task_queue, build_id=build_id
+    )
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await client.workflow_service.set_worker_deployment_current_version(request)
+            except RPCError as error:
+                if error.status not in NOT_YET:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+async def _parked(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> Run:
+    provider.script(model, CALL, Says("Thanks."))
+    return await holdfast.until(await holdfast.run(await holdfast.assistant(model, "weather")), "requires_action")
+
+
+async def _version_of(holdfast: RunningHoldfast, run: Run) -> str:
+    """The version that took the run's last step. Empty for a worker without one."""
+    description = await holdfast.resources.temporal.get_workflow_handle(run.id).describe()
+    info = description.raw_description.workflow_execution_info.versioning_info
+    return info.deployment_version.build_id
+
+
+async def test_runs_begun_on_the_old_version_go_on_and_end_on_the_new_one(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    held = Held(Says("Spoken."))
+    provider.script("speaking-at-deploy", held)
+    async with _worker(own_holdfast, "1.0.3"):
+        async with _worker(own_holdfast, "1.0.2"):
+            await _make_current(own_holdfast, "1.0.2")
+            before = [await _parked(own_holdfast, provider, f"before-{number}") for number in range(2)]
+            speaking = await own_holdfast.run(await own_holdfast.assistant("speaking-at-deploy"))
+            await held.arrived()
+            versions_before = {await _version_of(own_holdfast, run) for run in before}
+
+            await _make_current(own_holdfast, "1.0.3")
+            after = await _parked(own_holdfast, provider, "after")
+            held.release()
+            await own_holdfast.until(speaking, "completed")
+            await own_holdfast.until(await own_holdfast.submit(before[0], "sunny"), "completed")
+        # The old one is gone.
+        for run in (before[1], after):
+            await own_holdfast.until(await own_holdfast.submit(run, "sunny"), "completed")
+
+        assert versions_before == {"1.0.2"}
+        assert await _version_of(own_holdfast, after) == "1.0.3"
+        assert [await own_holdfast.texts(run) for run in before] == [["Hello", "Thanks."]] * 2
+        assert [await _version_of(own_holdfast, run) for run in before] == ["1.0.3"] * 2
+
+
+async def test_runs_begun_without_versions_go_on_under_the_first_one(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    async with _worker(own_holdfast, ""):
+        before = await _parked(own_holdfast, provider, "without-version")
+    async with _worker(own_holdfast, "first"):
+        await _make_current(own_holdfast, "first")
+
+        done = await own_holdfast.until(await own_holdfast.submit(before, "sunny"), "completed")
+
+        assert await own_holdfast.texts(done) == ["Hello", "Thanks."]
+        assert await _version_of(own_holdfast, before) == "first"
+
+
+async def test_a_version_that_is_not_current_takes_no_run_though_it_was_created_in_its_process(
+    provider: ScriptedProvider, temporal_port: int, tmp_path: Path
+) -> None:
+    provider.script("created-by-old", *[Says("Done.")] * 5)
+    settings = settings_for(tmp_path, temporal_port, provider).model_copy(update={"build_id": "old"})
+    async with running_holdfast(settings) as holdfast, _worker(holdfast, "new"):
+        await _make_current(holdfast, "new")
+        assistant = await holdfast.assistant("created-by-old")
+
+        runs = [await holdfast.until(await holdfast.run(assistant), "completed") for _ in range(5)]
+
+        assert {await _version_of(holdfast, run) for run in runs} == {"new"}
