@@ -1,9 +1,12 @@
 """`make bench`: what runs cost, with models that answer at once, so that only Holdfast is measured.
 
+With ARGS=parked, which takes minutes: what 10,000 runs cost that wait for tool outputs.
+
 Compare rows of one call with each other, not with those of another machine or hour.
 """
 
 import asyncio
+import sys
 import tempfile
 import time
 import warnings
@@ -18,6 +21,7 @@ from openai.types.beta.threads import Run
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.bench.growth import fill
 from tests.bench.load import HEADER, Measured, client_of, measure
+from tests.bench.parked import measure_parked
 from tests.cli.program import Place, Up
 from tests.holdfast import function_tool
 from tests.provider.replies import Hangs
@@ -28,6 +32,7 @@ THREAD: Any = {"messages": [{"role": "user", "content": "Hello there"}]}
 PAGE_FULL: Any = {"messages": THREAD["messages"] * 20}
 CANCELS = 10
 GROWTH_COUNT = 200
+A_DAY = "86400"
 
 
 class Bench:
@@ -139,18 +144,18 @@ async def _measure_all(bench: Bench) -> None:
     print(f"\ncancel to dropped model call: median {seconds[CANCELS // 2]:.2f} s, longest {seconds[-1]:.2f} s")
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     warnings.simplefilter("ignore", DeprecationWarning)
     with tempfile.TemporaryDirectory() as folder, running_provider() as provider:
         place = Place.new(Path(folder))
         models = provider.models_file(Path(folder))
-        up = Up(place, HOLDFAST_MODELS=str(models)).ready()
+        up = Up(place, HOLDFAST_MODELS=str(models), HOLDFAST_RUN_EXPIRY_SECONDS=A_DAY).ready()
         try:
-            asyncio.run(_measure_all(Bench(up, provider)))
+            asyncio.run(measure_parked(up) if names == ["parked"] else _measure_all(Bench(up, provider)))
         finally:
             up.interrupt()
             up.process.wait()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,0 +1,95 @@
+"""Parks thousands of runs that wait for tool outputs, and measures what they cost and how quickly they come back."""
+
+import asyncio
+import statistics
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+
+import psutil
+from openai import AsyncOpenAI
+from openai.types.beta.threads import Run
+from temporalio.client import Client, WorkflowExecution
+
+from infra.language_model.scripted import SCRIPTED_MODEL
+from tests.bench.load import HEADER, client_of, measure
+from tests.cli.program import Up
+from tests.holdfast import function_tool
+from workflows.worker import MAX_CACHED_WORKFLOWS
+
+PARKED = 10_000
+CONCURRENT = 16
+BROUGHT_BACK = 200
+POLL_INTERVAL = 0.005
+# What is parked while the worker's cache fills belongs to no comparison of memory.
+STAGES = (0, 2 * MAX_CACHED_WORKFLOWS, PARKED // 2, PARKED)
+# Ten seconds apart.
+SWEEPS = 3
+
+
+async def measure_parked(up: Up) -> None:
+    """Print the memory at each of `STAGES`, then what it takes to answer the first runs and the last ones."""
+    temporal = up.temporal()
+    assert temporal is not None
+    servers = {"holdfast": psutil.Process(up.process.pid), "temporal": temporal}
+    async with client_of(up.place.url, CONCURRENT) as client:
+        assistant = await client.beta.assistants.create(model=SCRIPTED_MODEL, tools=[function_tool("get_weather")])
+        parked: list[Run] = []
+        for stage in STAGES:
+            parked += await _park(client, assistant.id, stage - len(parked))
+            print(f"{stage:>6} parked: " + ", ".join(f"{name} {_megabytes(it)} MB" for name, it in servers.items()))
+        print(f"sweeps with {PARKED} parked: {await _sweep_seconds(up):.3f} s each")
+        print(f"\n{HEADER}")
+        # The first are long out of the worker's cache: their histories are fetched and replayed.
+        submit = _submit_next(client, iter(parked))
+        print((await measure(submit, BROUGHT_BACK, 1, servers)).row("submit to in progress, one after another"))
+        print((await measure(submit, BROUGHT_BACK, CONCURRENT, servers)).row("submit to in progress, 16 at once"))
+        submit = _submit_next(client, reversed(parked))
+        print((await measure(submit, BROUGHT_BACK, 1, servers)).row("the same, of runs that are still cached"))
+
+
+async def _park(client: AsyncOpenAI, assistant_id: str, count: int) -> list[Run]:
+    room = asyncio.Semaphore(CONCURRENT)
+
+    async def one() -> Run:
+        async with room:
+            run = await client.beta.threads.create_and_run_poll(assistant_id=assistant_id)
+            assert run.status == "requires_action"
+            return run
+
+    return await asyncio.gather(*(one() for _ in range(count)))
+
+
+def _submit_next(client: AsyncOpenAI, runs: Iterator[Run]) -> Callable[[], Awaitable[None]]:
+    async def submit() -> None:
+        run = next(runs)
+        assert run.required_action is not None
+        calls = run.required_action.submit_tool_outputs.tool_calls
+        run = await client.beta.threads.runs.submit_tool_outputs(
+            run.id,
+            thread_id=run.thread_id,
+            tool_outputs=[{"tool_call_id": call.id, "output": "sunny"} for call in calls],
+        )
+        while run.status == "queued":
+            await asyncio.sleep(POLL_INTERVAL)
+            run = await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
+        assert run.status in ("in_progress", "completed")
+
+    return submit
+
+
+async def _sweep_seconds(up: Up) -> float:
+    """How long the next sweeps take: those before had the load of the parking beside them."""
+    temporal = await Client.connect(f"127.0.0.1:{up.place.temporal_port}")
+    now = datetime.now(UTC).isoformat()
+    query = f"WorkflowType = 'SweepWorkflow' AND ExecutionStatus = 'Completed' AND StartTime > '{now}'"
+    sweeps: list[WorkflowExecution] = []
+    while len(sweeps) < SWEEPS:
+        await asyncio.sleep(1)
+        sweeps = [sweep async for sweep in temporal.list_workflows(query)]
+    return statistics.median(
+        (sweep.close_time - sweep.start_time).total_seconds() for sweep in sweeps if sweep.close_time
+    )
+
+
+def _megabytes(process: psutil.Process) -> int:
+    return int(process.memory_info().rss / 1_000_000)
