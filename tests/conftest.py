@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -92,7 +93,17 @@ async def own_holdfast(
         yield running
 
 
-def settings_for(folder: Path, temporal_port: int, provider: ScriptedProvider) -> Settings:
+@pytest.fixture
+async def holdfast_apart(
+    temporal_port: int, provider: ScriptedProvider, valkey: ValkeyServer, tmp_path: Path
+) -> AsyncIterator[RunningHoldfast]:
+    """An API of the test's own, whose workers are processes that the test starts."""
+    settings = settings_for(tmp_path, temporal_port, provider, event_stream_url=valkey.url)
+    async with running_holdfast(settings, with_worker=False) as running:
+        yield running
+
+
+def settings_for(folder: Path, temporal_port: int, provider: ScriptedProvider, **more: Any) -> Settings:
     """Settings that read no environment of the machine and no `.env`."""
     return Settings(
         _env_file=None,
@@ -101,4 +112,5 @@ def settings_for(folder: Path, temporal_port: int, provider: ScriptedProvider) -
         models=provider.models_file(folder),
         task_queue=f"holdfast-{folder.name}",
         sweep_interval_seconds=3600,
+        **more,
     )

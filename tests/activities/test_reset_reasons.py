@@ -26,7 +26,7 @@ async def test_a_reason_that_temporal_does_not_tell_is_left_for_the_next_turn(
         await run_retries.resume(session, run.id, RunStatus.IN_PROGRESS, None)
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(environment.info, workflow_run_id=str(uuid.uuid4()))
-    reasons = ResetReasons(resources.database, RunWorkflows(resources.temporal, resources.settings.task_queue))
+    reasons = ResetReasons(resources.database, RunWorkflows(resources.temporal, resources.settings))
 
     await environment.run(reasons.record, run.id, 1)
 

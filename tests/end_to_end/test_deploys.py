@@ -16,41 +16,41 @@ TEMPORALS_OWN_STICKY_SECONDS = 10
 
 
 async def test_a_stopped_worker_hands_its_turns_and_runs_over_at_once(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+    holdfast_apart: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("handed-over", Hangs(after="Well"), Says("Taken up."))
     provider.script("parked-at-stop", CALL, Says("Thanks."))
-    settings = own_holdfast.resources.settings
+    settings = holdfast_apart.resources.settings
     async with worker_process(settings, "stopped") as stopped:
-        speaking = await own_holdfast.run(await own_holdfast.assistant("handed-over"))
+        speaking = await holdfast_apart.run(await holdfast_apart.assistant("handed-over"))
         await provider.requested("handed-over")
-        parked = await own_holdfast.until(
-            await own_holdfast.run(await own_holdfast.assistant("parked-at-stop", "weather"))
+        parked = await holdfast_apart.until(
+            await holdfast_apart.run(await holdfast_apart.assistant("parked-at-stop", "weather"))
         )
         async with worker_process(settings, "taking-over"):
             began = time.monotonic()
             stopped.process.send_signal(signal.SIGTERM)
             await stopped.says("holdfast.stopping")
-            await own_holdfast.until(await own_holdfast.submit(parked, "sunny"), "completed")
+            await holdfast_apart.until(await holdfast_apart.submit(parked, "sunny"), "completed")
             parked_took = time.monotonic() - began
-            spoken = await own_holdfast.until(speaking, "completed")
+            spoken = await holdfast_apart.until(speaking, "completed")
             took = time.monotonic() - began
             exit_code = await stopped.ended()
 
     assert parked_took < BUSY_MACHINE_SECONDS
     assert took < GRACEFUL_SHUTDOWN.total_seconds() + BUSY_MACHINE_SECONDS < HEARTBEAT_TIMEOUT.total_seconds() / 2
-    assert await own_holdfast.texts(spoken) == ["Hello", "Taken up."]
+    assert await holdfast_apart.texts(spoken) == ["Hello", "Taken up."]
     assert len(provider.requests("handed-over")) == 2
     assert (exit_code, "Traceback" in stopped.output) == (0, False)
 
 
 async def test_a_stopped_worker_finishes_a_turn_that_does_not_take_long(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+    holdfast_apart: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     held = Held(Says("Finished."), after="Nearly")
     provider.script("finished", held)
-    async with worker_process(own_holdfast.resources.settings, "finishing") as stopped:
-        run = await own_holdfast.run(await own_holdfast.assistant("finished"))
+    async with worker_process(holdfast_apart.resources.settings, "finishing") as stopped:
+        run = await holdfast_apart.run(await holdfast_apart.assistant("finished"))
         await held.arrived()
 
         stopped.process.send_signal(signal.SIGTERM)
@@ -58,27 +58,27 @@ async def test_a_stopped_worker_finishes_a_turn_that_does_not_take_long(
         held.release()
         exit_code = await stopped.ended()
 
-        done = await own_holdfast.client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
+        done = await holdfast_apart.client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
 
     assert (exit_code, done.status) == (0, "completed")
     assert len(provider.requests("finished")) == 1
 
 
 async def test_a_run_of_a_killed_worker_goes_on_elsewhere_before_long(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+    holdfast_apart: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("parked-at-kill", CALL, Says("Thanks."))
-    settings = own_holdfast.resources.settings
+    settings = holdfast_apart.resources.settings
     async with worker_process(settings, "killed") as killed:
-        parked = await own_holdfast.until(
-            await own_holdfast.run(await own_holdfast.assistant("parked-at-kill", "weather"))
+        parked = await holdfast_apart.until(
+            await holdfast_apart.run(await holdfast_apart.assistant("parked-at-kill", "weather"))
         )
         async with worker_process(settings, "going-on"):
             killed.process.kill()
             await killed.ended()
 
             began = time.monotonic()
-            await own_holdfast.until(await own_holdfast.submit(parked, "sunny"), "completed")
+            await holdfast_apart.until(await holdfast_apart.submit(parked, "sunny"), "completed")
             took = time.monotonic() - began
 
     assert took < STICKY_TIMEOUT.total_seconds() + BUSY_MACHINE_SECONDS < TEMPORALS_OWN_STICKY_SECONDS
