@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
+from infra.database.connections import Limits
 from infra.database.engine import Database, open_database
 from infra.database.migrations import check_migrated
 from infra.errors import ConnectionFailed
@@ -41,7 +43,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     language_model = LanguageModelByName(
         named={SCRIPTED_MODEL: ScriptedLanguageModel()}, otherwise=LitellmLanguageModel(catalogue)
     )
-    async with open_database(settings.database) as database:
+    limits = Limits(settings.database_pool_size, timedelta(seconds=settings.database_statement_timeout_seconds))
+    async with open_database(settings.database, limits) as database:
         temporal = await connect_temporal(settings)
         await check_migrated(database)
         async with open_event_stream(settings) as event_stream:

@@ -22,7 +22,14 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     data_dir: Path = Field(Path(".holdfast"), description="Folder of the embedded database and Temporal server.")
     database_url: str = Field(
-        "", description="SQLAlchemy URL of the database. Empty: a SQLite file in the data folder."
+        "",
+        description="`postgresql://user:password@host/name`. Empty: a SQLite file in the data folder.",
+    )
+    database_pool_size: int = Field(
+        20, ge=1, le=1000, description="Connections to the database that one process opens at most."
+    )
+    database_statement_timeout_seconds: int = Field(
+        15, ge=1, le=3600, description="How long Postgres may work on one statement before it gives up."
     )
     event_stream_url: str = Field(
         "",

@@ -1,8 +1,12 @@
-"""The servers that tests share: one of each per pytest process."""
+"""The servers that tests share: one of each per pytest process.
+
+Whatever stores something is tested on SQLite and on Postgres. What is decided before the database is asked, or takes no
+notice of which it is, runs once, on SQLite: modules and tests that are marked `any_database`.
+"""
 
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +14,27 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from infra.database.migrations import migrate
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTE_NAMES
 from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.valkey import ValkeyServer, running_valkey
 
 SEARCH_ATTRIBUTE_ARGUMENTS = [
     argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")
 ]
+
+NewDatabase = Callable[[], str]
+"""Makes an empty, migrated database. Returns its URL; an empty one stands for SQLite in the data folder."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_kind" in metafunc.fixturenames:
+        runs_once = metafunc.definition.get_closest_marker("any_database")
+        kinds = ["sqlite"] if runs_once else ["sqlite", "postgres"]
+        metafunc.parametrize("database_kind", kinds, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -75,39 +91,70 @@ def valkey() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real Postgres server."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_postgres_database(postgres: PostgresServer) -> NewDatabase:
+    template = postgres.new_database()
+    migrate(template)
+    return lambda: postgres.new_database(template)
+
+
+@pytest.fixture(scope="session")
+def new_database(database_kind: str, provider: ScriptedProvider, request: pytest.FixtureRequest) -> NewDatabase:
+    """On the kind of database that the test is to run on."""
+    provider.forget()
+    if database_kind == "sqlite":
+        return lambda: ""
+    made: NewDatabase = request.getfixturevalue("new_postgres_database")
+    return made
+
+
+@pytest.fixture(scope="session")
 async def holdfast(
-    temporal_port: int, provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
+    temporal_port: int,
+    provider: ScriptedProvider,
+    new_database: NewDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningHoldfast]:
     """API and worker, shared by all tests that leave them running."""
-    folder = tmp_path_factory.mktemp("holdfast")
-    async with running_holdfast(settings_for(folder, temporal_port, provider)) as running:
+    settings = settings_for(tmp_path_factory.mktemp("holdfast"), temporal_port, provider, new_database())
+    async with running_holdfast(settings) as running:
         yield running
 
 
 @pytest.fixture
 async def own_holdfast(
-    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+    temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, tmp_path: Path
 ) -> AsyncIterator[RunningHoldfast]:
     """An API of the test's own, without a worker until the test starts one."""
-    async with running_holdfast(settings_for(tmp_path, temporal_port, provider), with_worker=False) as running:
+    settings = settings_for(tmp_path, temporal_port, provider, new_database())
+    async with running_holdfast(settings, with_worker=False) as running:
         yield running
 
 
 @pytest.fixture
 async def holdfast_apart(
-    temporal_port: int, provider: ScriptedProvider, valkey: ValkeyServer, tmp_path: Path
+    temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, valkey: ValkeyServer, tmp_path: Path
 ) -> AsyncIterator[RunningHoldfast]:
     """An API of the test's own, whose workers are processes that the test starts."""
-    settings = settings_for(tmp_path, temporal_port, provider, event_stream_url=valkey.url)
+    settings = settings_for(tmp_path, temporal_port, provider, new_database(), event_stream_url=valkey.url)
     async with running_holdfast(settings, with_worker=False) as running:
         yield running
 
 
-def settings_for(folder: Path, temporal_port: int, provider: ScriptedProvider, **more: Any) -> Settings:
+def settings_for(
+    folder: Path, temporal_port: int, provider: ScriptedProvider, database_url: str = "", **more: Any
+) -> Settings:
     """Settings that read no environment of the machine and no `.env`."""
     return Settings(
         _env_file=None,
         data_dir=folder,
+        database_url=database_url,
         temporal_port=temporal_port,
         models=provider.models_file(folder),
         task_queue=f"holdfast-{folder.name}",

@@ -4,10 +4,10 @@ import asyncio
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
 from api.dependencies import ResourcesDep
+from infra.database.outages import DatabaseUnavailable
 from infra.temporal import HEALTH_TIMEOUT, check_temporal
 
 router = APIRouter(tags=["Health"])
@@ -35,7 +35,9 @@ async def _database(resources: ResourcesDep) -> str:
     try:
         async with asyncio.timeout(HEALTH_TIMEOUT.total_seconds()):
             await resources.database.check()
-    except (SQLAlchemyError, OSError, TimeoutError) as error:
+    except DatabaseUnavailable as error:
+        return f"does not answer: {error.reason}"
+    except TimeoutError as error:
         return f"does not answer: {error!r}"
     return OK
 

@@ -8,6 +8,8 @@ from tests.conftest import settings_for
 from tests.holdfast import running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
 
+pytestmark = pytest.mark.any_database
+
 REFUSAL = (
     "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header "
     "'OpenAI-Beta: assistants=v2'."

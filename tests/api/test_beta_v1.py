@@ -10,6 +10,8 @@ from tests.holdfast import RunningHoldfast, function_tool
 from tests.provider.replies import Calls, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
+pytestmark = pytest.mark.any_database
+
 V1 = {"OpenAI-Beta": "assistants=v1"}
 IMAGE: Any = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
 

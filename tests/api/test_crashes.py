@@ -10,6 +10,8 @@ from api.errors import SERVER_ERROR
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast
 
+pytestmark = pytest.mark.any_database
+
 
 async def test_crash_is_a_server_error_with_the_id_that_is_logged(
     holdfast: RunningHoldfast, caplog: pytest.LogCaptureFixture

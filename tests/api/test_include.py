@@ -8,6 +8,8 @@ from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize("name", ["include[]", "include"])
 @pytest.mark.parametrize("values", [[FILE_SEARCH_CONTENT], [FILE_SEARCH_CONTENT] * 2, [f"{FILE_SEARCH_CONTENT},"[:-1]]])

@@ -8,6 +8,8 @@ import pytest
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 
+pytestmark = pytest.mark.any_database
+
 UNKNOWN, MISSING, TYPE = "unknown_parameter", "missing_required_parameter", "invalid_type"
 VALUE = "invalid_value"
 ASSISTANTS, THREADS = "/v1/assistants", "/v1/threads"

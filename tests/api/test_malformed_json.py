@@ -9,6 +9,8 @@ from api.json_bodies import MAX_BODY_BYTES, NOT_JSON, NOT_UNICODE
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 
+pytestmark = pytest.mark.any_database
+
 JSON = {"Content-Type": "application/json"}
 NUL = "string contains the null character, which is not supported."
 

@@ -4,6 +4,8 @@ import pytest
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.holdfast import RunningHoldfast
 
+pytestmark = pytest.mark.any_database
+
 
 async def test_models_are_listed_without_cursors(http: httpx.AsyncClient) -> None:
     listed = (await http.get("/v1/models")).json()

@@ -7,6 +7,8 @@ import pytest
 from api.app import create_app
 from tests.holdfast import RunningHoldfast
 
+pytestmark = pytest.mark.any_database
+
 # `submitToolOuputsToRun` is OpenAI's own spelling.
 OPERATIONS = {
     "/v1/assistants": {"get": "listAssistants", "post": "createAssistant"},

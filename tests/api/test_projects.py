@@ -11,7 +11,7 @@ from api.app import create_app
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.conftest import FinishedRun, finish_a_run
 from tests.api.envelope import assert_error, assert_has_headers
-from tests.conftest import settings_for
+from tests.conftest import NewDatabase, settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
 
@@ -36,10 +36,13 @@ WITHOUT_OBJECTS = {
 
 @pytest.fixture(scope="module")
 async def shared(
-    temporal_port: int, provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
+    temporal_port: int,
+    provider: ScriptedProvider,
+    new_database: NewDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningHoldfast]:
     """A Holdfast of two projects, whose client is blue."""
-    settings = settings_for(tmp_path_factory.mktemp("shared"), temporal_port, provider)
+    settings = settings_for(tmp_path_factory.mktemp("shared"), temporal_port, provider, new_database())
     async with running_holdfast(settings.model_copy(update={"api_keys": KEYS})) as running:
         await running.client.close()
         running.client = AsyncOpenAI(base_url=f"{running.url}/v1", api_key=BLUE, max_retries=0)

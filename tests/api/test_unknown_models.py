@@ -11,6 +11,8 @@ from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
 
+pytestmark = pytest.mark.any_database
+
 REFUSAL = (404, "The model 'gpt-404' does not exist", "model", "model_not_found")
 
 

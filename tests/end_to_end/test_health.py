@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx
+import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
@@ -36,6 +37,7 @@ async def test_a_temporal_that_does_not_answer_is_named(provider: ScriptedProvid
     assert health["temporal"].startswith("does not answer: ")
 
 
+@pytest.mark.any_database
 async def test_a_database_that_does_not_answer_is_named(own_holdfast: RunningHoldfast) -> None:
     file = own_holdfast.resources.settings.data_dir / "holdfast.db"
     await own_holdfast.resources.database.engine.dispose()

@@ -7,6 +7,8 @@ from tests.holdfast import RunningHoldfast
 from tests.provider.replies import BreaksOff, Fails, Reply, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
+pytestmark = pytest.mark.any_database
+
 
 async def _ended(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str, *replies: Reply) -> Run:
     provider.script(model, *replies)

@@ -12,6 +12,8 @@ from infra.settings import Settings
 from tests.conformance.operations import OPERATIONS
 from tests.holdfast import RunningHoldfast
 
+pytestmark = pytest.mark.any_database
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 

@@ -20,6 +20,8 @@ from tests.resets import closed
 
 SEARCHES = (Path(__file__).parents[2] / "docs" / "temporal-ui.md").read_text()
 
+pytestmark = pytest.mark.any_database
+
 
 async def _listed(holdfast: RunningHoldfast, run: Run, status: str) -> None:
     """Wait until Temporal lists the run under its assistant, thread, model and this status."""

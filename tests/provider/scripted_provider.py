@@ -45,6 +45,11 @@ class ScriptedProvider:
         """Add `replies` to what `model` will answer."""
         self._scripts[model].extend(replies)
 
+    def forget(self) -> None:
+        """Begin anew, for tests that run again with the same models' names."""
+        for kept in (self._scripts, self._requests, self._arrivals, self._disconnects):
+            kept.clear()
+
     def requests(self, model: str) -> list[dict[str, Any]]:
         """The JSON bodies of the requests for `model` so far, oldest first."""
         return list(self._requests[model])

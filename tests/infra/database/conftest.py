@@ -1,4 +1,4 @@
-"""A migrated SQLite database per test module, and what one thread with a run on it leaves there."""
+"""A migrated database per test module, of each kind, and what one thread with a run on it leaves there."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,6 +14,7 @@ from models.messages import CreateMessageRequest
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest
 from models.threads import CreateThreadRequest
+from tests.conftest import NewDatabase
 
 PROJECT = "default"
 
@@ -26,8 +27,8 @@ class Stored:
 
 
 @pytest.fixture(scope="module")
-async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
-    url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('database')}/holdfast.db"
+async def database(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    url = new_database() or f"sqlite:///{tmp_path_factory.mktemp('database')}/holdfast.db"
     await asyncio.to_thread(migrate, url)
     async with open_database(url) as opened:
         yield opened

@@ -1,63 +1,92 @@
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
-from sqlalchemy import Connection, create_engine, inspect
-from sqlalchemy.schema import CreateIndex
+from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, inspect
 
+from infra.database.connections import parse_url
 from infra.database.migrations import alembic_config, migrate
 from infra.database.tables import Table
+from tests.postgres.server import PostgresServer
+
+ROOT = Path(__file__).parents[3]
+PROCESSES = 2
+
+NewUrl = Callable[[], str]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "holdfast.db"
+def new_url(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> NewUrl:
+    """Names an empty database."""
+    if database_kind == "sqlite":
+        return lambda: f"sqlite:///{tmp_path}/{len(list(tmp_path.iterdir()))}.db"
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.new_database
 
 
-def test_migrations_make_the_tables_of_the_code(path: Path) -> None:
-    config = alembic_config(f"sqlite+aiosqlite:///{path}")
+def test_migrations_make_the_tables_of_the_code(new_url: NewUrl) -> None:
+    url = new_url()
+    config = alembic_config(url)
 
     command.upgrade(config, "head")
 
     # Raises where the two differ.
     command.check(config)
-    assert set(names(path)) == {*Table.metadata.tables, "alembic_version"}
+    assert set(names(url)) == {*Table.metadata.tables, "alembic_version"}
 
 
-def test_migrating_twice_changes_nothing(path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{path}"
+def test_migrating_twice_changes_nothing(new_url: NewUrl) -> None:
+    url = new_url()
     migrate(url)
-    before = schema(path)
+    before = schema(url)
 
     migrate(url)
 
-    assert schema(path) == before
+    assert schema(url) == before
 
 
-def test_migrations_lead_back(path: Path) -> None:
-    config = alembic_config(f"sqlite+aiosqlite:///{path}")
+def test_processes_that_migrate_at_once_do_it_once(new_url: NewUrl) -> None:
+    url = new_url()
+    program = (sys.executable, "-c", f"from infra.database.migrations import migrate; migrate({url!r})")
+
+    processes = [subprocess.Popen(program, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(PROCESSES)]
+
+    ends = [(process.communicate()[1], process.returncode) for process in processes]
+    assert ends == [(b"", 0)] * PROCESSES
+    assert set(names(url)) == {*Table.metadata.tables, "alembic_version"}
+
+
+def test_migrations_lead_back(new_url: NewUrl) -> None:
+    url = new_url()
+    config = alembic_config(url)
     command.upgrade(config, "head")
 
     command.downgrade(config, "base")
 
-    assert names(path) == ["alembic_version"]
+    assert names(url) == ["alembic_version"]
 
 
-def test_a_step_back_leaves_the_tables_as_they_were(path: Path) -> None:
-    config = alembic_config(f"sqlite+aiosqlite:///{path}")
+def test_a_step_back_leaves_the_tables_as_they_were(new_url: NewUrl) -> None:
+    url = new_url()
+    config = alembic_config(url)
     command.upgrade(config, "0001")
-    before = schema(path)
+    before = columns(url)
 
-    command.upgrade(config, "0002")
+    command.upgrade(config, "head")
     command.downgrade(config, "0001")
 
-    assert schema(path) == before
+    assert columns(url) == before
 
 
-def test_messages_of_older_databases_are_counted(path: Path) -> None:
-    config = alembic_config(f"sqlite+aiosqlite:///{path}")
+def test_messages_of_older_databases_are_counted(new_url: NewUrl) -> None:
+    url = new_url()
+    config = alembic_config(url)
     command.upgrade(config, "0001")
-    with create_engine(f"sqlite:///{path}").begin() as connection:
+    with engine_of(url).begin() as connection:
         for thread, messages in (("thread_none", 0), ("thread_two", 2)):
             insert(connection, "threads", id=thread, on_active_run="reject", has_queue=False)
             for number in range(messages):
@@ -65,31 +94,38 @@ def test_messages_of_older_databases_are_counted(path: Path) -> None:
 
     command.upgrade(config, "head")
 
-    with create_engine(f"sqlite:///{path}").connect() as connection:
+    with engine_of(url).connect() as connection:
         counted = connection.exec_driver_sql("SELECT id, message_count FROM threads").all()
     assert dict(map(tuple, counted)) == {"thread_none": 0, "thread_two": 2}
 
 
-def test_a_thread_of_an_older_version_can_be_added_to_the_newest_schema(path: Path) -> None:
+@pytest.mark.parametrize("table", ["threads", "messages", "runs", "run_steps"])
+def test_a_row_of_an_older_version_can_be_added_to_the_newest_schema(new_url: NewUrl, table: str) -> None:
     """While a server is upgraded, its older processes still write."""
-    migrate(f"sqlite+aiosqlite:///{path}")
+    url = new_url()
+    config = alembic_config(url)
+    command.upgrade(config, "0001")
+    known = columns(url)[table]
+    command.upgrade(config, "head")
 
-    with create_engine(f"sqlite:///{path}").begin() as connection:
-        insert(connection, "threads", id="thread_x", on_active_run="reject", has_queue=False)
-        count = connection.exec_driver_sql("SELECT message_count FROM threads").scalar()
+    with engine_of(url).begin() as connection:
+        insert(connection, table, only=known, id="x")
 
-    assert count == 0
+    with engine_of(url).connect() as connection:
+        assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 1
 
 
-def test_partial_indexes_are_those_of_the_code(path: Path) -> None:
+def test_indexes_are_those_of_the_code(new_url: NewUrl) -> None:
     """Alembic's comparison does not look at the condition of an index."""
-    migrate(f"sqlite+aiosqlite:///{path}")
+    migrated, made_from_code = new_url(), new_url()
+    migrate(migrated)
 
-    made = {"".join(line.split()) for line in schema(path) if "INDEX" in line}
+    with engine_of(made_from_code).begin() as connection:
+        Table.metadata.create_all(connection)
 
-    for table in Table.metadata.tables.values():
-        for index in table.indexes:
-            assert "".join(str(CreateIndex(index).compile(dialect=create_engine("sqlite://").dialect)).split()) in made
+    made = {line for line in schema(migrated) if "alembic_version" not in line}
+    assert made
+    assert made == set(schema(made_from_code))
 
 
 @pytest.mark.parametrize("table", Table.metadata.sorted_tables, ids=lambda table: table.name)
@@ -97,21 +133,43 @@ def test_every_row_carries_its_project(table: object) -> None:
     assert "project_id" in table.columns  # type: ignore[attr-defined]
 
 
-def insert(connection: Connection, table: str, **fields: object) -> None:
-    """Insert a row; what it must have beside `fields` is filled in."""
-    columns = inspect(connection).get_columns(table)
-    needed = [c["name"] for c in columns if not c["nullable"] and c["default"] is None and c["name"] != "seq"]
-    row = dict.fromkeys(needed, 0) | fields
-    places = ", ".join("?" for _ in row)
-    connection.exec_driver_sql(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", tuple(row.values()))
+def engine_of(url: str) -> Engine:
+    parsed = parse_url(url)
+    return create_engine(parsed.set(drivername=parsed.drivername.removesuffix("+aiosqlite")), poolclass=NullPool)
 
 
-def names(path: Path) -> list[str]:
-    return sorted(inspect(create_engine(f"sqlite:///{path}")).get_table_names())
+def names(url: str) -> list[str]:
+    return sorted(inspect(engine_of(url)).get_table_names())
 
 
-def schema(path: Path) -> list[str]:
-    """The statements that made what is in the database."""
-    with create_engine(f"sqlite:///{path}").connect() as connection:
-        rows = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
-        return [row.sql for row in rows]
+def schema(url: str) -> list[str]:
+    """The statements that made the indexes in the database."""
+    with engine_of(url).connect() as connection:
+        return ["".join(statement.split()) for statement in index_statements(connection)]
+
+
+def index_statements(connection: Connection) -> list[str]:
+    if connection.dialect.name == "sqlite":
+        query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
+    else:
+        query = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname"
+    return list(connection.exec_driver_sql(query).scalars())
+
+
+def columns(url: str) -> dict[str, list[str]]:
+    """The columns of each table."""
+    inspector = inspect(engine_of(url))
+    return {table: [str(column["name"]) for column in inspector.get_columns(table)] for table in names(url)}
+
+
+def insert(connection: Connection, name: str, only: Sequence[str] = (), **fields: object) -> None:
+    """Insert a row; what it must have beside `fields`, of the columns `only` where those are given, is made up."""
+    table = sa.Table(name, MetaData(), autoload_with=connection)
+    needed = [
+        column
+        for column in table.columns
+        if not column.nullable and column.name != "seq" and (column.name in only or not only)
+    ]
+    kinds = {column.name: column.type.python_type for column in needed}
+    made_up: dict[str, object] = {column: {} if kind is object else kind() for column, kind in kinds.items()}
+    connection.execute(table.insert().values(made_up | fields))

@@ -1,0 +1,130 @@
+"""How each kind of database is connected to: its driver, its time limits, and what a new connection is told."""
+
+import select
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+POSTGRES, SQLITE = "postgresql", "sqlite"
+DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite+aiosqlite"}
+"""What URLs that name no driver mean; `postgres` is how hosting providers write it."""
+
+POOL_TIMEOUT = timedelta(seconds=30)
+SQLITE_BUSY_TIMEOUT = timedelta(seconds=30)
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+LOCK_TIMEOUT = timedelta(seconds=10)
+"""Transactions are short: whoever waits this long for a row waits for something that hangs."""
+IDLE_IN_TRANSACTION_TIMEOUT = timedelta(minutes=1)
+"""Postgres ends the transaction of a process that stopped in the middle of it, and frees what it locked."""
+KEEPALIVE: dict[str, int] = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    # Milliseconds until a statement fails that was sent into a network which is gone.
+    "tcp_user_timeout": 30_000,
+}
+IS_POOLED = "holdfast_is_pooled"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process asks of its database. `statement_timeout` is Postgres's to keep; None: as long as it takes."""
+
+    pool_size: int = 20
+    statement_timeout: timedelta | None = timedelta(seconds=15)
+
+
+MIGRATING = Limits(pool_size=1, statement_timeout=None)
+
+
+def create_engine(url: str, limits: Limits) -> AsyncEngine:
+    """An engine whose connections behave as Holdfast needs.
+
+    On SQLite: WAL, and `BEGIN` said by us. On Postgres: time limits, and none from the pool that the server has closed.
+    """
+    parsed = parse_url(url)
+    engine = create_async_engine(
+        parsed,
+        connect_args=_postgres_arguments(parsed, limits) if parsed.get_backend_name() == POSTGRES else {},
+        pool_size=limits.pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT.total_seconds(),
+        # What clients and models say belongs in no log and no error.
+        hide_parameters=True,
+    )
+    if engine.dialect.name == SQLITE:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine.sync_engine, "checkin", _note_pooled)
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def parse_url(url: str) -> URL:
+    """The URL with its driver. Raises SQLAlchemy's `ArgumentError` where it is none."""
+    parsed = make_url(url)
+    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _postgres_arguments(url: URL, limits: Limits) -> dict[str, Any]:
+    # What the URL itself says comes after ours, and wins.
+    given = {name: url.query[name] for name in url.query if name != "options"}
+    options = [_options(limits), *_listed(url.query.get("options", ()))]
+    return {
+        "application_name": "holdfast",
+        "connect_timeout": int(CONNECT_TIMEOUT.total_seconds()),
+        **KEEPALIVE,
+        **given,
+        "options": " ".join(options),
+    }
+
+
+def _options(limits: Limits) -> str:
+    settings = {"idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT}
+    if limits.statement_timeout is not None:
+        settings["statement_timeout"] = limits.statement_timeout
+        settings["lock_timeout"] = min(LOCK_TIMEOUT, limits.statement_timeout)
+    return " ".join(f"-c {name}={limit // timedelta(milliseconds=1)}" for name, limit in settings.items())
+
+
+def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
+
+
+def _prepare_sqlite(connection, _record) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT // timedelta(milliseconds=1)}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # In WAL mode a crash of the process loses nothing; FULL would add a sync of the disk to every commit.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+def _note_pooled(_connection, record) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    record.info[IS_POOLED] = True
+
+
+def _refuse_closed(connection, record, _proxy) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    # A server that closed a connection left word on it, to which nobody listened while it was in the pool. To look
+    # costs microseconds; SQLAlchemy's own way, a question to the server, costs every transaction a round trip.
+    if record.info.pop(IS_POOLED, False) and _has_word(connection.driver_connection):
+        raise InvalidatePoolError
+
+
+def _has_word(connection) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

