@@ -61,7 +61,7 @@ async def modify_message(
     body: ModifyMessageRequest,
 ) -> Message:
     async def modify(session: AsyncSession) -> Message:
-        await threads.load(session, project, thread_id)
+        await threads.lock(session, project, thread_id)
         return await messages.modify(session, project, thread_id, message_id, body)
 
     return await once.do(Message, modify)
@@ -72,6 +72,6 @@ async def delete_message(
     thread_id: ThreadId, message_id: MessageId, database: DatabaseDep, project: ProjectDep
 ) -> Deleted:
     async with database.transaction() as session:
-        await threads.load(session, project, thread_id)
+        await threads.lock(session, project, thread_id)
         await messages.remove(session, project, thread_id, message_id)
     return Deleted(id=message_id, object="thread.message.deleted")

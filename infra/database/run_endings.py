@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
-from infra.database import answers, message_counts, run_retries, thread_queue
+from infra.database import answers, message_counts, run_retries, thread_queue, threads
 from infra.database.answers import CutShort, TurnAttempt, step_end_times, wire_usage
 from infra.database.run_steps import with_calls
 from infra.database.runs import standing_of, to_run, transition
@@ -65,6 +65,7 @@ async def end(
 
     Returns how the run stands then, which is otherwise where someone else ended it first.
     """
+    await threads.hold_of_run(session, run_id)
     counts = ~run_retries.was_set_aside(run_id, ending.ended_by)
     run = await transition(session, run_id, ending.status, counts, **await _changes(session, run_id, ending))
     if run is None:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
+from infra.database import threads
 from infra.database.runs import NOUN, to_run, transition
 from infra.database.tables import RunRetryRow, RunRow
 from infra.ports import EventBatch
@@ -32,6 +33,7 @@ async def request(session: AsyncSession, project_id: str, run_id: str, by: str) 
     Raises `NotFound`, `WrongStatus` where the run has not failed, `ThreadLocked` where another one is active on the
     thread.
     """
+    await threads.hold_of_run(session, run_id)
     try:
         async with session.begin_nested():
             run = await resume(session, run_id, RunStatus.QUEUED, by, RunRow.project_id == project_id)

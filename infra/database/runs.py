@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_ms, now_seconds
+from infra.database import threads
 from infra.database.pages import load_page
 from infra.database.run_steps import to_step
 from infra.database.tables import RunRow, RunStepRow, ToolCallRow
@@ -146,11 +147,11 @@ async def accept_outputs(
 
 async def begin_cancelling(session: AsyncSession, project_id: str, thread_id: str, run_id: str) -> Run:
     """Raises `NotFound`, and `WrongStatus` where the run has ended or is being cancelled already."""
-    row = await _find(session, project_id, thread_id, run_id)
+    await _find(session, project_id, thread_id, run_id)
+    await threads.hold(session, thread_id)
     cancelling = await transition(session, run_id, RunStatus.CANCELLING)
     if cancelling is None:
-        await session.refresh(row)
-        raise WrongStatus.for_cancel(row.status)
+        raise WrongStatus.for_cancel((await _find(session, project_id, thread_id, run_id)).status)
     return to_run(cancelling)
 
 

@@ -54,7 +54,7 @@ async def _join(session: AsyncSession, thread: ThreadRow) -> int:
 async def advance(session: AsyncSession, thread_id: str) -> RunRow | None:
     """Let in what waited for the run that ends in this transaction. Returns the run whose turn it is, to be started."""
     # Locked: what joins the queue at this moment is either seen here or sees that the thread is free.
-    thread = await session.scalar(select(ThreadRow).where(ThreadRow.id == thread_id).with_for_update())
+    thread = await threads.hold(session, thread_id)
     if thread is None or not thread.has_queue:
         return None
     waiting = select(RunRow).where(RunRow.thread_id == thread_id, IS_WAITING, RunRow.expires_at > now_seconds())

@@ -1,9 +1,13 @@
-"""Reads and writes of threads, and the lock that an active run holds on one."""
+"""Reads and writes of threads, and the lock that an active run holds on one.
+
+Postgres lets transactions on one thread run side by side. Whoever changes which run is active, who waits, or a
+message's place, locks the thread's row first and other rows after it: so they take turns, and never wait for each other
+in a circle.
+"""
 
 from collections.abc import Mapping
-from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -72,7 +76,7 @@ async def list_page(
 
 async def modify(session: AsyncSession, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
     """Replace the metadata where `body` has it. Raises `NotFound`."""
-    row = await _find(session, project_id, thread_id)
+    row = await _find(session, project_id, thread_id, for_update=True)
     if "metadata" in body.model_fields_set:
         row.metadata_ = body.metadata or {}
         await session.execute(delete(ThreadMetadataRow).where(ThreadMetadataRow.thread_seq == row.seq))
@@ -86,7 +90,7 @@ async def modify(session: AsyncSession, project_id: str, thread_id: str, body: M
 async def remove(session: AsyncSession, project_id: str, thread_id: str) -> str | None:
     """Delete the thread and all that hangs from it. Returns the run that was active on it. Raises `NotFound`."""
     row = await _find(session, project_id, thread_id, for_update=True)
-    active = await active_run_id(session, thread_id)
+    active: str | None = await session.scalar(_active_run_id(thread_id).with_for_update())
     run_ids = select(RunRow.id).where(RunRow.thread_id == thread_id)
     for part in (
         delete(ToolCallRow).where(ToolCallRow.run_id.in_(run_ids)),
@@ -109,17 +113,38 @@ async def lock(session: AsyncSession, project_id: str, thread_id: str) -> Thread
     return await _find(session, project_id, thread_id, for_update=True)
 
 
+async def hold(session: AsyncSession, thread_id: str) -> ThreadRow | None:
+    """Lock a thread on the engine's behalf, whosever it is. None: it was deleted."""
+    return await _locked(session, select(ThreadRow).where(ThreadRow.id == thread_id))
+
+
+async def hold_of_run(session: AsyncSession, run_id: str) -> ThreadRow | None:
+    """Lock the thread of a run. None: both were deleted."""
+    on_thread = (RunRow.id == run_id, RunRow.thread_id == ThreadRow.id)
+    return await _locked(session, select(ThreadRow).where(*on_thread))
+
+
 async def active_run_id(session: AsyncSession, thread_id: str) -> str | None:
-    return await session.scalar(select(RunRow.id).where(RunRow.thread_id == thread_id, IS_ACTIVE))
+    return await session.scalar(_active_run_id(thread_id))
 
 
 async def _find(session: AsyncSession, project_id: str, thread_id: str, for_update: bool = False) -> ThreadRow:
-    query: Any = select(ThreadRow).where(ThreadRow.id == thread_id, ThreadRow.project_id == project_id)
-    # SQLite knows no row locks and needs none: it has one writer at a time.
-    row: ThreadRow | None = await session.scalar(query.with_for_update() if for_update else query)
+    query = select(ThreadRow).where(ThreadRow.id == thread_id, ThreadRow.project_id == project_id)
+    row = await (_locked(session, query) if for_update else session.scalar(query))
     if row is None:
         raise NotFound.of(NOUN, thread_id)
     return row
+
+
+async def _locked(session: AsyncSession, query: Select[ThreadRow]) -> ThreadRow | None:
+    # SQLite knows no row locks and needs none: it has one writer at a time.
+    locking = query.with_for_update(of=ThreadRow).execution_options(populate_existing=True)
+    row: ThreadRow | None = await session.scalar(locking)
+    return row
+
+
+def _active_run_id(thread_id: str) -> Select[str]:
+    return select(RunRow.id).where(RunRow.thread_id == thread_id, IS_ACTIVE)
 
 
 def _index_metadata(session: AsyncSession, row: ThreadRow) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
-from infra.database import answers, message_counts, run_retries, thread_queue
+from infra.database import answers, message_counts, run_retries, thread_queue, threads
 from infra.database.answers import TurnAttempt, wire_usage
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
@@ -76,6 +76,7 @@ async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Be
     Raises `ThreadLocked` where another run is active on the thread; the transaction is void then.
     """
     elsewhere = RunRow.ended_by != workflow_run_id
+    await threads.hold_of_run(session, run_id)
     try:
         run = await run_retries.resume(
             session, run_id, RunStatus.IN_PROGRESS, None, elsewhere, started_at=now_seconds()
@@ -108,6 +109,7 @@ async def commit(
 ) -> Committed | None:
     """Store a finished answer and move the run where it leads. None, and nothing stored: someone else was first."""
     status = answer.run_status
+    await threads.hold(session, run.thread_id)
     parts = answers.answer_parts(run, attempt, answer, showing)
     calls = [call for part in parts for call in part.calls]
     shown: list[Event] = []
