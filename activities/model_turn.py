@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from temporalio import activity
@@ -18,6 +18,7 @@ from infra.clock import now_ms
 from infra.database import run_endings, runs, turns
 from infra.database.answers import TurnAttempt
 from infra.database.engine import Database
+from infra.database.outages import DatabaseUnavailable
 from infra.database.run_endings import Ending, Partial
 from infra.database.tables import RunRow
 from infra.event_stream.publishing import publish
@@ -133,7 +134,9 @@ class ModelTurn:
             # Not the run is to stop but this worker: another one is to take the turn up at once.
             raise WorkerStopped from None
         if details and details.cancel_requested:
-            await self._end(run, attempt, RunStatus.CANCELLED)
+            # Without the database, the workflow cancels the run when it is back, and what the model said is lost.
+            with suppress(DatabaseUnavailable):
+                await self._end(run, attempt, RunStatus.CANCELLED)
 
     async def _end(
         self,

@@ -1,6 +1,7 @@
 """Turns every error into OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`."""
 
 import logging
+from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -9,12 +10,24 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.validation import first_error
-from models.errors import ApiError, ErrorEnvelope, InvalidRequest, MethodNotAllowed, UnknownUrl
+from infra.database.outages import CommitUnknown, DatabaseUnavailable
+from models.errors import (
+    ApiError,
+    ErrorEnvelope,
+    InvalidRequest,
+    MethodNotAllowed,
+    OutcomeUnknown,
+    Unavailable,
+    UnknownUrl,
+)
 
 SERVER_ERROR = (
     "The server had an error processing your request. Sorry about that! You can retry your request, or look into the "
     "server's log if the error persists."
 )
+
+# The SDKs send a request again that is answered with 5xx, unless this header says otherwise.
+DO_NOT_RETRY = {"x-should-retry": "false"}
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +36,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(DatabaseUnavailable, _database_unavailable)
 
 
 class UnexpectedErrors:
@@ -52,8 +66,8 @@ class UnexpectedErrors:
             await _answer(ApiError(SERVER_ERROR))(scope, receive, send)
 
 
-def _answer(error: ApiError) -> JSONResponse:
-    return JSONResponse(ErrorEnvelope.of(error).model_dump(), error.status)
+def _answer(error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(ErrorEnvelope.of(error).model_dump(), error.status, headers)
 
 
 async def _api_error(_: Request, error: Exception) -> JSONResponse:
@@ -77,3 +91,12 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         case _:
             told = InvalidRequest(error.detail)
     return JSONResponse(ErrorEnvelope.of(told).model_dump(), error.status_code, error.headers)
+
+
+async def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
+    """Where the database may have stored what was asked for, the SDKs are kept from asking for it again."""
+    assert isinstance(error, DatabaseUnavailable)  # noqa: S101 - registered for this class
+    log.error("api.database_unavailable", extra={"path": request.url.path, "reason": error.reason})
+    if not isinstance(error, CommitUnknown):
+        return _answer(Unavailable())
+    return _answer(OutcomeUnknown(), None if "idempotency-key" in request.headers else DO_NOT_RETRY)

@@ -14,7 +14,9 @@ ApiError
 ├── NotFound             404
 │   ├── ModelNotFound
 │   └── UnknownUrl
-└── MethodNotAllowed     405
+├── MethodNotAllowed     405
+├── Unavailable          503
+└── OutcomeUnknown       503, it was done or it was not
 """
 
 from collections.abc import Iterable
@@ -160,6 +162,25 @@ class MethodNotAllowed(ApiError):
     def __init__(self, method: str, path: str) -> None:
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         super().__init__(f"Not allowed to {method} on {path}. {hint}", code="method_not_supported")
+
+
+class Unavailable(ApiError):
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's database does not answer at the moment, and nothing was done. You can retry your request."
+        )
+
+
+class OutcomeUnknown(ApiError):
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server lost its database while it stored your request, so that it was done or it was not. Look before "
+            "you send it again, or send it with an Idempotency-Key: then it is done only once."
+        )
 
 
 class ErrorDetails(WireObject):

@@ -9,6 +9,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from activities.database_outages import DatabaseOutages
 from activities.lost_commands import LostCommands
 from activities.lost_workflows import LostWorkflows
 from activities.model_turn import ModelTurn
@@ -65,6 +66,7 @@ def create_worker(resources: Resources) -> Worker:
         task_queue=settings.task_queue,
         workflows=[RunWorkflow, SweepWorkflow],
         activities=[model_turn.generate],
+        interceptors=[DatabaseOutages()],
         workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
         max_concurrent_activities=settings.max_concurrent_activities,
@@ -86,6 +88,7 @@ def create_short_worker(resources: Resources) -> Worker:
         resources.temporal,
         task_queue=short_task_queue(resources.settings.task_queue),
         activities=[endings.end, endings.reopen, lost_commands.repeat, lost_workflows.close_runs],
+        interceptors=[DatabaseOutages()],
         max_concurrent_activities=MAX_SHORT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         deployment_config=_version(resources.settings),

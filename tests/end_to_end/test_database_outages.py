@@ -1,0 +1,233 @@
+"""Postgres goes away and comes back: meanwhile requests are refused cleanly; no run is lost, failed or done twice."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from openai import InternalServerError
+from openai.types.beta.threads import Run
+from sqlalchemy import text
+from temporalio.client import ScheduleActionExecutionStartWorkflow
+
+from models.errors import OutcomeUnknown, Unavailable
+from tests.api.envelope import assert_error
+from tests.conftest import NewDatabase, settings_for
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.postgres.proxy import LosingProxy, losing_proxy
+from tests.postgres.server import PostgresServer, running_postgres
+from tests.provider.replies import Calls, Hangs, Held, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from workflows.sweep_schedule import sweep_id
+
+CONNECTIONS = 5
+OPEN_TRANSACTIONS = """
+    SELECT query FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
+"""
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+async def own_holdfast(
+    own_postgres: PostgresServer, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> AsyncIterator[RunningHoldfast]:
+    """API and worker on a Postgres that tests may stop."""
+    url = own_postgres.new_database()
+    async with running_holdfast(settings_for(tmp_path, temporal_port, provider, url)) as running:
+        yield running
+
+
+@pytest.fixture
+async def proxied(
+    new_postgres_database: NewDatabase, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> AsyncIterator[tuple[RunningHoldfast, LosingProxy]]:
+    """API and worker whose connections to Postgres may break."""
+    # The path of a socket has to be short.
+    folder = Path(tempfile.mkdtemp(prefix="proxy-"))
+    try:
+        async with (
+            losing_proxy(new_postgres_database(), folder) as (proxy, url),
+            running_holdfast(settings_for(tmp_path, temporal_port, provider, url)) as running,
+        ):
+            yield running, proxy
+    finally:
+        shutil.rmtree(folder)
+
+
+async def fill_pool(holdfast: RunningHoldfast) -> None:
+    await asyncio.gather(*(holdfast.client.beta.threads.create() for _ in range(CONNECTIONS)))
+
+
+async def test_requests_in_an_outage_are_refused_and_the_first_after_it_works(
+    own_holdfast: RunningHoldfast, own_postgres: PostgresServer
+) -> None:
+    await fill_pool(own_holdfast)
+    own_postgres.stop()
+    async with httpx.AsyncClient(base_url=own_holdfast.url) as http:
+        read = await http.get("/v1/assistants")
+        written = await http.post("/v1/threads")
+        health = await http.get("/health")
+    own_postgres.start()
+
+    await fill_pool(own_holdfast)
+
+    for refused in (read, written):
+        assert_error(refused, 503, Unavailable().message, kind="server_error")
+        assert "x-should-retry" not in refused.headers
+    assert health.status_code == 503
+    assert health.json()["database"].startswith("does not answer: ")
+
+
+@pytest.mark.parametrize("how", ["stop", "crash"])
+async def test_a_restart_between_requests_is_not_noticed(
+    own_holdfast: RunningHoldfast, own_postgres: PostgresServer, how: str
+) -> None:
+    await fill_pool(own_holdfast)
+
+    getattr(own_postgres, how)()
+    own_postgres.start()
+
+    await fill_pool(own_holdfast)
+
+
+async def test_a_turn_whose_answer_meets_an_outage_is_tried_again(
+    own_holdfast: RunningHoldfast, own_postgres: PostgresServer, provider: ScriptedProvider
+) -> None:
+    answer = Held(Says("Said at last."))
+    provider.script("outage-answer", answer, Says("Said again."))
+    run = await own_holdfast.run(await own_holdfast.assistant("outage-answer"))
+    await answer.arrived()
+
+    own_postgres.stop()
+    answer.release()
+    failure = await retried(own_holdfast, run)
+    own_postgres.start()
+
+    assert (await own_holdfast.until(run)).status == "completed"
+    assert await own_holdfast.texts(run) == ["Hello", "Said again."]
+    assert failure == "The database does not answer."
+
+
+@pytest.mark.parametrize("script", ["hangs", "waits"])
+async def test_a_run_cancelled_in_temporal_in_an_outage_is_cancelled_after_it(
+    own_holdfast: RunningHoldfast, own_postgres: PostgresServer, provider: ScriptedProvider, script: str
+) -> None:
+    model = f"outage-cancel-{script}"
+    provider.script(model, Hangs(after="Well") if script == "hangs" else Calls(("weather", "{}")))
+    run = await own_holdfast.run(await own_holdfast.assistant(model, "weather"))
+    await own_holdfast.until(run, "in_progress" if script == "hangs" else "requires_action")
+    await provider.requested(model)
+
+    own_postgres.stop()
+    await own_holdfast.resources.temporal.get_workflow_handle(run.id).cancel()
+    failure = await retried(own_holdfast, run)
+    own_postgres.start()
+
+    assert (await own_holdfast.until(run, "cancelled")).status == "cancelled"
+    assert failure == "The database does not answer."
+
+
+async def test_a_sweep_outlasts_an_outage(
+    own_holdfast: RunningHoldfast, own_postgres: PostgresServer, provider: ScriptedProvider
+) -> None:
+    sweep = sweep_id(own_holdfast.resources.settings.task_queue)
+    schedule = own_holdfast.resources.temporal.get_schedule_handle(sweep)
+
+    own_postgres.stop()
+    await schedule.trigger()
+    async with asyncio.timeout(20):
+        while not (running := (await schedule.describe()).info.running_actions):
+            await asyncio.sleep(0.02)
+    own_postgres.start()
+
+    [execution] = running
+    assert isinstance(execution, ScheduleActionExecutionStartWorkflow)
+    handle = own_holdfast.resources.temporal.get_workflow_handle(execution.workflow_id)
+    assert await handle.result() == {"repeated": 0, "closed": 0}
+
+
+async def test_a_lost_answer_to_a_commit_is_said_and_not_asked_for_again(
+    proxied: tuple[RunningHoldfast, LosingProxy],
+) -> None:
+    holdfast, proxy = proxied
+    threads = holdfast.client.with_options(max_retries=2).beta.threads
+    thread = await threads.create()
+
+    proxy.lose_commit()
+    with pytest.raises(InternalServerError) as refused:
+        await threads.messages.create(thread.id, role="user", content="Once")
+
+    assert refused.value.status_code == 503
+    assert OutcomeUnknown().message in str(refused.value)
+    assert len((await threads.messages.list(thread.id)).data) == proxy.lost_commits == 1
+
+
+async def test_with_an_idempotency_key_a_lost_answer_is_given_again(
+    proxied: tuple[RunningHoldfast, LosingProxy],
+) -> None:
+    holdfast, proxy = proxied
+    threads = holdfast.client.with_options(max_retries=2).beta.threads
+    thread = await threads.create()
+
+    proxy.lose_commit()
+    message = await threads.messages.create(
+        thread.id, role="user", content="Once", extra_headers={"Idempotency-Key": "k"}
+    )
+
+    assert [each.id for each in (await threads.messages.list(thread.id)).data] == [message.id]
+    assert proxy.lost_commits == 1
+
+
+async def test_a_turn_whose_commit_was_not_confirmed_is_not_repeated(
+    proxied: tuple[RunningHoldfast, LosingProxy], provider: ScriptedProvider
+) -> None:
+    holdfast, proxy = proxied
+    answer = Held(Says("Only once."))
+    provider.script("lost-commit", answer)
+    run = await holdfast.run(await holdfast.assistant("lost-commit"))
+    await answer.arrived()
+
+    proxy.lose_commit()
+    answer.release()
+
+    assert (await holdfast.until(run)).status == "completed"
+    assert await holdfast.texts(run) == ["Hello", "Only once."]
+    assert (len(provider.requests("lost-commit")), proxy.lost_commits) == (1, 1)
+
+
+async def test_no_transaction_is_open_while_the_model_speaks(
+    new_postgres_database: NewDatabase, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    answer = Held(Says("Done."), after="Let me think")
+    provider.script("no-transaction", answer)
+    settings = settings_for(tmp_path, temporal_port, provider, new_postgres_database())
+    async with running_holdfast(settings) as holdfast:
+        run = await holdfast.run(await holdfast.assistant("no-transaction"))
+        await answer.arrived()
+
+        async with holdfast.resources.database.reading() as session:
+            still_open = (await session.scalars(text(OPEN_TRANSACTIONS))).all()
+        answer.release()
+        await holdfast.until(run, "completed")
+
+    assert still_open == []
+
+
+async def retried(holdfast: RunningHoldfast, run: Run) -> str:
+    """Wait until an activity of the run is tried again. Returns why."""
+    handle = holdfast.resources.temporal.get_workflow_handle(run.id)
+    async with asyncio.timeout(20):
+        while True:
+            for pending in (await handle.describe()).raw_description.pending_activities:
+                if pending.HasField("last_failure"):
+                    return pending.last_failure.message
+            await asyncio.sleep(0.02)

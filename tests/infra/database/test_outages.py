@@ -1,0 +1,131 @@
+"""What is told apart when a statement fails: a database that does not answer, and a bug."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from infra.database import connections
+from infra.database.connections import Limits
+from infra.database.engine import Database, open_database
+from infra.database.outages import DatabaseUnavailable
+from infra.errors import ConnectionFailed
+from tests.conftest import NewDatabase
+
+SHORT = Limits(pool_size=1, statement_timeout=timedelta(milliseconds=50))
+
+
+async def test_a_slow_statement_is_an_outage(new_postgres_database: NewDatabase) -> None:
+    async with open_database(new_postgres_database(), SHORT) as database:
+        with pytest.raises(DatabaseUnavailable) as unavailable:
+            await execute(database, "SELECT pg_sleep(10)")
+
+        # The connection goes on.
+        await database.check()
+
+    assert "statement timeout" in unavailable.value.reason
+
+
+async def test_a_row_that_stays_locked_is_an_outage(new_postgres_database: NewDatabase) -> None:
+    limits = Limits(pool_size=2, statement_timeout=timedelta(milliseconds=50))
+    async with open_database(new_postgres_database(), limits) as database, database.transaction() as session:
+        await session.execute(text("LOCK TABLE threads"))
+
+        with pytest.raises(DatabaseUnavailable) as unavailable:
+            await execute(database, "SELECT * FROM threads")
+
+    assert "lock timeout" in unavailable.value.reason or "statement timeout" in unavailable.value.reason
+
+
+async def test_a_pool_in_use_is_an_outage(new_postgres_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "POOL_TIMEOUT", timedelta(milliseconds=50))
+    async with open_database(new_postgres_database(), SHORT) as database, database.reading() as session:
+        await session.execute(text("SELECT 1"))
+
+        with pytest.raises(DatabaseUnavailable) as unavailable:
+            await database.check()
+
+    assert "QueuePool limit" in unavailable.value.reason
+
+
+async def test_a_full_disk_is_an_outage(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/full.db", SHORT) as database:
+        await execute(database, "PRAGMA max_page_count = 1")
+
+        with pytest.raises(DatabaseUnavailable) as unavailable:
+            await execute(database, "CREATE TABLE too_much (id TEXT)")
+
+    assert unavailable.value.reason == "database or disk is full"
+
+
+async def test_a_bug_is_no_outage_on_postgres(new_postgres_database: NewDatabase) -> None:
+    async with open_database(new_postgres_database()) as database:
+        with pytest.raises(ProgrammingError):
+            await execute(database, "SELECT * FROM nosuch")
+
+
+async def test_a_bug_is_no_outage_on_sqlite(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/bug.db") as database:
+        with pytest.raises(OperationalError, match="no such table"):
+            await execute(database, "SELECT * FROM nosuch")
+
+
+async def test_errors_show_no_values(new_postgres_database: NewDatabase) -> None:
+    async with open_database(new_postgres_database()) as database, database.reading() as session:
+        with pytest.raises(ProgrammingError) as failed:
+            await session.execute(text("SELECT nosuch(:said)"), {"said": "secret of the client"})
+
+    assert "secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("statement_timeout", "50ms"), ("lock_timeout", "50ms"), ("idle_in_transaction_session_timeout", "1min")],
+)
+async def test_connections_have_limits(new_postgres_database: NewDatabase, setting: str, value: str) -> None:
+    async with open_database(new_postgres_database(), SHORT) as database, database.reading() as session:
+        assert await session.scalar(text(f"SHOW {setting}")) == value
+
+
+async def test_the_url_has_the_last_word(new_postgres_database: NewDatabase) -> None:
+    url = f"{new_postgres_database()}&options=-c%20statement_timeout%3D7000&application_name=mine"
+
+    async with open_database(url, SHORT) as database, database.reading() as session:
+        assert await session.scalar(text("SHOW statement_timeout")) == "7s"
+        assert await session.scalar(text("SHOW lock_timeout")) == "50ms"
+        assert await session.scalar(text("SHOW application_name")) == "mine"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+async def test_a_database_is_named_in_any_of_the_usual_ways(new_postgres_database: NewDatabase, scheme: str) -> None:
+    url = new_postgres_database().replace("postgresql", scheme, 1)
+
+    async with open_database(url) as database, database.reading() as session:
+        assert await session.scalar(text("SELECT count(*) FROM threads")) == 0
+
+
+async def test_a_database_that_is_not_there_is_named(new_postgres_database: NewDatabase) -> None:
+    url = new_postgres_database().replace("/holdfast_", "/nosuch_")
+
+    with pytest.raises(ConnectionFailed, match=r'database "nosuch_.*" does not exist'):
+        async with open_database(url):
+            pass
+
+
+async def test_a_reader_sees_one_state(database: Database) -> None:
+    count = text("SELECT count(*) FROM deleted_items")
+    async with database.reading() as session:
+        before = await session.scalar(count)
+        values = "('x', 'default', 1, 1)"
+        await execute(database, f"INSERT INTO deleted_items (id, project_id, seq, deleted_at) VALUES {values}")
+
+        assert await session.scalar(count) == before
+    async with database.reading() as session:
+        assert await session.scalar(count) == before + 1
+
+
+async def execute(database: Database, statement: str) -> None:
+    async with database.transaction() as session:
+        await session.execute(text(statement))

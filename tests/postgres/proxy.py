@@ -1,0 +1,54 @@
+"""Stands between Holdfast and Postgres and loses the answer to a commit, as a network that breaks does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+SOCKET = ".s.PGSQL.5432"
+COMMIT = b"COMMIT\0"
+
+
+class LosingProxy:
+    """Passes everything on until `lose_commit`: then the next commit reaches the server, its answer not the client."""
+
+    def __init__(self, server: Path) -> None:
+        self._server = server
+        self._is_armed = False
+        self.lost_commits = 0
+
+    def lose_commit(self) -> None:
+        self._is_armed = True
+
+    async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        server, to_server = await asyncio.open_unix_connection(self._server)
+        passing = asyncio.create_task(_pass_on(server, to_client))
+        while content := await client.read(65536):
+            if self._is_armed and COMMIT in content:
+                self._is_armed = False
+                passing.cancel()
+                await asyncio.wait([passing])
+                to_server.write(content)
+                # Its answer: the server has committed.
+                await server.read(1)
+                self.lost_commits += 1
+                break
+            to_server.write(content)
+        to_server.close()
+        to_client.close()
+        passing.cancel()
+
+
+@asynccontextmanager
+async def losing_proxy(url: str, folder: Path) -> AsyncIterator[tuple[LosingProxy, str]]:
+    """A proxy to the database at `url`, with its socket in `folder`. Yields it and the URL that leads through it."""
+    beside, _, server_folder = url.partition("?host=")
+    proxy = LosingProxy(Path(server_folder) / SOCKET)
+    async with await asyncio.start_unix_server(proxy.serve, folder / SOCKET):
+        yield proxy, f"{beside}?host={folder}"
+
+
+async def _pass_on(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+    while content := await source.read(65536):
+        to.write(content)
+    to.close()
