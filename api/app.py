@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import ResponseHeaders
+from api.request_spans import RequestSpans
 from api.routes import all_runs, assistants, health, messages, models, ops_runs, run_events, run_steps, runs, threads
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
@@ -48,4 +49,7 @@ def create_app(resources: Resources) -> FastAPI:
     install_error_handlers(app)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(ResponseHeaders)
+    if resources.tracing:
+        # The last one is the outermost.
+        app.add_middleware(RequestSpans, tracer=resources.tracing.tracer)
     return app

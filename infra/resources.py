@@ -17,8 +17,10 @@ from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_model import LitellmLanguageModel
 from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
 from infra.language_model.selection import LanguageModelByName
+from infra.language_model.traced import TracedLanguageModel
 from infra.ports import EventStream, LanguageModel
 from infra.settings import Settings
+from infra.telemetry import Tracing, open_tracing
 from infra.temporal import connect_temporal
 
 
@@ -30,6 +32,8 @@ class Resources:
     event_stream: EventStream
     language_model: LanguageModel
     catalogue: ModelCatalogue
+    tracing: Tracing | None
+    """None where no traces are sent."""
 
 
 @asynccontextmanager
@@ -40,15 +44,17 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     `InvalidCatalogue` where the models file cannot be used.
     """
     catalogue = ModelCatalogue.load(settings.models)
-    language_model = LanguageModelByName(
+    language_model: LanguageModel = LanguageModelByName(
         named={SCRIPTED_MODEL: ScriptedLanguageModel()}, otherwise=LitellmLanguageModel(catalogue)
     )
     limits = Limits(settings.database_pool_size, timedelta(seconds=settings.database_statement_timeout_seconds))
-    async with open_database(settings.database, limits) as database:
-        temporal = await connect_temporal(settings)
+    async with open_tracing() as tracing, open_database(settings.database, limits) as database:
+        temporal = await connect_temporal(settings, [tracing.interceptor] if tracing else [])
         await check_migrated(database)
+        if tracing:
+            language_model = TracedLanguageModel(language_model, catalogue, tracing.tracer)
         async with open_event_stream(settings) as event_stream:
-            yield Resources(settings, database, temporal, event_stream, language_model, catalogue)
+            yield Resources(settings, database, temporal, event_stream, language_model, catalogue, tracing)
 
 
 @asynccontextmanager

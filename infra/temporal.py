@@ -1,11 +1,12 @@
 """The connection to Temporal, and what Holdfast registers with it."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
@@ -45,8 +46,10 @@ def connect_config() -> ClientConnectConfig:
         raise ConnectionFailed(f"{error}. Check TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE.") from error
 
 
-async def connect_temporal(settings: Settings) -> Client:
+async def connect_temporal(settings: Settings, interceptors: Sequence[Interceptor] = ()) -> Client:
     """Connect to the server that `TEMPORAL_*` names, else to the embedded one.
+
+    `interceptors` stand in the client's calls, and in those of workers that use it.
 
     Raises `ConnectionFailed` where it does not answer within `CONNECT_TIMEOUT`, or refuses.
     """
@@ -54,7 +57,7 @@ async def connect_temporal(settings: Settings) -> Client:
     config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
-            client = await Client.connect(**config, data_converter=pydantic_data_converter)
+            client = await Client.connect(**config, data_converter=pydantic_data_converter, interceptors=interceptors)
             await register_search_attributes(client)
             return client
     except RPCError as error:

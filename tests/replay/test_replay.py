@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import WorkflowHistory
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
+from temporalio.worker import Interceptor, Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tests.replay.record import HISTORIES, paths
@@ -19,10 +21,20 @@ def test_every_path_has_a_history() -> None:
 
 @pytest.mark.parametrize("path", sorted(HISTORIES.glob("*.json")), ids=lambda path: path.stem)
 async def test_history_replays(path: Path) -> None:
-    replayer = Replayer(
+    await replayer().replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))
+
+
+@pytest.mark.parametrize("path", sorted(HISTORIES.glob("*.json")), ids=lambda path: path.stem)
+async def test_history_replays_where_traces_are_on(path: Path) -> None:
+    tracing = TracingInterceptor(TracerProvider(shutdown_on_exit=False).get_tracer("test"))
+
+    await replayer(tracing).replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))
+
+
+def replayer(*interceptors: Interceptor) -> Replayer:
+    return Replayer(
         workflows=[RunWorkflow],
         workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
         data_converter=pydantic_data_converter,
+        interceptors=interceptors,
     )
-
-    await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))

@@ -1,0 +1,25 @@
+"""Who serves a model, by its litellm name."""
+
+import pytest
+
+from infra.language_model.provider_names import provider_name
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [
+        ("gpt-4o", "openai"),
+        ("o3-mini", "openai"),
+        ("openai/gpt-4o", "openai"),
+        ("claude-sonnet-4-5", "anthropic"),
+        ("anthropic/claude-sonnet-4-5", "anthropic"),
+        ("azure/my-deployment", "azure.ai.openai"),
+        ("bedrock/anthropic.claude-v2", "aws.bedrock"),
+        ("ollama/llama3.1", "ollama"),
+        ("holdfast/scripted", "holdfast"),
+        ("my-own", "_OTHER"),
+        ("o3x", "_OTHER"),
+    ],
+)
+def test_the_name_tells_the_provider(model: str, provider: str) -> None:
+    assert provider_name(model) == provider
