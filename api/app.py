@@ -4,8 +4,21 @@ from fastapi import FastAPI
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import ResponseHeaders
+from api.request_metrics import RequestMetrics
 from api.request_spans import RequestSpans
-from api.routes import all_runs, assistants, health, messages, models, ops_runs, run_events, run_steps, runs, threads
+from api.routes import (
+    all_runs,
+    assistants,
+    health,
+    messages,
+    metrics,
+    models,
+    ops_runs,
+    run_events,
+    run_steps,
+    runs,
+    threads,
+)
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
 from api.sse import Streams
@@ -46,9 +59,11 @@ def create_app(resources: Resources) -> FastAPI:
     app.include_router(health.router)
     app.include_router(ops_runs.router)
     app.include_router(ops_runs.router, prefix="/v1", include_in_schema=False)
+    app.include_router(metrics.router)
     install_error_handlers(app)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(ResponseHeaders)
+    app.add_middleware(RequestMetrics, metrics=resources.metrics)
     if resources.tracing:
         # The last one is the outermost.
         app.add_middleware(RequestSpans, tracer=resources.tracing.tracer)

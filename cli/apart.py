@@ -8,8 +8,9 @@ from cli.api_server import serve_api
 from cli.api_url import api_url
 from cli.data_folder import make_data_folder
 from cli.lifetime import run_until_stopped
+from cli.metrics_server import serving_metrics
 from cli.output import say
-from cli.ports import Address, api_address, bind
+from cli.ports import Address, api_address, bind, metrics_address
 from infra.database import migrations
 from infra.errors import StartFailed
 from infra.resources import open_resources
@@ -37,7 +38,8 @@ def api(settings: Settings) -> None:
 def worker(settings: Settings) -> None:
     """Carry out runs until stopped. Raises `StartFailed`."""
     _check_apart(settings)
-    run_until_stopped(_work(settings))
+    address = metrics_address(settings)
+    run_until_stopped(_work(settings, address, bind(address) if settings.metrics_port else []))
 
 
 def migrate(settings: Settings) -> None:
@@ -61,7 +63,11 @@ async def _serve(settings: Settings, address: Address, sockets: list[socket.sock
         await serve_api(create_app(resources), sockets, address, say_ready)
 
 
-async def _work(settings: Settings) -> None:
-    async with open_resources(settings) as resources, open_worker(resources):
+async def _work(settings: Settings, address: Address, sockets: list[socket.socket]) -> None:
+    async with (
+        open_resources(settings) as resources,
+        serving_metrics(resources.metrics, sockets, address),
+        open_worker(resources),
+    ):
         say(f"The Holdfast worker is ready on task queue {settings.task_queue}.")
         await asyncio.Event().wait()

@@ -32,6 +32,10 @@ def api_address(settings: Settings) -> Address:
     return Address("HOLDFAST_PORT", settings.host, settings.port)
 
 
+def metrics_address(settings: Settings) -> Address:
+    return Address("HOLDFAST_METRICS_PORT", settings.host, settings.metrics_port)
+
+
 def bind(address: Address) -> list[socket.socket]:
     """Take the port, without listening yet: until `listen`, connections are refused. Raises `PortUnusable`."""
     deadline = time.monotonic() + PATIENCE.total_seconds()

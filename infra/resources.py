@@ -15,9 +15,11 @@ from infra.errors import ConnectionFailed
 from infra.event_stream.in_process import InProcessEventStream
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_model import LitellmLanguageModel
+from infra.language_model.metered import MeteredLanguageModel
 from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
 from infra.language_model.selection import LanguageModelByName
 from infra.language_model.traced import TracedLanguageModel
+from infra.metrics import Metrics
 from infra.ports import EventStream, LanguageModel
 from infra.settings import Settings
 from infra.telemetry import Tracing, open_tracing
@@ -32,6 +34,7 @@ class Resources:
     event_stream: EventStream
     language_model: LanguageModel
     catalogue: ModelCatalogue
+    metrics: Metrics
     tracing: Tracing | None
     """None where no traces are sent."""
 
@@ -48,13 +51,18 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         named={SCRIPTED_MODEL: ScriptedLanguageModel()}, otherwise=LitellmLanguageModel(catalogue)
     )
     limits = Limits(settings.database_pool_size, timedelta(seconds=settings.database_statement_timeout_seconds))
-    async with open_tracing() as tracing, open_database(settings.database, limits) as database:
+    metrics = Metrics(catalogue.names())
+    language_model = MeteredLanguageModel(language_model, metrics)
+    async with (
+        open_tracing() as tracing,
+        open_database(settings.database, limits, metrics.count_run_moves) as database,
+    ):
         temporal = await connect_temporal(settings, [tracing.interceptor] if tracing else [])
         await check_migrated(database)
         if tracing:
             language_model = TracedLanguageModel(language_model, catalogue, tracing.tracer)
         async with open_event_stream(settings) as event_stream:
-            yield Resources(settings, database, temporal, event_stream, language_model, catalogue, tracing)
+            yield Resources(settings, database, temporal, event_stream, language_model, catalogue, metrics, tracing)
 
 
 @asynccontextmanager

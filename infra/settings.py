@@ -20,6 +20,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the API listens on. Anything but loopback needs API keys.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of the metrics of `holdfast worker`, on the API's address. 0: not served."
+    )
     data_dir: Path = Field(Path(".holdfast"), description="Folder of the embedded database and Temporal server.")
     database_url: str = Field(
         "",

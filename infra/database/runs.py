@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.clock import now_ms, now_seconds
 from infra.database import threads
 from infra.database.pages import load_page
+from infra.database.run_moves import OutputsSubmitted, RunCreated, RunEnded, note, seconds_since
 from infra.database.run_steps import to_step
 from infra.database.tables import RunRow, RunStepRow, ToolCallRow
 from infra.database.thread_queue import last_message_seq
@@ -69,6 +70,7 @@ async def create(
     )
     session.add(row)
     await session.flush()
+    note(session, RunCreated())
     return to_run(row)
 
 
@@ -113,7 +115,7 @@ async def accept_outputs(
     row = await _find(session, project_id, thread_id, run_id)
     if row.status != RunStatus.REQUIRES_ACTION:
         raise WrongStatus.for_submit(row.status)
-    answered = row.turn
+    answered, asked_at = row.turn, row.status_changed_at
     calls = (await session.scalars(_calls_of(run_id, answered))).all()
     expected, got = [call.id for call in calls], [output.tool_call_id for output in outputs]
     if sorted(expected) != sorted(got):
@@ -131,6 +133,7 @@ async def accept_outputs(
     )
     if queued is None:
         raise WrongStatus.for_submit((await _find(session, project_id, thread_id, run_id)).status)
+    note(session, OutputsSubmitted(seconds_since(asked_at)))
     by_id = {output.tool_call_id: output.output or "" for output in outputs}
     for call in calls:
         call.output = by_id[call.id]
@@ -180,6 +183,8 @@ async def transition(
         .returning(RunRow)
         .execution_options(populate_existing=True, synchronize_session=False)
     )
+    if moved is not None and to.is_terminal:
+        note(session, RunEnded(to))
     return moved
 
 

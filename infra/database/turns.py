@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.clock import now_seconds
 from infra.database import answers, message_counts, run_retries, thread_queue, threads
 from infra.database.answers import TurnAttempt, wire_usage
+from infra.database.run_moves import RunStarted, note, seconds_since
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
 from infra.ports import NO_EVENTS, EventBatch
@@ -59,6 +60,7 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) ->
     if run.status == RunStatus.IN_PROGRESS:
         # A turn that is tried again keeps the time at which it began.
         return Begun(run, NO_EVENTS)
+    queued_at = run.status_changed_at
     begun = await transition(
         session,
         run.id,
@@ -67,7 +69,10 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) ->
         started_at=now_seconds(),
         next_event=RunRow.next_event + 1,
     )
-    return Begun.now(begun) if begun else None
+    if begun is None:
+        return None
+    note(session, RunStarted(seconds_since(queued_at)))
+    return Begun.now(begun)
 
 
 async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Begun | None:

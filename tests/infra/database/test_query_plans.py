@@ -16,6 +16,7 @@ from infra.database import (
     ops_runs,
     prompts,
     run_retries,
+    run_standings,
     run_steps,
     runs,
     sweeps,
@@ -272,6 +273,14 @@ async def test_query_uses_its_index(filled: Database, stored: Stored, query: Que
     # By project and seq, Postgres finds a thread as quickly as by seq, and one failed run among a few by its status.
     as_good = {"threads_by_project"} if "threads_by_metadata" in indexes else {"runs_by_status"} - indexes
     assert plan.indexes - as_good == indexes
+
+
+async def test_standings_look_only_at_runs_under_way(filled: Database) -> None:
+    explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
+
+    plan = await plan_of(filled, lambda session: run_standings.load(session), explained)
+
+    assert plan.indexes == {"runs_active", "runs_awaiting_command"}
 
 
 @dataclass

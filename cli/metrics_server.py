@@ -1,0 +1,39 @@
+"""The metrics of a process that has no API, on a port of their own."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+
+import uvicorn
+from prometheus_client import make_asgi_app
+
+from cli.ports import Address, listen
+from infra.metrics import Metrics
+
+# A reader that stopped in the middle of its request must not hold up the worker's end.
+DRAIN_TIMEOUT = timedelta(seconds=1)
+
+
+@asynccontextmanager
+async def serving_metrics(metrics: Metrics, sockets: Sequence[socket.socket], address: Address) -> AsyncIterator[None]:
+    """Serve `metrics` on bound `sockets` while the block runs; without sockets, just run the block."""
+    if not sockets:
+        yield
+        return
+    listen(sockets, address)
+    server = _Server(uvicorn.Config(make_asgi_app(metrics.registry), log_config=None, access_log=False, lifespan="off"))
+    serving = asyncio.create_task(server.serve([*sockets]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Signals stop the whole program: cli/lifetime.py.
+        yield

@@ -1,0 +1,58 @@
+"""What a transaction does to runs: noted while it is open, told to whoever counts it once it is committed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.clock import now_ms
+from models.runs import RunStatus
+
+_NOTED = "run_moves"
+
+
+@dataclass(frozen=True, slots=True)
+class RunCreated:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A worker took the run up, or took it up again with the outputs it had waited for."""
+
+    queued_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsSubmitted:
+    """A client answered the run's calls."""
+
+    awaited_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    status: RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunReopened:
+    """A run that had failed was taken up again."""
+
+
+RunMove = RunCreated | RunStarted | OutputsSubmitted | RunEnded | RunReopened
+OnRunMoves = Callable[[Sequence[RunMove]], None]
+
+
+def note(session: AsyncSession, move: RunMove) -> None:
+    session.info.setdefault(_NOTED, []).append(move)
+
+
+def noted(session: AsyncSession) -> Sequence[RunMove]:
+    moves: Sequence[RunMove] = session.info.get(_NOTED, ())
+    return moves
+
+
+def seconds_since(milliseconds: int) -> float:
+    """Never below zero: another machine's clock may be ahead."""
+    return max(0, now_ms() - milliseconds) / 1000

@@ -1,0 +1,58 @@
+"""`holdfast worker` shows its metrics where it is given a port for them."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end, wait_until
+
+
+@pytest.fixture
+def worker(tmp_path: Path, temporal_port: int) -> Iterator[str]:
+    """The address of a worker's metrics."""
+    place = Place.new(tmp_path)
+    (port,) = free_ports(1)
+    environment = {"HOLDFAST_METRICS_PORT": str(port), "HOLDFAST_TASK_QUEUE": tmp_path.name}
+    assert run_to_end(place, "migrate").returncode == 0
+    process = subprocess.Popen(
+        [*HOLDFAST, "worker"],
+        cwd=ROOT,
+        env=place.environment(TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", **environment),
+    )
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    assert process.wait() == 0
+
+
+def test_a_worker_shows_its_metrics(worker: str) -> None:
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{worker}/metrics").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    wait_until(answers)
+
+    assert "holdfast_run_queue_seconds_bucket" in httpx.get(f"{worker}/metrics").text
+
+
+def test_a_metrics_port_in_use_is_refused(tmp_path: Path, worker: str) -> None:
+    port = worker.rpartition(":")[2]
+    wait_until(lambda: not _is_free(int(port)))
+
+    refused = run_to_end(Place.new(tmp_path / "other"), "worker", HOLDFAST_METRICS_PORT=port)
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"holdfast: Port {port} on 127.0.0.1 is in use.")
+    assert "HOLDFAST_METRICS_PORT" in refused.stderr
+
+
+def _is_free(port: int) -> bool:
+    try:
+        httpx.get(f"http://127.0.0.1:{port}/metrics")
+    except httpx.TransportError:
+        return True
+    return False

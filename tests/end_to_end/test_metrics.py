@@ -1,0 +1,166 @@
+"""`GET /metrics` after real runs: what is counted, once each, under how few labels."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from infra.metrics import MAX_MODEL_LABELS
+from infra.settings import Settings
+from tests.conftest import settings_for
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.replies import Calls, Fails, Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.resets import reset, workflow_tasks
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+async def _scrape(holdfast: RunningHoldfast, **headers: str) -> Samples:
+    async with httpx.AsyncClient() as client:
+        response = await client.get(f"{holdfast.url}/metrics", headers=headers)
+    assert response.status_code == 200
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+
+def _value(samples: Samples, name: str, **labels: str) -> float | None:
+    return samples.get((name, frozenset(labels.items())))
+
+
+@pytest.fixture
+async def working(own_holdfast: RunningHoldfast) -> RunningHoldfast:
+    """A Holdfast whose metrics only this test moves."""
+    await own_holdfast.start_worker()
+    return own_holdfast
+
+
+async def test_a_run_with_a_function_call_is_counted(working: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("metered", Calls(("weather", "{}")), Says("Sunny."))
+    run = await working.until(await working.run(await working.assistant("metered", "weather")))
+    waiting = await _scrape(working)
+    await working.until(await working.submit(run, "sunny"))
+
+    samples = await _scrape(working)
+
+    assert _value(waiting, "holdfast_runs_active", status="requires_action") == 1
+    assert _value(samples, "holdfast_runs_active", status="requires_action") == 0
+    assert _value(samples, "holdfast_runs_created_total") == 1
+    assert _value(samples, "holdfast_runs_ended_total", status="completed") == 1
+    # Taken up when it was new, and once more with its outputs.
+    assert _value(samples, "holdfast_run_queue_seconds_count") == 2
+    assert _value(samples, "holdfast_tool_outputs_seconds_count") == 1
+    assert _value(samples, "holdfast_model_call_seconds_count", model="metered", outcome="answered") == 2
+    assert _value(samples, "holdfast_model_first_chunk_seconds_count", model="metered") == 2
+    assert _value(samples, "holdfast_tokens_total", model="metered", direction="input") == 20
+    assert _value(samples, "holdfast_tokens_total", model="metered", direction="output") == 10
+    assert _value(samples, "holdfast_database_up") == 1
+    assert _value(samples, "holdfast_streams_open") == 0
+
+
+async def test_requests_are_counted_by_route_and_status(working: RunningHoldfast) -> None:
+    async with httpx.AsyncClient(base_url=working.url) as client:
+        await client.get("/v1/threads/thread_a")
+        await client.get("/threads/thread_b")
+        await client.request("PROPFIND", "/coffee")
+        await client.get("/tea")
+
+    samples = await _scrape(working)
+
+    threads = {"method": "GET", "route": "/threads/{thread_id}"}
+    assert _value(samples, "holdfast_http_requests_total", **threads, status="404") == 2
+    assert _value(samples, "holdfast_http_request_seconds_count", **threads) == 2
+    assert _value(samples, "holdfast_http_requests_total", method="_OTHER", route="none", status="404") == 1
+    assert _value(samples, "holdfast_http_requests_total", method="GET", route="none", status="404") == 1
+
+
+async def test_a_failure_is_counted_by_its_error_and_a_reset_as_reopened(
+    working: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("metered-failure", Fails(401), Says("Hi."))
+    failed = await working.until(await working.run(await working.assistant("metered-failure")), "failed")
+    after_failure = await _scrape(working)
+    await reset(working, failed, (await workflow_tasks(working, failed))[0])
+    await working.until(failed, "completed")
+
+    samples = await _scrape(working)
+
+    # A name that has not answered yet has no label of its own.
+    assert _value(after_failure, "holdfast_model_failures_total", model="other", error="ProviderRefused") == 1
+    assert _value(after_failure, "holdfast_model_call_seconds_count", model="other", outcome="failed") == 1
+    assert _value(after_failure, "holdfast_runs_ended_total", status="failed") == 1
+    assert _value(samples, "holdfast_runs_reopened_total") == 1
+    assert _value(samples, "holdfast_runs_ended_total", status="completed") == 1
+    assert _value(samples, "holdfast_runs_created_total") == 1
+
+
+async def test_a_call_that_is_cancelled_is_cut_short(working: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("metered-cancel", Hangs(after="Well"))
+    run = await working.run(await working.assistant("metered-cancel"))
+    await provider.requested("metered-cancel")
+    await working.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+    await working.until(run, "cancelled")
+
+    samples = await _scrape(working)
+
+    assert _value(samples, "holdfast_model_call_seconds_count", model="other", outcome="cut_short") == 1
+    assert _value(samples, "holdfast_runs_ended_total", status="cancelled") == 1
+
+
+async def test_what_was_rolled_back_is_not_counted(working: RunningHoldfast) -> None:
+    assistant = await working.assistant("holdfast/scripted", "weather")
+    run = await working.until(await working.run(assistant))
+    with pytest.raises(Exception, match="already has an active run"):
+        await working.client.beta.threads.runs.create(run.thread_id, assistant_id=assistant)
+
+    assert _value(await _scrape(working), "holdfast_runs_created_total") == 1
+
+
+async def test_a_run_that_no_worker_takes_up_ages(own_holdfast: RunningHoldfast) -> None:
+    await own_holdfast.run(await own_holdfast.assistant("holdfast/scripted"))
+
+    first = _value(await _scrape(own_holdfast), "holdfast_oldest_command_seconds")
+    async with asyncio.timeout(10):
+        while _value(await _scrape(own_holdfast), "holdfast_oldest_command_seconds") == first:
+            pass
+
+    assert _value(await _scrape(own_holdfast), "holdfast_runs_active", status="queued") == 1
+
+
+async def test_a_database_that_is_gone_leaves_the_other_metrics(own_holdfast: RunningHoldfast) -> None:
+    file = own_holdfast.resources.settings.data_dir / "holdfast.db"
+    await own_holdfast.resources.database.engine.dispose()
+    for part in file.parent.glob("holdfast.db*"):
+        part.unlink()
+    file.mkdir()
+
+    samples = await _scrape(own_holdfast)
+
+    assert _value(samples, "holdfast_database_up") == 0
+    assert _value(samples, "holdfast_runs_active", status="queued") is None
+    assert _value(samples, "process_resident_memory_bytes")
+
+
+async def test_metrics_need_a_key_where_keys_are_configured(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    settings = Settings(**settings_for(tmp_path, temporal_port, provider).model_dump() | {"api_keys": {"sk-a": "a"}})
+    async with running_holdfast(settings, with_worker=False) as holdfast, httpx.AsyncClient() as client:
+        refused = await client.get(f"{holdfast.url}/metrics")
+
+        assert refused.status_code == 401
+        assert await _scrape(holdfast, authorization="Bearer sk-a")
+
+
+async def test_names_beyond_the_first_that_answered_share_a_label(own_holdfast: RunningHoldfast) -> None:
+    models = own_holdfast.resources.metrics.models
+    labels = [models.of_answering(f"model-{number}") for number in range(MAX_MODEL_LABELS + 2)]
+
+    assert labels[-3:] == [f"model-{MAX_MODEL_LABELS - 1}", "other", "other"]
+    assert models.of_answering("model-0") == "model-0"
+    assert models.of("holdfast/scripted") == "holdfast/scripted"
