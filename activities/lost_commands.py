@@ -65,7 +65,9 @@ class LostCommands:
             delivery = await self._command(run)
         except RPCError as error:
             # One run that Temporal does not take must not keep the others waiting; past its deadline it is closed.
-            log.exception("run.command_refused", extra={"run_id": run.id, "reason": error.message})
+            log.exception(
+                "run.command_refused", extra={"run_id": run.id, "thread_id": run.thread_id, "reason": error.message}
+            )
             is_over = (run.expires_at or 0) <= now_seconds()
             delivery = Delivery.NO_WORKFLOW if is_over else Delivery.REFUSED
         if delivery is Delivery.NO_WORKFLOW:

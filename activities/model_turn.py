@@ -120,7 +120,13 @@ class ModelTurn:
 
     async def _failure(self, run: RunRow, attempt: _Attempt, error: ModelCallFailed) -> ApplicationError:
         turn = attempt.turn
-        facts = {"run_id": run.id, "turn": turn.turn, "attempt": turn.attempt, "error": type(error).__name__}
+        facts = {
+            "run_id": run.id,
+            "thread_id": run.thread_id,
+            "turn": turn.turn,
+            "attempt": turn.attempt,
+            "error": type(error).__name__,
+        }
         log.warning("run.model_call_failed", extra=facts)
         if error.is_retryable:
             return passing_failure(error.code, error, error.retry_after)

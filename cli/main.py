@@ -9,6 +9,7 @@ from cli.configuration import load_settings
 from cli.logs import configure_logs
 from cli.runs import app as runs
 from infra.errors import StartFailed
+from infra.settings import Settings
 
 app = typer.Typer(
     help="A self-hosted server for the OpenAI Assistants API in which every run is a durable Temporal workflow.",
@@ -27,7 +28,7 @@ ParentOption = Annotated[
 @app.command()
 def up(stop_with_parent: ParentOption = None) -> None:
     """Serve everything from here: API, worker, and a Temporal server unless TEMPORAL_ADDRESS names one."""
-    settings = load_settings()
+    settings = _settings()
     from cli.up import up as serve_everything
 
     serve_everything(settings, stop_with_parent)
@@ -36,7 +37,7 @@ def up(stop_with_parent: ParentOption = None) -> None:
 @app.command()
 def api() -> None:
     """Serve the API only."""
-    settings = load_settings()
+    settings = _settings()
     from cli.apart import api as serve_api
 
     serve_api(settings)
@@ -45,7 +46,7 @@ def api() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker only."""
-    settings = load_settings()
+    settings = _settings()
     from cli.apart import worker as run_worker
 
     run_worker(settings)
@@ -54,14 +55,19 @@ def worker() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    settings = load_settings()
+    settings = _settings()
     from cli.apart import migrate as migrate_database
 
     migrate_database(settings)
 
 
+def _settings() -> Settings:
+    settings = load_settings()
+    configure_logs(settings)
+    return settings
+
+
 def main() -> None:
-    configure_logs()
     try:
         app()
     except StartFailed as error:

@@ -33,11 +33,11 @@ class Metrics:
             match move:
                 case RunCreated():
                     self.runs_created.inc()
-                case RunStarted(queued_seconds):
-                    self.run_queue_seconds.observe(queued_seconds)
-                case OutputsSubmitted(awaited_seconds):
-                    self.tool_outputs_seconds.observe(awaited_seconds)
-                case RunEnded(status):
+                case RunStarted(queued_seconds=seconds):
+                    self.run_queue_seconds.observe(seconds)
+                case OutputsSubmitted(awaited_seconds=seconds):
+                    self.tool_outputs_seconds.observe(seconds)
+                case RunEnded(status=status):
                     self.runs_ended.labels(status).inc()
                 case RunReopened():
                     self.runs_reopened.inc()

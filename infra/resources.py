@@ -1,6 +1,6 @@
 """The one place where implementations are chosen: opens what the settings name, yields it, closes it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +11,7 @@ from temporalio.client import Client
 from infra.database.connections import Limits
 from infra.database.engine import Database, open_database
 from infra.database.migrations import check_migrated
+from infra.database.run_moves import RunMove
 from infra.errors import ConnectionFailed
 from infra.event_stream.in_process import InProcessEventStream
 from infra.language_model.catalogue import ModelCatalogue
@@ -21,6 +22,7 @@ from infra.language_model.selection import LanguageModelByName
 from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
 from infra.ports import EventStream, LanguageModel
+from infra.run_log import log_run_moves
 from infra.settings import Settings
 from infra.telemetry import Tracing, open_tracing
 from infra.temporal import connect_temporal
@@ -53,10 +55,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     limits = Limits(settings.database_pool_size, timedelta(seconds=settings.database_statement_timeout_seconds))
     metrics = Metrics(catalogue.names())
     language_model = MeteredLanguageModel(language_model, metrics)
-    async with (
-        open_tracing() as tracing,
-        open_database(settings.database, limits, metrics.count_run_moves) as database,
-    ):
+
+    def on_run_moves(moves: Sequence[RunMove]) -> None:
+        metrics.count_run_moves(moves)
+        log_run_moves(moves)
+
+    async with open_tracing() as tracing, open_database(settings.database, limits, on_run_moves) as database:
         temporal = await connect_temporal(settings, [tracing.interceptor] if tracing else [])
         await check_migrated(database)
         if tracing:

@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+LogFormat = Literal["auto", "console", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -73,6 +75,11 @@ class Settings(BaseSettings):
     )
     max_concurrent_activities: int = Field(
         200, ge=1, le=10_000, description="Model calls and other activities that one worker runs at a time."
+    )
+
+    log_level: LogLevel = Field("info", description="Least level of Holdfast's own log lines: `debug` to `error`.")
+    log_format: LogFormat = Field(
+        "auto", description="`json` or `console`. `auto`: text on a terminal, JSON lines where something else reads."
     )
 
     @field_validator("api_keys", mode="before")

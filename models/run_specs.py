@@ -9,7 +9,7 @@ from models.tools import ChooseFunction, FunctionTool, ResponseFormat, Tool, Too
 
 
 class RunSpec(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     assistant_id: str
     model: str

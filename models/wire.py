@@ -15,13 +15,14 @@ BRANCH = "\0"
 class RequestBody(BaseModel):
     """A body or part of a body that a client sends: unknown fields and loosely typed values are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class WireObject(BaseModel):
     """An object that the server sends. Every key of the contract is present, null where it has no value."""
 
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    # What was said stands in the input, and an error's text goes into logs.
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, hide_input_in_errors=True)
 
 
 class IdentifiedObject(WireObject):

@@ -10,6 +10,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.database_outages import DatabaseOutages
+from activities.log_context import LogContext
 from activities.lost_commands import LostCommands
 from activities.lost_workflows import LostWorkflows
 from activities.model_turn import ModelTurn
@@ -66,7 +67,7 @@ def create_worker(resources: Resources) -> Worker:
         task_queue=settings.task_queue,
         workflows=[RunWorkflow, SweepWorkflow],
         activities=[model_turn.generate],
-        interceptors=[DatabaseOutages()],
+        interceptors=[LogContext(), DatabaseOutages()],
         workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
         max_concurrent_activities=settings.max_concurrent_activities,
@@ -88,7 +89,7 @@ def create_short_worker(resources: Resources) -> Worker:
         resources.temporal,
         task_queue=short_task_queue(resources.settings.task_queue),
         activities=[endings.end, endings.reopen, lost_commands.repeat, lost_workflows.close_runs],
-        interceptors=[DatabaseOutages()],
+        interceptors=[LogContext(), DatabaseOutages()],
         max_concurrent_activities=MAX_SHORT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         deployment_config=_version(resources.settings),

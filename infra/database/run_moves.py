@@ -6,20 +6,32 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_ms
+from infra.database.tables import RunRow
 from models.runs import RunStatus
 
 _NOTED = "run_moves"
 
 
 @dataclass(frozen=True, slots=True)
+class RunIds:
+    run_id: str
+    thread_id: str
+
+    @classmethod
+    def of(cls, row: RunRow) -> "RunIds":
+        return cls(row.id, row.thread_id)
+
+
+@dataclass(frozen=True, slots=True)
 class RunCreated:
-    pass
+    run: RunIds
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     """A worker took the run up, or took it up again with the outputs it had waited for."""
 
+    run: RunIds
     queued_seconds: float
 
 
@@ -27,17 +39,21 @@ class RunStarted:
 class OutputsSubmitted:
     """A client answered the run's calls."""
 
+    run: RunIds
     awaited_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
+    run: RunIds
     status: RunStatus
 
 
 @dataclass(frozen=True, slots=True)
 class RunReopened:
     """A run that had failed was taken up again."""
+
+    run: RunIds
 
 
 RunMove = RunCreated | RunStarted | OutputsSubmitted | RunEnded | RunReopened

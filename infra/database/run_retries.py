@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
 from infra.database import threads
-from infra.database.run_moves import RunReopened, note
+from infra.database.run_moves import RunIds, RunReopened, note
 from infra.database.runs import NOUN, to_run, transition
 from infra.database.tables import RunRetryRow, RunRow
 from infra.ports import EventBatch
@@ -77,7 +77,7 @@ async def resume(
         **changes,
     )
     if run is not None:
-        note(session, RunReopened())
+        note(session, RunReopened(RunIds.of(run)))
         session.add(
             RunRetryRow(
                 run_id=run_id,

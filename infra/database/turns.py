@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.clock import now_seconds
 from infra.database import answers, message_counts, run_retries, thread_queue, threads
 from infra.database.answers import TurnAttempt, wire_usage
-from infra.database.run_moves import RunStarted, note, seconds_since
+from infra.database.run_moves import RunIds, RunStarted, note, seconds_since
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
 from infra.ports import NO_EVENTS, EventBatch
@@ -71,7 +71,7 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) ->
     )
     if begun is None:
         return None
-    note(session, RunStarted(seconds_since(queued_at)))
+    note(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
     return Begun.now(begun)
 
 

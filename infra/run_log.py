@@ -1,0 +1,25 @@
+"""A log line for each step in a run's life, once it is committed."""
+
+import logging
+from collections.abc import Sequence
+
+from infra.database.run_moves import OutputsSubmitted, RunCreated, RunEnded, RunMove, RunReopened, RunStarted
+
+log = logging.getLogger(__name__)
+
+
+def log_run_moves(moves: Sequence[RunMove]) -> None:
+    """The end of a run and its return at level info, what happens on the way at debug."""
+    for move in moves:
+        facts: dict[str, object] = {"run_id": move.run.run_id, "thread_id": move.run.thread_id}
+        match move:
+            case RunCreated():
+                log.debug("run.created", extra=facts)
+            case RunStarted(queued_seconds=seconds):
+                log.debug("run.started", extra=facts | {"queued_seconds": seconds})
+            case OutputsSubmitted(awaited_seconds=seconds):
+                log.debug("run.outputs_submitted", extra=facts | {"awaited_seconds": seconds})
+            case RunEnded(status=status):
+                log.info("run.ended", extra=facts | {"status": status.value})
+            case RunReopened():
+                log.info("run.reopened", extra=facts)
