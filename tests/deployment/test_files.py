@@ -1,0 +1,116 @@
+"""The files of the deployment say the same: compose, `.env.example`, Dockerfile and what there is to deploy."""
+
+import re
+import subprocess
+import tomllib
+from typing import Any
+
+import pytest
+
+from infra.settings import Settings
+from tests.conftest import temporal_program
+from tests.deployment.composed import ROOT, SECRETS, compose, composed
+
+COMPOSE_FILE = (ROOT / "docker-compose.yml").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+ONE_SHOTS = {"migrate", "temporal-schema", "temporal-namespace"}
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    return composed()
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_that_is_not_set_is_asked_for(name: str) -> None:
+    others = {secret: value for secret, value in SECRETS.items() if secret != name}
+
+    refused = compose(others, "config", "--quiet")
+
+    assert refused.returncode != 0
+    assert f"set {name} in .env" in refused.stderr
+
+
+def test_the_example_lists_every_variable() -> None:
+    listed = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+    assert set(listed) == set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", COMPOSE_FILE))
+
+
+def test_the_example_gives_no_secret_away() -> None:
+    example = (ROOT / ".env.example").read_text()
+
+    assert all(re.search(rf"^{name}=$", example, re.MULTILINE) for name in SECRETS)
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "migrate"])
+def test_every_setting_of_a_service_is_one(name: str, whole: dict[str, Any]) -> None:
+    given = {setting for setting in whole["services"][name]["environment"] if setting.startswith("HOLDFAST_")}
+
+    # The event stream's setting comes with the streams.
+    assert given - {"HOLDFAST_EVENT_STREAM_URL"} <= {f"HOLDFAST_{field.upper()}" for field in Settings.model_fields}
+
+
+def test_every_service_stays_up_and_says_how_it_is(whole: dict[str, Any]) -> None:
+    services = whole["services"]
+    lasting = services.keys() - ONE_SHOTS
+
+    assert {name for name in services if services[name]["restart"] == "unless-stopped"} == lasting
+    assert {name for name in services if services[name]["restart"] == "on-failure"} == ONE_SHOTS
+    assert {name for name in services if "healthcheck" in services[name]} == lasting - {"temporal-ui"}
+    assert {name for name in services if "deploy" in services[name]} >= lasting
+
+
+def test_only_what_is_meant_for_outside_can_be_reached(whole: dict[str, Any]) -> None:
+    ports = {name: service["ports"] for name, service in whole["services"].items() if "ports" in service}
+
+    assert ports.keys() == {"proxy", "temporal-ui"}
+    assert {port["host_ip"] for each in ports.values() for port in each} == {"127.0.0.1"}
+    assert whole["networks"]["backend"]["internal"]
+    assert {name for name, service in whole["services"].items() if "default" not in service["networks"]} >= {
+        "postgres",
+        "temporal",
+        "valkey",
+    }
+
+
+def test_temporal_is_of_the_version_that_the_tests_run(whole: dict[str, Any]) -> None:
+    said = subprocess.run([temporal_program(), "--version"], capture_output=True, text=True, check=True).stdout
+    [server, ui] = re.findall(r"Server ([\d.]+), UI ([\d.]+)", said)[0]
+
+    images = {name: whole["services"][name]["image"] for name in whole["services"] if name.startswith("temporal")}
+    assert images == {
+        "temporal": f"temporalio/server:{server}",
+        "temporal-schema": f"temporalio/admin-tools:{server}",
+        "temporal-namespace": f"temporalio/admin-tools:{server}",
+        "temporal-ui": f"temporalio/ui:{ui}",
+    }
+
+
+def test_provider_keys_reach_workers_only(whole: dict[str, Any], tmp_path: Any) -> None:
+    keys = tmp_path / "providers.env"
+    keys.write_text("EXAMPLE_API_KEY=sk-example\n")
+
+    services = composed(HOLDFAST_PROVIDER_KEYS=str(keys))["services"]
+
+    assert [name for name in services if "EXAMPLE_API_KEY" in services[name].get("environment", {})] == ["worker"]
+
+
+def test_the_image_has_every_package_and_nothing_else() -> None:
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
+
+    copied = re.findall(r"^COPY (?!--from)(.+) \./?\S*$", DOCKERFILE, re.MULTILINE)
+    let_in = {line.removeprefix("!") for line in ignore if line.startswith("!")}
+    assert "*" in ignore
+    assert {name for line in copied for name in line.split()} == let_in
+    assert let_in - {"requirements.lock", "pyproject.toml", "README.md"} == set(packages["packages"])
+    assert all((ROOT / name).exists() for name in let_in)
+
+
+def test_the_image_runs_what_is_locked_and_not_as_root() -> None:
+    last_stage = DOCKERFILE.rpartition("\nFROM ")[2]
+
+    assert "--require-hashes --requirement requirements.lock" in DOCKERFILE
+    assert "requirements-dev" not in DOCKERFILE
+    assert re.search(r"^USER (?!root)\S+$", last_stage, re.MULTILINE)
