@@ -66,8 +66,9 @@ async def _serve(settings: Settings, address: Address, sockets: list[socket.sock
 async def _work(settings: Settings, address: Address, sockets: list[socket.socket]) -> None:
     async with (
         open_resources(settings) as resources,
-        serving_metrics(resources.metrics, sockets, address),
         open_worker(resources),
+        # Last: who finds the metrics there finds a worker that works.
+        serving_metrics(resources.metrics, sockets, address),
     ):
         say(f"The Holdfast worker is ready on task queue {settings.task_queue}.")
         await asyncio.Event().wait()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli.logs import log_handler
-from tests.cli.program import HOLDFAST, ROOT, Place, run_to_end, wait_until
+from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end, wait_until
+from tests.deployment.valkey import running_valkey
 
 
 class Terminal(io.StringIO):
@@ -50,9 +51,14 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.mark.parametrize(("level", "is_told"), [("info", True), ("warning", False)])
 def test_the_level_is_a_setting(place: Place, temporal_port: int, tmp_path: Path, level: str, is_told: bool) -> None:
-    environment = place.environment(TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", HOLDFAST_LOG_LEVEL=level)
+    (port,) = free_ports(1)
     output, errors = tmp_path / "stdout", tmp_path / "stderr"
-    with output.open("w") as stdout, errors.open("w") as stderr:
+    with running_valkey(port) as event_stream, output.open("w") as stdout, errors.open("w") as stderr:
+        environment = place.environment(
+            HOLDFAST_EVENT_STREAM_URL=event_stream,
+            HOLDFAST_LOG_LEVEL=level,
+            TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",
+        )
         process = subprocess.Popen([*HOLDFAST, "api"], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr)
         wait_until(lambda: "is ready" in output.read_text() or process.poll() is not None)
         process.send_signal(signal.SIGTERM)

@@ -8,23 +8,26 @@ import httpx
 import pytest
 
 from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end, wait_until
+from tests.deployment.valkey import running_valkey
 
 
 @pytest.fixture
 def worker(tmp_path: Path, temporal_port: int) -> Iterator[str]:
     """The address of a worker's metrics."""
     place = Place.new(tmp_path)
-    (port,) = free_ports(1)
-    environment = {"HOLDFAST_METRICS_PORT": str(port), "HOLDFAST_TASK_QUEUE": tmp_path.name}
+    port, valkey_port = free_ports(2)
     assert run_to_end(place, "migrate").returncode == 0
-    process = subprocess.Popen(
-        [*HOLDFAST, "worker"],
-        cwd=ROOT,
-        env=place.environment(TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", **environment),
-    )
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    assert process.wait() == 0
+    with running_valkey(valkey_port) as event_stream:
+        environment = place.environment(
+            HOLDFAST_EVENT_STREAM_URL=event_stream,
+            HOLDFAST_METRICS_PORT=str(port),
+            HOLDFAST_TASK_QUEUE=tmp_path.name,
+            TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",
+        )
+        process = subprocess.Popen([*HOLDFAST, "worker"], cwd=ROOT, env=environment)
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+        assert process.wait() == 0
 
 
 def test_a_worker_shows_its_metrics(worker: str) -> None:
@@ -43,7 +46,12 @@ def test_a_metrics_port_in_use_is_refused(tmp_path: Path, worker: str) -> None:
     port = worker.rpartition(":")[2]
     wait_until(lambda: not _is_free(int(port)))
 
-    refused = run_to_end(Place.new(tmp_path / "other"), "worker", HOLDFAST_METRICS_PORT=port)
+    refused = run_to_end(
+        Place.new(tmp_path / "other"),
+        "worker",
+        HOLDFAST_EVENT_STREAM_URL="redis://127.0.0.1:1/0",
+        HOLDFAST_METRICS_PORT=port,
+    )
 
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"holdfast: Port {port} on 127.0.0.1 is in use.")

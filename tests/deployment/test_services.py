@@ -18,6 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, free_ports, wait_until
 from tests.deployment.composed import ROOT, SECRETS, composed
 from tests.deployment.postgres import running_postgres
+from tests.deployment.valkey import running_valkey
 
 pytestmark = pytest.mark.xdist_group("deployment")
 
@@ -29,9 +30,10 @@ class Deployment:
 
     def __init__(self, temporal_port: int) -> None:
         self.services: dict[str, Any] = composed()["services"]
-        self.postgres_port, self.api_port, self.other_api_port, self.metrics_port = free_ports(4)
+        self.postgres_port, self.valkey_port, self.api_port, self.other_api_port, self.metrics_port = free_ports(5)
         self._hosts = {
             "@postgres:5432": f"@127.0.0.1:{self.postgres_port}",
+            "//valkey:6379": f"//127.0.0.1:{self.valkey_port}",
             "temporal:7233": f"127.0.0.1:{temporal_port}",
             "0.0.0.0": "127.0.0.1",
         }
@@ -78,7 +80,10 @@ def deployment(temporal: WorkflowEnvironment, temporal_port: int) -> Iterator[De
     deployed = Deployment(temporal_port)
     service = deployed.services["postgres"]
     script = composed()["configs"]["databases"]["content"]
-    with running_postgres(deployed.postgres_port, service["command"][1:], script, service["environment"]):
+    with (
+        running_postgres(deployed.postgres_port, service["command"][1:], script, service["environment"]),
+        running_valkey(deployed.valkey_port, deployed.services["valkey"]["command"][1:]),
+    ):
         yield deployed
         deployed.stop()
 
