@@ -1,6 +1,7 @@
 """`GET /metrics` after real runs: what is counted, once each, under how few labels."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import httpx
@@ -164,3 +165,14 @@ async def test_names_beyond_the_first_that_answered_share_a_label(own_holdfast: 
     assert labels[-3:] == [f"model-{MAX_MODEL_LABELS - 1}", "other", "other"]
     assert models.of_answering("model-0") == "model-0"
     assert models.of("holdfast/scripted") == "holdfast/scripted"
+
+
+async def test_the_operations_page_names_every_metric_and_no_other(own_holdfast: RunningHoldfast) -> None:
+    async with httpx.AsyncClient() as client:
+        shown = (await client.get(f"{own_holdfast.url}/metrics")).text
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+
+    ours = {name.removesuffix("_total") for name in re.findall(r"^# TYPE (holdfast_\w+)", shown, re.MULTILINE)}
+    named = {re.sub("_(total|bucket)$", "", name) for name in re.findall(r"holdfast_[a-z_]+", page)}
+    # prometheus_client tells when a counter began beside it.
+    assert named == {name for name in ours if not name.endswith("_created")} | {"holdfast_runs_created"}
