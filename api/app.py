@@ -52,7 +52,7 @@ def create_app(resources: Resources) -> FastAPI:
         resources.catalogue,
         resources.settings.run_expiry,
     )
-    app.state.streams = Streams(RunEvents(resources.database, resources.event_stream))
+    app.state.streams = Streams(RunEvents(resources.database, resources.event_stream), resources.metrics)
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
         app.include_router(router, include_in_schema=False)

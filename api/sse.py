@@ -18,6 +18,7 @@ from fastapi.responses import StreamingResponse
 from api.beta import BetaVersion
 from api.beta_v1 import to_v1
 from infra.event_stream.reading import RunEvents, RunGone
+from infra.metrics import Metrics
 from models.errors import ApiError, ErrorEnvelope
 from models.events import ENDED, PAUSED, Event, NumberedEvent
 from models.runs import RunStatus
@@ -73,8 +74,9 @@ UNTIL_ENDED = _Form(ENDED, b"event: keepalive\ndata: {}\n\n", has_ids=True)
 class Streams:
     """The streams that this server has open. When it stops, each is told so, and ends."""
 
-    def __init__(self, events: RunEvents) -> None:
+    def __init__(self, events: RunEvents, metrics: Metrics) -> None:
         self._events = events
+        self._open = metrics.streams_open
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -86,6 +88,12 @@ class Streams:
         return StreamingResponse(self._lines(form, run_id, after, version), media_type=MEDIA_TYPE, headers=HEADERS)
 
     async def _lines(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> AsyncGenerator[bytes, None]:
+        with self._open.track_inprogress():
+            async with aclosing(self._told(form, run_id, after, version)) as lines:
+                async for line in lines:
+                    yield line
+
+    async def _told(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> AsyncGenerator[bytes, None]:
         last_sent = time.monotonic()
         try:
             async with aclosing(self._until_stopping(self._events.follow(run_id, after))) as batches:

@@ -76,6 +76,7 @@ async def test_a_runs_lines_name_it_and_quote_nothing(
     assert SECRET not in written.text
 
 
+@pytest.mark.any_database
 async def test_an_error_of_the_database_is_logged_without_the_values(
     own_holdfast: RunningHoldfast, written: Written
 ) -> None:
@@ -91,6 +92,7 @@ async def test_an_error_of_the_database_is_logged_without_the_values(
     assert SECRET not in written.text
 
 
+@pytest.mark.any_database
 async def test_an_activity_that_crashes_names_its_run_and_quotes_nothing(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, written: Written
 ) -> None:

@@ -12,9 +12,10 @@ from infra.metrics import MAX_MODEL_LABELS
 from infra.settings import Settings
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
-from tests.provider.replies import Calls, Fails, Hangs, Says
+from tests.provider.replies import Calls, Fails, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import reset, workflow_tasks
+from tests.sse import following
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -100,6 +101,25 @@ async def test_a_failure_is_counted_by_its_error_and_a_reset_as_reopened(
     assert _value(samples, "holdfast_runs_created_total") == 1
 
 
+async def test_streams_are_counted_while_they_are_open(working: RunningHoldfast, provider: ScriptedProvider) -> None:
+    held = Held(Says(" a time."), after="Once")
+    provider.script("metered-stream", held)
+    assistant_id = await working.assistant("metered-stream")
+    body = {"assistant_id": assistant_id, "stream": True}
+
+    async with following(f"{working.url}/v1/threads/runs", "POST", body) as events:
+        await held.arrived()
+        while_open = await _scrape(working)
+        held.release()
+        async for _ in events:
+            pass
+
+    assert _value(while_open, "holdfast_streams_open") == 1
+    async with asyncio.timeout(5):
+        while _value(await _scrape(working), "holdfast_streams_open"):
+            await asyncio.sleep(0.02)
+
+
 async def test_a_call_that_is_cancelled_is_cut_short(working: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("metered-cancel", Hangs(after="Well"))
     run = await working.run(await working.assistant("metered-cancel"))
@@ -133,6 +153,7 @@ async def test_a_run_that_no_worker_takes_up_ages(own_holdfast: RunningHoldfast)
     assert _value(await _scrape(own_holdfast), "holdfast_runs_active", status="queued") == 1
 
 
+@pytest.mark.any_database
 async def test_a_database_that_is_gone_leaves_the_other_metrics(own_holdfast: RunningHoldfast) -> None:
     file = own_holdfast.resources.settings.data_dir / "holdfast.db"
     await own_holdfast.resources.database.engine.dispose()
