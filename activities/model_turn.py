@@ -5,6 +5,7 @@ import logging
 import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -21,6 +22,7 @@ from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
 from infra.database.run_endings import Ending, Partial
 from infra.database.tables import RunRow
+from infra.database.turns import Committed
 from infra.event_stream.publishing import publish
 from infra.language_model.errors import ModelCallFailed, PromptRejected
 from infra.ports import EventStream, LanguageModel
@@ -32,6 +34,8 @@ from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
 from models.turns import MODEL_TURN, NextStep, Standing, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
+
+DATABASE_RETRY_INTERVAL = timedelta(seconds=1)
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +93,7 @@ class ModelTurn:
                     await attempt.stream.show(delta)
             if attempt.answer.is_filtered:
                 raise PromptRejected(CONTENT_FILTERED)
+            committed = await self._commit(run, attempt)
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -98,14 +103,25 @@ class ModelTurn:
         except asyncio.CancelledError:
             await self._cancelled(run, attempt)
             raise
-        showing = await attempt.stream.finish(attempt.answer)
-        async with self._database.transaction() as session:
-            committed = await turns.commit(session, run, attempt.turn, attempt.answer, showing)
         if committed is None:
             return await self._outcome_elsewhere(TurnInput(run.id, attempt.turn.turn))
         await publish(self._event_stream, run.id, committed.events)
         await self._workflows.start_or_leave(committed.next_run)
         return committed.outcome
+
+    async def _commit(self, run: RunRow, attempt: _Attempt) -> Committed | None:
+        """Keep the answer, however long the database is away before the run's deadline: the model has been paid."""
+        showing = await attempt.stream.finish(attempt.answer)
+        while True:
+            try:
+                async with self._database.transaction() as session:
+                    return await turns.commit(session, run, attempt.turn, attempt.answer, showing)
+            except DatabaseUnavailable:
+                if time.time() >= (run.expires_at or 0):
+                    raise
+                log.warning("run.answer_held", extra={"run_id": run.id, "turn": attempt.turn.turn})
+            async with heartbeating():
+                await asyncio.sleep(DATABASE_RETRY_INTERVAL.total_seconds())
 
     async def _request(self, run: RunRow) -> ModelRequest | RunIncompleteReason:
         """What to ask, or which of the run's token budgets is used up."""

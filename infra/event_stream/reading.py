@@ -4,10 +4,9 @@ import logging
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from infra.database import run_events
 from infra.database.engine import Database
+from infra.database.outages import DatabaseUnavailable
 from infra.ports import EventBatch, EventStream
 from models.events import NumberedEvent, numbered
 
@@ -63,7 +62,7 @@ class RunEvents:
     async def _with_past_if_known(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
         try:
             return await self._with_past(run_id, after, batch)
-        except SQLAlchemyError as error:
+        except DatabaseUnavailable as error:
             # A database that is away for a while need not end a stream that lives.
-            log.warning("run_events.database_down", extra={"run_id": run_id, "reason": repr(error)})
+            log.warning("run_events.database_down", extra={"run_id": run_id, "reason": error.reason})
             return []
