@@ -22,6 +22,14 @@ from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.valkey import ValkeyServer, running_valkey
 
+LITELLM_CALLBACKS = (
+    "callbacks",
+    "input_callback",
+    "success_callback",
+    "failure_callback",
+    "_async_success_callback",
+    "_async_failure_callback",
+)
 SEARCH_ATTRIBUTE_ARGUMENTS = [
     argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")
 ]
@@ -35,6 +43,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         runs_once = metafunc.definition.get_closest_marker("any_database")
         kinds = ["sqlite"] if runs_once else ["sqlite", "postgres"]
         metafunc.parametrize("database_kind", kinds, scope="session")
+
+
+@pytest.fixture(autouse=True)
+def _callbacks_of_the_test() -> Iterator[None]:
+    """Forget the callbacks of Routers that a test opened: each adds some for good, and litellm takes only so many."""
+    litellm = sys.modules.get("litellm")
+    lists = [getattr(litellm, name) for name in LITELLM_CALLBACKS] if litellm else []
+    before = [list(callbacks) for callbacks in lists]
+    yield
+    for callbacks, kept in zip(lists, before, strict=True):
+        callbacks[:] = kept
 
 
 @pytest.fixture(scope="session")

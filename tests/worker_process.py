@@ -15,7 +15,10 @@ class WorkerProcess:
         self._output = output
         place = Place(settings.data_dir, settings.port, settings.temporal_port, settings.temporal_ui_port)
         ours = {"HOLDFAST_MODELS": str(settings.models), "HOLDFAST_TASK_QUEUE": settings.task_queue}
-        ours["HOLDFAST_EVENT_STREAM_URL"] = settings.event_stream_url
+        ours |= {
+            "HOLDFAST_DATABASE_URL": settings.database_url,
+            "HOLDFAST_EVENT_STREAM_URL": settings.event_stream_url,
+        }
         with output.open("w") as log:
             self.process = subprocess.Popen(
                 [*HOLDFAST, "worker"],

@@ -27,7 +27,10 @@ MAX_QUEUED = 50_000
 MAX_PIPELINE = 1_000
 CONNECT_TIMEOUT = timedelta(seconds=5)
 COMMAND_TIMEOUT = timedelta(seconds=5)
-RETRY_AFTER = timedelta(seconds=0.25)
+WRITE_AGAIN_AFTER = timedelta(seconds=0.25)
+READ_AGAIN_AFTER = timedelta(seconds=1)
+"""Until then readers ask the database: not too often, for they may be many."""
+
 DRAIN_TIMEOUT = timedelta(seconds=2)
 
 log = logging.getLogger(__name__)
@@ -105,7 +108,7 @@ class RedisEventStream:
                 found: Any = await self._client.xread({_key(run_id): last_id}, count=limit, block=block_ms)
         except (RedisError, OSError, TimeoutError) as error:
             self._note_down(error)
-            await asyncio.sleep(min(wait, RETRY_AFTER).total_seconds())
+            await asyncio.sleep(min(wait, READ_AGAIN_AFTER).total_seconds())
             return NO_EVENTS
         entries = _entries(found)
         return _batch(entries) if entries else NO_EVENTS
@@ -145,7 +148,7 @@ class RedisEventStream:
                 # Of what was sent some may have been written: to write it again is refused, and does no harm.
                 is_repeat = True
                 self._note_down(error)
-                await asyncio.sleep(RETRY_AFTER.total_seconds())
+                await asyncio.sleep(WRITE_AGAIN_AFTER.total_seconds())
             else:
                 is_repeat = False
                 self._note_up()

@@ -3,12 +3,16 @@
 import signal
 import time
 
+import pytest
+
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.worker_process import worker_process
 from workflows.activity_options import HEARTBEAT_TIMEOUT
 from workflows.worker import GRACEFUL_SHUTDOWN, STICKY_TIMEOUT
+
+pytestmark = pytest.mark.any_database
 
 CALL = Calls(("weather", "{}"))
 BUSY_MACHINE_SECONDS = 4

@@ -171,7 +171,7 @@ async def test_the_database_tells_every_kind_of_end(
     model = f"events-told-{ending}"
     filtered, length = Says("Once upon", finish="content_filter"), Says("Once upon", finish="length")
     provider.script(model, {"failed": filtered, "incomplete": length}.get(ending, Hangs("Once upon")))
-    expiry = {"anchor": "created_at", "seconds": 1 if ending == "expired" else 60}
+    expiry = {"anchor": "created_at", "seconds": 3 if ending == "expired" else 60}
     started = asyncio.create_task(streamed(holdfast, await holdfast.assistant(model), expires_after=expiry))
     if ending == "cancelled":
         await _cancel_what_speaks(holdfast, provider, model)

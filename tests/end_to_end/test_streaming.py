@@ -204,7 +204,7 @@ async def test_an_expired_run(holdfast: RunningHoldfast, provider: ScriptedProvi
     provider.script("stream-expired", Hangs("Once upon"))
 
     assistant_id = await holdfast.assistant("stream-expired")
-    events = await streamed(holdfast, assistant_id, expires_after={"anchor": "created_at", "seconds": 1})
+    events = await streamed(holdfast, assistant_id, expires_after={"anchor": "created_at", "seconds": 3})
 
     expired = ["message.incomplete", "run.step.expired", "run.expired", "done"]
     assert names(events) == ["created", *RUN_BEGUN, *MESSAGE_BEGUN, *expired]

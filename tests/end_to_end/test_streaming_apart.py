@@ -1,0 +1,116 @@
+"""Streams where API and workers are processes of their own, several of each, with Redis between them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NewDatabase, settings_for
+from tests.end_to_end.test_run_events import all_events, begun, events_url
+from tests.end_to_end.test_streaming import followed, streamed, submitted
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.replies import Calls, Held, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.sse import Sent, following, names
+from tests.valkey import ValkeyServer, running_valkey
+from tests.worker_process import worker_process
+
+RUNS = 12
+
+
+@pytest.fixture
+async def apis(
+    holdfast_apart: RunningHoldfast,
+) -> AsyncIterator[tuple[RunningHoldfast, RunningHoldfast]]:
+    """Two APIs, and two workers in processes of their own."""
+    settings = holdfast_apart.resources.settings
+    async with AsyncExitStack() as stack:
+        other = await stack.enter_async_context(running_holdfast(settings, with_worker=False))
+        for name in ("first", "second"):
+            await stack.enter_async_context(worker_process(settings, name))
+        yield holdfast_apart, other
+
+
+@pytest.mark.any_database
+async def test_each_api_streams_what_any_worker_does(
+    apis: tuple[RunningHoldfast, RunningHoldfast], provider: ScriptedProvider
+) -> None:
+    for number in range(RUNS):
+        provider.script(f"apart-{number}", Calls(("f", f'{{"n": {number}}}')), Says(f"This was number {number}."))
+
+    async def run(number: int) -> None:
+        here, there = apis if number % 2 else apis[::-1]
+        asked = await streamed(here, await here.assistant(f"apart-{number}", "f"))
+        answered = await submitted(there, asked[-2].json, "done")
+
+        told = await asyncio.gather(*(all_events(api, asked[-2].json) for api in apis))
+
+        assert names(asked)[-2:] == ["run.requires_action", "done"]
+        assert names(answered)[-2:] == ["run.completed", "done"]
+        assert answered[-4].json["content"][0]["text"]["value"] == f"This was number {number}."
+        assert told[0] == told[1]
+        assert [event.number for event in told[0][:-1]] == list(range(len(asked) + len(answered) - 2))
+        assert [event.name for event in told[0][:-1]] == [e.name for e in [*asked, *answered] if e.name != "done"]
+
+    await asyncio.gather(*(run(number) for number in range(RUNS)))
+
+
+@pytest.mark.any_database
+async def test_a_word_crosses_over_as_soon_as_it_is_said(
+    apis: tuple[RunningHoldfast, RunningHoldfast], provider: ScriptedProvider
+) -> None:
+    here, there = apis
+    held = Held(Says(" a time."), after="Once")
+    provider.script("apart-held", held)
+    run = await begun(here, await here.assistant("apart-held"))
+
+    async with following(events_url(there, run)) as stream, asyncio.timeout(30):
+        async for event in stream:
+            if event.name == "thread.message.delta" and "Once" in event.data:
+                # The rest is said only now that the first word has come all the way.
+                held.release()
+
+    assert event.name == "done"
+
+
+@pytest.fixture
+async def with_own_valkey(
+    temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, tmp_path: Path
+) -> AsyncIterator[tuple[RunningHoldfast, ValkeyServer]]:
+    with running_valkey() as valkey:
+        settings = settings_for(tmp_path, temporal_port, provider, new_database(), event_stream_url=valkey.url)
+        async with running_holdfast(settings) as holdfast:
+            yield holdfast, valkey
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_redis_that_dies_costs_no_run_and_no_stream(
+    with_own_valkey: tuple[RunningHoldfast, ValkeyServer],
+    provider: ScriptedProvider,
+    comes_back: bool,
+) -> None:
+    holdfast, valkey = with_own_valkey
+    model = f"apart-outage-{comes_back}"
+    held = Held(Says(" a time."), after="Once upon")
+    provider.script(model, held)
+    seen: list[Sent] = []
+
+    async with followed(holdfast, await holdfast.assistant(model)) as stream, asyncio.timeout(60):
+        async for event in stream:
+            seen.append(event)
+            if event.name == "thread.message.delta" and "upon" in event.data:
+                valkey.kill()
+                if comes_back:
+                    valkey.start()
+                held.release()
+
+    closing = ["message.completed", "run.step.completed", "run.completed", "done"]
+    assert names(seen)[-4:] == closing
+    assert seen[-4].json["content"][0]["text"]["value"] == "Once upon a time."
+    # What the stream has lost, the database tells.
+    told = await all_events(holdfast, seen[1].json)
+    assert names(told)[-4:] == closing
+    assert [event.number for event in told[:-1]] == list(range(len(told) - 1))
