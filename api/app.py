@@ -52,7 +52,9 @@ def create_app(resources: Resources) -> FastAPI:
         resources.catalogue,
         resources.settings.run_expiry,
     )
-    app.state.streams = Streams(RunEvents(resources.database, resources.event_stream), resources.metrics)
+    keepalive = resources.settings.keepalive
+    followed = RunEvents(resources.database, resources.event_stream, keepalive)
+    app.state.streams = Streams(followed, keepalive, resources.metrics)
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
         app.include_router(router, include_in_schema=False)

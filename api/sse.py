@@ -23,7 +23,6 @@ from models.errors import ApiError, ErrorEnvelope
 from models.events import ENDED, PAUSED, Event, NumberedEvent
 from models.runs import RunStatus
 
-KEEPALIVE_INTERVAL = timedelta(seconds=15)
 DONE = b"event: done\ndata: [DONE]\n\n"
 MEDIA_TYPE = "text/event-stream; charset=utf-8"
 # What stands between must neither keep nor collect events.
@@ -74,9 +73,10 @@ UNTIL_ENDED = _Form(ENDED, b"event: keepalive\ndata: {}\n\n", has_ids=True)
 class Streams:
     """The streams that this server has open. When it stops, each is told so, and ends."""
 
-    def __init__(self, events: RunEvents, metrics: Metrics) -> None:
+    def __init__(self, events: RunEvents, keepalive: timedelta, metrics: Metrics) -> None:
         self._events = events
         self._open = metrics.streams_open
+        self._keepalive_seconds = keepalive.total_seconds()
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -103,7 +103,7 @@ class Streams:
                         yield form.encoded(sent, version) + (DONE if is_last else b"")
                         if is_last:
                             return
-                    elif time.monotonic() - last_sent < KEEPALIVE_INTERVAL.total_seconds():
+                    elif time.monotonic() - last_sent < self._keepalive_seconds:
                         continue
                     else:
                         yield form.keepalive

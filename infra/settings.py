@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     event_retention_seconds: int = Field(
         600, ge=1, le=604_800, description="How long events stay in the event stream after a run's last one."
     )
+    keepalive_seconds: int = Field(
+        15, ge=1, le=3600, description="After how long a silence a stream carries a sign of life, for proxies."
+    )
     models: Path | None = Field(
         None, description="YAML file in litellm's `model_list` form. Unset: every model name goes to litellm as it is."
     )
@@ -112,6 +115,10 @@ class Settings(BaseSettings):
     @property
     def event_retention(self) -> timedelta:
         return timedelta(seconds=self.event_retention_seconds)
+
+    @property
+    def keepalive(self) -> timedelta:
+        return timedelta(seconds=self.keepalive_seconds)
 
     @property
     def run_expiry(self) -> timedelta:

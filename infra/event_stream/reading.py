@@ -23,22 +23,24 @@ class RunGone(Exception):
 
 
 class RunEvents:
-    def __init__(self, database: Database, stream: EventStream) -> None:
+    def __init__(self, database: Database, stream: EventStream, longest_silence: timedelta) -> None:
         self._database = database
         self._stream = stream
+        self._longest_silence = longest_silence
 
     async def follow(self, run_id: str, after: int) -> AsyncGenerator[list[NumberedEvent], None]:
         """The run's events after number `after`, as they happen; ends where the run has ended and nothing follows.
 
-        Yields an empty list after every `SILENCE`. Raises `RunGone`. A reader that is slow costs nobody anything: it
-        takes the next events when it asks for them.
+        Yields an empty list after every `SILENCE`, or `longest_silence` where that is shorter. Raises `RunGone`. A
+        reader that is slow costs nobody anything: it takes the next events when it asks for them.
         """
+        silence = min(SILENCE, self._longest_silence)
         batch = await self._stream.read(run_id, after, timedelta(), MAX_BATCH)
         events: list[NumberedEvent] | None = await self._with_past(run_id, after, batch)
         while events is not None:
             yield events
             after = events[-1].number if events else after
-            batch = await self._stream.read(run_id, after, SILENCE, MAX_BATCH)
+            batch = await self._stream.read(run_id, after, silence, MAX_BATCH)
             events = await self._with_past_if_known(run_id, after, batch)
 
     async def goes_on(self, run_id: str, number: int) -> bool:

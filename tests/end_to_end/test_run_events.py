@@ -2,14 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from infra.event_stream.in_process import InProcessEventStream
+from tests.conftest import settings_for
 from tests.end_to_end.test_streaming import THREAD, streamed, submitted
-from tests.holdfast import RunningHoldfast
+from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import BreaksOff, Calls, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, following, names, parsed
@@ -261,25 +263,20 @@ async def test_a_thread_that_is_deleted_ends_its_streams(
     assert events[-1].json["error"]["code"] == "run_deleted"
 
 
-async def test_silence_is_filled(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("infra.event_stream.reading.SILENCE", SHORT_SILENCE)
-    monkeypatch.setattr("api.sse.KEEPALIVE_INTERVAL", SHORT_SILENCE)
-    holdfast = own_holdfast
-    await holdfast.start_worker()
+async def test_silence_is_filled(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> None:
     held = Held(Says(" a time."), after="Once upon")
     provider.script("events-silence", held)
-    assistant_id = await holdfast.assistant("events-silence")
-    url, body = f"{holdfast.url}/v1/threads/runs", {"assistant_id": assistant_id, "thread": THREAD, "stream": True}
+    async with running_holdfast(settings_for(tmp_path, temporal_port, provider, keepalive_seconds=1)) as holdfast:
+        assistant_id = await holdfast.assistant("events-silence")
+        url, body = f"{holdfast.url}/v1/threads/runs", {"assistant_id": assistant_id, "thread": THREAD, "stream": True}
 
-    async with httpx.AsyncClient(timeout=30) as http, http.stream("POST", url, json=body) as sdk:
-        lines = sdk.aiter_lines()
-        comment = await anext(line async for line in lines if line.startswith(":"))
-        [run] = (await http.get(f"{holdfast.url}/v1/runs?status=in_progress")).json()["data"]
-        async with following(events_url(holdfast, run)) as stream:
-            keepalive = await anext(event async for event in stream if event.name == "keepalive")
-        held.release()
+        async with httpx.AsyncClient(timeout=30) as http, http.stream("POST", url, json=body) as sdk:
+            lines = sdk.aiter_lines()
+            comment = await anext(line async for line in lines if line.startswith(":"))
+            [run] = (await http.get(f"{holdfast.url}/v1/runs?status=in_progress")).json()["data"]
+            async with following(events_url(holdfast, run)) as stream:
+                keepalive = await anext(event async for event in stream if event.name == "keepalive")
+            held.release()
 
     assert comment == ": keepalive"
     assert (keepalive.data, keepalive.number) == ("{}", None)
