@@ -44,7 +44,9 @@ class NodeClient:
 
 Client = PythonClient | NodeClient
 
-SINCE_1_26_0 = frozenset({"messages.create_with_image_url", "runs.create_with_json_schema"})
+SINCE_1_26_0 = frozenset(
+    {"messages.create_with_image_url", "runs.create_with_json_schema", "streams.run_that_is_incomplete"}
+)
 
 CLIENTS: tuple[Client, ...] = (
     PythonClient("1.26.0", too_old_for=SINCE_1_26_0),

@@ -9,22 +9,44 @@ import yaml
 
 from tests.cli.program import Place, Up
 from tests.conformance.clients import Client
+from tests.conformance.python_program.scenarios import CUT_OFF, SPEAKS_AND_HANGS, STOPPED_BY_FILTER
+from tests.provider.replies import Hangs, Reply, Says
+from tests.provider.scripted_provider import ScriptedProvider, running_provider
 
-# A file that lists models: without one every name exists, and the SDKs' own 404 could not be had.
-MODELS = {"model_list": [{"model_name": "gpt-4o", "litellm_params": {"model": "openai/gpt-4o", "api_key": "none"}}]}
+# Beside the built-in model, which never fails and never takes its time. Each client asks each a few times.
+SCRIPTS: dict[str, list[Reply]] = {
+    SPEAKS_AND_HANGS: [Hangs("Once upon")] * 100,
+    CUT_OFF: [Says("Once upon", finish="length")] * 100,
+    STOPPED_BY_FILTER: [Says("Once upon", finish="content_filter")] * 100,
+}
 
 
 @contextmanager
 def serving(clients: Sequence[Client]) -> Iterator[str]:
     """Run Holdfast until the block ends. Yields the URL of its API; each client's name is a key."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, running_provider() as provider:
         models = Path(folder) / "models.yaml"
-        models.write_text(yaml.safe_dump(MODELS))
+        models.write_text(yaml.safe_dump({"model_list": _deployments(provider)}))
         # A project each, or clients would find each other's assistants in their lists.
         keys = ",".join(f"{client.name}={client.name}" for client in clients)
-        up = Up(Place.new(Path(folder)), HOLDFAST_API_KEYS=keys, HOLDFAST_MODELS=str(models))
+        up = Up(
+            Place.new(Path(folder)),
+            HOLDFAST_API_KEYS=keys,
+            HOLDFAST_MODELS=str(models),
+            HOLDFAST_KEEPALIVE_SECONDS="1",
+        )
         try:
             yield f"{up.ready().place.url}/v1"
         finally:
             up.interrupt()
             up.process.wait()
+
+
+def _deployments(provider: ScriptedProvider) -> list[dict[str, object]]:
+    """A list of models: without one every name exists, and the SDKs' own 404 could not be had."""
+    for model, replies in SCRIPTS.items():
+        provider.script(model, *replies)
+    return [
+        {"model_name": model, "litellm_params": provider.litellm_params(f"openai/{model}")}
+        for model in ("gpt-4o", *SCRIPTS)
+    ]

@@ -44,6 +44,7 @@ export class Answers {
   operation = null;
   #checks = [];
   #untyped = [];
+  #streams = [];
 
   constructor(url) {
     this.base = new URL(url).pathname;
@@ -62,14 +63,35 @@ export class Answers {
     }
     // Refusals have no type; the scenarios check them whole.
     if (!response.ok) return;
+    if (response.headers.get("content-type").startsWith("text/event-stream")) {
+      this.#streams.push(this.#keepEvents(this.operation, response));
+      return;
+    }
     const route = pathname.slice(this.base.length);
     const known = TYPES.find((each) => each.method === method && each.pattern.test(route));
     if (known) this.#checks.push({ operation: this.operation, type: known.type, json: await response.text() });
     else this.#untyped.push([this.operation, `${method} ${pathname} has no type in answers.mjs`]);
   }
 
+  /** Read a stream beside the SDK, which must not wait for its end. */
+  async #keepEvents(operation, response) {
+    const blocks = (await textUntilAborted(response)).split("\n\n");
+    for (const block of blocks.filter((each) => each.startsWith("event: thread."))) {
+      const [event, data] = block.split("\n");
+      const json = `{"event": "${event.slice("event: ".length)}", "data": ${data.slice("data: ".length)}}`;
+      this.#checks.push({ operation, type: "OpenAI.Beta.AssistantStreamEvent", json });
+    }
+    return blocks.filter((block) => block === ": keepalive").length;
+  }
+
+  /** How many keepalives stood in the last stream, once it has ended. */
+  keepalivesOfLastStream() {
+    return this.#streams.at(-1);
+  }
+
   /** What is wrong with the answers, as pairs of operation and violation. `modules` has the SDK and the compiler. */
-  violations(modules) {
+  async violations(modules) {
+    await Promise.all(this.#streams);
     const folder = mkdtempSync(path.join(modules, "answers-"));
     try {
       const file = path.join(folder, "answers.ts");
@@ -83,6 +105,18 @@ export class Answers {
       rmSync(folder, { recursive: true });
     }
   }
+}
+
+async function textUntilAborted(response) {
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for await (const chunk of response.body) text += decoder.decode(chunk, { stream: true });
+  } catch (error) {
+    // The SDK hangs up once it has read an error.
+    if (error.name !== "AbortError") throw error;
+  }
+  return text;
 }
 
 // By name: what stands there itself could have no field that the type does not know.

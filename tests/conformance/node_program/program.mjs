@@ -12,9 +12,10 @@ import { models } from "./models.mjs";
 import { runSteps } from "./run_steps.mjs";
 import { runs } from "./runs.mjs";
 import { Sdk } from "./sdk.mjs";
+import { streams } from "./streams.mjs";
 import { threads } from "./threads.mjs";
 
-const SCENARIOS = { assistants, threads, messages, runs, run_steps: runSteps, models, errors };
+const SCENARIOS = { assistants, threads, messages, runs, run_steps: runSteps, streams, models, errors };
 
 const [modules, url, apiKey] = process.argv.slice(2);
 const { OpenAI } = createRequire(path.join(modules, "package.json"))("openai");
@@ -23,7 +24,7 @@ const { version } = JSON.parse(readFileSync(path.join(modules, "node_modules", "
 const answers = new Answers(url);
 // No retries: what answers only the second time does not conform.
 const options = { baseURL: url, apiKey, maxRetries: 0, timeout: 30_000, fetch: answers.fetch };
-const sdk = new Sdk(OpenAI, Number.parseInt(version, 10), options);
+const sdk = new Sdk(OpenAI, Number.parseInt(version, 10), options, answers);
 
 const problems = new Map();
 for (const [noun, scenarios] of Object.entries(SCENARIOS)) {
@@ -32,7 +33,7 @@ for (const [noun, scenarios] of Object.entries(SCENARIOS)) {
     problems.set(answers.operation, await problemsOf(scenario));
   }
 }
-for (const [operation, violation] of answers.violations(modules)) {
+for (const [operation, violation] of await answers.violations(modules)) {
   problems.get(operation).unshift(violation);
 }
 for (const [operation, found] of problems) {

@@ -1,12 +1,18 @@
 // The client's resources by name, its releases' orders of arguments, and objects for scenarios about something else.
 
 export const MODEL = "holdfast/scripted";
+/** Says "Once upon" and then nothing more. */
+export const SPEAKS_AND_HANGS = "speaks-and-hangs";
+/** Says "Once upon" and has no more tokens. */
+export const CUT_OFF = "cut-off";
+/** Says "Once upon", and the provider's content filter stops it. */
+export const STOPPED_BY_FILTER = "stopped-by-filter";
 
 export class Sdk {
-  /** `OpenAI` is the SDK's class, `major` its release. */
-  constructor(OpenAI, major, options) {
+  /** `OpenAI` is the SDK's class, `major` its release, `answers` what keeps the answers. */
+  constructor(OpenAI, major, options, answers) {
     const client = new OpenAI(options);
-    Object.assign(this, { OpenAI, major, options, client });
+    Object.assign(this, { OpenAI, major, options, answers, client });
     this.models = client.models;
     this.assistants = client.beta.assistants;
     this.threads = client.beta.threads;
@@ -56,7 +62,7 @@ export class Sdk {
 
   /** The same client with another key. */
   stranger(apiKey) {
-    return new Sdk(this.OpenAI, this.major, { ...this.options, apiKey });
+    return new Sdk(this.OpenAI, this.major, { ...this.options, apiKey }, this.answers);
   }
 
   assistant(...functions) {

@@ -7,6 +7,8 @@ from typing import Any
 from openai import OpenAI
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from tests.conformance.python_program.checked_stream import CheckedStream
+
 REQUEST_ID = re.compile(r"req_[0-9a-f]{32}")
 MAX_VIOLATIONS_TOLD = 3
 
@@ -17,6 +19,7 @@ class CheckedClient(OpenAI):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._violations: list[str] = []
+        self.last_stream: CheckedStream | None = None
 
     def take_violations(self) -> list[str]:
         """What was found since the last call, each once."""
@@ -24,21 +27,40 @@ class CheckedClient(OpenAI):
         return list(dict.fromkeys(taken))
 
     def _process_response(self, **how: Any) -> Any:
-        self._violations += violations(how["cast_to"], how["response"])
+        if how["stream"]:
+            self._check_while_read(how["response"])
+        else:
+            self._violations += violations(how["cast_to"], how["response"])
         return super()._process_response(**how)
+
+    def _check_while_read(self, response: Any) -> None:
+        self.last_stream = CheckedStream(wrong_in, self._violations)
+        self._violations += missing_request_id(response)
+        chunks, checked = response.iter_bytes, self.last_stream.checked
+        # What every release reads a stream by.
+        response.iter_bytes = lambda: map(checked, chunks())
 
 
 def violations(expected: Any, response: Any) -> list[str]:
     """How the answer differs from what the class `expected` requires. Only fields it does not know are let pass."""
-    found = [] if has_request_id(response) else ["x-request-id is not as it was"]
+    found = missing_request_id(response)
     if not (isinstance(expected, type) and issubclass(expected, BaseModel)):
         return [*found, f"the SDK reads {response.url} as {expected}, which cannot be checked"]
+    return [*found, *wrong_in(expected, response.content)]
+
+
+def wrong_in(expected: type[BaseModel], text: str | bytes) -> list[str]:
+    """How the JSON `text` differs from what the class requires."""
     try:
-        _adapter(expected).validate_json(response.content, strict=True)
+        _adapter(expected).validate_json(text, strict=True)
     except ValidationError as error:
         wrong = [f"{_path(expected, each['loc'])}: {each['msg']}" for each in error.errors(include_url=False)]
-        found += wrong[:MAX_VIOLATIONS_TOLD]
-    return found
+        return wrong[:MAX_VIOLATIONS_TOLD]
+    return []
+
+
+def missing_request_id(response: Any) -> list[str]:
+    return [] if has_request_id(response) else ["x-request-id is not as it was"]
 
 
 def has_request_id(response: Any) -> bool:

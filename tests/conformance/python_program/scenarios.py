@@ -12,6 +12,14 @@ import openai
 from tests.conformance.python_program.checked_client import has_request_id
 
 MODEL = "holdfast/scripted"
+SPEAKS_AND_HANGS = "speaks-and-hangs"
+"""Says "Once upon" and then nothing more."""
+
+CUT_OFF = "cut-off"
+"""Says "Once upon" and has no more tokens."""
+
+STOPPED_BY_FILTER = "stopped-by-filter"
+"""Says "Once upon", and the provider's content filter stops it."""
 
 Scenario = Callable[["Sdk"], None]
 SCENARIOS: dict[str, Scenario] = {}
