@@ -25,6 +25,9 @@ MAX_QUEUED = 50_000
 """Events of all runs that wait for a Redis that does not answer; beyond, the oldest are left out."""
 
 MAX_PIPELINE = 1_000
+MAX_CONNECTIONS = 10_000
+"""As many as Redis itself takes by default: each reader that waits for its run's next event has one."""
+
 CONNECT_TIMEOUT = timedelta(seconds=5)
 COMMAND_TIMEOUT = timedelta(seconds=5)
 WRITE_AGAIN_AFTER = timedelta(seconds=0.25)
@@ -49,6 +52,7 @@ async def open_redis_event_stream(url: str, retention: timedelta) -> AsyncIterat
     try:
         client = Redis.from_url(
             url,
+            max_connections=MAX_CONNECTIONS,
             socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
             # A read that blocks on purpose says so itself.
             socket_timeout=None,

@@ -71,6 +71,17 @@ async def test_readers_wait_for_the_next_event(stream: EventStream, run_id: str)
         assert [list(batch.events) for batch in await asyncio.gather(*readers)] == [some("a")] * 3
 
 
+async def test_hundreds_of_readers_wait_at_once(stream: EventStream, run_id: str) -> None:
+    readers = [asyncio.create_task(stream.read(f"{run_id}{number}", -1, LONG, 100)) for number in range(300)]
+    await asyncio.wait(readers, timeout=0.05)
+
+    for number in range(300):
+        await stream.append(f"{run_id}{number}", 0, some("a"))
+
+    async with asyncio.timeout(15):
+        assert [list(batch.events) for batch in await asyncio.gather(*readers)] == [some("a")] * 300
+
+
 async def test_a_reader_waits_no_longer_than_it_says(stream: EventStream, run_id: str) -> None:
     async with asyncio.timeout(5):
         assert not (await stream.read(run_id, -1, timedelta(milliseconds=20), 100)).events
