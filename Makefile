@@ -40,7 +40,7 @@ lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
 types: $(INSTALLED_DEV)  ## Check the types
 	@$(BIN)/python -m mypy
 
-bench: $(INSTALLED_DEV)  ## Measure what runs cost; ARGS=parked for 10,000 that wait, in minutes
+bench: $(INSTALLED_DEV)  ## Measure what runs cost; ARGS=streams for streams, ARGS=parked for 10,000 that wait
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 conformance: $(INSTALLED_DEV)  ## Try every operation with the official SDKs of several releases; prints a table

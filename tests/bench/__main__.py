@@ -1,6 +1,7 @@
 """`make bench`: what runs cost, with models that answer at once, so that only Holdfast is measured.
 
-With ARGS=parked, which takes minutes: what 10,000 runs cost that wait for tool outputs.
+With ARGS=streams: how quickly the model's chunks come through, and that each does. With ARGS=parked, which takes
+minutes: what 10,000 runs cost that wait for tool outputs.
 
 Compare rows of one call with each other, not with those of another machine or hour.
 """
@@ -22,6 +23,7 @@ from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.bench.growth import fill
 from tests.bench.load import HEADER, Measured, client_of, measure
 from tests.bench.parked import measure_parked
+from tests.bench.streams import measure_streams
 from tests.cli.program import Place, Up
 from tests.holdfast import function_tool
 from tests.provider.replies import Hangs
@@ -145,6 +147,9 @@ async def _measure_all(bench: Bench) -> None:
 
 
 def main(names: list[str]) -> None:
+    if names == ["streams"]:
+        measure_streams()
+        return
     warnings.simplefilter("ignore", DeprecationWarning)
     with tempfile.TemporaryDirectory() as folder, running_provider() as provider:
         place = Place.new(Path(folder))

@@ -45,11 +45,11 @@ async def measure(
 ) -> Measured:
     """Do `operation` `count` times, up to `concurrent` at once, after a warm-up."""
     await _repeat(operation, WARM_UP_RUNS, concurrent)
-    cpu_before = {name: _cpu_seconds(server) for name, server in servers.items()}
+    cpu_before = {name: cpu_seconds(server) for name, server in servers.items()}
     began = time.perf_counter()
     seconds = await _repeat(operation, count, concurrent)
     elapsed = time.perf_counter() - began
-    cpu_ms = {name: (_cpu_seconds(server) - cpu_before[name]) / count * 1000 for name, server in servers.items()}
+    cpu_ms = {name: (cpu_seconds(server) - cpu_before[name]) / count * 1000 for name, server in servers.items()}
     return Measured(seconds, count / elapsed, cpu_ms)
 
 
@@ -65,6 +65,6 @@ async def _repeat(operation: Callable[[], Awaitable[None]], count: int, concurre
     return await asyncio.gather(*(one() for _ in range(count)))
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
