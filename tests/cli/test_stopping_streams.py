@@ -1,0 +1,71 @@
+"""A program that is stopped tells its streams so, and after a restart they can be gone on with."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from cli.api_server import DRAIN_TIMEOUT
+from tests.cli.program import DEADLINE_SECONDS, Place, Up
+from tests.provider.replies import Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.sse import Sent, block_of, names
+from workflows.worker import GRACEFUL_SHUTDOWN
+
+THREAD = {"messages": [{"role": "user", "content": "Tell me a story."}]}
+BUSY_MACHINE_SECONDS = 8
+
+
+def test_a_stopped_program_ends_its_streams_and_its_successor_goes_on(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    model = "stopped-stream"
+    provider.script(model, Hangs("Once upon"), Says("There was."))
+    models = str(provider.models_file(tmp_path))
+    place = Place.new(tmp_path)
+    first = Up(place, HOLDFAST_MODELS=models).ready()
+    try:
+        assistant = httpx.post(f"{place.url}/v1/assistants", json={"model": model}).json()
+        body = {"assistant_id": assistant["id"], "thread": THREAD, "stream": True}
+        seen: list[Sent] = []
+        with httpx.stream("POST", f"{place.url}/v1/threads/runs", json=body, timeout=DEADLINE_SECONDS) as response:
+            for event in _events(response):
+                seen.append(event)
+                if " upon" in event.data:
+                    began = time.monotonic()
+                    first.process.send_signal(signal.SIGTERM)
+        told_after = time.monotonic() - began
+        exit_code = first.process.wait(DEADLINE_SECONDS)
+        stopped_after = time.monotonic() - began
+    finally:
+        first.end()
+    second = Up(place, HOLDFAST_MODELS=models).ready()
+    try:
+        run, number = seen[1].json, len(seen) - 2
+        url = f"{place.url}/v1/threads/{run['thread_id']}/runs/{run['id']}/events?after={number}"
+        with httpx.stream("GET", url, timeout=DEADLINE_SECONDS) as response:
+            rest = list(_events(response))
+    finally:
+        second.interrupt()
+        second.process.wait(DEADLINE_SECONDS)
+
+    assert (seen[-1].name, seen[-1].json["error"]["code"]) == ("error", "server_stopping")
+    assert told_after < DRAIN_TIMEOUT.total_seconds() / 2
+    assert (exit_code, "Traceback" in first.output) == (0, False)
+    assert stopped_after < (DRAIN_TIMEOUT + GRACEFUL_SHUTDOWN).total_seconds() + BUSY_MACHINE_SECONDS
+    assert names(rest)[-3:] == ["run.step.completed", "run.completed", "done"]
+    numbers = [event.number for event in rest[:-1] if event.number is not None]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] > number
+
+
+def _events(response: httpx.Response) -> Iterator[Sent]:
+    block: list[str] = []
+    for line in response.iter_lines():
+        if line:
+            block.append(line)
+        elif block:
+            yield block_of("\n".join(block))
+            block.clear()
