@@ -1,5 +1,6 @@
 """Follows a run: its event stream while it lives, and the database for what the stream does not have."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from datetime import timedelta
@@ -12,6 +13,9 @@ from models.events import NumberedEvent, numbered
 
 SILENCE = timedelta(seconds=5)
 """After so long without an event the database is asked whether there is one that the stream never got."""
+
+ASK_AGAIN_AFTER = timedelta(seconds=1)
+"""What the stream has may wait for what the database has before it: not in a hurry."""
 
 MAX_BATCH = 256
 
@@ -67,4 +71,5 @@ class RunEvents:
         except DatabaseUnavailable as error:
             # A database that is away for a while need not end a stream that lives.
             log.warning("run_events.database_down", extra={"run_id": run_id, "reason": error.reason})
+            await asyncio.sleep(ASK_AGAIN_AFTER.total_seconds())
             return []
