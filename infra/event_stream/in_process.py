@@ -10,8 +10,11 @@ from infra.ports import NO_EVENTS, EventBatch
 from models.events import Event
 
 MAX_EVENTS_PER_RUN = 20_000
-MAX_EVENTS = 500_000
-"""Of all runs together, some 150 MB; what goes first are the runs that were quiet for longest."""
+MAX_CHARACTERS = 64_000_000
+"""Of all runs together; what goes first are the runs that were quiet for longest."""
+
+EVENT_OVERHEAD = 100
+"""Bytes that an event takes beside its text."""
 
 
 @dataclass(slots=True)
@@ -41,10 +44,10 @@ class InProcessEventStream:
             return False
         if first > log.following:
             # What came between is lost, here at least: readers are never given events with others left out unseen.
-            self._size -= len(log.events)
+            self._size -= _size(log.events)
             log.first, log.events = first, []
         log.events += events
-        self._size += len(events)
+        self._size += _size(events)
         self._trim(log)
         for waiting in self._waiting.pop(run_id, ()):
             if not waiting.done():
@@ -102,14 +105,18 @@ class InProcessEventStream:
     def _forget(self, before: float) -> None:
         while self._logs:
             run_id, oldest = next(iter(self._logs.items()))
-            if oldest.last_append > before and self._size < MAX_EVENTS:
+            if oldest.last_append > before and self._size < MAX_CHARACTERS:
                 return
             del self._logs[run_id]
-            self._size -= len(oldest.events)
+            self._size -= _size(oldest.events)
 
     def _trim(self, log: _Log) -> None:
         # In one go for many: each costs a copy of what stays.
         if len(log.events) > 2 * MAX_EVENTS_PER_RUN:
+            self._size -= _size(log.events[:MAX_EVENTS_PER_RUN])
             del log.events[:MAX_EVENTS_PER_RUN]
             log.first += MAX_EVENTS_PER_RUN
-            self._size -= MAX_EVENTS_PER_RUN
+
+
+def _size(events: Sequence[Event]) -> int:
+    return sum(len(event.data) + EVENT_OVERHEAD for event in events)
