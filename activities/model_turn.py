@@ -78,7 +78,7 @@ class ModelTurn:
             return await self._outcome_elsewhere(turn)
         await self._reset_reasons.record(begun.run.id, begun.run.retries)
         attempt = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms())
-        stream = await TurnStream.open(self._event_stream, begun, attempt)
+        stream = await TurnStream.open(self._database, self._event_stream, begun, attempt)
         return await self._answer(begun.run, _Attempt(attempt, Answer(), stream))
 
     async def _answer(self, run: RunRow, attempt: _Attempt) -> TurnOutcome:

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from infra.clock import now_seconds
-from infra.database import answers
+from infra.database import answers, turns
 from infra.database.answers import AnswerPart, TurnAttempt
+from infra.database.engine import Database
 from infra.database.messages import to_message
 from infra.database.run_steps import to_step
 from infra.database.tables import RunRow
@@ -45,13 +46,13 @@ class TurnStream:
         self._is_overtaken = False
 
     @classmethod
-    async def open(cls, stream: EventStream, begun: Begun, attempt: TurnAttempt) -> "TurnStream":
+    async def open(cls, database: Database, stream: EventStream, begun: Begun, attempt: TurnAttempt) -> "TurnStream":
         """Go on where the run's stream stands. What an attempt before this one left open is closed."""
         run = begun.run
         if begun.events.events:
             await stream.append(run.id, begun.events.first, begun.events.events)
             return cls(stream, run, attempt, run.next_event)
-        standing = await left_behind(stream, run)
+        standing = await _taken_up(database, stream, run)
         closing = closings(standing.left_open, StepStatus.FAILED, now_seconds())
         opened = cls(stream, run, attempt, standing.next_event)
         await opened._append(closing)
@@ -145,6 +146,17 @@ class TurnStream:
             self._next_event += len(events)
         else:
             self._is_overtaken, self._live = True, None
+
+
+async def _taken_up(database: Database, stream: EventStream, run: RunRow) -> Showing:
+    """As `left_behind`, for an attempt that goes on from there and may be lost in its turn."""
+    standing = await left_behind(stream, run)
+    if not standing.left_open and standing.next_event > run.next_event:
+        # Skipped for good: an attempt after this one, which finds the stream lost again, must not begin here as well.
+        async with database.transaction() as session:
+            await turns.skip_events(session, run, standing.next_event)
+        run.next_event = standing.next_event
+    return standing
 
 
 async def left_behind(stream: EventStream, run: RunRow) -> Showing:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -91,6 +91,12 @@ async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Be
             f"Run {run_id} can't be resumed while another run is active on its thread: wait for it or cancel it."
         ) from error
     return Begun.now(run) if run else None
+
+
+async def skip_events(session: AsyncSession, run: RunRow, next_event: int) -> None:
+    """Have the events of a run in progress go on with number `next_event`, unless it was moved on meanwhile."""
+    unmoved = (RunRow.id == run.id, RunRow.status == RunStatus.IN_PROGRESS, RunRow.next_event == run.next_event)
+    await session.execute(update(RunRow).where(*unmoved).values(next_event=next_event))
 
 
 async def used_tokens(session: AsyncSession, run_id: str) -> TokenUsage:

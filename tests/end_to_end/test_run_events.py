@@ -225,6 +225,40 @@ async def test_numbers_never_repeat_when_an_answer_was_lost_in_the_middle(
     assert numbers[0] > (seen[-1].number or 0)
 
 
+async def test_numbers_never_repeat_when_answers_are_lost_one_after_another(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    holdfast = own_holdfast
+    await holdfast.start_worker()
+    lost = [Held(BreaksOff(), after=words) for words in ("Once upon a time", "Long ago")]
+    provider.script("events-lost-again", *lost, Says("There was."))
+    run = await begun(holdfast, await holdfast.assistant("events-lost-again"))
+    numbers: list[int] = []
+    for held, word in zip(lost, ("time", "ago"), strict=True):
+        numbers += await _numbers_until(holdfast, run, numbers, word)
+        forget(holdfast)
+        held.release()
+
+    rest = await all_events(holdfast, run, f"?after={numbers[-1]}")
+
+    numbers += [event.number for event in rest if event.number is not None]
+    assert numbers == sorted(set(numbers))
+    said = [e.json["delta"]["content"][0]["text"]["value"] for e in rest if e.name == "thread.message.delta"]
+    assert said == ["There", " was."]
+
+
+async def _numbers_until(holdfast: RunningHoldfast, run: Any, seen: list[int], word: str) -> list[int]:
+    """The numbers of the events up to the delta that says `word`."""
+    numbers: list[int] = []
+    async with following(events_url(holdfast, run) + (f"?after={seen[-1]}" if seen else "")) as stream:
+        async for event in stream:
+            if event.number is not None:
+                numbers.append(event.number)
+            if event.name == "thread.message.delta" and word in event.data:
+                break
+    return numbers
+
+
 async def test_an_end_that_never_reached_the_stream_is_told_by_the_database(
     holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
