@@ -130,13 +130,12 @@ class Streams:
         self, batches: AsyncGenerator[list[NumberedEvent], None]
     ) -> AsyncGenerator[list[NumberedEvent], None]:
         stopping = asyncio.create_task(self._stopping.wait())
+        following: asyncio.Future[list[NumberedEvent]] | None = None
         try:
             while True:
                 following = asyncio.ensure_future(anext(batches))
                 await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
-                    following.cancel()
-                    await asyncio.wait({following})
                     return
                 try:
                     yield following.result()
@@ -144,7 +143,11 @@ class Streams:
                     return
         finally:
             stopping.cancel()
-            await batches.aclose()
+            if following is None or following.done():
+                await batches.aclose()
+            else:
+                # The client went away, or the server stops. A generator that runs cannot be closed; cancelled, it ends.
+                following.cancel()
 
 
 def _as_v1(event: Event) -> Event:
