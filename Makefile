@@ -20,7 +20,7 @@ COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --
 $(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV))
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint types bench conformance histories lock clean
+.PHONY: help up test lint types bench chaos conformance histories lock clean
 .NOTPARALLEL:
 
 help:  ## List the commands
@@ -42,6 +42,9 @@ types: $(INSTALLED_DEV)  ## Check the types
 
 bench: $(INSTALLED_DEV)  ## Measure what runs cost; ARGS=streams for streams, ARGS=parked for 10,000 that wait
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(INSTALLED_DEV)  ## Kill everything under hundreds of runs; ARGS="--seed 7 --runs 300 --setup postgres"; prints a table
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 conformance: $(INSTALLED_DEV)  ## Try every operation with the official SDKs of several releases; prints a table
 	@$(BIN)/python -m tests.conformance

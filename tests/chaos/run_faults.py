@@ -1,0 +1,113 @@
+"""What is wrong with one run: with what is stored of it, beside what its client did and its model said."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from models.run_steps import StepType
+from models.runs import RunStatus
+from tests.chaos.ledgers import Ledger
+from tests.chaos.runs import ChaosRun, output_of
+from tests.chaos.stored import StoredRun
+
+
+def faults_of(run: ChaosRun, found: Sequence[StoredRun]) -> list[str]:
+    if len(found) != 1:
+        return [f"{len(found)} runs are stored"]
+    [stored] = found
+    faults = [*run.faults, *_ending_faults(run, stored), *_turn_faults(run, stored), *_message_faults(run, stored)]
+    if run.plan.streams:
+        faults += stream_faults(run.ledger, stored)
+    return faults
+
+
+def stream_faults(ledger: Ledger, stored: StoredRun) -> list[str]:
+    faults = list(ledger.faults)
+    if ledger.ended_as != f"thread.run.{stored.row.status}":
+        faults.append(f"its stream ends with {ledger.ended_as}")
+    for message in stored.messages:
+        if message.run_id != stored.row.id:
+            continue
+        seen = ledger.messages.get(message.id)
+        if seen is None or seen.closed_as is None:
+            faults.append(f"its stream does not bring message {message.id} to its end")
+        elif seen.text != stored_text(message.content):
+            faults.append(f"its stream says {seen.text!r}, stored is {stored_text(message.content)!r}")
+    return faults
+
+
+def stored_text(content: Sequence[Any]) -> str:
+    return "".join(part["text"]["value"] for part in content)
+
+
+def _ending_faults(run: ChaosRun, stored: StoredRun) -> list[str]:
+    allowed = {RunStatus.COMPLETED, RunStatus.CANCELLED} if run.is_cancelled else {RunStatus.COMPLETED}
+    faults = [] if stored.row.status in allowed else [f"is {stored.row.status}: {stored.row.last_error}"]
+    turns = [turn.turn for turn in stored.turns]
+    if turns != list(range(len(turns))):
+        faults.append(f"has turns {turns}")
+    if stored.row.status == RunStatus.COMPLETED and len(turns) != len(run.script.turns):
+        faults.append(f"is completed after {len(turns)} of {len(run.script.turns)} turns")
+    return faults
+
+
+def _turn_faults(run: ChaosRun, stored: StoredRun) -> list[str]:
+    faults = []
+    answered: list[str] = []
+    for turn in stored.turns:
+        said = _said(stored, turn.turn)
+        calls = run.script.of_turn(turn.turn)
+        numbers = [call.number for call in calls if _script_says(run, turn.turn, call.number) == said]
+        if len(numbers) != 1:
+            faults.append(f"turn {turn.turn} is stored as {said}, which the model never said")
+            continue
+        if later := [call.number for call in calls if call.number > numbers[0]]:
+            faults.append(f"turn {turn.turn} was asked again (calls {later}) though call {numbers[0]} is stored")
+        for call in calls:
+            if list(call.outputs) != answered:
+                faults.append(f"call {call.number} was told the outputs {call.outputs}, not {answered}")
+        if run.script.turns[turn.turn].functions:
+            faults += _call_faults(run, stored, turn.turn)
+            answered += [output_of(arguments) for arguments in said]
+    return faults
+
+
+def _call_faults(run: ChaosRun, stored: StoredRun, turn: int) -> list[str]:
+    calls = [call for call in stored.calls if call.turn == turn]
+    faults = []
+    asked = [list(ids) for ids in run.asked if list(ids) == [call.id for call in calls]]
+    if len(asked) > 1 or (not asked and stored.row.status == RunStatus.COMPLETED):
+        faults.append(f"the calls of turn {turn} were asked for {len(asked)} times")
+    steps = [step for step in stored.steps if step.turn == turn and step.type == StepType.TOOL_CALLS]
+    if len(steps) != 1:
+        faults.append(f"turn {turn} has {len(steps)} steps of tool calls")
+    outputs = {call.output for call in calls if call.output != output_of(call.arguments)}
+    if outputs and (stored.row.status == RunStatus.COMPLETED or outputs != {None}):
+        faults.append(f"the calls of turn {turn} have the outputs {outputs}")
+    return faults
+
+
+def _message_faults(run: ChaosRun, stored: StoredRun) -> list[str]:
+    question, answers = stored.messages[:1], stored.messages[1:]
+    if [(message.role, stored_text(message.content)) for message in question] != [("user", run.question)]:
+        return ["the thread does not begin with the question"]
+    if stored.row.status == RunStatus.COMPLETED:
+        # What it says was compared with the model's calls.
+        return [] if len(answers) == 1 else [f"the thread has {len(answers)} answers"]
+    partial = [stored_text(message.content) for message in answers]
+    last = len(run.script.turns) - 1
+    texts = [run.script.text(last, call.number) for call in run.script.of_turn(last)]
+    if len(partial) > 1 or any(not any(text.startswith(words) for text in texts) for words in partial):
+        return [f"a cancelled run left {partial}"]
+    return []
+
+
+def _said(stored: StoredRun, turn: int) -> list[str]:
+    """The turn's answer: its calls' arguments, or its text."""
+    if calls := [call.arguments for call in stored.calls if call.turn == turn]:
+        return calls
+    ids = {step.message_id for step in stored.steps if step.turn == turn}
+    return [stored_text(message.content) for message in stored.messages if message.id in ids]
+
+
+def _script_says(run: ChaosRun, turn: int, number: int) -> list[str]:
+    return run.script.arguments(turn, number) if run.script.turns[turn].functions else [run.script.text(turn, number)]

@@ -1,0 +1,79 @@
+"""What the model of one run says: something else each time, so that what is stored tells which call it came from."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.provider.exchange import Exchange
+from tests.provider.replies import Calls, Says
+from tests.provider.signals import Signal
+
+FUNCTIONS = ("get_weather", "get_time", "get_rates")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One answer: `functions` in parallel, or else `words`, each after a pause; the last comes once `gate` is open."""
+
+    functions: Sequence[str] = ()
+    words: int = 8
+    pause_seconds: float = 0.0
+    gate: Signal | None = None
+
+
+@dataclass
+class ModelCall:
+    """One request for the run's model. `number` counts them in the order in which they came, from 0."""
+
+    number: int
+    turn: int
+    outputs: tuple[str, ...]
+    is_answered: bool = False
+
+
+class Script:
+    """A reply to every request of one run: which turn is asked for stands in the request itself."""
+
+    def __init__(self, model: str, turns: Sequence[Turn]) -> None:
+        self.model = model
+        self.turns = turns
+        self.calls: list[ModelCall] = []
+        self.held = Signal()
+
+    def text(self, turn: int, number: int) -> str:
+        return " ".join((f"{self.model}", f"turn{turn}", f"call{number}", *self._words(turn)))
+
+    def arguments(self, turn: int, number: int) -> list[str]:
+        """Of each function of the turn, in their order."""
+        asked = {"model": self.model, "turn": turn, "call": number}
+        return [json.dumps({**asked, "city": name}) for name in self.turns[turn].functions]
+
+    def of_turn(self, turn: int) -> list[ModelCall]:
+        return [call for call in self.calls if call.turn == turn]
+
+    async def send(self, exchange: Exchange) -> None:
+        call = self._note(exchange.body["messages"])
+        turn = self.turns[call.turn]
+        words = [] if turn.functions else re.findall(r"\S+ ?", self.text(call.turn, call.number))
+        for word in words[:-1]:
+            await exchange.delta({"content": word})
+            await asyncio.sleep(turn.pause_seconds)
+        if turn.gate is not None:
+            self.held.set()
+            await exchange.until(turn.gate)
+        calls = zip(turn.functions, self.arguments(call.turn, call.number), strict=True)
+        await (Calls(*calls) if turn.functions else Says(words[-1])).send(exchange)
+        call.is_answered = True
+
+    def _note(self, messages: Sequence[Mapping[str, Any]]) -> ModelCall:
+        turn = sum(1 for message in messages if message.get("tool_calls"))
+        outputs = tuple(str(message["content"]) for message in messages if message["role"] == "tool")
+        call = ModelCall(len(self.calls), turn, outputs)
+        self.calls.append(call)
+        return call
+
+    def _words(self, turn: int) -> list[str]:
+        return [f"word{number}" for number in range(self.turns[turn].words)]

@@ -1,0 +1,182 @@
+"""Where the suite runs: everything in one `holdfast up`, or each part a process of its own, most of them twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import httpx
+from temporalio.client import Client
+
+from cli.ports import Address
+from cli.temporal_command import HOST, temporal_command
+from infra.database.migrations import migrate
+from tests.chaos.held_writes import WritesHeld, postgres_writes_held, sqlite_writes_held
+from tests.chaos.parts import Answers, EmbeddedTemporal, Freezable, Part, Postgres, Program
+from tests.cli.program import HOLDFAST, Place, free_ports
+from tests.postgres.proxy import LosingProxy, losing_proxy
+from tests.postgres.server import running_postgres
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.valkey import ValkeyServer
+
+SETTINGS = {"HOLDFAST_RUN_EXPIRY_SECONDS": "3600", "HOLDFAST_SWEEP_INTERVAL_SECONDS": "2"}
+
+
+class Role(StrEnum):
+    API = "api"
+    WORKER = "worker"
+    TEMPORAL = "temporal"
+    DATABASE = "database"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`stages` are what is started together, one after the other. `writes_held` holds back every commit of a run.
+
+    `proxy` stands between the first API, the first worker and Postgres; None where there is no such way.
+    """
+
+    name: str
+    urls: Sequence[str]
+    database_url: str
+    stages: Sequence[Sequence[tuple[Role, Part]]]
+    freezable: Mapping[Role, Freezable]
+    writes_held: WritesHeld
+    proxy: LosingProxy | None = None
+
+    @property
+    def parts(self) -> list[Part]:
+        return list(dict.fromkeys(part for stage in self.stages for _, part in stage))
+
+    def of(self, *roles: Role) -> list[Part]:
+        """The parts that play these roles; `holdfast up` plays two."""
+        return list(dict.fromkeys(part for stage in self.stages for role, part in stage if role in roles))
+
+    async def restore(self) -> None:
+        """Start what is not alive, and wait until all serve."""
+        for part in self.freezable.values():
+            part.thaw()
+        for stage in self.stages:
+            dead = dict.fromkeys(part for _, part in stage if not part.is_alive)
+            await asyncio.gather(*(part.start() for part in dead))
+
+    def end(self) -> None:
+        for part in reversed(self.parts):
+            part.kill()
+
+
+@asynccontextmanager
+async def embedded(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
+    """`holdfast up` on SQLite, with the events in its memory."""
+    place = Place.new(folder)
+    environment = place.environment(HOLDFAST_MODELS=str(provider.models_file(folder)), **SETTINGS)
+    up = Program("up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url))
+    temporal = EmbeddedTemporal(up, place, healthy(place.url))
+    database = place.data_dir / "holdfast.db"
+    stages: list[list[tuple[Role, Part]]] = [[(Role.API, up), (Role.WORKER, up)], [(Role.TEMPORAL, temporal)]]
+    url = f"sqlite:///{database}"
+    freezable = {Role.TEMPORAL: temporal}
+    async with _running(Setup("sqlite", [place.url], url, stages, freezable, sqlite_writes_held(database))) as setup:
+        yield setup
+
+
+@asynccontextmanager
+async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
+    """Two APIs and two workers on Postgres, Valkey and a Temporal server. One of each reaches Postgres by a proxy."""
+    with running_postgres() as server:
+        direct = server.new_database()
+        await asyncio.to_thread(migrate, direct)
+        async with losing_proxy(direct, folder) as (proxy, losing):
+            temporal, events = _temporal(folder), ValkeyServer()
+            valkey = Program("valkey", events.command, folder / "valkey.log", {}, _answering(events))
+            more = {"HOLDFAST_MODELS": str(provider.models_file(folder)), "HOLDFAST_EVENT_STREAM_URL": events.url}
+            pairs = [
+                _api_and_worker(folder, number, temporal, HOLDFAST_DATABASE_URL=url, **more, **SETTINGS)
+                for number, url in enumerate((losing, direct), 1)
+            ]
+            setup = Setup(
+                "postgres",
+                [pair.url for pair in pairs],
+                direct,
+                [
+                    [(Role.DATABASE, Postgres(server)), (Role.EVENTS, valkey), (Role.TEMPORAL, temporal.program)],
+                    [part for pair in pairs for part in ((Role.API, pair.api), (Role.WORKER, pair.worker))],
+                ],
+                {Role.TEMPORAL: temporal.program, Role.EVENTS: valkey},
+                postgres_writes_held(direct),
+                proxy,
+            )
+            async with _running(setup):
+                yield setup
+
+
+SETUPS: dict[str, Callable[[Path, ScriptedProvider], AbstractAsyncContextManager[Setup]]] = {
+    "sqlite": embedded,
+    "postgres": apart,
+}
+
+
+@asynccontextmanager
+async def _running(setup: Setup) -> AsyncIterator[Setup]:
+    try:
+        await setup.restore()
+        yield setup
+    finally:
+        setup.end()
+
+
+@dataclass(frozen=True)
+class _Temporal:
+    program: Program
+    ports: tuple[int, int]
+
+
+def _temporal(folder: Path) -> _Temporal:
+    port, ui_port = free_ports(2)
+
+    async def answers() -> bool:
+        try:
+            await Client.connect(f"{HOST}:{port}")
+        except RuntimeError:
+            return False
+        return True
+
+    command = temporal_command(folder / "temporal.db", Address("", HOST, port), Address("", HOST, ui_port))
+    return _Temporal(Program("temporal", command, folder / "temporal.log", {}, answers), (port, ui_port))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    url: str
+    api: Program
+    worker: Program
+
+
+def _api_and_worker(folder: Path, number: int, temporal: _Temporal, **settings: str) -> _Pair:
+    [port] = free_ports(1)
+    place = Place(folder / "data", port, *temporal.ports)
+    environment = place.environment(**settings)
+    api = Program(f"api-{number}", [*HOLDFAST, "api"], folder / f"api-{number}.log", environment, healthy(place.url))
+    worker = Program(f"worker-{number}", [*HOLDFAST, "worker"], folder / f"worker-{number}.log", environment)
+    return _Pair(place.url, api, worker)
+
+
+def healthy(url: str) -> Answers:
+    async def is_healthy() -> bool:
+        try:
+            async with httpx.AsyncClient() as http:
+                return (await http.get(f"{url}/health")).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    return is_healthy
+
+
+def _answering(valkey: ValkeyServer) -> Answers:
+    async def answers() -> bool:
+        return await asyncio.to_thread(valkey.answers)
+
+    return answers

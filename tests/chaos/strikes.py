@@ -1,0 +1,156 @@
+"""The named points of a run. Each strike brings runs to their points, makes sure that they are there, and kills.
+
+Nothing in the product helps. What holds a run at its point is a model that keeps back its last word, a client that
+waits, a server that is frozen (SIGSTOP), so that it takes no command, or a transaction of ours that holds back commits.
+"""
+
+import asyncio
+
+from tests.chaos.field import CALLS, TEXT, Field, Strike, gated, holds
+from tests.chaos.runs import ChaosRun, Plan
+from tests.chaos.setups import Role
+
+CREATED = "after the create commit, before the start command"
+SUBMITTED = "after the submit commit, before its signal"
+CANCELLING = "after the cancel commit, before its command"
+ANSWERED = "after the answer's commit, before Temporal hears of it"
+UNCOMMITTED_CREATE = "before the create commit"
+UNCOMMITTED_SUBMIT = "before the submit commit"
+UNCOMMITTED_ANSWER = "after the model's last chunk, before the commit"
+STREAMING = "while the model streams"
+WAITING = "between requires_action and submit"
+STOPPING = "during cancelling"
+UNPUBLISHED = "after the answer's commit, before its events"
+JUST_COMMITTED = "just after the answer's commit"
+UNCONFIRMED = "after a commit, its answer lost"
+
+NOW = 0.0
+SHARE_STOPPED = 0.3
+
+
+async def lose_commands(field: Field) -> None:
+    """Temporal is frozen, so what was committed gets no further, and all but the database is killed."""
+    submitting = _waiting(field, "lost submit")
+    turn, gate = gated()
+    cancelling = field.begin(field.add(Plan("lost cancel", streams=True, cancel_after=NOW), turn))
+    cancelling.may_cancel.clear()
+    answer, answer_gate = gated()
+    answering = field.begin(field.add(Plan("unheard answer", streams=True), answer))
+    await _asked(submitting)
+    await asyncio.gather(cancelling.script.held.wait(), answering.script.held.wait(), cancelling.knows_id.wait())
+
+    field.freeze(Role.TEMPORAL)
+    starting = field.begin(field.add(Plan("lost start"), TEXT))
+    submitting.may_answer.set()
+    cancelling.may_cancel.set()
+    answer_gate.set()
+    await field.until_status(starting, "queued")
+    await field.until_status(submitting, "queued")
+    await field.until_status(cancelling, "cancelling")
+    await field.until_turn(answering)
+    field.kill(Role.API, Role.WORKER, Role.TEMPORAL)
+
+    field.points.update([CREATED, SUBMITTED, CANCELLING, ANSWERED])
+    gate.set()
+    await field.setup.restore()
+
+
+async def lose_commits(field: Field) -> None:
+    """Every commit is held back, and those who wait for it are killed."""
+    submitting = _waiting(field, "uncommitted submit")
+    answer, gate = gated()
+    answering = field.begin(field.add(Plan("uncommitted answer", streams=True), answer))
+    await _asked(submitting)
+    await answering.script.held.wait()
+
+    async with field.setup.writes_held() as until_others_wait:
+        field.faults["commits held"] += 1
+        starting = field.begin(field.add(Plan("uncommitted create"), TEXT))
+        submitting.may_answer.set()
+        gate.set()
+        await holds(lambda: answering.script.calls[0].is_answered, "the model does not end")
+        await until_others_wait(3)
+        field.kill(Role.API, Role.WORKER)
+        found = [await field.stored.status(run.name) for run in (starting, submitting)]
+        assert found == [None, "requires_action"], found
+        assert not await field.stored.has_turn(answering.name, 0)
+
+    field.points.update([UNCOMMITTED_CREATE, UNCOMMITTED_SUBMIT, UNCOMMITTED_ANSWER])
+    await field.setup.restore()
+
+
+async def lose_workers(field: Field) -> None:
+    """Workers are killed while models speak, runs wait and a cancel is under way."""
+    turn, gate = gated()
+    streaming = field.begin(field.add(Plan("cut answer", streams=True), turn))
+    waiting = _waiting(field, "waiting")
+    cancelling = field.begin(field.add(Plan("cut cancel", streams=True, cancel_after=NOW), turn))
+    cancelling.may_cancel.clear()
+    await _asked(waiting)
+    await asyncio.gather(streaming.script.held.wait(), cancelling.script.held.wait(), cancelling.knows_id.wait())
+
+    cancelling.may_cancel.set()
+    await field.until_status(cancelling, "cancelling", "cancelled")
+    if await field.stored.status(cancelling.name) == "cancelling":
+        field.points[STOPPING] += 1
+    field.kill(Role.WORKER)
+
+    field.points.update([STREAMING, WAITING])
+    gate.set()
+    waiting.may_answer.set()
+    await field.setup.restore()
+
+
+async def lose_events(field: Field) -> None:
+    """The answer is committed; what it would have shown dies with its worker."""
+    turn, gate = gated()
+    answering = field.begin(field.add(Plan("unpublished answer", streams=True), turn))
+    await answering.script.held.wait()
+
+    field.freeze(Role.EVENTS)
+    gate.set()
+    await field.until_turn(answering)
+    field.kill(Role.WORKER)
+
+    # In one process with its readers, the events and they die together.
+    field.points[UNPUBLISHED if field.setup.of(Role.EVENTS) else JUST_COMMITTED] += 1
+    await field.setup.restore()
+
+
+async def lose_answers_to_commits(field: Field) -> None:
+    """A commit is done and nobody hears of it, as when the network breaks: whoever it was has to find out."""
+    proxy = field.setup.proxy
+    if proxy is None:
+        return
+    for kind in ("unconfirmed one", "unconfirmed other"):
+        before = proxy.lost_commits
+        proxy.lose_commit()
+        field.begin(field.add(Plan(kind, streams=True), CALLS, TEXT))
+        await holds(lambda count=before: proxy.lost_commits > count, "no commit was lost")  # type: ignore[misc]
+        field.points[UNCONFIRMED] += 1
+
+
+async def lose_a_part(field: Field) -> None:
+    """One part, whichever, at whatever moment, for up to two seconds."""
+    part = field.random.choice(field.setup.parts)
+    if field.random.random() < SHARE_STOPPED:
+        field.faults[f"{part.name} stopped"] += 1
+        await part.stop()
+    else:
+        field.kill_part(part)
+    await asyncio.sleep(field.random.uniform(0, 2))
+    await field.setup.restore()
+
+
+STRIKES: tuple[Strike, ...] = (lose_commands, lose_commits, lose_workers, lose_events, lose_answers_to_commits)
+
+
+def _waiting(field: Field, kind: str) -> ChaosRun:
+    """A run whose client keeps its outputs back."""
+    run = field.add(Plan(kind), CALLS, TEXT)
+    run.may_answer.clear()
+    return field.begin(run)
+
+
+async def _asked(run: ChaosRun) -> None:
+    await holds(lambda: len(run.asked) == 1, f"{run.name} is not asked for outputs")

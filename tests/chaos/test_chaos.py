@@ -1,0 +1,36 @@
+"""The short form of `make chaos`: most of the named points, few runs, no random kills."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.field import Strike
+from tests.chaos.setups import SETUPS
+from tests.chaos.strikes import lose_answers_to_commits, lose_commands, lose_commits
+from tests.chaos.suite import Extent, carry_out
+from tests.provider.scripted_provider import running_provider
+
+# What takes longest is the restart after each kill, and 25 s until Temporal misses an answer whose worker was killed.
+STRIKES: dict[str, tuple[Strike, ...]] = {
+    "sqlite": (lose_commands, lose_commits),
+    "postgres": (lose_answers_to_commits, lose_commands),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("chaos")
+@pytest.mark.parametrize("name", SETUPS)
+async def test_no_run_is_lost_stuck_or_done_twice(name: str) -> None:
+    extent = Extent(
+        runs=14, begin_within=2, strikes=STRIKES[name], random_kills=0, patience_seconds=120, longest_pause=0.5
+    )
+
+    # Not pytest's folder: the path of a socket must be short.
+    with tempfile.TemporaryDirectory() as folder, running_provider() as provider:
+        async with SETUPS[name](Path(folder), provider) as setup:
+            report = await carry_out(setup, provider, extent, seed=1)
+
+    assert report.violations == []
+    assert len(report.points) >= len(extent.strikes)
+    assert report.runs.total() > extent.runs

@@ -1,0 +1,91 @@
+"""The suite must see what it is there for: each way in which a run can go wrong is a fault."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from infra.database.tables import MessageRow, RunRow, RunStepRow, ToolCallRow, TurnRow
+from tests.chaos.clients import PatientClient
+from tests.chaos.run_faults import faults_of
+from tests.chaos.runs import ChaosRun, Plan, output_of
+from tests.chaos.scripts import ModelCall, Script, Turn
+from tests.chaos.stored import StoredRun
+
+Change = Callable[[ChaosRun, StoredRun], object]
+
+
+@pytest.fixture
+def run() -> ChaosRun:
+    """It was asked for outputs, and was asked again for its text, as the first call of that was lost."""
+    script = Script("model", [Turn(functions=["f"]), Turn()])
+    [arguments] = script.arguments(0, 0)
+    outputs = (output_of(arguments),)
+    script.calls += [ModelCall(0, 0, ()), ModelCall(1, 1, outputs), ModelCall(2, 1, outputs)]
+    made = ChaosRun(PatientClient(["http://nowhere"], seed=0), "asst", script, Plan("tools"))
+    made.asked.append({"call_1": arguments})
+    return made
+
+
+@pytest.fixture
+def stored(run: ChaosRun) -> StoredRun:
+    [arguments] = run.script.arguments(0, 0)
+    call = ToolCallRow(id="call_1", turn=0, arguments=arguments, output=output_of(arguments))
+    steps = [RunStepRow(turn=0, type="tool_calls"), RunStepRow(turn=1, type="message_creation", message_id="msg_2")]
+    messages = [said("msg_1", "user", run.question), said("msg_2", "assistant", run.script.text(1, 2))]
+    return StoredRun(RunRow(status="completed"), [TurnRow(turn=0), TurnRow(turn=1)], steps, [call], messages)
+
+
+def said(message_id: str, role: str, text: str) -> MessageRow:
+    return MessageRow(id=message_id, role=role, content=[{"text": {"value": text}}], run_id=None)
+
+
+def test_a_run_that_went_well_has_no_fault(run: ChaosRun, stored: StoredRun) -> None:
+    assert faults_of(run, [stored]) == []
+
+
+@pytest.mark.parametrize("found", [0, 2])
+def test_a_run_that_is_lost_or_done_twice_is_a_fault(run: ChaosRun, stored: StoredRun, found: int) -> None:
+    assert faults_of(run, [stored] * found) == [f"{found} runs are stored"]
+
+
+def cancelled(run: ChaosRun, stored: StoredRun) -> None:
+    stored.row.status = "cancelled"
+
+
+def twice(items: Any) -> None:
+    items.append(items[-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        pytest.param(cancelled, "is cancelled", id="cancelled by nobody"),
+        pytest.param(lambda _, s: s.turns.pop(), "after 1 of 2 turns", id="a turn left out"),
+        pytest.param(lambda _, s: twice(s.turns), "has turns [0, 1, 1]", id="a turn twice"),
+        pytest.param(lambda _, s: twice(s.messages), "2 answers", id="an answer twice"),
+        pytest.param(lambda _, s: s.messages.reverse(), "with the question", id="messages out of order"),
+        pytest.param(lambda r, _: twice(r.asked), "asked for 2 times", id="calls asked for twice"),
+        pytest.param(lambda r, _: r.asked.clear(), "asked for 0 times", id="calls never asked for"),
+        pytest.param(lambda _, s: setattr(s.calls[0], "output", "other"), "have the outputs", id="another output"),
+        pytest.param(lambda _, s: setattr(s.calls[0], "output", None), "have the outputs", id="no output"),
+        pytest.param(lambda _, s: s.steps.append(s.steps[0]), "2 steps of tool calls", id="a step twice"),
+        pytest.param(
+            lambda _, s: s.messages.__setitem__(1, said("msg_2", "assistant", "model turn1")),
+            "the model never said",
+            id="half an answer",
+        ),
+        pytest.param(
+            lambda r, _: r.script.calls.append(ModelCall(3, 1, r.script.calls[1].outputs)),
+            "was asked again (calls [3])",
+            id="a stored answer asked for again",
+        ),
+        pytest.param(
+            lambda r, _: r.script.calls.__setitem__(1, ModelCall(1, 1, ())), "was told the outputs", id="outputs lost"
+        ),
+    ],
+)
+def test_what_went_wrong_is_a_fault(run: ChaosRun, stored: StoredRun, change: Change, fault: str) -> None:
+    change(run, stored)
+
+    assert fault in "; ".join(faults_of(run, [stored]))

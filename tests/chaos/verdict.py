@@ -1,0 +1,108 @@
+"""Holds every run against what it should have become: over the API, in the database, in the streams, at the model."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from models.runs import RunStatus
+from tests.chaos.clients import Refused
+from tests.chaos.field import TEXT, Field
+from tests.chaos.ledgers import Ledger, text_of
+from tests.chaos.report import Report
+from tests.chaos.run_faults import faults_of, stored_text, stream_faults
+from tests.chaos.runs import ChaosRun, Plan
+from tests.chaos.stored import StoredRun
+
+AT_ONCE = 16
+PROBE_SECONDS = 60
+
+
+async def judge(field: Field) -> Report:
+    """After the faults: nothing is under way any more but what hangs."""
+    crowd = list(field.runs)
+    violations = [*field.missed, *_unfinished(field)]
+    stored = await field.stored.runs()
+    report = Report(field.setup.name, Counter(), field.points, field.faults, _calls(crowd), Counter(), violations)
+    for run in crowd:
+        found = stored.get(run.name, [])
+        violations += [f"{run.name}: {fault}" for fault in faults_of(run, found)]
+        outcome = found[0].row.status if found else "lost"
+        report.runs[run.plan.kind, outcome] += 1
+    known = [(run, stored[run.name][0]) for run in crowd if len(stored.get(run.name, [])) == 1]
+    violations += await _all(_told(field, run, found) for run, found in known)
+    violations += [f"{name} still holds its thread" for name in await field.stored.active()]
+    violations += await _all(_unlocked(field, run, found) for run, found in known)
+    report.clients = field.client.tally
+    report.clients["events seen again after counting"] += sum(run.ledger.repeats for run in crowd)
+    return report
+
+
+def _unfinished(field: Field) -> list[str]:
+    faults = [f"{task.get_name()} did not end" for task in field.living if not task.done()]
+    for task in field.living:
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            faults.append(f"{task.get_name()}: {_innermost(error)!r}")
+    return faults
+
+
+def _innermost(error: BaseException) -> BaseException:
+    return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _calls(runs: Iterable[ChaosRun]) -> Counter[str]:
+    calls: Counter[str] = Counter()
+    for run in runs:
+        first = {call.turn for call in run.script.calls}
+        calls["asked"] += len(run.script.calls)
+        calls["asked again, lost before their commit"] += len(run.script.calls) - len(first)
+    return calls
+
+
+async def _told(field: Field, run: ChaosRun, stored: StoredRun) -> list[str]:
+    """The API shows what is stored, and tells the run's events from the first on."""
+    path = f"/threads/{stored.row.thread_id}/runs/{stored.row.id}"
+    shown = await field.client.get(path)
+    messages = (await field.client.get(f"/threads/{stored.row.thread_id}/messages?order=asc&limit=100"))["data"]
+    faults = [] if shown["status"] == stored.row.status else [f"the API says {shown['status']}"]
+    if [text_of(message) for message in messages] != [stored_text(message.content) for message in stored.messages]:
+        faults.append("the API lists other messages than are stored")
+    if RunStatus(stored.row.status).is_terminal:
+        ledger = Ledger()
+        async with field.client.stream(f"{path}/events") as events:
+            async for event in events:
+                if event.name not in ("done", "keepalive"):
+                    ledger.take(event)
+        faults += [f"told again, {fault}" for fault in stream_faults(ledger, stored)]
+    return [f"{run.name}: {fault}" for fault in faults]
+
+
+async def _unlocked(field: Field, run: ChaosRun, stored: StoredRun) -> list[str]:
+    """A new run can start on the thread, and comes after what was there."""
+    if not RunStatus(stored.row.status).is_terminal:
+        return []
+    probe = field.add(Plan("probe"), TEXT)
+    probe.thread_id = stored.row.thread_id
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await probe.live()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the thread cannot be used
+        return [f"{run.name}: its thread takes no new run: {_innermost(error)!r}"]
+    messages = (await field.client.get(f"/threads/{probe.thread_id}/messages?order=asc&limit=100"))["data"]
+    expected = [*(stored_text(message.content) for message in stored.messages), probe.question, probe.script.text(0, 0)]
+    if (listed := [text_of(message) for message in messages]) != expected:
+        return [f"{run.name}: after a new run its thread has {listed}"]
+    return []
+
+
+async def _all(checks: Iterable[Coroutine[Any, Any, list[str]]]) -> list[str]:
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def limited(check: Coroutine[Any, Any, list[str]]) -> list[str]:
+        async with limit:
+            try:
+                return await check
+            except Refused as refusal:
+                return [str(refusal)]
+
+    return [fault for faults in await asyncio.gather(*map(limited, checks)) for fault in faults]
