@@ -51,6 +51,7 @@ VALUES = {
     "step_id": "'step_' || n / 5",
     "turn": "n % 5",
     "retries": "0",
+    "on_active_run": "'reject'",
     "position": "n % 5",
     "status": "CASE n % 20 WHEN 0 THEN 'requires_action' ELSE 'completed' END",
     "thread_seq": "n / 2",
