@@ -19,6 +19,7 @@ from tests.chaos.suite import Extent, carry_out
 from tests.provider.scripted_provider import running_provider
 
 RUNS = 300
+LOSSES = 14
 
 
 def main() -> int:
@@ -43,11 +44,17 @@ def _options() -> argparse.Namespace:
 
 
 async def _carry_out(name: str, folder: Path, seed: int, runs: int) -> Report:
-    extent = Extent(
-        runs=runs, begin_within=90, strikes=STRIKES * 2, random_kills=10, patience_seconds=240, longest_pause=6
-    )
     with running_provider() as provider:
         async with SETUPS[name](folder, provider) as setup:
+            extent = Extent(
+                runs=runs,
+                begin_within=180,
+                strikes=STRIKES * 2,
+                # As many faults where there are few parts.
+                loss_rounds=max(1, LOSSES // (2 * len(setup.parts))),
+                patience_seconds=240,
+                longest_pause=6,
+            )
             return await carry_out(setup, provider, extent, seed)
 
 

@@ -66,6 +66,10 @@ class Field:
         self.faults[f"{part.name} killed"] += 1
         part.kill()
 
+    async def stop_part(self, part: Part) -> None:
+        self.faults[f"{part.name} stopped"] += 1
+        await part.stop()
+
     def freeze(self, role: Role) -> None:
         """Where nothing plays this role by itself, nothing is frozen."""
         if part := self.setup.freezable.get(role):

@@ -7,6 +7,7 @@ waits, a server that is frozen (SIGSTOP), so that it takes no command, or a tran
 import asyncio
 
 from tests.chaos.field import CALLS, TEXT, Field, Strike, gated, holds
+from tests.chaos.parts import Part
 from tests.chaos.runs import ChaosRun, Plan
 from tests.chaos.setups import Role
 
@@ -25,7 +26,7 @@ JUST_COMMITTED = "just after the answer's commit"
 UNCONFIRMED = "after a commit, its answer lost"
 
 NOW = 0.0
-SHARE_STOPPED = 0.3
+LONGEST_ABSENCE_SECONDS = 2.0
 
 
 async def lose_commands(field: Field) -> None:
@@ -130,16 +131,21 @@ async def lose_answers_to_commits(field: Field) -> None:
         field.points[UNCONFIRMED] += 1
 
 
-async def lose_a_part(field: Field) -> None:
-    """One part, whichever, at whatever moment, for up to two seconds."""
-    part = field.random.choice(field.setup.parts)
-    if field.random.random() < SHARE_STOPPED:
-        field.faults[f"{part.name} stopped"] += 1
-        await part.stop()
-    else:
-        field.kill_part(part)
-    await asyncio.sleep(field.random.uniform(0, 2))
-    await field.setup.restore()
+def losses(field: Field) -> list[Strike]:
+    """Each part killed once and stopped once, for up to two seconds."""
+
+    def loss(part: Part, is_killed: bool) -> Strike:
+        async def lose_a_part(field: Field) -> None:
+            if is_killed:
+                field.kill_part(part)
+            else:
+                await field.stop_part(part)
+            await asyncio.sleep(field.random.uniform(0, LONGEST_ABSENCE_SECONDS))
+            await field.setup.restore()
+
+        return lose_a_part
+
+    return [loss(part, is_killed) for part in field.setup.parts for is_killed in (True, False)]
 
 
 STRIKES: tuple[Strike, ...] = (lose_commands, lose_commits, lose_workers, lose_events, lose_answers_to_commits)

@@ -9,19 +9,22 @@ from tests.chaos.field import Field, Strike
 from tests.chaos.report import Report
 from tests.chaos.setups import Setup
 from tests.chaos.stored import open_stored
-from tests.chaos.strikes import lose_a_part
+from tests.chaos.strikes import losses
 from tests.chaos.verdict import judge
 from tests.provider.scripted_provider import ScriptedProvider
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is done: runs in the crowd, over how long they begin, which strikes in what order, random kills."""
+    """How much is done: runs in the crowd, over how long they begin, which strikes, and how often each part is lost.
+
+    Where parts are lost the order is random, otherwise that of the strikes.
+    """
 
     runs: int
     begin_within: float
     strikes: Sequence[Strike]
-    random_kills: int
+    loss_rounds: int
     patience_seconds: float
     longest_pause: float
 
@@ -42,13 +45,13 @@ async def carry_out(setup: Setup, provider: ScriptedProvider, extent: Extent, se
 
 
 async def _strike(field: Field, extent: Extent) -> None:
-    strikes = [*extent.strikes, *[lose_a_part] * extent.random_kills]
-    if extent.random_kills:
+    strikes = [*extent.strikes, *losses(field) * extent.loss_rounds]
+    if extent.loss_rounds:
         field.random.shuffle(strikes)
     for strike in strikes:
         await asyncio.sleep(field.random.uniform(0, extent.longest_pause))
         try:
             await strike(field)
         except (AssertionError, TimeoutError) as error:
-            field.missed.append(f"{getattr(strike, '__name__', strike)} missed its points: {error!r}")
+            field.missed.append(f"{getattr(strike, '__name__', strike)} failed: {error!r}")
             await field.setup.restore()

@@ -23,7 +23,7 @@ STRIKES: dict[str, tuple[Strike, ...]] = {
 @pytest.mark.parametrize("name", SETUPS)
 async def test_no_run_is_lost_stuck_or_done_twice(name: str) -> None:
     extent = Extent(
-        runs=14, begin_within=2, strikes=STRIKES[name], random_kills=0, patience_seconds=120, longest_pause=0.5
+        runs=14, begin_within=2, strikes=STRIKES[name], loss_rounds=0, patience_seconds=120, longest_pause=0.5
     )
 
     # Not pytest's folder: the path of a socket must be short.
