@@ -37,6 +37,8 @@ def to_v1(answer: Json) -> Json:
             return {key: answer[key] for key in _THREAD}
         case "thread.message":
             return _message(answer)
+        case "thread.message.delta":
+            return answer | {"delta": {"content": [_content_delta(part) for part in answer["delta"]["content"]]}}
         case "thread.run":
             return _run(answer)
         case _:
@@ -54,6 +56,14 @@ def _content(part: Json) -> Json:
     match part:
         case {"type": "image_url", "image_url": {"url": str(text)}} | {"type": "refusal", "refusal": str(text)}:
             return {"type": "text", "text": {"value": text, "annotations": []}}
+        case _:
+            return part
+
+
+def _content_delta(part: Json) -> Json:
+    match part:
+        case {"type": "refusal", "index": index, "refusal": text}:
+            return {"index": index, "type": "text", "text": {"value": text}}
         case _:
             return part
 

@@ -52,10 +52,11 @@ async def following(
     ):
         assert response.status_code == httpx.codes.OK, await response.aread()
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        yield _events(response)
+        yield events_of(response)
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[Sent]:
+async def events_of(response: httpx.Response) -> AsyncIterator[Sent]:
+    """The events of an open stream; comments are left out."""
     block: list[str] = []
     async for line in response.aiter_lines():
         if line:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.sse import Sent, block_of
+from tests.sse import Sent, events_of
 
 TIMEOUT_SECONDS = 40
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 2.0
@@ -55,7 +55,7 @@ class PatientClient:
                 await answer.aread()
                 self._check(answer)
                 raise httpx.RemoteProtocolError(answer.text)
-            yield _events(answer)
+            yield events_of(answer)
 
     async def wait(self, tries: int) -> None:
         longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**tries)
@@ -84,14 +84,3 @@ class PatientClient:
 
     def _url(self, path: str) -> str:
         return f"{self._urls[next(self._next) % len(self._urls)]}/v1{path}"
-
-
-async def _events(answer: httpx.Response) -> AsyncIterator[Sent]:
-    block: list[str] = []
-    async for line in answer.aiter_lines():
-        if line:
-            block.append(line)
-        elif block:
-            if not block[0].startswith(":"):
-                yield block_of("\n".join(block))
-            block.clear()

@@ -294,6 +294,20 @@ async def test_v1_clients_get_v1_objects(holdfast: RunningHoldfast, provider: Sc
     assert events[-2].json["file_ids"] == []
 
 
+async def test_v1_clients_get_a_refusal_as_text(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    pieces = [chunk_of({"refusal": text}) for text in ("I ", "won't.")]
+    provider.script("stream-v1-refusal", Chunks(*pieces, chunk_of({}, "stop")))
+    body = {"assistant_id": await holdfast.assistant("stream-v1-refusal"), "thread": THREAD, "stream": True}
+
+    async with httpx.AsyncClient(timeout=30, headers={"OpenAI-Beta": "assistants=v1"}) as http:
+        events = parsed((await http.post(f"{holdfast.url}/v1/threads/runs", json=body)).text)
+
+    parts = [event.json["delta"]["content"][0] for event in events if event.name == "thread.message.delta"]
+    assert [(part["type"], part["text"]["value"]) for part in parts] == [("text", "I "), ("text", "won't.")]
+    done = next(event.json for event in events if event.name == "thread.message.completed")
+    assert done["content"][0]["text"]["value"] == "I won't."
+
+
 async def test_a_repeated_request_gets_the_stream_again(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-once", Calls(("f", "{}")), Says("Done."))
     assistant_id = await holdfast.assistant("stream-once", "f")
