@@ -384,3 +384,46 @@ async def test_streaming_does_not_wait_for_the_end(holdfast: RunningHoldfast, pr
                 held.release()
 
     assert event.name == "done"
+
+
+def enqueued(holdfast: RunningHoldfast, thread_id: str, assistant_id: str) -> AbstractAsyncContextManager[Any]:
+    """The events of a run that waits for the one that is active on its thread."""
+    body = {"assistant_id": assistant_id, "stream": True, "on_active_run": "enqueue"}
+    return following(f"{holdfast.url}/v1/threads/{thread_id}/runs", "POST", body)
+
+
+async def test_a_run_that_waits_is_streamed_once_its_turn_has_come(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    held = Held(Says(" first."), after="The")
+    provider.script("stream-waits", held, Says("The second."))
+    assistant_id = await holdfast.assistant("stream-waits")
+    first = await holdfast.run(assistant_id)
+    await held.arrived()
+    seen: list[Sent] = []
+
+    async with enqueued(holdfast, first.thread_id, assistant_id) as stream:
+        async for event in stream:
+            seen.append(event)
+            if event.name == "thread.run.queued":
+                held.release()
+
+    assert names(seen) == [*RUN_BEGUN, *MESSAGE_BEGUN, *MESSAGE_DONE, "run.completed", "done"]
+
+
+async def test_a_run_that_is_cancelled_while_it_waits(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    held = Held(Says(" first."), after="The")
+    provider.script("stream-waits-in-vain", held)
+    assistant_id = await holdfast.assistant("stream-waits-in-vain")
+    first = await holdfast.run(assistant_id)
+    await held.arrived()
+    seen: list[Sent] = []
+
+    async with enqueued(holdfast, first.thread_id, assistant_id) as stream:
+        async for event in stream:
+            seen.append(event)
+            if event.name == "thread.run.queued":
+                await holdfast.client.beta.threads.runs.cancel(event.json["id"], thread_id=first.thread_id)
+    held.release()
+
+    assert names(seen) == ["run.created", "run.queued", "run.cancelling", "run.cancelled", "done"]
