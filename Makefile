@@ -30,6 +30,7 @@ up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
 
 test: $(INSTALLED_DEV)  ## Run the tests; ARGS="-k name" for some of them
+	@$(BIN)/python -m tests.deployment.modules
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which

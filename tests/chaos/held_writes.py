@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.chaos.parts import until
+from tests.program import until
 
 # SQLite tells nobody who waits for its lock.
 LOCK_REACHED_SECONDS = 0.5

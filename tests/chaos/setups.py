@@ -14,10 +14,11 @@ from cli.ports import Address
 from cli.temporal_command import HOST, temporal_command
 from infra.database.migrations import migrate
 from tests.chaos.held_writes import WritesHeld, postgres_writes_held, sqlite_writes_held
-from tests.chaos.parts import Answers, EmbeddedTemporal, Freezable, Part, Postgres, Program
+from tests.chaos.parts import EmbeddedTemporal, Freezable, Part, Postgres
 from tests.cli.program import HOLDFAST, Place, free_ports
 from tests.postgres.proxy import LosingProxy, losing_proxy
 from tests.postgres.server import running_postgres
+from tests.program import Answers, Program
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.valkey import ValkeyServer
 

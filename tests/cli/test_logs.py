@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli.logs import log_handler
-from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end, wait_until
-from tests.deployment.valkey import running_valkey
+from tests.cli.program import HOLDFAST, ROOT, Place, run_to_end, wait_until
+from tests.valkey import running_valkey
 
 
 class Terminal(io.StringIO):
@@ -51,11 +51,10 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.mark.parametrize(("level", "is_told"), [("info", True), ("warning", False)])
 def test_the_level_is_a_setting(place: Place, temporal_port: int, tmp_path: Path, level: str, is_told: bool) -> None:
-    (port,) = free_ports(1)
     output, errors = tmp_path / "stdout", tmp_path / "stderr"
-    with running_valkey(port) as event_stream, output.open("w") as stdout, errors.open("w") as stderr:
+    with running_valkey() as valkey, output.open("w") as stdout, errors.open("w") as stderr:
         environment = place.environment(
-            HOLDFAST_EVENT_STREAM_URL=event_stream,
+            HOLDFAST_EVENT_STREAM_URL=valkey.url,
             HOLDFAST_LOG_LEVEL=level,
             TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",
         )

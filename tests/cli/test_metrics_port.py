@@ -8,18 +8,18 @@ import httpx
 import pytest
 
 from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end, wait_until
-from tests.deployment.valkey import running_valkey
+from tests.valkey import running_valkey
 
 
 @pytest.fixture
 def worker(tmp_path: Path, temporal_port: int) -> Iterator[str]:
     """The address of a worker's metrics."""
     place = Place.new(tmp_path)
-    port, valkey_port = free_ports(2)
+    (port,) = free_ports(1)
     assert run_to_end(place, "migrate").returncode == 0
-    with running_valkey(valkey_port) as event_stream:
+    with running_valkey() as valkey:
         environment = place.environment(
-            HOLDFAST_EVENT_STREAM_URL=event_stream,
+            HOLDFAST_EVENT_STREAM_URL=valkey.url,
             HOLDFAST_METRICS_PORT=str(port),
             HOLDFAST_TASK_QUEUE=tmp_path.name,
             TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",

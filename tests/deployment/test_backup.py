@@ -1,0 +1,89 @@
+"""Back up and restore, with the very commands of docs/operations.md."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+import pytest
+from openai import AsyncOpenAI
+from openai.types.beta import FunctionToolParam
+from openai.types.beta.threads import Run
+
+from tests.cli.program import ROOT
+from tests.deployment.stack import Stack
+from tests.program import until
+from tests.provider.replies import Calls, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+pytestmark = [pytest.mark.xdist_group("deployment"), pytest.mark.timeout(1800)]
+
+DOCS = (ROOT / "docs" / "operations.md").read_text()
+IN_CONTAINER = "docker compose exec -T postgres "
+TOOL: FunctionToolParam = {"type": "function", "function": {"name": "get_weather"}}
+
+
+async def test_runs_go_on_after_a_restore(stack: Stack, models: ScriptedProvider) -> None:
+    models.script("deployed-parked", Calls(("get_weather", "{}")), Says("Lost."), Says("Sunny."))
+    client = stack.client()
+    parked = await _begun(client, "deployed-parked")
+    await until(_has(client, parked, "requires_action"), "the run does not ask for its call")
+
+    [names, dump] = _one(r"for name in ([\w ]+); do\n +(.+)\n").groups()
+    first, *others = names.split()
+    _run(stack, dump, first)
+    # Only the dumps that come after know of it.
+    models.script("deployed-late", Calls(("get_weather", "{}")), Says("Late."))
+    late = await _begun(client, "deployed-late")
+    await until(_has(client, late, "requires_action"), "the run does not ask for its call")
+    for name in others:
+        _run(stack, dump, name)
+    # What comes after the backup is lost.
+    await _submit(client, parked)
+    await until(_has(client, parked, "completed"), "the run does not end")
+
+    [stopped] = _one(r"`docker compose stop ([\w ]+)`").groups()
+    await stack.stop(*stopped.split())
+    [restore] = _one(r"`(docker compose exec -T postgres pg_restore .+?)`").groups()
+    for name in names.split():
+        _run(stack, restore, name)
+    for service in reversed(stopped.split()):
+        await stack.up(service)
+
+    for run, answer in ((parked, "Sunny."), (late, "Late.")):
+        assert (await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)).status == "requires_action"
+        await _submit(client, run)
+        await until(_has(client, run, "completed"), "the run does not go on after the restore")
+        messages = (await client.beta.threads.messages.list(run.thread_id)).data
+        assert [message.content[0].text.value for message in messages] == [answer, "Hello!"]  # type: ignore[union-attr]
+
+
+async def _begun(client: AsyncOpenAI, model: str) -> Run:
+    assistant = await client.beta.assistants.create(model=model, tools=[TOOL])
+    return await client.beta.threads.create_and_run(
+        assistant_id=assistant.id, thread={"messages": [{"role": "user", "content": "Hello!"}]}
+    )
+
+
+async def _submit(client: AsyncOpenAI, run: Run) -> None:
+    run = await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
+    assert run.required_action is not None
+    [call] = run.required_action.submit_tool_outputs.tool_calls
+    await client.beta.threads.runs.submit_tool_outputs(
+        run.id, thread_id=run.thread_id, tool_outputs=[{"tool_call_id": call.id, "output": "sunny"}]
+    )
+
+
+def _has(client: AsyncOpenAI, run: Run, status: str) -> Callable[[], Awaitable[bool]]:
+    async def has() -> bool:
+        return (await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)).status == status
+
+    return has
+
+
+def _run(stack: Stack, command: str, name: str) -> None:
+    assert command.startswith(IN_CONTAINER)
+    stack.shell(command.removeprefix(IN_CONTAINER), {"name": name})
+
+
+def _one(pattern: str) -> re.Match[str]:
+    [match] = re.finditer(pattern, DOCS)
+    return match

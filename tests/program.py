@@ -1,0 +1,93 @@
+"""A server as a process, to be stopped, killed, frozen and started again. It dies with this process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from cli import tied_to_parent
+from tests.cli.program import DEADLINE_SECONDS, ROOT
+
+POLL_SECONDS = 0.05
+READY = "is ready"
+
+Answers = Callable[[], Awaitable[bool]]
+
+
+class Program:
+    """A program that is started with a command; it serves once it `answers`, or else has said that it is ready."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        answers: Answers | None = None,
+        folder: Path = ROOT,
+    ) -> None:
+        self.name = name
+        self._command = command
+        self._environment = environment
+        self._answers = answers or self._says_ready
+        self._folder = folder
+        self._log = log
+        self._logged = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    async def start(self) -> None:
+        tie = (sys.executable, "-I", "-S", tied_to_parent.__file__, str(os.getpid()))
+        with self._log.open("ab") as log:
+            self._logged = log.tell()
+            # From this thread: the kernel ends the child with the thread that began it.
+            self.process = subprocess.Popen(  # noqa: ASYNC220
+                [*tie, *self._command], cwd=self._folder, env=self._environment, stdout=log, stderr=log
+            )
+        await until(self._is_up, f"{self.name} does not serve")
+
+    async def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            await asyncio.to_thread(self.process.wait)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    async def _is_up(self) -> bool:
+        assert self.is_alive, f"{self.name} ended: {self._said()}"
+        return await self._answers()
+
+    async def _says_ready(self) -> bool:
+        return READY in self._said()
+
+    def _said(self) -> str:
+        return self._log.read_bytes()[self._logged :].decode(errors="replace")
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.is_alive and self.process is not None:
+            self.process.send_signal(number)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+    """Wait for a state. Raises `AssertionError` where it does not come."""
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not await condition():
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise AssertionError(otherwise) from None
