@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import ResponseHeaders
+from api.held_polls import HeldPolls
 from api.request_metrics import RequestMetrics
 from api.request_spans import RequestSpans
 from api.routes import (
@@ -52,6 +53,7 @@ def create_app(resources: Resources) -> FastAPI:
         resources.catalogue,
         resources.settings.run_expiry,
     )
+    app.state.held_polls = HeldPolls(resources.event_stream)
     keepalive = resources.settings.keepalive
     followed = RunEvents(resources.database, resources.event_stream, keepalive)
     app.state.streams = Streams(followed, keepalive, resources.metrics)

@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.beta import BetaVersion, beta_version
+from api.held_polls import HeldPolls
 from api.once import Once, fingerprint_of
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
@@ -49,6 +50,11 @@ async def _run_commands(request: Request) -> RunCommands:
 async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams
+
+
+async def _held_polls(request: Request) -> HeldPolls:
+    polls: HeldPolls = request.app.state.held_polls
+    return polls
 
 
 async def _run_timelines(request: Request) -> RunTimelines:
@@ -101,6 +107,7 @@ async def _once(
 
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
 DatabaseDep = Annotated[Database, Depends(_database)]
+HeldPollsDep = Annotated[HeldPolls, Depends(_held_polls)]
 RunCommandsDep = Annotated[RunCommands, Depends(_run_commands)]
 StreamsDep = Annotated[Streams, Depends(_streams)]
 RunTimelinesDep = Annotated[RunTimelines, Depends(_run_timelines)]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import uvicorn
 from fastapi import FastAPI
 
+from api.held_polls import HeldPolls
 from api.sse import Streams
 from cli.ports import Address, listen
 
@@ -39,6 +40,8 @@ async def serve_api(
     finally:
         streams: Streams = app.state.streams
         streams.stop()
+        held_polls: HeldPolls = app.state.held_polls
+        held_polls.stop()
         server.should_exit = True
         await serving
 

@@ -1,6 +1,8 @@
 """The seams between Holdfast and what it stands on. Each port has two or more real implementations in this package."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -73,4 +75,12 @@ class EventStream(Protocol):
 
     async def following(self, run_id: str) -> int:
         """The number after the last event that was appended; 0 where none is known."""
+        ...
+
+    def awaiting(self, run_id: str) -> AbstractContextManager[asyncio.Future[None]]:
+        """What is done as soon as one of `models.events.RESTS` is appended, from the beginning of the block on.
+
+        Where the store does not answer it is done at once, and where it has just failed, it may never be: wait with
+        a time limit, and ask the database.
+        """
         ...

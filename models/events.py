@@ -26,6 +26,9 @@ ENDED = frozenset(f"thread.run.{status}" for status in RunStatus if status.is_te
 
 PAUSED = f"thread.run.{RunStatus.REQUIRES_ACTION}"
 
+RESTS = ENDED | {PAUSED}
+"""Nothing more happens after one of these unless a client does something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -1,6 +1,6 @@
 """`/threads/runs` and `/threads/{thread_id}/runs`."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api import refusals
@@ -9,6 +9,7 @@ from api.dependencies import (
     AssistantsBeta,
     BetaDep,
     DatabaseDep,
+    HeldPollsDep,
     OnceDep,
     PageDep,
     ProjectDep,
@@ -73,12 +74,22 @@ async def list_runs(thread_id: ThreadId, database: DatabaseDep, project: Project
 
 @router.get("/{thread_id}/runs/{run_id}", operation_id="getRun")
 async def retrieve_run(
-    thread_id: ThreadId, run_id: RunId, resources: ResourcesDep, project: ProjectDep, response: Response
+    thread_id: ThreadId,
+    run_id: RunId,
+    resources: ResourcesDep,
+    project: ProjectDep,
+    held_polls: HeldPollsDep,
+    request: Request,
+    response: Response,
 ) -> Run:
     # The SDKs' poll helpers wait this long; without it Python waits 1 s and Node 5 s.
     response.headers[POLL_AFTER_HEADER] = str(resources.settings.poll_after_ms)
-    async with resources.database.reading() as session:
-        return await runs.load(session, project, thread_id, run_id)
+
+    async def load() -> Run:
+        async with resources.database.reading() as session:
+            return await runs.load(session, project, thread_id, run_id)
+
+    return await held_polls.answer(request.headers, run_id, load)
 
 
 @router.post("/{thread_id}/runs/{run_id}", operation_id="modifyRun")

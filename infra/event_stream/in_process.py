@@ -3,11 +3,13 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from infra.event_stream.waiters import Waiters
 from infra.ports import NO_EVENTS, EventBatch
-from models.events import Event
+from models.events import RESTS, Event
 
 MAX_EVENTS_PER_RUN = 20_000
 MAX_CHARACTERS = 64_000_000
@@ -35,7 +37,8 @@ class InProcessEventStream:
         self._retention_seconds = retention.total_seconds()
         # In the order of their last appends.
         self._logs: OrderedDict[str, _Log] = OrderedDict()
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._readers = Waiters()
+        self._awaiting = Waiters()
         self._size = 0
 
     async def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
@@ -49,21 +52,25 @@ class InProcessEventStream:
         log.events += events
         self._size += _size(events)
         self._trim(log)
-        for waiting in self._waiting.pop(run_id, ()):
-            if not waiting.done():
-                waiting.set_result(None)
+        self._readers.tell(run_id)
+        if any(event.name in RESTS for event in events):
+            self._awaiting.tell(run_id)
         return True
 
     async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:
         batch = self._batch(run_id, after, limit)
         if batch.events or not wait:
             return batch
-        await self._appended(run_id, wait)
+        with self._readers.of(run_id) as appended:
+            await asyncio.wait({appended}, timeout=wait.total_seconds())
         return self._batch(run_id, after, limit)
 
     async def following(self, run_id: str) -> int:
         log = self._logs.get(run_id)
         return log.following if log else 0
+
+    def awaiting(self, run_id: str) -> AbstractContextManager[asyncio.Future[None]]:
+        return self._awaiting.of(run_id)
 
     def forget_all(self) -> None:
         """Drop every event, as the end of the process does."""
@@ -76,21 +83,6 @@ class InProcessEventStream:
             return NO_EVENTS
         begin = max(after + 1, log.first)
         return EventBatch(begin, log.events[begin - log.first : begin - log.first + limit])
-
-    async def _appended(self, run_id: str, wait: timedelta) -> None:
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(run_id, set()).add(waiting)
-        try:
-            async with asyncio.timeout(wait.total_seconds()):
-                await waiting
-        except TimeoutError:
-            pass
-        finally:
-            others = self._waiting.get(run_id)
-            if others is not None:
-                others.discard(waiting)
-                if not others:
-                    del self._waiting[run_id]
 
     def _log(self, run_id: str, first: int) -> _Log:
         now = asyncio.get_running_loop().time()

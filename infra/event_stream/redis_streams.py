@@ -1,13 +1,14 @@
 """The `EventStream` port over Redis Streams (Redis or Valkey): for API and worker as processes of their own.
 
-A run is one stream; the event with number n has the id `1-n`, so that Redis itself refuses a second writer.
+A run is one stream; the event with number n has the id `1-n`, so that Redis itself refuses a second writer. That a run
+rests is published as well: who waits for nothing else needs neither a connection nor the events before.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,8 +18,12 @@ from redis.exceptions import RedisError, ResponseError
 
 from infra.background import beside
 from infra.errors import ConnectionFailed
+from infra.event_stream.waiters import Waiters
 from infra.ports import NO_EVENTS, EventBatch
-from models.events import Event
+from models.events import RESTS, Event
+
+RESTING = "holdfast:resting"
+"""The channel on which the ids of runs are published that rest."""
 
 MAX_EVENTS_PER_RUN = 20_000
 MAX_QUEUED = 50_000
@@ -63,7 +68,8 @@ async def open_redis_event_stream(url: str, retention: timedelta) -> AsyncIterat
     stream = RedisEventStream(client, retention)
     async with client:
         await stream.check()
-        async with beside(stream.write()):
+        async with beside(stream.write()), beside(stream.listen()):
+            await stream.until_listening()
             yield stream
             await stream.drain()
 
@@ -81,6 +87,8 @@ class RedisEventStream:
         self._written.set()
         self._overtaken: set[str] = set()
         self._is_down = False
+        self._awaiting = Waiters()
+        self._listens = asyncio.Event()
 
     async def check(self) -> None:
         """Return if Redis answers. Raises `ConnectionFailed`."""
@@ -91,6 +99,12 @@ class RedisEventStream:
             raise ConnectionFailed(
                 f"The event stream's Redis does not answer: {error}. Start it or check HOLDFAST_EVENT_STREAM_URL."
             ) from error
+
+    async def until_listening(self) -> None:
+        """Return once it does, or Redis has not answered for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
+                await self._listens.wait()
 
     async def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
         if run_id in self._overtaken:
@@ -128,6 +142,13 @@ class RedisEventStream:
             return 0
         return _number(last[0][0]) + 1 if last else 0
 
+    @contextmanager
+    def awaiting(self, run_id: str) -> Iterator[asyncio.Future[None]]:
+        with self._awaiting.of(run_id) as news:
+            if not self._listens.is_set():
+                news.set_result(None)
+            yield news
+
     async def drain(self) -> None:
         """Return once what was appended is written, or Redis did not answer for a while."""
         try:
@@ -158,6 +179,24 @@ class RedisEventStream:
                 self._note_up()
                 self._forget(appends)
 
+    async def listen(self) -> None:
+        """Tell those who wait in this process which runs rest, until cancelled."""
+        while True:
+            try:
+                async with self._client.pubsub() as published:
+                    await published.subscribe(RESTING)
+                    async for message in published.listen():
+                        # The first message says that all that follow will be heard.
+                        self._listens.set()
+                        self._note_up()
+                        if message["type"] == "message":
+                            self._awaiting.tell(message["data"].decode())
+            except (RedisError, OSError) as error:
+                self._note_down(error)
+            finally:
+                self._listens.clear()
+            await asyncio.sleep(READ_AGAIN_AFTER.total_seconds())
+
     def _next_appends(self) -> list[_Append]:
         appends: list[_Append] = []
         size = 0
@@ -177,6 +216,7 @@ class RedisEventStream:
 
     async def _write(self, appends: list[_Append], is_repeat: bool) -> None:
         pipeline = self._client.pipeline(transaction=False)
+        resting = [append.run_id for append in appends if any(event.name in RESTS for event in append.events)]
         for append in appends:
             for number, event in enumerate(append.events, append.first):
                 fields: Any = {"name": event.name, "data": event.data}
@@ -184,6 +224,8 @@ class RedisEventStream:
                     _key(append.run_id), fields, id=f"1-{number}", maxlen=MAX_EVENTS_PER_RUN, approximate=True
                 )
             pipeline.pexpire(_key(append.run_id), self._retention_ms)
+        for run_id in resting:
+            pipeline.publish(RESTING, run_id)
         async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
             results = await pipeline.execute(raise_on_error=False)
         position = 0

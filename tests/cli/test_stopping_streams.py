@@ -3,7 +3,9 @@
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -26,6 +28,7 @@ def test_a_stopped_program_ends_its_streams_and_its_successor_goes_on(
     models = str(provider.models_file(tmp_path))
     place = Place.new(tmp_path)
     first = Up(place, HOLDFAST_MODELS=models).ready()
+    polls = ThreadPoolExecutor()
     try:
         assistant = httpx.post(f"{place.url}/v1/assistants", json={"model": model}).json()
         body = {"assistant_id": assistant["id"], "thread": THREAD, "stream": True}
@@ -34,8 +37,11 @@ def test_a_stopped_program_ends_its_streams_and_its_successor_goes_on(
             for event in _events(response):
                 seen.append(event)
                 if " upon" in event.data:
+                    poll = polls.submit(_polled, place, seen[1].json)
+                    _until_it_is_held(place, seen[1].json, poll)
                     began = time.monotonic()
                     first.process.send_signal(signal.SIGTERM)
+        polled = poll.result()
         told_after = time.monotonic() - began
         exit_code = first.process.wait(DEADLINE_SECONDS)
         stopped_after = time.monotonic() - began
@@ -44,7 +50,7 @@ def test_a_stopped_program_ends_its_streams_and_its_successor_goes_on(
     second = Up(place, HOLDFAST_MODELS=models).ready()
     try:
         run, number = seen[1].json, len(seen) - 2
-        url = f"{place.url}/v1/threads/{run['thread_id']}/runs/{run['id']}/events?after={number}"
+        url = f"{_url(place, run)}/events?after={number}"
         with httpx.stream("GET", url, timeout=DEADLINE_SECONDS) as response:
             rest = list(_events(response))
     finally:
@@ -52,6 +58,7 @@ def test_a_stopped_program_ends_its_streams_and_its_successor_goes_on(
         second.process.wait(DEADLINE_SECONDS)
 
     assert (seen[-1].name, seen[-1].json["error"]["code"]) == ("error", "server_stopping")
+    assert polled.json()["status"] == "in_progress"
     assert told_after < DRAIN_TIMEOUT.total_seconds() / 2
     assert (exit_code, "Traceback" in first.output) == (0, False)
     assert stopped_after < (DRAIN_TIMEOUT + GRACEFUL_SHUTDOWN).total_seconds() + BUSY_MACHINE_SECONDS
@@ -59,6 +66,21 @@ def test_a_stopped_program_ends_its_streams_and_its_successor_goes_on(
     numbers = [event.number for event in rest[:-1] if event.number is not None]
     assert numbers == sorted(set(numbers))
     assert numbers[0] > number
+
+
+def _polled(place: Place, run: dict[str, Any]) -> httpx.Response:
+    return httpx.get(_url(place, run), headers={"X-Stainless-Poll-Helper": "true"}, timeout=DEADLINE_SECONDS)
+
+
+def _until_it_is_held(place: Place, run: dict[str, Any], poll: Future[httpx.Response]) -> None:
+    # Requests that came later have been answered.
+    for _ in range(20):
+        assert httpx.get(_url(place, run)).json()["status"] == "in_progress"
+    assert not poll.done()
+
+
+def _url(place: Place, run: dict[str, Any]) -> str:
+    return f"{place.url}/v1/threads/{run['thread_id']}/runs/{run['id']}"
 
 
 def _events(response: httpx.Response) -> Iterator[Sent]:

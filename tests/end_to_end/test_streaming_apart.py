@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -15,22 +14,8 @@ from tests.provider.replies import Calls, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, following, names
 from tests.valkey import ValkeyServer, running_valkey
-from tests.worker_process import worker_process
 
 RUNS = 12
-
-
-@pytest.fixture
-async def apis(
-    holdfast_apart: RunningHoldfast,
-) -> AsyncIterator[tuple[RunningHoldfast, RunningHoldfast]]:
-    """Two APIs, and two workers in processes of their own."""
-    settings = holdfast_apart.resources.settings
-    async with AsyncExitStack() as stack:
-        other = await stack.enter_async_context(running_holdfast(settings, with_worker=False))
-        for name in ("first", "second"):
-            await stack.enter_async_context(worker_process(settings, name))
-        yield holdfast_apart, other
 
 
 @pytest.mark.any_database

@@ -142,3 +142,36 @@ async def test_no_batch_has_a_gap(stream: EventStream, run_id: str) -> None:
 
     assert len(batch.events) == 1
     assert (await stream.read(run_id, batch.first, NO_WAIT, 100)).first in {5, 0}
+
+
+@pytest.mark.parametrize("rests", ["requires_action", "completed", "failed", "incomplete", "cancelled", "expired"])
+async def test_who_waits_for_a_run_to_rest_is_told(stream: EventStream, run_id: str, rests: str) -> None:
+    with stream.awaiting(run_id) as first, stream.awaiting(run_id) as second, stream.awaiting(f"{run_id}2") as other:
+        await stream.append(run_id, 0, [*some("a"), Event(f"thread.run.{rests}", "{}")])
+
+        async with asyncio.timeout(5):
+            await asyncio.gather(first, second)
+        assert not other.done()
+
+
+async def test_what_a_run_says_is_no_rest(stream: EventStream, run_id: str) -> None:
+    with stream.awaiting(run_id) as news:
+        await stream.append(run_id, 0, [*some("a"), Event("thread.run.in_progress", "{}")])
+        await stream.append(f"{run_id}2", 0, [Event("thread.run.completed", "{}")])
+        with stream.awaiting(f"{run_id}3") as later:
+            await stream.append(f"{run_id}3", 0, [Event("thread.run.completed", "{}")])
+
+            async with asyncio.timeout(5):
+                await later
+        assert not news.done()
+
+
+async def test_who_no_longer_waits_is_not_told(stream: EventStream, run_id: str) -> None:
+    with stream.awaiting(run_id) as gone:
+        pass
+    with stream.awaiting(run_id) as staying:
+        await stream.append(run_id, 0, [Event("thread.run.completed", "{}")])
+
+        async with asyncio.timeout(5):
+            await staying
+    assert not gone.done()

@@ -1,0 +1,157 @@
+"""The SDKs' poll helpers are answered when there is news; everybody else is answered at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from openai.types.beta.threads import Run
+from starlette.datastructures import Headers
+
+from api import held_polls
+from api.held_polls import HeldPolls
+from infra.event_stream.in_process import InProcessEventStream
+from models.runs import RunStatus
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Calls, Held, Reply, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+HELPER = {"X-Stainless-Poll-Helper": "true"}
+# As many requests that are answered at once as show that another one is not.
+OTHERS = 20
+
+
+@pytest.fixture
+async def http(holdfast: RunningHoldfast) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=holdfast.url, timeout=30) as client:
+        yield client
+
+
+@asynccontextmanager
+async def held_run(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, model: str, reply: Reply
+) -> AsyncIterator[tuple[Run, Held]]:
+    """A run whose model has begun to answer and goes on when it is released."""
+    held = Held(reply, after="Well, ")
+    provider.script(model, held)
+    run = await holdfast.run(await holdfast.assistant(model, "get_weather"))
+    await held.arrived()
+    yield run, held
+    held.release()
+    await holdfast.until(run)
+
+
+def poll(http: httpx.AsyncClient, run: Run, **headers: str) -> "asyncio.Task[httpx.Response]":
+    return asyncio.create_task(http.get(_url(run), headers={**HELPER, **headers}))
+
+
+def _url(run: Run) -> str:
+    return f"/v1/threads/{run.thread_id}/runs/{run.id}"
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"), [(Says("there."), "completed"), (Calls(("get_weather", "{}")), "requires_action")]
+)
+async def test_a_helper_is_answered_when_the_run_rests(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider, reply: Reply, status: str
+) -> None:
+    async with held_run(holdfast, provider, f"held-{status}", reply) as (run, held):
+        polls = [poll(http, run) for _ in range(3)]
+        for _ in range(OTHERS):
+            assert (await http.get(_url(run))).json()["status"] == "in_progress"
+        assert not any(each.done() for each in polls)
+
+        held.release()
+
+        async with asyncio.timeout(held_polls.LONGEST.total_seconds()):
+            assert [each.json()["status"] for each in await asyncio.gather(*polls)] == [status] * 3
+        # It rests: there is nothing to wait for.
+        assert (await poll(http, run)).json()["status"] == status
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("header", ["X-Stainless-Read-Timeout", "X-Stainless-Timeout"])
+async def test_a_helper_is_answered_before_its_time_is_up(
+    holdfast: RunningHoldfast,
+    http: httpx.AsyncClient,
+    provider: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    header: str,
+) -> None:
+    monkeypatch.setattr(held_polls, "LONGEST", timedelta(minutes=1))
+    async with held_run(holdfast, provider, f"held-{header}", Says("there.")) as (run, _), asyncio.timeout(30):
+        answer = await poll(http, run, **{header: "0.2"})
+
+    assert answer.json()["status"] == "in_progress"
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("given", ["", "soon", "-1", "nan", "1.2.3", "1e9"])
+async def test_a_time_that_is_none_is_passed_over(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider, given: str
+) -> None:
+    async with held_run(holdfast, provider, f"held-time-{given}", Says("there.")) as (run, held):
+        answer = poll(http, run, **{"X-Stainless-Read-Timeout": given})
+        held.release()
+
+        assert (await answer).json()["status"] == "completed"
+
+
+@pytest.mark.any_database
+async def test_news_that_is_lost_comes_late(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_polls, "LONGEST", timedelta(seconds=0.05))
+    async with held_run(holdfast, provider, "held-lost", Says("there.")) as (run, _), asyncio.timeout(30):
+        assert (await poll(http, run)).json()["status"] == "in_progress"
+
+
+async def test_a_run_that_is_not_there_is_not_waited_for(http: httpx.AsyncClient) -> None:
+    missing = await http.get("/v1/threads/thread_none/runs/run_none", headers=HELPER)
+
+    assert missing.status_code == httpx.codes.NOT_FOUND
+
+
+async def test_a_server_that_stops_answers_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_polls, "LONGEST", timedelta(minutes=1))
+    run: Any = SimpleNamespace(id="run_held", status=RunStatus.IN_PROGRESS)
+    polls = HeldPolls(InProcessEventStream(timedelta(minutes=1)))
+    loads = 0
+
+    async def load() -> Any:
+        nonlocal loads
+        loads += 1
+        return run
+
+    held = [asyncio.create_task(polls.answer(Headers(HELPER), run.id, load)) for _ in range(3)]
+    while loads < len(held):
+        await asyncio.sleep(0)
+    polls.stop()
+
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*held) == [run] * 3
+        assert await polls.answer(Headers(HELPER), run.id, load) == run
+
+
+@pytest.mark.any_database
+async def test_a_helper_hears_of_a_run_that_another_process_ends(
+    apis: tuple[RunningHoldfast, RunningHoldfast], provider: ScriptedProvider
+) -> None:
+    for api in apis:
+        async with (
+            httpx.AsyncClient(base_url=api.url, timeout=30) as http,
+            held_run(apis[0], provider, f"held-apart-{api.url}", Says("there.")) as (run, held),
+        ):
+            answer = poll(http, run)
+            for _ in range(OTHERS):
+                assert (await http.get(_url(run))).json()["status"] == "in_progress"
+            assert not answer.done()
+
+            held.release()
+
+            async with asyncio.timeout(held_polls.LONGEST.total_seconds()):
+                assert (await answer).json()["status"] == "completed"
