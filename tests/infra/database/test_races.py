@@ -138,8 +138,9 @@ def commit(run: Run, *deltas: TextDelta | CallDelta) -> Work:
         answer = Answer()
         for delta in deltas:
             answer.add(delta)
-        row = (await session.scalars(select(RunRow).where(RunRow.id == run.id))).one()
-        return await turns.commit(session, row, TurnAttempt(run.id, row.turn, 1, 0), answer, NOTHING_SHOWN)
+        row = await session.scalar(select(RunRow).where(RunRow.id == run.id))
+        # Its thread may have been deleted before.
+        return row and await turns.commit(session, row, TurnAttempt(run.id, row.turn, 1, 0), answer, NOTHING_SHOWN)
 
     return work
 
