@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-HEARTBEAT_TIMEOUT = timedelta(seconds=25)
+HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 """A model turn heartbeats in the background: silence this long means that its worker is gone."""
 
 DEADLINE_GRACE = timedelta(seconds=5)

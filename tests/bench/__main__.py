@@ -33,6 +33,7 @@ THREAD: Any = {"messages": [{"role": "user", "content": "Hello there"}]}
 # As many messages as a page has, so that the empty case reads as many rows as the full one.
 PAGE_FULL: Any = {"messages": THREAD["messages"] * 20}
 CANCELS = 10
+WAITING = 100
 GROWTH_COUNT = 200
 A_DAY = "86400"
 
@@ -63,6 +64,23 @@ class Bench:
             tools = [function_tool("get_weather")]
             assistant = await client.beta.assistants.create(model=SCRIPTED_MODEL, tools=tools)
             return await measure(lambda: _tool_run(client, assistant.id), count, concurrent, self._servers)
+
+    async def runs_beside_waiting(self, count: int, waiting: int) -> Measured:
+        """`text_runs`, one after another, while `waiting` clients poll runs whose model has begun and says no more."""
+        self._provider.script("hangs", *[Hangs(after="Well, let me see")] * waiting)
+        async with client_of(self._url, waiting) as client:
+            assistant = await client.beta.assistants.create(model="hangs")
+            polling = [
+                asyncio.create_task(client.beta.threads.create_and_run_poll(assistant_id=assistant.id, thread=THREAD))
+                for _ in range(waiting)
+            ]
+            while len(self._provider.requests("hangs")) < waiting:
+                await asyncio.sleep(0.1)
+            measured = await self.text_runs(count, 1)
+            for poll in polling:
+                poll.cancel()
+            await asyncio.wait(polling)
+        return measured
 
     async def growth(self) -> list[str]:
         """The same operations in an empty project and in a full one, and the ratio of their medians."""
@@ -140,6 +158,7 @@ async def _measure_all(bench: Bench) -> None:
     print((await bench.text_runs(300, 16)).row("create_and_run_poll, 16 at once"))
     print((await bench.tool_runs(100, 1)).row("function call round trip, one after another"))
     print((await bench.tool_runs(200, 16)).row("function call round trip, 16 at once"))
+    print((await bench.runs_beside_waiting(100, WAITING)).row(f"create_and_run_poll, beside {WAITING} that wait"))
     seconds = sorted(await bench.cancels())
     print(f"\n{'':<44} {'empty ms':>8} {'full ms':>8} {'full/empty':>9}")
     print("\n".join(await bench.growth()))
