@@ -1,7 +1,7 @@
 """The one place where implementations are chosen: opens what the settings name, yields it, closes it."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -49,8 +49,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     `InvalidCatalogue` where the models file cannot be used.
     """
     catalogue = ModelCatalogue.load(settings.models)
+    by_litellm = LitellmLanguageModel(catalogue)
     language_model: LanguageModel = LanguageModelByName(
-        named={SCRIPTED_MODEL: ScriptedLanguageModel()}, otherwise=LitellmLanguageModel(catalogue)
+        named={SCRIPTED_MODEL: ScriptedLanguageModel()}, otherwise=by_litellm
     )
     limits = Limits(settings.database_pool_size, timedelta(seconds=settings.database_statement_timeout_seconds))
     metrics = Metrics(catalogue.names())
@@ -66,7 +67,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         if tracing:
             language_model = TracedLanguageModel(language_model, catalogue, tracing.tracer)
         async with open_event_stream(settings) as event_stream:
-            yield Resources(settings, database, temporal, event_stream, language_model, catalogue, metrics, tracing)
+            with closing(by_litellm):
+                yield Resources(settings, database, temporal, event_stream, language_model, catalogue, metrics, tracing)
 
 
 @asynccontextmanager

@@ -20,15 +20,22 @@ class LitellmCalls:
         self._litellm, self._price_list = loaded.module, loaded.price_list
         self._given: Mapping[str, Any] = {}
         self._complete = self._litellm.acompletion
+        self._router: Any = None
         if catalogue.deployments is None:
             self._given = {"timeout": loaded.timeout}
         else:
             # The Router has its own order of time limits, those of the file among them.
-            self._complete = open_router(loaded, catalogue.deployments, catalogue).acompletion
+            self._router = open_router(loaded, catalogue.deployments, catalogue)
+            self._complete = self._router.acompletion
         # What litellm does once a stream was read to its end, it does for the Router; it is a quarter of a call's CPU.
         self.learn_from_answers = learns_from_answers(catalogue)
         # The first count loads the tokenizer.
         self.count_tokens("", "")
+
+    def close(self) -> None:
+        """Take back what litellm calls after every answer: it keeps it for the whole process, and only so much."""
+        if self._router is not None:
+            self._router.discard()
 
     async def stream(
         self, model: str, parameters: Mapping[str, Any], stop: str | None = None

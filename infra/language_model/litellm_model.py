@@ -25,6 +25,11 @@ class LitellmLanguageModel:
         self._calls: LitellmCalls | None = None
         self._opening = threading.Lock()
 
+    def close(self) -> None:
+        """Call it when no call is under way any more."""
+        if self._calls is not None:
+            self._calls.close()
+
     async def prepare(self) -> None:
         await self._ready()
 

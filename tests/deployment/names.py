@@ -8,16 +8,16 @@ from dnslib.server import DNSHandler, DNSLogger, DNSServer
 
 
 class Replicas:
-    """Answers with `addresses`, which a test may change."""
+    """Answers with `addresses`."""
 
     def __init__(self, service: str, addresses: Sequence[str]) -> None:
         self._service = service
-        self.addresses = list(addresses)
+        self._addresses = addresses
 
     def resolve(self, request: DNSRecord, handler: DNSHandler) -> DNSRecord:
         reply = request.reply()
         if request.q.qtype == QTYPE.A and str(request.q.qname) == f"{self._service}.":
-            for address in self.addresses:
+            for address in self._addresses:
                 reply.add_answer(RR(request.q.qname, QTYPE.A, ttl=0, rdata=A(address)))
         return reply
 

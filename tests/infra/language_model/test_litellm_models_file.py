@@ -10,8 +10,10 @@ import pytest
 
 from infra.language_model.catalogue import InvalidCatalogue, ModelCatalogue
 from infra.language_model.errors import ModelCallFailed, PromptRejected, ProviderUnavailable
+from infra.language_model.litellm_loading import load_litellm
 from infra.language_model.litellm_model import LitellmLanguageModel
 from models.language_model import Function
+from tests.conftest import LITELLM_CALLBACKS
 from tests.infra.language_model.answers import ask, saying
 from tests.provider.replies import BreaksOff, Fails, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -206,3 +208,20 @@ async def test_answers_teach_the_router_where_it_learns_from_them(
     for _ in range(3):
         answered = await ask(language_model, replace(saying("a"), functions=(Function("f"),)))
         assert answered.text == "Hi."
+
+
+async def test_a_model_that_is_closed_leaves_nothing_behind(file: File, provider: ScriptedProvider, model: str) -> None:
+    provider.script(model, Says("Hi."))
+    language_model = file.opened({"a": model})
+    before = _callbacks()
+
+    assert (await ask(language_model, saying("a"))).text == "Hi."
+    assert _callbacks() > before
+    language_model.close()
+
+    assert _callbacks() == before
+
+
+def _callbacks() -> int:
+    litellm = load_litellm().module
+    return sum(len(getattr(litellm, name)) for name in LITELLM_CALLBACKS)
