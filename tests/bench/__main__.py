@@ -35,7 +35,6 @@ PAGE_FULL: Any = {"messages": THREAD["messages"] * 20}
 CANCELS = 10
 WAITING = 100
 GROWTH_COUNT = 200
-A_DAY = "86400"
 
 
 class Bench:
@@ -166,16 +165,23 @@ async def _measure_all(bench: Bench) -> None:
 
 
 def main(names: list[str]) -> None:
-    if names == ["streams"]:
-        measure_streams()
-        return
     warnings.simplefilter("ignore", DeprecationWarning)
+    match names:
+        case ["streams"]:
+            measure_streams()
+        case ["parked"]:
+            measure_parked()
+        case _:
+            _measure_runs()
+
+
+def _measure_runs() -> None:
     with tempfile.TemporaryDirectory() as folder, running_provider() as provider:
         place = Place.new(Path(folder))
         models = provider.models_file(Path(folder))
-        up = Up(place, HOLDFAST_MODELS=str(models), HOLDFAST_RUN_EXPIRY_SECONDS=A_DAY).ready()
+        up = Up(place, HOLDFAST_MODELS=str(models)).ready()
         try:
-            asyncio.run(measure_parked(up) if names == ["parked"] else _measure_all(Bench(up, provider)))
+            asyncio.run(_measure_all(Bench(up, provider)))
         finally:
             up.interrupt()
             up.process.wait()

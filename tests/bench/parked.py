@@ -2,8 +2,10 @@
 
 import asyncio
 import statistics
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psutil
 from openai import AsyncOpenAI
@@ -11,8 +13,9 @@ from openai.types.beta.threads import Run
 from temporalio.client import Client, WorkflowExecution
 
 from infra.language_model.scripted import SCRIPTED_MODEL
+from tests.bench.apart import APART_TASK_QUEUE, running_apart
 from tests.bench.load import HEADER, client_of, measure
-from tests.cli.program import Up
+from tests.cli.program import Place, Up
 from tests.holdfast import function_tool
 from workflows.worker import MAX_CACHED_WORKFLOWS
 
@@ -20,23 +23,39 @@ PARKED = 10_000
 CONCURRENT = 16
 BROUGHT_BACK = 200
 # What is parked while the worker's cache fills belongs to no comparison of memory.
-STAGES = (0, 2 * MAX_CACHED_WORKFLOWS, PARKED // 2, PARKED)
+STAGES = (0, *range(2 * MAX_CACHED_WORKFLOWS, PARKED + 1, 2 * MAX_CACHED_WORKFLOWS))
 # Ten seconds apart.
 SWEEPS = 3
+A_DAY = "86400"
 
 
-async def measure_parked(up: Up) -> None:
-    """Print the memory at each of `STAGES`, then what it takes to answer the first runs and the last ones."""
-    temporal = up.temporal()
-    assert temporal is not None
-    servers = {"holdfast": psutil.Process(up.process.pid), "temporal": temporal}
-    async with client_of(up.place.url, CONCURRENT) as client:
+def measure_parked() -> None:
+    """Print the memory at each of `STAGES`, then what it takes to answer the first runs and the last ones.
+
+    API and worker are processes of their own, so that the memory told is the worker's alone.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        up = Up(Place.new(folder)).ready()
+        try:
+            with running_apart(folder / "apart", up, HOLDFAST_RUN_EXPIRY_SECONDS=A_DAY) as (url, processes):
+                temporal = up.temporal()
+                assert temporal is not None
+                servers = {name: psutil.Process(process.pid) for name, process in processes.items()}
+                asyncio.run(_measure(url, up.place.temporal_port, {**servers, "temporal": temporal}))
+        finally:
+            up.interrupt()
+            up.process.wait()
+
+
+async def _measure(url: str, temporal_port: int, servers: dict[str, psutil.Process]) -> None:
+    async with client_of(url, CONCURRENT) as client:
         assistant = await client.beta.assistants.create(model=SCRIPTED_MODEL, tools=[function_tool("get_weather")])
         parked: list[Run] = []
         for stage in STAGES:
             parked += await _park(client, assistant.id, stage - len(parked))
             print(f"{stage:>6} parked: " + ", ".join(f"{name} {_megabytes(it)} MB" for name, it in servers.items()))
-        print(f"sweeps with {PARKED} parked: {await _sweep_seconds(up):.3f} s each")
+        print(f"sweeps with {PARKED} parked: {await _sweep_seconds(temporal_port):.3f} s each")
         print(f"\n{HEADER}")
         # The first are long out of the worker's cache: their histories are fetched and replayed.
         submit = _submit_next(client, iter(parked))
@@ -79,11 +98,14 @@ def _submit_next(client: AsyncOpenAI, runs: Iterator[Run]) -> Callable[[], Await
     return submit
 
 
-async def _sweep_seconds(up: Up) -> float:
+async def _sweep_seconds(temporal_port: int) -> float:
     """How long the next sweeps take: those before had the load of the parking beside them."""
-    temporal = await Client.connect(f"127.0.0.1:{up.place.temporal_port}")
+    temporal = await Client.connect(f"127.0.0.1:{temporal_port}")
     now = datetime.now(UTC).isoformat()
-    query = f"WorkflowType = 'SweepWorkflow' AND ExecutionStatus = 'Completed' AND StartTime > '{now}'"
+    query = (
+        f"TaskQueue = '{APART_TASK_QUEUE}' AND WorkflowType = 'SweepWorkflow' "
+        f"AND ExecutionStatus = 'Completed' AND StartTime > '{now}'"
+    )
     sweeps: list[WorkflowExecution] = []
     while len(sweeps) < SWEEPS:
         await asyncio.sleep(1)

@@ -19,11 +19,11 @@ import httpx
 import psutil
 import yaml
 
+from tests.bench.apart import running_apart
 from tests.bench.load import cpu_seconds
 from tests.bench.stamping_provider import model_name
 from tests.bench.stream_client import Received, read_stream
-from tests.cli.program import HOLDFAST, ROOT, Place, Up, free_ports, wait_until
-from tests.valkey import running_valkey
+from tests.cli.program import ROOT, Place, Up, free_ports, wait_until
 
 NS_PER_MS = 1_000_000
 MAX_STREAMS = "600"
@@ -69,7 +69,12 @@ def measure_streams() -> None:
         up = Up(place, HOLDFAST_MODELS=str(models), HOLDFAST_MAX_CONCURRENT_ACTIVITIES=MAX_STREAMS).ready()
         try:
             _measure("holdfast up", place.url, _servers(up, holdfast=up.process))
-            with _apart(folder / "apart", up, models) as (url, processes):
+            with running_apart(
+                folder / "apart",
+                up,
+                HOLDFAST_MODELS=str(models),
+                HOLDFAST_MAX_CONCURRENT_ACTIVITIES=MAX_STREAMS,
+            ) as (url, processes):
                 _measure("api + worker", url, _servers(up, **processes))
         finally:
             up.interrupt()
@@ -142,34 +147,6 @@ def _accepts(port: int) -> bool:
             return True
     except ConnectionRefusedError:
         return False
-
-
-@contextmanager
-def _apart(folder: Path, up: Up, models: Path) -> Iterator[tuple[str, dict[str, subprocess.Popen[bytes]]]]:
-    """API and worker as processes of their own, with the Temporal server of `up`."""
-    folder.mkdir()
-    place = Place(folder / "data", free_ports(1)[0], up.place.temporal_port, up.place.temporal_ui_port)
-    with running_valkey() as valkey:
-        environment = place.environment(
-            HOLDFAST_MODELS=str(models),
-            HOLDFAST_MAX_CONCURRENT_ACTIVITIES=MAX_STREAMS,
-            HOLDFAST_EVENT_STREAM_URL=valkey.url,
-            HOLDFAST_TASK_QUEUE="apart",
-        )
-        subprocess.run([*HOLDFAST, "migrate"], cwd=ROOT, env=environment, check=True)
-        processes = {name: _started(name, folder, environment) for name in ("api", "worker")}
-        try:
-            wait_until(lambda: all("is ready" in (folder / f"{name}.txt").read_text() for name in processes))
-            yield place.url, processes
-        finally:
-            for process in processes.values():
-                process.terminate()
-                process.wait()
-
-
-def _started(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    with (folder / f"{name}.txt").open("w") as output:
-        return subprocess.Popen([*HOLDFAST, name], cwd=ROOT, env=environment, stdout=output, stderr=output)
 
 
 def _servers(up: Up, **processes: subprocess.Popen[bytes]) -> dict[str, psutil.Process]:
