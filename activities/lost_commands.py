@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.service import RPCError
 
 from activities.lost_workflows import close
-from infra.clock import now_ms, now_seconds
+from infra.clock import MS_PER_SECOND, now_ms, now_seconds
 from infra.database import run_retries, sweeps
 from infra.database.engine import Database
 from infra.database.runs import to_run
@@ -105,5 +105,5 @@ class LostCommands:
 
 def _is_stuck(run: RunRow) -> bool:
     """Whether the workflow, though it runs, will not end the run any more: its tasks fail, and each try again."""
-    deadline_ms = (run.expires_at or 0) * 1000 if run.status != RunStatus.CANCELLING else run.status_changed_at
+    deadline_ms = (run.expires_at or 0) * MS_PER_SECOND if run.status != RunStatus.CANCELLING else run.status_changed_at
     return now_ms() - deadline_ms > STUCK_AFTER // timedelta(milliseconds=1)

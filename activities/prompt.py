@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.token_budget import TokenBudget
+from activities.token_budget import MESSAGE_OVERHEAD_TOKENS, TokenBudget
 from infra.database.prompts import PastTurn, message_text, messages_newest_first, past_turns
 from infra.database.tables import MessageRow, RunRow
 from infra.ports import LanguageModel
@@ -91,7 +91,7 @@ async def _messages(session: AsyncSession, run: RunRow, budget: TokenBudget) -> 
             if item is None:
                 continue
             images = sum(part["type"] == "image_url" for part in row.content)
-            fits = await budget.takes(message_text(row), overhead=4 + images * IMAGE_TOKENS)
+            fits = await budget.takes(message_text(row), overhead=MESSAGE_OVERHEAD_TOKENS + images * IMAGE_TOKENS)
             # The newest message is sent in any case, except against the client's own limit.
             if not fits and (items or run.max_prompt_tokens is not None):
                 break

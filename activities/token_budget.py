@@ -19,13 +19,16 @@ class TokenBudget:
         self._counted = 0
         self._uncounted: list[str] = []
         self._uncounted_bytes = 0
+        self._uncounted_overhead = 0
 
     async def takes(self, text: str, overhead: int = MESSAGE_OVERHEAD_TOKENS) -> bool:
-        """Make room for a text. False, and nothing taken, where it does not fit."""
-        size = len(text.encode()) + overhead
-        if self._counted + self._uncounted_bytes + size <= self._limit:
+        """Make room for a text and `overhead` tokens beside it. False, and nothing taken, where they do not fit."""
+        size = len(text.encode())
+        uncounted = self._uncounted_bytes + self._uncounted_overhead
+        if self._counted + uncounted + size + overhead <= self._limit:
             self._uncounted.append(text)
             self._uncounted_bytes += size
+            self._uncounted_overhead += overhead
             return True
         await self._count_taken()
         tokens = await self._count_tokens(text) + overhead
@@ -37,5 +40,5 @@ class TokenBudget:
     async def _count_taken(self) -> None:
         if self._uncounted:
             tokens = await self._count_tokens("\n".join(self._uncounted))
-            self._counted += tokens + len(self._uncounted) * MESSAGE_OVERHEAD_TOKENS
-            self._uncounted, self._uncounted_bytes = [], 0
+            self._counted += tokens + self._uncounted_overhead
+            self._uncounted, self._uncounted_bytes, self._uncounted_overhead = [], 0, 0

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-from infra.clock import now_ms
+from infra.clock import MS_PER_SECOND, now_ms
 from infra.database import ops_runs
 from infra.database.engine import Database
 from infra.database.ops_runs import FoundRun, RunFilter, RunRecord
 from infra.database.tables import RunRetryRow, ToolCallRow, TurnRow
 from infra.run_histories import RunHistories, RunHistory, TurnTries
+from models.language_model import TokenUsage
 from models.lists import Page, PageRequest
 from models.ops_runs import OpsRetry, OpsRun, OpsRunTimeline, OpsToolCall, OpsTurn
 from models.runs import RunStatus, Usage
-
-MS = 1000
 
 
 class RunTimelines:
@@ -54,7 +53,7 @@ class RunTimelines:
             model=row.model,
             created_at=row.created_at,
             started_at=row.started_at,
-            ended_at=row.status_changed_at // MS if RunStatus(row.status).is_terminal else None,
+            ended_at=row.status_changed_at // MS_PER_SECOND if RunStatus(row.status).is_terminal else None,
             expires_at=row.expires_at,
             turn=row.turn,
             last_error=row.last_error,
@@ -82,14 +81,10 @@ def _finished_turn(row: TurnRow, calls: Sequence[ToolCallRow], tries: TurnTries 
         turn=row.turn,
         is_finished=True,
         attempts=row.attempt,
-        started_at=row.started_at // MS,
+        started_at=row.started_at // MS_PER_SECOND,
         duration_ms=row.finished_at - row.started_at,
         finish_reason=row.finish_reason,
-        usage=Usage(
-            prompt_tokens=row.prompt_tokens,
-            completion_tokens=row.completion_tokens,
-            total_tokens=row.prompt_tokens + row.completion_tokens,
-        ),
+        usage=Usage.of(TokenUsage(row.prompt_tokens, row.completion_tokens, row.cached_tokens, row.reasoning_tokens)),
         failures=tries.failures if tries else [],
         tool_calls=[
             OpsToolCall(id=call.id, name=call.name, is_answered=call.output is not None)
@@ -107,7 +102,7 @@ def _unfinished_turn(record: RunRecord, number: int, tries: TurnTries) -> OpsTur
         is_finished=False,
         attempts=tries.attempts,
         started_at=tries.began_at,
-        duration_ms=max(until_ms - tries.began_at * MS, 0),
+        duration_ms=max(until_ms - tries.began_at * MS_PER_SECOND, 0),
         finish_reason=None,
         usage=None,
         failures=tries.failures,

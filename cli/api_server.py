@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import uvicorn
@@ -11,6 +10,7 @@ from fastapi import FastAPI
 
 from api.held_polls import HeldPolls
 from api.sse import Streams
+from cli.http_server import HttpServer
 from cli.ports import Address, listen
 
 # How long requests under way, streams among them, may take to end after a stop was asked for.
@@ -46,15 +46,10 @@ async def serve_api(
         await serving
 
 
-class _Server(uvicorn.Server):
+class _Server(HttpServer):
     def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_listening = on_listening
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # Signals stop the whole program, the API first: cli/lifetime.py.
-        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -2,17 +2,18 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import uvicorn
 from prometheus_client import make_asgi_app
 
+from cli.http_server import HttpServer
 from cli.ports import Address, listen
 from infra.metrics import Metrics
 
-# A reader that stopped in the middle of its request must not hold up the worker's end.
+# A reader that takes no more of its answer must not hold up the worker's end.
 DRAIN_TIMEOUT = timedelta(seconds=1)
 
 
@@ -23,17 +24,18 @@ async def serving_metrics(metrics: Metrics, sockets: Sequence[socket.socket], ad
         yield
         return
     listen(sockets, address)
-    server = _Server(uvicorn.Config(make_asgi_app(metrics.registry), log_config=None, access_log=False, lifespan="off"))
+    server = HttpServer(
+        uvicorn.Config(
+            make_asgi_app(metrics.registry),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=int(DRAIN_TIMEOUT.total_seconds()),
+        )
+    )
     serving = asyncio.create_task(server.serve([*sockets]))
     try:
         yield
     finally:
         server.should_exit = True
         await serving
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # Signals stop the whole program: cli/lifetime.py.
-        yield

@@ -2,10 +2,17 @@
 
 import time
 
+MS_PER_SECOND = 1000
+
 
 def now_seconds() -> int:
     return int(time.time())
 
 
 def now_ms() -> int:
-    return int(time.time() * 1000)
+    return int(time.time() * MS_PER_SECOND)
+
+
+def seconds_since(milliseconds: int) -> float:
+    """Never below zero: another machine's clock may be ahead."""
+    return max(0, now_ms() - milliseconds) / MS_PER_SECOND

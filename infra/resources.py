@@ -75,7 +75,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
 async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
     """Raises `ConnectionFailed` where it does not answer, or the URL names nothing that can be one."""
     url = settings.event_stream_url
-    match urlsplit(url).scheme:
+    match scheme := urlsplit(url).scheme:
         case "" if not url:
             yield InProcessEventStream(settings.event_retention)
         case "redis" | "rediss" | "unix":
@@ -85,5 +85,7 @@ async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
                 yield stream
         case _:
             raise ConnectionFailed(
-                f"HOLDFAST_EVENT_STREAM_URL={url} names no event stream: expected redis://, rediss:// or unix://."
+                # The URL may have a password in it.
+                f"HOLDFAST_EVENT_STREAM_URL names no event stream: it begins with '{scheme}', "
+                "expected redis://, rediss:// or unix://."
             )

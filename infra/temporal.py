@@ -23,6 +23,7 @@ MODEL = SearchAttributeKey.for_keyword("Model")
 SEARCH_ATTRIBUTE_NAMES: tuple[str, ...] = tuple(key.name for key in (ASSISTANT_ID, THREAD_ID, RUN_STATUS, MODEL))
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
+TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
 HEALTH_TIMEOUT = timedelta(seconds=2)
 
 
@@ -67,7 +68,8 @@ async def connect_temporal(settings: Settings, interceptors: Sequence[Intercepto
         ) from error
     except (RuntimeError, TimeoutError) as error:
         raise ConnectionFailed(
-            f"Temporal at {config['target_host']} does not answer: {error}. Start it or check TEMPORAL_ADDRESS."
+            f"Temporal at {config['target_host']} does not answer: {str(error) or TIMED_OUT}. "
+            "Start it or check TEMPORAL_ADDRESS."
         ) from error
 
 

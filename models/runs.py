@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.ids import AssistantId
+from models.language_model import TokenUsage
 from models.messages import CreateMessageRequest, OnActiveRun
 from models.threads import CreateThreadRequest
 from models.tools import ModelName, ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
@@ -122,6 +123,16 @@ class Usage(WireObject):
     total_tokens: int
     prompt_token_details: PromptTokenDetails = PromptTokenDetails()
     completion_tokens_details: CompletionTokensDetails = CompletionTokensDetails()
+
+    @classmethod
+    def of(cls, tokens: TokenUsage) -> Self:
+        return cls(
+            prompt_tokens=tokens.prompt_tokens,
+            completion_tokens=tokens.completion_tokens,
+            total_tokens=tokens.prompt_tokens + tokens.completion_tokens,
+            prompt_token_details=PromptTokenDetails(cached_tokens=tokens.cached_tokens),
+            completion_tokens_details=CompletionTokensDetails(reasoning_tokens=tokens.reasoning_tokens),
+        )
 
 
 class TruncationStrategy(RequestBody):

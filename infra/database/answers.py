@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.clock import now_ms, now_seconds
+from infra.clock import MS_PER_SECOND, now_ms, now_seconds
 from infra.database.messages import refusal_content, text_content, to_message
 from infra.database.run_steps import to_step
 from infra.database.tables import MessageRow, RunRow, RunStepRow, Table, ToolCallRow, TurnRow
@@ -14,7 +14,7 @@ from models.ids import Prefix, derived_id
 from models.language_model import FinishReason, TokenUsage
 from models.messages import MessageIncompleteReason, MessageStatus
 from models.run_steps import StepStatus, StepType
-from models.runs import RunStatus
+from models.runs import RunStatus, Usage
 from models.shown_steps import LiveStep, Showing, Shown, ShownStep, whole
 from models.turns import TurnOutcome
 
@@ -172,17 +172,6 @@ def step_end_times(status: StepStatus, now: int) -> dict[str, int]:
     return {f"{status}_at": now}
 
 
-def wire_usage(usage: TokenUsage) -> dict[str, Any]:
-    """Usage as the wire has it."""
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        "prompt_token_details": {"cached_tokens": usage.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
-
-
 def _step_row(run: RunRow, attempt: TurnAttempt, kind: StepType, usage: TokenUsage) -> RunStepRow:
     return RunStepRow(
         id=attempt.id_of(Prefix.STEP, kind),
@@ -193,10 +182,10 @@ def _step_row(run: RunRow, attempt: TurnAttempt, kind: StepType, usage: TokenUsa
         turn=attempt.turn,
         type=kind,
         status=StepStatus.IN_PROGRESS,
-        created_at=attempt.started_at_ms // 1000,
+        created_at=attempt.started_at_ms // MS_PER_SECOND,
         expires_at=run.expires_at,
         metadata_={},
-        usage=wire_usage(usage),
+        usage=Usage.of(usage).model_dump(),
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
 from infra.database import answers, message_counts, run_retries, thread_queue, threads
-from infra.database.answers import CutShort, TurnAttempt, step_end_times, wire_usage
+from infra.database.answers import CutShort, TurnAttempt, step_end_times
 from infra.database.run_steps import with_calls
 from infra.database.runs import standing_of, to_run, transition
 from infra.database.tables import RunRow, RunStepRow
@@ -19,7 +19,7 @@ from models.answers import Answer
 from models.events import Event, run_event, step_closed
 from models.messages import MessageIncompleteReason
 from models.run_steps import StepStatus, StepType
-from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus
+from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus, Usage
 from models.shown_steps import NOTHING_SHOWN, Showing
 from models.turns import Standing
 
@@ -119,7 +119,7 @@ async def _changes(session: AsyncSession, run_id: str, ending: Ending) -> dict[s
         "ended_by": ending.ended_by,
         "required_action": None,
         "incomplete_reason": ending.incomplete_reason,
-        "usage": wire_usage(await used_tokens(session, run_id)),
+        "usage": Usage.of(await used_tokens(session, run_id)).model_dump(),
     }
     # An expired run keeps its deadline, so that callers see when it was.
     if ending.status is not RunStatus.EXPIRED:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.clock import now_ms
 from infra.database.tables import RunRow
 from models.runs import RunStatus
 
@@ -67,8 +66,3 @@ def note(session: AsyncSession, move: RunMove) -> None:
 def noted(session: AsyncSession) -> Sequence[RunMove]:
     moves: Sequence[RunMove] = session.info.get(_NOTED, ())
     return moves
-
-
-def seconds_since(milliseconds: int) -> float:
-    """Never below zero: another machine's clock may be ahead."""
-    return max(0, now_ms() - milliseconds) / 1000

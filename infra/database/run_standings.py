@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.database.run_moves import seconds_since
+from infra.clock import seconds_since
 from infra.database.tables import AWAITS_COMMAND, IS_ACTIVE, RunRow
 from models.runs import ACTIVE_STATUSES, RunStatus
 

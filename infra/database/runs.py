@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.clock import now_ms, now_seconds
+from infra.clock import now_ms, now_seconds, seconds_since
 from infra.database import threads
 from infra.database.pages import load_page
-from infra.database.run_moves import OutputsSubmitted, RunCreated, RunEnded, RunIds, note, seconds_since
+from infra.database.run_moves import OutputsSubmitted, RunCreated, RunEnded, RunIds, note
 from infra.database.run_steps import to_step
 from infra.database.tables import RunRow, RunStepRow, ToolCallRow
 from infra.database.thread_queue import last_message_seq

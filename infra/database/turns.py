@@ -7,10 +7,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.clock import now_seconds
+from infra.clock import now_seconds, seconds_since
 from infra.database import answers, message_counts, run_retries, thread_queue, threads
-from infra.database.answers import TurnAttempt, wire_usage
-from infra.database.run_moves import RunIds, RunStarted, note, seconds_since
+from infra.database.answers import TurnAttempt
+from infra.database.run_moves import RunIds, RunStarted, note
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
 from infra.ports import NO_EVENTS, EventBatch
@@ -18,7 +18,7 @@ from models.answers import Answer
 from models.errors import ThreadLocked
 from models.events import Event, run_event
 from models.language_model import TokenUsage
-from models.runs import Run, RunIncompleteReason, RunStatus
+from models.runs import Run, RunIncompleteReason, RunStatus, Usage
 from models.shown_steps import Showing
 from models.turns import NextStep, TurnInput, TurnOutcome
 
@@ -149,9 +149,9 @@ def _run_changes(status: RunStatus, total: TokenUsage, calls: list[ToolCallRow])
             return {"required_action": _required_action(calls)}
         case RunStatus.INCOMPLETE:
             reason = RunIncompleteReason.MAX_COMPLETION_TOKENS
-            return {"usage": wire_usage(total), "expires_at": None, "incomplete_reason": reason}
+            return {"usage": Usage.of(total).model_dump(), "expires_at": None, "incomplete_reason": reason}
         case _:
-            return {"usage": wire_usage(total), "expires_at": None, "completed_at": now_seconds()}
+            return {"usage": Usage.of(total).model_dump(), "expires_at": None, "completed_at": now_seconds()}
 
 
 def _required_action(calls: list[ToolCallRow]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ MAX_CONNECTIONS = 10_000
 """As many as Redis itself takes by default: each reader that waits for its run's next event has one."""
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
+TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
 COMMAND_TIMEOUT = timedelta(seconds=5)
 WRITE_AGAIN_AFTER = timedelta(seconds=0.25)
 READ_AGAIN_AFTER = timedelta(seconds=1)
@@ -97,7 +98,8 @@ class RedisEventStream:
                 await self._client.ping()
         except (RedisError, OSError, TimeoutError) as error:
             raise ConnectionFailed(
-                f"The event stream's Redis does not answer: {error}. Start it or check HOLDFAST_EVENT_STREAM_URL."
+                f"The event stream's Redis does not answer: {str(error) or TIMED_OUT}. "
+                "Start it or check HOLDFAST_EVENT_STREAM_URL."
             ) from error
 
     async def until_listening(self) -> None:

@@ -17,6 +17,7 @@ from infra.language_model.wildcards import filled_in, matches
 
 SETTING = "HOLDFAST_MODELS"
 RETRY_SETTINGS = ("num_retries", "max_retries", "retry_after", "retry_policy")
+NEXT_STEP = f"Correct the file or {SETTING}."
 EXPECTED_FORM = "litellm's form: a `model_list` of entries with `model_name` and `litellm_params`"
 
 
@@ -50,7 +51,7 @@ class ModelCatalogue:
         try:
             file = ModelsFile.model_validate(content)
         except ValidationError as error:
-            raise InvalidCatalogue(f"{SETTING}={path}: {_first_problem(error)}") from error
+            raise InvalidCatalogue(f"{SETTING}={path}: {_first_problem(error)}. {NEXT_STEP}") from error
         return cls(tuple(file.model_list), file.keyword_arguments(), bool(file.litellm_settings.drop_params))
 
     @property
@@ -100,9 +101,9 @@ def _read(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidCatalogue(f"{SETTING}={path} cannot be read: {reason}") from error
+        raise InvalidCatalogue(f"{SETTING}={path} cannot be read: {reason}. {NEXT_STEP}") from error
     except yaml.YAMLError as error:
-        raise InvalidCatalogue(f"{SETTING}={path} is not YAML: {' '.join(str(error).split())}") from error
+        raise InvalidCatalogue(f"{SETTING}={path} is not YAML: {' '.join(str(error).split())}. {NEXT_STEP}") from error
 
 
 def _first_problem(error: ValidationError) -> str:

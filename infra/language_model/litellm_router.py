@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from infra.language_model.catalogue import SETTING, InvalidCatalogue, ModelCatalogue
+from infra.language_model.catalogue import NEXT_STEP, SETTING, InvalidCatalogue, ModelCatalogue
 from infra.language_model.litellm_loading import LoadedLitellm
 from infra.language_model.models_file import Deployment
 
@@ -18,13 +18,14 @@ def open_router(litellm: LoadedLitellm, deployments: tuple[Deployment, ...], cat
     """A `litellm.Router` over `deployments` that never retries. Raises `InvalidCatalogue`."""
     missing = sorted(name for item in deployments for name in _variables(item) if name not in os.environ)
     if missing:
-        raise InvalidCatalogue(f"{SETTING} refers to environment variables that are not set: {', '.join(missing)}")
+        unset = f"{SETTING} refers to environment variables that are not set: {', '.join(missing)}"
+        raise InvalidCatalogue(f"{unset}. Set them, or correct the file.")
     model_list = [item.model_dump(exclude_unset=True) for item in deployments]
     try:
         return litellm.module.Router(model_list=model_list, **_settings(catalogue, litellm.timeout))
     # litellm raises bare Exception and ValueError for entries it cannot use.
     except Exception as error:
-        raise InvalidCatalogue(f"{SETTING}: litellm refuses it: {' '.join(str(error).split())}") from error
+        raise InvalidCatalogue(f"{SETTING}: litellm refuses it: {' '.join(str(error).split())}. {NEXT_STEP}") from error
 
 
 def learns_from_answers(catalogue: ModelCatalogue) -> bool:

@@ -139,6 +139,8 @@ async def test_a_timeline_has_every_turn_with_its_tokens_calls_and_failed_attemp
     assert [failure["attempt"] for failure in first["failures"]] == [1]
     assert "Overloaded." in first["failures"][0]["message"]
     assert first["usage"]["total_tokens"] == 15
+    assert first["usage"]["prompt_token_details"] == {"cached_tokens": 4}
+    assert first["usage"]["completion_tokens_details"] == {"reasoning_tokens": 2}
     assert (second["turn"], second["is_finished"], second["attempts"]) == (1, False, 1)
     assert "No such key." in second["failures"][0]["message"]
     assert (timeline["status"], timeline["turn"], timeline["ended_at"]) == ("failed", 1, failed.failed_at)

@@ -1,5 +1,7 @@
 """`holdfast worker` shows its metrics where it is given a port for them."""
 
+import asyncio
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end, wait_until
+from cli.metrics_server import serving_metrics
+from cli.ports import Address, bind
+from infra.metrics import Metrics
+from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place, free_ports, run_to_end, wait_until
 from tests.valkey import running_valkey
 
 
@@ -64,3 +69,19 @@ def _is_free(port: int) -> bool:
     except httpx.TransportError:
         return True
     return False
+
+
+async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end() -> None:
+    [port] = free_ports(1)
+    address = Address("HOLDFAST_METRICS_PORT", "127.0.0.1", port)
+    sockets = bind(address)
+    # So that the answer does not fit between server and reader.
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    with reader:
+        async with asyncio.timeout(DEADLINE_SECONDS), serving_metrics(Metrics([]), sockets, address):
+            await asyncio.to_thread(reader.connect, ("127.0.0.1", port))
+            reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert await asyncio.to_thread(reader.recv, 1) == b"H"

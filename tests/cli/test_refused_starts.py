@@ -136,13 +136,14 @@ def test_event_stream_that_does_not_answer(place: Place, command: str, temporal_
     assert "secret" not in line
 
 
-@pytest.mark.parametrize("url", ["localhost:6379", "kafka://localhost", "redis://localhost:port/0", "nonsense"])
+@pytest.mark.parametrize("url", ["localhost:6379", "kafka://:secret@localhost", "redis://localhost:port/0", "nonsense"])
 def test_event_stream_url_that_names_none(place: Place, url: str, temporal_port: int) -> None:
     run_to_end(place, "migrate")
 
     line = refusal(place, "up", TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", HOLDFAST_EVENT_STREAM_URL=url)
 
     assert "HOLDFAST_EVENT_STREAM_URL" in line
+    assert "secret" not in line
 
 
 def test_version_on_a_task_queue_that_names_no_deployment(place: Place) -> None:

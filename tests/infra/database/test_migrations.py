@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -9,8 +10,10 @@ from alembic import command
 from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, inspect
 
 from infra.database.connections import parse_url
-from infra.database.migrations import alembic_config, migrate
+from infra.database.engine import open_database
+from infra.database.migrations import alembic_config, check_migrated, migrate
 from infra.database.tables import Table
+from infra.errors import ConnectionFailed
 from tests.postgres.server import PostgresServer
 
 ROOT = Path(__file__).parents[3]
@@ -68,6 +71,31 @@ def test_migrations_lead_back(new_url: NewUrl) -> None:
     command.downgrade(config, "base")
 
     assert names(url) == ["alembic_version"]
+
+
+def test_a_database_of_a_newer_version_is_refused(new_url: NewUrl) -> None:
+    url = new_url()
+    migrate(url)
+    with engine_of(url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(ConnectionFailed, match=r"9999.*A newer version of Holdfast made it"):
+        migrate(url)
+    with pytest.raises(ConnectionFailed, match=r"at schema 9999.*A newer version of Holdfast made it"):
+        asyncio.run(check(url))
+
+
+def test_a_database_of_an_older_version_is_to_be_migrated(new_url: NewUrl) -> None:
+    url = new_url()
+    with pytest.raises(ConnectionFailed, match=r"no tables of Holdfast. Run `holdfast migrate`"):
+        asyncio.run(check(url))
+    command.upgrade(alembic_config(url), "0001")
+    with pytest.raises(ConnectionFailed, match=r"at schema 0001, .* Run `holdfast migrate`"):
+        asyncio.run(check(url))
+
+    migrate(url)
+
+    asyncio.run(check(url))
 
 
 def test_a_step_back_leaves_the_tables_as_they_were(new_url: NewUrl) -> None:
@@ -131,6 +159,11 @@ def test_indexes_are_those_of_the_code(new_url: NewUrl) -> None:
 @pytest.mark.parametrize("table", Table.metadata.sorted_tables, ids=lambda table: table.name)
 def test_every_row_carries_its_project(table: object) -> None:
     assert "project_id" in table.columns  # type: ignore[attr-defined]
+
+
+async def check(url: str) -> None:
+    async with open_database(url) as database:
+        await check_migrated(database)
 
 
 def engine_of(url: str) -> Engine:
