@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from activities.run_status import end_run
+from activities.run_endings import end_run
 from infra.clock import now_seconds
 from infra.database import sweeps
 from infra.database.engine import Database

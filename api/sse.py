@@ -1,6 +1,6 @@
 """Server-sent events: a run's events as OpenAI's SDKs read them, and as a client does that comes back to them.
 
-The two differ: the SDKs' streams carry no `id:` lines, which crash openai-python beside keepalives (PROTOCOL 3.5).
+The two differ: the SDKs' streams carry no `id:` lines, which crash openai-python beside keepalives.
 """
 
 import asyncio
@@ -157,6 +157,6 @@ def _as_v1(event: Event) -> Event:
 
 
 def _error(message: str, code: str) -> bytes:
-    """The one form that makes every SDK raise (PROTOCOL 3.5)."""
+    """The one form that makes every release of the SDKs raise: `make conformance` holds them to it."""
     envelope = ErrorEnvelope.of(ApiError(message, code=code)).model_dump_json()
     return f"event: error\ndata: {envelope}\n\n".encode()

@@ -1,4 +1,7 @@
-"""Every setting of Holdfast, named and described once. Temporal's own are the standard `TEMPORAL_*` variables."""
+"""Every setting of the servers, named and described once. Temporal's own are the standard `TEMPORAL_*` variables.
+
+Those of `holdfast runs`, which needs no server's settings, are in cli/ops_client.py.
+"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -74,10 +77,10 @@ class Settings(BaseSettings):
         50, ge=1, le=60_000, description="Wait between polls that the SDKs' poll helpers are told, in milliseconds."
     )
     sweep_interval_seconds: int = Field(
-        10, ge=1, le=3600, description="How often lost commands (start, submit, cancel) are looked for and repeated."
+        10, ge=1, le=3600, description="How often lost commands (start, submit, cancel, retry) are found and repeated."
     )
     max_concurrent_activities: int = Field(
-        200, ge=1, le=10_000, description="Model calls and other activities that one worker runs at a time."
+        200, ge=1, le=10_000, description="Model calls that one worker makes at a time."
     )
 
     log_level: LogLevel = Field("info", description="Least level of Holdfast's own log lines: `debug` to `error`.")

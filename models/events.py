@@ -1,6 +1,7 @@
 """The events of a run as its streams carry them: names, shapes, and the order in which a step shows itself.
 
-Sources: PROTOCOL 3.2 to 3.5 (recorded traffic). Lifecycle events carry the whole object, deltas only what is new.
+As recorded from OpenAI's servers, and as its SDKs read them (tests/conformance). Lifecycle events carry the whole
+object, deltas only what is new.
 """
 
 import json

@@ -10,7 +10,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from activities.model_turn import ModelTurn
-from activities.run_status import RunEndings
+from activities.run_endings import RunEndings
 from models.runs import LastErrorCode, RunIncompleteReason, RunStatus
 from models.turns import (
     RUN_STATUS_ATTRIBUTE,
@@ -59,7 +59,7 @@ class RunWorkflow:
             self._show(status)
             if status is not RunStatus.FAILED:
                 return status
-            if not await self._is_reopened():
+            if not await self._reopen():
                 raise ApplicationError(f"Run {run.run_id} failed: see its last_error.", type=RUN_FAILED)
 
     async def _until_ended(self) -> RunStatus:
@@ -149,8 +149,8 @@ class RunWorkflow:
             summary=f"end · {ending.status}",
         )
 
-    async def _is_reopened(self) -> bool:
-        """Whether this execution is a reset, which goes on with a run that failed before it.
+    async def _reopen(self) -> bool:
+        """Take the failed run up again where this execution is a reset. Returns whether it goes on.
 
         Without this, a reset to the last workflow task would only replay the failure.
         """

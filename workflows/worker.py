@@ -14,7 +14,7 @@ from activities.log_context import LogContext
 from activities.lost_commands import LostCommands
 from activities.lost_workflows import LostWorkflows
 from activities.model_turn import ModelTurn
-from activities.run_status import RunEndings
+from activities.run_endings import RunEndings
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings

@@ -106,8 +106,7 @@ class Bench:
         self._provider.script(model, Hangs(after="Well, let me see"))
         assistant = await client.beta.assistants.create(model=model)
         run = await client.beta.threads.create_and_run(assistant_id=assistant.id, thread=THREAD)
-        while not self._provider.requests(model):
-            await asyncio.sleep(0.01)
+        await self._provider.requested(model)
         began = time.perf_counter()
         await client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
         await self._provider.disconnected(model)

@@ -16,9 +16,8 @@ async def test_a_waiting_run_is_cancelled_while_all_slots_are_taken(
     settings = settings_for(tmp_path, temporal_port, provider).model_copy(update={"max_concurrent_activities": 1})
     async with running_holdfast(settings) as holdfast:
         waiting = await holdfast.until(await holdfast.run(await holdfast.assistant("busy-waiting", "weather")))
-        hanging = await holdfast.run(await holdfast.assistant("busy-hanging"))
-        while not provider.requests("busy-hanging"):
-            await holdfast.until(hanging, "queued", "in_progress")
+        await holdfast.run(await holdfast.assistant("busy-hanging"))
+        await provider.requested("busy-hanging")
 
         await holdfast.client.beta.threads.runs.cancel(waiting.id, thread_id=waiting.thread_id)
 

@@ -8,8 +8,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from infra.database import runs
+from infra.database.engine import Database
 from infra.metrics import MAX_MODEL_LABELS
 from infra.settings import Settings
+from models.runs import RunStatus
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Hangs, Held, Says
@@ -133,13 +136,18 @@ async def test_a_call_that_is_cancelled_is_cut_short(working: RunningHoldfast, p
     assert _value(samples, "holdfast_runs_ended_total", status="cancelled") == 1
 
 
-async def test_what_was_rolled_back_is_not_counted(working: RunningHoldfast) -> None:
-    assistant = await working.assistant("holdfast/scripted", "weather")
-    run = await working.until(await working.run(assistant))
-    with pytest.raises(Exception, match="already has an active run"):
-        await working.client.beta.threads.runs.create(run.thread_id, assistant_id=assistant)
+async def _cancel_and_roll_back(database: Database, run_id: str) -> None:
+    async with database.transaction() as session:
+        assert await runs.transition(session, run_id, RunStatus.CANCELLED)
+        raise InterruptedError
 
-    assert _value(await _scrape(working), "holdfast_runs_created_total") == 1
+
+async def test_what_was_rolled_back_is_not_counted(working: RunningHoldfast) -> None:
+    run = await working.until(await working.run(await working.assistant("holdfast/scripted", "weather")))
+    with pytest.raises(InterruptedError):
+        await _cancel_and_roll_back(working.resources.database, run.id)
+
+    assert _value(await _scrape(working), "holdfast_runs_ended_total", status="cancelled") is None
 
 
 async def test_a_run_that_no_worker_takes_up_ages(own_holdfast: RunningHoldfast) -> None:

@@ -189,8 +189,7 @@ async def test_the_database_tells_every_kind_of_end(
 
 async def _cancel_what_speaks(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> None:
     async with asyncio.timeout(10):
-        while not provider.requests(model):
-            await asyncio.sleep(0.01)
+        await provider.requested(model)
         run = (await holdfast.client.get("/runs?status=in_progress", cast_to=httpx.Response)).json()["data"][0]
         async with following(events_url(holdfast, run)) as stream:
             async for event in stream:

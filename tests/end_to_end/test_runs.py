@@ -229,9 +229,7 @@ async def test_completion_tokens_are_a_budget_of_the_whole_run(
     assert len(provider.requests("budget")) == 1
 
 
-async def test_prompt_tokens_are_a_budget_of_the_whole_run(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_a_prompt_beyond_the_budget_is_never_sent(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("long-prompt", Says("Never asked."))
     run = await holdfast.run(await holdfast.assistant("long-prompt"), "word " * 1000, max_prompt_tokens=256)
 
@@ -241,6 +239,22 @@ async def test_prompt_tokens_are_a_budget_of_the_whole_run(
     assert ended.incomplete_details is not None
     assert ended.incomplete_details.reason == "max_prompt_tokens"
     assert provider.requests("long-prompt") == []
+
+
+async def test_prompt_tokens_are_a_budget_of_the_whole_run(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    usage = {"prompt_tokens": 250, "completion_tokens": 5, "total_tokens": 255}
+    provider.script("prompt-budget", Calls(("weather", ROME), usage=usage), Says("Never asked."))
+    assistant = await holdfast.assistant("prompt-budget", "weather")
+
+    waiting = await holdfast.until(await holdfast.run(assistant, max_prompt_tokens=256))
+    run = await holdfast.until(await holdfast.submit(waiting, "sunny"))
+
+    assert run.status == "incomplete"
+    assert run.incomplete_details is not None
+    assert run.incomplete_details.reason == "max_prompt_tokens"
+    assert len(provider.requests("prompt-budget")) == 1
 
 
 async def test_old_messages_are_left_out_to_keep_within_the_prompt_budget(

@@ -1,4 +1,4 @@
-"""Streams of runs: the events, their order and shapes (PROTOCOL 3), and what the SDK makes of them."""
+"""Streams of runs: the events, their order and shapes, and what the SDK makes of them."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -92,8 +92,7 @@ async def test_deleting_a_thread_stops_its_run_and_leaves_nothing(
 ) -> None:
     provider.script("delete-active", Hangs(after="I was about to"))
     run = await holdfast.run(await holdfast.assistant("delete-active"))
-    while not provider.requests("delete-active"):
-        await holdfast.until(run, "queued", "in_progress")
+    await provider.requested("delete-active")
 
     deleted = await holdfast.client.beta.threads.delete(run.thread_id)
     await provider.disconnected("delete-active")

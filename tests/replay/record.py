@@ -59,8 +59,7 @@ class Scenarios:
     async def cancelled_while_the_model_spoke(self) -> Run:
         self._provider.script("cancel-model", Hangs(after="Well"))
         run = await self._started("cancel-model")
-        while not self._provider.requests("cancel-model"):
-            await self._holdfast.until(run, "queued", "in_progress")
+        await self._provider.requested("cancel-model")
         return await self._cancelled(run)
 
     async def cancelled_while_waiting_for_outputs(self) -> Run:

@@ -4,7 +4,6 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
-import pytest
 from temporalio import activity
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
@@ -12,7 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from models.runs import RunStatus
+from models.runs import LastErrorCode, RunStatus
 from models.turns import SUBMIT_SIGNAL, NextStep, RunEnding, RunInput, Standing, TurnInput, TurnOutcome
 from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
@@ -27,7 +26,10 @@ async def _run(
     generate: Callable[[TurnInput], Awaitable[TurnOutcome]],
     lifetime_seconds: int = 600,
 ) -> tuple[RunStatus, list[RunEnding]]:
-    """Run a workflow whose turns are `generate`. Returns its result and how it asked for the run to be ended."""
+    """Run a workflow whose turns are `generate`. Returns its result and how it asked for the run to be ended.
+
+    It raises where the run failed; then the result is `failed`.
+    """
     endings: list[RunEnding] = []
 
     @activity.defn(name="ModelTurn.generate")
@@ -52,7 +54,10 @@ async def _run(
             workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
         ),
     ):
-        status = await environment.client.execute_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)
+        try:
+            status = await environment.client.execute_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)
+        except WorkflowFailureError:
+            status = RunStatus.FAILED
     return status, endings
 
 
@@ -114,12 +119,14 @@ async def test_a_turn_that_was_stored_with_a_later_deadline_extends_the_wait(
     assert (await time_skipping.get_current_time(handle)).timestamp() >= deadline
 
 
-async def test_an_error_without_a_code_fails_the_run_with_the_generic_text(temporal: WorkflowEnvironment) -> None:
+async def test_an_error_without_a_code_fails_the_run_without_its_text(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         raise ApplicationError("a bug", non_retryable=True)
 
-    with pytest.raises(WorkflowFailureError):
-        await _run(temporal, generate)
+    status, [ending] = await _run(temporal, generate)
+
+    assert (status, ending.status) == (RunStatus.FAILED, RunStatus.FAILED)
+    assert (ending.error_code, ending.error_message) == (LastErrorCode.SERVER_ERROR, None)
 
 
 async def test_a_turn_that_finds_the_run_cancelling_has_it_cancelled(temporal: WorkflowEnvironment) -> None:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from openai.types.beta import AssistantStreamEvent
 
-# The SDK's own class of an error event has the flat form, which makes no release raise (PROTOCOL 3.5).
+# The SDK's own class of an error event has the flat form, which makes no release raise.
 UNTYPED = {"error", "done"}
 EVENT_CLASSES: dict[str, Any] = {
     get_args(each.model_fields["event"].annotation)[0]: each for each in get_args(get_args(AssistantStreamEvent)[0])

@@ -1,0 +1,22 @@
+"""How runs end outside their turns."""
+
+from temporalio.testing import ActivityEnvironment
+
+from activities.run_endings import GENERIC_FAILURE, RunEndings
+from infra.run_workflows import RunWorkflows
+from models.runs import RunStatus
+from models.turns import RunEnding
+from tests.holdfast import RunningHoldfast
+
+
+async def test_a_run_that_fails_for_no_known_reason_says_no_more_than_that(own_holdfast: RunningHoldfast) -> None:
+    run = await own_holdfast.run(await own_holdfast.assistant("holdfast/scripted"))
+    resources = own_holdfast.resources
+    workflows = RunWorkflows(resources.temporal, resources.settings)
+    endings = RunEndings(resources.database, workflows, resources.event_stream)
+
+    await ActivityEnvironment().run(endings.end, RunEnding(run.id, RunStatus.FAILED))
+
+    failed = await own_holdfast.until(run, "failed")
+    assert failed.last_error is not None
+    assert (failed.last_error.code, failed.last_error.message) == ("server_error", GENERIC_FAILURE)
