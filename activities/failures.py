@@ -29,7 +29,7 @@ def _failure(code: LastErrorCode, error: Exception, **what_to_do: Any) -> Applic
 
 
 class WorkerStopped(ApplicationError):
-    """Not the run is to stop but this worker: another one is to take the activity up at once."""
+    """This worker stops, not the run: another one is to take the activity up at once."""
 
     def __init__(self) -> None:
         super().__init__(

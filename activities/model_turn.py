@@ -153,7 +153,7 @@ class ModelTurn:
     async def _cancelled(self, run: RunRow, attempt: _Attempt) -> None:
         details = activity.cancellation_details()
         if details and details.worker_shutdown:
-            # Not the run is to stop but this worker: another one is to take the turn up at once.
+            # This worker stops, not the run: another one is to take the turn up at once.
             raise WorkerStopped from None
         if details and details.cancel_requested:
             # Without the database, the workflow cancels the run when it is back, and what the model said is lost.

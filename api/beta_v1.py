@@ -10,8 +10,6 @@ from models.errors import InvalidRequest
 
 Json = dict[str, Any]
 
-NO_FILES = "Files are not supported by this server yet."
-NO_RETRIEVAL = "The tool 'retrieval' is not supported by this server yet."
 V1_TOOLS = "'code_interpreter', 'retrieval', and 'function'"
 
 _ASSISTANT = ("id", "object", "created_at", "name", "description", "model", "instructions", "tools", "metadata")
@@ -152,7 +150,7 @@ def _with_v1_tools(body: Json, path: str) -> Json:
         place = f"{path}tools[{index}].type"
         match tool:
             case {"type": "retrieval"}:
-                raise InvalidRequest(NO_RETRIEVAL, place, "unsupported_parameter")
+                raise InvalidRequest.unsupported_tool(place, "retrieval")
             case {"type": "file_search"}:
                 raise InvalidRequest(
                     f"Invalid value: 'file_search'. Supported values are: {V1_TOOLS}.", place, "invalid_value"
@@ -162,7 +160,7 @@ def _with_v1_tools(body: Json, path: str) -> Json:
 
 def _without_files(body: Json, path: str) -> Json:
     if body.get("file_ids"):
-        raise InvalidRequest(NO_FILES, f"{path}file_ids", "unsupported_parameter")
+        raise InvalidRequest.unsupported_files(f"{path}file_ids")
     return {key: value for key, value in body.items() if key != "file_ids"}
 
 

@@ -9,8 +9,6 @@ from models.runs import CreateRunRequest, CreateThreadAndRunRequest
 from models.threads import CreateThreadRequest, ModifyThreadRequest
 from models.tools import CreateToolResources, FunctionTool, Tool, ToolChoice, ToolResources
 
-UNSUPPORTED = "unsupported_parameter"
-
 
 def check_assistant(body: CreateAssistantRequest | ModifyAssistantRequest) -> None:
     _check_tools(body.tools)
@@ -25,13 +23,11 @@ def check_thread(body: CreateThreadRequest | ModifyThreadRequest, path: str = ""
 
 def check_message(body: CreateMessageRequest, path: str = "") -> None:
     if body.attachments:
-        raise _refused(f"{path}attachments", "Files are not supported by this server yet.")
+        raise InvalidRequest.unsupported_files(f"{path}attachments")
     parts = [] if isinstance(body.content, str) else body.content
     for index, part in enumerate(parts):
         if isinstance(part, ImageFileContent):
-            raise _refused(
-                f"{path}content[{index}].image_file", "Files are not supported by this server yet: use 'image_url'."
-            )
+            raise InvalidRequest.unsupported_files(f"{path}content[{index}].image_file", ": use 'image_url'")
 
 
 def check_run(body: CreateRunRequest | CreateThreadAndRunRequest) -> None:
@@ -54,20 +50,16 @@ def _check_messages(bodies: Iterable[CreateMessageRequest] | None, path: str) ->
 def _check_tools(tools: Iterable[Tool] | None) -> None:
     for index, tool in enumerate(tools or ()):
         if not isinstance(tool, FunctionTool):
-            raise _refused(f"tools[{index}].type", f"The tool '{tool.type}' is not supported by this server yet.")
+            raise InvalidRequest.unsupported_tool(f"tools[{index}].type", tool.type)
 
 
 def _check_tool_choice(choice: ToolChoice | None) -> None:
     if choice is not None and not isinstance(choice, str) and choice.type != "function":
-        raise _refused("tool_choice.type", f"The tool '{choice.type}' is not supported by this server yet.")
+        raise InvalidRequest.unsupported_tool("tool_choice.type", choice.type)
 
 
 def _check_resources(resources: ToolResources | CreateToolResources | None, path: str) -> None:
     for name in ("code_interpreter", "file_search"):
         named = getattr(resources, name, None)
         if named is not None and any(named.model_dump().values()):
-            raise _refused(f"{path}.{name}", "Files are not supported by this server yet.")
-
-
-def _refused(param: str, message: str) -> InvalidRequest:
-    return InvalidRequest(message, param, UNSUPPORTED)
+            raise InvalidRequest.unsupported_files(f"{path}.{name}")

@@ -108,7 +108,7 @@ class RunCommands:
             return Submitted(run=answered.run, first_event=answered.events.first)
 
         submitted = await once.do(Submitted, accept)
-        # None where the request is a repeat: then the first one sent the command.
+        # Empty where the request is a repeat: then the first one sent the command.
         for answered in accepted:
             # Before the command: what the worker shows comes after it.
             await publish(self._event_stream, run_id, answered.events)
@@ -141,7 +141,7 @@ class RunCommands:
             return retry.run
 
         run = await once.do(Run, request)
-        # None where the request is a repeat: then the first one sent the command.
+        # Empty where the request is a repeat: then the first one sent the command.
         for retry in accepted:
             await publish(self._event_stream, run_id, retry.events)
             await leave_to_sweep("retry", run_id, self._workflows.retry(retry.command))

@@ -78,7 +78,7 @@ class EventStream(Protocol):
         ...
 
     def awaiting(self, run_id: str) -> AbstractContextManager[asyncio.Future[None]]:
-        """What is done as soon as one of `models.events.RESTS` is appended, from the beginning of the block on.
+        """A future that is done once one of `models.events.RESTS` is appended, from the beginning of the block on.
 
         Where the store does not answer it is done at once, and where it has just failed, it may never be: wait with
         a time limit, and ask the database.

@@ -43,7 +43,7 @@ class Resources:
 
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open the database, Temporal and the models that `settings` name.
+    """Open the database, Temporal, the event stream, the models that `settings` name, and tracing where it is on.
 
     Raises `ConnectionFailed` with one clear line where one of them does not answer or was not migrated,
     `InvalidCatalogue` where the models file cannot be used.

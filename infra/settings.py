@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.runs import MAX_RUN_EXPIRY_SECONDS
+
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -71,7 +73,10 @@ class Settings(BaseSettings):
         "", max_length=255, description="Version of this worker, for deploys side by side. Empty: it takes every run."
     )
     run_expiry_seconds: int = Field(
-        600, ge=1, le=2_592_000, description="How long a run may take, from its creation, before it expires."
+        600,
+        ge=1,
+        le=MAX_RUN_EXPIRY_SECONDS,
+        description="How long a run may take, from its creation, before it expires.",
     )
     poll_after_ms: int = Field(
         50, ge=1, le=60_000, description="Wait between polls that the SDKs' poll helpers are told, in milliseconds."

@@ -8,8 +8,8 @@ ApiError
 │   ├── WrongStatus      the run's status does not allow it
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
-│   └── IdempotencyKeyReused
-├── BodyTooLarge         413
+│   ├── IdempotencyKeyReused
+│   └── BodyTooLarge     413
 ├── Unauthenticated      401
 ├── NotFound             404
 │   ├── ModelNotFound
@@ -39,6 +39,14 @@ class InvalidRequest(ApiError):
     status = 400
     type = "invalid_request_error"
 
+    @classmethod
+    def unsupported_files(cls, param: str, instead: str = "") -> "InvalidRequest":
+        return cls(f"Files are not supported by this server yet{instead}.", param, "unsupported_parameter")
+
+    @classmethod
+    def unsupported_tool(cls, param: str, kind: str) -> "InvalidRequest":
+        return cls(f"The tool '{kind}' is not supported by this server yet.", param, "unsupported_parameter")
+
 
 class BodyTooLarge(InvalidRequest):
     status = 413
@@ -55,6 +63,12 @@ class ThreadLocked(InvalidRequest):
     @classmethod
     def for_run(cls, thread_id: str, run_id: str) -> "ThreadLocked":
         return cls(f"Thread {thread_id} already has an active run {run_id}.")
+
+    @classmethod
+    def for_reset(cls, run_id: str) -> "ThreadLocked":
+        return cls(
+            f"Run {run_id} can't be resumed while another run is active on its thread: wait for it or cancel it."
+        )
 
     @classmethod
     def for_retry(cls) -> "ThreadLocked":

@@ -4,6 +4,7 @@ Whatever stores something is tested on SQLite and on Postgres. What is decided b
 notice of which it is, runs once, on SQLite: modules and tests that are marked `any_database`.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -43,6 +44,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         runs_once = metafunc.definition.get_closest_marker("any_database")
         kinds = ["sqlite"] if runs_once else ["sqlite", "postgres"]
         metafunc.parametrize("database_kind", kinds, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_machine() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("HOLDFAST_", "TEMPORAL_"))]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -169,7 +178,7 @@ async def holdfast_apart(
 def settings_for(
     folder: Path, temporal_port: int, provider: ScriptedProvider, database_url: str = "", **more: Any
 ) -> Settings:
-    """Settings that read no environment of the machine and no `.env`."""
+    """Settings of a test; no `.env` is read."""
     return Settings(
         _env_file=None,
         data_dir=folder,

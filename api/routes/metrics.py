@@ -52,6 +52,6 @@ class _Standing(Collector):
         yield active
         yield GaugeMetricFamily(
             "holdfast_oldest_command_seconds",
-            "How long the run has waited that waits longest for a worker to take it up, or to end it when cancelled.",
+            "How long the longest-waiting run has waited for a worker to take it up, or to end it when cancelled.",
             self._standings.oldest_command_seconds,
         )

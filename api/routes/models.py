@@ -9,7 +9,7 @@ from models.models import Model, ModelList
 
 router = APIRouter(prefix="/models", tags=["Models"], route_class=JsonRoute)
 
-# No source says when a configured model was made; OpenAI's own list has such round figures too.
+# The wire wants a time, and no source says when a configured model was made.
 CREATED = 1_686_935_002
 OWNER = "holdfast"
 

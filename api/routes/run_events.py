@@ -37,6 +37,6 @@ async def follow_run(
     """The run's events after number `after`, or after the `Last-Event-ID` that browsers send when they come back."""
     async with database.reading() as session:
         await runs.load(session, project, thread_id, run_id)
-    # Who comes back repeats the `after` of its first request as well.
+    # A client that comes back repeats the `after` of its first request as well.
     seen = max(number for number in (after, last_event_id, FROM_THE_BEGINNING) if number is not None)
     return streams.response(UNTIL_ENDED, run_id, seen, beta)

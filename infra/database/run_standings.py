@@ -17,7 +17,7 @@ MAX_COUNTED = 20_000
 class RunStandings:
     """`active` counts up to `MAX_COUNTED` runs, every active status among its keys.
 
-    `oldest_command_seconds` is how long the run has waited that waits longest for a worker to take it up, or to end it
+    `oldest_command_seconds` is how long the longest-waiting run has waited for a worker to take it up, or to end it
     once it was cancelled.
     """
 

@@ -137,15 +137,15 @@ async def accept_outputs(
     by_id = {output.tool_call_id: output.output or "" for output in outputs}
     for call in calls:
         call.output = by_id[call.id]
-    step = await session.scalar(
+    step = await session.scalars(
         update(RunStepRow)
         .where(RunStepRow.run_id == run_id, RunStepRow.turn == answered, RunStepRow.type == StepType.TOOL_CALLS)
         .values(status=StepStatus.COMPLETED, completed_at=now_seconds(), expires_at=None)
         .returning(RunStepRow)
     )
     run = to_run(queued)
-    closed = [step_closed(to_step(step, calls))] if step else []
-    return Answered(run, answered, EventBatch(queued.next_event - 2, [*closed, run_event(run)]))
+    events = [step_closed(to_step(step.one(), calls)), run_event(run)]
+    return Answered(run, answered, EventBatch(queued.next_event - 2, events))
 
 
 async def begin_cancelling(session: AsyncSession, project_id: str, thread_id: str, run_id: str) -> Run:
@@ -159,14 +159,14 @@ async def begin_cancelling(session: AsyncSession, project_id: str, thread_id: st
 
 
 async def standing_of(session: AsyncSession, run_id: str) -> Standing:
-    """The engine's look at a run, whosever it is. One that was deleted with its thread counts as cancelled."""
+    """The engine's look at a run of any project. One that was deleted with its thread counts as cancelled."""
     query = select(RunRow.status, RunRow.turn, RunRow.expires_at).where(RunRow.id == run_id)
     found = (await session.execute(query)).one_or_none()
     return Standing(RunStatus(found.status), found.turn, found.expires_at) if found else GONE
 
 
 async def find_active(session: AsyncSession, run_id: str) -> RunRow | None:
-    """The run, whosever it is, unless it has ended."""
+    """The run, of any project, unless it has ended."""
     active = RunRow.status.in_(sorted(ACTIVE_STATUSES))
     run: RunRow | None = await session.scalar(select(RunRow).where(RunRow.id == run_id, active))
     return run

@@ -16,7 +16,7 @@ async def overdue(session: AsyncSession, before_ms: int, limit: int) -> Sequence
 
 
 async def past_deadline(session: AsyncSession, before: int, limit: int) -> Sequence[RunRow]:
-    """Runs in progress or waiting for outputs whose deadline passed before a time (seconds), the longest past first."""
+    """Runs that have not ended and whose deadline passed before a time (seconds), the longest past first."""
     query = select(RunRow).where(HAS_DEADLINE, RunRow.expires_at < before)
     return (await session.scalars(query.order_by(RunRow.expires_at).limit(limit))).all()
 

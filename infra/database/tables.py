@@ -139,7 +139,7 @@ class RunRow(Table):
     status: Mapped[str]
     # Queued behind another run of its thread: no lock, no workflow yet.
     waiting: Mapped[bool]
-    # Milliseconds since the epoch; every other time is in the wire's seconds.
+    # Milliseconds since the epoch; every other time of a run is in the wire's seconds.
     status_changed_at: Mapped[int]
     created_at: Mapped[int]
     started_at: Mapped[int | None]
@@ -212,6 +212,7 @@ class TurnRow(Table):
     next_step: Mapped[str]
     run_status: Mapped[str]
     finish_reason: Mapped[str]
+    # Milliseconds since the epoch.
     started_at: Mapped[int]
     finished_at: Mapped[int]
     prompt_tokens: Mapped[int]

@@ -34,7 +34,6 @@ from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
 
 NOUN = "thread"
 REJECT: OnActiveRun = "reject"
-ENQUEUE: OnActiveRun = "enqueue"
 
 
 async def create(session: AsyncSession, project_id: str, body: CreateThreadRequest) -> Thread:
@@ -114,7 +113,7 @@ async def lock(session: AsyncSession, project_id: str, thread_id: str) -> Thread
 
 
 async def hold(session: AsyncSession, thread_id: str) -> ThreadRow | None:
-    """Lock a thread on the engine's behalf, whosever it is. None: it was deleted."""
+    """Lock a thread of any project on the engine's behalf. None: it was deleted."""
     return await _locked(session, select(ThreadRow).where(ThreadRow.id == thread_id))
 
 

@@ -87,9 +87,7 @@ async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Be
             session, run_id, RunStatus.IN_PROGRESS, None, elsewhere, started_at=now_seconds()
         )
     except IntegrityError as error:
-        raise ThreadLocked(
-            f"Run {run_id} can't be resumed while another run is active on its thread: wait for it or cancel it."
-        ) from error
+        raise ThreadLocked.for_reset(run_id) from error
     return Begun.now(run) if run else None
 
 

@@ -12,11 +12,11 @@ from infra.ports import NO_EVENTS, EventBatch
 from models.events import RESTS, Event
 
 MAX_EVENTS_PER_RUN = 20_000
-MAX_CHARACTERS = 64_000_000
-"""Of all runs together; what goes first are the runs that were quiet for longest."""
+MAX_SIZE = 64_000_000
+"""Of all runs together, in characters and what their objects take; the runs that were quiet for longest go first."""
 
 EVENT_OVERHEAD = 100
-"""Bytes that an event takes beside its text."""
+"""What an event takes beside its text."""
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class InProcessEventStream:
     def _forget(self, before: float) -> None:
         while self._logs:
             run_id, oldest = next(iter(self._logs.items()))
-            if oldest.last_append > before and self._size < MAX_CHARACTERS:
+            if oldest.last_append > before and self._size < MAX_SIZE:
                 return
             del self._logs[run_id]
             self._size -= _size(oldest.events)

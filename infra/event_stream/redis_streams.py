@@ -23,7 +23,7 @@ from infra.ports import NO_EVENTS, EventBatch
 from models.events import RESTS, Event
 
 RESTING = "holdfast:resting"
-"""The channel on which the ids of runs are published that rest."""
+"""The channel on which the ids of runs that rest are published."""
 
 MAX_EVENTS_PER_RUN = 20_000
 MAX_QUEUED = 50_000

@@ -13,7 +13,7 @@ class Waiters:
 
     @contextmanager
     def of(self, run_id: str) -> Iterator[asyncio.Future[None]]:
-        """What is done as soon as there is news, from the beginning of the block on."""
+        """A future that is done once there is news, from the beginning of the block on."""
         news = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(run_id, set()).add(news)
         try:

@@ -44,7 +44,7 @@ class LitellmCalls:
         stream = await self._complete(
             model=model,
             **parameters,
-            **({"stop": [stop]} if stop and self._take_stop(model) else {}),
+            **({"stop": [stop]} if stop and self._takes_stop(model) else {}),
             stream=True,
             stream_options={"include_usage": True},
             **NO_RETRIES,
@@ -67,7 +67,7 @@ class LitellmCalls:
     def count_tokens(self, model: str, text: str) -> int:
         return int(self._litellm.token_counter(model=model, text=text))
 
-    def _take_stop(self, model: str) -> bool:
+    def _takes_stop(self, model: str) -> bool:
         return all(self._takes("stop", served.name) for served in self._catalogue.served_by(model))
 
     def _takes(self, parameter: str, name: str) -> bool:

@@ -1,7 +1,6 @@
 """`/ops/runs`: how operators find runs and what they see of one. Retries are in `tests/end_to_end/test_retry.py`."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,10 +10,7 @@ from sqlalchemy import update
 
 from infra.clock import now_seconds
 from infra.database.tables import RunRow
-from infra.settings import Settings
-from infra.temporal import ui_url
 from tests.api.envelope import assert_error
-from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -123,7 +119,14 @@ async def test_a_timeline_has_every_turn_with_its_tokens_calls_and_failed_attemp
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     secret = "the cat is in the bag"
-    asks = Calls(("weather", json.dumps({"city": secret})), ("time", "{}"))
+    usage = {
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "total_tokens": 15,
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+    asks = Calls(("weather", json.dumps({"city": secret})), ("time", "{}"), usage=usage)
     provider.script("ops-timeline", Fails(500, "Overloaded."), asks, Fails(401, "No such key."))
     assistant = await holdfast.assistant("ops-timeline", "weather", "time", instructions=secret)
     waiting = await holdfast.until(await holdfast.run(assistant, secret))
@@ -181,17 +184,3 @@ async def test_a_run_is_cancelled_by_its_id_alone(
 
     assert cancelled.json()["status"] in ("cancelling", "cancelled")
     assert_error(again, 400, "Cannot cancel run with status 'cancelled'.")
-
-
-def test_links_lead_to_the_embedded_ui_or_where_the_settings_say(
-    tmp_path: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
-    embedded = settings_for(tmp_path, 7233, provider)
-    elsewhere: Settings = embedded.model_copy(update={"temporal_ui_url": "https://temporal.example.com/"})
-
-    assert ui_url(embedded) == "http://127.0.0.1:8233"
-    assert ui_url(elsewhere) == "https://temporal.example.com"
-    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example.com:7233")
-    assert ui_url(embedded) is None
-    assert ui_url(elsewhere) == "https://temporal.example.com"

@@ -5,11 +5,11 @@ import logging
 
 import pytest
 
-from tests.end_to_end.test_run_events import begun, events_url
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Hangs
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import following
+from tests.streams import begun, events_url
 
 pytestmark = pytest.mark.any_database
 

@@ -10,31 +10,13 @@ import pytest
 
 from infra.event_stream.in_process import InProcessEventStream
 from tests.conftest import settings_for
-from tests.end_to_end.test_streaming import THREAD, streamed, submitted
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import BreaksOff, Calls, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.sse import Sent, following, names, parsed
+from tests.sse import Sent, following, names
+from tests.streams import THREAD, all_events, begun, events_url, streamed, submitted
 
 SHORT_SILENCE = timedelta(milliseconds=100)
-
-
-def events_url(holdfast: RunningHoldfast, run: Any) -> str:
-    return f"{holdfast.url}/v1/threads/{run['thread_id']}/runs/{run['id']}/events"
-
-
-async def all_events(holdfast: RunningHoldfast, run: Any, query: str = "", **headers: str) -> list[Sent]:
-    """Every event of a run that has ended."""
-    async with httpx.AsyncClient(timeout=30) as http:
-        answer = await http.get(events_url(holdfast, run) + query, headers=headers)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    return parsed(answer.text)
-
-
-async def begun(holdfast: RunningHoldfast, assistant_id: str) -> Any:
-    """A run that is not streamed."""
-    run = await holdfast.client.beta.threads.create_and_run(assistant_id=assistant_id, thread=THREAD)
-    return {"id": run.id, "thread_id": run.thread_id}
 
 
 def forget(holdfast: RunningHoldfast) -> None:

@@ -11,12 +11,11 @@ import pytest
 
 from infra.event_stream.reading import RunEvents
 from models.events import NumberedEvent
-from tests.end_to_end.test_run_events import all_events, begun, events_url
-from tests.end_to_end.test_streaming import streamed
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import names
+from tests.streams import all_events, begun, events_url, streamed
 
 WORDS = 750
 # In all 12 MB: some times what systems keep of a connection that is not read.

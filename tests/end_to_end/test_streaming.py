@@ -1,7 +1,6 @@
 """Streams of runs: the events, their order and shapes, and what the SDK makes of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -14,38 +13,13 @@ from tests.holdfast import RunningHoldfast
 from tests.provider.replies import BreaksOff, Calls, Chunks, Fails, Hangs, Held, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, following, names, parsed
+from tests.streams import THREAD, followed, followed_again, streamed, submitted
 
 RUN_BEGUN = ["run.created", "run.queued", "run.in_progress"]
 MESSAGE_BEGUN = ["run.step.created", "run.step.in_progress", "message.created", "message.in_progress", "message.delta"]
 MESSAGE_DONE = ["message.completed", "run.step.completed"]
 CALLS_BEGUN = ["run.step.created", "run.step.in_progress", "run.step.delta"]
 CALL_CHUNK = chunk_of({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}]})
-THREAD: Any = {"messages": [{"role": "user", "content": "Hello"}]}
-
-
-async def streamed(holdfast: RunningHoldfast, assistant_id: str, **fields: Any) -> list[Sent]:
-    """All events of a run that is created with a thread."""
-    body = {"assistant_id": assistant_id, "thread": THREAD, "stream": True, **fields}
-    async with httpx.AsyncClient(timeout=30) as http:
-        return parsed((await http.post(f"{holdfast.url}/v1/threads/runs", json=body)).text)
-
-
-async def submitted(holdfast: RunningHoldfast, run: Any, output: str) -> list[Sent]:
-    calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
-    body = {"tool_outputs": [{"tool_call_id": call["id"], "output": output} for call in calls], "stream": True}
-    url = f"{holdfast.url}/v1/threads/{run['thread_id']}/runs/{run['id']}/submit_tool_outputs"
-    async with httpx.AsyncClient(timeout=30) as http:
-        return parsed((await http.post(url, json=body)).text)
-
-
-def followed(holdfast: RunningHoldfast, assistant_id: str) -> AbstractAsyncContextManager[AsyncIterator[Sent]]:
-    """The events of a run that is created with a thread, as they come."""
-    body = {"assistant_id": assistant_id, "thread": THREAD, "stream": True}
-    return following(f"{holdfast.url}/v1/threads/runs", "POST", body)
-
-
-def followed_again(holdfast: RunningHoldfast, run: Any) -> AbstractAsyncContextManager[AsyncIterator[Sent]]:
-    return following(f"{holdfast.url}/v1/threads/{run['thread_id']}/runs/{run['id']}/events")
 
 
 async def test_a_message(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewDatabase, settings_for
-from tests.end_to_end.test_run_events import all_events, begun, events_url
-from tests.end_to_end.test_streaming import followed, streamed, submitted
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, following, names
+from tests.streams import all_events, begun, events_url, followed, streamed, submitted
 from tests.valkey import ValkeyServer, running_valkey
 
 RUNS = 12

@@ -14,7 +14,7 @@ from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.replay.test_replay import replayer
+from tests.replay.replayer import replayer
 from tests.resets import closed
 
 SECRET = "marzipan"

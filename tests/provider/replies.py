@@ -8,13 +8,7 @@ from typing import Any, Protocol
 from tests.provider.exchange import BrokenOff, Exchange
 from tests.provider.signals import Signal
 
-USAGE: Mapping[str, Any] = {
-    "prompt_tokens": 10,
-    "completion_tokens": 5,
-    "total_tokens": 15,
-    "prompt_tokens_details": {"cached_tokens": 4},
-    "completion_tokens_details": {"reasoning_tokens": 2},
-}
+USAGE: Mapping[str, Any] = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
 class Reply(Protocol):

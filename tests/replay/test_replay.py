@@ -6,13 +6,9 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.opentelemetry import TracingInterceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Interceptor, Replayer
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tests.replay.record import HISTORIES, paths
-from workflows.run_workflow import RunWorkflow
-from workflows.worker import SANDBOX
+from tests.replay.replayer import replayer
 
 
 def test_every_path_has_a_history() -> None:
@@ -29,12 +25,3 @@ async def test_history_replays_where_traces_are_on(path: Path) -> None:
     tracing = TracingInterceptor(TracerProvider(shutdown_on_exit=False).get_tracer("test"))
 
     await replayer(tracing).replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))
-
-
-def replayer(*interceptors: Interceptor) -> Replayer:
-    return Replayer(
-        workflows=[RunWorkflow],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
-        data_converter=pydantic_data_converter,
-        interceptors=interceptors,
-    )

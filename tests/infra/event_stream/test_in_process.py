@@ -29,7 +29,7 @@ async def test_a_run_that_says_much_keeps_its_newest_events(monkeypatch: pytest.
 
 
 async def test_runs_that_were_quiet_for_longest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_process, "MAX_CHARACTERS", 5 * (len(EVENT.data) + in_process.EVENT_OVERHEAD))
+    monkeypatch.setattr(in_process, "MAX_SIZE", 5 * (len(EVENT.data) + in_process.EVENT_OVERHEAD))
     stream = InProcessEventStream(timedelta(hours=1))
     for number in range(3):
         for run_id in ("run_quiet", "run_busy"):

@@ -1,0 +1,24 @@
+"""What Holdfast knows of its Temporal server."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.settings import Settings
+from infra.temporal import ui_url
+from tests.conftest import settings_for
+from tests.provider.scripted_provider import ScriptedProvider
+
+
+def test_links_lead_to_the_embedded_ui_or_where_the_settings_say(
+    tmp_path: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
+    embedded = settings_for(tmp_path, 7233, provider)
+    elsewhere: Settings = embedded.model_copy(update={"temporal_ui_url": "https://temporal.example.com/"})
+
+    assert ui_url(embedded) == "http://127.0.0.1:8233"
+    assert ui_url(elsewhere) == "https://temporal.example.com"
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example.com:7233")
+    assert ui_url(embedded) is None
+    assert ui_url(elsewhere) == "https://temporal.example.com"
