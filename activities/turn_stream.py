@@ -12,7 +12,7 @@ from infra.database.tables import RunRow
 from infra.database.turns import Begun
 from infra.ports import EventStream
 from models.abandoned_answers import closings
-from models.answers import Answer, PieceMender, SaidAs
+from models.answers import Answer, PieceMender, SaidAs, storable
 from models.events import Event, arguments_delta, call_opened, refusal_delta, text_delta
 from models.ids import Prefix
 from models.language_model import CallDelta, ModelDelta, RefusalDelta, TextDelta, TokenUsage
@@ -106,7 +106,7 @@ class TurnStream:
         sizes, step_id = self._the_live.shown.sizes, self._attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS)
         if delta.name is not None:
             call_id = self._attempt.id_of(Prefix.CALL, delta.index)
-            shown.append(call_opened(step_id, delta.index, call_id, delta.name))
+            shown.append(call_opened(step_id, delta.index, call_id, storable(delta.name)))
             sizes.append((delta.index, 0))
         if arguments := self._mend(delta.index, delta.arguments):
             shown.append(arguments_delta(step_id, delta.index, arguments))

@@ -47,7 +47,7 @@ class Answer:
                 self.said.setdefault(SaidAs.REFUSAL, []).append(text)
             case CallDelta(index, name, arguments):
                 if index == len(self.calls):
-                    self.calls.append(AnsweredCall(name or ""))
+                    self.calls.append(AnsweredCall(storable(name or "")))
                 self.calls[index].fragments.append(arguments)
             case Finish():
                 self.finish = delta

@@ -7,16 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from infra.event_stream.bounds import MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
 from infra.event_stream.waiters import Waiters
 from infra.ports import NO_EVENTS, EventBatch
 from models.events import RESTS, Event
-
-MAX_EVENTS_PER_RUN = 20_000
-MAX_SIZE = 64_000_000
-"""Of all runs together, in characters and what their objects take; the runs that were quiet for longest go first."""
-
-EVENT_OVERHEAD = 100
-"""What an event takes beside its text."""
 
 
 @dataclass(slots=True)
@@ -47,10 +41,10 @@ class InProcessEventStream:
             return False
         if first > log.following:
             # What came between is lost, here at least: readers are never given events with others left out unseen.
-            self._size -= _size(log.events)
+            self._size -= size_of(log.events)
             log.first, log.events = first, []
         log.events += events
-        self._size += _size(events)
+        self._size += size_of(events)
         self._trim(log)
         self._readers.tell(run_id)
         if any(event.name in RESTS for event in events):
@@ -100,15 +94,11 @@ class InProcessEventStream:
             if oldest.last_append > before and self._size < MAX_SIZE:
                 return
             del self._logs[run_id]
-            self._size -= _size(oldest.events)
+            self._size -= size_of(oldest.events)
 
     def _trim(self, log: _Log) -> None:
         # In one go for many: each costs a copy of what stays.
         if len(log.events) > 2 * MAX_EVENTS_PER_RUN:
-            self._size -= _size(log.events[:MAX_EVENTS_PER_RUN])
+            self._size -= size_of(log.events[:MAX_EVENTS_PER_RUN])
             del log.events[:MAX_EVENTS_PER_RUN]
             log.first += MAX_EVENTS_PER_RUN
-
-
-def _size(events: Sequence[Event]) -> int:
-    return sum(len(event.data) + EVENT_OVERHEAD for event in events)

@@ -18,16 +18,13 @@ from redis.exceptions import RedisError, ResponseError
 
 from infra.background import beside
 from infra.errors import ConnectionFailed
+from infra.event_stream.bounds import MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
 from infra.event_stream.waiters import Waiters
 from infra.ports import NO_EVENTS, EventBatch
 from models.events import RESTS, Event
 
 RESTING = "holdfast:resting"
 """The channel on which the ids of runs that rest are published."""
-
-MAX_EVENTS_PER_RUN = 20_000
-MAX_QUEUED = 50_000
-"""Events of all runs that wait for a Redis that does not answer; beyond, the oldest are left out."""
 
 MAX_PIPELINE = 1_000
 MAX_CONNECTIONS = 10_000
@@ -82,7 +79,7 @@ class RedisEventStream:
         self._client = client
         self._retention_ms = max(1, retention // timedelta(milliseconds=1))
         self._queue: deque[_Append] = deque()
-        self._queued = 0
+        self._queued_size = 0
         self._changed = asyncio.Event()
         self._written = asyncio.Event()
         self._written.set()
@@ -112,10 +109,11 @@ class RedisEventStream:
         if run_id in self._overtaken:
             self._overtaken.discard(run_id)
             return False
+        # Of what waits for a Redis that does not answer, the oldest is left out where it is too much.
         self._queue.append(_Append(run_id, first, events))
-        self._queued += len(events)
-        while self._queued > MAX_QUEUED:
-            self._queued -= len(self._queue.popleft().events)
+        self._queued_size += size_of(events)
+        while self._queued_size > MAX_SIZE:
+            self._queued_size -= size_of(self._queue.popleft().events)
         self._written.clear()
         self._changed.set()
         return True
@@ -157,7 +155,7 @@ class RedisEventStream:
             async with asyncio.timeout(DRAIN_TIMEOUT.total_seconds()):
                 await self._written.wait()
         except TimeoutError:
-            log.warning("event_stream.not_drained", extra={"events": self._queued})
+            log.warning("event_stream.not_drained", extra={"appends": len(self._queue)})
 
     async def write(self) -> None:
         """Write what is appended, until cancelled."""
@@ -176,6 +174,10 @@ class RedisEventStream:
                 is_repeat = True
                 self._note_down(error)
                 await asyncio.sleep(WRITE_AGAIN_AFTER.total_seconds())
+            except UnicodeEncodeError:
+                # Nothing was sent. Without these events readers ask the database; without this task, the process ends.
+                log.exception("event_stream.unwritable", extra={"run_ids": sorted({each.run_id for each in appends})})
+                self._forget(appends)
             else:
                 is_repeat = False
                 self._note_up()
@@ -214,7 +216,7 @@ class RedisEventStream:
             # The queue may have been cut meanwhile.
             if self._queue and self._queue[0] is append:
                 self._queue.popleft()
-                self._queued -= len(append.events)
+                self._queued_size -= size_of(append.events)
 
     async def _write(self, appends: list[_Append], is_repeat: bool) -> None:
         pipeline = self._client.pipeline(transaction=False)

@@ -12,6 +12,7 @@ ModelCallFailed
 from datetime import timedelta
 from typing import ClassVar
 
+from models.answers import storable
 from models.runs import LastErrorCode
 
 
@@ -23,7 +24,7 @@ class ModelCallFailed(Exception):
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
         """`retry_after` is how long the provider asked to wait, where it did."""
-        super().__init__(message)
+        super().__init__(storable(message))
         self.retry_after = retry_after
 
 

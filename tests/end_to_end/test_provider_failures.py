@@ -43,6 +43,15 @@ async def test_an_answer_cut_off_in_the_middle_is_asked_again_and_kept_once(
     assert len((await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)).data) == 1
 
 
+async def test_a_failure_whose_text_cannot_be_stored_fails_the_run_all_the_same(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    run = await _ended(holdfast, provider, "half-a-reason", Fails(400, "Bad \ud83d\0 prompt."))
+
+    assert (run.status, run.last_error and run.last_error.code) == ("failed", "invalid_prompt")
+    assert len(provider.requests("half-a-reason")) == 1
+
+
 @pytest.mark.parametrize(
     ("model", "reply", "code"),
     [

@@ -326,3 +326,16 @@ async def test_half_a_character_from_a_model_spoils_nothing(
 
     assert (await holdfast.until(again)).status == "completed"
     assert await holdfast.texts(run) == ["Hello", "x\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}", "Whole."]
+
+
+async def test_half_a_character_in_the_name_of_a_call_spoils_nothing(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("half-named", Calls(("weath\ud83d\0", "{}")))
+
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("half-named", "weather")))
+
+    assert run.required_action is not None
+    [call] = run.required_action.submit_tool_outputs.tool_calls
+    assert call.function.name == "weath\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+    assert len(provider.requests("half-named")) == 1

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from infra.event_stream import in_process
+from infra.event_stream.bounds import size_of
 from infra.event_stream.in_process import InProcessEventStream
 from models.events import Event
 
@@ -29,7 +30,7 @@ async def test_a_run_that_says_much_keeps_its_newest_events(monkeypatch: pytest.
 
 
 async def test_runs_that_were_quiet_for_longest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_process, "MAX_SIZE", 5 * (len(EVENT.data) + in_process.EVENT_OVERHEAD))
+    monkeypatch.setattr(in_process, "MAX_SIZE", 5 * size_of([EVENT]))
     stream = InProcessEventStream(timedelta(hours=1))
     for number in range(3):
         for run_id in ("run_quiet", "run_busy"):
