@@ -29,6 +29,7 @@ KEEPALIVE: dict[str, int] = {
     "tcp_user_timeout": 30_000,
 }
 IS_POOLED = "holdfast_is_pooled"
+READ_ONLY_TRANSACTION = "25006"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def create_engine(url: str, limits: Limits) -> AsyncEngine:
     else:
         event.listen(engine.sync_engine, "checkin", _note_pooled)
         event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(engine.sync_engine, "handle_error", _leave_read_only)
     return engine
 
 
@@ -79,6 +81,8 @@ def _postgres_arguments(url: URL, limits: Limits) -> dict[str, Any]:
     return {
         "application_name": "holdfast",
         "connect_timeout": int(CONNECT_TIMEOUT.total_seconds()),
+        # Of several hosts the primary; a single one that is a standby, after a failover, is no database to us.
+        "target_session_attrs": "read-write",
         **KEEPALIVE,
         **given,
         "options": " ".join(options),
@@ -120,6 +124,12 @@ def _refuse_closed(connection, record, _proxy) -> None:  # type: ignore[no-untyp
     # costs microseconds; SQLAlchemy's own way, a question to the server, costs every transaction a round trip.
     if record.info.pop(IS_POOLED, False) and _has_word(connection.driver_connection):
         raise InvalidatePoolError
+
+
+def _leave_read_only(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    # A primary that became a standby: its connections live, and no write will ever succeed on them.
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_TRANSACTION:
+        context.is_disconnect = True
 
 
 def _has_word(connection) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001

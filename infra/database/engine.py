@@ -58,9 +58,13 @@ class Database:
                 yield session
 
     async def check(self) -> None:
-        """Return if the database answers."""
+        """Return if the database answers, and takes writes. Raises `DatabaseUnavailable`."""
         async with self.reading() as session:
-            await session.execute(text("SELECT 1"))
+            if self.engine.dialect.name == SQLITE:
+                await session.execute(text("SELECT 1"))
+            elif await session.scalar(text("SHOW transaction_read_only")) == "on":
+                await (await session.connection()).invalidate()
+                raise DatabaseUnavailable("it is read-only")
 
 
 @asynccontextmanager

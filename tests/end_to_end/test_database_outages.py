@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from openai import InternalServerError
 from openai.types.beta.threads import Run
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.client import ScheduleActionExecutionStartWorkflow
 
 from models.errors import OutcomeUnknown, Unavailable
@@ -85,6 +87,45 @@ async def test_requests_in_an_outage_are_refused_and_the_first_after_it_works(
         assert "x-should-retry" not in refused.headers
     assert health.status_code == 503
     assert health.json()["database"].startswith("does not answer: ")
+
+
+async def test_a_failover_to_a_standby_that_is_not_promoted_yet_is_an_outage(
+    own_holdfast: RunningHoldfast,
+    own_postgres: PostgresServer,
+    provider: ScriptedProvider,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer = Held(Says("Paid for once."))
+    provider.script("failover", answer)
+    run = await own_holdfast.run(await own_holdfast.assistant("failover"))
+    await answer.arrived()
+
+    async with promoted_later(own_holdfast), httpx.AsyncClient(base_url=own_holdfast.url) as http:
+        written, health = await http.post("/v1/threads"), await http.get("/health")
+        answer.release()
+        async with asyncio.timeout(30):
+            while "run.answer_held" not in caplog.messages:
+                await asyncio.sleep(0.02)
+
+    assert (await own_holdfast.until(run)).status == "completed"
+    await fill_pool(own_holdfast)
+    assert_error(written, 503, Unavailable().message, kind="server_error")
+    assert health.status_code == 503
+    assert len(provider.requests("failover")) == 1
+
+
+@asynccontextmanager
+async def promoted_later(holdfast: RunningHoldfast) -> AsyncIterator[None]:
+    """Until the block ends, connections break and new ones reach a server that takes no writes."""
+    engine = create_async_engine(holdfast.resources.database.engine.url, isolation_level="AUTOCOMMIT")
+    name = engine.url.database
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with engine.connect() as admin:
+        await admin.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        await admin.execute(text(f"SELECT pg_terminate_backend(pid) {others}"))
+        yield
+        await admin.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off'))
+    await engine.dispose()
 
 
 @pytest.mark.parametrize("how", ["stop", "crash"])

@@ -1,5 +1,7 @@
 """`GET /health`, with each part well and gone."""
 
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -7,6 +9,7 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from api import routes
 from tests.conftest import settings_for, temporal_program
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
@@ -50,6 +53,22 @@ async def test_a_database_that_does_not_answer_is_named(own_holdfast: RunningHol
     assert status == 503
     assert health["database"].startswith("does not answer: ")
     assert health["temporal"] == "ok"
+
+
+async def test_a_database_that_hangs_is_named_in_time(
+    own_holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes.health, "HEALTH_TIMEOUT", timedelta(milliseconds=100))
+    resources = own_holdfast.resources
+    async with AsyncExitStack() as held:
+        for _ in range(resources.settings.database_pool_size):
+            session = await held.enter_async_context(resources.database.reading())
+            await session.connection()
+
+        status, health = await _health(own_holdfast)
+
+    assert status == 503
+    assert health["database"].startswith("does not answer: nothing within")
 
 
 async def test_a_run_is_accepted_while_temporal_is_away(provider: ScriptedProvider, tmp_path: Path) -> None:

@@ -50,6 +50,28 @@ async def test_a_pool_in_use_is_an_outage(new_postgres_database: NewDatabase, mo
     assert "QueuePool limit" in unavailable.value.reason
 
 
+async def test_a_primary_that_became_a_standby_is_an_outage_and_its_connections_are_left(
+    new_postgres_database: NewDatabase,
+) -> None:
+    async with open_database(new_postgres_database(), SHORT) as database:
+        await _make_read_only(database)
+        with pytest.raises(DatabaseUnavailable) as unavailable:
+            await execute(database, "CREATE TABLE after_a_failover (id TEXT)")
+        # Over a new connection, as to the new primary.
+        await execute(database, "CREATE TABLE after_a_failover (id TEXT)")
+
+        await _make_read_only(database)
+        with pytest.raises(DatabaseUnavailable, match="does not answer"):
+            await database.check()
+        await database.check()
+
+    assert "read-only transaction" in unavailable.value.reason
+
+
+async def _make_read_only(database: Database) -> None:
+    await execute(database, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+
 async def test_a_full_disk_is_an_outage(tmp_path: Path) -> None:
     async with open_database(f"sqlite:///{tmp_path}/full.db", SHORT) as database:
         await execute(database, "PRAGMA max_page_count = 1")
