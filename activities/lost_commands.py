@@ -1,6 +1,8 @@
 """Finds runs whose next command never reached their workflow, and repeats it."""
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,7 +29,11 @@ EXPIRED_FOR = timedelta(seconds=30)
 STUCK_AFTER = timedelta(minutes=5)
 """Long past anything that a workflow which works leaves undone."""
 
-BATCH = 200
+PAGE_SIZE = 100
+MAX_PAGES = 10
+"""Of overdue runs in one sweep; the next goes on behind them. Under load thousands wait that have lost nothing."""
+
+MAX_AT_ONCE = 10
 log = logging.getLogger(__name__)
 
 
@@ -35,12 +41,14 @@ log = logging.getLogger(__name__)
 class SweepReport:
     """How many runs were given their command again, and how many were closed because no workflow is left to do it.
 
-    `looked_until` (seconds) is where the next sweep goes on with Temporal's list of ended workflows.
+    The next sweep goes on at `overdue_from` (milliseconds) with the runs that are overdue, and at `looked_until`
+    (seconds) with Temporal's list of ended workflows.
     """
 
     repeated: int = 0
     closed: int = 0
     looked_until: int = 0
+    overdue_from: int = 0
 
 
 class LostCommands:
@@ -52,13 +60,35 @@ class LostCommands:
         self._event_stream = event_stream
 
     @activity.defn(name="LostCommands.repeat")
-    async def repeat(self) -> SweepReport:
-        """Give overdue runs their command again; close those that no workflow will ever close."""
+    async def repeat(self, overdue_from: int = 0) -> SweepReport:
+        """Give overdue runs their command again; close those that no workflow will ever close.
+
+        Looks at those that are overdue since `overdue_from` (milliseconds) or later, up to `MAX_PAGES` of them.
+        """
         async with self._database.reading() as session:
-            overdue = await sweeps.overdue(session, now_ms() - OVERDUE_AFTER // timedelta(milliseconds=1), BATCH)
-            expired = await sweeps.past_deadline(session, now_seconds() - int(EXPIRED_FOR.total_seconds()), BATCH)
-        deliveries = [await self._repair(run) for run in {row.id: row for row in (*overdue, *expired)}.values()]
-        return SweepReport(deliveries.count(Delivery.DELIVERED), deliveries.count(Delivery.NO_WORKFLOW))
+            expired = await sweeps.past_deadline(session, now_seconds() - int(EXPIRED_FOR.total_seconds()), PAGE_SIZE)
+        deliveries = await self._repair_all(expired)
+        before = now_ms() - OVERDUE_AFTER // timedelta(milliseconds=1)
+        for _ in range(MAX_PAGES):
+            async with self._database.reading() as session:
+                overdue = await sweeps.overdue(session, overdue_from, before, PAGE_SIZE)
+            deliveries += await self._repair_all(overdue)
+            if len(overdue) < PAGE_SIZE:
+                overdue_from = 0
+                break
+            # Those of the same millisecond may be on both pages; to repeat a command twice is harmless.
+            overdue_from = max(overdue_from + 1, overdue[-1].status_changed_at)
+        counts = deliveries.count(Delivery.DELIVERED), deliveries.count(Delivery.NO_WORKFLOW)
+        return SweepReport(*counts, overdue_from=overdue_from)
+
+    async def _repair_all(self, found: Sequence[RunRow]) -> list[Delivery]:
+        room = asyncio.Semaphore(MAX_AT_ONCE)
+
+        async def repair(run: RunRow) -> Delivery:
+            async with room:
+                return await self._repair(run)
+
+        return await asyncio.gather(*map(repair, found))
 
     async def _repair(self, run: RunRow) -> Delivery:
         try:
@@ -70,7 +100,8 @@ class LostCommands:
             )
             is_over = (run.expires_at or 0) <= now_seconds()
             delivery = Delivery.NO_WORKFLOW if is_over else Delivery.REFUSED
-        if delivery is Delivery.NO_WORKFLOW:
+        if delivery is Delivery.NO_WORKFLOW or _is_stuck(run):
+            delivery = Delivery.NO_WORKFLOW
             await close(self._database, self._workflows, self._event_stream, run)
         return delivery
 
@@ -87,8 +118,7 @@ class LostCommands:
             case RunStatus.CANCELLING:
                 await self._workflows.cancel(run.id)
         # Temporal takes a cancel of a workflow that is closed without a word.
-        running = await self._workflows.is_running(run.id)
-        return Delivery.DELIVERED if running and not _is_stuck(run) else Delivery.NO_WORKFLOW
+        return Delivery.DELIVERED if await self._workflows.is_running(run.id) else Delivery.NO_WORKFLOW
 
     async def _retry(self, run: RunRow) -> Delivery:
         async with self._database.reading() as session:
@@ -105,5 +135,6 @@ class LostCommands:
 
 def _is_stuck(run: RunRow) -> bool:
     """Whether the workflow, though it runs, will not end the run any more: its tasks fail, and each try again."""
-    deadline_ms = (run.expires_at or 0) * MS_PER_SECOND if run.status != RunStatus.CANCELLING else run.status_changed_at
-    return now_ms() - deadline_ms > STUCK_AFTER // timedelta(milliseconds=1)
+    is_cancelling = run.status == RunStatus.CANCELLING or run.expires_at is None
+    due_ms = run.status_changed_at if is_cancelling else (run.expires_at or 0) * MS_PER_SECOND
+    return now_ms() - due_ms > STUCK_AFTER // timedelta(milliseconds=1)

@@ -1,5 +1,6 @@
 """Looks for lost commands and lost workflows at a steady beat, driven by a Temporal Schedule."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -20,27 +21,23 @@ class SweepWorkflow:
     @workflow.run
     async def run(self) -> SweepReport:
         began = workflow.now()
+        last = workflow.get_last_completion_result(SweepReport) or SweepReport()
         short = activity_options.short_task_queue(workflow.info().task_queue)
         report = await workflow.execute_activity_method(
             LostCommands.repeat,
+            last.overdue_from,
             task_queue=short,
             start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
             schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
         )
         closed = await workflow.execute_activity_method(
             LostWorkflows.close_runs,
-            _looked_until() or _seconds(began - FIRST_LOOK_BACK),
+            last.looked_until or _seconds(began - FIRST_LOOK_BACK),
             task_queue=short,
             start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
             schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
         )
-        return SweepReport(report.repeated, report.closed + closed, looked_until=_seconds(began - LIST_DELAY))
-
-
-def _looked_until() -> int:
-    """How far the last sweep looked that succeeded. 0 where there was none."""
-    last = workflow.get_last_completion_result(SweepReport)
-    return last.looked_until if last else 0
+        return replace(report, closed=report.closed + closed, looked_until=_seconds(began - LIST_DELAY))
 
 
 def _seconds(moment: datetime) -> int:

@@ -9,9 +9,10 @@ from infra.database.tables import AWAITS_COMMAND, HAS_DEADLINE, IS_ACTIVE, RunRo
 from models.runs import RunStatus
 
 
-async def overdue(session: AsyncSession, before_ms: int, limit: int) -> Sequence[RunRow]:
-    """Runs that have waited for a command's effect since before a time (milliseconds), the longest first."""
-    query = select(RunRow).where(AWAITS_COMMAND, RunRow.status_changed_at < before_ms)
+async def overdue(session: AsyncSession, from_ms: int, before_ms: int, limit: int) -> Sequence[RunRow]:
+    """Runs that have waited for a command's effect since a time between two (milliseconds), the longest first."""
+    since = RunRow.status_changed_at
+    query = select(RunRow).where(AWAITS_COMMAND, since >= from_ms, since < before_ms)
     return (await session.scalars(query.order_by(RunRow.status_changed_at).limit(limit))).all()
 
 

@@ -3,12 +3,17 @@
 Each test leaves the database as an API process does that dies between its commit and its command.
 """
 
+import pytest
 from openai.types.beta.threads import Run
 from sqlalchemy import update
+from temporalio.testing import ActivityEnvironment
 
+from activities import lost_commands
+from activities.lost_commands import LostCommands
 from infra.clock import now_ms, now_seconds
 from infra.database import assistants, runs, threads
 from infra.database.tables import RunRow
+from infra.run_workflows import RunWorkflows
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, ToolOutput
 from models.threads import CreateThreadRequest
@@ -21,11 +26,21 @@ PROJECT = "default"
 MINUTE_MS = 60_000
 
 
-async def _sweep(holdfast: RunningHoldfast, run_id: str, **aged: int) -> None:
-    """Let a minute pass for the run's row, then have the schedule sweep now."""
-    changes = aged or {"status_changed_at": now_ms() - MINUTE_MS}
+async def _age(holdfast: RunningHoldfast, run_id: str, **changes: int) -> None:
     async with holdfast.resources.database.transaction() as session:
         await session.execute(update(RunRow).where(RunRow.id == run_id).values(**changes))
+
+
+def _lost_commands(holdfast: RunningHoldfast) -> LostCommands:
+    resources = holdfast.resources
+    return LostCommands(
+        resources.database, RunWorkflows(resources.temporal, resources.settings), resources.event_stream
+    )
+
+
+async def _sweep(holdfast: RunningHoldfast, run_id: str, **aged: int) -> None:
+    """Let a minute pass for the run's row, then have the schedule sweep now."""
+    await _age(holdfast, run_id, **(aged or {"status_changed_at": now_ms() - MINUTE_MS}))
     await holdfast.resources.temporal.get_schedule_handle(sweep_id(holdfast.resources.settings.task_queue)).trigger()
 
 
@@ -175,3 +190,38 @@ async def test_a_run_long_past_its_deadline_is_closed_though_its_workflow_runs(
     await _sweep(own_holdfast, run.id, expires_at=now_seconds() - 600)
 
     assert (await own_holdfast.until(run, "expired")).status == "expired"
+
+
+async def test_a_queued_run_long_past_its_deadline_is_closed_though_its_workflow_runs(
+    own_holdfast: RunningHoldfast,
+) -> None:
+    # Without a worker its workflow stands still, as one does whose tasks fail.
+    run = await own_holdfast.run(await own_holdfast.assistant("stuck-queued"))
+    await _age(own_holdfast, run.id, expires_at=now_seconds() - 600, status_changed_at=now_ms() - MINUTE_MS)
+
+    await ActivityEnvironment().run(_lost_commands(own_holdfast).repeat)
+
+    assert (await own_holdfast.until(run, "expired")).status == "expired"
+
+
+async def test_a_lost_start_behind_runs_that_stand_still_is_repeated_by_a_later_sweep(
+    own_holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost_commands, "PAGE_SIZE", 3)
+    monkeypatch.setattr(lost_commands, "MAX_PAGES", 2)
+    assistant = await own_holdfast.assistant("standing-still")
+    for number in range(5):
+        standing = await own_holdfast.run(assistant)
+        await _age(own_holdfast, standing.id, status_changed_at=now_ms() - (10 - number) * MINUTE_MS)
+    lost = await _run_never_started(own_holdfast, "standing-still")
+    await _age(own_holdfast, lost.id, status_changed_at=now_ms() - MINUTE_MS)
+    sweep = _lost_commands(own_holdfast).repeat
+    workflows = RunWorkflows(own_holdfast.resources.temporal, own_holdfast.resources.settings)
+
+    first = await ActivityEnvironment().run(sweep)
+    is_started_by_first = await workflows.is_running(lost.id)
+    second = await ActivityEnvironment().run(sweep, first.overdue_from)
+
+    assert not is_started_by_first
+    assert await workflows.is_running(lost.id)
+    assert second.overdue_from == 0

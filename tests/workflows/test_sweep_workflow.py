@@ -21,11 +21,18 @@ from workflows.worker import SANDBOX
 
 async def _looks(environment: WorkflowEnvironment, *succeeds: bool) -> list[int]:
     """Sweep once for each, by the schedule. Returns from when on each looked at Temporal's list."""
+    return (await _sweeps(environment, *succeeds))[0]
+
+
+async def _sweeps(environment: WorkflowEnvironment, *succeeds: bool) -> tuple[list[int], list[int]]:
+    """As `_looks`, and from where on each looked at overdue runs: each sweep gets one further."""
     looks: list[int] = []
+    overdue: list[int] = []
 
     @activity.defn(name="LostCommands.repeat")
-    async def repeat() -> SweepReport:
-        return SweepReport()
+    async def repeat(overdue_from: int) -> SweepReport:
+        overdue.append(overdue_from)
+        return SweepReport(overdue_from=overdue_from + 1)
 
     @activity.defn(name="LostWorkflows.close_runs")
     async def close_runs(since: int) -> int:
@@ -53,7 +60,13 @@ async def _looks(environment: WorkflowEnvironment, *succeeds: bool) -> list[int]
                 while len(looks) <= sweep or (await schedule.describe()).info.running_actions:
                     await asyncio.sleep(0.05)
         await schedule.delete()
-    return looks
+    return looks, overdue
+
+
+async def test_a_sweep_goes_on_with_overdue_runs_where_the_last_one_stopped(temporal: WorkflowEnvironment) -> None:
+    _, overdue = await _sweeps(temporal, True, True, False, True)
+
+    assert overdue == [0, 1, 2, 2]
 
 
 async def test_a_sweep_looks_from_where_the_last_one_stopped(temporal: WorkflowEnvironment) -> None:

@@ -242,7 +242,7 @@ CASES: list[tuple[str, Query, set[str]]] = [
         lambda session, stored: thread_queue.advance(session, stored.thread_id),
         {BY_ID.format("threads")},
     ),
-    ("overdue", lambda session, _: sweeps.overdue(session, 5, 10), {"runs_awaiting_command"}),
+    ("overdue", lambda session, _: sweeps.overdue(session, 0, 5, 10), {"runs_awaiting_command"}),
     (
         "active-among",
         lambda session, stored: sweeps.active_among(session, [stored.run_id, "run_x"]),
