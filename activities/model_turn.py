@@ -15,6 +15,7 @@ from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
+from infra.background import to_its_end
 from infra.clock import now_ms
 from infra.database import run_endings, runs, turns
 from infra.database.answers import TurnAttempt
@@ -31,6 +32,7 @@ from models.answers import Answer
 from models.errors import ThreadLocked
 from models.language_model import ModelRequest
 from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
+from models.shown_steps import Showing
 from models.turns import MODEL_TURN, NextStep, Standing, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
@@ -66,6 +68,11 @@ class ModelTurn:
         Raises an `ApplicationError` whose first detail is the run's `last_error.code`: retryable while waiting may
         help, with the provider's own delay where it named one; otherwise the run is failed already.
         """
+        # Whatever it waits for, the database included: who is silent is taken for dead, and the model asked again.
+        async with heartbeating():
+            return await self._generate(turn)
+
+    async def _generate(self, turn: TurnInput) -> TurnOutcome:
         execution = activity.info().workflow_run_id or ""
         async with self._database.transaction() as session:
             if done := await turns.find_done(session, turn):
@@ -87,7 +94,7 @@ class ModelTurn:
             return await self._end(run, attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
         deadline = asyncio.timeout((run.expires_at or 0) - time.time())
         try:
-            async with deadline, heartbeating(), aclosing(self._language_model.stream(request)) as deltas:
+            async with deadline, aclosing(self._language_model.stream(request)) as deltas:
                 async for delta in deltas:
                     attempt.answer.add(delta)
                     await attempt.stream.show(delta)
@@ -114,14 +121,16 @@ class ModelTurn:
         showing = await attempt.stream.finish(attempt.answer)
         while True:
             try:
-                async with self._database.transaction() as session:
-                    return await turns.commit(session, run, attempt.turn, attempt.answer, showing)
+                return await to_its_end(self._store(run, attempt, showing))
             except DatabaseUnavailable:
                 if time.time() >= (run.expires_at or 0):
                     raise
                 log.warning("run.answer_held", extra={"run_id": run.id, "turn": attempt.turn.turn})
-            async with heartbeating():
-                await asyncio.sleep(DATABASE_RETRY_INTERVAL.total_seconds())
+            await asyncio.sleep(DATABASE_RETRY_INTERVAL.total_seconds())
+
+    async def _store(self, run: RunRow, attempt: _Attempt, showing: Showing) -> Committed | None:
+        async with self._database.transaction() as session:
+            return await turns.commit(session, run, attempt.turn, attempt.answer, showing)
 
     async def _request(self, run: RunRow) -> ModelRequest | RunIncompleteReason:
         """What to ask, or which of the run's token budgets is used up."""

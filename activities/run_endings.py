@@ -1,12 +1,13 @@
 """What becomes of a run outside its turns: it is ended, or a failed one is taken up again."""
 
 import logging
+from dataclasses import replace
 
 from temporalio import activity
 
 from activities.failures import final_failure
 from activities.reset_reasons import ResetReasons
-from activities.turn_stream import left_behind
+from activities.turn_stream import LOST_NUMBERS, left_behind
 from infra.database import run_endings, runs, turns
 from infra.database.engine import Database
 from infra.database.run_endings import Ended, Ending
@@ -67,7 +68,11 @@ async def end_run(database: Database, stream: EventStream, run_id: str, ending: 
     """End a run outside its turns, and close what an attempt that is gone left open in its stream."""
     async with database.reading() as session:
         run = await runs.find_active(session, run_id)
+        may_speak = run is not None and await turns.is_under_way(session, run)
     showing = await left_behind(stream, run) if run is not None else NOTHING_SHOWN
+    if may_speak:
+        # An attempt that does not know it yet: out of the way of what it goes on to show, which then is refused.
+        showing = replace(showing, next_event=showing.next_event + LOST_NUMBERS)
     async with database.transaction() as session:
         ended = await run_endings.end(session, run_id, ending, showing)
     await publish(stream, run_id, ended.events)

@@ -20,7 +20,7 @@ from models.run_steps import StepStatus, StepType
 from models.shown_steps import LiveStep, Showing, Shown, ShownStep
 
 LOST_NUMBERS = 1_000_000
-"""More events than an attempt can have: skipped where nobody knows how many a lost stream had shown."""
+"""More events than an attempt can have: skipped where nobody knows how many it has shown, or will have."""
 
 NO_WAIT = timedelta()
 MAX_LEFT_OPEN = 100_000

@@ -20,6 +20,9 @@ from models.turns import RUN_WORKFLOW, SUBMIT_SIGNAL, RetryCommand, RunInput
 COMMAND_TIMEOUT = timedelta(seconds=3)
 PAGE_SIZE = 100
 
+MAX_KEYWORD_LENGTH = 255
+"""Of a Temporal that keeps its visibility in Postgres: of a longer one the workflow would be in no list at all."""
+
 log = logging.getLogger(__name__)
 
 
@@ -155,7 +158,7 @@ def _search_attributes(run: RunInput) -> TypedSearchAttributes:
         [
             SearchAttributePair(ASSISTANT_ID, run.assistant_id),
             SearchAttributePair(THREAD_ID, run.thread_id),
-            SearchAttributePair(MODEL, run.model),
+            SearchAttributePair(MODEL, run.model[:MAX_KEYWORD_LENGTH]),
             SearchAttributePair(RUN_STATUS, RunStatus.QUEUED.value),
         ]
     )

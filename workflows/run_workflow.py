@@ -28,6 +28,8 @@ from workflows import activity_options
 RUN_FAILED = "RunFailed"
 # Temporal takes summaries of up to 400 bytes.
 SHOWN_MODEL_LENGTH = 80
+# A workflow that began before goes on as it began.
+CANCEL_AFTER_STORED_TURN = "cancel-after-stored-turn"
 RUN_STATUS = SearchAttributeKey.for_keyword(RUN_STATUS_ATTRIBUTE)
 
 
@@ -66,12 +68,13 @@ class RunWorkflow:
         try:
             return await self._take_turns()
         except (asyncio.CancelledError, ActivityError) as error:
-            if not is_cancelled_exception(error):
+            # A turn that was to be cancelled can fail as well: where its worker is gone.
+            if not (is_cancelled_exception(error) or _is_cancel_requested()):
                 return await self._end_failed(error)
             status = await self._end(RunEnding(self._run.run_id, RunStatus.CANCELLED))
             if status is RunStatus.CANCELLED:
                 self._show(status)
-                raise
+                raise asyncio.CancelledError from error
             return status
 
     async def _take_turns(self) -> RunStatus:
@@ -85,6 +88,9 @@ class RunWorkflow:
                 case NextStep.FINISH:
                     return outcome.status
                 case NextStep.AWAIT_TOOL_OUTPUTS:
+                    # The turn was stored before it heard of the cancel.
+                    if _is_cancel_requested() and workflow.patched(CANCEL_AFTER_STORED_TURN):
+                        raise asyncio.CancelledError
                     self._show(RunStatus.REQUIRES_ACTION)
                     if ended := await self._await_outputs():
                         return ended
@@ -128,7 +134,8 @@ class RunWorkflow:
         if isinstance(cause, temporal_errors.TimeoutError) and self._until_deadline() <= timedelta():
             return await self._end(RunEnding(self._run.run_id, RunStatus.EXPIRED))
         code, message = LastErrorCode.SERVER_ERROR, None
-        if isinstance(cause, ApplicationError) and cause.details:
+        # An operator who fails an activity by hand may say anything.
+        if isinstance(cause, ApplicationError) and cause.details and cause.details[0] in tuple(LastErrorCode):
             code, message = LastErrorCode(cause.details[0]), cause.message
         return await self._end(RunEnding(self._run.run_id, RunStatus.FAILED, code, message))
 
@@ -199,6 +206,10 @@ def report_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) 
     is_task = isinstance(context.get("future"), asyncio.Task)
     if is_task or not isinstance(context.get("exception"), ActivityError):
         loop.default_exception_handler(context)
+
+
+def _is_cancel_requested() -> bool:
+    return workflow.cancellation_reason() is not None
 
 
 def _is_reset() -> bool:

@@ -66,8 +66,11 @@ async def end(
     Returns how the run stands then, which is otherwise where someone else ended it first.
     """
     await threads.hold_of_run(session, run_id)
-    counts = ~run_retries.was_set_aside(run_id, ending.ended_by)
-    run = await transition(session, run_id, ending.status, counts, **await _changes(session, run_id, ending))
+    guards = [~run_retries.was_set_aside(run_id, ending.ended_by)]
+    if partial:
+        # An attempt that was overtaken has no say in what came after its turn.
+        guards.append(RunRow.turn == partial.attempt.turn)
+    run = await transition(session, run_id, ending.status, *guards, **await _changes(session, run_id, ending))
     if run is None:
         return Ended(await standing_of(session, run_id))
     first = max(showing.next_event, run.next_event)

@@ -33,6 +33,14 @@ async def find_done(session: AsyncSession, turn: TurnInput) -> TurnOutcome | Non
     return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), expires_at)
 
 
+async def is_under_way(session: AsyncSession, run: RunRow) -> bool:
+    """Whether there may be an attempt at the run's turn."""
+    if run.status not in (RunStatus.IN_PROGRESS, RunStatus.CANCELLING):
+        return False
+    this = (TurnRow.run_id == run.id, TurnRow.turn == run.turn)
+    return await session.scalar(select(TurnRow.turn).where(*this)) is None
+
+
 @dataclass(frozen=True)
 class Begun:
     """The run as a turn finds it. `events` say that it is in progress now; none where it was before."""

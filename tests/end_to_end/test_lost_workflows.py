@@ -5,12 +5,18 @@ import asyncio
 import pytest
 from openai.types.beta.threads import Run
 from temporalio.api.enums.v1 import EventType
+from temporalio.testing import ActivityEnvironment
 
+from activities.lost_workflows import LostWorkflows
 from infra import run_workflows
+from infra.run_workflows import RunWorkflows
 from tests.holdfast import RunningHoldfast
+from tests.provider.exchange import Exchange
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import reset
+from tests.sse import Sent, names
+from tests.streams import followed
 from workflows.sweep_schedule import sweep_id
 
 CALL = Calls(("weather", "{}"))
@@ -68,6 +74,40 @@ async def test_a_model_call_of_a_terminated_workflow_is_dropped_and_its_run_fail
     await _sweep(own_holdfast)
 
     assert (await own_holdfast.until(run, "failed")).last_error is not None
+
+
+class SpeaksOn:
+    """Says one word after another, until nobody listens any more."""
+
+    async def send(self, exchange: Exchange) -> None:
+        for number in range(10_000):
+            await exchange.delta({"content": f"word {number} "})
+            await asyncio.sleep(0.004)
+
+
+async def test_the_stream_of_a_run_that_is_closed_in_mid_answer_gets_its_end(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("terminated-in-stream", SpeaksOn())
+    await own_holdfast.start_worker()
+    resources = own_holdfast.resources
+    sweep = LostWorkflows(
+        resources.database, RunWorkflows(resources.temporal, resources.settings), resources.event_stream
+    )
+    seen: list[Sent] = []
+
+    async with followed(own_holdfast, await own_holdfast.assistant("terminated-in-stream")) as events:
+        async for event in events:
+            seen.append(event)
+            if len(seen) == 30:
+                run = next(event.json for event in seen if event.name == "thread.run.created")
+                await resources.temporal.get_workflow_handle(run["id"]).terminate()
+                # At once, so that the attempt, which hears of it with its next heartbeat, still speaks.
+                async with asyncio.timeout(20):
+                    while not await ActivityEnvironment().run(sweep.close_runs, run["created_at"] - 60):
+                        await asyncio.sleep(0.005)
+
+    assert names(seen)[-4:] == ["message.incomplete", "run.step.failed", "run.failed", "done"]
     async with asyncio.timeout(10):
         await provider.disconnected("terminated-speaking")
 

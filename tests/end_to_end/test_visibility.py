@@ -67,6 +67,18 @@ async def test_runs_are_found_by_assistant_thread_model_and_status(
     await _listed(holdfast, run, "completed")
 
 
+async def test_a_model_name_is_no_longer_than_a_temporal_on_postgres_can_list(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    longest = "m" * 256
+    provider.script(longest, Says("Hi."))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant(longest)))
+
+    found = await holdfast.resources.temporal.get_workflow_handle(run.id).describe()
+
+    assert (run.status, found.typed_search_attributes[MODEL]) == ("completed", longest[:255])
+
+
 async def test_runs_activities_and_timers_say_what_they_are(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

@@ -129,6 +129,16 @@ async def test_an_error_without_a_code_fails_the_run_without_its_text(temporal: 
     assert (ending.error_code, ending.error_message) == (LastErrorCode.SERVER_ERROR, None)
 
 
+async def test_a_turn_that_is_failed_by_hand_fails_the_run_without_its_words(temporal: WorkflowEnvironment) -> None:
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        raise ApplicationError("the model is down", {"since": "yesterday"}, non_retryable=True)
+
+    status, [ending] = await _run(temporal, generate)
+
+    assert (status, ending.status) == (RunStatus.FAILED, RunStatus.FAILED)
+    assert (ending.error_code, ending.error_message) == (LastErrorCode.SERVER_ERROR, None)
+
+
 async def test_a_turn_that_finds_the_run_cancelling_has_it_cancelled(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         return TurnOutcome(NextStep.FINISH, RunStatus.CANCELLING, None)

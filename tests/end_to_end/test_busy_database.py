@@ -1,0 +1,74 @@
+"""A turn that waits for its database lives, and Temporal knows it: nobody else asks the model again."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from openai.types.beta.threads import Run
+
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Held, Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+pytestmark = pytest.mark.any_database
+
+
+@contextmanager
+def locked(holdfast: RunningHoldfast) -> Iterator[None]:
+    """Another process writes for long, as a VACUUM does."""
+    database = holdfast.resources.settings.data_dir / "holdfast.db"
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+async def heard_of(holdfast: RunningHoldfast, run: Run) -> None:
+    """Wait for a heartbeat of the run's turn that is younger than this call."""
+    since = datetime.now(UTC)
+    handle = holdfast.resources.temporal.get_workflow_handle(run.id)
+    async with asyncio.timeout(20):
+        while True:
+            pending = (await handle.describe()).raw_description.pending_activities
+            if any(each.last_heartbeat_time.ToDatetime(UTC) > since for each in pending):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_an_answer_that_waits_to_be_stored_is_heard_of(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    answer = Held(Says("Paid for once."))
+    provider.script("busy-commit", answer)
+    await own_holdfast.start_worker()
+    run = await own_holdfast.run(await own_holdfast.assistant("busy-commit"))
+    await answer.arrived()
+
+    with locked(own_holdfast):
+        answer.release()
+        # The second one is not of the time in which the model spoke.
+        await heard_of(own_holdfast, run)
+        await heard_of(own_holdfast, run)
+
+    assert (await own_holdfast.until(run)).status == "completed"
+    assert len(provider.requests("busy-commit")) == 1
+
+
+async def test_a_turn_that_waits_to_begin_is_heard_of(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("busy-begin", Says("Here I am."))
+    run = await own_holdfast.run(await own_holdfast.assistant("busy-begin"))
+
+    with locked(own_holdfast):
+        await own_holdfast.start_worker()
+        await heard_of(own_holdfast, run)
+
+    assert (await own_holdfast.until(run)).status == "completed"
+    assert len(provider.requests("busy-begin")) == 1

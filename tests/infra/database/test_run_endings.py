@@ -1,0 +1,29 @@
+"""Who may end a run."""
+
+import pytest
+from sqlalchemy import update
+
+from infra.database import run_endings
+from infra.database.answers import TurnAttempt
+from infra.database.engine import Database
+from infra.database.run_endings import Ending, Partial
+from infra.database.tables import RunRow
+from models.answers import Answer
+from models.runs import RunStatus
+from tests.infra.database.conftest import Stored
+
+
+@pytest.mark.parametrize(("turn", "status"), [(0, RunStatus.IN_PROGRESS), (1, RunStatus.FAILED)])
+async def test_an_attempt_ends_its_run_only_while_its_turn_is_due(
+    database: Database, stored: Stored, turn: int, status: RunStatus
+) -> None:
+    attempt = TurnAttempt("an-execution", turn, attempt=1, started_at_ms=0)
+    ending = Ending(RunStatus.FAILED, "an-execution")
+    async with database.transaction() as session:
+        this = RunRow.id == stored.run_id
+        await session.execute(update(RunRow).where(this).values(status=RunStatus.IN_PROGRESS, turn=1))
+
+    async with database.transaction() as session:
+        ended = await run_endings.end(session, stored.run_id, ending, partial=Partial(attempt, Answer()))
+
+    assert ended.standing.status is status
