@@ -1,9 +1,10 @@
 """The HTTP application: routes, errors and the headers of every answer."""
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from api.errors import UnexpectedErrors, install_error_handlers
-from api.headers import ResponseHeaders
+from api.headers import EXPOSED_HEADERS, ResponseHeaders
 from api.held_polls import HeldPolls
 from api.request_metrics import RequestMetrics
 from api.request_spans import RequestSpans
@@ -68,6 +69,14 @@ def create_app(resources: Resources) -> FastAPI:
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestMetrics, metrics=resources.metrics)
+    if origins := resources.settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )
     if resources.tracing:
         # The last one is the outermost.
         app.add_middleware(RequestSpans, tracer=resources.tracing.tracer)

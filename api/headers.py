@@ -9,6 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API_VERSION = "2020-10-01"
 
+EXPOSED_HEADERS = ("x-request-id", "openai-version", "openai-processing-ms", "openai-poll-after-ms", "x-should-retry")
+"""Those that scripts of web pages may read, which the SDKs are where they run in a browser."""
+
 
 class ResponseHeaders:
     """Plain ASGI, as it stands on every request's path."""

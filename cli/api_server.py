@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api.held_polls import HeldPolls
 from api.sse import Streams
-from cli.http_server import HttpServer
+from cli.http_server import HttpServer, PlainHttp
 from cli.ports import Address, listen
 
 # How long requests under way, streams among them, may take to end after a stop was asked for.
@@ -27,6 +27,8 @@ async def serve_api(
     server = _Server(
         uvicorn.Config(
             app,
+            http=PlainHttp,
+            ws="none",
             log_config=None,
             access_log=False,
             timeout_keep_alive=int(KEEP_ALIVE.total_seconds()),

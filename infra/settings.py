@@ -60,6 +60,11 @@ class Settings(BaseSettings):
         repr=False,
         description="`key=project` pairs, comma-separated. Empty: any key maps to the project `default`.",
     )
+    cors_origins: str = Field(
+        "",
+        description="Origins whose web pages may call the API, comma-separated; `*` is all of them. Empty: all where "
+        "API keys are set, as a page needs one, and otherwise none.",
+    )
     require_beta_header: bool = Field(
         False, description="Refuse requests without `OpenAI-Beta: assistants=…`, as OpenAI did. Off: they mean v2."
     )
@@ -119,6 +124,12 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'holdfast.db'}"
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """Whose web pages may call the API: `["*"]` for all of them."""
+        named = [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+        return named or (["*"] if self.api_keys else [])
 
     @property
     def event_retention(self) -> timedelta:

@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 from openai.types.beta.threads import Run
 
 from api.app import create_app
+from cli.http_server import PlainHttp
 from infra.database.migrations import migrate
 from infra.resources import Resources, open_resources
 from infra.settings import Settings
@@ -93,7 +94,10 @@ async def running_holdfast(settings: Settings, with_worker: bool = True) -> Asyn
 async def _serving(resources: Resources) -> AsyncIterator[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(resources), log_level="warning", timeout_graceful_shutdown=1))
+        config = uvicorn.Config(
+            create_app(resources), http=PlainHttp, ws="none", log_level="warning", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listener]))
         while not server.started:
             await asyncio.sleep(0.01)
