@@ -26,7 +26,8 @@ class BetaVersion(StrEnum):
 
 def beta_version(request: Request, is_required: bool = False) -> BetaVersion:
     """The version asked for; none is v2, unless one `is_required`. Raises `InvalidRequest` for any other."""
-    betas = dict(part.strip().partition("=")[::2] for part in request.headers.get(HEADER, "").split(","))
+    named = ",".join(request.headers.getlist(HEADER))
+    betas = dict(part.strip().partition("=")[::2] for part in named.split(","))
     asked = betas.get("assistants")
     if asked is None and not is_required:
         return BetaVersion.V2

@@ -90,9 +90,18 @@ def _tool(tool: Json) -> Json:
             return tool
 
 
+def _metadata_body(body: Json, path: str) -> Json:
+    """v1 made texts of numbers and booleans, as Python writes them; v2 refuses them."""
+    metadata = body.get("metadata")
+    if not isinstance(metadata, dict):
+        return body
+    texts = {key: str(value) if isinstance(value, bool | int | float) else value for key, value in metadata.items()}
+    return body | {"metadata": texts}
+
+
 def _assistant_body(body: Json, path: str) -> Json:
     _refuse_unknown(body, path, _V2_ASSISTANT)
-    return _without_files(_with_v1_tools(body, path), path)
+    return _without_files(_with_v1_tools(_metadata_body(body, path), path), path)
 
 
 def _message_body(body: Json, path: str) -> Json:
@@ -103,17 +112,17 @@ def _message_body(body: Json, path: str) -> Json:
             f"{path}content",
             "invalid_type",
         )
-    return _without_files(body, path)
+    return _without_files(_metadata_body(body, path), path)
 
 
 def _thread_body(body: Json, path: str) -> Json:
     _refuse_unknown(body, path, ("tool_resources",))
-    return _with_messages(body, path, "messages")
+    return _with_messages(_metadata_body(body, path), path, "messages")
 
 
 def _run_body(body: Json, path: str) -> Json:
     _refuse_unknown(body, path, _V2_RUN)
-    return _with_messages(_with_v1_tools(body, path), path, "additional_messages")
+    return _with_messages(_with_v1_tools(_metadata_body(body, path), path), path, "additional_messages")
 
 
 def _thread_and_run_body(body: Json, path: str) -> Json:
@@ -128,6 +137,8 @@ _BODIES: dict[str, Callable[[Json, str], Json]] = {
     "createThread": _thread_body,
     "modifyThread": _thread_body,
     "createMessage": _message_body,
+    "modifyMessage": _metadata_body,
+    "modifyRun": _metadata_body,
     "createRun": _run_body,
     "createThreadAndRun": _thread_and_run_body,
 }
@@ -151,9 +162,9 @@ def _with_v1_tools(body: Json, path: str) -> Json:
         match tool:
             case {"type": "retrieval"}:
                 raise InvalidRequest.unsupported_tool(place, "retrieval")
-            case {"type": "file_search"}:
+            case {"type": str(kind)} if kind not in ("code_interpreter", "function"):
                 raise InvalidRequest(
-                    f"Invalid value: 'file_search'. Supported values are: {V1_TOOLS}.", place, "invalid_value"
+                    f"Invalid value: '{kind}'. Supported values are: {V1_TOOLS}.", place, "invalid_value"
                 )
     return body
 

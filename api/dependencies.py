@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BeforeValidator
 
 from api.beta import BetaVersion, beta_version
 from api.held_polls import HeldPolls
@@ -86,11 +87,15 @@ async def _assistants_beta(request: Request, resources: ResourcesDep, _: Project
     return beta_version(request, resources.settings.require_beta_header)
 
 
+# Empty for programs that always write it: the first page.
+Cursor = Annotated[AnyId | None, BeforeValidator(lambda given: given or None)]
+
+
 async def _page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     order: Order = Order.DESC,
-    after: AnyId | None = None,
-    before: AnyId | None = None,
+    after: Cursor = None,
+    before: Cursor = None,
 ) -> PageRequest:
     return PageRequest(limit, order, after, before)
 

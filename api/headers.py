@@ -1,5 +1,6 @@
 """The headers that OpenAI's answers carry and its SDKs show: the request's id, the API's version, the time it took."""
 
+import re
 import secrets
 import time
 
@@ -7,6 +8,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+SLASHES = re.compile("/{2,}")
 API_VERSION = "2020-10-01"
 
 EXPOSED_HEADERS = ("x-request-id", "openai-version", "openai-processing-ms", "openai-poll-after-ms", "x-should-retry")
@@ -24,6 +26,9 @@ class ResponseHeaders:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        if "//" in scope["path"]:
+            # As OpenAI's servers read it: programs join a base URL and a path that both have one.
+            scope["path"] = SLASHES.sub("/", scope["path"])
         request_id = f"req_{secrets.token_hex(16)}"
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from models.wire import IdentifiedObject, Metadata, RequestBody, TaggedBy, WireObject, branch, one_of
+from models.wire import IdentifiedObject, Metadata, RequestBody, TaggedBy, WireObject, branch, null_means, one_of
 
 MAX_CONTENT_LENGTH = 256_000
 
@@ -52,9 +52,12 @@ class RefusalContent(WireObject):
     refusal: str
 
 
+ImageDetail = Annotated[Literal["auto", "low", "high"], null_means(lambda: "auto")]
+
+
 class ImageUrl(RequestBody):
     url: str
-    detail: Literal["auto", "low", "high"] = "auto"
+    detail: ImageDetail = "auto"
 
 
 class ImageUrlContent(RequestBody):
@@ -64,7 +67,7 @@ class ImageUrlContent(RequestBody):
 
 class ImageFile(RequestBody):
     file_id: str
-    detail: Literal["auto", "low", "high"] = "auto"
+    detail: ImageDetail = "auto"
 
 
 class ImageFileContent(RequestBody):

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag
 
-from models.wire import RequestBody, TaggedBy, absent, branch, one_of
+from models.wire import RequestBody, TaggedBy, absent, branch, null_means, one_of
 
 MAX_ASSISTANT_TOOLS = 128
 MAX_RUN_TOOLS = 20
@@ -22,10 +22,8 @@ def _empty_parameters() -> dict[str, Any]:
 class FunctionDefinition(RequestBody):
     name: FunctionName
     description: str | None = Field(None, exclude_if=absent)
-    parameters: Annotated[dict[str, Any], BeforeValidator(lambda v: _empty_parameters() if v is None else v)] = Field(
-        default_factory=_empty_parameters
-    )
-    strict: Annotated[bool, BeforeValidator(lambda v: False if v is None else v)] = False
+    parameters: Annotated[dict[str, Any], null_means(_empty_parameters)] = Field(default_factory=_empty_parameters)
+    strict: Annotated[bool, null_means(bool)] = False
 
 
 class FunctionTool(RequestBody):
@@ -59,11 +57,11 @@ RunTools = Annotated[list[Tool], Field(max_length=MAX_RUN_TOOLS)]
 
 
 class CodeInterpreterResources(RequestBody):
-    file_ids: list[str] = Field(default_factory=list, max_length=20)
+    file_ids: Annotated[list[str], null_means(list)] = Field(default_factory=list, max_length=20)
 
 
 class FileSearchResources(RequestBody):
-    vector_store_ids: list[str] = Field(default_factory=list, max_length=1)
+    vector_store_ids: Annotated[list[str], null_means(list)] = Field(default_factory=list, max_length=1)
 
 
 class ToolResources(RequestBody):
@@ -86,14 +84,16 @@ class StaticChunking(RequestBody):
 
 
 class InlineVectorStore(RequestBody):
-    file_ids: list[str] = Field(default_factory=list, max_length=10_000)
+    file_ids: Annotated[list[str], null_means(list)] = Field(default_factory=list, max_length=10_000)
     chunking_strategy: Annotated[AutoChunking | StaticChunking, TaggedBy("type")] | None = None
     metadata: dict[str, str] | None = None
 
 
 class CreateFileSearchResources(FileSearchResources):
     # Never stored: what it makes is an id.
-    vector_stores: list[InlineVectorStore] = Field(default_factory=list, max_length=1, exclude_if=lambda made: not made)
+    vector_stores: Annotated[list[InlineVectorStore], null_means(list)] = Field(
+        default_factory=list, max_length=1, exclude_if=lambda made: not made
+    )
 
 
 class CreateToolResources(RequestBody):

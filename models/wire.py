@@ -1,6 +1,6 @@
 """What every body on the wire shares: strictness, metadata, and unions that say which `type` they wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
@@ -44,6 +44,11 @@ DefaultsToOne = Annotated[
     float | None, PlainSerializer(lambda value: 1.0 if value is None else value, return_type=float)
 ]
 TopP = Annotated[float, Field(ge=0, le=1)]
+
+
+def null_means(default: Callable[[], Any]) -> BeforeValidator:
+    """For fields that may be left out: null is the same, as clients send it that write every field they know."""
+    return BeforeValidator(lambda value: default() if value is None else value)
 
 
 def absent(value: object) -> bool:

@@ -25,6 +25,14 @@ async def test_v2_is_what_is_asked_for_or_nothing(http: httpx.AsyncClient, heade
     assert response.status_code == 200
 
 
+async def test_a_version_is_heard_in_whichever_line_it_stands(http: httpx.AsyncClient) -> None:
+    lines = [("OpenAI-Beta", "realtime=v1"), ("OpenAI-Beta", "assistants=v1")]
+
+    response = await http.post("/v1/assistants", headers=lines, json={"model": "m"})
+
+    assert response.json()["file_ids"] == []
+
+
 @pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads/thread_x", "/v1/threads/thread_x/runs/run_x/steps"])
 @pytest.mark.parametrize("header", ["assistants=v3", "assistants", "realtime=v1,assistants=v0"])
 async def test_another_version_is_refused(http: httpx.AsyncClient, path: str, header: str) -> None:

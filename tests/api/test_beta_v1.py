@@ -93,6 +93,21 @@ async def test_a_run_cut_short_counts_as_completed(
     assert seen["incomplete_details"] == {"reason": "max_completion_tokens"}
 
 
+async def test_metadata_becomes_text(http: httpx.AsyncClient) -> None:
+    given = {"user": 12, "modified": True, "score": 1.5, "name": "Ada"}
+    texts = {"user": "12", "modified": "True", "score": "1.5", "name": "Ada"}
+    message = {"role": "user", "content": "Hi", "metadata": given}
+    thread = await _post(http, "/threads", {"metadata": given, "messages": [message]})
+    messages = f"/threads/{thread['id']}/messages"
+
+    modified = await _post(http, f"/threads/{thread['id']}", {"metadata": given})
+    added = await _post(http, messages, message)
+    modified_message = await _post(http, f"{messages}/{added['id']}", {"metadata": given})
+    [*listed] = (await _get(http, messages))["data"]
+
+    assert [each["metadata"] for each in (thread, modified, added, modified_message, *listed)] == [texts] * 6
+
+
 @pytest.mark.parametrize(
     ("path", "body", "message", "param", "code"),
     [
@@ -123,6 +138,13 @@ async def test_a_run_cut_short_counts_as_completed(
             "Invalid type for 'messages[0].content': expected a string, but got an array instead.",
             "messages[0].content",
             "invalid_type",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "tools": [{"type": "browser"}]},
+            "Invalid value: 'browser'. Supported values are: 'code_interpreter', 'retrieval', and 'function'.",
+            "tools[0].type",
+            "invalid_value",
         ),
         (
             "/assistants",

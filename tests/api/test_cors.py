@@ -25,9 +25,7 @@ def serving(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> S
     async def serve(**more: Any) -> AsyncIterator[httpx.AsyncClient]:
         settings = settings_for(tmp_path, temporal_port, provider, **more)
         async with (
-            running_holdfast(
-                settings_for(tmp_path, temporal_port, provider, **settings), with_worker=False
-            ) as holdfast,
+            running_holdfast(settings, with_worker=False) as holdfast,
             httpx.AsyncClient(base_url=holdfast.url) as http,
         ):
             yield http

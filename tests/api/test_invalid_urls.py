@@ -46,6 +46,14 @@ async def test_id_of_the_wrong_kind_names_the_right_beginning(
     assert_error(response, 400, expected, param, VALUE)
 
 
+@pytest.mark.parametrize("path", ["//v1/threads", "/v1//threads", "//threads"])
+async def test_doubled_slashes_count_as_one(http: httpx.AsyncClient, path: str) -> None:
+    # As one text: a path alone that begins with two slashes would name a host.
+    response = await http.post(f"{http.base_url}".rstrip("/") + path)
+
+    assert (response.status_code, response.json()["object"]) == (200, "thread")
+
+
 @pytest.mark.parametrize("rest", ["%00", "%20", "%F0%9F%A6%86", "%ff", "'--", ".json", "%0A"])
 @pytest.mark.parametrize("path", ["/v1/threads/thread_x{}", f"{THREAD}/messages?after=msg_x{{}}"])
 async def test_id_with_other_characters_is_refused(http: httpx.AsyncClient, path: str, rest: str) -> None:
@@ -171,7 +179,7 @@ async def test_wrong_query_value_is_refused_in_openais_words(
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=", "limit=1.5", "limit=" + "9" * 5_000, "limit=%00", "order=", "order=%00", "after=", "after=%ff"]
+    "query", ["limit=", "limit=1.5", "limit=" + "9" * 5_000, "limit=%00", "order=", "order=%00", "after=%ff"]
 )
 async def test_strange_query_value_is_refused(http: httpx.AsyncClient, query: str) -> None:
     error = assert_refused(await http.get(f"/v1/assistants?{query}"))

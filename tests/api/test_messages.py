@@ -54,6 +54,17 @@ async def test_content_parts_come_back_in_their_form(holdfast: RunningHoldfast, 
     ]
 
 
+async def test_null_for_what_may_be_left_out_is_no_error(http: httpx.AsyncClient, thread_id: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": None}}
+    resources = {"code_interpreter": {"file_ids": None}, "file_search": {"vector_store_ids": None}}
+
+    message = await http.post(f"/v1/threads/{thread_id}/messages", json={"role": "user", "content": [image]})
+    assistant = await http.post("/v1/assistants", json={"model": "m", "tool_resources": resources})
+
+    assert message.json()["content"][0]["image_url"]["detail"] == "auto"
+    assert assistant.status_code == 200, assistant.text
+
+
 async def test_assistant_message_of_a_client_belongs_to_no_run(holdfast: RunningHoldfast, thread_id: str) -> None:
     created = await holdfast.client.beta.threads.messages.create(thread_id, role="assistant", content="I said so.")
 

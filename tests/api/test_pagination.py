@@ -36,6 +36,7 @@ def named(ids: list[str]) -> Callable[[dict[str, Any]], list[int]]:
 CASES: list[tuple[dict[str, Any], list[int], bool]] = [
     ({}, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], False),
     ({"order": "asc"}, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], False),
+    ({"after": "", "before": ""}, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], False),
     ({"limit": 3}, [9, 8, 7], True),
     ({"limit": 3, "order": "asc"}, [0, 1, 2], True),
     ({"limit": 10}, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], False),
@@ -71,7 +72,8 @@ async def test_page(
     expected: list[int],
     has_more: bool,
 ) -> None:
-    params = {key: ids[value] if key in ("after", "before") else value for key, value in query.items()}
+    cursors = ("after", "before")
+    params = {key: ids[value] if key in cursors and value != "" else value for key, value in query.items()}
 
     page = (await http.get(f"/v1/threads/{thread_id}/messages", params=params)).json()
 
