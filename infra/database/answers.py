@@ -29,6 +29,16 @@ class TurnAttempt:
     turn: int
     attempt: int
     started_at_ms: int
+    last_message_at: int = 0
+    """When the message was created (seconds) that is the thread's newest as the turn begins."""
+
+    def message_time(self) -> int:
+        """Now, for a message of this turn; a second later where the message before is of this very second.
+
+        Programs sort messages by their time, and OpenAI's models were never so quick.
+        """
+        now = now_seconds()
+        return now + (self.last_message_at >= now)
 
     def id_of(self, prefix: Prefix, *part: str | int) -> str:
         return derived_id(prefix, self.workflow_run_id, self.turn, self.attempt, *part)
@@ -92,13 +102,15 @@ def message_part(
     cut_short: CutShort | None = None,
 ) -> AnswerPart:
     """What the answer says as a message, and its step."""
-    now = now_seconds()
+    is_live = live is not None and live.type is StepType.MESSAGE_CREATION
+    created_at = live.opened_at if live and is_live else attempt.message_time()
+    now = max(now_seconds(), created_at)
     reason = _incomplete_reason(answer) or (cut_short.reason if cut_short else None)
     message = MessageRow(
         id=attempt.id_of(Prefix.MESSAGE),
         project_id=run.project_id,
         thread_id=run.thread_id,
-        created_at=live.opened_at if live and live.type is StepType.MESSAGE_CREATION else now,
+        created_at=created_at,
         status=MessageStatus.INCOMPLETE if reason else MessageStatus.COMPLETED,
         incomplete_reason=reason,
         incomplete_at=now if reason else None,

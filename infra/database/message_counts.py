@@ -8,11 +8,13 @@ from models.errors import ThreadFull
 from models.threads import MAX_THREAD_MESSAGES
 
 
-async def make_room(session: AsyncSession, thread_id: str, number: int) -> None:
-    """Count messages that are about to be added. Raises `ThreadFull`."""
+async def make_room(session: AsyncSession, thread_id: str, number: int) -> int:
+    """Count messages that are about to be added. Returns how many there are then. Raises `ThreadFull`."""
     has_room = ThreadRow.message_count + number <= MAX_THREAD_MESSAGES
-    if not await _change(session, thread_id, number, has_room):
+    count = await _change(session, thread_id, number, has_room)
+    if count is None:
         raise ThreadFull(MAX_THREAD_MESSAGES)
+    return count
 
 
 async def count_answer(session: AsyncSession, thread_id: str) -> None:
@@ -24,13 +26,12 @@ async def count_deletion(session: AsyncSession, thread_id: str) -> None:
     await _change(session, thread_id, -1)
 
 
-async def _change(session: AsyncSession, thread_id: str, by: int, *guards: ColumnElement[bool]) -> bool:
+async def _change(session: AsyncSession, thread_id: str, by: int, *guards: ColumnElement[bool]) -> int | None:
     # Relative, so that it is right whatever other transactions count meanwhile.
-    changed = await session.scalar(
+    return await session.scalar(
         update(ThreadRow)
         .where(ThreadRow.id == thread_id, *guards)
         .values(message_count=ThreadRow.message_count + by)
-        .returning(ThreadRow.seq)
+        .returning(ThreadRow.message_count)
         .execution_options(synchronize_session=False)
     )
-    return changed is not None

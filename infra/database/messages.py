@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, message_counts
@@ -32,8 +33,10 @@ async def add(
     """
     if not bodies:
         return []
-    await message_counts.make_room(session, thread_id, len(bodies))
     now = now_seconds()
+    if await message_counts.make_room(session, thread_id, len(bodies)) > len(bodies):
+        # Answers are dated up to a second ahead, and nothing that comes after one is to seem older.
+        now = max(now, await session.scalar(newest_message_at(thread_id)) or 0)
     rows = [
         MessageRow(
             id=new_id(Prefix.MESSAGE),
@@ -53,6 +56,12 @@ async def add(
     session.add_all(rows)
     await session.flush()
     return [to_message(row) for row in rows]
+
+
+def newest_message_at(thread_id: ColumnElement[str] | InstrumentedAttribute[str] | str) -> Select[int]:
+    """When the newest message of a thread was created."""
+    times = select(MessageRow.created_at).where(MessageRow.thread_id == thread_id)
+    return times.order_by(MessageRow.seq.desc()).limit(1)
 
 
 async def load(session: AsyncSession, project_id: str, thread_id: str, message_id: str) -> Message:

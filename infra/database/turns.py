@@ -1,6 +1,6 @@
 """What the engine reads and writes for one turn of a run: begin it, find it done, commit its answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.clock import now_seconds, seconds_since
 from infra.database import answers, message_counts, run_retries, thread_queue, threads
 from infra.database.answers import TurnAttempt
+from infra.database.messages import newest_message_at
 from infra.database.run_moves import RunIds, RunStarted, note
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
@@ -43,14 +44,18 @@ async def is_under_way(session: AsyncSession, run: RunRow) -> bool:
 
 @dataclass(frozen=True)
 class Begun:
-    """The run as a turn finds it. `events` say that it is in progress now; none where it was before."""
+    """The run as a turn finds it. `events` say that it is in progress now; none where it was before.
+
+    `last_message_at` is the time of the thread's newest message, 0 where there is none.
+    """
 
     run: RunRow
     events: EventBatch
+    last_message_at: int = 0
 
     @classmethod
-    def now(cls, run: RunRow) -> "Begun":
-        return cls(run, EventBatch(run.next_event - 1, [run_event(to_run(run))]))
+    def now(cls, run: RunRow, last_message_at: int = 0) -> "Begun":
+        return cls(run, EventBatch(run.next_event - 1, [run_event(to_run(run))]), last_message_at)
 
 
 async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) -> Begun | None:
@@ -60,14 +65,17 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) ->
     thread meanwhile.
     """
     due = (RunRow.id == turn.run_id, RunRow.turn == turn.turn, RunRow.waiting.is_(False))
-    run = await session.scalar(select(RunRow).where(*due))
-    if run is None:
+    query = select(RunRow, newest_message_at(RunRow.thread_id).scalar_subquery()).where(*due)
+    found = (await session.execute(query)).one_or_none()
+    if found is None:
         return None
+    run, last_message_at = found[0], found[1] or 0
     if run.status == RunStatus.FAILED:
-        return await reopen(session, run.id, workflow_run_id)
+        reopened = await reopen(session, run.id, workflow_run_id)
+        return reopened and replace(reopened, last_message_at=last_message_at)
     if run.status == RunStatus.IN_PROGRESS:
         # A turn that is tried again keeps the time at which it began.
-        return Begun(run, NO_EVENTS)
+        return Begun(run, NO_EVENTS, last_message_at)
     queued_at = run.status_changed_at
     begun = await transition(
         session,
@@ -80,7 +88,7 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) ->
     if begun is None:
         return None
     note(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
-    return Begun.now(begun)
+    return Begun.now(begun, last_message_at)
 
 
 async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Begun | None:

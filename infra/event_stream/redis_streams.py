@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError, ResponseError
 
 from infra.background import beside
@@ -36,6 +37,9 @@ COMMAND_TIMEOUT = timedelta(seconds=5)
 WRITE_AGAIN_AFTER = timedelta(seconds=0.25)
 READ_AGAIN_AFTER = timedelta(seconds=1)
 """Until then readers ask the database: not too often, for they may be many."""
+
+PING_AFTER = timedelta(seconds=2)
+"""A connection that is gone without a word would have poll helpers wait for news that cannot come."""
 
 DRAIN_TIMEOUT = timedelta(seconds=2)
 
@@ -189,13 +193,14 @@ class RedisEventStream:
             try:
                 async with self._client.pubsub() as published:
                     await published.subscribe(RESTING)
-                    async for message in published.listen():
+                    while True:
+                        message = await _next(published)
                         # The first message says that all that follow will be heard.
                         self._listens.set()
                         self._note_up()
                         if message["type"] == "message":
                             self._awaiting.tell(message["data"].decode())
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, TimeoutError) as error:
                 self._note_down(error)
             finally:
                 self._listens.clear()
@@ -256,6 +261,16 @@ class RedisEventStream:
         if self._is_down:
             self._is_down = False
             log.warning("event_stream.up")
+
+
+async def _next(published: PubSub) -> dict[str, Any]:
+    """The next message. Raises `TimeoutError` where Redis is silent, even asked whether it is there."""
+    message: dict[str, Any] | None = await published.get_message(timeout=PING_AFTER.total_seconds())
+    while message is None:
+        await published.ping()
+        async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
+            message = await published.get_message(timeout=None)
+    return message
 
 
 def _key(run_id: str) -> str:

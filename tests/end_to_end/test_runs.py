@@ -313,6 +313,28 @@ async def test_a_thread_remembers_earlier_runs(holdfast: RunningHoldfast, provid
     ]
 
 
+async def test_an_answer_is_dated_after_its_question_and_before_what_follows(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("quick", *[Says("At once.")] * 3)
+    assistant = await holdfast.assistant("quick")
+    threads = holdfast.client.beta.threads
+    thread = await threads.create(messages=[{"role": "user", "content": "Hello"}])
+    began = thread.created_at
+    for _ in range(3):
+        run = await holdfast.until(await threads.runs.create(thread.id, assistant_id=assistant))
+        await threads.messages.create(thread.id, role="user", content="And then?")
+
+    told = (await threads.messages.list(thread.id, order="asc")).data
+
+    # Seven within a second or two: programs that sort them by their time see the first answer where it belongs.
+    times = [message.created_at for message in told]
+    assert times == sorted(times)
+    assert times[0] < times[1]
+    assert times[-1] <= (run.completed_at or 0) + 1
+    assert all((message.completed_at or 0) >= message.created_at >= began for message in told)
+
+
 async def test_half_a_character_from_a_model_spoils_nothing(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

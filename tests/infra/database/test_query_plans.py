@@ -23,16 +23,17 @@ from infra.database import (
     sweeps,
     thread_queue,
     threads,
+    turns,
 )
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
 from infra.database.ops_runs import RunFilter
 from infra.database.tables import RunRow, Table
-from infra.database.turns import used_tokens
 from models.errors import NotFound, WrongStatus
 from models.lists import Order, PageRequest
 from models.messages import CreateMessageRequest
 from models.runs import LastErrorCode, RunStatus, ToolOutput
+from models.turns import TurnInput
 from tests.infra.database.conftest import PROJECT, Stored
 
 Query = Callable[[AsyncSession, Stored], Awaitable[object]]
@@ -162,11 +163,16 @@ CASES: list[tuple[str, Query, set[str]]] = [
         lambda session, stored: runs.begin_cancelling(session, PROJECT, stored.thread_id, stored.run_id),
         {BY_ID.format("runs"), BY_ID.format("threads")},
     ),
+    (
+        "begin-turn",
+        lambda session, stored: turns.begin(session, TurnInput(stored.run_id, 0), "an-execution"),
+        {BY_ID.format("runs"), "messages_by_thread"},
+    ),
     ("submit", submit, {BY_ID.format("runs"), "tool_calls_by_run", "run_steps_by_run"}),
     (
         "add-message",
         lambda session, stored: messages.add(session, PROJECT, stored.thread_id, [HELLO]),
-        {BY_ID.format("threads")},
+        {BY_ID.format("threads"), "messages_by_thread"},
     ),
     (
         "delete-message",
@@ -255,7 +261,7 @@ CASES: list[tuple[str, Query, set[str]]] = [
         past_turns,
         {BY_ID.format("runs"), "run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"},
     ),
-    ("usage", lambda session, stored: used_tokens(session, stored.run_id), {BY_ID.format("turns")}),
+    ("usage", lambda session, stored: turns.used_tokens(session, stored.run_id), {BY_ID.format("turns")}),
 ]
 
 

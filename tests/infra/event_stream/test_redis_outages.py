@@ -37,6 +37,19 @@ async def test_nobody_waits_for_a_redis_that_is_away(own_valkey: ValkeyServer) -
                 await news
 
 
+async def test_nobody_waits_for_a_redis_that_hangs(own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_streams, "PING_AFTER", timedelta(milliseconds=100))
+    monkeypatch.setattr(redis_streams, "COMMAND_TIMEOUT", timedelta(milliseconds=500))
+    async with open_redis_event_stream(own_valkey.url, timedelta(minutes=1)) as stream:
+        await until(lambda: _is_held(stream), "it does not listen")
+
+        own_valkey.freeze()
+        await until(lambda: _is_held(stream, is_held=False), "who waits is held though no news can come")
+
+        own_valkey.thaw()
+        await until(lambda: _is_held(stream), "it does not listen again")
+
+
 async def test_what_waits_for_a_redis_that_is_away_is_bounded(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
