@@ -127,8 +127,8 @@ class TurnStream:
 
     def _open(self, part: AnswerPart) -> list[Event]:
         shown = Shown(self._next_event)
-        self._live = LiveStep(StepType(part.step.type), self._attempt.message_time(), shown)
         message = to_message(part.message) if part.message else None
+        self._live = LiveStep(StepType(part.step.type), message.created_at if message else now_seconds(), shown)
         return ShownStep(to_step(part.step), message, shown, self._run.expires_at).opened()
 
     @property

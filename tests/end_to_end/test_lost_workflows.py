@@ -22,6 +22,15 @@ from workflows.sweep_schedule import sweep_id
 CALL = Calls(("weather", "{}"))
 
 
+class SpeaksOn:
+    """Says one word after another, until nobody listens any more."""
+
+    async def send(self, exchange: Exchange) -> None:
+        for number in range(10_000):
+            await exchange.delta({"content": f"word {number} "})
+            await asyncio.sleep(0.004)
+
+
 async def _waiting(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> Run:
     provider.script(model, CALL)
     return await holdfast.until(await holdfast.run(await holdfast.assistant(model, "weather")), "requires_action")
@@ -74,15 +83,8 @@ async def test_a_model_call_of_a_terminated_workflow_is_dropped_and_its_run_fail
     await _sweep(own_holdfast)
 
     assert (await own_holdfast.until(run, "failed")).last_error is not None
-
-
-class SpeaksOn:
-    """Says one word after another, until nobody listens any more."""
-
-    async def send(self, exchange: Exchange) -> None:
-        for number in range(10_000):
-            await exchange.delta({"content": f"word {number} "})
-            await asyncio.sleep(0.004)
+    async with asyncio.timeout(10):
+        await provider.disconnected("terminated-speaking")
 
 
 async def test_the_stream_of_a_run_that_is_closed_in_mid_answer_gets_its_end(
@@ -108,8 +110,6 @@ async def test_the_stream_of_a_run_that_is_closed_in_mid_answer_gets_its_end(
                         await asyncio.sleep(0.005)
 
     assert names(seen)[-4:] == ["message.incomplete", "run.step.failed", "run.failed", "done"]
-    async with asyncio.timeout(10):
-        await provider.disconnected("terminated-speaking")
 
 
 async def test_the_run_that_waited_behind_a_terminated_one_starts(
