@@ -1,6 +1,7 @@
 """What routes ask for: the open resources, the caller's project, and a list's page."""
 
 import hmac
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
@@ -64,10 +65,17 @@ async def _run_timelines(request: Request) -> RunTimelines:
 
 
 async def _project(
-    resources: ResourcesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+    request: Request,
+    resources: ResourcesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> str:
     """The project that the caller's key names. Raises `Unauthenticated`."""
-    keys = resources.settings.api_keys
+    project = _project_of(resources.settings.api_keys, credentials)
+    request.state.project = project
+    return project
+
+
+def _project_of(keys: Mapping[str, str], credentials: HTTPAuthorizationCredentials | None) -> str:
     if not keys:
         return DEFAULT_PROJECT
     if credentials is None or not credentials.credentials:

@@ -1,4 +1,4 @@
-"""The headers that OpenAI's answers carry and its SDKs show: the request's id, the API's version, the time it took."""
+"""The headers that OpenAI's answers carry: the request's id, whose it was, the API's version, the time it took."""
 
 import re
 import secrets
@@ -11,7 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 SLASHES = re.compile("/{2,}")
 API_VERSION = "2020-10-01"
 
-EXPOSED_HEADERS = ("x-request-id", "openai-version", "openai-processing-ms", "openai-poll-after-ms", "x-should-retry")
+EXPOSED_HEADERS = (
+    "x-request-id",
+    "openai-organization",
+    "openai-version",
+    "openai-processing-ms",
+    "openai-poll-after-ms",
+    "x-should-retry",
+)
 """Those that scripts of web pages may read, which the SDKs are where they run in a browser."""
 
 
@@ -38,6 +45,10 @@ class ResponseHeaders:
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 headers["openai-version"] = API_VERSION
+                project = scope["state"].get("project", "")
+                # Others fit no header.
+                if project.isascii() and project.isprintable() and project:
+                    headers["openai-organization"] = project
                 headers["openai-processing-ms"] = str(int((time.perf_counter() - began) * 1000))
             await send(message)
 

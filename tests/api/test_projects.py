@@ -1,6 +1,7 @@
 """API keys: who has none is refused everywhere, and one project's key opens nothing of another's."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -159,3 +160,25 @@ async def test_health_needs_no_key(shared: RunningHoldfast) -> None:
         response = await client.get("/health")
 
     assert response.json() == {"database": "ok", "temporal": "ok"}
+
+
+async def test_every_answer_names_the_project(shared: RunningHoldfast, red: httpx.AsyncClient) -> None:
+    answer = await red.get("/v1/assistants")
+    refusal = await red.get("/v1/threads/thread_x")
+    async with httpx.AsyncClient(base_url=shared.url) as nobody:
+        without_key = await nobody.get("/v1/assistants")
+
+    assert [each.headers.get("openai-organization") for each in (answer, refusal, without_key)] == ["red", "red", None]
+
+
+async def test_a_project_whose_name_fits_no_header_is_served_all_the_same(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    settings = settings_for(tmp_path, temporal_port, provider, api_keys={"sk-key": "Zürich"})
+    async with (
+        running_holdfast(settings, with_worker=False) as running,
+        httpx.AsyncClient(base_url=running.url) as http,
+    ):
+        answer = await http.get("/v1/assistants", headers={"Authorization": "Bearer sk-key"})
+
+    assert (answer.status_code, "openai-organization" in answer.headers) == (200, False)
