@@ -70,7 +70,14 @@ class ModelTurn:
         """
         # Whatever it waits for, the database included: who is silent is taken for dead, and the model asked again.
         async with heartbeating():
-            return await self._generate(turn)
+            try:
+                return await self._generate(turn)
+            except asyncio.CancelledError:
+                details = activity.cancellation_details()
+                if details and details.worker_shutdown:
+                    # This worker stops, not the run: another one is to take the turn up at once.
+                    raise WorkerStopped from None
+                raise
 
     async def _generate(self, turn: TurnInput) -> TurnOutcome:
         execution = activity.info().workflow_run_id or ""
@@ -161,10 +168,7 @@ class ModelTurn:
 
     async def _cancelled(self, run: RunRow, attempt: _Attempt) -> None:
         details = activity.cancellation_details()
-        if details and details.worker_shutdown:
-            # This worker stops, not the run: another one is to take the turn up at once.
-            raise WorkerStopped from None
-        if details and details.cancel_requested:
+        if details and details.cancel_requested and not details.worker_shutdown:
             # Without the database, the workflow cancels the run when it is back, and what the model said is lost.
             with suppress(DatabaseUnavailable):
                 await self._end(run, attempt, RunStatus.CANCELLED)
