@@ -15,7 +15,7 @@ from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
-from infra.background import to_its_end
+from infra.background import to_its_end, undisturbed
 from infra.clock import now_ms
 from infra.database import run_endings, runs, turns
 from infra.database.answers import TurnAttempt
@@ -44,8 +44,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One try at a turn: what the model has said so far, and where that is shown."""
+    """One try at a turn of a run: what the model has said so far, and where that is shown."""
 
+    run: RunRow
     turn: TurnAttempt
     answer: Answer
     stream: TurnStream
@@ -80,6 +81,12 @@ class ModelTurn:
                 raise
 
     async def _generate(self, turn: TurnInput) -> TurnOutcome:
+        # To be cancelled is for the model's answer. A transaction is done or not, and its events and commands with it.
+        prepared = await undisturbed(self._prepare(turn))
+        return prepared if isinstance(prepared, TurnOutcome) else await self._answer(*prepared)
+
+    async def _prepare(self, turn: TurnInput) -> TurnOutcome | tuple[_Attempt, ModelRequest]:
+        """Begin the turn. Returns what to ask the model, or the outcome where there is nothing to be asked."""
         execution = activity.info().workflow_run_id or ""
         async with self._database.transaction() as session:
             if done := await turns.find_done(session, turn):
@@ -91,14 +98,16 @@ class ModelTurn:
         if begun is None:
             return await self._outcome_elsewhere(turn)
         await self._reset_reasons.record(begun.run.id, begun.run.retries)
-        attempt = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms(), begun.last_message_at)
-        stream = await TurnStream.open(self._database, self._event_stream, begun, attempt)
-        return await self._answer(begun.run, _Attempt(attempt, Answer(), stream))
-
-    async def _answer(self, run: RunRow, attempt: _Attempt) -> TurnOutcome:
-        request = await self._request(run)
+        this = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms(), begun.last_message_at)
+        stream = await TurnStream.open(self._database, self._event_stream, begun, this)
+        attempt = _Attempt(begun.run, this, Answer(), stream)
+        request = await self._request(begun.run)
         if isinstance(request, RunIncompleteReason):
-            return await self._end(run, attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
+            return await self._end(attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
+        return attempt, request
+
+    async def _answer(self, attempt: _Attempt, request: ModelRequest) -> TurnOutcome:
+        run = attempt.run
         deadline = asyncio.timeout((run.expires_at or 0) - time.time())
         try:
             async with deadline, aclosing(self._language_model.stream(request)) as deltas:
@@ -107,37 +116,41 @@ class ModelTurn:
                     await attempt.stream.show(delta)
             if attempt.answer.is_filtered:
                 raise PromptRejected(CONTENT_FILTERED)
-            committed = await self._commit(run, attempt)
+            committed = await self._commit(attempt)
         except TimeoutError:
             if not deadline.expired():
                 raise
-            return await self._end(run, attempt, RunStatus.EXPIRED)
+            return await self._end(attempt, RunStatus.EXPIRED)
         except ModelCallFailed as error:
-            raise await self._failure(run, attempt, error) from None
+            raise await self._failure(attempt, error) from None
         except asyncio.CancelledError:
-            await self._cancelled(run, attempt)
+            await self._cancelled(attempt)
             raise
         if committed is None:
-            return await self._outcome_elsewhere(TurnInput(run.id, attempt.turn.turn))
-        await publish(self._event_stream, run.id, committed.events)
-        await self._workflows.start_or_leave(committed.next_run)
+            return await undisturbed(self._outcome_elsewhere(TurnInput(run.id, attempt.turn.turn)))
         return committed.outcome
 
-    async def _commit(self, run: RunRow, attempt: _Attempt) -> Committed | None:
+    async def _commit(self, attempt: _Attempt) -> Committed | None:
         """Keep the answer, however long the database is away before the run's deadline: the model has been paid."""
+        run = attempt.run
         showing = await attempt.stream.finish(attempt.answer)
         while True:
             try:
-                return await to_its_end(self._store(run, attempt, showing))
+                return await to_its_end(self._store(attempt, showing))
             except DatabaseUnavailable:
                 if time.time() >= (run.expires_at or 0):
                     raise
                 log.warning("run.answer_held", extra={"run_id": run.id, "turn": attempt.turn.turn})
             await asyncio.sleep(DATABASE_RETRY_INTERVAL.total_seconds())
 
-    async def _store(self, run: RunRow, attempt: _Attempt, showing: Showing) -> Committed | None:
+    async def _store(self, attempt: _Attempt, showing: Showing) -> Committed | None:
+        run = attempt.run
         async with self._database.transaction() as session:
-            return await turns.commit(session, run, attempt.turn, attempt.answer, showing)
+            committed = await turns.commit(session, run, attempt.turn, attempt.answer, showing)
+        if committed is not None:
+            await publish(self._event_stream, run.id, committed.events)
+            await self._workflows.start_or_leave(committed.next_run)
+        return committed
 
     async def _request(self, run: RunRow) -> ModelRequest | RunIncompleteReason:
         """What to ask, or which of the run's token budgets is used up."""
@@ -150,8 +163,8 @@ class ModelTurn:
             except PromptTooLong:
                 return RunIncompleteReason.MAX_PROMPT_TOKENS
 
-    async def _failure(self, run: RunRow, attempt: _Attempt, error: ModelCallFailed) -> ApplicationError:
-        turn = attempt.turn
+    async def _failure(self, attempt: _Attempt, error: ModelCallFailed) -> ApplicationError:
+        run, turn = attempt.run, attempt.turn
         facts = {
             "run_id": run.id,
             "thread_id": run.thread_id,
@@ -163,19 +176,18 @@ class ModelTurn:
         if error.is_retryable:
             return passing_failure(error.code, error, error.retry_after)
         last_error = LastError(code=error.code, message=str(error))
-        await self._end(run, attempt, RunStatus.FAILED, last_error)
+        await self._end(attempt, RunStatus.FAILED, last_error)
         return final_failure(error.code, error)
 
-    async def _cancelled(self, run: RunRow, attempt: _Attempt) -> None:
+    async def _cancelled(self, attempt: _Attempt) -> None:
         details = activity.cancellation_details()
         if details and details.cancel_requested and not details.worker_shutdown:
             # Without the database, the workflow cancels the run when it is back, and what the model said is lost.
             with suppress(DatabaseUnavailable):
-                await self._end(run, attempt, RunStatus.CANCELLED)
+                await self._end(attempt, RunStatus.CANCELLED)
 
     async def _end(
         self,
-        run: RunRow,
         attempt: _Attempt,
         status: RunStatus,
         error: LastError | None = None,
@@ -183,12 +195,15 @@ class ModelTurn:
     ) -> TurnOutcome:
         ending = Ending(status, attempt.turn.workflow_run_id, error, incomplete_reason)
         showing = await attempt.stream.finish(attempt.answer)
+        return _finished(await to_its_end(self._store_end(attempt, ending, showing)))
+
+    async def _store_end(self, attempt: _Attempt, ending: Ending, showing: Showing) -> Standing:
         partial = Partial(attempt.turn, attempt.answer)
         async with self._database.transaction() as session:
-            ended = await run_endings.end(session, run.id, ending, showing, partial)
-        await publish(self._event_stream, run.id, ended.events)
+            ended = await run_endings.end(session, attempt.run.id, ending, showing, partial)
+        await publish(self._event_stream, attempt.run.id, ended.events)
         await self._workflows.start_or_leave(ended.next_run)
-        return _finished(ended.standing)
+        return ended.standing
 
     async def _outcome_elsewhere(self, turn: TurnInput) -> TurnOutcome:
         """The outcome where the run was moved on by someone else meanwhile."""

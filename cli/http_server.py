@@ -7,6 +7,9 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MAX_OFFERS = 16
+"""In what is read at once: a client makes one with a request, and few send several requests without an answer."""
+
 OFFER_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 
@@ -27,12 +30,17 @@ class PlainHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            [end_of_headers] = offer.args
-            self._read_again(data[end_of_headers:])
+            for _ in range(MAX_OFFERS):
+                try:
+                    self.parser.feed_data(data)
+                except httptools.HttpParserUpgrade as offer:
+                    [end_of_headers] = offer.args
+                    data = self._without_offer(data[end_of_headers:])
+                else:
+                    return
         except httptools.HttpParserError:
-            self._refuse()
+            pass
+        self.send_400_response("Invalid HTTP request received.")
 
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
@@ -42,22 +50,18 @@ class PlainHttp(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
-    def _read_again(self, rest: bytes) -> None:
-        """Read the request as if nothing had been offered; `rest` is what came after its headers."""
+    def _without_offer(self, rest: bytes) -> bytes:
+        """The request as if nothing had been offered, for a new parser; `rest` is what came after its headers."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":
-            self._refuse()
-            return
-        lines = [b"%b %b HTTP/%b" % (method, self.url, version), *_without_offer(self.headers), b"", rest]
+            raise httptools.HttpParserInvalidMethodError
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.data_received(b"\r\n".join(lines))
-
-    def _refuse(self) -> None:
-        self.send_400_response("Invalid HTTP request received.")
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version), *_kept(self.headers), b"", rest]
+        return b"\r\n".join(lines)
 
 
-def _without_offer(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+def _kept(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
     for name, value in headers:
         if name == b"connection":
             kept = [token for token in value.split(b",") if token.strip().lower() not in OFFER_HEADERS]

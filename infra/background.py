@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+PATIENCE = timedelta(seconds=30)
+"""With work that its caller no longer waits for: longer than any transaction of a database that answers."""
 
 
 @asynccontextmanager
@@ -28,16 +32,43 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.result()
 
 
-async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns, also where this is cancelled meanwhile: a commit is done or not, and to be known as such.
+async def undisturbed(work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` returns; a cancellation that comes meanwhile is raised once it has ended.
 
-    Where `work` fails, a cancellation comes before its error.
+    For whatever has a transaction: cut off in one, SQLite's driver may keep it open, and the database locked, for good.
     """
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if task.cancelled() or task.exception():
-            raise
-        return task.result()
+        await _succeeds(task)
+        raise
+
+
+async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """As `undisturbed`, but what was done is returned and the cancellation forgotten: it came too late."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if await _succeeds(task):
+            return task.result()
+        raise
+
+
+async def in_time(work: Coroutine[Any, Any, Result], limit: timedelta) -> Result:
+    """What `work` returns within `limit`. Raises `TimeoutError` where it takes longer, and leaves it to its end."""
+    task = asyncio.create_task(work)
+    await asyncio.wait([task], timeout=limit.total_seconds())
+    if not task.done():
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())
+        raise TimeoutError(f"nothing within {limit.total_seconds():g} s")
+    return task.result()
+
+
+async def _succeeds(task: asyncio.Task[Any]) -> bool:
+    await asyncio.wait([task], timeout=PATIENCE.total_seconds())
+    if not task.done():
+        task.cancel()
+        return False
+    return not task.cancelled() and task.exception() is None

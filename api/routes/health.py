@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from temporalio.service import RPCError
 
 from api.dependencies import ResourcesDep
+from infra.background import in_time
 from infra.database.outages import DatabaseUnavailable
 from infra.temporal import HEALTH_TIMEOUT, check_temporal
 
@@ -32,24 +33,13 @@ async def health(resources: ResourcesDep, response: Response) -> Health:
 
 
 async def _database(resources: ResourcesDep) -> str:
-    asking = asyncio.create_task(resources.database.check())
-    asking.add_done_callback(_retrieved)
-    # No `asyncio.timeout`: of a database that hangs, the driver takes its time to be cancelled as well.
-    await asyncio.wait({asking}, timeout=HEALTH_TIMEOUT.total_seconds())
-    if not asking.done():
-        asking.cancel()
-        return f"does not answer: nothing within {HEALTH_TIMEOUT.seconds} s"
     try:
-        await asking
+        await in_time(resources.database.check(), HEALTH_TIMEOUT)
     except DatabaseUnavailable as error:
         return f"does not answer: {error.reason}"
+    except TimeoutError as error:
+        return f"does not answer: {error}"
     return OK
-
-
-def _retrieved(asking: asyncio.Task[None]) -> None:
-    """So that nobody is told of what came too late."""
-    if not asking.cancelled():
-        asking.exception()
 
 
 async def _temporal(resources: ResourcesDep) -> str:

@@ -1,6 +1,5 @@
 """`/metrics`: what Prometheus reads of this process, and how the runs of all processes stand."""
 
-import asyncio
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Response
@@ -10,6 +9,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.dependencies import ProjectDep, ResourcesDep
+from infra.background import in_time
 from infra.database import run_standings
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
@@ -31,10 +31,14 @@ async def metrics(resources: ResourcesDep, _: ProjectDep) -> Response:
 async def _standings(database: Database) -> RunStandings | None:
     """None where the database does not answer: the other metrics are the more needed then."""
     try:
-        async with asyncio.timeout(HEALTH_TIMEOUT.total_seconds()), database.reading() as session:
-            return await run_standings.load(session)
+        return await in_time(_load(database), HEALTH_TIMEOUT)
     except (DatabaseUnavailable, SQLAlchemyError, OSError, TimeoutError):
         return None
+
+
+async def _load(database: Database) -> RunStandings:
+    async with database.reading() as session:
+        return await run_standings.load(session)
 
 
 class _Standing(Collector):

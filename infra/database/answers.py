@@ -35,10 +35,11 @@ class TurnAttempt:
     def message_time(self) -> int:
         """Now, for a message of this turn; a second later where the message before is of this very second.
 
-        Programs sort messages by their time, and OpenAI's models were never so quick.
+        Programs sort messages by their time, and OpenAI's models were never so quick. It is never before that of the
+        message before, whose writer's clock may be ahead.
         """
         now = now_seconds()
-        return now + (self.last_message_at >= now)
+        return max(now + (self.last_message_at == now), self.last_message_at)
 
     def id_of(self, prefix: Prefix, *part: str | int) -> str:
         return derived_id(prefix, self.workflow_run_id, self.turn, self.attempt, *part)

@@ -17,7 +17,7 @@ async def overdue(session: AsyncSession, from_ms: int, before_ms: int, limit: in
 
 
 async def past_deadline(session: AsyncSession, before: int, limit: int) -> Sequence[RunRow]:
-    """Runs that have not ended and whose deadline passed before a time (seconds), the longest past first."""
+    """Runs that no command is due to, and whose deadline passed before a time (seconds), the longest past first."""
     query = select(RunRow).where(HAS_DEADLINE, RunRow.expires_at < before)
     return (await session.scalars(query.order_by(RunRow.expires_at).limit(limit))).all()
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 
+from infra.background import undisturbed
 from infra.database import run_events
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
@@ -49,21 +50,28 @@ class RunEvents:
 
     async def goes_on(self, run_id: str, number: int) -> bool:
         """Whether the database knows of events after `number`."""
-        async with self._database.reading() as session:
-            return (await run_events.next_event(session, run_id) or 0) > number + 1
+        return (await undisturbed(self._next_event(run_id)) or 0) > number + 1
 
     async def _with_past(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
         """The batch, and before it what the database tells. None: the run has ended before."""
         live = numbered(batch.first, batch.events)
         if live and live[0].number == after + 1:
             return live
-        async with self._database.reading() as session:
-            told = await run_events.told(session, run_id, after)
+        # The client may go away at any moment.
+        told = await undisturbed(self._told(run_id, after))
         if told is None:
             raise RunGone
         if not live:
             return None if told.is_over and not told.events else told.events
         return [event for event in told.events if event.number < live[0].number] + live
+
+    async def _told(self, run_id: str, after: int) -> run_events.Told | None:
+        async with self._database.reading() as session:
+            return await run_events.told(session, run_id, after)
+
+    async def _next_event(self, run_id: str) -> int | None:
+        async with self._database.reading() as session:
+            return await run_events.next_event(session, run_id)
 
     async def _with_past_if_known(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
         try:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from cli.http_server import PlainHttp
+from cli.http_server import MAX_OFFERS, PlainHttp
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 HEAD = b"POST /v1/threads?a=1 HTTP/1.1\r\nHost: here\r\n" + OFFER
@@ -97,6 +97,12 @@ async def test_a_websocket_gets_a_plain_answer(port: int) -> None:
     [said] = await answers(port, b"GET /ws HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 
     assert said["url"] == "/ws?"
+
+
+async def test_offers_without_end_are_refused(port: int) -> None:
+    said = await answers(port, (HEAD + b"Content-Length: 0\r\n\r\n") * (MAX_OFFERS + 1), count=1)
+
+    assert said == ["http/1.1 400 bad request"]
 
 
 @pytest.mark.parametrize("request_line", [b"CONNECT here:80 HTTP/1.1", b"nonsense"])

@@ -72,3 +72,22 @@ async def test_a_turn_that_waits_to_begin_is_heard_of(
 
     assert (await own_holdfast.until(run)).status == "completed"
     assert len(provider.requests("busy-begin")) == 1
+
+
+async def test_a_turn_that_is_cancelled_as_it_waits_leaves_nothing_locked(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("busy-cancelled", Says("Never asked."))
+    run = await own_holdfast.run(await own_holdfast.assistant("busy-cancelled"))
+
+    with locked(own_holdfast):
+        await own_holdfast.start_worker()
+        await heard_of(own_holdfast, run)
+        await own_holdfast.resources.temporal.get_workflow_handle(run.id).cancel()
+        # The turn hears of it with one of these.
+        await heard_of(own_holdfast, run)
+        await heard_of(own_holdfast, run)
+
+    assert (await own_holdfast.until(run)).status == "cancelled"
+    assert await own_holdfast.client.beta.threads.create()
+    assert provider.requests("busy-cancelled") == []

@@ -1,10 +1,48 @@
 """Work that is not to be left half done."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from infra.background import to_its_end
+from infra import background
+from infra.background import to_its_end, undisturbed
+
+
+async def test_a_cancellation_waits_for_what_is_not_to_be_cut_off() -> None:
+    may_end, is_done = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        await may_end.wait()
+        is_done.set()
+
+    caller = asyncio.create_task(undisturbed(work()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    may_end.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert is_done.is_set()
+
+
+async def test_what_does_not_end_is_cut_off_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "PATIENCE", timedelta(milliseconds=50))
+    is_cut_off = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_cut_off.set()
+
+    caller = asyncio.create_task(undisturbed(work()))
+    await asyncio.sleep(0)
+    caller.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await is_cut_off.wait()
 
 
 async def test_what_was_done_is_known_to_a_caller_that_is_cancelled() -> None:
