@@ -20,7 +20,7 @@ from models.threads import CreateThreadRequest
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
-from workflows.sweep_schedule import sweep_id
+from tests.sweeps import sweep_now
 
 PROJECT = "default"
 MINUTE_MS = 60_000
@@ -41,7 +41,7 @@ def _lost_commands(holdfast: RunningHoldfast) -> LostCommands:
 async def _sweep(holdfast: RunningHoldfast, run_id: str, **aged: int) -> None:
     """Let a minute pass for the run's row, then have the schedule sweep now."""
     await _age(holdfast, run_id, **(aged or {"status_changed_at": now_ms() - MINUTE_MS}))
-    await holdfast.resources.temporal.get_schedule_handle(sweep_id(holdfast.resources.settings.task_queue)).trigger()
+    await sweep_now(holdfast)
 
 
 async def _run_never_started(holdfast: RunningHoldfast, model: str) -> Run:

@@ -17,7 +17,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import reset
 from tests.sse import Sent, names
 from tests.streams import followed
-from workflows.sweep_schedule import sweep_id
+from tests.sweeps import sweep_now
 
 CALL = Calls(("weather", "{}"))
 
@@ -48,10 +48,6 @@ async def _listed_as_terminated(holdfast: RunningHoldfast, run: Run) -> None:
             await asyncio.sleep(0.02)
 
 
-async def _sweep(holdfast: RunningHoldfast) -> None:
-    await holdfast.resources.temporal.get_schedule_handle(sweep_id(holdfast.resources.settings.task_queue)).trigger()
-
-
 async def test_runs_whose_workflow_was_terminated_fail_with_the_next_sweep(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,7 +58,7 @@ async def test_runs_whose_workflow_was_terminated_fail_with_the_next_sweep(
     for run in terminated:
         await _terminate(own_holdfast, run)
 
-    await _sweep(own_holdfast)
+    await sweep_now(own_holdfast)
     failed = [await own_holdfast.until(run, "failed") for run in terminated]
 
     assert [run.last_error and run.last_error.code for run in failed] == ["server_error"] * 3
@@ -80,7 +76,7 @@ async def test_a_model_call_of_a_terminated_workflow_is_dropped_and_its_run_fail
     await provider.requested("terminated-speaking")
 
     await _terminate(own_holdfast, run)
-    await _sweep(own_holdfast)
+    await sweep_now(own_holdfast)
 
     assert (await own_holdfast.until(run, "failed")).last_error is not None
     async with asyncio.timeout(10):
@@ -125,7 +121,7 @@ async def test_the_run_that_waited_behind_a_terminated_one_starts(
     )
 
     await _terminate(own_holdfast, run)
-    await _sweep(own_holdfast)
+    await sweep_now(own_holdfast)
 
     assert (await own_holdfast.until(behind, "completed")).status == "completed"
 
@@ -142,7 +138,7 @@ async def test_a_run_whose_workflow_was_reset_while_it_waited_is_left_alone(
     await reset(own_holdfast, was_reset, await _first_task(own_holdfast, was_reset))
     await _listed_as_terminated(own_holdfast, was_reset)
 
-    await _sweep(own_holdfast)
+    await sweep_now(own_holdfast)
     await own_holdfast.until(terminated, "failed")
 
     assert (await own_holdfast.until(was_reset)).status == "requires_action"

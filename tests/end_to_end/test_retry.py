@@ -22,7 +22,7 @@ from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import closed, reset, workflow_tasks
-from workflows.sweep_schedule import sweep_id
+from tests.sweeps import sweep_now
 
 ROME = '{"city": "Rome"}'
 LOCKED = "Cannot retry run while another run is active on its thread: wait for that or cancel it."
@@ -58,7 +58,7 @@ async def _sweep(holdfast: RunningHoldfast, run: Run) -> None:
     async with holdfast.resources.database.transaction() as session:
         aged = update(RunRow).where(RunRow.id == run.id).values(status_changed_at=now_ms() - 60_000)
         await session.execute(aged)
-    await holdfast.resources.temporal.get_schedule_handle(sweep_id(holdfast.resources.settings.task_queue)).trigger()
+    await sweep_now(holdfast)
 
 
 async def test_a_retry_goes_on_with_the_turn_that_failed(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:

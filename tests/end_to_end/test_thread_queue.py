@@ -11,7 +11,7 @@ from infra.database.thread_queue import MAX_WAITING_RUNS
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
-from workflows.sweep_schedule import sweep_id
+from tests.sweeps import sweep_now
 
 ENQUEUE = {"on_active_run": "enqueue"}
 REJECT = {"on_active_run": "reject"}
@@ -138,8 +138,7 @@ async def test_a_waiting_run_expires(own_holdfast: RunningHoldfast, provider: Sc
         past = now_seconds() - 60
         await session.execute(update(RunRow).where(RunRow.id == waiting.id).values(expires_at=past))
 
-    sweep = sweep_id(own_holdfast.resources.settings.task_queue)
-    await own_holdfast.resources.temporal.get_schedule_handle(sweep).trigger()
+    await sweep_now(own_holdfast)
 
     await own_holdfast.until(waiting, "expired")
     await own_holdfast.until(await own_holdfast.submit(run, "sun"), "completed")
