@@ -47,7 +47,7 @@ class ResponseHeaders:
                 headers["openai-version"] = API_VERSION
                 project = scope["state"].get("project", "")
                 # Others fit no header.
-                if project.isascii() and project.isprintable() and project:
+                if project and project.isascii() and project.isprintable():
                     headers["openai-organization"] = project
                 headers["openai-processing-ms"] = str(int((time.perf_counter() - began) * 1000))
             await send(message)

@@ -69,6 +69,13 @@ async def fill_pool(holdfast: RunningHoldfast) -> None:
     await asyncio.gather(*(holdfast.client.beta.threads.create() for _ in range(CONNECTIONS)))
 
 
+async def answer_held(caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until a worker has an answer that it cannot store."""
+    async with asyncio.timeout(30):
+        while "run.answer_held" not in caplog.messages:
+            await asyncio.sleep(0.02)
+
+
 async def test_requests_in_an_outage_are_refused_and_the_first_after_it_works(
     own_holdfast: RunningHoldfast, own_postgres: PostgresServer
 ) -> None:
@@ -103,9 +110,7 @@ async def test_a_failover_to_a_standby_that_is_not_promoted_yet_is_an_outage(
     async with promoted_later(own_holdfast), httpx.AsyncClient(base_url=own_holdfast.url) as http:
         written, health = await http.post("/v1/threads"), await http.get("/health")
         answer.release()
-        async with asyncio.timeout(30):
-            while "run.answer_held" not in caplog.messages:
-                await asyncio.sleep(0.02)
+        await answer_held(caplog)
 
     assert (await own_holdfast.until(run)).status == "completed"
     await fill_pool(own_holdfast)
@@ -153,9 +158,7 @@ async def test_an_answer_that_meets_an_outage_is_kept_until_it_is_over(
 
     own_postgres.stop()
     answer.release()
-    async with asyncio.timeout(30):
-        while "run.answer_held" not in caplog.messages:
-            await asyncio.sleep(0.02)
+    await answer_held(caplog)
     own_postgres.start()
 
     assert (await own_holdfast.until(run)).status == "completed"

@@ -1,12 +1,22 @@
 """Work that is not to be left half done."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from infra import background
-from infra.background import to_its_end, undisturbed
+from infra.background import Result, to_its_end, undisturbed
+
+
+async def cancelled(call: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+    """A call that has begun and is cancelled, which it has not heard of yet."""
+    caller = asyncio.create_task(call)
+    await asyncio.sleep(0)
+    caller.cancel()
+    return caller
 
 
 async def test_a_cancellation_waits_for_what_is_not_to_be_cut_off() -> None:
@@ -16,9 +26,7 @@ async def test_a_cancellation_waits_for_what_is_not_to_be_cut_off() -> None:
         await may_end.wait()
         is_done.set()
 
-    caller = asyncio.create_task(undisturbed(work()))
-    await asyncio.sleep(0)
-    caller.cancel()
+    caller = await cancelled(undisturbed(work()))
     may_end.set()
 
     with pytest.raises(asyncio.CancelledError):
@@ -36,9 +44,7 @@ async def test_what_does_not_end_is_cut_off_in_the_end(monkeypatch: pytest.Monke
         finally:
             is_cut_off.set()
 
-    caller = asyncio.create_task(undisturbed(work()))
-    await asyncio.sleep(0)
-    caller.cancel()
+    caller = await cancelled(undisturbed(work()))
 
     with pytest.raises(asyncio.CancelledError):
         await caller
@@ -52,9 +58,7 @@ async def test_what_was_done_is_known_to_a_caller_that_is_cancelled() -> None:
         await may_end.wait()
         return "done"
 
-    caller = asyncio.create_task(to_its_end(work()))
-    await asyncio.sleep(0)
-    caller.cancel()
+    caller = await cancelled(to_its_end(work()))
     may_end.set()
 
     assert await caller == "done"
@@ -67,9 +71,7 @@ async def test_a_cancelled_caller_whose_work_fails_is_cancelled() -> None:
         await may_end.wait()
         raise InterruptedError
 
-    caller = asyncio.create_task(to_its_end(work()))
-    await asyncio.sleep(0)
-    caller.cancel()
+    caller = await cancelled(to_its_end(work()))
     may_end.set()
 
     with pytest.raises(asyncio.CancelledError):
