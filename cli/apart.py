@@ -4,12 +4,12 @@ import asyncio
 import socket
 
 from api.app import create_app
+from cli import start
 from cli.api_server import serve_api
 from cli.api_url import api_url
 from cli.data_folder import make_data_folder
 from cli.lifetime import run_until_stopped
 from cli.metrics_server import serving_metrics
-from cli.output import say
 from cli.ports import Address, api_address, bind, metrics_address
 from infra.database import migrations
 from infra.errors import StartFailed
@@ -58,7 +58,7 @@ async def _serve(settings: Settings, address: Address, sockets: list[socket.sock
     async with open_resources(settings) as resources:
 
         def say_ready() -> None:
-            say(f"The Holdfast API is ready on {api_url(settings)}/v1.")
+            start.say_ready(f"The Holdfast API is ready on {api_url(settings)}/v1.")
 
         await serve_api(create_app(resources), sockets, address, say_ready)
 
@@ -70,5 +70,5 @@ async def _work(settings: Settings, address: Address, sockets: list[socket.socke
         # Last: who finds the metrics there finds a worker that works.
         serving_metrics(resources.metrics, sockets, address),
     ):
-        say(f"The Holdfast worker is ready on task queue {settings.task_queue}.")
+        start.say_ready(f"The Holdfast worker is ready on task queue {settings.task_queue}.")
         await asyncio.Event().wait()

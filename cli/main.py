@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli import start
 from cli.configuration import load_settings
 from cli.logs import configure_logs
 from cli.runs import app as runs
@@ -28,6 +29,7 @@ ParentOption = Annotated[
 @app.command()
 def up(stop_with_parent: ParentOption = None) -> None:
     """Serve everything from here: API, worker, and a Temporal server unless TEMPORAL_ADDRESS names one."""
+    start.begin()
     settings = _settings()
     from cli.up import up as serve_everything
 
@@ -37,6 +39,7 @@ def up(stop_with_parent: ParentOption = None) -> None:
 @app.command()
 def api() -> None:
     """Serve the API only."""
+    start.begin()
     settings = _settings()
     from cli.apart import api as serve_api
 
@@ -46,6 +49,7 @@ def api() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker only."""
+    start.begin()
     settings = _settings()
     from cli.apart import worker as run_worker
 

@@ -5,10 +5,10 @@ import socket
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from api.app import create_app
+from cli import start
 from cli.api_server import serve_api
 from cli.data_folder import hold_data_folder
 from cli.lifetime import run_until_stopped
-from cli.output import say
 from cli.ports import Address, api_address, bind, require_free
 from cli.ready_message import ready_message
 from cli.temporal_server import TemporalServer, running
@@ -39,7 +39,7 @@ async def _serve(
         async with open_resources(settings) as resources, open_worker(resources):
 
             def say_ready() -> None:
-                say(ready_message(resources, shows_ui=temporal is not None))
+                start.say_ready(ready_message(resources, shows_ui=temporal is not None))
 
             await serve_api(create_app(resources), sockets, address, say_ready)
 

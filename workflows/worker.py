@@ -23,7 +23,8 @@ from workflows.run_workflow import RunWorkflow
 from workflows.sweep_schedule import ensure_sweep_schedule
 from workflows.sweep_workflow import SweepWorkflow
 
-MAX_CACHED_WORKFLOWS = 1_000
+# Some 200 kB each. A run whose outputs come after so many others is replayed, for a few milliseconds of CPU.
+MAX_CACHED_WORKFLOWS = 500
 MAX_SHORT_ACTIVITIES = 50
 # Below the interval of `activities.heartbeat`, so that each of those is sent. The default of 60 s would let a cancelled
 # model call speak on for as long.

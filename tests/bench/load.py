@@ -27,11 +27,12 @@ class Measured:
     def row(self, name: str) -> str:
         cpu = ", ".join(f"{process} {ms:.1f}" for process, ms in self.cpu_ms.items())
         return (
-            f"{name:<44} {self.percentile_ms(50):>8.0f} {self.percentile_ms(95):>8.0f} {self.per_second:>9.1f}   {cpu}"
+            f"{name:<44} {self.percentile_ms(50):>8.0f} {self.percentile_ms(95):>8.0f} {self.percentile_ms(100):>8.0f} "
+            f"{self.per_second:>9.1f}   {cpu}"
         )
 
 
-HEADER = f"{'':<44} {'p50 ms':>8} {'p95 ms':>8} {'per s':>9}   CPU ms each"
+HEADER = f"{'':<44} {'p50 ms':>8} {'p95 ms':>8} {'max ms':>8} {'per s':>9}   CPU ms each"
 
 
 def client_of(url: str, connections: int) -> AsyncOpenAI:

@@ -1,0 +1,34 @@
+"""What is settled when a program that serves has started, seen at its end."""
+
+from pathlib import Path
+
+from tests.bench.apart import running_apart
+from tests.cli.program import Place, Up
+
+# Python runs a module of this name at every start.
+TELLS_AT_ITS_END = """
+import atexit, gc
+atexit.register(lambda: print("collects:", gc.isenabled(), "never looks at:", gc.get_freeze_count(), flush=True))
+"""
+AT_LEAST_LOADED = 100_000
+
+
+def test_what_a_start_loaded_is_never_looked_at_by_the_garbage_collector(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TELLS_AT_ITS_END)
+    up = Up(Place.new(tmp_path), PYTHONPATH=str(tmp_path)).ready()
+    try:
+        with running_apart(tmp_path / "apart", up, PYTHONPATH=str(tmp_path)) as (_, processes):
+            outputs = [tmp_path / "apart" / f"{name}.txt" for name in processes]
+        up.interrupt()
+        up.process.wait()
+    finally:
+        up.end()
+    for output in (up.output, *(path.read_text() for path in outputs)):
+        collects, frozen = _told(output)
+        assert collects == "True"
+        assert frozen > AT_LEAST_LOADED
+
+
+def _told(output: str) -> tuple[str, int]:
+    told = next(line for line in output.splitlines() if line.startswith("collects:")).split()
+    return told[1], int(told[-1])
