@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from infra.event_stream import redis_streams
+from infra.event_stream import redis_streams, redis_writer
 from infra.event_stream.bounds import size_of
 from infra.event_stream.redis_streams import RedisEventStream, open_redis_event_stream
 from models.events import Event
@@ -53,7 +53,7 @@ async def test_nobody_waits_for_a_redis_that_hangs(own_valkey: ValkeyServer, mon
 async def test_what_waits_for_a_redis_that_is_away_is_bounded(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_streams, "MAX_SIZE", 5 * size_of([ENDED]))
+    monkeypatch.setattr(redis_writer, "MAX_SIZE", 5 * size_of([ENDED]))
     async with open_redis_event_stream(own_valkey.url, timedelta(minutes=1)) as stream:
         own_valkey.kill()
         for number in range(20):

@@ -1,0 +1,143 @@
+"""Writes events to Redis in the background, those of all runs together: under load in fewer round trips."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from infra.event_stream.bounds import MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
+from infra.event_stream.redis_layout import RESTING, entry_id, stream_of
+from infra.event_stream.redis_outage import COMMAND_TIMEOUT, RedisOutage
+from models.events import RESTS, Event
+
+MAX_PIPELINE = 1_000
+WRITE_AGAIN_AFTER = timedelta(seconds=0.25)
+DRAIN_TIMEOUT = timedelta(seconds=2)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    run_id: str
+    first: int
+    events: Sequence[Event]
+
+
+class RedisWriter:
+    """The queue of what is to be written, bounded by its size, and the task that writes it."""
+
+    def __init__(self, client: Redis, retention: timedelta, outage: RedisOutage) -> None:
+        self._client = client
+        self._retention_ms = max(1, retention // timedelta(milliseconds=1))
+        self._outage = outage
+        self._queue: deque[_Append] = deque()
+        self._queued_size = 0
+        self._changed = asyncio.Event()
+        self._written = asyncio.Event()
+        self._written.set()
+        self._overtaken: set[str] = set()
+
+    def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
+        """Queue the events. False, and nothing queued, where another writer was ahead with this run."""
+        if run_id in self._overtaken:
+            self._overtaken.discard(run_id)
+            return False
+        # Of what waits for a Redis that does not answer, the oldest is left out where it is too much.
+        self._queue.append(_Append(run_id, first, events))
+        self._queued_size += size_of(events)
+        while self._queued_size > MAX_SIZE:
+            self._queued_size -= size_of(self._queue.popleft().events)
+        self._written.clear()
+        self._changed.set()
+        return True
+
+    def take_over(self, run_id: str) -> None:
+        """Write the run's events from now on, whoever wrote them before."""
+        self._overtaken.discard(run_id)
+
+    async def drain(self) -> None:
+        """Return once what was appended is written, or Redis did not answer for a while."""
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT.total_seconds()):
+                await self._written.wait()
+        except TimeoutError:
+            log.warning("event_stream.not_drained", extra={"appends": len(self._queue)})
+
+    async def run(self) -> None:
+        """Write what is appended, until cancelled."""
+        is_repeat = False
+        while True:
+            await self._changed.wait()
+            appends = self._next_appends()
+            if not appends:
+                self._changed.clear()
+                self._written.set()
+                continue
+            try:
+                await self._write(appends, is_repeat)
+            except (RedisError, OSError, TimeoutError) as error:
+                # Of what was sent some may have been written: to write it again is refused, and does no harm.
+                is_repeat = True
+                self._outage.go_on(error)
+                await asyncio.sleep(WRITE_AGAIN_AFTER.total_seconds())
+            except UnicodeEncodeError:
+                # Nothing was sent. Without these events readers ask the database; without this task, the process ends.
+                log.exception("event_stream.unwritable", extra={"run_ids": sorted({each.run_id for each in appends})})
+                self._forget(appends)
+            else:
+                is_repeat = False
+                self._outage.end()
+                self._forget(appends)
+
+    def _next_appends(self) -> list[_Append]:
+        appends: list[_Append] = []
+        size = 0
+        for append in self._queue:
+            appends.append(append)
+            size += len(append.events)
+            if size >= MAX_PIPELINE:
+                break
+        return appends
+
+    def _forget(self, written: list[_Append]) -> None:
+        for append in written:
+            # The queue may have been cut meanwhile.
+            if self._queue and self._queue[0] is append:
+                self._queue.popleft()
+                self._queued_size -= size_of(append.events)
+
+    async def _write(self, appends: list[_Append], is_repeat: bool) -> None:
+        pipeline = self._client.pipeline(transaction=False)
+        resting = [append.run_id for append in appends if any(event.name in RESTS for event in append.events)]
+        for append in appends:
+            for number, event in enumerate(append.events, append.first):
+                fields: Any = {"name": event.name, "data": event.data}
+                pipeline.xadd(
+                    stream_of(append.run_id), fields, id=entry_id(number), maxlen=MAX_EVENTS_PER_RUN, approximate=True
+                )
+            pipeline.pexpire(stream_of(append.run_id), self._retention_ms)
+        for run_id in resting:
+            pipeline.publish(RESTING, run_id)
+        async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
+            results = await pipeline.execute(raise_on_error=False)
+        position = 0
+        for append in appends:
+            own = results[position : position + len(append.events) + 1]
+            position += len(own)
+            self._check(append, own, is_repeat)
+
+    def _check(self, append: _Append, results: list[Any], is_repeat: bool) -> None:
+        for result in results:
+            if isinstance(result, ResponseError) and "equal or smaller" in str(result):
+                if not is_repeat:
+                    self._overtaken.add(append.run_id)
+            elif isinstance(result, Exception):
+                # Full, loading its file, a replica: it may pass.
+                raise result
