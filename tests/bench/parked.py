@@ -13,8 +13,8 @@ from openai.types.beta.threads import Run
 from temporalio.client import Client, WorkflowExecution
 
 from infra.language_model.scripted import SCRIPTED_MODEL
-from tests.bench.apart import APART_TASK_QUEUE, running_apart
 from tests.bench.load import HEADER, client_of, measure
+from tests.cli.apart import APART_TASK_QUEUE, running_apart
 from tests.cli.program import Place, Up
 from tests.holdfast import function_tool
 from workflows.worker import MAX_CACHED_WORKFLOWS

@@ -19,10 +19,10 @@ import httpx
 import psutil
 import yaml
 
-from tests.bench.apart import running_apart
 from tests.bench.load import cpu_seconds
 from tests.bench.stamping_provider import model_name
 from tests.bench.stream_client import Received, read_stream
+from tests.cli.apart import running_apart
 from tests.cli.program import ROOT, Place, Up, free_ports, wait_until
 
 NS_PER_MS = 1_000_000

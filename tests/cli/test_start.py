@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.bench.apart import running_apart
+from tests.cli.apart import running_apart
 from tests.cli.program import Place, Up
 
 # Python runs a module of this name at every start.

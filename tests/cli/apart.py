@@ -1,4 +1,4 @@
-"""`holdfast api` and `holdfast worker` as processes of their own, over Valkey, with the Temporal of a `holdfast up`."""
+"""`holdfast api` and `holdfast worker` over Postgres and Valkey, with the Temporal of a `holdfast up`."""
 
 import subprocess
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cli.program import HOLDFAST, ROOT, Place, Up, free_ports, wait_until
+from tests.postgres.server import running_postgres
 from tests.valkey import running_valkey
 
 APART_TASK_QUEUE = "apart"
@@ -16,9 +17,12 @@ def running_apart(folder: Path, up: Up, **environment: str) -> Iterator[tuple[st
     """The URL of the API, and the processes by name, once they are ready; `folder` is made, for what they keep."""
     folder.mkdir()
     place = Place(folder / "data", free_ports(1)[0], up.place.temporal_port, up.place.temporal_ui_port)
-    with running_valkey() as valkey:
+    with running_postgres() as postgres, running_valkey() as valkey:
         settings = place.environment(
-            **environment, HOLDFAST_EVENT_STREAM_URL=valkey.url, HOLDFAST_TASK_QUEUE=APART_TASK_QUEUE
+            **environment,
+            HOLDFAST_DATABASE_URL=postgres.new_database(),
+            HOLDFAST_EVENT_STREAM_URL=valkey.url,
+            HOLDFAST_TASK_QUEUE=APART_TASK_QUEUE,
         )
         subprocess.run([*HOLDFAST, "migrate"], cwd=ROOT, env=settings, check=True)
         processes = {name: _started(name, folder, settings) for name in ("api", "worker")}
