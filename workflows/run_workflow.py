@@ -47,6 +47,7 @@ class RunWorkflow:
         self._deadline = run.expires_at
         self._answered_turn = -1
         self._turn = 0
+        self._was_cancelled_meanwhile = False
 
     @workflow.signal(name=SUBMIT_SIGNAL)
     def submit_tool_outputs(self, *turns: Any) -> None:
@@ -79,6 +80,8 @@ class RunWorkflow:
 
     async def _take_turns(self) -> RunStatus:
         while not self._is_history_full():
+            if self._was_cancelled_meanwhile:
+                raise asyncio.CancelledError
             self._show(RunStatus.IN_PROGRESS)
             outcome = await self._model_turn()
             self._deadline = outcome.expires_at or self._deadline
@@ -140,11 +143,18 @@ class RunWorkflow:
         return await self._end(RunEnding(self._run.run_id, RunStatus.FAILED, code, message))
 
     async def _end(self, ending: RunEnding) -> RunStatus:
-        # Shielded: a cancellation that comes now must not leave the row open.
-        standing = await asyncio.shield(self._close(ending))
+        standing = await self._stored(self._close(ending))
         if standing.status is RunStatus.CANCELLING:
-            standing = await asyncio.shield(self._close(RunEnding(self._run.run_id, RunStatus.CANCELLED)))
+            standing = await self._stored(self._close(RunEnding(self._run.run_id, RunStatus.CANCELLED)))
         return standing.status
+
+    async def _stored(self, storing: "workflow.ActivityHandle[Standing]") -> Standing:
+        """How the run stands once that is stored. A cancel that comes meanwhile must not leave the row as it was."""
+        try:
+            return await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            self._was_cancelled_meanwhile = True
+            return await storing
 
     def _close(self, ending: RunEnding) -> "workflow.ActivityHandle[Standing]":
         return workflow.start_activity_method(
@@ -163,7 +173,7 @@ class RunWorkflow:
         """
         if not _is_reset():
             return False
-        standing = await workflow.execute_activity_method(
+        reopening = workflow.start_activity_method(
             RunEndings.reopen,
             self._run.run_id,
             task_queue=activity_options.short_task_queue(workflow.info().task_queue),
@@ -171,6 +181,7 @@ class RunWorkflow:
             retry_policy=activity_options.DATABASE_RETRIES,
             summary="reopen",
         )
+        standing = await self._stored(reopening)
         self._deadline = standing.expires_at or self._deadline
         return standing.status is RunStatus.IN_PROGRESS
 

@@ -3,21 +3,25 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from infra.database.outages import DatabaseUnavailable
 from models.runs import RunStatus
 from models.turns import NextStep, RunEnding, RunInput, Standing, TurnInput, TurnOutcome
+from tests.resets import finished_tasks, reset_workflow
 from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
-from workflows.worker import SANDBOX
+from workflows.worker import MAX_HEARTBEAT_THROTTLE, SANDBOX
 
 
 async def fails() -> TurnOutcome:
@@ -52,19 +56,7 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
         endings.append(ending)
         return Standing(ending.status, 0, None)
 
-    task_queue = run_id = f"run_{uuid.uuid4().hex}"
-    run = RunInput(run_id, "thread_t", "asst_a", "some-model", int(time.time()) + 600, 600)
-    async with (
-        Worker(temporal.client, task_queue=short_task_queue(task_queue), activities=[end]),
-        Worker(
-            temporal.client,
-            task_queue=task_queue,
-            workflows=[RunWorkflow],
-            activities=[generate],
-            workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
-        ),
-    ):
-        handle = await temporal.client.start_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)
+    async with _running(temporal, generate, end) as handle:
         await is_asked.wait()
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
@@ -73,3 +65,95 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
     assert is_cancelled.is_set()
     assert [ending.status for ending in endings] == [RunStatus.CANCELLED]
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
+
+
+async def test_an_ending_is_stored_though_a_cancel_comes_meanwhile(temporal: WorkflowEnvironment) -> None:
+    is_ending, is_cancelled = asyncio.Event(), asyncio.Event()
+    endings: list[RunEnding] = []
+
+    @activity.defn(name="ModelTurn.generate")
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        return await fails()
+
+    @activity.defn(name="RunEndings.end")
+    async def end(ending: RunEnding) -> Standing:
+        if activity.info().attempt == 1:
+            is_ending.set()
+            await is_cancelled.wait()
+            raise DatabaseUnavailable("gone")
+        endings.append(ending)
+        return Standing(ending.status, 0, None)
+
+    async with _running(temporal, generate, end) as handle:
+        await is_ending.wait()
+        await _cancel(handle)
+        is_cancelled.set()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+
+    assert [ending.status for ending in endings] == [RunStatus.FAILED]
+    assert (await handle.describe()).status is WorkflowExecutionStatus.FAILED
+
+
+async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(temporal: WorkflowEnvironment) -> None:
+    is_reopening, is_cancelled = asyncio.Event(), asyncio.Event()
+    endings: list[RunEnding] = []
+
+    @activity.defn(name="ModelTurn.generate")
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        return await fails()
+
+    @activity.defn(name="RunEndings.end")
+    async def end(ending: RunEnding) -> Standing:
+        endings.append(ending)
+        return Standing(ending.status, 0, None)
+
+    @activity.defn(name="RunEndings.reopen")
+    async def reopen(_run_id: str) -> Standing:
+        is_reopening.set()
+        await is_cancelled.wait()
+        return Standing(RunStatus.IN_PROGRESS, 0, int(time.time()) + 600)
+
+    async with _running(temporal, generate, end, reopen) as handle:
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        first, *_ = await finished_tasks(handle)
+        await reset_workflow(temporal.client, handle.id, first)
+        again = temporal.client.get_workflow_handle(handle.id)
+        await is_reopening.wait()
+        await _cancel(again)
+        is_cancelled.set()
+        with pytest.raises(WorkflowFailureError):
+            await again.result()
+
+    assert [ending.status for ending in endings] == [RunStatus.FAILED, RunStatus.FAILED, RunStatus.CANCELLED]
+    assert (await again.describe()).status is WorkflowExecutionStatus.CANCELED
+
+
+@asynccontextmanager
+async def _running(
+    temporal: WorkflowEnvironment, generate: Callable[..., Any], *short: Callable[..., Any]
+) -> AsyncIterator[WorkflowHandle[RunWorkflow, RunStatus]]:
+    """A run's workflow with these activities."""
+    task_queue = run_id = f"run_{uuid.uuid4().hex}"
+    run = RunInput(run_id, "thread_t", "asst_a", "some-model", int(time.time()) + 600, 600)
+    async with (
+        Worker(temporal.client, task_queue=short_task_queue(task_queue), activities=short),
+        Worker(
+            temporal.client,
+            task_queue=task_queue,
+            workflows=[RunWorkflow],
+            activities=[generate],
+            workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+            max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
+        ),
+    ):
+        yield await temporal.client.start_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)
+
+
+async def _cancel(handle: WorkflowHandle[Any, Any]) -> None:
+    """Return when the workflow has heard of it."""
+    tasks_before = await finished_tasks(handle)
+    await handle.cancel()
+    while await finished_tasks(handle) == tasks_before:
+        await asyncio.sleep(0.05)
