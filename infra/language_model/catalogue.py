@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from infra.errors import StartFailed
 from infra.language_model.models_file import Deployment, DeploymentInfo, ModelsFile
 from infra.language_model.scripted import SCRIPTED_MODEL
-from infra.language_model.wildcards import filled_in, matches
+from infra.language_model.wildcards import filled_in, matches, most_specific
 
 SETTING = "HOLDFAST_MODELS"
 RETRY_SETTINGS = ("num_retries", "max_retries", "retry_after", "retry_policy")
@@ -78,8 +78,9 @@ class ModelCatalogue:
         if self.deployments is None:
             return [ServedModel(model)]
         target = self._alias_target(model)
-        exact = [item for item in self.deployments if item.model_name == target]
-        serving = exact or [item for item in self.deployments if matches(item.model_name, target)]
+        names = {item.model_name for item in self.deployments}
+        name = target if target in names else most_specific(names, target)
+        serving = [item for item in self.deployments if item.model_name == name]
         return [ServedModel(filled_in(item.model_name, target, item.base_model), item.model_info) for item in serving]
 
     @cached_property

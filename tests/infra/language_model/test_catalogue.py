@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from litellm.router import Router
 
 from infra.language_model.catalogue import InvalidCatalogue, ModelCatalogue
 from infra.language_model.scripted import SCRIPTED_MODEL
@@ -76,6 +77,26 @@ def test_a_name_tells_what_serves_it(tmp_path: Path) -> None:
     names = {model: [served.name for served in catalogue.served_by(model)] for model in ["gpt-4", "ollama/llama3", "x"]}
 
     assert names == {"gpt-4": ["openai/gpt-4o", "azure/gpt-4o"], "ollama/llama3": ["ollama_chat/llama3"], "x": []}
+
+
+OVERLAPPING = """
+model_list:
+  - {model_name: "*", litellm_params: {model: "ollama_chat/*"}, model_info: {supports_function_calling: false}}
+  - {model_name: "anthropic/*", litellm_params: {model: "anthropic/*", api_key: k}}
+  - {model_name: "anthropic/claude-*", litellm_params: {model: "bedrock/claude-*", aws_region_name: r}}
+"""
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "anthropic/opus", "anthropic/claude-opus"])
+def test_of_wildcards_that_overlap_the_routers_choice_serves(tmp_path: Path, model: str) -> None:
+    catalogue = load(tmp_path, OVERLAPPING)
+    router = Router(model_list=[each.model_dump(exclude_none=True) for each in catalogue.deployments or ()])
+
+    [chosen] = router.pattern_router.route(model) or []
+
+    [served] = catalogue.served_by(model)
+    assert served.name == chosen["litellm_params"]["model"]
+    assert served.info.supports_function_calling == chosen["model_info"].get("supports_function_calling")
 
 
 def test_the_routers_settings_are_read_from_both_sections(tmp_path: Path) -> None:
