@@ -27,20 +27,25 @@ UNPARSABLE = "invalid_request_error"
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, where it has one, is read by `parse`."""
+    """A route whose body, where it has one, is read by `parse`. Any other body is passed over."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        if self.body_field is None:
+        if self.body_field is None and self.methods == {"GET"}:
             return handle
+
+        async def handle_bodyless(request: Request) -> Response:
+            return await handle(_BodylessRequest(request))
 
         async def handle_json(request: Request) -> Response:
             content = await _read(request)
             if content:
                 _check_content_type(request)
-            return await handle(_ParsedRequest(request, self.body_of(request, parse(content or b"{}"))))
+            body = parse(content or b"{}")
+            # PHP writes an object without fields as a list without items.
+            return await handle(_ParsedRequest(request, self.body_of(request, {} if body == [] else body)))
 
-        return handle_json
+        return handle_bodyless if self.body_field is None else handle_json
 
     def body_of(self, request: Request, body: Any) -> Any:
         """The body that the route takes, from the one that was sent."""
@@ -55,6 +60,14 @@ class _ParsedRequest(Request):
         super().__init__({**request.scope, "headers": [*others, (b"content-type", b"application/json")]})
         self._body = b"{}"
         self._json = body
+
+
+class _BodylessRequest(Request):
+    """A request whose body means nothing to its route, and is not read."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.scope, request.receive)
+        self._body = b""
 
 
 async def _read(request: Request) -> bytes:
@@ -82,7 +95,7 @@ def parse(content: bytes) -> Any:
         raise InvalidRequest(NOT_UNICODE, code=UNPARSABLE) from error
     except ValueError as error:
         raise InvalidRequest(NOT_JSON, code=UNPARSABLE) from error
-    _check_storable(body, "")
+    check_storable(body, "")
     return body
 
 
@@ -100,7 +113,8 @@ def _check_content_type(request: Request) -> None:
         )
 
 
-def _check_storable(value: Any, path: str) -> None:
+def check_storable(value: Any, path: str) -> None:
+    """Raises `InvalidRequest` for what stands in `value`, which is at `path`, and no database takes."""
     match value:
         case str() if "\0" in value:
             raise _unstorable(path, "string contains the null character, which is not supported")
@@ -109,11 +123,11 @@ def _check_storable(value: Any, path: str) -> None:
         case dict():
             for key, item in value.items():
                 place = f"{path}.{key}" if path else key
-                _check_storable(key, place)
-                _check_storable(item, place)
+                check_storable(key, place)
+                check_storable(item, place)
         case list():
             for index, item in enumerate(value):
-                _check_storable(item, f"{path}[{index}]")
+                check_storable(item, f"{path}[{index}]")
 
 
 def _unstorable(path: str, reason: str) -> InvalidRequest:

@@ -48,6 +48,12 @@ def first_error(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
                 problem,
                 "contains letters, numbers, underscores, or dashes, but this value contained additional characters.",
             )
+        case "function_parameters":
+            return problem.refused(
+                f"Invalid schema for function '{problem.context['function']}': schema must be a JSON Schema of "
+                f"'type: \"object\"', got 'type: \"{shortened(str(problem.context['type']))}\"'.",
+                "invalid_function_parameters",
+            )
         case _:
             return out_of_bounds(problem) or problem.refused(
                 f"Invalid '{problem.param}': {problem.text}.", "invalid_value"

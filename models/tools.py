@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from models.wire import RequestBody, TaggedBy, absent, branch, null_means, one_of
 
@@ -24,6 +25,14 @@ class FunctionDefinition(RequestBody):
     description: str | None = Field(None, exclude_if=absent)
     parameters: Annotated[dict[str, Any], null_means(_empty_parameters)] = Field(default_factory=_empty_parameters)
     strict: Annotated[bool, null_means(bool)] = False
+
+    @field_validator("parameters")
+    @classmethod
+    def _of_an_object(cls, parameters: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        kind = parameters.get("type", "object")
+        if kind != "object":
+            raise PydanticCustomError("function_parameters", "", {"function": info.data.get("name"), "type": kind})
+        return parameters
 
 
 class FunctionTool(RequestBody):

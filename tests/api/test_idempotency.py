@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
+import httpx
 import pytest
 from openai import BadRequestError
 from sqlalchemy import update
@@ -80,6 +81,22 @@ async def test_a_repeated_cancel_is_not_refused(holdfast: RunningHoldfast, provi
     again = await cancel(run.id, thread_id=run.thread_id, extra_headers=key)
 
     assert again == first
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"not json"])
+async def test_a_body_that_means_nothing_to_its_route_means_nothing_to_the_key(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, http: httpx.AsyncClient, content: bytes
+) -> None:
+    model = f"cancel-{uuid4().hex}"
+    provider.script(model, Calls(("weather", "{}")))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant(model, "weather")))
+    path, key = f"/v1/threads/{run.thread_id}/runs/{run.id}/cancel", _key()
+
+    first = await http.post(path, content=content, headers=key)
+    again = await http.post(path, headers=key)
+
+    assert first.status_code == 200
+    assert again.json() == first.json()
 
 
 async def test_a_key_belongs_to_one_body(holdfast: RunningHoldfast) -> None:

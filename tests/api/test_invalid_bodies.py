@@ -199,6 +199,16 @@ VALUE_CASES = [
             VALUE,
         ),
     ),
+    (
+        ASSISTANTS,
+        function(name="f", parameters={"type": "string"}),
+        (
+            "Invalid schema for function 'f': schema must be a JSON Schema of 'type: \"object\"', "
+            "got 'type: \"string\"'.",
+            "tools[1].function.parameters",
+            "invalid_function_parameters",
+        ),
+    ),
     (RUNS, run(tool_choice="x" * 300), wrong_value("tool_choice", "x" * 200 + "…", "'none', 'auto', and 'required'")),
 ]
 PATTERN = "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
@@ -333,7 +343,7 @@ async def test_what_is_not_supported_yet_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("body", "got"), [("[]", "an array"), ('"x"', "a string"), ("7", "an integer"), ("null", "null")]
+    ("body", "got"), [("[1]", "an array"), ('"x"', "a string"), ("7", "an integer"), ("null", "null")]
 )
 async def test_body_that_is_not_an_object(http: httpx.AsyncClient, body: str, got: str) -> None:
     response = await http.post(ASSISTANTS, content=body, headers={"Content-Type": "application/json"})

@@ -71,6 +71,13 @@ async def test_escaped_backslash_before_u0000_is_no_null_character(http: httpx.A
     assert response.json()["metadata"] == {"k": "\\u0000"}
 
 
+@pytest.mark.parametrize("content", [b"", b"null", b"{}", b"[]"])
+async def test_what_stands_for_no_fields_is_taken(http: httpx.AsyncClient, content: bytes) -> None:
+    response = await http.post("/v1/threads", content=content, headers=JSON)
+
+    assert response.json()["object"] == "thread"
+
+
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400 + ".0"])
 async def test_number_beyond_a_double_is_refused_in_a_schema(http: httpx.AsyncClient, number: str) -> None:
     tool = {"type": "function", "function": {"name": "f", "parameters": {"maximum": 0}}}
