@@ -1,11 +1,13 @@
 """What routes ask for: the open resources, the caller's project, and a list's page."""
 
 import hmac
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BeforeValidator
 
 from api.beta import BetaVersion, beta_version
@@ -67,20 +69,29 @@ async def _run_timelines(request: Request) -> RunTimelines:
 async def _project(
     request: Request,
     resources: ResourcesDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> str:
     """The project that the caller's key names. Raises `Unauthenticated`."""
-    project = _project_of(resources.settings.api_keys, credentials)
+    keys = resources.settings.api_keys
+    project = _project_of(keys, bearer.credentials if bearer else _password(request)) if keys else DEFAULT_PROJECT
     request.state.project = project
     return project
 
 
-def _project_of(keys: Mapping[str, str], credentials: HTTPAuthorizationCredentials | None) -> str:
-    if not keys:
-        return DEFAULT_PROJECT
-    if credentials is None or not credentials.credentials:
+def _password(request: Request) -> str:
+    """The other place in which OpenAI takes a key, and its guide's curl commands write it: `-u :$OPENAI_API_KEY`."""
+    scheme, encoded = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return b64decode(encoded).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _project_of(keys: Mapping[str, str], given: str) -> str:
+    if not given:
         raise Unauthenticated.without_key()
-    given = credentials.credentials
     for key, project in keys.items():
         if hmac.compare_digest(key.encode(), given.encode()):
             return project

@@ -139,7 +139,7 @@ class Unauthenticated(ApiError):
     def without_key(cls) -> "Unauthenticated":
         return cls(
             "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
-            "auth (i.e. Authorization: Bearer YOUR_KEY).",
+            "auth (i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username).",
             code="invalid_api_key",
         )
 

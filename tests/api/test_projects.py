@@ -1,5 +1,6 @@
 """API keys: who has none is refused everywhere, and one project's key opens nothing of another's."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ KEYS = {"sk-blue-0123456789abcdef": "blue", "sk-red": "red"}
 BLUE, RED = KEYS
 NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
-    "(i.e. Authorization: Bearer YOUR_KEY)."
+    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username)."
 )
 BODIES: dict[str, dict[str, Any]] = {
     "createAssistant": {"model": SCRIPTED_MODEL},
@@ -93,6 +94,11 @@ async def test_no_operation_works_without_a_key(shared: RunningHoldfast, blue: F
         (f"Bearer {BLUE}x", "Incorrect API key provided: sk-blue-0****defx."),
         ("Bearer", NO_KEY),
         (f"Basic {BLUE}", NO_KEY),
+        (f"Basic {b64encode(BLUE.encode()).decode()}", NO_KEY),
+        (
+            f"Basic {b64encode(b':sk-wrong-0123456789abcdef').decode()}",
+            "Incorrect API key provided: sk-wrong-****cdef.",
+        ),
         ("", NO_KEY),
     ],
 )
@@ -101,6 +107,13 @@ async def test_wrong_key_is_refused_and_not_shown(shared: RunningHoldfast, heade
         response = await client.get("/v1/assistants", headers=[(b"Authorization", header.encode())])
 
     assert_error(response, 401, message, code="invalid_api_key")
+
+
+async def test_a_key_is_taken_as_a_password_too(shared: RunningHoldfast, blue: FinishedRun) -> None:
+    async with httpx.AsyncClient(base_url=shared.url, auth=("", BLUE)) as client:
+        answer = await client.get(f"/v1/threads/{blue.thread_id}")
+
+    assert answer.json()["id"] == blue.thread_id
 
 
 async def test_another_projects_objects_do_not_exist(
