@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
+from api.json_bodies import check_storable
 from models.wire import Metadata
 
 METADATA_PARAMETER: dict[str, Any] = {
@@ -26,6 +27,7 @@ async def _metadata_filter(request: Request) -> dict[str, str]:
         for name, value in request.query_params.multi_items()
         if name.startswith("metadata[") and name.endswith("]")
     }
+    check_storable(given, "metadata")
     try:
         return _METADATA.validate_python(given)
     except ValidationError as error:

@@ -66,6 +66,18 @@ async def test_a_metadata_filter_has_metadatas_limits(http: httpx.AsyncClient) -
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "param"), [("user", "\0", "metadata.user"), ("a\0", "b", "metadata.a\\u0000")]
+)
+async def test_a_metadata_filter_holds_no_null_character(
+    http: httpx.AsyncClient, name: str, value: str, param: str
+) -> None:
+    response = await http.get("/v1/threads", params={f"metadata[{name}]": value})
+
+    expected = f"Invalid '{param}': string contains the null character, which is not supported."
+    assert_error(response, 400, expected, param, "invalid_value")
+
+
 async def test_runs_are_listed_over_all_threads_by_status(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import Case, GenerationMode
@@ -20,8 +19,6 @@ from schemathesis.specs.openapi.checks import (
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.conftest import FinishedRun, finish_a_run
 from tests.holdfast import RunningHoldfast
-
-pytestmark = pytest.mark.any_database
 
 EXAMPLES = 12
 SEED = 4

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
-from litellm.router import Router
 
 from infra.language_model.catalogue import InvalidCatalogue, ModelCatalogue
+from infra.language_model.litellm_loading import load_litellm
+from infra.language_model.litellm_router import open_router
 from infra.language_model.scripted import SCRIPTED_MODEL
 
 OLD_AND_NEW = """
@@ -90,7 +91,7 @@ model_list:
 @pytest.mark.parametrize("model", ["gpt-4o", "anthropic/opus", "anthropic/claude-opus"])
 def test_of_wildcards_that_overlap_the_routers_choice_serves(tmp_path: Path, model: str) -> None:
     catalogue = load(tmp_path, OVERLAPPING)
-    router = Router(model_list=[each.model_dump(exclude_none=True) for each in catalogue.deployments or ()])
+    router = open_router(load_litellm(), catalogue.deployments or (), catalogue)
 
     [chosen] = router.pattern_router.route(model) or []
 
