@@ -61,9 +61,16 @@ class RunCommands:
             nonlocal events
             thread = await threads.lock(session, project_id, thread_id)
             spec = await self._spec(session, project_id, body)
-            queued_behind = await thread_queue.place(session, thread, body.on_active_run, ThreadLocked.for_run)
-            if body.additional_messages:
-                await messages.add(session, project_id, thread_id, body.additional_messages, queued_behind)
+            new_messages = body.additional_messages or ()
+            queued_behind = await thread_queue.place(
+                session,
+                thread,
+                body.on_active_run,
+                ThreadLocked.for_run,
+                new_runs=1,
+                new_messages=len(new_messages),
+            )
+            await messages.add(session, project_id, thread_id, new_messages, queued_behind)
             run = await runs.create(session, project_id, thread_id, spec, waiting=queued_behind is not None)
             events = EventBatch(0, opening(run, None))
             if queued_behind is None:

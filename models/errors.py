@@ -77,7 +77,7 @@ class ThreadLocked(InvalidRequest):
 
 class ThreadQueueFull(InvalidRequest):
     def __init__(self, thread_id: str, limit: int, what: str) -> None:
-        super().__init__(f"Thread {thread_id} already has {limit} {what} waiting for its active run.")
+        super().__init__(f"At most {limit} {what} may wait for the active run of thread {thread_id}.")
 
 
 class ThreadFull(InvalidRequest):

@@ -27,7 +27,9 @@ async def create_message(thread_id: ThreadId, body: AddMessageRequest, project: 
 
     async def create(session: AsyncSession) -> Message:
         thread = await threads.lock(session, project, thread_id)
-        queued_behind = await thread_queue.place(session, thread, body.on_active_run, ThreadLocked.for_message)
+        queued_behind = await thread_queue.place(
+            session, thread, body.on_active_run, ThreadLocked.for_message, new_messages=1
+        )
         [message] = await messages.add(session, project, thread_id, [body], queued_behind)
         return message
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_ms, now_seconds
 from infra.database import threads
+from infra.database.messages import newest_message_at
 from infra.database.tables import IS_WAITING, IS_WAITING_MESSAGE, MessageRow, RunRow, ThreadRow
 from models.errors import ThreadLocked, ThreadQueueFull
 from models.messages import OnActiveRun
@@ -24,10 +25,13 @@ async def place(
     thread: ThreadRow,
     choice: OnActiveRun | None,
     refusal: Callable[[str, str], ThreadLocked],
+    *,
+    new_runs: int = 0,
+    new_messages: int = 0,
 ) -> int | None:
-    """Where a message or run stands that arrives on a thread whose lock the caller holds.
+    """Where the messages and the run stand that arrive on a thread whose lock the caller holds.
 
-    None: the thread is free. Otherwise it waits behind a run, whose `seq` this is. Raises `refusal` of the thread and
+    None: the thread is free. Otherwise they wait behind a run, whose `seq` this is. Raises `refusal` of the thread and
     its active run where neither `choice` nor the thread says `enqueue`, and `ThreadQueueFull`.
     """
     active = await threads.active_run_id(session, thread.id)
@@ -35,17 +39,17 @@ async def place(
         return None
     if (choice or thread.on_active_run) == threads.REJECT:
         raise refusal(thread.id, active)
-    return await _join(session, thread)
+    return await _join(session, thread, new_runs, new_messages)
 
 
-async def _join(session: AsyncSession, thread: ThreadRow) -> int:
+async def _join(session: AsyncSession, thread: ThreadRow, new_runs: int, new_messages: int) -> int:
     waiting_runs = select(func.count()).select_from(RunRow).where(RunRow.thread_id == thread.id, IS_WAITING)
     waiting_messages = (
         select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread.id, IS_WAITING_MESSAGE)
     )
-    if (await session.scalar(waiting_runs) or 0) >= MAX_WAITING_RUNS:
+    if new_runs and (await session.scalar(waiting_runs) or 0) + new_runs > MAX_WAITING_RUNS:
         raise ThreadQueueFull(thread.id, MAX_WAITING_RUNS, "runs")
-    if (await session.scalar(waiting_messages) or 0) >= MAX_WAITING_MESSAGES:
+    if new_messages and (await session.scalar(waiting_messages) or 0) + new_messages > MAX_WAITING_MESSAGES:
         raise ThreadQueueFull(thread.id, MAX_WAITING_MESSAGES, "messages")
     thread.has_queue = True
     return await session.scalar(select(func.max(RunRow.seq)).where(RunRow.thread_id == thread.id)) or 0
@@ -79,7 +83,8 @@ async def last_message_seq(session: AsyncSession, thread_id: str) -> int:
 async def _let_in_messages(session: AsyncSession, thread_id: str, before_run: int | None) -> bool:
     """Move the waiting messages to the thread's end; those that came before a run, or all, wait no longer.
 
-    Returns whether any still waits. Their `seq` is their place, so they are inserted anew.
+    Returns whether any still waits. Their `seq` is their place, so they are inserted anew; none is to seem older than
+    the answer that it follows now.
     """
     table = MessageRow.__table__
     waiting = (table.c.thread_id == thread_id, IS_WAITING_MESSAGE)
@@ -87,9 +92,11 @@ async def _let_in_messages(session: AsyncSession, thread_id: str, before_run: in
     if not rows:
         return False
     moved = [{name: value for name, value in row.items() if name != "seq"} for row in rows]
+    await session.execute(delete(MessageRow).where(*waiting).execution_options(synchronize_session=False))
+    newest = await session.scalar(newest_message_at(thread_id)) or 0
     for message in moved:
+        message["created_at"] = max(message["created_at"], newest)
         if before_run is None or message["queued_behind"] < before_run:
             message["queued_behind"] = None
-    await session.execute(delete(MessageRow).where(*waiting).execution_options(synchronize_session=False))
     await session.execute(insert(table), moved)  # type: ignore[arg-type]
     return any(message["queued_behind"] is not None for message in moved)

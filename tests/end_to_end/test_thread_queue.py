@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from infra.clock import now_seconds
 from infra.database.tables import RunRow
-from infra.database.thread_queue import MAX_WAITING_RUNS
+from infra.database.thread_queue import MAX_WAITING_MESSAGES, MAX_WAITING_RUNS
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -48,6 +48,9 @@ async def test_a_message_waits_and_comes_behind_the_answer(
     assert before == ["Hello", "And tomorrow?"]
     assert await holdfast.texts(run) == ["Hello", "Sunny.", "And tomorrow?"]
     assert "And tomorrow?" not in str(provider.requests("queue-message"))
+    listed = await holdfast.client.beta.threads.messages.list(run.thread_id, order="asc")
+    times = [message.created_at for message in listed.data]
+    assert times == sorted(times)
 
 
 async def test_runs_wait_and_see_what_came_before_them(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
@@ -174,6 +177,20 @@ async def test_a_queue_has_an_end(holdfast: RunningHoldfast, provider: ScriptedP
     for _ in range(MAX_WAITING_RUNS):
         await _next_run(holdfast, run)
 
-    with pytest.raises(BadRequestError, match=f"already has {MAX_WAITING_RUNS} runs waiting"):
+    with pytest.raises(BadRequestError, match=f"At most {MAX_WAITING_RUNS} runs may wait"):
         await _next_run(holdfast, run)
+    await _say(holdfast, run, "There is room for me.")
+    await holdfast.client.beta.threads.delete(run.thread_id)
+
+
+async def test_no_more_messages_wait_than_may(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _waiting(holdfast, provider, "queue-messages-full")
+    await _say(holdfast, run, "First")
+    too_many = [{"role": "user", "content": "One more"}] * MAX_WAITING_MESSAGES
+
+    with pytest.raises(BadRequestError, match=f"At most {MAX_WAITING_MESSAGES} messages may wait"):
+        await _next_run(holdfast, run, additional_messages=too_many)
+    await _next_run(holdfast, run, additional_messages=too_many[1:])
+    with pytest.raises(BadRequestError, match=f"At most {MAX_WAITING_MESSAGES} messages may wait"):
+        await _say(holdfast, run, "Last")
     await holdfast.client.beta.threads.delete(run.thread_id)
