@@ -108,6 +108,11 @@ class Settings(BaseSettings):
             raise ValueError("expected comma-separated key=project pairs")
         return {key: project for key, _, project in pairs}
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None
+
     @model_validator(mode="after")
     def _only_loopback_without_keys(self) -> "Settings":
         if not self.api_keys and self.host not in LOOPBACK_HOSTS:

@@ -66,7 +66,8 @@ def is_outage(error: DBAPIError | PoolTimeout) -> bool:
     if isinstance(error, PoolTimeout) or error.connection_invalidated:
         return True
     if isinstance(error.orig, sqlite3.Error):
-        return error.orig.sqlite_errorcode & PRIMARY_ERROR_CODE in PASSING_SQLITE_ERRORS
+        # Errors of the driver itself, a wrong number of parameters, have no code.
+        return getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY_ERROR_CODE in PASSING_SQLITE_ERRORS
     # Of Postgres: no connection, shutting down, too many connections, a full disk, a time limit, a deadlock.
     return isinstance(error, OperationalError)
 

@@ -82,14 +82,15 @@ class InProcessEventStream:
         now = asyncio.get_running_loop().time()
         log = self._logs.get(run_id)
         if log is None:
-            self._forget(now - self._retention_seconds)
             log = self._logs[run_id] = _Log(first, now)
         log.last_append = now
         self._logs.move_to_end(run_id)
+        self._forget_others(now - self._retention_seconds)
         return log
 
-    def _forget(self, before: float) -> None:
-        while self._logs:
+    def _forget_others(self, before: float) -> None:
+        """Drop those that were quiet since `before`, and as many more as takes it to keep to the size."""
+        while len(self._logs) > 1:
             run_id, oldest = next(iter(self._logs.items()))
             if oldest.last_append > before and self._size < MAX_SIZE:
                 return
@@ -97,8 +98,11 @@ class InProcessEventStream:
             self._size -= size_of(oldest.events)
 
     def _trim(self, log: _Log) -> None:
-        # In one go for many: each costs a copy of what stays.
+        # In one go for many: each costs a copy of what stays. By size only a log that has no others beside it.
+        surplus = len(log.events) // 2 if self._size >= MAX_SIZE and len(self._logs) == 1 else 0
         if len(log.events) > 2 * MAX_EVENTS_PER_RUN:
-            self._size -= size_of(log.events[:MAX_EVENTS_PER_RUN])
-            del log.events[:MAX_EVENTS_PER_RUN]
-            log.first += MAX_EVENTS_PER_RUN
+            surplus = MAX_EVENTS_PER_RUN
+        if surplus:
+            self._size -= size_of(log.events[:surplus])
+            del log.events[:surplus]
+            log.first += surplus

@@ -285,6 +285,16 @@ LIMIT_CASES = [
         ),
     ),
     (
+        RUNS,
+        run(additional_messages=[message(metadata={"k" * 65: "v"})]),
+        (
+            f"Invalid property name in 'additional_messages[0].metadata': '{'k' * 65}' is too long. Expected a "
+            "string with maximum length 64, but got a string with length 65 instead.",
+            f"additional_messages[0].metadata.{'k' * 65}",
+            "string_above_max_length",
+        ),
+    ),
+    (
         ASSISTANTS,
         function(name="get weather"),
         (f"Invalid 'tools[1].function.name': {PATTERN}", "tools[1].function.name", VALUE),

@@ -32,3 +32,9 @@ def test_the_environment_wins_over_dot_env(folder: Path) -> None:
     os.environ["HOLDFAST_PORT"] = "8124"
 
     assert load_settings().port == 8124
+
+
+def test_an_empty_models_file_is_none(folder: Path) -> None:
+    (folder / ".env").write_text("HOLDFAST_MODELS=\n")
+
+    assert load_settings().models is None

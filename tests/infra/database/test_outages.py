@@ -1,5 +1,6 @@
 """What is told apart when a statement fails: a database that does not answer, and a bug."""
 
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from infra.database import connections
 from infra.database.connections import Limits
 from infra.database.engine import Database, open_database
-from infra.database.outages import DatabaseUnavailable
+from infra.database.outages import DatabaseUnavailable, is_outage
 from infra.errors import ConnectionFailed
 from tests.conftest import NewDatabase
 
@@ -151,3 +152,7 @@ async def test_a_reader_sees_one_state(database: Database) -> None:
 async def execute(database: Database, statement: str) -> None:
     async with database.transaction() as session:
         await session.execute(text(statement))
+
+
+def test_a_mistake_in_a_statement_is_no_outage_though_it_has_no_code() -> None:
+    assert not is_outage(ProgrammingError("SELECT ?", (), sqlite3.ProgrammingError("Incorrect number of bindings.")))

@@ -42,6 +42,20 @@ async def test_runs_that_were_quiet_for_longest_go_first(monkeypatch: pytest.Mon
     assert [await first_kept(stream, run_id) for run_id in ("run_quiet", "run_busy", "run_new")] == [None, 0, 0]
 
 
+async def test_a_single_run_keeps_to_the_size_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_process, "MAX_SIZE", 6 * size_of([EVENT]))
+    stream = InProcessEventStream(timedelta(hours=1))
+    await stream.append("run_quiet", 0, [EVENT])
+
+    for number in range(20):
+        await stream.append("run_busy", number, [EVENT])
+
+    assert await first_kept(stream, "run_quiet") is None
+    assert await stream.following("run_busy") == 20
+    kept = await stream.read("run_busy", -1, timedelta(), 100)
+    assert 3 <= len(kept.events) <= 6
+
+
 async def test_events_are_kept_for_a_while_only() -> None:
     stream = InProcessEventStream(timedelta())
     await stream.append("run_a", 0, [EVENT])
