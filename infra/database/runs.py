@@ -89,10 +89,8 @@ async def list_everywhere(
     session: AsyncSession, project_id: str, page: PageRequest, status: RunStatus | None
 ) -> Page[Run]:
     """The project's runs over all threads, those of one status where it is given."""
-    scope = [RunRow.project_id == project_id]
-    if status is not None:
-        scope.append(RunRow.status == status)
-    rows, has_more = await load_page(session, RunRow, NOUN, page, *scope)
+    only = [] if status is None else [RunRow.status == status]
+    rows, has_more = await load_page(session, RunRow, NOUN, page, RunRow.project_id == project_id, only=only)
     return Page[Run].of([to_run(row) for row in rows], has_more)
 
 

@@ -7,7 +7,7 @@ in a circle.
 
 from collections.abc import Mapping
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import ColumnElement, Select, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -63,13 +63,16 @@ async def list_page(
     session: AsyncSession, project_id: str, page: PageRequest, metadata: Mapping[str, str]
 ) -> Page[Thread]:
     """The project's threads that have all pairs of `metadata`."""
-    scope, order_by = [ThreadRow.project_id == project_id], None
+    project, order_by = ThreadRow.project_id == project_id, None
+    only: list[ColumnElement[bool]] = []
     for key, value in metadata.items():
         pair = aliased(ThreadMetadataRow)
-        scope += [pair.thread_seq == ThreadRow.seq, pair.project_id == project_id, pair.key == key, pair.value == value]
+        only += [pair.thread_seq == ThreadRow.seq, pair.project_id == project_id, pair.key == key, pair.value == value]
         order_by = pair.thread_seq if order_by is None else order_by
     deleted = (DeletedItemRow.project_id == project_id, DeletedItemRow.thread_id.is_(None))
-    rows, has_more = await load_page(session, ThreadRow, NOUN, page, *scope, deleted=deleted, order_by=order_by)
+    rows, has_more = await load_page(
+        session, ThreadRow, NOUN, page, project, deleted=deleted, order_by=order_by, only=only
+    )
     return Page[Thread].of([_to_thread(row) for row in rows], has_more)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast
-from tests.provider.replies import Calls, Fails
+from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
 
@@ -53,6 +53,20 @@ async def test_threads_are_found_by_every_pair_of_their_metadata(
     ]
 
 
+async def test_a_thread_whose_metadata_changed_is_still_a_place_to_go_on_from(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient
+) -> None:
+    mark, threads = uuid4().hex, holdfast.client.beta.threads
+    made = [(await threads.create(metadata={"mark": mark, "team": "a"})).id for _ in range(3)]
+    query = {"metadata[mark]": mark, "metadata[team]": "a"}
+    assert await _ids(http, "/v1/threads", **query, limit=2) == [made[2], made[1]]
+
+    await threads.update(made[1], metadata={"mark": mark, "team": "b"})
+
+    assert await _ids(http, "/v1/threads", **query, limit=2, after=made[1]) == [made[0]]
+    assert await _ids(http, "/v1/threads", **query, limit=2, before=made[1]) == [made[2]]
+
+
 async def test_a_metadata_filter_has_metadatas_limits(http: httpx.AsyncClient) -> None:
     response = await http.get("/v1/threads", params={f"metadata[k{number}]": "v" for number in range(17)})
 
@@ -90,6 +104,21 @@ async def test_runs_are_listed_over_all_threads_by_status(
     assert (await _ids(http, "/v1/runs", limit=1, status="failed")) == [failed.id]
     assert (await _ids(http, "/v1/runs", limit=1, status="requires_action")) == [waiting.id]
     assert failed.id not in await _ids(http, "/v1/runs", limit=100, status="completed")
+
+
+async def test_a_run_that_no_longer_has_the_status_is_still_a_place_to_go_on_from(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("all-runs-cursor", *[Calls(("weather", "{}"))] * 3, Says("Hi."))
+    assistant = await holdfast.assistant("all-runs-cursor", "weather")
+    runs = [await holdfast.until(await holdfast.run(assistant), "requires_action") for _ in range(3)]
+    query = {"status": "requires_action", "limit": 1}
+    assert await _ids(http, "/v1/runs", **query, after=runs[2].id) == [runs[1].id]
+
+    await holdfast.until(await holdfast.submit(runs[1], "Sunny"), "completed")
+
+    assert await _ids(http, "/v1/runs", **query, after=runs[1].id) == [runs[0].id]
+    assert await _ids(http, "/v1/runs", **query, before=runs[1].id) == [runs[2].id]
 
 
 @pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs"])

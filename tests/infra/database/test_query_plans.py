@@ -213,11 +213,25 @@ CASES: list[tuple[str, Query, set[str]]] = [
         lambda session, _: threads.list_page(session, PROJECT, PageRequest(), {"user": "ada", "team": "a"}),
         {"threads_by_metadata", BY_ID.format("thread_metadata")},
     ),
+    (
+        "threads-with-metadata-after",
+        lambda session, stored: threads.list_page(
+            session, PROJECT, PageRequest(after=stored.thread_id), {"user": "ada"}
+        ),
+        {"threads_by_metadata", BY_ID.format("threads")},
+    ),
     ("all-runs", lambda session, _: runs.list_everywhere(session, PROJECT, PageRequest(), None), {"runs_by_project"}),
     (
         "all-runs-of-a-status",
         lambda session, _: runs.list_everywhere(session, PROJECT, PageRequest(), RunStatus.FAILED),
         {"runs_by_status"},
+    ),
+    (
+        "all-runs-of-a-status-after",
+        lambda session, stored: runs.list_everywhere(
+            session, PROJECT, PageRequest(after=stored.run_id), RunStatus.FAILED
+        ),
+        {"runs_by_status", BY_ID.format("runs")},
     ),
     *(
         (
