@@ -40,8 +40,9 @@ def show_timeline(client: OpsClient, run_id: str, output: Output) -> None:
 
 def found(client: OpsClient, filters: Sequence[dict[str, Any]], limit: int | None) -> list[str]:
     """The ids of all runs that match one of `filters`, the oldest first."""
-    runs = [run for each in filters for run in client.runs(each, limit, "asc")]
-    return [run.id for run in sorted(runs, key=lambda run: run.created_at)][:limit]
+    # By id: a run that moves on meanwhile can match one filter after the other.
+    runs = {run.id: run for each in filters for run in client.runs(each, limit, "asc")}
+    return [run.id for run in sorted(runs.values(), key=lambda run: run.created_at)][:limit]
 
 
 def retry(client: OpsClient, run_ids: Sequence[str], output: Output) -> bool:

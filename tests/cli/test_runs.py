@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from openai.types.beta.threads import Run
 
+from cli.ops_client import OpsClient
+from cli.run_actions import found
 from infra.temporal import ui_url
 from models.lists import MAX_LIMIT
 from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end
@@ -171,6 +173,21 @@ async def test_cancel_of_named_runs_and_of_all_that_the_filters_leave(
     assert [line["id"] for line in _lines(rest)] == [runs[1].id, runs[2].id]
     for run in runs:
         assert (await holdfast.until(run, "cancelled")).status == "cancelled"
+
+
+async def test_a_run_that_moves_from_one_filter_to_the_next_is_found_once(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("cli-moves", *[Calls(("weather", "{}"))] * 2)
+    assistant = await holdfast.assistant("cli-moves", "weather")
+    runs = [await holdfast.until(await holdfast.run(assistant), "requires_action") for _ in range(2)]
+    # Both match the second run, as they would if it were taken up between the two lists.
+    filters = [{"thread": runs[1].thread_id}, {"assistant": assistant}]
+
+    with OpsClient(holdfast.url, None) as client:
+        run_ids = await asyncio.to_thread(found, client, filters, None)
+
+    assert sorted(run_ids) == sorted(run.id for run in runs)
 
 
 async def test_a_terminal_sees_the_progress_of_bulk_work(
