@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from infra.clock import MS_PER_SECOND, now_ms
 from infra.database import ops_runs
 from infra.database.engine import Database
-from infra.database.ops_runs import FoundRun, RunFilter, RunRecord
-from infra.database.tables import RunRetryRow, ToolCallRow, TurnRow
+from infra.database.ops_runs import CallMade, FoundRun, RunFilter, RunRecord
+from infra.database.tables import RunRetryRow, TurnRow
 from infra.run_histories import RunHistories, RunHistory, TurnTries
 from models.language_model import TokenUsage
 from models.lists import Page, PageRequest
@@ -67,7 +67,10 @@ class RunTimelines:
 
 
 def _turns(record: RunRecord, history: RunHistory) -> list[OpsTurn]:
-    finished = {turn.turn: _finished_turn(turn, record.calls, history.tries.get(turn.turn)) for turn in record.turns}
+    finished = {
+        turn.turn: _finished_turn(turn, record.calls.get(turn.turn, ()), history.tries.get(turn.turn))
+        for turn in record.turns
+    }
     unfinished = {
         number: _unfinished_turn(record, number, tries)
         for number, tries in history.tries.items()
@@ -76,7 +79,7 @@ def _turns(record: RunRecord, history: RunHistory) -> list[OpsTurn]:
     return [turn for _, turn in sorted((finished | unfinished).items())]
 
 
-def _finished_turn(row: TurnRow, calls: Sequence[ToolCallRow], tries: TurnTries | None) -> OpsTurn:
+def _finished_turn(row: TurnRow, calls: Sequence[CallMade], tries: TurnTries | None) -> OpsTurn:
     return OpsTurn(
         turn=row.turn,
         is_finished=True,
@@ -86,11 +89,7 @@ def _finished_turn(row: TurnRow, calls: Sequence[ToolCallRow], tries: TurnTries 
         finish_reason=row.finish_reason,
         usage=Usage.of(TokenUsage(row.prompt_tokens, row.completion_tokens, row.cached_tokens, row.reasoning_tokens)),
         failures=tries.failures if tries else [],
-        tool_calls=[
-            OpsToolCall(id=call.id, name=call.name, is_answered=call.output is not None)
-            for call in calls
-            if call.turn == row.turn
-        ],
+        tool_calls=[OpsToolCall(id=call.id, name=call.name, is_answered=call.is_answered) for call in calls],
     )
 
 

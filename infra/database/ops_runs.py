@@ -1,7 +1,8 @@
 """Reads of runs for operators: found by what went wrong, and shown with what they did."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -47,12 +48,21 @@ class FoundRun:
 
 
 @dataclass(frozen=True)
+class CallMade:
+    """A tool call without what was said in it."""
+
+    id: str
+    name: str
+    is_answered: bool
+
+
+@dataclass(frozen=True)
 class RunRecord:
-    """All that the database knows of what a run did, each in its order."""
+    """All that the database knows of what a run did, each in its order, the calls by turn."""
 
     found: FoundRun
     turns: Sequence[TurnRow]
-    calls: Sequence[ToolCallRow]
+    calls: Mapping[int, Sequence[CallMade]]
     retries: Sequence[RunRetryRow]
 
 
@@ -78,14 +88,25 @@ async def record(session: AsyncSession, project_id: str, run_id: str) -> RunReco
     """Raises `NotFound`."""
     found = await load(session, project_id, run_id)
     turns = select(TurnRow).where(TurnRow.run_id == run_id).order_by(TurnRow.turn)
-    calls = select(ToolCallRow).where(ToolCallRow.run_id == run_id).order_by(ToolCallRow.turn, ToolCallRow.position)
     retries = select(RunRetryRow).where(RunRetryRow.run_id == run_id).order_by(RunRetryRow.number)
     return RunRecord(
         found,
         (await session.scalars(turns)).all(),
-        (await session.scalars(calls)).all(),
+        await _calls(session, run_id),
         (await session.scalars(retries)).all(),
     )
+
+
+async def _calls(session: AsyncSession, run_id: str) -> dict[int, list[CallMade]]:
+    # Not the rows: arguments and outputs can be large, and are not shown.
+    is_answered = ToolCallRow.output.is_not(None).label("is_answered")
+    query = (
+        select(ToolCallRow.turn, ToolCallRow.id, ToolCallRow.name, is_answered)
+        .where(ToolCallRow.run_id == run_id)
+        .order_by(ToolCallRow.turn, ToolCallRow.position)
+    )
+    by_turn = groupby(await session.execute(query), key=lambda call: call.turn)
+    return {turn: [CallMade(call.id, call.name, call.is_answered) for call in calls] for turn, calls in by_turn}
 
 
 async def _with_retries(session: AsyncSession, rows: Sequence[RunRow]) -> list[FoundRun]:

@@ -1,10 +1,13 @@
 """A migrated database per test module, of each kind, and what one thread with a run on it leaves there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
 from infra.database import assistants, runs, threads
 from infra.database.engine import Database, open_database
@@ -44,3 +47,20 @@ async def stored(database: Database) -> Stored:
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
         run = await runs.create(session, PROJECT, thread.id, spec)
     return Stored(assistant.id, thread.id, run.id)
+
+
+@contextmanager
+def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that the database is sent meanwhile, with their parameters."""
+    statements: list[tuple[str, Any]] = []
+
+    def record(_: Connection, __: object, statement: str, parameters: Any, *___: object) -> None:
+        # A savepoint has no plan.
+        if "SAVEPOINT" not in statement:
+            statements.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", record)

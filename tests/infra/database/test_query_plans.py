@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Boolean, Column, Connection, Text, event, select, text
+from sqlalchemy import JSON, Boolean, Column, Text, select, text
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -34,7 +34,7 @@ from models.lists import Order, PageRequest
 from models.messages import CreateMessageRequest
 from models.runs import LastErrorCode, RunStatus, ToolOutput
 from models.turns import TurnInput
-from tests.infra.database.conftest import PROJECT, Stored
+from tests.infra.database.conftest import PROJECT, Stored, recorded
 
 Query = Callable[[AsyncSession, Stored], Awaitable[object]]
 BY_ID = "sqlite_autoindex_{}_1"
@@ -381,19 +381,3 @@ async def fill(database: Database) -> None:
             rows = f"SELECT {', '.join(values.values())} FROM generate_series(1, {ROWS}) AS n"
             await session.execute(text(f"INSERT INTO {table.name} ({', '.join(values)}) {rows}"))
         await session.execute(text("ANALYZE"))
-
-
-@contextmanager
-def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    statements: list[tuple[str, Any]] = []
-
-    def record(_: Connection, __: object, statement: str, parameters: Any, *___: object) -> None:
-        # A savepoint has no plan.
-        if "SAVEPOINT" not in statement:
-            statements.append((statement, parameters))
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", record)
-    try:
-        yield statements
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", record)
