@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, SQLColumnExpression, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.database.pages import load_page
@@ -13,6 +13,9 @@ from infra.database.tables import RunRetryRow, RunRow, ToolCallRow, TurnRow
 from models.errors import NotFound
 from models.lists import PageRequest
 from models.runs import LastErrorCode, RunStatus
+
+FEW = 1000
+"""So many runs are looked up by their time, to spare a page the walk through all others."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,23 @@ class RunFilter:
     since: int | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        status = RunStatus.FAILED if self.status is None and self.error else self.status
-        equal = {RunRow.status: status, RunRow.assistant_id: self.assistant_id, RunRow.thread_id: self.thread_id}
+        equal = {RunRow.status: self._status, RunRow.assistant_id: self.assistant_id, RunRow.thread_id: self.thread_id}
         found = [column == value for column, value in equal.items() if value is not None]
         if self.error is not None:
             found.append(RunRow.last_error["code"].as_string() == self.error)
         if self.since is not None:
-            found.append((RunRow.failed_at if status is RunStatus.FAILED else RunRow.created_at) >= self.since)
+            # A sum is in no index on the time: where many match, SQLite would sort them all for a page.
+            found.append(self.time + literal_column("0") >= self.since)
         return found
+
+    @property
+    def time(self) -> SQLColumnExpression[int | None]:
+        """What `since` is about."""
+        return RunRow.failed_at if self._status is RunStatus.FAILED else RunRow.created_at
+
+    @property
+    def _status(self) -> RunStatus | None:
+        return RunStatus.FAILED if self.status is None and self.error else self.status
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,8 @@ async def list_page(
     """The project's runs that are `wanted`, and whether more follow. Raises `NotFound` for an unknown cursor."""
     # A run that was retried since the page before is no longer wanted, and still a place to go on from.
     project = RunRow.project_id == project_id
-    rows, has_more = await load_page(session, RunRow, NOUN, page, project, only=wanted.conditions())
+    only = [*wanted.conditions(), *await _bounds(session, project, wanted)]
+    rows, has_more = await load_page(session, RunRow, NOUN, page, project, only=only)
     return await _with_retries(session, rows), has_more
 
 
@@ -95,6 +108,18 @@ async def record(session: AsyncSession, project_id: str, run_id: str) -> RunReco
         await _calls(session, run_id),
         (await session.scalars(retries)).all(),
     )
+
+
+async def _bounds(session: AsyncSession, project: ColumnElement[bool], wanted: RunFilter) -> list[ColumnElement[bool]]:
+    # Where few runs are new enough, only the part of the list that has them is read. Where many are, a page soon fills.
+    if wanted.since is None:
+        return []
+    since = select(RunRow.seq).where(project, wanted.time >= wanted.since).order_by(wanted.time).limit(FEW + 1)
+    places = (await session.scalars(since)).all()
+    if len(places) > FEW:
+        return []
+    # Nothing is between the bounds of none.
+    return [RunRow.seq.between(min(places, default=1), max(places, default=0))]
 
 
 async def _calls(session: AsyncSession, run_id: str) -> dict[int, list[CallMade]]:

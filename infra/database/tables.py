@@ -123,6 +123,8 @@ class RunRow(Table):
         Index("runs_by_project", "project_id", "seq"),
         Index("runs_by_status", "project_id", "status", "seq"),
         Index("runs_by_assistant", "project_id", "assistant_id", "seq"),
+        Index("runs_by_creation", "project_id", "created_at"),
+        _partial("runs_by_failure", "project_id", "failed_at", only=text("failed_at IS NOT NULL")),
         # The thread lock: one active run per thread, decided by the database.
         _partial("runs_active", "thread_id", unique=True, only=IS_ACTIVE),
         _partial("runs_waiting", "thread_id", "seq", only=IS_WAITING),

@@ -1,8 +1,69 @@
-from infra.database import ops_runs
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import update
+
+from infra.database import assistants, ops_runs, runs, threads
 from infra.database.engine import Database
-from infra.database.ops_runs import CallMade
-from infra.database.tables import ToolCallRow
+from infra.database.ops_runs import CallMade, RunFilter
+from infra.database.tables import RunRow, ToolCallRow
+from models.lists import Order, PageRequest
+from models.run_specs import RunSpec
+from models.runs import CreateRunRequest, RunStatus
+from models.threads import CreateThreadRequest
 from tests.infra.database.conftest import PROJECT, Stored, recorded
+
+
+async def add_run(database: Database, stored: Stored, project_id: str, **columns: Any) -> str:
+    """Add a run to a project. Returns its id."""
+    async with database.transaction() as session:
+        assistant = await assistants.load(session, PROJECT, stored.assistant_id)
+        thread = await threads.create(session, project_id, CreateThreadRequest())
+        spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
+        run = await runs.create(session, project_id, thread.id, spec)
+        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**columns))
+    return run.id
+
+
+@pytest.mark.parametrize("few", [0, 1, 2, 1000])
+@pytest.mark.parametrize(
+    ("wanted", "columns"),
+    [
+        (RunFilter(since=10), [{"created_at": time} for time in (9, 12, 8, 10, 9)]),
+        (
+            RunFilter(RunStatus.FAILED, since=10),
+            [{"status": RunStatus.FAILED, "failed_at": time} for time in (9, 12, 8, 10, 9)],
+        ),
+    ],
+    ids=["created", "failed"],
+)
+async def test_runs_since_then_are_found_wherever_they_are(
+    database: Database,
+    stored: Stored,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    wanted: RunFilter,
+    columns: list[dict[str, Any]],
+) -> None:
+    """Clocks go back, and runs fail in another order than they were created in."""
+    monkeypatch.setattr(ops_runs, "FEW", few)
+    project_id = uuid4().hex
+    oldest, second, _, fourth, newest = [await add_run(database, stored, project_id, **each) for each in columns]
+
+    async def listed(since: RunFilter = wanted, **page: Any) -> list[str]:
+        async with database.reading() as session:
+            found, _ = await ops_runs.list_page(session, project_id, PageRequest(**page), since)
+        return [each.run.id for each in found]
+
+    assert await listed() == [fourth, second]
+    assert await listed(order=Order.ASC, limit=1) == [second]
+    assert await listed(after=fourth) == [second]
+    assert await listed(after=second) == []
+    assert await listed(before=oldest) == [fourth, second]
+    assert await listed(after=newest, before=second) == [fourth]
+    assert await listed(replace(wanted, since=13)) == []
 
 
 def call(stored: Stored, turn: int, position: int, output: str | None) -> ToolCallRow:

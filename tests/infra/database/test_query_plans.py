@@ -237,14 +237,14 @@ CASES: list[tuple[str, Query, set[str]]] = [
         (
             f"ops-runs-{'-'.join(wanted)}",
             lambda session, _, wanted=wanted: ops_runs.list_page(session, PROJECT, PageRequest(), RunFilter(**wanted)),
-            {index},
+            indexes,
         )
-        for wanted, index in (
-            ({"since": 5}, "runs_by_project"),
-            ({"assistant_id": "asst_x", "since": 5}, "runs_by_assistant"),
-            ({"thread_id": "thread_x"}, "runs_by_thread"),
-            ({"status": RunStatus.FAILED, "since": 5}, "runs_by_status"),
-            ({"error": LastErrorCode.SERVER_ERROR}, "runs_by_status"),
+        for wanted, indexes in (
+            ({"since": 5}, {"runs_by_creation", "runs_by_project"}),
+            ({"assistant_id": "asst_x", "since": 5}, {"runs_by_creation", "runs_by_assistant"}),
+            ({"thread_id": "thread_x"}, {"runs_by_thread"}),
+            ({"status": RunStatus.FAILED, "since": 5}, {"runs_by_failure", "runs_by_status"}),
+            ({"error": LastErrorCode.SERVER_ERROR}, {"runs_by_status"}),
         )
     ),
     (
