@@ -63,7 +63,10 @@ class EventStream(Protocol):
     """
 
     async def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
-        """Add events, numbered from `first` on. False where the stream is past that number: someone else writes it."""
+        """Add events, numbered from `first` on. False, and none added, where someone else writes the run's events.
+
+        A stream that writes in the background may say so only at the next append.
+        """
         ...
 
     async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:

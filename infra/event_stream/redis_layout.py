@@ -1,6 +1,6 @@
 """How events lie in Redis.
 
-A run is one stream; its event with number n has the id `1-n`, so that Redis itself refuses a second writer.
+A run is one stream; its event with number n has the id `1-n`.
 """
 
 from typing import Any
@@ -10,6 +10,29 @@ from models.events import Event
 
 RESTING = "holdfast:resting"
 """The channel on which the ids of runs that rest are published."""
+
+APPEND = """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local following = last and tonumber(string.sub(last[1], 3)) + 1 or 0
+local new = 3
+while new <= #ARGV and tonumber(ARGV[new]) < following do new = new + 3 end
+if new > 3 then
+  local id = '1-' .. ARGV[new - 3]
+  local there = redis.call('XRANGE', KEYS[1], id, id)[1]
+  if not there or there[2][4] ~= ARGV[new - 1] then return 0 end
+end
+for i = new, #ARGV, 3 do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '1-' .. ARGV[i], 'name', ARGV[i + 1], 'data', ARGV[i + 2])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1
+"""
+"""Appends a run's events: its retention in milliseconds, how many to keep, then number, name and data of each.
+
+All of them or none, and 0, where someone else has written under one of their numbers: a worker that was frozen and
+goes on must not add its own behind the events of the one that took the run over. Those that are there as they are, of
+a write whose answer was lost, are left.
+"""
 
 
 def stream_of(run_id: str) -> str:

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from infra.event_stream.bounds import MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
-from infra.event_stream.redis_layout import RESTING, entry_id, stream_of
+from infra.event_stream.redis_layout import APPEND, RESTING, stream_of
 from infra.event_stream.redis_outage import COMMAND_TIMEOUT, RedisOutage
 from models.events import RESTS, Event
 
@@ -72,7 +71,6 @@ class RedisWriter:
 
     async def run(self) -> None:
         """Write what is appended, until cancelled."""
-        is_repeat = False
         while True:
             await self._changed.wait()
             appends = self._next_appends()
@@ -81,10 +79,9 @@ class RedisWriter:
                 self._written.set()
                 continue
             try:
-                await self._write(appends, is_repeat)
+                await self._write(appends)
             except (RedisError, OSError, TimeoutError) as error:
-                # Of what was sent some may have been written: to write it again is refused, and does no harm.
-                is_repeat = True
+                # Of what was sent some may have been written: to write it again does nothing.
                 self._outage.go_on(error)
                 await asyncio.sleep(WRITE_AGAIN_AFTER.total_seconds())
             except UnicodeEncodeError:
@@ -92,7 +89,6 @@ class RedisWriter:
                 log.exception("event_stream.unwritable", extra={"run_ids": sorted({each.run_id for each in appends})})
                 self._forget(appends)
             else:
-                is_repeat = False
                 self._outage.end()
                 self._forget(appends)
 
@@ -113,31 +109,31 @@ class RedisWriter:
                 self._queue.popleft()
                 self._queued_size -= size_of(append.events)
 
-    async def _write(self, appends: list[_Append], is_repeat: bool) -> None:
+    async def _write(self, appends: list[_Append]) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        resting = [append.run_id for append in appends if any(event.name in RESTS for event in append.events)]
+        by_run: dict[str, list[str]] = {}
         for append in appends:
+            numbered = by_run.setdefault(append.run_id, [])
             for number, event in enumerate(append.events, append.first):
-                fields: Any = {"name": event.name, "data": event.data}
-                pipeline.xadd(
-                    stream_of(append.run_id), fields, id=entry_id(number), maxlen=MAX_EVENTS_PER_RUN, approximate=True
-                )
-            pipeline.pexpire(stream_of(append.run_id), self._retention_ms)
-        for run_id in resting:
-            pipeline.publish(RESTING, run_id)
+                numbered += [str(number), event.name, event.data]
+        for run_id, numbered in by_run.items():
+            bounds = (str(self._retention_ms), str(MAX_EVENTS_PER_RUN))
+            pipeline.eval(APPEND, 1, stream_of(run_id), *bounds, *numbered)
+        for append in appends:
+            if any(event.name in RESTS for event in append.events):
+                pipeline.publish(RESTING, append.run_id)
         async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
             results = await pipeline.execute(raise_on_error=False)
-        position = 0
-        for append in appends:
-            own = results[position : position + len(append.events) + 1]
-            position += len(own)
-            self._check(append, own, is_repeat)
-
-    def _check(self, append: _Append, results: list[Any], is_repeat: bool) -> None:
-        for result in results:
-            if isinstance(result, ResponseError) and "equal or smaller" in str(result):
-                if not is_repeat:
-                    self._overtaken.add(append.run_id)
-            elif isinstance(result, Exception):
+        for run_id, result in zip(by_run, results, strict=False):
+            if isinstance(result, Exception):
                 # Full, loading its file, a replica: it may pass.
                 raise result
+            if not result:
+                self._give_up(run_id)
+
+    def _give_up(self, run_id: str) -> None:
+        """Write nothing more of this run until it is taken over: another writer is ahead."""
+        self._overtaken.add(run_id)
+        kept = [append for append in self._queue if append.run_id != run_id]
+        self._queue = deque(kept)
+        self._queued_size = sum(size_of(append.events) for append in kept)

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -83,3 +85,49 @@ async def _has_events(stream: RedisEventStream, run_id: str) -> bool:
 async def _is_held(stream: RedisEventStream, is_held: bool = True) -> bool:
     with stream.awaiting("run_b") as news:
         return news.done() is not is_held
+
+
+async def test_a_writer_that_was_frozen_adds_nothing_behind_its_successor(valkey: ValkeyServer) -> None:
+    run_id = f"run_{uuid4().hex}"
+    async with _opened(valkey) as frozen, _opened(valkey) as successor:
+        await frozen.append(run_id, 0, [said("first", number) for number in range(10)])
+        await frozen.drain()
+        await successor.append(run_id, await successor.following(run_id), [said("second", n) for n in range(5)])
+        await successor.drain()
+
+        # All that its model said meanwhile comes at once.
+        for number in range(10, 80):
+            await frozen.append(run_id, number, [said("first", number)])
+        await frozen.drain()
+        is_written = await frozen.append(run_id, 80, [said("first", 80)])
+        await successor.append(run_id, 15, [ENDED])
+        await successor.drain()
+        kept = await successor.read(run_id, -1, timedelta(), 1000)
+
+    assert not is_written
+    assert [event.data for event in kept.events[8:12]] == ["first 8", "first 9", "second 0", "second 1"]
+    assert (len(kept.events), kept.events[-1]) == (16, ENDED)
+
+
+async def test_what_is_written_again_stands_there_once(valkey: ValkeyServer) -> None:
+    run_id = f"run_{uuid4().hex}"
+    async with _opened(valkey) as stream, _opened(valkey) as repeating:
+        await stream.append(run_id, 0, [said("word", number) for number in range(3)])
+        await stream.drain()
+
+        await repeating.append(run_id, 1, [said("word", number) for number in range(1, 6)])
+        await repeating.drain()
+        is_written = await repeating.append(run_id, 6, [ENDED])
+        await repeating.drain()
+        kept = await stream.read(run_id, -1, timedelta(), 100)
+
+    assert is_written
+    assert list(kept.events) == [*(said("word", number) for number in range(6)), ENDED]
+
+
+def said(what: str, number: int) -> Event:
+    return Event("thread.message.delta", f"{what} {number}")
+
+
+def _opened(valkey: ValkeyServer) -> AbstractAsyncContextManager[RedisEventStream]:
+    return open_redis_event_stream(valkey.url, timedelta(minutes=1))
