@@ -58,7 +58,7 @@ class Database:
                 yield session
 
     async def check(self) -> None:
-        """Return if the database answers, and takes writes. Raises `DatabaseUnavailable`."""
+        """Return if the database answers and, where it is Postgres, takes writes. Raises `DatabaseUnavailable`."""
         async with self.reading() as session:
             if self.engine.dialect.name == SQLITE:
                 await session.execute(text("SELECT 1"))

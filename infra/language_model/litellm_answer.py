@@ -5,6 +5,7 @@ from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
 from models.language_model import Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.wire import MAX_SAFE_INTEGER
 
 FINISH_REASONS = {
     "stop": FinishReason.STOP,
@@ -66,8 +67,13 @@ def _usage(usage: Any) -> TokenUsage:
     prompt_details = getattr(usage, "prompt_tokens_details", None)
     completion_details = getattr(usage, "completion_tokens_details", None)
     return TokenUsage(
-        prompt_tokens=getattr(usage, "prompt_tokens", None) or 0,
-        completion_tokens=getattr(usage, "completion_tokens", None) or 0,
-        cached_tokens=getattr(prompt_details, "cached_tokens", None) or 0,
-        reasoning_tokens=getattr(completion_details, "reasoning_tokens", None) or 0,
+        prompt_tokens=_count(usage, "prompt_tokens"),
+        completion_tokens=_count(usage, "completion_tokens"),
+        cached_tokens=_count(prompt_details, "cached_tokens"),
+        reasoning_tokens=_count(completion_details, "reasoning_tokens"),
     )
+
+
+def _count(usage: Any, name: str) -> int:
+    # What cannot be is no reason to throw a paid answer away.
+    return min(max(getattr(usage, name, None) or 0, 0), MAX_SAFE_INTEGER)

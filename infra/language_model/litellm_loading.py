@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from infra.language_model.failure_message import MAX_READ
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
 
 # Without these litellm fetches price lists and header lists from GitHub.
 BUNDLED_LISTS = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
+MAX_REDACTED = 2 * MAX_READ
+"""Characters of an error in which litellm looks for secrets, and which are left of it: it puts its own words before."""
+
 LOG_LEVEL_VARIABLE = "LITELLM_LOG"
 
 
@@ -53,6 +57,7 @@ def load_litellm() -> LoadedLitellm:
     _refuse_invented_endings()
     _keep_refusals()
     _send_messages_as_they_are()
+    _look_at_the_beginning_for_secrets()
     timeout = openai.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
     return LoadedLitellm(litellm, timeout, read_price_list(litellm.model_cost))
 
@@ -114,3 +119,16 @@ def _all_but_messages(transform: Callable[..., Awaitable[Any]]) -> Callable[...,
         return await transform(rest, kind) | {name: parameters[name] for name in parameters.keys() - rest.keys()}
 
     return transform_rest
+
+
+def _look_at_the_beginning_for_secrets() -> None:
+    # A provider's error may send back all that it was asked, and litellm looks for secrets in it six times over, for
+    # two seconds a megabyte on the event loop. Nobody is told more than the beginning: failure_message.py.
+    from litellm.litellm_core_utils import secret_redaction
+
+    redaction: Any = secret_redaction
+    redaction.python_redact_string = _of_the_beginning(redaction.python_redact_string)
+
+
+def _of_the_beginning(redact: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: redact(text[:MAX_REDACTED])

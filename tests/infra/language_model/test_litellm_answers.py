@@ -169,6 +169,20 @@ async def test_usage_tells_cached_and_reasoning_tokens(
     assert (await ask(litellm_model, saying(model))).usage == TokenUsage(20, 9, cached_tokens=16, reasoning_tokens=4)
 
 
+@pytest.mark.parametrize(("given", "counted"), [(-5, 0), (2**70, 2**53 - 1)])
+async def test_usage_that_cannot_be_is_kept_to_what_can(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, given: int, counted: int
+) -> None:
+    provider.script(
+        model, Says("Hi.", usage={"prompt_tokens": given, "completion_tokens": given, "total_tokens": given})
+    )
+
+    answered = await ask(litellm_model, saying(model))
+
+    assert answered.text == "Hi."
+    assert answered.usage == TokenUsage(prompt_tokens=counted, completion_tokens=counted)
+
+
 async def test_usage_in_every_piece_is_not_taken_for_the_end(
     litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
 ) -> None:

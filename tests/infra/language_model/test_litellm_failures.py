@@ -1,10 +1,12 @@
 import asyncio
+import importlib
 import socket
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,6 +21,7 @@ from infra.language_model.errors import (
     QuotaExceeded,
     RateLimited,
 )
+from infra.language_model.litellm_loading import MAX_REDACTED, load_litellm
 from infra.language_model.litellm_model import LitellmLanguageModel
 from models.language_model import TextDelta
 from tests.infra.language_model.answers import ask, saying
@@ -292,3 +295,29 @@ async def _failure(language_model: LitellmLanguageModel, model: str) -> ModelCal
     with pytest.raises(ModelCallFailed) as caught:
         await ask(language_model, saying(model))
     return caught.value
+
+
+async def test_of_an_error_that_sends_the_prompt_back_only_the_beginning_is_looked_at(
+    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.script(model, Fails(400, "Too much: " + "said before " * 100_000))
+    load_litellm()
+    looked_at: list[int] = []
+    pattern = secret_redaction()._SECRET_RE
+
+    class Recorded:
+        def sub(self, replacement: str, text: str) -> str:
+            looked_at.append(len(text))
+            return str(pattern.sub(replacement, text))
+
+    monkeypatch.setattr(secret_redaction(), "_SECRET_RE", Recorded())
+
+    with pytest.raises(PromptRejected, match="answered 400: Too much: said before"):
+        await ask(litellm_model, saying(model))
+
+    assert looked_at
+    assert max(looked_at) <= MAX_REDACTED
+
+
+def secret_redaction() -> Any:
+    return importlib.import_module("litellm.litellm_core_utils.secret_redaction")
