@@ -1,4 +1,7 @@
-"""Lists by keyset: a cursor is looked up once, and a page reads no more rows than it returns plus one."""
+"""Lists by keyset: a cursor is looked up once, and a page reads no more rows than it returns plus one.
+
+Where it is narrowed by `only`, it passes over the rows that are left out.
+"""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar

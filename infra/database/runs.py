@@ -1,4 +1,7 @@
-"""Reads and writes of runs on behalf of clients. What the engine writes stands in `turns.py` and `run_endings.py`."""
+"""Reads and writes of runs: clients' own, and the one way in which a status changes, `transition`.
+
+What else the engine writes stands in `turns.py` and `run_endings.py`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
