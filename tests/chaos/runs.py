@@ -24,17 +24,13 @@ Opened = Callable[[], Events]
 
 @dataclass(frozen=True)
 class Plan:
-    """What the program does. Delays in seconds; `cancel_after` None: it does not cancel.
-
-    `may_overlap`: a worker that was frozen can ask the model while another does, before it hears that it was replaced.
-    """
+    """What the program does. Delays in seconds; `cancel_after` None: it does not cancel."""
 
     kind: str
     streams: bool = False
     makes_thread_first: bool = False
     cancel_after: float | None = None
     answer_after: float = 0.0
-    may_overlap: bool = False
 
 
 class ChaosRun:

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import math
 import re
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.provider.exchange import Exchange
@@ -33,8 +31,6 @@ class ModelCall:
     number: int
     turn: int
     outputs: tuple[str, ...]
-    began_at: float = field(default_factory=time.monotonic)
-    ended_at: float = math.inf
     is_answered: bool = False
 
 
@@ -70,7 +66,7 @@ class Script:
             await exchange.until(turn.gate)
         calls = zip(turn.functions, self.arguments(call.turn, call.number), strict=True)
         await (Calls(*calls) if turn.functions else Says(words[-1])).send(exchange)
-        call.is_answered, call.ended_at = True, time.monotonic()
+        call.is_answered = True
 
     def _note(self, messages: Sequence[Mapping[str, Any]]) -> ModelCall:
         turn = sum(1 for message in messages if message.get("tool_calls"))
