@@ -33,6 +33,11 @@ async def asks_for_outputs() -> TurnOutcome:
     return TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS, RunStatus.REQUIRES_ACTION, None)
 
 
+@activity.defn(name="ModelTurn.generate")
+async def generate_in_vain(turn: TurnInput) -> TurnOutcome:
+    return await fails()
+
+
 @pytest.mark.parametrize("comes_to", [fails, asks_for_outputs])
 async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
     temporal: WorkflowEnvironment, comes_to: Callable[[], Awaitable[TurnOutcome]]
@@ -51,12 +56,7 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
             is_cancelled.set()
             return await comes_to()
 
-    @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> Standing:
-        endings.append(ending)
-        return Standing(ending.status, 0, None)
-
-    async with _running(temporal, generate, end) as handle:
+    async with _running(temporal, generate, _noting(endings)) as handle:
         await is_asked.wait()
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
@@ -71,10 +71,6 @@ async def test_an_ending_is_stored_though_a_cancel_comes_meanwhile(temporal: Wor
     is_ending, is_cancelled = asyncio.Event(), asyncio.Event()
     endings: list[RunEnding] = []
 
-    @activity.defn(name="ModelTurn.generate")
-    async def generate(turn: TurnInput) -> TurnOutcome:
-        return await fails()
-
     @activity.defn(name="RunEndings.end")
     async def end(ending: RunEnding) -> Standing:
         if activity.info().attempt == 1:
@@ -84,7 +80,7 @@ async def test_an_ending_is_stored_though_a_cancel_comes_meanwhile(temporal: Wor
         endings.append(ending)
         return Standing(ending.status, 0, None)
 
-    async with _running(temporal, generate, end) as handle:
+    async with _running(temporal, generate_in_vain, end) as handle:
         await is_ending.wait()
         await _cancel(handle)
         is_cancelled.set()
@@ -99,22 +95,13 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
     is_reopening, is_cancelled = asyncio.Event(), asyncio.Event()
     endings: list[RunEnding] = []
 
-    @activity.defn(name="ModelTurn.generate")
-    async def generate(turn: TurnInput) -> TurnOutcome:
-        return await fails()
-
-    @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> Standing:
-        endings.append(ending)
-        return Standing(ending.status, 0, None)
-
     @activity.defn(name="RunEndings.reopen")
     async def reopen(_run_id: str) -> Standing:
         is_reopening.set()
         await is_cancelled.wait()
         return Standing(RunStatus.IN_PROGRESS, 0, int(time.time()) + 600)
 
-    async with _running(temporal, generate, end, reopen) as handle:
+    async with _running(temporal, generate_in_vain, _noting(endings), reopen) as handle:
         with pytest.raises(WorkflowFailureError):
             await handle.result()
         first, *_ = await finished_tasks(handle)
@@ -128,6 +115,17 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
 
     assert [ending.status for ending in endings] == [RunStatus.FAILED, RunStatus.FAILED, RunStatus.CANCELLED]
     assert (await again.describe()).status is WorkflowExecutionStatus.CANCELED
+
+
+def _noting(endings: list[RunEnding]) -> Callable[[RunEnding], Awaitable[Standing]]:
+    """The activity that ends runs; it does as it is told."""
+
+    @activity.defn(name="RunEndings.end")
+    async def end(ending: RunEnding) -> Standing:
+        endings.append(ending)
+        return Standing(ending.status, 0, None)
+
+    return end
 
 
 @asynccontextmanager
