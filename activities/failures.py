@@ -40,6 +40,16 @@ class WorkerStopped(ApplicationError):
         )
 
 
+class TurnTakenOver(ApplicationError):
+    """A newer attempt is at the turn.
+
+    Temporal hears nothing more of this one, unless its clock was set back: then the turn is tried again.
+    """
+
+    def __init__(self, turn: int) -> None:
+        super().__init__(f"Turn {turn} was taken over by a newer attempt.", type="TurnTakenOver")
+
+
 class TurnNotDue(ApplicationError):
     """The run does not wait for this turn yet, whatever the workflow was told: it is tried again until it does."""
 

@@ -10,13 +10,13 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import TurnNotDue, WorkerStopped, final_failure, passing_failure
+from activities.failures import TurnNotDue, TurnTakenOver, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
 from infra.background import to_its_end, undisturbed
-from infra.clock import now_ms
+from infra.clock import microseconds, now_ms
 from infra.database import run_endings, runs, turns
 from infra.database.answers import TurnAttempt
 from infra.database.engine import Database
@@ -87,23 +87,24 @@ class ModelTurn:
 
     async def _prepare(self, turn: TurnInput) -> TurnOutcome | tuple[_Attempt, ModelRequest]:
         """Begin the turn. Returns what to ask the model, or the outcome where there is nothing to be asked."""
-        execution = activity.info().workflow_run_id or ""
+        info = activity.info()
+        execution, stamp = info.workflow_run_id or "", microseconds(info.started_time)
         async with self._database.transaction() as session:
             if done := await turns.find_done(session, turn):
                 return done
             try:
-                begun = await turns.begin(session, turn, execution)
+                begun = await turns.begin(session, turn, execution, stamp)
             except ThreadLocked as error:
                 raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
         if begun is None:
             return await self._outcome_elsewhere(turn)
         await self._reset_reasons.record(begun.run.id, begun.run.retries)
-        this = TurnAttempt(execution, turn.turn, activity.info().attempt, now_ms(), begun.last_message_at)
+        this = TurnAttempt(execution, turn.turn, info.attempt, stamp, now_ms(), begun.last_message_at)
         stream = await TurnStream.open(self._database, self._event_stream, begun, this)
         attempt = _Attempt(begun.run, this, Answer(), stream)
         request = await self._request(begun.run)
         if isinstance(request, RunIncompleteReason):
-            return await self._end(attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
+            return await self._ended(attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
         return attempt, request
 
     async def _answer(self, attempt: _Attempt, request: ModelRequest) -> TurnOutcome:
@@ -120,7 +121,7 @@ class ModelTurn:
         except TimeoutError:
             if not deadline.expired():
                 raise
-            return await self._end(attempt, RunStatus.EXPIRED)
+            return await self._ended(attempt, RunStatus.EXPIRED)
         except ModelCallFailed as error:
             raise await self._failure(attempt, error) from None
         except asyncio.CancelledError:
@@ -186,16 +187,25 @@ class ModelTurn:
             with suppress(DatabaseUnavailable):
                 await self._end(attempt, RunStatus.CANCELLED)
 
+    async def _ended(
+        self, attempt: _Attempt, status: RunStatus, incomplete_reason: RunIncompleteReason | None = None
+    ) -> TurnOutcome:
+        """End the run. Returns the outcome, or that of whoever has moved it on before."""
+        standing = await self._end(attempt, status, incomplete_reason=incomplete_reason)
+        if standing.status.is_terminal:
+            return _finished(standing)
+        return await undisturbed(self._outcome_elsewhere(TurnInput(attempt.run.id, attempt.turn.turn)))
+
     async def _end(
         self,
         attempt: _Attempt,
         status: RunStatus,
         error: LastError | None = None,
         incomplete_reason: RunIncompleteReason | None = None,
-    ) -> TurnOutcome:
+    ) -> Standing:
         ending = Ending(status, attempt.turn.workflow_run_id, error, incomplete_reason)
         showing = await attempt.stream.finish(attempt.answer)
-        return _finished(await to_its_end(self._store_end(attempt, ending, showing)))
+        return await to_its_end(self._store_end(attempt, ending, showing))
 
     async def _store_end(self, attempt: _Attempt, ending: Ending, showing: Showing) -> Standing:
         partial = Partial(attempt.turn, attempt.answer)
@@ -213,6 +223,8 @@ class ModelTurn:
             standing = await runs.standing_of(session, turn.run_id)
         if standing.status.is_terminal or standing.status is RunStatus.CANCELLING:
             return _finished(standing)
+        if standing.status is RunStatus.IN_PROGRESS and standing.turn == turn.turn:
+            raise TurnTakenOver(turn.turn)
         raise TurnNotDue(turn.turn, standing.status)
 
 

@@ -69,7 +69,9 @@ async def end_run(database: Database, stream: EventStream, run_id: str, ending: 
     async with database.reading() as session:
         run = await runs.find_active(session, run_id)
         may_speak = run is not None and await turns.is_under_way(session, run)
-    showing = await left_behind(stream, run) if run is not None else NOTHING_SHOWN
+    showing = NOTHING_SHOWN
+    if run is not None:
+        showing = await left_behind(stream, run, await stream.following(run_id))
     if may_speak:
         # An attempt that does not know it yet: out of the way of what it goes on to show, which then is refused.
         showing = replace(showing, next_event=showing.next_event + LOST_NUMBERS)

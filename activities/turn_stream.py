@@ -30,8 +30,7 @@ class TurnStream:
     """What is shown live is the step that the answer begins with; a second one is shown when the turn is committed.
 
     SDKs take one open step at a time, and a message that is followed by calls is not complete before its turn is.
-    Where another attempt writes the stream, this one falls silent, and shows all it has if it is the one that is
-    committed.
+    An attempt that was taken over, and will not be committed, adds nothing to what its successor shows.
     """
 
     def __init__(self, stream: EventStream, run: RunRow, attempt: TurnAttempt, next_event: int) -> None:
@@ -52,7 +51,7 @@ class TurnStream:
         if begun.events.events:
             await stream.append(run.id, begun.events.first, begun.events.events)
             return cls(stream, run, attempt, run.next_event)
-        standing = await _taken_up(database, stream, run)
+        standing = await _taken_over(database, stream, run, attempt)
         closing = closings(standing.left_open, StepStatus.FAILED, now_seconds())
         opened = cls(stream, run, attempt, standing.next_event)
         await opened._append(closing)
@@ -72,8 +71,6 @@ class TurnStream:
         """Show what was held back of the live step. Returns how far the stream is."""
         if self._live is not None:
             await self._show_rest(self._live, answer)
-        if self._is_overtaken:
-            return await left_behind(self._stream, self._run)
         return Showing(self._next_event, self._live)
 
     def _takes(self, step: StepType) -> bool:
@@ -142,15 +139,15 @@ class TurnStream:
     async def _append(self, events: list[Event]) -> None:
         if not events or self._is_overtaken:
             return
-        if await self._stream.append(self._run.id, self._next_event, events):
+        if await self._stream.append(self._run.id, self._next_event, events, self._attempt.stamp):
             self._next_event += len(events)
         else:
             self._is_overtaken, self._live = True, None
 
 
-async def _taken_up(database: Database, stream: EventStream, run: RunRow) -> Showing:
-    """As `left_behind`, for an attempt that goes on from there and may be lost in its turn."""
-    standing = await left_behind(stream, run)
+async def _taken_over(database: Database, stream: EventStream, run: RunRow, attempt: TurnAttempt) -> Showing:
+    """As `left_behind`, for an attempt that goes on from there, alone, and may be lost in its turn."""
+    standing = await left_behind(stream, run, await stream.take_over(run.id, attempt.stamp))
     if not standing.left_open and standing.next_event > run.next_event:
         # Skipped for good: an attempt after this one, which finds the stream lost again, must not begin here as well.
         async with database.transaction() as session:
@@ -159,11 +156,9 @@ async def _taken_up(database: Database, stream: EventStream, run: RunRow) -> Sho
     return standing
 
 
-async def left_behind(stream: EventStream, run: RunRow) -> Showing:
-    """How far the run's stream is where nobody writes it any more, and what was left open there."""
-    since = await stream.read(run.id, run.next_event - 1, NO_WAIT, MAX_LEFT_OPEN)
-    if since.events:
-        return Showing(since.following, left_open=since.events)
-    if await stream.following(run.id) < run.next_event:
+async def left_behind(stream: EventStream, run: RunRow, following: int) -> Showing:
+    """How far the run's stream is, whose next event is number `following`, and what was left open there."""
+    if following < run.next_event:
         return Showing(run.next_event + LOST_NUMBERS)
-    return Showing(run.next_event)
+    since = await stream.read(run.id, run.next_event - 1, NO_WAIT, MAX_LEFT_OPEN)
+    return Showing(max(following, since.following), left_open=since.events)

@@ -1,7 +1,9 @@
 """The time, in the units the tables have."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 MS_PER_SECOND = 1000
 
 
@@ -11,6 +13,11 @@ def now_seconds() -> int:
 
 def now_ms() -> int:
     return int(time.time() * MS_PER_SECOND)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since the epoch, exactly."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def seconds_since(milliseconds: int) -> float:

@@ -58,15 +58,22 @@ NO_EVENTS = EventBatch(0, ())
 class EventStream(Protocol):
     """The events of runs while they happen, from one writer at a time to any number of readers.
 
+    Who shows what no commit has told yet says which writer it is: one that was replaced and does not know it adds
+    nothing. What a commit tells has its numbers from the database, and needs no writer's leave.
+
     It keeps events for a while, not for good: what it no longer has, the database tells
     (`models/event_history.py`). So nothing here ever fails a run: where a store does not answer, events are left out.
     """
 
-    async def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
-        """Add events, numbered from `first` on. False, and none added, where someone else writes the run's events.
+    async def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None = None) -> bool:
+        """Add events, numbered from `first` on. False, and none added, where `writer` was replaced or they are taken.
 
-        A stream that writes in the background may say so only at the next append.
+        A stream that writes in the background says so at the writer's next append, if it says it at all.
         """
+        ...
+
+    async def take_over(self, run_id: str, writer: int) -> int:
+        """Replace the run's writers of a smaller number by this one. Returns what `following` does, as it is then."""
         ...
 
     async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:

@@ -12,7 +12,7 @@ from infra.database.answers import CutShort, TurnAttempt, step_end_times
 from infra.database.run_steps import with_calls
 from infra.database.runs import standing_of, to_run, transition
 from infra.database.tables import RunRow, RunStepRow
-from infra.database.turns import used_tokens
+from infra.database.turns import is_newest, used_tokens
 from infra.ports import NO_EVENTS, EventBatch
 from models.abandoned_answers import closings
 from models.answers import Answer
@@ -68,8 +68,8 @@ async def end(
     await threads.hold_of_run(session, run_id)
     guards = [~run_retries.was_set_aside(run_id, ending.ended_by)]
     if partial:
-        # An attempt that was overtaken has no say in what came after its turn.
-        guards.append(RunRow.turn == partial.attempt.turn)
+        # An attempt that was taken over has no say any more.
+        guards += is_newest(partial.attempt)
     run = await transition(session, run_id, ending.status, *guards, **await _changes(session, run_id, ending))
     if run is None:
         return Ended(await standing_of(session, run_id))

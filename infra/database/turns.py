@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -58,24 +58,28 @@ class Begun:
         return cls(run, EventBatch(run.next_event - 1, [run_event(to_run(run))]), last_message_at)
 
 
-async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) -> Begun | None:
-    """Put the run in progress for this turn. None where it has ended, is being cancelled or is at another turn.
+async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str, stamp: int) -> Begun | None:
+    """Put the run in progress for this turn, by the attempt of this stamp (`TurnAttempt`).
 
-    A run that had failed is taken up again: its workflow was reset. Raises `ThreadLocked` where another run holds the
-    thread meanwhile.
+    None where it has ended, is being cancelled or is at another turn, or a newer attempt has begun. From now on no
+    older one can commit. A run that had failed is taken up again: its workflow was reset. Raises `ThreadLocked` where
+    another run holds the thread meanwhile.
     """
-    due = (RunRow.id == turn.run_id, RunRow.turn == turn.turn, RunRow.waiting.is_(False))
-    query = select(RunRow, newest_message_at(RunRow.thread_id).scalar_subquery()).where(*due)
-    found = (await session.execute(query)).one_or_none()
+    due = (RunRow.id == turn.run_id, RunRow.turn == turn.turn, RunRow.newest_attempt <= stamp)
+    query = select(RunRow, newest_message_at(RunRow.thread_id).scalar_subquery())
+    found = (await session.execute(query.where(*due, RunRow.waiting.is_(False)))).one_or_none()
     if found is None:
         return None
     run, last_message_at = found[0], found[1] or 0
     if run.status == RunStatus.FAILED:
         reopened = await reopen(session, run.id, workflow_run_id)
+        if reopened is not None:
+            reopened.run.newest_attempt = stamp
         return reopened and replace(reopened, last_message_at=last_message_at)
     if run.status == RunStatus.IN_PROGRESS:
         # A turn that is tried again keeps the time at which it began.
-        return Begun(run, NO_EVENTS, last_message_at)
+        taken_over = await _take_over(session, *due, stamp=stamp)
+        return Begun(taken_over, NO_EVENTS, last_message_at) if taken_over else None
     queued_at = run.status_changed_at
     begun = await transition(
         session,
@@ -83,12 +87,25 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str) ->
         RunStatus.IN_PROGRESS,
         RunRow.turn == turn.turn,
         started_at=now_seconds(),
+        newest_attempt=stamp,
         next_event=RunRow.next_event + 1,
     )
     if begun is None:
         return None
     note(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
     return Begun.now(begun, last_message_at)
+
+
+async def _take_over(session: AsyncSession, *due: ColumnElement[bool], stamp: int) -> RunRow | None:
+    """Make this the run's newest attempt. None where it was moved on meanwhile, or a newer one was quicker."""
+    run: RunRow | None = await session.scalar(
+        update(RunRow)
+        .where(RunRow.status == RunStatus.IN_PROGRESS, *due)
+        .values(newest_attempt=stamp)
+        .returning(RunRow)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
+    return run
 
 
 async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Begun | None:
@@ -105,6 +122,11 @@ async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Be
     except IntegrityError as error:
         raise ThreadLocked.for_reset(run_id) from error
     return Begun.now(run) if run else None
+
+
+def is_newest(attempt: TurnAttempt) -> tuple[ColumnElement[bool], ...]:
+    """Whether the run is at the attempt's turn still, and no newer one has taken it over."""
+    return (RunRow.turn == attempt.turn, RunRow.newest_attempt == attempt.stamp)
 
 
 async def skip_events(session: AsyncSession, run: RunRow, next_event: int) -> None:
@@ -132,7 +154,11 @@ class Committed:
 async def commit(
     session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer, showing: Showing
 ) -> Committed | None:
-    """Store a finished answer and move the run where it leads. None, and nothing stored: someone else was first."""
+    """Store a finished answer and move the run where it leads. None, and nothing stored: someone else was first.
+
+    That is also a newer attempt, which is asking: its words are being shown. The run has one answer, and its stream
+    tells the same.
+    """
     status = answer.run_status
     await threads.hold(session, run.thread_id)
     parts = answers.answer_parts(run, attempt, answer, showing)
@@ -142,7 +168,7 @@ async def commit(
         shown += part.show(run, showing.next_event + len(shown), showing.live)
     changes = _run_changes(status, await used_tokens(session, run.id) + answer.usage, calls)
     next_event = showing.next_event + len(shown) + 1
-    moved = await transition(session, run.id, status, RunRow.turn == attempt.turn, next_event=next_event, **changes)
+    moved = await transition(session, run.id, status, *is_newest(attempt), next_event=next_event, **changes)
     if moved is None:
         return None
     awaits = status is RunStatus.REQUIRES_ACTION

@@ -18,6 +18,7 @@ class _Log:
     first: int
     last_append: float
     events: list[Event] = field(default_factory=list)
+    writer: int = 0
 
     @property
     def following(self) -> int:
@@ -35,9 +36,9 @@ class InProcessEventStream:
         self._awaiting = Waiters()
         self._size = 0
 
-    async def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
+    async def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None = None) -> bool:
         log = self._log(run_id, first)
-        if first < log.following:
+        if first < log.following or (writer is not None and writer < log.writer):
             return False
         if first > log.following:
             # What came between is lost, here at least: readers are never given events with others left out unseen.
@@ -50,6 +51,11 @@ class InProcessEventStream:
         if any(event.name in RESTS for event in events):
             self._awaiting.tell(run_id)
         return True
+
+    async def take_over(self, run_id: str, writer: int) -> int:
+        log = self._log(run_id, first=0)
+        log.writer = max(log.writer, writer)
+        return log.following
 
     async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:
         batch = self._batch(run_id, after, limit)

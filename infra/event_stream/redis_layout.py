@@ -1,6 +1,7 @@
 """How events lie in Redis.
 
-A run is one stream; its event with number n has the id `1-n`.
+A run is one stream; its event with number n has the id `1-n`. Where an attempt took the stream over from another one,
+a key beside it has that writer's number.
 """
 
 from typing import Any
@@ -11,12 +12,29 @@ from models.events import Event
 RESTING = "holdfast:resting"
 """The channel on which the ids of runs that rest are published."""
 
-APPEND = """
+_FOLLOWING = """
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 local following = last and tonumber(string.sub(last[1], 3)) + 1 or 0
-local new = 3
+"""
+_NEWEST = """
+local newest = tonumber(redis.call('GET', KEYS[2]) or '0')
+"""
+
+TAKE_OVER = f"""
+{_NEWEST}
+if newest < tonumber(ARGV[2]) then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[1]) end
+{_FOLLOWING}
+return following
+"""
+"""Makes a writer the run's: retention in milliseconds, its number. Returns the number of the run's next event."""
+
+APPEND = f"""
+{_NEWEST}
+if ARGV[3] ~= '' and tonumber(ARGV[3]) < newest then return 0 end
+{_FOLLOWING}
+local new = 4
 while new <= #ARGV and tonumber(ARGV[new]) < following do new = new + 3 end
-if new > 3 then
+if new > 4 then
   local id = '1-' .. ARGV[new - 3]
   local there = redis.call('XRANGE', KEYS[1], id, id)[1]
   if not there or there[2][4] ~= ARGV[new - 1] then return 0 end
@@ -27,17 +45,24 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1
 """
-"""Appends a run's events: its retention in milliseconds, how many to keep, then number, name and data of each.
+"""Appends a run's events: its retention in milliseconds, how many to keep, the writer's number or nothing, and then
+number, name and data of each.
 
-All of them or none, and 0, where someone else has written under one of their numbers: a worker that was frozen and
-goes on must not add its own behind the events of the one that took the run over. Those that are there as they are, of
-a write whose answer was lost, are left.
+All of them or none, and 0, where the writer was replaced or someone else has written under one of their numbers: a
+worker that was frozen and goes on must not add its own to the events of the one that took the run over. Those that are
+there as they are, of a write whose answer was lost, are left.
 """
 
 
 def stream_of(run_id: str) -> str:
     """The key."""
     return f"holdfast:events:{run_id}"
+
+
+def keys_of(run_id: str) -> tuple[str, str]:
+    """What the scripts work on: the stream and its writer, which a cluster keeps in one place for their braces."""
+    stream = stream_of(run_id)
+    return stream, f"holdfast:writer:{{{stream}}}"
 
 
 def entry_id(number: int) -> str:

@@ -15,7 +15,15 @@ from redis.exceptions import RedisError
 
 from infra.background import beside
 from infra.errors import ConnectionFailed
-from infra.event_stream.redis_layout import RESTING, batch_of, entries_of, entry_id, number_of, stream_of
+from infra.event_stream.redis_layout import (
+    RESTING,
+    TAKE_OVER,
+    batch_of,
+    entries_of,
+    entry_id,
+    keys_of,
+    stream_of,
+)
 from infra.event_stream.redis_outage import COMMAND_TIMEOUT, RedisOutage
 from infra.event_stream.redis_writer import RedisWriter
 from infra.event_stream.waiters import Waiters
@@ -29,6 +37,9 @@ CONNECT_TIMEOUT = timedelta(seconds=5)
 TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
 READ_AGAIN_AFTER = timedelta(seconds=1)
 """Until then readers ask the database: not too often, for they may be many."""
+
+NOBODY = 0
+"""A writer that replaces none."""
 
 PING_AFTER = timedelta(seconds=2)
 """A connection that is gone without a word would have poll helpers wait for news that cannot come."""
@@ -60,8 +71,9 @@ async def open_redis_event_stream(url: str, retention: timedelta) -> AsyncIterat
 class RedisEventStream:
     def __init__(self, client: Redis, retention: timedelta) -> None:
         self._client = client
+        self._retention_ms = max(1, retention // timedelta(milliseconds=1))
         self._outage = RedisOutage()
-        self._writer = RedisWriter(client, retention, self._outage)
+        self._writer = RedisWriter(client, self._retention_ms, self._outage)
         self._awaiting = Waiters()
         self._listens = asyncio.Event()
 
@@ -82,8 +94,18 @@ class RedisEventStream:
             async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
                 await self._listens.wait()
 
-    async def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
-        return self._writer.append(run_id, first, events)
+    async def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None = None) -> bool:
+        return self._writer.append(run_id, first, events, writer)
+
+    async def take_over(self, run_id: str, writer: int) -> int:
+        await self._writer.drain()
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
+                bounds = (str(self._retention_ms), str(writer))
+                return int(await self._client.eval(TAKE_OVER, 2, *keys_of(run_id), *bounds))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._outage.go_on(error)
+            return 0
 
     async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:
         last_id = entry_id(after) if after >= 0 else "0-0"
@@ -99,15 +121,7 @@ class RedisEventStream:
         return batch_of(entries) if entries else NO_EVENTS
 
     async def following(self, run_id: str) -> int:
-        await self._writer.drain()
-        self._writer.take_over(run_id)
-        try:
-            async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-                last: Any = await self._client.xrevrange(stream_of(run_id), count=1)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._outage.go_on(error)
-            return 0
-        return number_of(last[0][0]) + 1 if last else 0
+        return await self.take_over(run_id, NOBODY)
 
     @contextmanager
     def awaiting(self, run_id: str) -> Iterator[asyncio.Future[None]]:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from infra.event_stream.bounds import MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
-from infra.event_stream.redis_layout import APPEND, RESTING, stream_of
+from infra.event_stream.redis_layout import APPEND, RESTING, keys_of
 from infra.event_stream.redis_outage import COMMAND_TIMEOUT, RedisOutage
 from models.events import RESTS, Event
 
@@ -27,39 +27,36 @@ class _Append:
     run_id: str
     first: int
     events: Sequence[Event]
+    writer: int | None
 
 
 class RedisWriter:
     """The queue of what is to be written, bounded by its size, and the task that writes it."""
 
-    def __init__(self, client: Redis, retention: timedelta, outage: RedisOutage) -> None:
+    def __init__(self, client: Redis, retention_ms: int, outage: RedisOutage) -> None:
         self._client = client
-        self._retention_ms = max(1, retention // timedelta(milliseconds=1))
+        self._retention_ms = retention_ms
         self._outage = outage
         self._queue: deque[_Append] = deque()
         self._queued_size = 0
         self._changed = asyncio.Event()
         self._written = asyncio.Event()
         self._written.set()
-        self._overtaken: set[str] = set()
+        self._replaced: set[tuple[str, int | None]] = set()
 
-    def append(self, run_id: str, first: int, events: Sequence[Event]) -> bool:
-        """Queue the events. False, and nothing queued, where another writer was ahead with this run."""
-        if run_id in self._overtaken:
-            self._overtaken.discard(run_id)
+    def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None) -> bool:
+        """Queue the events. False, and nothing queued, where what the writer had queued before was refused."""
+        if (run_id, writer) in self._replaced:
+            self._replaced.discard((run_id, writer))
             return False
         # Of what waits for a Redis that does not answer, the oldest is left out where it is too much.
-        self._queue.append(_Append(run_id, first, events))
+        self._queue.append(_Append(run_id, first, events, writer))
         self._queued_size += size_of(events)
         while self._queued_size > MAX_SIZE:
             self._queued_size -= size_of(self._queue.popleft().events)
         self._written.clear()
         self._changed.set()
         return True
-
-    def take_over(self, run_id: str) -> None:
-        """Write the run's events from now on, whoever wrote them before."""
-        self._overtaken.discard(run_id)
 
     async def drain(self) -> None:
         """Return once what was appended is written, or Redis did not answer for a while."""
@@ -111,29 +108,32 @@ class RedisWriter:
 
     async def _write(self, appends: list[_Append]) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        by_run: dict[str, list[str]] = {}
+        by_writer: dict[tuple[str, int | None], list[str]] = {}
         for append in appends:
-            numbered = by_run.setdefault(append.run_id, [])
+            numbered = by_writer.setdefault((append.run_id, append.writer), [])
             for number, event in enumerate(append.events, append.first):
                 numbered += [str(number), event.name, event.data]
-        for run_id, numbered in by_run.items():
-            bounds = (str(self._retention_ms), str(MAX_EVENTS_PER_RUN))
-            pipeline.eval(APPEND, 1, stream_of(run_id), *bounds, *numbered)
+        bounds = (str(self._retention_ms), str(MAX_EVENTS_PER_RUN))
+        for (run_id, writer), numbered in by_writer.items():
+            pipeline.eval(APPEND, 2, *keys_of(run_id), *bounds, "" if writer is None else str(writer), *numbered)
         for append in appends:
             if any(event.name in RESTS for event in append.events):
                 pipeline.publish(RESTING, append.run_id)
         async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
             results = await pipeline.execute(raise_on_error=False)
-        for run_id, result in zip(by_run, results, strict=False):
+        for (run_id, writer), result in zip(by_writer, results, strict=False):
             if isinstance(result, Exception):
                 # Full, loading its file, a replica: it may pass.
                 raise result
             if not result:
-                self._give_up(run_id)
+                self._give_up(run_id, writer)
 
-    def _give_up(self, run_id: str) -> None:
-        """Write nothing more of this run until it is taken over: another writer is ahead."""
-        self._overtaken.add(run_id)
-        kept = [append for append in self._queue if append.run_id != run_id]
+    def _give_up(self, run_id: str, writer: int | None) -> None:
+        """Write nothing more of this writer: another one is ahead. It hears of it if it goes on."""
+        log.info("event_stream.refused", extra={"run_id": run_id})
+        if writer is None:
+            return
+        self._replaced.add((run_id, writer))
+        kept = [append for append in self._queue if (append.run_id, append.writer) != (run_id, writer)]
         self._queue = deque(kept)
         self._queued_size = sum(size_of(append.events) for append in kept)

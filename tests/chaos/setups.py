@@ -106,7 +106,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                     [(Role.DATABASE, Postgres(server)), (Role.EVENTS, valkey), (Role.TEMPORAL, temporal.program)],
                     [part for pair in pairs for part in ((Role.API, pair.api), (Role.WORKER, pair.worker))],
                 ],
-                {Role.TEMPORAL: temporal.program, Role.EVENTS: valkey},
+                {Role.TEMPORAL: temporal.program, Role.EVENTS: valkey, Role.WORKER: pairs[1].worker},
                 postgres_writes_held(direct),
                 proxy,
             )

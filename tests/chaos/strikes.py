@@ -9,6 +9,7 @@ import asyncio
 from tests.chaos.field import CALLS, TEXT, Field, Strike, gated, holds
 from tests.chaos.parts import Part
 from tests.chaos.runs import ChaosRun, Plan
+from tests.chaos.scripts import Turn
 from tests.chaos.setups import Role
 
 CREATED = "after the create commit, before the start command"
@@ -25,7 +26,12 @@ UNPUBLISHED = "after the answer's commit, before its events"
 JUST_COMMITTED = "just after the answer's commit"
 UNCONFIRMED = "after a commit, its answer lost"
 
+FROZEN = "a worker frozen in mid-answer until another has its runs"
+
 NOW = 0.0
+# Longer than it takes Temporal to miss a worker.
+LONG_TEXT = Turn(words=150, pause_seconds=0.3)
+ON_BOTH_WORKERS = 6
 LONGEST_ABSENCE_SECONDS = 2.0
 
 
@@ -118,6 +124,21 @@ async def lose_events(field: Field) -> None:
     await field.setup.restore()
 
 
+async def freeze_a_worker(field: Field) -> None:
+    """A worker stands still until it is taken for dead, and then goes on with what it was doing."""
+    if Role.WORKER not in field.setup.freezable:
+        return
+    plan = Plan("frozen answer", streams=True)
+    answering = [field.begin(field.add(plan, LONG_TEXT)) for _ in range(ON_BOTH_WORKERS)]
+    await holds(lambda: all(run.script.calls for run in answering), "not every model is asked")
+
+    field.freeze(Role.WORKER)
+    await holds(lambda: any(len(run.script.calls) > 1 for run in answering), "no run is taken over")
+
+    field.points[FROZEN] += 1
+    await field.setup.restore()
+
+
 async def lose_answers_to_commits(field: Field) -> None:
     """A commit is done and nobody hears of it, as when the network breaks: whoever it was has to find out."""
     proxy = field.setup.proxy
@@ -148,7 +169,14 @@ def losses(field: Field) -> list[Strike]:
     return [loss(part, is_killed) for part in field.setup.parts for is_killed in (True, False)]
 
 
-STRIKES: tuple[Strike, ...] = (lose_commands, lose_commits, lose_workers, lose_events, lose_answers_to_commits)
+STRIKES: tuple[Strike, ...] = (
+    lose_commands,
+    lose_commits,
+    lose_workers,
+    lose_events,
+    freeze_a_worker,
+    lose_answers_to_commits,
+)
 
 
 def _waiting(field: Field, kind: str) -> ChaosRun:

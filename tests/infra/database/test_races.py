@@ -22,6 +22,7 @@ from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
 from models.shown_steps import NOTHING_SHOWN
 from models.threads import CreateThreadRequest, ModifyThreadRequest
+from models.turns import TurnInput
 from tests.conftest import NewDatabase
 from tests.infra.database.conftest import PROJECT
 
@@ -129,6 +130,10 @@ def reopen(run: Run) -> Work:
     return lambda session: turns.reopen(session, run.id, "a reset")
 
 
+def begin(run: Run, stamp: int) -> Work:
+    return lambda session: turns.begin(session, TurnInput(run.id, 0), "this execution", stamp)
+
+
 def create_run_again(run: Run) -> Work:
     return create_run(run.thread_id, "enqueue")
 
@@ -140,7 +145,7 @@ def commit(run: Run, *deltas: TextDelta | CallDelta) -> Work:
             answer.add(delta)
         row = await session.scalar(select(RunRow).where(RunRow.id == run.id))
         # Its thread may have been deleted before.
-        return row and await turns.commit(session, row, TurnAttempt(run.id, row.turn, 1, 0), answer, NOTHING_SHOWN)
+        return row and await turns.commit(session, row, TurnAttempt(run.id, row.turn, 1, 0, 0), answer, NOTHING_SHOWN)
 
     return work
 
@@ -247,6 +252,34 @@ async def test_an_answer_that_comes_after_cancel_is_not_kept(database: Database)
 
     assert committed is None
     assert (await standing(database, run)).status == "cancelling"
+
+
+async def test_of_two_attempts_the_older_one_gives_way(database: Database) -> None:
+    run = await running(database)
+
+    older = await overlap(database, begin(run, stamp=2), begin(run, stamp=1))
+    newer = await overlap(database, begin(run, stamp=2), begin(run, stamp=3))
+
+    assert older is None
+    assert newer.run.newest_attempt == 3
+
+
+async def test_an_answer_that_comes_after_a_newer_attempt_is_not_kept(database: Database) -> None:
+    run = await running(database)
+
+    committed = await overlap(database, begin(run, stamp=1), commit(run, TextDelta("Too late")))
+
+    assert committed is None
+    assert (await standing(database, run)).status == "in_progress"
+
+
+async def test_an_attempt_that_comes_after_the_answer_has_nothing_to_do(database: Database) -> None:
+    run = await running(database)
+
+    begun = await overlap(database, commit(run, TextDelta("In time")), begin(run, stamp=1))
+
+    assert begun is None
+    assert (await standing(database, run)).status == "completed"
 
 
 async def test_cancel_after_the_answer_is_refused(database: Database) -> None:

@@ -90,16 +90,17 @@ async def _is_held(stream: RedisEventStream, is_held: bool = True) -> bool:
 async def test_a_writer_that_was_frozen_adds_nothing_behind_its_successor(valkey: ValkeyServer) -> None:
     run_id = f"run_{uuid4().hex}"
     async with _opened(valkey) as frozen, _opened(valkey) as successor:
-        await frozen.append(run_id, 0, [said("first", number) for number in range(10)])
+        await frozen.append(run_id, 0, [said("first", number) for number in range(10)], writer=1)
         await frozen.drain()
-        await successor.append(run_id, await successor.following(run_id), [said("second", n) for n in range(5)])
+        following = await successor.take_over(run_id, 2)
+        await successor.append(run_id, following, [said("second", n) for n in range(5)], writer=2)
         await successor.drain()
 
         # All that its model said meanwhile comes at once.
         for number in range(10, 80):
-            await frozen.append(run_id, number, [said("first", number)])
+            await frozen.append(run_id, number, [said("first", number)], writer=1)
         await frozen.drain()
-        is_written = await frozen.append(run_id, 80, [said("first", 80)])
+        is_written = await frozen.append(run_id, 80, [said("first", 80)], writer=1)
         await successor.append(run_id, 15, [ENDED])
         await successor.drain()
         kept = await successor.read(run_id, -1, timedelta(), 1000)

@@ -1,0 +1,174 @@
+"""Several attempts at one turn, as when a worker stood still so long that another took over, and then goes on.
+
+The newest one has the say, in the database and in the run's stream, whatever an older one still does.
+"""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai.types.beta.threads import Run
+from sqlalchemy import update
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.model_turn import ModelTurn
+from infra.database.tables import RunRow
+from infra.ports import EventStream
+from infra.resources import open_event_stream
+from infra.run_workflows import RunWorkflows
+from models.runs import RunStatus
+from models.turns import TurnInput, TurnOutcome
+from tests.conftest import NewDatabase, settings_for
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.replies import Fails, Hangs, Held, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.sse import Sent, following, names
+from tests.streams import all_events, events_url
+from tests.valkey import ValkeyServer
+
+FIRST_BEGAN = datetime.now(UTC)
+TAKEN_OVER = "Turn 0 was taken over by a newer attempt."
+
+
+@dataclass(frozen=True)
+class Workers:
+    """An API and two workers, which share the event stream as `holdfast up` does or have Redis between them."""
+
+    holdfast: RunningHoldfast
+    streams: tuple[EventStream, EventStream]
+
+    def begin(self, run: Run, attempt: int) -> asyncio.Task[TurnOutcome]:
+        """Have the first or the second worker make the first or the second attempt at the run's turn."""
+        resources = self.holdfast.resources
+        workflows = RunWorkflows(resources.temporal, resources.settings)
+        turn = ModelTurn(resources.database, resources.language_model, workflows, self.streams[attempt - 1])
+        environment = ActivityEnvironment()
+        began = FIRST_BEGAN + (attempt - 1) * timedelta(seconds=20)
+        environment.info = dataclasses.replace(environment.info, attempt=attempt, started_time=began)
+        return asyncio.create_task(environment.run(turn.generate, TurnInput(run.id, 0)))
+
+
+@pytest.fixture(params=["up", "apart"])
+async def workers(
+    request: pytest.FixtureRequest,
+    temporal_port: int,
+    provider: ScriptedProvider,
+    new_database: NewDatabase,
+    valkey: ValkeyServer,
+    tmp_path: Path,
+) -> AsyncIterator[Workers]:
+    url = valkey.url if request.param == "apart" else ""
+    settings = settings_for(tmp_path, temporal_port, provider, new_database(), event_stream_url=url)
+    async with AsyncExitStack() as opened:
+        holdfast = await opened.enter_async_context(running_holdfast(settings, with_worker=False))
+        first = holdfast.resources.event_stream
+        second = await opened.enter_async_context(open_event_stream(settings)) if url else first
+        yield Workers(holdfast, (first, second))
+
+
+async def test_the_answer_of_the_newest_is_kept_and_told_though_an_older_one_is_first(
+    workers: Workers, provider: ScriptedProvider
+) -> None:
+    slow, quick = Held(Says(" upon a time, at last."), after="Once"), Held(Says(" in short."), after="Told")
+    run = await _run(workers, provider, "attempts-older-first", slow, quick)
+    first = workers.begin(run, 1)
+    await slow.arrived()
+
+    async with following(events_url(workers.holdfast, run.to_dict())) as stream, asyncio.timeout(30):
+        seen = [await _until_said(stream, "Once")]
+        second = workers.begin(run, 2)
+        await quick.arrived()
+        # All at once, as a provider's words that had waited in the worker's buffers.
+        slow.release()
+        with pytest.raises(ApplicationError, match=TAKEN_OVER):
+            await first
+        quick.release()
+        assert (await second).status is RunStatus.COMPLETED
+        seen += [event async for event in stream]
+
+    assert names(seen)[-4:] == ["message.completed", "run.step.completed", "run.completed", "done"]
+    assert seen[-4].json["content"][0]["text"]["value"] == "Told in short."
+    assert await workers.holdfast.texts(run) == ["Hello", "Told in short."]
+    assert "at last" not in "".join(event.data for event in seen)
+    told = await all_events(workers.holdfast, run.to_dict())
+    assert names(told)[-4:] == names(seen)[-4:]
+
+
+async def test_an_attempt_that_hears_of_its_turn_too_late_asks_nothing(
+    workers: Workers, provider: ScriptedProvider
+) -> None:
+    held = Held(Says(" in short."), after="Told")
+    run = await _run(workers, provider, "attempts-late", held, Says("Never said."))
+    second = workers.begin(run, 2)
+    await held.arrived()
+
+    with pytest.raises(ApplicationError, match=TAKEN_OVER):
+        await workers.begin(run, 1)
+    held.release()
+
+    assert (await second).status is RunStatus.COMPLETED
+    assert await workers.holdfast.texts(run) == ["Hello", "Told in short."]
+    assert len(provider.requests("attempts-late")) == 1
+
+
+async def test_what_stops_an_older_one_is_not_the_end_of_the_run(workers: Workers, provider: ScriptedProvider) -> None:
+    refused, held = Held(Fails(401)), Held(Says(" in short."), after="Told")
+    run = await _run(workers, provider, "attempts-refused", refused, held)
+    first = workers.begin(run, 1)
+    await refused.arrived()
+    second = workers.begin(run, 2)
+    await held.arrived()
+
+    refused.release()
+    with pytest.raises(ApplicationError, match="Scripted failure"):
+        await first
+    held.release()
+
+    assert (await second).status is RunStatus.COMPLETED
+    assert await workers.holdfast.texts(run) == ["Hello", "Told in short."]
+
+
+async def test_the_deadline_that_an_older_one_knows_of_does_not_count(
+    workers: Workers, provider: ScriptedProvider
+) -> None:
+    held = Held(Says(" in short."), after="Told")
+    run = await _run(workers, provider, "attempts-deadline", Hangs(after="Once"), held)
+    await _set_deadline(workers, run, seconds=2)
+    first = workers.begin(run, 1)
+    await provider.requested("attempts-deadline")
+    # As a retry of the failed run does.
+    await _set_deadline(workers, run, seconds=600)
+    second = workers.begin(run, 2)
+    await held.arrived()
+
+    with pytest.raises(ApplicationError, match=TAKEN_OVER):
+        await first
+    held.release()
+
+    assert (await second).status is RunStatus.COMPLETED
+
+
+async def _run(workers: Workers, provider: ScriptedProvider, model: str, *replies: Any) -> Run:
+    provider.script(model, *replies)
+    return await workers.holdfast.run(await workers.holdfast.assistant(model))
+
+
+async def _until_said(stream: AsyncIterator[Sent], word: str) -> Sent:
+    async for event in stream:
+        if event.name == "thread.message.delta" and word in event.data:
+            return event
+    raise AssertionError(f"the stream ended without {word!r}")
+
+
+async def _set_deadline(workers: Workers, run: Run, seconds: int) -> None:
+    async with workers.holdfast.resources.database.transaction() as session:
+        values = {"expires_at": int(time.time()) + seconds}
+        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**values))
