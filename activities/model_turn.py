@@ -87,7 +87,7 @@ class ModelTurn:
 
     async def _prepare(self, turn: TurnInput) -> TurnOutcome | tuple[_Attempt, ModelRequest]:
         """Begin the turn. Returns what to ask the model, or the outcome where there is nothing to be asked."""
-        info = activity.info()
+        info, started_at_ms = activity.info(), now_ms()
         execution, stamp = info.workflow_run_id or "", microseconds(info.started_time)
         async with self._database.transaction() as session:
             if done := await turns.find_done(session, turn):
@@ -99,13 +99,23 @@ class ModelTurn:
         if begun is None:
             return await self._outcome_elsewhere(turn)
         await self._reset_reasons.record(begun.run.id, begun.run.retries)
-        this = TurnAttempt(execution, turn.turn, info.attempt, stamp, now_ms(), begun.last_message_at)
+        this = TurnAttempt(execution, turn.turn, info.attempt, stamp, started_at_ms, begun.last_message_at)
         stream = await TurnStream.open(self._database, self._event_stream, begun, this)
         attempt = _Attempt(begun.run, this, Answer(), stream)
         request = await self._request(begun.run)
         if isinstance(request, RunIncompleteReason):
             return await self._ended(attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
+        if await self._was_replaced(attempt):
+            return await self._outcome_elsewhere(turn)
         return attempt, request
+
+    async def _was_replaced(self, attempt: _Attempt) -> bool:
+        """Whether to ask is no use: the worker stood still for so long that a newer attempt has begun meanwhile."""
+        silence = timedelta(milliseconds=now_ms() - attempt.turn.started_at_ms)
+        if silence < (activity.info().heartbeat_timeout or timedelta()) / 2:
+            return False
+        async with self._database.reading() as session:
+            return not await turns.is_due(session, attempt.run.id, attempt.turn)
 
     async def _answer(self, attempt: _Attempt, request: ModelRequest) -> TurnOutcome:
         run = attempt.run

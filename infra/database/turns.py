@@ -129,6 +129,12 @@ def is_newest(attempt: TurnAttempt) -> tuple[ColumnElement[bool], ...]:
     return (RunRow.turn == attempt.turn, RunRow.newest_attempt == attempt.stamp)
 
 
+async def is_due(session: AsyncSession, run_id: str, attempt: TurnAttempt) -> bool:
+    """Whether the run, in progress, waits for this attempt."""
+    query = select(RunRow.id).where(RunRow.id == run_id, RunRow.status == RunStatus.IN_PROGRESS, *is_newest(attempt))
+    return await session.scalar(query) is not None
+
+
 async def skip_events(session: AsyncSession, run: RunRow, next_event: int) -> None:
     """Have the events of a run in progress go on with number `next_event`, unless it was moved on meanwhile."""
     unmoved = (RunRow.id == run.id, RunRow.status == RunStatus.IN_PROGRESS, RunRow.next_event == run.next_event)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from openai.types.beta.threads import Run
@@ -19,11 +20,14 @@ from sqlalchemy import update
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities import model_turn
 from activities.model_turn import ModelTurn
+from activities.prompt import build_request
 from infra.database.tables import RunRow
 from infra.ports import EventStream
 from infra.resources import open_event_stream
 from infra.run_workflows import RunWorkflows
+from models.language_model import ModelRequest
 from models.runs import RunStatus
 from models.turns import TurnInput, TurnOutcome
 from tests.conftest import NewDatabase, settings_for
@@ -78,7 +82,7 @@ async def test_the_answer_of_the_newest_is_kept_and_told_though_an_older_one_is_
     workers: Workers, provider: ScriptedProvider
 ) -> None:
     slow, quick = Held(Says(" upon a time, at last."), after="Once"), Held(Says(" in short."), after="Told")
-    run = await _run(workers, provider, "attempts-older-first", slow, quick)
+    run = await _run(workers, provider, slow, quick)
     first = workers.begin(run, 1)
     await slow.arrived()
 
@@ -106,7 +110,7 @@ async def test_an_attempt_that_hears_of_its_turn_too_late_asks_nothing(
     workers: Workers, provider: ScriptedProvider
 ) -> None:
     held = Held(Says(" in short."), after="Told")
-    run = await _run(workers, provider, "attempts-late", held, Says("Never said."))
+    run = await _run(workers, provider, held, Says("Never said."))
     second = workers.begin(run, 2)
     await held.arrived()
 
@@ -116,12 +120,35 @@ async def test_an_attempt_that_hears_of_its_turn_too_late_asks_nothing(
 
     assert (await second).status is RunStatus.COMPLETED
     assert await workers.holdfast.texts(run) == ["Hello", "Told in short."]
-    assert len(provider.requests("attempts-late")) == 1
+    assert len(provider.requests(run.model)) == 1
+
+
+async def test_an_attempt_that_stood_still_before_it_asked_asks_no_more(
+    workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands_still, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def build_request_in_the_end(*about: Any) -> ModelRequest:
+        monkeypatch.undo()
+        stands_still.set()
+        await goes_on.wait()
+        return await build_request(*about)
+
+    monkeypatch.setattr(model_turn, "build_request", build_request_in_the_end)
+    run = await _run(workers, provider, Says("Told in short."), Says("Never said."))
+    first = workers.begin(run, 1)
+    await stands_still.wait()
+
+    assert (await workers.begin(run, 2)).status is RunStatus.COMPLETED
+    goes_on.set()
+
+    assert await first == await workers.begin(run, 2)
+    assert len(provider.requests(run.model)) == 1
 
 
 async def test_what_stops_an_older_one_is_not_the_end_of_the_run(workers: Workers, provider: ScriptedProvider) -> None:
     refused, held = Held(Fails(401)), Held(Says(" in short."), after="Told")
-    run = await _run(workers, provider, "attempts-refused", refused, held)
+    run = await _run(workers, provider, refused, held)
     first = workers.begin(run, 1)
     await refused.arrived()
     second = workers.begin(run, 2)
@@ -140,10 +167,10 @@ async def test_the_deadline_that_an_older_one_knows_of_does_not_count(
     workers: Workers, provider: ScriptedProvider
 ) -> None:
     held = Held(Says(" in short."), after="Told")
-    run = await _run(workers, provider, "attempts-deadline", Hangs(after="Once"), held)
+    run = await _run(workers, provider, Hangs(after="Once"), held)
     await _set_deadline(workers, run, seconds=2)
     first = workers.begin(run, 1)
-    await provider.requested("attempts-deadline")
+    await provider.requested(run.model)
     # As a retry of the failed run does.
     await _set_deadline(workers, run, seconds=600)
     second = workers.begin(run, 2)
@@ -156,7 +183,8 @@ async def test_the_deadline_that_an_older_one_knows_of_does_not_count(
     assert (await second).status is RunStatus.COMPLETED
 
 
-async def _run(workers: Workers, provider: ScriptedProvider, model: str, *replies: Any) -> Run:
+async def _run(workers: Workers, provider: ScriptedProvider, *replies: Any) -> Run:
+    model = f"attempts-{uuid4().hex}"
     provider.script(model, *replies)
     return await workers.holdfast.run(await workers.holdfast.assistant(model))
 
