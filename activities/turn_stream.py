@@ -42,7 +42,7 @@ class TurnStream:
         # The kinds of the message's parts, and what is held back of each part or call.
         self._said: list[SaidAs] = []
         self._mended: dict[int, PieceMender] = {}
-        self._is_overtaken = False
+        self._is_replaced = False
 
     @classmethod
     async def open(cls, database: Database, stream: EventStream, begun: Begun, attempt: TurnAttempt) -> "TurnStream":
@@ -74,7 +74,7 @@ class TurnStream:
         return Showing(self._next_event, self._live)
 
     def _takes(self, step: StepType) -> bool:
-        return not self._is_overtaken and (self._live is None or self._live.type is step)
+        return not self._is_replaced and (self._live is None or self._live.type is step)
 
     async def _show_words(self, kind: SaidAs, words: str) -> None:
         if kind not in self._said:
@@ -137,12 +137,12 @@ class TurnStream:
         return self._mended.setdefault(part, PieceMender()).mend(piece)
 
     async def _append(self, events: list[Event]) -> None:
-        if not events or self._is_overtaken:
+        if not events or self._is_replaced:
             return
         if await self._stream.append(self._run.id, self._next_event, events, self._attempt.stamp):
             self._next_event += len(events)
         else:
-            self._is_overtaken, self._live = True, None
+            self._is_replaced, self._live = True, None
 
 
 async def _taken_over(database: Database, stream: EventStream, run: RunRow, attempt: TurnAttempt) -> Showing:

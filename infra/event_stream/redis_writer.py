@@ -42,6 +42,7 @@ class RedisWriter:
         self._changed = asyncio.Event()
         self._written = asyncio.Event()
         self._written.set()
+        # Those that have not heard of it yet, and the few that never ask again.
         self._replaced: set[tuple[str, int | None]] = set()
 
     def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None) -> bool:
