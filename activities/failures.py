@@ -40,14 +40,18 @@ class WorkerStopped(ApplicationError):
         )
 
 
-class TurnTakenOver(ApplicationError):
-    """A newer attempt is at the turn.
+class AttemptGivenUp(ApplicationError):
+    """Temporal has given this attempt up: a newer one is at the turn, or the run's workflow is gone.
 
-    Temporal hears nothing more of this one, unless its clock was set back: then the turn is tried again.
+    Nobody hears of it, unless Temporal's clock was set back: then the turn is tried again.
     """
 
     def __init__(self, turn: int) -> None:
-        super().__init__(f"Turn {turn} was taken over by a newer attempt.", type="TurnTakenOver")
+        super().__init__(
+            f"This attempt at turn {turn} was given up.",
+            type="AttemptGivenUp",
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
 
 class TurnNotDue(ApplicationError):

@@ -10,7 +10,7 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import TurnNotDue, TurnTakenOver, WorkerStopped, final_failure, passing_failure
+from activities.failures import AttemptGivenUp, TurnNotDue, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
 from activities.reset_reasons import ResetReasons
@@ -78,6 +78,8 @@ class ModelTurn:
                 if details and details.worker_shutdown:
                     # This worker stops, not the run: another one is to take the turn up at once.
                     raise WorkerStopped from None
+                if details and (details.not_found or details.timed_out):
+                    raise AttemptGivenUp(turn.turn) from None
                 raise
 
     async def _generate(self, turn: TurnInput) -> TurnOutcome:
@@ -234,7 +236,7 @@ class ModelTurn:
         if standing.status.is_terminal or standing.status is RunStatus.CANCELLING:
             return _finished(standing)
         if standing.status is RunStatus.IN_PROGRESS and standing.turn == turn.turn:
-            raise TurnTakenOver(turn.turn)
+            raise AttemptGivenUp(turn.turn)
         raise TurnNotDue(turn.turn, standing.status)
 
 

@@ -17,7 +17,8 @@ from uuid import uuid4
 import pytest
 from openai.types.beta.threads import Run
 from sqlalchemy import update
-from temporalio.exceptions import ApplicationError
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities import model_turn
@@ -39,7 +40,7 @@ from tests.streams import all_events, events_url
 from tests.valkey import ValkeyServer
 
 FIRST_BEGAN = datetime.now(UTC)
-TAKEN_OVER = "Turn 0 was taken over by a newer attempt."
+GIVEN_UP = "This attempt at turn 0 was given up."
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ class Workers:
     holdfast: RunningHoldfast
     streams: tuple[EventStream, EventStream]
 
-    def begin(self, run: Run, attempt: int) -> asyncio.Task[TurnOutcome]:
+    def begin(
+        self, run: Run, attempt: int, environment: ActivityEnvironment | None = None
+    ) -> asyncio.Task[TurnOutcome]:
         """Have the first or the second worker make the first or the second attempt at the run's turn."""
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
         turn = ModelTurn(resources.database, resources.language_model, workflows, self.streams[attempt - 1])
-        environment = ActivityEnvironment()
+        environment = environment or ActivityEnvironment()
         began = FIRST_BEGAN + (attempt - 1) * timedelta(seconds=20)
         environment.info = dataclasses.replace(environment.info, attempt=attempt, started_time=began)
         return asyncio.create_task(environment.run(turn.generate, TurnInput(run.id, 0)))
@@ -92,7 +95,7 @@ async def test_the_answer_of_the_newest_is_kept_and_told_though_an_older_one_is_
         await quick.arrived()
         # All at once, as a provider's words that had waited in the worker's buffers.
         slow.release()
-        with pytest.raises(ApplicationError, match=TAKEN_OVER):
+        with pytest.raises(ApplicationError, match=GIVEN_UP):
             await first
         quick.release()
         assert (await second).status is RunStatus.COMPLETED
@@ -114,7 +117,7 @@ async def test_an_attempt_that_hears_of_its_turn_too_late_asks_nothing(
     second = workers.begin(run, 2)
     await held.arrived()
 
-    with pytest.raises(ApplicationError, match=TAKEN_OVER):
+    with pytest.raises(ApplicationError, match=GIVEN_UP):
         await workers.begin(run, 1)
     held.release()
 
@@ -144,6 +147,22 @@ async def test_an_attempt_that_stood_still_before_it_asked_asks_no_more(
 
     assert await first == await workers.begin(run, 2)
     assert len(provider.requests(run.model)) == 1
+
+
+async def test_an_attempt_that_hears_it_was_given_up_goes_quietly(workers: Workers, provider: ScriptedProvider) -> None:
+    run = await _run(workers, provider, Hangs(after="Once"))
+    environment = ActivityEnvironment()
+    first = workers.begin(run, 1, environment)
+    await provider.requested(run.model)
+
+    environment.cancel(ActivityCancellationDetails(not_found=True))
+
+    with pytest.raises(ApplicationError, match=GIVEN_UP) as raised:
+        await first
+    # Of others the SDK logs a stack trace.
+    assert raised.value.category is ApplicationErrorCategory.BENIGN
+    await provider.disconnected(run.model)
+    await workers.holdfast.until(run, "in_progress")
 
 
 async def test_what_stops_an_older_one_is_not_the_end_of_the_run(workers: Workers, provider: ScriptedProvider) -> None:
@@ -176,7 +195,7 @@ async def test_the_deadline_that_an_older_one_knows_of_does_not_count(
     second = workers.begin(run, 2)
     await held.arrived()
 
-    with pytest.raises(ApplicationError, match=TAKEN_OVER):
+    with pytest.raises(ApplicationError, match=GIVEN_UP):
         await first
     held.release()
 
