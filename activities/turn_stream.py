@@ -71,6 +71,9 @@ class TurnStream:
         """Show what was held back of the live step. Returns how far the stream is."""
         if self._live is not None:
             await self._show_rest(self._live, answer)
+        if self._is_replaced:
+            # By one that does not commit: it is gone as well, or of a version that knows nothing of the others.
+            return await left_behind(self._stream, self._run, await self._stream.following(self._run.id))
         return Showing(self._next_event, self._live)
 
     def _takes(self, step: StepType) -> bool:
@@ -151,7 +154,7 @@ async def _taken_over(database: Database, stream: EventStream, run: RunRow, atte
     if not standing.left_open and standing.next_event > run.next_event:
         # Skipped for good: an attempt after this one, which finds the stream lost again, must not begin here as well.
         async with database.transaction() as session:
-            await turns.skip_events(session, run, standing.next_event)
+            await turns.skip_events(session, run, attempt, standing.next_event)
         run.next_event = standing.next_event
     return standing
 

@@ -60,6 +60,8 @@ async def resume(
     if failure is None:
         return None
     now = now_seconds()
+    # Whoever was at the failed turn, and does not know that it failed, has no say in what comes now.
+    changes = {"newest_attempt": RunRow.newest_attempt + 1, **changes}
     run = await transition(
         session,
         run_id,

@@ -128,6 +128,8 @@ async def accept_outputs(
         RunStatus.QUEUED,
         *still_asked,
         turn=answered + 1,
+        # Of another turn: were Temporal's clock set back meanwhile, it would keep the next one waiting.
+        newest_attempt=0,
         required_action=None,
         # The step completed, the run queued.
         next_event=RunRow.next_event + 2,

@@ -72,32 +72,32 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str, st
         return None
     run, last_message_at = found[0], found[1] or 0
     if run.status == RunStatus.FAILED:
-        reopened = await reopen(session, run.id, workflow_run_id)
-        if reopened is not None:
-            reopened.run.newest_attempt = stamp
+        reopened = await reopen(session, run.id, workflow_run_id, *due, newest_attempt=stamp)
         return reopened and replace(reopened, last_message_at=last_message_at)
-    if run.status == RunStatus.IN_PROGRESS:
-        # A turn that is tried again keeps the time at which it began.
-        taken_over = await _take_over(session, *due, stamp=stamp)
-        return Begun(taken_over, NO_EVENTS, last_message_at) if taken_over else None
     queued_at = run.status_changed_at
-    begun = await transition(
+    if run.status == RunStatus.QUEUED and (begun := await _begin_queued(session, run.id, *due, stamp=stamp)):
+        note(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
+        return Begun.now(begun, last_message_at)
+    # A turn that is tried again keeps the time at which it began.
+    taken_over = await _take_over(session, *due, stamp=stamp)
+    return Begun(taken_over, NO_EVENTS, last_message_at) if taken_over else None
+
+
+async def _begin_queued(session: AsyncSession, run_id: str, *due: ColumnElement[bool], stamp: int) -> RunRow | None:
+    return await transition(
         session,
-        run.id,
+        run_id,
         RunStatus.IN_PROGRESS,
-        RunRow.turn == turn.turn,
+        RunRow.status == RunStatus.QUEUED,
+        *due,
         started_at=now_seconds(),
         newest_attempt=stamp,
         next_event=RunRow.next_event + 1,
     )
-    if begun is None:
-        return None
-    note(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
-    return Begun.now(begun, last_message_at)
 
 
 async def _take_over(session: AsyncSession, *due: ColumnElement[bool], stamp: int) -> RunRow | None:
-    """Make this the run's newest attempt. None where it was moved on meanwhile, or a newer one was quicker."""
+    """Make this the newest attempt of a run in progress. None where it was moved on, or a newer one was quicker."""
     run: RunRow | None = await session.scalar(
         update(RunRow)
         .where(RunRow.status == RunStatus.IN_PROGRESS, *due)
@@ -108,17 +108,18 @@ async def _take_over(session: AsyncSession, *due: ColumnElement[bool], stamp: in
     return run
 
 
-async def reopen(session: AsyncSession, run_id: str, workflow_run_id: str) -> Begun | None:
+async def reopen(
+    session: AsyncSession, run_id: str, workflow_run_id: str, *guards: ColumnElement[bool], **changes: Any
+) -> Begun | None:
     """Take a failed run up again, with a new deadline. None where it has not failed, or failed in this execution.
 
     Raises `ThreadLocked` where another run is active on the thread; the transaction is void then.
     """
-    elsewhere = RunRow.ended_by != workflow_run_id
+    guards = (RunRow.ended_by != workflow_run_id, *guards)
     await threads.hold_of_run(session, run_id)
+    changes["started_at"] = now_seconds()
     try:
-        run = await run_retries.resume(
-            session, run_id, RunStatus.IN_PROGRESS, None, elsewhere, started_at=now_seconds()
-        )
+        run = await run_retries.resume(session, run_id, RunStatus.IN_PROGRESS, None, *guards, **changes)
     except IntegrityError as error:
         raise ThreadLocked.for_reset(run_id) from error
     return Begun.now(run) if run else None
@@ -135,10 +136,10 @@ async def is_due(session: AsyncSession, run_id: str, attempt: TurnAttempt) -> bo
     return await session.scalar(query) is not None
 
 
-async def skip_events(session: AsyncSession, run: RunRow, next_event: int) -> None:
-    """Have the events of a run in progress go on with number `next_event`, unless it was moved on meanwhile."""
-    unmoved = (RunRow.id == run.id, RunRow.status == RunStatus.IN_PROGRESS, RunRow.next_event == run.next_event)
-    await session.execute(update(RunRow).where(*unmoved).values(next_event=next_event))
+async def skip_events(session: AsyncSession, run: RunRow, attempt: TurnAttempt, next_event: int) -> None:
+    """Have the events of a run in progress go on with number `next_event`, unless the attempt is not due any more."""
+    due = (RunRow.id == run.id, RunRow.status == RunStatus.IN_PROGRESS, *is_newest(attempt))
+    await session.execute(update(RunRow).where(*due).values(next_event=next_event))
 
 
 async def used_tokens(session: AsyncSession, run_id: str) -> TokenUsage:

@@ -22,11 +22,13 @@ local newest = tonumber(redis.call('GET', KEYS[2]) or '0')
 
 TAKE_OVER = f"""
 {_NEWEST}
-if newest < tonumber(ARGV[2]) then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[1]) end
+if newest < tonumber(ARGV[2]) then redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[1]) end
 {_FOLLOWING}
 return following
 """
-"""Makes a writer the run's: retention in milliseconds, its number. Returns the number of the run's next event."""
+"""Makes a writer the run's: how long that is to be known in milliseconds, its number. Returns the number of the run's
+next event, also where there is no memory left to note the writer: what it shows has numbers of its own then.
+"""
 
 APPEND = f"""
 {_NEWEST}

@@ -38,6 +38,9 @@ TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
 READ_AGAIN_AFTER = timedelta(seconds=1)
 """Until then readers ask the database: not too often, for they may be many."""
 
+WRITER_KNOWN_FOR = timedelta(days=30)
+"""Longer than the run's events: a machine may be paused for days, and then say what nobody wants to hear any more."""
+
 NOBODY = 0
 """A writer that replaces none."""
 
@@ -71,9 +74,8 @@ async def open_redis_event_stream(url: str, retention: timedelta) -> AsyncIterat
 class RedisEventStream:
     def __init__(self, client: Redis, retention: timedelta) -> None:
         self._client = client
-        self._retention_ms = max(1, retention // timedelta(milliseconds=1))
         self._outage = RedisOutage()
-        self._writer = RedisWriter(client, self._retention_ms, self._outage)
+        self._writer = RedisWriter(client, retention, self._outage)
         self._awaiting = Waiters()
         self._listens = asyncio.Event()
 
@@ -101,8 +103,8 @@ class RedisEventStream:
         await self._writer.drain()
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-                bounds = (str(self._retention_ms), str(writer))
-                return int(await self._client.eval(TAKE_OVER, 2, *keys_of(run_id), *bounds))
+                known_for = str(WRITER_KNOWN_FOR // timedelta(milliseconds=1))
+                return int(await self._client.eval(TAKE_OVER, 2, *keys_of(run_id), known_for, str(writer)))
         except (RedisError, OSError, TimeoutError) as error:
             self._outage.go_on(error)
             return 0

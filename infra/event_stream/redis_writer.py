@@ -30,12 +30,21 @@ class _Append:
     writer: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """What one writer says of a run before another one does: number, name and data of each event."""
+
+    run_id: str
+    writer: int | None
+    numbered: list[str]
+
+
 class RedisWriter:
     """The queue of what is to be written, bounded by its size, and the task that writes it."""
 
-    def __init__(self, client: Redis, retention_ms: int, outage: RedisOutage) -> None:
+    def __init__(self, client: Redis, retention: timedelta, outage: RedisOutage) -> None:
         self._client = client
-        self._retention_ms = retention_ms
+        self._retention_ms = max(1, retention // timedelta(milliseconds=1))
         self._outage = outage
         self._queue: deque[_Append] = deque()
         self._queued_size = 0
@@ -109,25 +118,22 @@ class RedisWriter:
 
     async def _write(self, appends: list[_Append]) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        by_writer: dict[tuple[str, int | None], list[str]] = {}
-        for append in appends:
-            numbered = by_writer.setdefault((append.run_id, append.writer), [])
-            for number, event in enumerate(append.events, append.first):
-                numbered += [str(number), event.name, event.data]
+        stretches = _stretches(appends)
         bounds = (str(self._retention_ms), str(MAX_EVENTS_PER_RUN))
-        for (run_id, writer), numbered in by_writer.items():
-            pipeline.eval(APPEND, 2, *keys_of(run_id), *bounds, "" if writer is None else str(writer), *numbered)
+        for stretch in stretches:
+            writer = "" if stretch.writer is None else str(stretch.writer)
+            pipeline.eval(APPEND, 2, *keys_of(stretch.run_id), *bounds, writer, *stretch.numbered)
         for append in appends:
             if any(event.name in RESTS for event in append.events):
                 pipeline.publish(RESTING, append.run_id)
         async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
             results = await pipeline.execute(raise_on_error=False)
-        for (run_id, writer), result in zip(by_writer, results, strict=False):
+        for stretch, result in zip(stretches, results, strict=False):
             if isinstance(result, Exception):
                 # Full, loading its file, a replica: it may pass.
                 raise result
             if not result:
-                self._give_up(run_id, writer)
+                self._give_up(stretch.run_id, stretch.writer)
 
     def _give_up(self, run_id: str, writer: int | None) -> None:
         """Write nothing more of this writer: another one is ahead. It hears of it if it goes on."""
@@ -138,3 +144,17 @@ class RedisWriter:
         kept = [append for append in self._queue if (append.run_id, append.writer) != (run_id, writer)]
         self._queue = deque(kept)
         self._queued_size = sum(size_of(append.events) for append in kept)
+
+
+def _stretches(appends: Sequence[_Append]) -> list[_Stretch]:
+    """Those of all runs, each run's in their order."""
+    stretches: list[_Stretch] = []
+    last: dict[str, _Stretch] = {}
+    for append in appends:
+        stretch = last.get(append.run_id)
+        if stretch is None or stretch.writer != append.writer:
+            stretch = last[append.run_id] = _Stretch(append.run_id, append.writer, [])
+            stretches.append(stretch)
+        for number, event in enumerate(append.events, append.first):
+            stretch.numbered.extend((str(number), event.name, event.data))
+    return stretches

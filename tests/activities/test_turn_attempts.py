@@ -24,10 +24,12 @@ from temporalio.testing import ActivityEnvironment
 from activities import model_turn
 from activities.model_turn import ModelTurn
 from activities.prompt import build_request
+from infra.clock import now_ms
 from infra.database.tables import RunRow
 from infra.ports import EventStream
 from infra.resources import open_event_stream
 from infra.run_workflows import RunWorkflows
+from models.events import text_delta
 from models.language_model import ModelRequest
 from models.runs import RunStatus
 from models.turns import TurnInput, TurnOutcome
@@ -39,6 +41,7 @@ from tests.sse import Sent, following, names
 from tests.streams import all_events, events_url
 from tests.valkey import ValkeyServer
 
+HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 FIRST_BEGAN = datetime.now(UTC)
 GIVEN_UP = "This attempt at turn 0 was given up."
 
@@ -58,8 +61,10 @@ class Workers:
         workflows = RunWorkflows(resources.temporal, resources.settings)
         turn = ModelTurn(resources.database, resources.language_model, workflows, self.streams[attempt - 1])
         environment = environment or ActivityEnvironment()
-        began = FIRST_BEGAN + (attempt - 1) * timedelta(seconds=20)
-        environment.info = dataclasses.replace(environment.info, attempt=attempt, started_time=began)
+        began = FIRST_BEGAN + (attempt - 1) * HEARTBEAT_TIMEOUT
+        environment.info = dataclasses.replace(
+            environment.info, attempt=attempt, started_time=began, heartbeat_timeout=HEARTBEAT_TIMEOUT
+        )
         return asyncio.create_task(environment.run(turn.generate, TurnInput(run.id, 0)))
 
 
@@ -132,7 +137,7 @@ async def test_an_attempt_that_stood_still_before_it_asked_asks_no_more(
     stands_still, goes_on = asyncio.Event(), asyncio.Event()
 
     async def build_request_in_the_end(*about: Any) -> ModelRequest:
-        monkeypatch.undo()
+        monkeypatch.setattr(model_turn, "build_request", build_request)
         stands_still.set()
         await goes_on.wait()
         return await build_request(*about)
@@ -141,6 +146,7 @@ async def test_an_attempt_that_stood_still_before_it_asked_asks_no_more(
     run = await _run(workers, provider, Says("Told in short."), Says("Never said."))
     first = workers.begin(run, 1)
     await stands_still.wait()
+    monkeypatch.setattr(model_turn, "now_ms", lambda: now_ms() + HEARTBEAT_TIMEOUT // timedelta(milliseconds=1))
 
     assert (await workers.begin(run, 2)).status is RunStatus.COMPLETED
     goes_on.set()
@@ -165,6 +171,36 @@ async def test_an_attempt_that_hears_it_was_given_up_goes_quietly(workers: Worke
     await workers.holdfast.until(run, "in_progress")
 
 
+async def test_an_answer_gets_its_end_though_others_took_the_numbers_of_its_words(
+    workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a worker does of a version that knows nothing of replaced writers."""
+    held = Held(Says(" in short."), after="Told")
+    run = await _run(workers, provider, held)
+    stream = workers.streams[0]
+    append = stream.append
+
+    async def append_at_once(run_id: str, *events: Any) -> bool:
+        is_added = await append(run_id, *events)
+        await stream.following(run_id)
+        return is_added
+
+    monkeypatch.setattr(stream, "append", append_at_once)
+    attempt = workers.begin(run, 1)
+    await held.arrived()
+
+    async with following(events_url(workers.holdfast, run.to_dict())) as read, asyncio.timeout(30):
+        await _until_said(read, "Told")
+        others = [text_delta("msg_old", 0, "old", is_first=not number) for number in range(20)]
+        await stream.append(run.id, await stream.following(run.id), others)
+        held.release()
+        assert (await attempt).status is RunStatus.COMPLETED
+        seen = [event async for event in read]
+
+    assert names(seen)[-4:] == ["message.completed", "run.step.completed", "run.completed", "done"]
+    assert seen[-4].json["content"][0]["text"]["value"] == "Told in short."
+
+
 async def test_what_stops_an_older_one_is_not_the_end_of_the_run(workers: Workers, provider: ScriptedProvider) -> None:
     refused, held = Held(Fails(401)), Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, refused, held)
@@ -182,12 +218,13 @@ async def test_what_stops_an_older_one_is_not_the_end_of_the_run(workers: Worker
     assert await workers.holdfast.texts(run) == ["Hello", "Told in short."]
 
 
+@pytest.mark.any_database
 async def test_the_deadline_that_an_older_one_knows_of_does_not_count(
     workers: Workers, provider: ScriptedProvider
 ) -> None:
     held = Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, Hangs(after="Once"), held)
-    await _set_deadline(workers, run, seconds=2)
+    await _set_deadline(workers, run, seconds=5)
     first = workers.begin(run, 1)
     await provider.requested(run.model)
     # As a retry of the failed run does.

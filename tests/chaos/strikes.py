@@ -31,7 +31,7 @@ FROZEN = "a worker frozen in mid-answer until another has its runs"
 NOW = 0.0
 # Longer than it takes Temporal to miss a worker.
 LONG_TEXT = Turn(words=150, pause_seconds=0.3)
-ON_BOTH_WORKERS = 6
+ON_BOTH_WORKERS = 10
 LONGEST_ABSENCE_SECONDS = 2.0
 
 

@@ -13,6 +13,7 @@ from infra.database.answers import TurnAttempt
 from infra.database.engine import Database, open_database
 from infra.database.run_endings import Ending
 from infra.database.tables import IS_ACTIVE, MessageRow, RunRow
+from infra.ports import NO_EVENTS
 from models.answers import Answer
 from models.assistants import CreateAssistantRequest
 from models.errors import ApiError, NotFound, ThreadLocked, WrongStatus
@@ -138,14 +139,16 @@ def create_run_again(run: Run) -> Work:
     return create_run(run.thread_id, "enqueue")
 
 
-def commit(run: Run, *deltas: TextDelta | CallDelta) -> Work:
+def commit(run: Run, *deltas: TextDelta | CallDelta, stamp: int = 0) -> Work:
     async def work(session: AsyncSession) -> Any:
         answer = Answer()
         for delta in deltas:
             answer.add(delta)
         row = await session.scalar(select(RunRow).where(RunRow.id == run.id))
-        # Its thread may have been deleted before.
-        return row and await turns.commit(session, row, TurnAttempt(run.id, row.turn, 1, 0, 0), answer, NOTHING_SHOWN)
+        if row is None:
+            # Its thread was deleted before.
+            return None
+        return await turns.commit(session, row, TurnAttempt(run.id, row.turn, 1, stamp, 0), answer, NOTHING_SHOWN)
 
     return work
 
@@ -262,6 +265,27 @@ async def test_of_two_attempts_the_older_one_gives_way(database: Database) -> No
 
     assert older is None
     assert newer.run.newest_attempt == 3
+
+
+async def test_an_attempt_finds_the_run_begun_that_was_queued(database: Database) -> None:
+    first, second = [await do(database, create_run((await do(database, new_thread)).id)) for _ in range(2)]
+
+    older = await overlap(database, begin(first, stamp=2), begin(first, stamp=1))
+    newer = await overlap(database, begin(second, stamp=1), begin(second, stamp=2))
+
+    assert older is None
+    assert (newer.run.newest_attempt, newer.events) == (2, NO_EVENTS)
+
+
+async def test_an_attempt_that_knows_nothing_of_a_retry_has_no_say_in_it(database: Database) -> None:
+    run = await running(database)
+    await do(database, begin(run, stamp=2))
+    await do(database, end(run))
+
+    committed = await overlap(database, reopen(run), commit(run, TextDelta("Too late"), stamp=2))
+
+    assert committed is None
+    assert (await standing(database, run)).status == "in_progress"
 
 
 async def test_an_answer_that_comes_after_a_newer_attempt_is_not_kept(database: Database) -> None:

@@ -152,6 +152,16 @@ async def test_a_run_nobody_wrote_of_is_taken_over(stream: EventStream, run_id: 
     assert await written(stream, run_id) == 6
 
 
+async def test_what_several_say_of_a_run_keeps_its_order(stream: EventStream, run_id: str) -> None:
+    # At once, and so in one go where it is written in the background.
+    await stream.append(run_id, 0, some("a"))
+    await stream.append(run_id, 1, some("b", "c"), writer=1)
+    await stream.append(run_id, 3, some("d"))
+    await written(stream, run_id)
+
+    assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b", "c", "d")
+
+
 async def test_after_a_loss_events_begin_where_the_writer_is(stream: EventStream, run_id: str) -> None:
     await stream.append(run_id, 0, some("a"))
     await stream.append(run_id, 10, some("b", "c"))

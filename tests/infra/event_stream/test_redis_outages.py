@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from redis.asyncio import Redis
 
 from infra.event_stream import redis_streams, redis_writer
 from infra.event_stream.bounds import size_of
@@ -82,6 +83,10 @@ async def _has_events(stream: RedisEventStream, run_id: str) -> bool:
     return bool((await stream.read(run_id, -1, timedelta(), 1)).events)
 
 
+async def _is_forgotten(stream: RedisEventStream, run_id: str) -> bool:
+    return not await _has_events(stream, run_id)
+
+
 async def _is_held(stream: RedisEventStream, is_held: bool = True) -> bool:
     with stream.awaiting("run_b") as news:
         return news.done() is not is_held
@@ -108,6 +113,34 @@ async def test_a_writer_that_was_frozen_adds_nothing_behind_its_successor(valkey
     assert not is_written
     assert [event.data for event in kept.events[8:12]] == ["first 8", "first 9", "second 0", "second 1"]
     assert (len(kept.events), kept.events[-1]) == (16, ENDED)
+
+
+async def test_a_writer_stays_replaced_when_the_events_are_gone(valkey: ValkeyServer) -> None:
+    run_id = f"run_{uuid4().hex}"
+    brief = timedelta(milliseconds=200)
+    async with (
+        open_redis_event_stream(valkey.url, brief) as frozen,
+        open_redis_event_stream(valkey.url, brief) as other,
+    ):
+        await frozen.append(run_id, 0, [said("first", 0)], writer=1)
+        await frozen.drain()
+        await other.take_over(run_id, 2)
+        await other.append(run_id, 1, [ENDED])
+        await other.drain()
+        await until(lambda: _is_forgotten(other, run_id), "the events are kept for good")
+
+        await frozen.append(run_id, 1, [said("first", 1)], writer=1)
+        await frozen.drain()
+        assert not await _has_events(other, run_id)
+
+
+async def test_a_run_is_taken_over_though_redis_is_full(own_valkey: ValkeyServer) -> None:
+    async with _opened(own_valkey) as stream, Redis.from_url(own_valkey.url) as client:
+        await stream.append("run_a", 0, [said("first", 0)], writer=1)
+        await stream.drain()
+        await client.config_set("maxmemory", "1")
+
+        assert await stream.take_over("run_a", 2) == 1
 
 
 async def test_what_is_written_again_stands_there_once(valkey: ValkeyServer) -> None:
