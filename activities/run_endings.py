@@ -1,22 +1,21 @@
 """What becomes of a run outside its turns: it is ended, or a failed one is taken up again."""
 
 import logging
-from dataclasses import replace
 
 from temporalio import activity
 
 from activities.failures import final_failure
 from activities.reset_reasons import ResetReasons
-from activities.turn_stream import LOST_NUMBERS, left_behind
+from activities.turn_stream import left_behind
 from infra.database import run_endings, runs, turns
 from infra.database.engine import Database
 from infra.database.run_endings import Ended, Ending
+from infra.database.tables import RunRow
 from infra.event_stream.publishing import publish
 from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
 from models.errors import ThreadLocked
 from models.runs import LastError, LastErrorCode, RunStatus
-from models.shown_steps import NOTHING_SHOWN
 from models.turns import RunEnding, Standing
 
 GENERIC_FAILURE = "Sorry, something went wrong."
@@ -65,17 +64,22 @@ class RunEndings:
 
 
 async def end_run(database: Database, stream: EventStream, run_id: str, ending: Ending) -> Ended:
-    """End a run outside its turns, and close what an attempt that is gone left open in its stream."""
-    async with database.reading() as session:
-        run = await runs.find_active(session, run_id)
-        may_speak = run is not None and await turns.is_under_way(session, run)
-    showing = NOTHING_SHOWN
-    if run is not None:
-        showing = await left_behind(stream, run, await stream.following(run_id))
-    if may_speak:
-        # An attempt that does not know it yet: out of the way of what it goes on to show, which then is refused.
-        showing = replace(showing, next_event=showing.next_event + LOST_NUMBERS)
-    async with database.transaction() as session:
-        ended = await run_endings.end(session, run_id, ending, showing)
-    await publish(stream, run_id, ended.events)
-    return ended
+    """End a run outside its turns, and close what an attempt left open in its stream, which may not know of it yet."""
+    stamp: int | None = None
+    while True:
+        async with database.reading() as session:
+            run = await runs.find_active(session, run_id)
+            standing = await runs.standing_of(session, run_id)
+            may_speak = run is not None and await turns.is_under_way(session, run)
+        if run is None or run.newest_attempt == stamp:
+            # Someone else has ended it, or taken it away from whoever ends it here.
+            return Ended(standing)
+        stamp = run.newest_attempt
+        # As if an attempt came after the one that may be under way: from now on that shows nothing more.
+        following = await (stream.take_over(run_id, stamp + 1) if may_speak else stream.following(run_id))
+        showing = await left_behind(stream, run, following)
+        async with database.transaction() as session:
+            ended = await run_endings.end(session, run_id, ending, showing, None, RunRow.newest_attempt == stamp)
+        if ended.standing.status.is_terminal:
+            await publish(stream, run_id, ended.events)
+            return ended

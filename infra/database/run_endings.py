@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
@@ -59,17 +59,22 @@ class Ended:
 
 
 async def end(
-    session: AsyncSession, run_id: str, ending: Ending, showing: Showing = NOTHING_SHOWN, partial: Partial | None = None
+    session: AsyncSession,
+    run_id: str,
+    ending: Ending,
+    showing: Showing = NOTHING_SHOWN,
+    partial: Partial | None = None,
+    *guards: ColumnElement[bool],
 ) -> Ended:
     """End the run, close its open step, and keep the words of an answer that was cut short.
 
-    Returns how the run stands then, which is otherwise where someone else ended it first.
+    Returns how the run stands then, which is otherwise where someone else ended it first, or a guard forbids it.
     """
     await threads.hold_of_run(session, run_id)
-    guards = [~run_retries.was_set_aside(run_id, ending.ended_by)]
     if partial:
         # An attempt that was taken over has no say any more.
-        guards += is_newest(partial.attempt)
+        guards = (*guards, *is_newest(partial.attempt))
+    guards = (*guards, ~run_retries.was_set_aside(run_id, ending.ended_by))
     run = await transition(session, run_id, ending.status, *guards, **await _changes(session, run_id, ending))
     if run is None:
         return Ended(await standing_of(session, run_id))

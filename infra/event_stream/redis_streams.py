@@ -38,7 +38,7 @@ TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
 READ_AGAIN_AFTER = timedelta(seconds=1)
 """Until then readers ask the database: not too often, for they may be many."""
 
-WRITER_KNOWN_FOR = timedelta(days=30)
+WRITER_KNOWN_FOR = timedelta(days=7)
 """Longer than the run's events: a machine may be paused for days, and then say what nobody wants to hear any more."""
 
 NOBODY = 0

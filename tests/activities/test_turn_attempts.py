@@ -21,9 +21,11 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities import model_turn
+from activities import model_turn, run_endings
 from activities.model_turn import ModelTurn
 from activities.prompt import build_request
+from activities.run_endings import RunEndings
+from activities.turn_stream import left_behind
 from infra.clock import now_ms
 from infra.database.tables import RunRow
 from infra.ports import EventStream
@@ -32,7 +34,8 @@ from infra.run_workflows import RunWorkflows
 from models.events import text_delta
 from models.language_model import ModelRequest
 from models.runs import RunStatus
-from models.turns import TurnInput, TurnOutcome
+from models.shown_steps import Showing
+from models.turns import RunEnding, TurnInput, TurnOutcome
 from tests.conftest import NewDatabase, settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Fails, Hangs, Held, Says
@@ -43,6 +46,7 @@ from tests.valkey import ValkeyServer
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 FIRST_BEGAN = datetime.now(UTC)
+CUT_SHORT = ["message.delta", "message.incomplete", "run.step.failed", "run.failed", "done"]
 GIVEN_UP = "This attempt at turn 0 was given up."
 
 
@@ -66,6 +70,13 @@ class Workers:
             environment.info, attempt=attempt, started_time=began, heartbeat_timeout=HEARTBEAT_TIMEOUT
         )
         return asyncio.create_task(environment.run(turn.generate, TurnInput(run.id, 0)))
+
+    async def end(self, run: Run) -> None:
+        """Have the second worker end the run as a failed one."""
+        resources = self.holdfast.resources
+        workflows = RunWorkflows(resources.temporal, resources.settings)
+        endings = RunEndings(resources.database, workflows, self.streams[1])
+        await ActivityEnvironment().run(endings.end, RunEnding(run.id, RunStatus.FAILED))
 
 
 @pytest.fixture(params=["up", "apart"])
@@ -95,7 +106,7 @@ async def test_the_answer_of_the_newest_is_kept_and_told_though_an_older_one_is_
     await slow.arrived()
 
     async with following(events_url(workers.holdfast, run.to_dict())) as stream, asyncio.timeout(30):
-        seen = [await _until_said(stream, "Once")]
+        seen = await _until_said(stream, "Once")
         second = workers.begin(run, 2)
         await quick.arrived()
         # All at once, as a provider's words that had waited in the worker's buffers.
@@ -201,6 +212,74 @@ async def test_an_answer_gets_its_end_though_others_took_the_numbers_of_its_word
     assert seen[-4].json["content"][0]["text"]["value"] == "Told in short."
 
 
+async def test_a_run_that_is_ended_in_mid_answer_is_told_again_as_it_was_shown(
+    workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(Hangs(after=" upon a time."), after="Once")
+    run = await _run(workers, provider, held)
+    events, says_more = workers.streams[0], asyncio.Event()
+    append = events.append
+
+    async def append_at_once(run_id: str, *about: Any) -> bool:
+        is_added = await append(run_id, *about)
+        await events.following(run_id)
+        says_more.set()
+        return is_added
+
+    async def left_behind_and_said_more(*about: Any) -> Showing:
+        showing = await left_behind(*about)
+        says_more.clear()
+        held.release()
+        await says_more.wait()
+        return showing
+
+    monkeypatch.setattr(events, "append", append_at_once)
+    monkeypatch.setattr(run_endings, "left_behind", left_behind_and_said_more)
+    attempt = workers.begin(run, 1)
+    await held.arrived()
+
+    async with following(events_url(workers.holdfast, run.to_dict())) as stream, asyncio.timeout(30):
+        seen = await _until_said(stream, "Once")
+        await workers.end(run)
+        seen += [event async for event in stream]
+
+    attempt.cancel()
+    assert "upon" not in seen[-5].data
+    assert names(seen)[-6:] == ["message.in_progress", *CUT_SHORT]
+    assert [event.number for event in seen[:-1]] == list(range(len(seen) - 1))
+    assert await all_events(workers.holdfast, run.to_dict()) == seen
+    assert await workers.holdfast.texts(run) == ["Hello"]
+
+
+async def test_a_run_is_ended_though_a_new_attempt_begins_meanwhile(
+    workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(Says(" upon a time."), after="Once")
+    run = await _run(workers, provider, Hangs(), held)
+    first = workers.begin(run, 1)
+    await provider.requested(run.model)
+    second: list[asyncio.Task[TurnOutcome]] = []
+
+    async def left_behind_and_begun_again(*about: Any) -> Showing:
+        monkeypatch.setattr(run_endings, "left_behind", left_behind)
+        showing = await left_behind(*about)
+        second.append(workers.begin(run, 2))
+        await held.arrived()
+        return showing
+
+    monkeypatch.setattr(run_endings, "left_behind", left_behind_and_begun_again)
+    async with following(events_url(workers.holdfast, run.to_dict())) as stream, asyncio.timeout(30):
+        ending = asyncio.create_task(workers.end(run))
+        seen = await _until_said(stream, "Once")
+        await ending
+        held.release()
+        await second[0]
+        seen += [event async for event in stream]
+
+    assert names(seen)[-6:] == ["message.in_progress", *CUT_SHORT]
+    first.cancel()
+
+
 async def test_what_stops_an_older_one_is_not_the_end_of_the_run(workers: Workers, provider: ScriptedProvider) -> None:
     refused, held = Held(Fails(401)), Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, refused, held)
@@ -245,10 +324,12 @@ async def _run(workers: Workers, provider: ScriptedProvider, *replies: Any) -> R
     return await workers.holdfast.run(await workers.holdfast.assistant(model))
 
 
-async def _until_said(stream: AsyncIterator[Sent], word: str) -> Sent:
+async def _until_said(stream: AsyncIterator[Sent], word: str) -> list[Sent]:
+    seen: list[Sent] = []
     async for event in stream:
+        seen.append(event)
         if event.name == "thread.message.delta" and word in event.data:
-            return event
+            return seen
     raise AssertionError(f"the stream ended without {word!r}")
 
 
