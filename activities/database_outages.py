@@ -12,7 +12,7 @@ from infra.database.outages import DatabaseUnavailable
 from models.runs import LastErrorCode
 
 RETRY_DELAY = timedelta(seconds=1)
-"""No backoff: what runs wait for is one server, and it is told of its return by the first that asks."""
+"""No backoff: that the database is back should be noticed within a second."""
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,6 @@ class _Retried(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except DatabaseUnavailable as error:
-            facts = {"activity": activity.info().activity_type, "run_id": activity.info().workflow_id}
-            log.warning("activity.database_unavailable", extra={**facts, "reason": error.reason})
+            facts = {"activity": activity.info().activity_type, "reason": error.reason}
+            log.warning("activity.database_unavailable", extra=facts)
             raise passing_failure(LastErrorCode.SERVER_ERROR, error, RETRY_DELAY) from None

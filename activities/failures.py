@@ -1,5 +1,6 @@
-"""How an activity tells Temporal what to do about an error. The first detail is the run's `last_error.code`.
+"""How an activity tells Temporal what to do about an error.
 
+The first detail of what is wrong with the run is its `last_error.code`; what is only wrong with the attempt has none.
 Raise them `from None`: a cause would go into the history with its stack trace and whatever the provider said.
 """
 

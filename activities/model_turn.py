@@ -66,8 +66,8 @@ class ModelTurn:
     async def generate(self, turn: TurnInput) -> TurnOutcome:
         """Ask the model for the run's next answer and commit it. A turn that was committed before is not repeated.
 
-        Raises an `ApplicationError` whose first detail is the run's `last_error.code`: retryable while waiting may
-        help, with the provider's own delay where it named one; otherwise the run is failed already.
+        Raises the `ApplicationError`s of `failures.py`: retryable while waiting may help, with the provider's own delay
+        where it named one; otherwise the run is failed already.
         """
         # Whatever it waits for, the database included: who is silent is taken for dead, and the model asked again.
         async with heartbeating():

@@ -16,6 +16,7 @@ from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
 from models.errors import ThreadLocked
 from models.runs import LastError, LastErrorCode, RunStatus
+from models.shown_steps import Showing
 from models.turns import RunEnding, Standing
 
 GENERIC_FAILURE = "Sorry, something went wrong."
@@ -75,9 +76,10 @@ async def end_run(database: Database, stream: EventStream, run_id: str, ending: 
             # Someone else has ended it, or taken it away from whoever ends it here.
             return Ended(standing)
         stamp = run.newest_attempt
-        # As if an attempt came after the one that may be under way: from now on that shows nothing more.
-        following = await (stream.take_over(run_id, stamp + 1) if may_speak else stream.following(run_id))
-        showing = await left_behind(stream, run, following)
+        showing = Showing(run.next_event)
+        if may_speak:
+            # As if an attempt came after the one that may be under way: from now on that shows nothing more.
+            showing = await left_behind(stream, run, await stream.take_over(run_id, stamp + 1))
         async with database.transaction() as session:
             ended = await run_endings.end(session, run_id, ending, showing, None, RunRow.newest_attempt == stamp)
         if ended.standing.status.is_terminal:

@@ -1,17 +1,14 @@
 """What routes ask for: the open resources, the caller's project, and a list's page."""
 
-import hmac
-from base64 import b64decode
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BeforeValidator
 
 from api.beta import BetaVersion, beta_version
 from api.held_polls import HeldPolls
+from api.keys import project_of
 from api.once import Once, fingerprint_of
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
@@ -19,11 +16,9 @@ from api.sse import Streams
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
 from infra.resources import Resources
-from models.errors import Unauthenticated
 from models.ids import AnyId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
 
-DEFAULT_PROJECT = "default"
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 
 _BEARER = HTTPBearer(scheme_name="ApiKeyAuth", auto_error=False)
@@ -66,36 +61,11 @@ async def _run_timelines(request: Request) -> RunTimelines:
     return timelines
 
 
-async def _project(
-    request: Request,
-    resources: ResourcesDep,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-) -> str:
+async def _project(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> str:
     """The project that the caller's key names. Raises `Unauthenticated`."""
-    keys = resources.settings.api_keys
-    project = _project_of(keys, bearer.credentials if bearer else _password(request)) if keys else DEFAULT_PROJECT
+    project = project_of(request)
     request.state.project = project
     return project
-
-
-def _password(request: Request) -> str:
-    """The other place in which OpenAI takes a key, and its guide's curl commands write it: `-u :$OPENAI_API_KEY`."""
-    scheme, encoded = get_authorization_scheme_param(request.headers.get("authorization"))
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return b64decode(encoded).decode().partition(":")[2]
-    except ValueError:
-        return ""
-
-
-def _project_of(keys: Mapping[str, str], given: str) -> str:
-    if not given:
-        raise Unauthenticated.without_key()
-    for key, project in keys.items():
-        if hmac.compare_digest(key.encode(), given.encode()):
-            return project
-    raise Unauthenticated.with_key(given)
 
 
 ProjectDep = Annotated[str, Depends(_project)]

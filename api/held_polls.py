@@ -47,11 +47,11 @@ class HeldPolls:
         if headers.get(HELPER) != "true" or self._is_stopping:
             return await load()
         with self._stream.awaiting(run_id) as news:
-            run = await load()
-            if run.status not in WAITED_FOR:
-                return run
             self._held.add(news)
             try:
+                run = await load()
+                if run.status not in WAITED_FOR:
+                    return run
                 await asyncio.wait({news}, timeout=_longest(headers))
             finally:
                 self._held.discard(news)

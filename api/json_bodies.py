@@ -9,8 +9,9 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
+from api.keys import project_of
 from api.problems import shortened
-from models.errors import BodyTooLarge, InvalidRequest
+from models.errors import BodyTooLarge, InvalidRequest, Unauthenticated
 
 NOT_JSON = (
     "Invalid body: failed to parse JSON value. Please check the value to ensure it is valid JSON. (Common errors "
@@ -38,6 +39,7 @@ class JsonRoute(APIRoute):
             return await handle(_BodylessRequest(request))
 
         async def handle_json(request: Request) -> Response:
+            await _check_key(request)
             content = await _read(request)
             if content:
                 _check_content_type(request)
@@ -68,6 +70,19 @@ class _BodylessRequest(Request):
     def __init__(self, request: Request) -> None:
         super().__init__(request.scope, request.receive)
         self._body = b""
+
+
+async def _check_key(request: Request) -> None:
+    """Raises `Unauthenticated`, once the body was sent. Of what anyone may send nothing is kept, let alone read."""
+    try:
+        project_of(request)
+    except Unauthenticated:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MAX_READ_BYTES:
+                break
+        raise
 
 
 async def _read(request: Request) -> bytes:

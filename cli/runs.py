@@ -73,7 +73,7 @@ def show(
     url: UrlOption = None,
     api_key: KeyOption = None,
 ) -> None:
-    """Show what a run did, turn by turn, and where the Temporal UI shows more. Never what was said."""
+    """Show what a run did, turn by turn, and where the Temporal UI shows more: no messages, no arguments."""
     from cli.run_actions import Output, show_timeline
 
     with _client(url, api_key) as client:

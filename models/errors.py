@@ -95,6 +95,13 @@ class WrongStatus(InvalidRequest):
         return cls(f"Cannot retry run with status '{status}': only a failed run can be retried.")
 
     @classmethod
+    def for_retry_of_calls(cls) -> "WrongStatus":
+        return cls(
+            "Cannot retry run that failed while it waited for tool outputs: its calls were closed with it. Create a "
+            "new run."
+        )
+
+    @classmethod
     def for_submit(cls, status: str) -> "WrongStatus":
         return cls(f'Runs in status "{status}" do not accept tool outputs.')
 

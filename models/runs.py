@@ -45,7 +45,7 @@ class RunStatus(StrEnum):
 
 
 ACTIVE_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION, RunStatus.CANCELLING})
-"""A run in one of these holds its thread's lock."""
+"""A run in one of these holds its thread's lock, unless it is queued behind one that does (`on_active_run`)."""
 
 _WORKING = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION})
 

@@ -1,6 +1,7 @@
 """`/health`: whether this process can do its work."""
 
 import asyncio
+import logging
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -14,6 +15,8 @@ from infra.temporal import HEALTH_TIMEOUT, check_temporal
 router = APIRouter(tags=["Health"])
 
 OK = "ok"
+SEE_LOG = "the log says why"
+log = logging.getLogger(__name__)
 
 
 class Health(BaseModel):
@@ -36,7 +39,9 @@ async def _database(resources: ResourcesDep) -> str:
     try:
         await in_time(resources.database.check(), HEALTH_TIMEOUT)
     except DatabaseUnavailable as error:
-        return f"does not answer: {error.reason}"
+        # Anyone may ask, and the reason names hosts and users.
+        log.warning("health.database_unavailable", extra={"reason": error.reason})
+        return f"does not answer: {SEE_LOG}"
     except TimeoutError as error:
         return f"does not answer: {error}"
     return OK
@@ -45,6 +50,9 @@ async def _database(resources: ResourcesDep) -> str:
 async def _temporal(resources: ResourcesDep) -> str:
     try:
         await check_temporal(resources.temporal)
-    except (RPCError, TimeoutError) as error:
-        return f"does not answer: {error!r}"
+    except TimeoutError:
+        return f"does not answer: nothing within {HEALTH_TIMEOUT.total_seconds():g} s"
+    except RPCError as error:
+        log.warning("health.temporal_unavailable", extra={"reason": str(error)})
+        return f"does not answer: {SEE_LOG}"
     return OK

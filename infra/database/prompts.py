@@ -22,7 +22,7 @@ class PastTurn:
 
 
 async def messages_newest_first(session: AsyncSession, run: RunRow) -> AsyncGenerator[MessageRow]:
-    """The thread's messages as they were when the run was created; stop iterating to stop reading."""
+    """The thread's messages as they were when the run got the thread; stop iterating to stop reading."""
     before = run.last_message_seq + 1
     while True:
         query = select(MessageRow).where(MessageRow.thread_id == run.thread_id, MessageRow.seq < before)

@@ -33,7 +33,7 @@ CUT_SHORT = {
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ends. `ended_by` is the execution of its workflow that ends it."""
+    """How a run ends. `ended_by` is the execution that ends it, its workflow's or a sweep's."""
 
     status: RunStatus
     ended_by: str

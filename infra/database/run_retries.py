@@ -11,7 +11,7 @@ from infra.clock import now_seconds
 from infra.database import threads
 from infra.database.run_moves import RunIds, RunReopened, note
 from infra.database.runs import NOUN, to_run, transition
-from infra.database.tables import RunRetryRow, RunRow
+from infra.database.tables import RunRetryRow, RunRow, TurnRow
 from infra.ports import EventBatch
 from models.errors import NotFound, ThreadLocked, WrongStatus
 from models.events import run_event
@@ -31,8 +31,8 @@ class RetryRequest:
 async def request(session: AsyncSession, project_id: str, run_id: str, by: str) -> RetryRequest:
     """Queue a failed run for its failed turn, with a new deadline; it holds its thread again from now on.
 
-    Raises `NotFound`, `WrongStatus` where the run has not failed, `ThreadLocked` where another one is active on the
-    thread.
+    Raises `NotFound`, `WrongStatus` where the run has not failed, or failed while it waited for tool outputs,
+    `ThreadLocked` where another one is active on the thread.
     """
     await threads.hold_of_run(session, run_id)
     try:
@@ -42,7 +42,9 @@ async def request(session: AsyncSession, project_id: str, run_id: str, by: str) 
         raise ThreadLocked.for_retry() from error
     if run is None:
         status = await session.scalar(select(RunRow.status).where(RunRow.id == run_id, RunRow.project_id == project_id))
-        raise NotFound.of(NOUN, run_id) if status is None else WrongStatus.for_retry(status)
+        if status is None:
+            raise NotFound.of(NOUN, run_id)
+        raise WrongStatus.for_retry_of_calls() if status == RunStatus.FAILED else WrongStatus.for_retry(status)
     queued = to_run(run)
     return RetryRequest(queued, EventBatch(run.next_event - 1, [run_event(queued)]), await command_of(session, run))
 
@@ -50,11 +52,15 @@ async def request(session: AsyncSession, project_id: str, run_id: str, by: str) 
 async def resume(
     session: AsyncSession, run_id: str, to: RunStatus, by: str | None, *guards: ColumnElement[bool], **changes: Any
 ) -> RunRow | None:
-    """Take a failed run up again, with a new deadline, and record it. None where it has not failed, or a guard forbids.
+    """Take a failed run up again, with a new deadline, and record it.
+
+    None where it has not failed, failed while it waited for tool outputs (no turn of it is left to be done), or a guard
+    forbids it.
 
     Raises SQLAlchemy's `IntegrityError` where another run is active on the thread.
     """
-    failed = (RunRow.id == run_id, RunRow.status == RunStatus.FAILED, *guards)
+    has_answered = exists().where(TurnRow.run_id == RunRow.id, TurnRow.turn == RunRow.turn)
+    failed = (RunRow.id == run_id, RunRow.status == RunStatus.FAILED, ~has_answered, *guards)
     facts = (RunRow.project_id, RunRow.turn, RunRow.failed_at, RunRow.ended_by, RunRow.last_error)
     failure = (await session.execute(select(*facts).where(*failed))).one_or_none()
     if failure is None:

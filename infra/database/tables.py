@@ -150,7 +150,8 @@ class RunRow(Table):
     cancelled_at: Mapped[int | None]
     failed_at: Mapped[int | None]
     completed_at: Mapped[int | None]
-    # The execution of the workflow that ended the run: a failed run is taken up again by another one only, a reset.
+    # Which execution ended the run outside its answers, its workflow's or a sweep's: a failed run is taken up again by
+    # another one only, a reset. Empty for one that had waited for its thread.
     ended_by: Mapped[str | None]
     # The turn the model is asked for next, or is answering now.
     turn: Mapped[int]
@@ -163,7 +164,7 @@ class RunRow(Table):
     # How often the run was taken up again after it failed, and the turn that it was last taken up at.
     retries: Mapped[int] = mapped_column(default=0, server_default="0")
     retried_turn: Mapped[int | None]
-    # The last message of the thread when the run was created: what came later is not part of its prompt.
+    # The last message of the thread when the run got it: what came later is not part of its prompt.
     last_message_seq: Mapped[int]
     required_action: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
     last_error: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))

@@ -26,11 +26,14 @@ from models.turns import NextStep, TurnInput, TurnOutcome
 
 async def find_done(session: AsyncSession, turn: TurnInput) -> TurnOutcome | None:
     """The outcome of a turn that was committed before."""
-    query = select(TurnRow, RunRow.expires_at).join(RunRow, RunRow.id == TurnRow.run_id)
+    query = select(TurnRow, RunRow.expires_at, RunRow.status, RunRow.turn).join(RunRow, RunRow.id == TurnRow.run_id)
     found = (await session.execute(query.where(TurnRow.run_id == turn.run_id, TurnRow.turn == turn.turn))).one_or_none()
     if found is None:
         return None
-    row, expires_at = found
+    row, expires_at, status, run_turn = found
+    if status == RunStatus.FAILED and run_turn == turn.turn:
+        # While it waited for the outputs of this turn's calls, which were closed with it.
+        return TurnOutcome(NextStep.FINISH, RunStatus.FAILED, expires_at)
     return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), expires_at)
 
 

@@ -148,9 +148,10 @@ class RedisEventStream:
                     await published.subscribe(RESTING)
                     while True:
                         message = await _next(published)
-                        # The first message says that all that follow will be heard.
-                        self._listens.set()
-                        self._outage.end()
+                        if not self._listens.is_set():
+                            # The first message says that all that follow will be heard.
+                            self._listens.set()
+                            self._outage.end()
                         if message["type"] == "message":
                             self._awaiting.tell(message["data"].decode())
             except (RedisError, OSError, TimeoutError) as error:

@@ -68,10 +68,15 @@ class ModelCatalogue:
         return [name for name in self._offered if "*" in name]
 
     def offers(self, model: str) -> bool:
-        """Whether a run may ask for `model`: a name, an alias, or what a wildcard matches."""
-        if model == SCRIPTED_MODEL or self.is_open:
-            return bool(model)
-        return model in self._offered or any(matches(pattern, model) for pattern in self.wildcards())
+        """Whether a run may ask for `model`: a name, an alias, or what a wildcard matches.
+
+        An address only if it is listed: with some providers litellm calls whatever server the model's name tells it.
+        """
+        if model == SCRIPTED_MODEL or model in self._offered:
+            return True
+        if not model or "://" in model:
+            return False
+        return self.is_open or any(matches(pattern, model) for pattern in self.wildcards())
 
     def served_by(self, model: str) -> list[ServedModel]:
         """What litellm calls for `model`, one entry a deployment; its fallbacks are not among them."""

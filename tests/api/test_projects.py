@@ -10,6 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from api.app import create_app
+from api.json_bodies import MAX_BODY_BYTES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.conftest import FinishedRun, finish_a_run
 from tests.api.envelope import assert_error, assert_has_headers
@@ -107,6 +108,14 @@ async def test_wrong_key_is_refused_and_not_shown(shared: RunningHoldfast, heade
         response = await client.get("/v1/assistants", headers=[(b"Authorization", header.encode())])
 
     assert_error(response, 401, message, code="invalid_api_key")
+
+
+@pytest.mark.parametrize("body", [b"{", b" " * (MAX_BODY_BYTES + 1)], ids=["no-json", "too-large"])
+async def test_nothing_is_read_of_who_has_no_key(shared: RunningHoldfast, body: bytes) -> None:
+    async with httpx.AsyncClient(base_url=shared.url) as client:
+        response = await client.post("/v1/threads", content=body, headers={"Content-Type": "application/json"})
+
+    assert_error(response, 401, NO_KEY, code="invalid_api_key")
 
 
 async def test_a_key_is_taken_as_a_password_too(shared: RunningHoldfast, blue: FinishedRun) -> None:

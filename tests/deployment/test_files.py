@@ -95,6 +95,19 @@ def test_provider_keys_reach_workers_only(whole: dict[str, Any], tmp_path: Any) 
     assert [name for name in services if "EXAMPLE_API_KEY" in services[name].get("environment", {})] == ["worker"]
 
 
+def test_further_settings_reach_apis_and_workers(whole: dict[str, Any], tmp_path: Any) -> None:
+    settings = tmp_path / "holdfast.env"
+    settings.write_text("HOLDFAST_RUN_EXPIRY_SECONDS=3600\nHOLDFAST_HOST=127.0.0.9\n")
+
+    services = composed(HOLDFAST_SETTINGS_FILE=str(settings))["services"]
+
+    given = {name: service.get("environment", {}) for name, service in services.items()}
+    with_it = {name for name, values in given.items() if "HOLDFAST_RUN_EXPIRY_SECONDS" in values}
+    assert with_it == {"api", "worker", "migrate"}
+    # What Compose itself decides stays.
+    assert given["api"]["HOLDFAST_HOST"] == "0.0.0.0"
+
+
 def test_the_image_has_every_package_and_nothing_else() -> None:
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     ignore = (ROOT / ".dockerignore").read_text().splitlines()

@@ -144,7 +144,7 @@ async def test_a_helper_hears_of_a_run_that_another_process_ends(
     for api in apis:
         async with (
             httpx.AsyncClient(base_url=api.url, timeout=30) as http,
-            held_run(apis[0], provider, f"held-apart-{api.url}", Says("there.")) as (run, held),
+            held_run(apis[0], provider, f"held-apart-{api is apis[0]}", Says("there.")) as (run, held),
         ):
             answer = poll(http, run)
             for _ in range(OTHERS):

@@ -25,6 +25,9 @@ from tests.resets import closed, reset, workflow_tasks
 from tests.sweeps import sweep_now
 
 ROME = '{"city": "Rome"}'
+CALLS_CLOSED = (
+    "Cannot retry run that failed while it waited for tool outputs: its calls were closed with it. Create a new run."
+)
 LOCKED = "Cannot retry run while another run is active on its thread: wait for that or cancel it."
 
 
@@ -251,6 +254,27 @@ async def test_outputs_that_never_reached_a_terminated_workflow_reach_its_retry(
 
     assert await own_holdfast.texts(done) == ["Hello", "It is sunny."]
     assert len(provider.requests("retry-outputs")) == 2
+
+
+async def test_a_run_that_failed_while_it_waited_for_outputs_stays_failed(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("retry-parked", Calls(("weather", ROME)), Says("Another run."))
+    await own_holdfast.start_worker()
+    waiting = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("retry-parked", "weather")))
+    await own_holdfast.resources.temporal.get_workflow_handle(waiting.id).terminate()
+    await _sweep(own_holdfast, waiting)
+    await own_holdfast.until(waiting, "failed")
+
+    assert_error(await _post(own_holdfast, f"{waiting.id}/retry"), 400, CALLS_CLOSED)
+    await reset(own_holdfast, waiting, (await workflow_tasks(own_holdfast, waiting))[0])
+
+    handle = own_holdfast.resources.temporal.get_workflow_handle(waiting.id)
+    assert await closed(handle) is WorkflowExecutionStatus.FAILED
+    await own_holdfast.until(waiting, "failed")
+    runs = own_holdfast.client.beta.threads.runs
+    following = await runs.create(waiting.thread_id, assistant_id=waiting.assistant_id)
+    assert (await own_holdfast.until(following)).status == "completed"
 
 
 async def test_a_lost_retry_is_repeated_by_the_sweep(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:

@@ -255,7 +255,7 @@ CASES: list[tuple[str, Query, set[str]]] = [
     (
         "retry",
         lambda session, stored: run_retries.request(session, PROJECT, stored.run_id, "me"),
-        {BY_ID.format("runs"), BY_ID.format("threads")},
+        {BY_ID.format("runs"), BY_ID.format("threads"), BY_ID.format("turns")},
     ),
     (
         "advance",

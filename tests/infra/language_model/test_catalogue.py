@@ -72,6 +72,16 @@ def test_a_star_offers_everything(tmp_path: Path) -> None:
     assert catalogue.names() == [SCRIPTED_MODEL]
 
 
+@pytest.mark.parametrize("model", ["http://127.0.0.1", "oobabooga/http://temporal:7233/", "huggingface/https://x"])
+def test_an_address_is_offered_only_where_it_is_listed(tmp_path: Path, model: str) -> None:
+    star = "model_list: [{model_name: '*', litellm_params: {model: '*'}}"
+    listed = f"{star}, {{model_name: '{model}', litellm_params: {{model: '{model}'}}}}]"
+
+    assert not ModelCatalogue().offers(model)
+    assert not load(tmp_path, f"{star}]").offers(model)
+    assert load(tmp_path, listed).offers(model)
+
+
 def test_a_name_tells_what_serves_it(tmp_path: Path) -> None:
     catalogue = load(tmp_path, OLD_AND_NEW)
 
