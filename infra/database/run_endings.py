@@ -10,7 +10,7 @@ from infra.clock import now_seconds
 from infra.database import answers, message_counts, run_retries, thread_queue, threads
 from infra.database.answers import CutShort, TurnAttempt, step_end_times
 from infra.database.run_steps import with_calls
-from infra.database.runs import standing_of, to_run, transition
+from infra.database.runs import deadline_of, standing_of, to_run, transition
 from infra.database.tables import RunRow, RunStepRow
 from infra.database.turns import is_newest, used_tokens
 from infra.ports import NO_EVENTS, EventBatch
@@ -79,8 +79,7 @@ async def end(
     if run is None:
         return Ended(await standing_of(session, run_id))
     first = max(showing.next_event, run.next_event)
-    being_cancelled = [run_event(to_run(run).model_copy(update={"status": RunStatus.CANCELLING, "cancelled_at": None}))]
-    shown = being_cancelled if ending.status is RunStatus.CANCELLED else []
+    shown = [_being_cancelled(run)] if ending.status is RunStatus.CANCELLED else []
     shown += closings(showing.left_open, CUT_SHORT[ending.status].step_status, now_seconds())
     shown += await _close_open_steps(session, run_id, ending)
     if partial:
@@ -92,6 +91,12 @@ async def end(
     next_run = None if run.waiting else await thread_queue.advance(session, run.thread_id)
     standing = await standing_of(session, run_id)
     return Ended(standing, EventBatch(first, shown), to_run(next_run) if next_run else None)
+
+
+def _being_cancelled(run: RunRow) -> Event:
+    """What came before its end."""
+    before = {"status": RunStatus.CANCELLING, "cancelled_at": None, "usage": None, "expires_at": deadline_of(run)}
+    return run_event(to_run(run).model_copy(update=before))
 
 
 async def end_waiting(session: AsyncSession, run: Run) -> tuple[Run, EventBatch]:

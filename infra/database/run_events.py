@@ -51,7 +51,7 @@ async def _picture(session: AsyncSession, row: RunRow, after: int) -> RunPicture
         thread=thread,
         steps=steps,
         turn=row.turn,
-        expires_at=_deadline(row),
+        expires_at=runs.deadline_of(row),
         next_event=row.next_event,
         is_whole=not begins_at,
     )
@@ -74,7 +74,7 @@ async def _steps(session: AsyncSession, run: RunRow, begins_at: int) -> Sequence
     found = await session.scalars(select(MessageRow).where(MessageRow.id.in_(ids))) if ids else ()
     messages = {row.id: to_message(row) for row in found}
     return [
-        (row.turn, ShownStep(step, messages.get(row.message_id or ""), _shown(row), _deadline(run)))
+        (row.turn, ShownStep(step, messages.get(row.message_id or ""), _shown(row), runs.deadline_of(run)))
         for row, step in zip(rows, steps, strict=True)
         # Of a message that was deleted nothing is told any more.
         if row.message_id is None or row.message_id in messages
@@ -83,10 +83,3 @@ async def _steps(session: AsyncSession, run: RunRow, begins_at: int) -> Sequence
 
 def _shown(row: RunStepRow) -> Shown:
     return Shown(row.first_event, [(part, size) for part, size in row.delta_sizes])
-
-
-def _deadline(row: RunRow) -> int:
-    """The run's deadline, also once it has ended; a run that was taken up again began anew."""
-    if row.expires_at is not None or row.status == RunStatus.EXPIRED:
-        return row.expires_at or 0
-    return row.created_at + row.expires_after_seconds

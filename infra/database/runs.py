@@ -175,6 +175,13 @@ async def find_active(session: AsyncSession, run_id: str) -> RunRow | None:
     return run
 
 
+def deadline_of(row: RunRow) -> int:
+    """The run's deadline, also once it has ended: then the one that it was created with, a retry's is not kept."""
+    if row.expires_at is not None or row.status == RunStatus.EXPIRED:
+        return row.expires_at or 0
+    return row.created_at + row.expires_after_seconds
+
+
 async def transition(
     session: AsyncSession, run_id: str, to: RunStatus, *guards: ColumnElement[bool], **changes: Any
 ) -> RunRow | None:

@@ -137,6 +137,26 @@ async def test_a_server_that_stops_answers_all(monkeypatch: pytest.MonkeyPatch) 
         assert await polls.answer(Headers(HELPER), run.id, load) == run
 
 
+async def test_a_server_that_stops_answers_those_too_that_it_is_about_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_polls, "LONGEST", timedelta(minutes=1))
+    run: Any = SimpleNamespace(id="run_held", status=RunStatus.IN_PROGRESS)
+    polls = HeldPolls(InProcessEventStream(timedelta(minutes=1)))
+    is_loading, is_loaded = asyncio.Event(), asyncio.Event()
+
+    async def load() -> Any:
+        is_loading.set()
+        await is_loaded.wait()
+        return run
+
+    held = asyncio.create_task(polls.answer(Headers(HELPER), run.id, load))
+    await is_loading.wait()
+    polls.stop()
+    is_loaded.set()
+
+    async with asyncio.timeout(5):
+        assert await held == run
+
+
 @pytest.mark.any_database
 async def test_a_helper_hears_of_a_run_that_another_process_ends(
     apis: tuple[RunningHoldfast, RunningHoldfast], provider: ScriptedProvider

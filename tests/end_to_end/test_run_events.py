@@ -167,6 +167,29 @@ async def test_the_database_tells_every_kind_of_end(
     assert [event.name for event in told] == [event.name for event in seen]
     assert told[-2].json == seen[-2].json
     assert [event.number for event in told[:-1]] == list(range(len(seen) - 1))
+    assert _being_cancelled(told) == _being_cancelled(seen)
+
+
+def _being_cancelled(events: list[Sent]) -> list[Any]:
+    return [event.json for event in events if event.name == "thread.run.cancelling"]
+
+
+async def test_the_end_of_a_run_that_waits_follows_what_was_told_before(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    """Though the stream has forgotten all of it, as after a restart."""
+    provider.script("events-parked", Calls(("weather", "{}")))
+    await own_holdfast.start_worker()
+    seen = await streamed(own_holdfast, await own_holdfast.assistant("events-parked", "weather"))
+    run = seen[-2].json
+    forget(own_holdfast)
+
+    await own_holdfast.client.beta.threads.runs.cancel(run["id"], thread_id=run["thread_id"])
+    async with following(events_url(own_holdfast, run)) as stream, asyncio.timeout(20):
+        told = [event async for event in stream]
+
+    assert names(told)[-4:] == ["run.cancelling", "run.step.cancelled", "run.cancelled", "done"]
+    assert [event.number for event in told[:-1]] == list(range(len(seen) - 1 + 3))
 
 
 async def _cancel_what_speaks(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> None:

@@ -115,6 +115,37 @@ async def test_a_writer_that_was_frozen_adds_nothing_behind_its_successor(valkey
     assert (len(kept.events), kept.events[-1]) == (16, ENDED)
 
 
+async def test_a_redis_that_takes_nothing_is_told_of_once(
+    own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(redis_streams, "PING_AFTER", timedelta(milliseconds=20))
+    monkeypatch.setattr(redis_writer, "WRITE_AGAIN_AFTER", timedelta(milliseconds=20))
+    async with _opened(own_valkey) as stream, Redis.from_url(own_valkey.url) as client:
+        await until(lambda: _is_held(stream), "it does not listen")
+        await client.config_set("maxmemory", "1")
+        await stream.append("run_a", 0, [ENDED])
+
+        tried = await _calls(client, "eval")
+        await until(lambda: _has_called(client, "eval", tried + 5), "it does not try again")
+        asked = await _calls(client, "ping")
+        await until(lambda: _has_called(client, "ping", asked + 5), "it does not ask whether Redis is there")
+        told = [record.message for record in caplog.records]
+        await client.config_set("maxmemory", "0")
+        await stream.drain()
+
+    assert told.count("event_stream.down") == 1
+    assert "event_stream.up" not in told
+
+
+async def _calls(client: Redis, command: str) -> int:
+    stats = await client.info("commandstats")
+    return int(stats.get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+
+async def _has_called(client: Redis, command: str, times: int) -> bool:
+    return await _calls(client, command) >= times
+
+
 async def test_a_writer_stays_replaced_when_the_events_are_gone(valkey: ValkeyServer) -> None:
     run_id = f"run_{uuid4().hex}"
     brief = timedelta(milliseconds=200)
