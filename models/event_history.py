@@ -1,6 +1,7 @@
 """A run's events told from what the database knows: those, with those numbers, that its stream had when they happened.
 
-What it cannot tell are the events of an answer that was given up and asked for again: their numbers are missing.
+What it cannot tell are the events of an answer that was given up and asked for again, and the first end and new
+beginning of a run that failed and was retried: their numbers are missing.
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ import pytest
 from infra.event_stream.in_process import InProcessEventStream
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
-from tests.provider.replies import BreaksOff, Calls, Hangs, Held, Says
+from tests.provider.replies import BreaksOff, Calls, Fails, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, following, names
 from tests.streams import THREAD, all_events, begun, events_url, streamed, submitted
@@ -168,6 +168,27 @@ async def test_the_database_tells_every_kind_of_end(
     assert told[-2].json == seen[-2].json
     assert [event.number for event in told[:-1]] == list(range(len(seen) - 1))
     assert _being_cancelled(told) == _being_cancelled(seen)
+
+
+async def test_what_a_failure_cut_short_is_told_before_its_retry(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    holdfast = own_holdfast
+    await holdfast.start_worker()
+    provider.script("events-retried", Says("Once upon", finish="content_filter"), Fails(401))
+    failed = (await streamed(holdfast, await holdfast.assistant("events-retried")))[-2].json
+    async with httpx.AsyncClient(base_url=holdfast.url) as http:
+        await http.post(f"/ops/runs/{failed['id']}/retry")
+    seen = await all_events(holdfast, failed)
+    forget(holdfast)
+
+    told = await all_events(holdfast, failed)
+
+    assert [event.name for event in seen].count("thread.run.failed") == 2
+    numbers = {event.number: event.name for event in seen}
+    assert {event.number: event.name for event in told}.items() <= numbers.items()
+    missing = [name for number, name in numbers.items() if number not in {event.number for event in told}]
+    assert missing == ["thread.run.failed", "thread.run.queued", "thread.run.in_progress"]
 
 
 def _being_cancelled(events: list[Sent]) -> list[Any]:
