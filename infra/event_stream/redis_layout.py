@@ -27,7 +27,7 @@ if newest < tonumber(ARGV[2]) then redis.pcall('SET', KEYS[2], ARGV[2], 'PX', AR
 return following
 """
 """Makes a writer the run's: how long that is to be known in milliseconds, its number. Returns the number of the run's
-next event, also where there is no memory left to note the writer: what it shows has numbers of its own then.
+next event, also where there is no memory left to note the writer: then only their numbers keep writers apart.
 """
 
 APPEND = f"""
