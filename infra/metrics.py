@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from infra.database.run_moves import OutputsSubmitted, RunCreated, RunEnded, RunMove, RunReopened, RunStarted
+from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnded, RunTransition, RunReopened, RunStarted
 
 MAX_MODEL_LABELS = 50
 OTHER_MODEL = "other"
@@ -27,10 +27,10 @@ class Metrics:
         self._open_model_metrics(self.registry)
         self._open_http_metrics(self.registry)
 
-    def count_run_moves(self, moves: Sequence[RunMove]) -> None:
+    def count_run_transitions(self, transitions: Sequence[RunTransition]) -> None:
         """Count what a committed transaction did to runs."""
-        for move in moves:
-            match move:
+        for transition in transitions:
+            match transition:
                 case RunCreated():
                     self.runs_created.inc()
                 case RunStarted(queued_seconds=seconds):

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from infra.database.connections import Limits
 from infra.database.engine import Database, open_database
 from infra.database.migrations import check_migrated
-from infra.database.run_moves import RunMove
+from infra.database.run_transitions import RunTransition
 from infra.errors import ConnectionFailed
 from infra.event_stream.in_process import InProcessEventStream
 from infra.language_model.catalogue import ModelCatalogue
@@ -22,7 +22,7 @@ from infra.language_model.selection import LanguageModelByName
 from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
 from infra.ports import EventStream, LanguageModel
-from infra.run_log import log_run_moves
+from infra.run_log import log_run_transitions
 from infra.settings import Settings
 from infra.telemetry import Tracing, open_tracing
 from infra.temporal import connect_temporal
@@ -57,11 +57,11 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     metrics = Metrics(catalogue.names())
     language_model = MeteredLanguageModel(language_model, metrics)
 
-    def on_run_moves(moves: Sequence[RunMove]) -> None:
-        metrics.count_run_moves(moves)
-        log_run_moves(moves)
+    def on_run_transitions(transitions: Sequence[RunTransition]) -> None:
+        metrics.count_run_transitions(transitions)
+        log_run_transitions(transitions)
 
-    async with open_tracing() as tracing, open_database(settings.database, limits, on_run_moves) as database:
+    async with open_tracing() as tracing, open_database(settings.database, limits, on_run_transitions) as database:
         temporal = await connect_temporal(settings, [tracing.interceptor] if tracing else [])
         await check_migrated(database)
         if tracing:

@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Sequence
 
-from infra.database.run_moves import OutputsSubmitted, RunCreated, RunEnded, RunMove, RunReopened, RunStarted
+from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnded, RunTransition, RunReopened, RunStarted
 
 log = logging.getLogger(__name__)
 
 
-def log_run_moves(moves: Sequence[RunMove]) -> None:
+def log_run_transitions(transitions: Sequence[RunTransition]) -> None:
     """The end of a run and its return at level info, what happens on the way at debug."""
-    for move in moves:
-        facts: dict[str, object] = {"run_id": move.run.run_id, "thread_id": move.run.thread_id}
-        match move:
+    for transition in transitions:
+        facts: dict[str, object] = {"run_id": transition.run.run_id, "thread_id": transition.run.thread_id}
+        match transition:
             case RunCreated():
                 log.debug("run.created", extra=facts)
             case RunStarted(queued_seconds=seconds):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from infra.database.connections import SQLITE, Limits, create_engine, parse_url
 from infra.database.outages import DatabaseUnavailable, committing, is_outage, reason_of, told_apart
-from infra.database.run_moves import OnRunMoves, noted
+from infra.database.run_transitions import OnRunTransitions, recorded_transitions
 from infra.errors import ConnectionFailed
 
 WHOLE_DATABASE = {"sqlite_begin": "BEGIN IMMEDIATE"}
@@ -23,10 +23,10 @@ class Database:
     Both kinds raise `DatabaseUnavailable` where the database does not answer.
     """
 
-    def __init__(self, engine: AsyncEngine, on_run_moves: OnRunMoves = lambda _: None) -> None:
-        """`on_run_moves` is told after every commit what that did to runs."""
+    def __init__(self, engine: AsyncEngine, on_run_transitions: OnRunTransitions = lambda _: None) -> None:
+        """`on_run_transitions` is told after every commit what that did to runs."""
         self.engine = engine
-        self._on_run_moves = on_run_moves
+        self._on_run_transitions = on_run_transitions
         is_sqlite = engine.dialect.name == SQLITE
         writing = engine.execution_options(**WHOLE_DATABASE) if is_sqlite else engine
         reading = engine if is_sqlite else engine.execution_options(**ONE_STATE)
@@ -48,7 +48,7 @@ class Database:
                 await session.flush()
                 with committing():
                     await session.commit()
-            self._on_run_moves(noted(session))
+            self._on_run_transitions(recorded_transitions(session))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -69,13 +69,13 @@ class Database:
 
 @asynccontextmanager
 async def open_database(
-    url: str, limits: Limits | None = None, on_run_moves: OnRunMoves = lambda _: None
+    url: str, limits: Limits | None = None, on_run_transitions: OnRunTransitions = lambda _: None
 ) -> AsyncIterator[Database]:
     """Open the database at `url`, libpq's or SQLAlchemy's. Raises `ConnectionFailed` where it does not answer."""
     with connecting(url):
         engine = create_engine(url, limits or Limits())
     try:
-        database = Database(engine, on_run_moves)
+        database = Database(engine, on_run_transitions)
         with connecting(url):
             await database.check()
         yield database

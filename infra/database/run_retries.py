@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.clock import now_seconds
 from infra.database import threads
-from infra.database.run_moves import RunIds, RunReopened, note
+from infra.database.run_transitions import RunIds, RunReopened, record_transition
 from infra.database.runs import NOUN, to_run, transition
 from infra.database.tables import RunRetryRow, RunRow, TurnRow
 from infra.ports import EventBatch
@@ -85,7 +85,7 @@ async def resume(
         **changes,
     )
     if run is not None:
-        note(session, RunReopened(RunIds.of(run)))
+        record_transition(session, RunReopened(RunIds.of(run)))
         session.add(
             RunRetryRow(
                 run_id=run_id,

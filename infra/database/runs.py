@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.clock import now_ms, now_seconds, seconds_since
 from infra.database import threads
 from infra.database.pages import load_page
-from infra.database.run_moves import OutputsSubmitted, RunCreated, RunEnded, RunIds, note
+from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnded, RunIds, record_transition
 from infra.database.run_steps import to_step
 from infra.database.tables import RunRow, RunStepRow, ToolCallRow
 from infra.database.thread_queue import last_message_seq
@@ -73,7 +73,7 @@ async def create(
     )
     session.add(row)
     await session.flush()
-    note(session, RunCreated(RunIds.of(row)))
+    record_transition(session, RunCreated(RunIds.of(row)))
     return to_run(row)
 
 
@@ -136,7 +136,7 @@ async def accept_outputs(
     )
     if queued is None:
         raise WrongStatus.for_submit((await _find(session, project_id, thread_id, run_id)).status)
-    note(session, OutputsSubmitted(RunIds.of(queued), seconds_since(asked_at)))
+    record_transition(session, OutputsSubmitted(RunIds.of(queued), seconds_since(asked_at)))
     by_id = {output.tool_call_id: output.output or "" for output in outputs}
     for call in calls:
         call.output = by_id[call.id]
@@ -194,7 +194,7 @@ async def transition(
         .execution_options(populate_existing=True, synchronize_session=False)
     )
     if moved is not None and to.is_terminal:
-        note(session, RunEnded(RunIds.of(moved), to))
+        record_transition(session, RunEnded(RunIds.of(moved), to))
     return moved
 
 

@@ -11,7 +11,7 @@ from infra.clock import now_seconds, seconds_since
 from infra.database import answers, message_counts, run_retries, thread_queue, threads
 from infra.database.answers import TurnAttempt
 from infra.database.messages import newest_message_at
-from infra.database.run_moves import RunIds, RunStarted, note
+from infra.database.run_transitions import RunIds, RunStarted, record_transition
 from infra.database.runs import to_run, transition
 from infra.database.tables import RunRow, ToolCallRow, TurnRow
 from infra.ports import NO_EVENTS, EventBatch
@@ -79,7 +79,7 @@ async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str, st
         return reopened and replace(reopened, last_message_at=last_message_at)
     queued_at = run.status_changed_at
     if run.status == RunStatus.QUEUED and (begun := await _begin_queued(session, run.id, *due, stamp=stamp)):
-        note(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
+        record_transition(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
         return Begun.now(begun, last_message_at)
     # A turn that is tried again keeps the time at which it began.
     taken_over = await _take_over(session, *due, stamp=stamp)

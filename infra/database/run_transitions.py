@@ -1,4 +1,4 @@
-"""What a transaction does to runs: noted while it is open, told to whoever counts it once it is committed."""
+"""The changes of run status that a transaction makes: recorded while it is open, reported once it is committed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.database.tables import RunRow
 from models.runs import RunStatus
 
-_NOTED = "run_moves"
+_RECORDED = "run_transitions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class RunReopened:
     run: RunIds
 
 
-RunMove = RunCreated | RunStarted | OutputsSubmitted | RunEnded | RunReopened
-OnRunMoves = Callable[[Sequence[RunMove]], None]
+RunTransition = RunCreated | RunStarted | OutputsSubmitted | RunEnded | RunReopened
+OnRunTransitions = Callable[[Sequence[RunTransition]], None]
 
 
-def note(session: AsyncSession, move: RunMove) -> None:
-    session.info.setdefault(_NOTED, []).append(move)
+def record_transition(session: AsyncSession, transition: RunTransition) -> None:
+    session.info.setdefault(_RECORDED, []).append(transition)
 
 
-def noted(session: AsyncSession) -> Sequence[RunMove]:
-    moves: Sequence[RunMove] = session.info.get(_NOTED, ())
-    return moves
+def recorded_transitions(session: AsyncSession) -> Sequence[RunTransition]:
+    transitions: Sequence[RunTransition] = session.info.get(_RECORDED, ())
+    return transitions
