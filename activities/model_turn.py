@@ -33,7 +33,7 @@ from models.errors import ThreadLocked
 from models.language_model import ModelRequest
 from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
 from models.shown_steps import Showing
-from models.turns import MODEL_TURN, NextStep, Standing, TurnInput, TurnOutcome
+from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
 
@@ -203,9 +203,9 @@ class ModelTurn:
         self, attempt: _Attempt, status: RunStatus, incomplete_reason: RunIncompleteReason | None = None
     ) -> TurnOutcome:
         """End the run. Returns the outcome, or that of whoever has moved it on before."""
-        standing = await self._end(attempt, status, incomplete_reason=incomplete_reason)
-        if standing.status.is_terminal:
-            return _finished(standing)
+        state = await self._end(attempt, status, incomplete_reason=incomplete_reason)
+        if state.status.is_terminal:
+            return _finished(state)
         return await undisturbed(self._outcome_elsewhere(TurnInput(attempt.run.id, attempt.turn.turn)))
 
     async def _end(
@@ -214,31 +214,31 @@ class ModelTurn:
         status: RunStatus,
         error: LastError | None = None,
         incomplete_reason: RunIncompleteReason | None = None,
-    ) -> Standing:
+    ) -> RunState:
         ending = Ending(status, attempt.turn.workflow_run_id, error, incomplete_reason)
         showing = await attempt.stream.finish(attempt.answer)
         return await to_its_end(self._store_end(attempt, ending, showing))
 
-    async def _store_end(self, attempt: _Attempt, ending: Ending, showing: Showing) -> Standing:
+    async def _store_end(self, attempt: _Attempt, ending: Ending, showing: Showing) -> RunState:
         partial = Partial(attempt.turn, attempt.answer)
         async with self._database.transaction() as session:
             ended = await run_endings.end(session, attempt.run.id, ending, showing, partial)
         await publish(self._event_stream, attempt.run.id, ended.events)
         await self._workflows.start_or_leave(ended.next_run)
-        return ended.standing
+        return ended.state
 
     async def _outcome_elsewhere(self, turn: TurnInput) -> TurnOutcome:
         """The outcome where the run was moved on by someone else meanwhile."""
         async with self._database.reading() as session:
             if done := await turns.find_done(session, turn):
                 return done
-            standing = await runs.standing_of(session, turn.run_id)
-        if standing.status.is_terminal or standing.status is RunStatus.CANCELLING:
-            return _finished(standing)
-        if standing.status is RunStatus.IN_PROGRESS and standing.turn == turn.turn:
+            state = await runs.state_of(session, turn.run_id)
+        if state.status.is_terminal or state.status is RunStatus.CANCELLING:
+            return _finished(state)
+        if state.status is RunStatus.IN_PROGRESS and state.turn == turn.turn:
             raise AttemptGivenUp(turn.turn)
-        raise TurnNotDue(turn.turn, standing.status)
+        raise TurnNotDue(turn.turn, state.status)
 
 
-def _finished(standing: Standing) -> TurnOutcome:
-    return TurnOutcome(NextStep.FINISH, standing.status, standing.expires_at)
+def _finished(state: RunState) -> TurnOutcome:
+    return TurnOutcome(NextStep.FINISH, state.status, state.expires_at)

@@ -17,7 +17,7 @@ from infra.run_workflows import RunWorkflows
 from models.errors import ThreadLocked
 from models.runs import LastError, LastErrorCode, RunStatus
 from models.shown_steps import Showing
-from models.turns import RunEnding, Standing
+from models.turns import RunEnding, RunState
 
 GENERIC_FAILURE = "Sorry, something went wrong."
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class RunEndings:
         self._reset_reasons = ResetReasons(database, workflows)
 
     @activity.defn(name="RunEndings.end")
-    async def end(self, ending: RunEnding) -> Standing:
+    async def end(self, ending: RunEnding) -> RunState:
         """End the run unless it has ended already. Returns how it stands then."""
         error = None
         if ending.status is RunStatus.FAILED:
@@ -43,10 +43,10 @@ class RunEndings:
         how = Ending(ending.status, execution, error, ending.incomplete_reason)
         ended = await end_run(self._database, self._event_stream, ending.run_id, how)
         await self._workflows.start_or_leave(ended.next_run)
-        return ended.standing
+        return ended.state
 
     @activity.defn(name="RunEndings.reopen")
-    async def reopen(self, run_id: str) -> Standing:
+    async def reopen(self, run_id: str) -> RunState:
         """Take up a run that failed in an execution of its workflow before this one, which is a reset of it.
 
         Returns how the run stands then; one that failed in this very execution stays failed. Raises a non-retryable
@@ -55,13 +55,13 @@ class RunEndings:
         try:
             async with self._database.transaction() as session:
                 begun = await turns.reopen(session, run_id, activity.info().workflow_run_id or "")
-                standing = await runs.standing_of(session, run_id)
+                state = await runs.state_of(session, run_id)
         except ThreadLocked as error:
             raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
         if begun is not None:
             await publish(self._event_stream, run_id, begun.events)
             await self._reset_reasons.record(run_id, begun.run.retries)
-        return standing
+        return state
 
 
 async def end_run(database: Database, stream: EventStream, run_id: str, ending: Ending) -> Ended:
@@ -70,11 +70,11 @@ async def end_run(database: Database, stream: EventStream, run_id: str, ending: 
     while True:
         async with database.reading() as session:
             run = await runs.find_active(session, run_id)
-            standing = await runs.standing_of(session, run_id)
+            state = await runs.state_of(session, run_id)
             may_speak = run is not None and await turns.is_under_way(session, run)
         if run is None or run.newest_attempt == stamp:
             # Someone else has ended it, or taken it away from whoever ends it here.
-            return Ended(standing)
+            return Ended(state)
         stamp = run.newest_attempt
         showing = Showing(run.next_event)
         if may_speak:
@@ -82,6 +82,6 @@ async def end_run(database: Database, stream: EventStream, run_id: str, ending: 
             showing = await left_behind(stream, run, await stream.take_over(run_id, stamp + 1))
         async with database.transaction() as session:
             ended = await run_endings.end(session, run_id, ending, showing, None, RunRow.newest_attempt == stamp)
-        if ended.standing.status.is_terminal:
+        if ended.state.status.is_terminal:
             await publish(stream, run_id, ended.events)
             return ended

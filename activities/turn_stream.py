@@ -51,9 +51,9 @@ class TurnStream:
         if begun.events.events:
             await stream.append(run.id, begun.events.first, begun.events.events)
             return cls(stream, run, attempt, run.next_event)
-        standing = await _taken_over(database, stream, run, attempt)
-        closing = closings(standing.left_open, StepStatus.FAILED, now_seconds())
-        opened = cls(stream, run, attempt, standing.next_event)
+        position = await _taken_over(database, stream, run, attempt)
+        closing = closings(position.left_open, StepStatus.FAILED, now_seconds())
+        opened = cls(stream, run, attempt, position.next_event)
         await opened._append(closing)
         return opened
 
@@ -150,13 +150,13 @@ class TurnStream:
 
 async def _taken_over(database: Database, stream: EventStream, run: RunRow, attempt: TurnAttempt) -> Showing:
     """As `left_behind`, for an attempt that goes on from there, alone, and may be lost in its turn."""
-    standing = await left_behind(stream, run, await stream.take_over(run.id, attempt.stamp))
-    if not standing.left_open and standing.next_event > run.next_event:
+    position = await left_behind(stream, run, await stream.take_over(run.id, attempt.stamp))
+    if not position.left_open and position.next_event > run.next_event:
         # Skipped for good: an attempt after this one, which finds the stream lost again, must not begin here as well.
         async with database.transaction() as session:
-            await turns.skip_events(session, run, attempt, standing.next_event)
-        run.next_event = standing.next_event
-    return standing
+            await turns.skip_events(session, run, attempt, position.next_event)
+        run.next_event = position.next_event
+    return position
 
 
 async def left_behind(stream: EventStream, run: RunRow, following: int) -> Showing:

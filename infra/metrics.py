@@ -4,7 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnded, RunTransition, RunReopened, RunStarted
+from infra.database.run_transitions import (
+    OutputsSubmitted,
+    RunCreated,
+    RunEnded,
+    RunReopened,
+    RunStarted,
+    RunTransition,
+)
 
 MAX_MODEL_LABELS = 50
 OTHER_MODEL = "other"

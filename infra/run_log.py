@@ -3,7 +3,14 @@
 import logging
 from collections.abc import Sequence
 
-from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnded, RunTransition, RunReopened, RunStarted
+from infra.database.run_transitions import (
+    OutputsSubmitted,
+    RunCreated,
+    RunEnded,
+    RunReopened,
+    RunStarted,
+    RunTransition,
+)
 
 log = logging.getLogger(__name__)
 

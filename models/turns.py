@@ -77,7 +77,7 @@ class RunEnding:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunState:
     """How a run stands in the database. `turn` is the one that the model is asked for next, or is answering."""
 
     status: RunStatus

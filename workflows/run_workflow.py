@@ -19,7 +19,7 @@ from models.turns import (
     NextStep,
     RunEnding,
     RunInput,
-    Standing,
+    RunState,
     TurnInput,
     TurnOutcome,
 )
@@ -143,12 +143,12 @@ class RunWorkflow:
         return await self._end(RunEnding(self._run.run_id, RunStatus.FAILED, code, message))
 
     async def _end(self, ending: RunEnding) -> RunStatus:
-        standing = await self._stored(self._close(ending))
-        if standing.status is RunStatus.CANCELLING:
-            standing = await self._stored(self._close(RunEnding(self._run.run_id, RunStatus.CANCELLED)))
-        return standing.status
+        state = await self._stored(self._close(ending))
+        if state.status is RunStatus.CANCELLING:
+            state = await self._stored(self._close(RunEnding(self._run.run_id, RunStatus.CANCELLED)))
+        return state.status
 
-    async def _stored(self, storing: "workflow.ActivityHandle[Standing]") -> Standing:
+    async def _stored(self, storing: "workflow.ActivityHandle[RunState]") -> RunState:
         """How the run stands once that is stored. A cancel that comes meanwhile must not leave the row as it was."""
         try:
             return await asyncio.shield(storing)
@@ -156,7 +156,7 @@ class RunWorkflow:
             self._was_cancelled_meanwhile = True
             return await storing
 
-    def _close(self, ending: RunEnding) -> "workflow.ActivityHandle[Standing]":
+    def _close(self, ending: RunEnding) -> "workflow.ActivityHandle[RunState]":
         return workflow.start_activity_method(
             RunEndings.end,
             ending,
@@ -181,9 +181,9 @@ class RunWorkflow:
             retry_policy=activity_options.DATABASE_RETRIES,
             summary="reopen",
         )
-        standing = await self._stored(reopening)
-        self._deadline = standing.expires_at or self._deadline
-        return standing.status is RunStatus.IN_PROGRESS
+        state = await self._stored(reopening)
+        self._deadline = state.expires_at or self._deadline
+        return state.status is RunStatus.IN_PROGRESS
 
     def _is_history_full(self) -> bool:
         """Whether Temporal might terminate the workflow, and so leave the run open, if it took another turn."""

@@ -10,7 +10,7 @@ from infra.clock import now_seconds
 from infra.database import answers, message_counts, run_retries, thread_queue, threads
 from infra.database.answers import CutShort, TurnAttempt, step_end_times
 from infra.database.run_steps import with_calls
-from infra.database.runs import deadline_of, standing_of, to_run, transition
+from infra.database.runs import deadline_of, state_of, to_run, transition
 from infra.database.tables import RunRow, RunStepRow
 from infra.database.turns import is_newest, used_tokens
 from infra.ports import NO_EVENTS, EventBatch
@@ -21,7 +21,7 @@ from models.messages import MessageIncompleteReason
 from models.run_steps import StepStatus, StepType
 from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus, Usage
 from models.shown_steps import NOTHING_SHOWN, Showing
-from models.turns import Standing
+from models.turns import RunState
 
 CUT_SHORT = {
     RunStatus.CANCELLED: CutShort(MessageIncompleteReason.RUN_CANCELLED, StepStatus.CANCELLED),
@@ -53,7 +53,7 @@ class Partial:
 class Ended:
     """How the run stands, the events of its end, and the run that had waited for it and is to be started now."""
 
-    standing: Standing
+    state: RunState
     events: EventBatch = NO_EVENTS
     next_run: Run | None = None
 
@@ -77,7 +77,7 @@ async def end(
     guards = (*guards, ~run_retries.was_set_aside(run_id, ending.ended_by))
     run = await transition(session, run_id, ending.status, *guards, **await _changes(session, run_id, ending))
     if run is None:
-        return Ended(await standing_of(session, run_id))
+        return Ended(await state_of(session, run_id))
     first = max(showing.next_event, run.next_event)
     shown = [_being_cancelled(run)] if ending.status is RunStatus.CANCELLED else []
     shown += closings(showing.left_open, CUT_SHORT[ending.status].step_status, now_seconds())
@@ -89,8 +89,8 @@ async def end(
     await session.flush()
     # A run that waited itself never held the thread.
     next_run = None if run.waiting else await thread_queue.advance(session, run.thread_id)
-    standing = await standing_of(session, run_id)
-    return Ended(standing, EventBatch(first, shown), to_run(next_run) if next_run else None)
+    state = await state_of(session, run_id)
+    return Ended(state, EventBatch(first, shown), to_run(next_run) if next_run else None)
 
 
 def _being_cancelled(run: RunRow) -> Event:

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.clock import now_ms, now_seconds, seconds_since
 from infra.database import threads
 from infra.database.pages import load_page
-from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnded, RunIds, record_transition
 from infra.database.run_steps import to_step
+from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnded, RunIds, record_transition
 from infra.database.tables import RunRow, RunStepRow, ToolCallRow
 from infra.database.thread_queue import last_message_seq
 from infra.ports import EventBatch
@@ -25,10 +25,10 @@ from models.lists import Page, PageRequest
 from models.run_specs import RunSpec
 from models.run_steps import StepStatus, StepType
 from models.runs import ACTIVE_STATUSES, ALLOWED_FROM, ModifyRunRequest, Run, RunStatus, ToolOutput
-from models.turns import Standing
+from models.turns import RunState
 
 NOUN = "run"
-GONE = Standing(RunStatus.CANCELLED, turn=0, expires_at=None)
+GONE = RunState(RunStatus.CANCELLED, turn=0, expires_at=None)
 
 
 @dataclass(frozen=True)
@@ -161,11 +161,11 @@ async def begin_cancelling(session: AsyncSession, project_id: str, thread_id: st
     return to_run(cancelling)
 
 
-async def standing_of(session: AsyncSession, run_id: str) -> Standing:
+async def state_of(session: AsyncSession, run_id: str) -> RunState:
     """The engine's look at a run of any project. One that was deleted with its thread counts as cancelled."""
     query = select(RunRow.status, RunRow.turn, RunRow.expires_at).where(RunRow.id == run_id)
     found = (await session.execute(query)).one_or_none()
-    return Standing(RunStatus(found.status), found.turn, found.expires_at) if found else GONE
+    return RunState(RunStatus(found.status), found.turn, found.expires_at) if found else GONE
 
 
 async def find_active(session: AsyncSession, run_id: str) -> RunRow | None:

@@ -321,7 +321,7 @@ async def test_the_last_words_of_the_failed_execution_do_not_end_a_retried_run(
     async with own_holdfast.resources.database.transaction() as session:
         ended = await run_endings.end(session, failed.id, late)
 
-    assert ended.standing.status is RunStatus.QUEUED
+    assert ended.state.status is RunStatus.QUEUED
 
 
 async def test_a_retried_turn_has_a_whole_lifetime_though_little_was_left_of_the_first(

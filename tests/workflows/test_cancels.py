@@ -17,7 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from infra.database.outages import DatabaseUnavailable
 from models.runs import RunStatus
-from models.turns import NextStep, RunEnding, RunInput, Standing, TurnInput, TurnOutcome
+from models.turns import NextStep, RunEnding, RunInput, RunState, TurnInput, TurnOutcome
 from tests.resets import finished_tasks, reset_workflow
 from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
@@ -72,13 +72,13 @@ async def test_an_ending_is_stored_though_a_cancel_comes_meanwhile(temporal: Wor
     endings: list[RunEnding] = []
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> Standing:
+    async def end(ending: RunEnding) -> RunState:
         if activity.info().attempt == 1:
             is_ending.set()
             await is_cancelled.wait()
             raise DatabaseUnavailable("gone")
         endings.append(ending)
-        return Standing(ending.status, 0, None)
+        return RunState(ending.status, 0, None)
 
     async with _running(temporal, generate_in_vain, end) as handle:
         await is_ending.wait()
@@ -96,10 +96,10 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
     endings: list[RunEnding] = []
 
     @activity.defn(name="RunEndings.reopen")
-    async def reopen(_run_id: str) -> Standing:
+    async def reopen(_run_id: str) -> RunState:
         is_reopening.set()
         await is_cancelled.wait()
-        return Standing(RunStatus.IN_PROGRESS, 0, int(time.time()) + 600)
+        return RunState(RunStatus.IN_PROGRESS, 0, int(time.time()) + 600)
 
     async with _running(temporal, generate_in_vain, _noting(endings), reopen) as handle:
         with pytest.raises(WorkflowFailureError):
@@ -117,13 +117,13 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
     assert (await again.describe()).status is WorkflowExecutionStatus.CANCELED
 
 
-def _noting(endings: list[RunEnding]) -> Callable[[RunEnding], Awaitable[Standing]]:
+def _noting(endings: list[RunEnding]) -> Callable[[RunEnding], Awaitable[RunState]]:
     """The activity that ends runs; it does as it is told."""
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> Standing:
+    async def end(ending: RunEnding) -> RunState:
         endings.append(ending)
-        return Standing(ending.status, 0, None)
+        return RunState(ending.status, 0, None)
 
     return end
 

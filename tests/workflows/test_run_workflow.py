@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from models.runs import LastErrorCode, RunStatus
-from models.turns import SUBMIT_SIGNAL, NextStep, RunEnding, RunInput, Standing, TurnInput, TurnOutcome
+from models.turns import SUBMIT_SIGNAL, NextStep, RunEnding, RunInput, RunState, TurnInput, TurnOutcome
 from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.worker import SANDBOX
@@ -37,9 +37,9 @@ async def _run(
         return await generate(turn)
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> Standing:
+    async def end(ending: RunEnding) -> RunState:
         endings.append(ending)
-        return Standing(ending.status, 0, None)
+        return RunState(ending.status, 0, None)
 
     task_queue = run_id = f"run_{uuid.uuid4().hex}"
     expires_at = int(time.time()) + lifetime_seconds

@@ -12,12 +12,12 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from infra.database import (
+    active_runs,
     assistants,
     messages,
     ops_runs,
     prompts,
     run_retries,
-    run_standings,
     run_steps,
     runs,
     sweeps,
@@ -302,7 +302,7 @@ async def test_query_uses_its_index(filled: Database, stored: Stored, query: Que
 async def test_standings_look_only_at_runs_under_way(filled: Database) -> None:
     explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
 
-    plan = await plan_of(filled, lambda session: run_standings.load(session), explained)
+    plan = await plan_of(filled, lambda session: active_runs.load(session), explained)
 
     assert plan.indexes == {"runs_active", "runs_awaiting_command"}
 

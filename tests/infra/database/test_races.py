@@ -164,11 +164,11 @@ async def running(database: Database, **thread_fields: Any) -> Run:
 async def waiting_for_outputs(database: Database) -> tuple[Run, ToolOutput]:
     run = await running(database)
     await do(database, commit(run, CallDelta(0, "weather", "{}")))
-    asked = await standing(database, run)
+    asked = await state_of(database, run)
     return run, ToolOutput(tool_call_id=asked.required_action.submit_tool_outputs.tool_calls[0].id, output="sun")
 
 
-async def standing(database: Database, run: Run) -> Any:
+async def state_of(database: Database, run: Run) -> Any:
     return await do(database, lambda session: runs.load(session, PROJECT, run.thread_id, run.id))
 
 
@@ -254,7 +254,7 @@ async def test_an_answer_that_comes_after_cancel_is_not_kept(database: Database)
     committed = await overlap(database, cancel(run), commit(run, TextDelta("Too late")))
 
     assert committed is None
-    assert (await standing(database, run)).status == "cancelling"
+    assert (await state_of(database, run)).status == "cancelling"
 
 
 async def test_of_two_attempts_the_older_one_gives_way(database: Database) -> None:
@@ -285,7 +285,7 @@ async def test_an_attempt_that_knows_nothing_of_a_retry_has_no_say_in_it(databas
     committed = await overlap(database, reopen(run), commit(run, TextDelta("Too late"), stamp=2))
 
     assert committed is None
-    assert (await standing(database, run)).status == "in_progress"
+    assert (await state_of(database, run)).status == "in_progress"
 
 
 async def test_an_answer_that_comes_after_a_newer_attempt_is_not_kept(database: Database) -> None:
@@ -294,7 +294,7 @@ async def test_an_answer_that_comes_after_a_newer_attempt_is_not_kept(database: 
     committed = await overlap(database, begin(run, stamp=1), commit(run, TextDelta("Too late")))
 
     assert committed is None
-    assert (await standing(database, run)).status == "in_progress"
+    assert (await state_of(database, run)).status == "in_progress"
 
 
 async def test_an_attempt_that_comes_after_the_answer_has_nothing_to_do(database: Database) -> None:
@@ -303,7 +303,7 @@ async def test_an_attempt_that_comes_after_the_answer_has_nothing_to_do(database
     begun = await overlap(database, commit(run, TextDelta("In time")), begin(run, stamp=1))
 
     assert begun is None
-    assert (await standing(database, run)).status == "completed"
+    assert (await state_of(database, run)).status == "completed"
 
 
 async def test_cancel_after_the_answer_is_refused(database: Database) -> None:
@@ -322,7 +322,7 @@ async def test_a_cancelled_waiting_run_leaves_its_turn_to_the_next(database: Dat
     ended = await overlap(database, cancel(cancelled), end(run))
 
     assert ended.next_run.id == following.id
-    assert (await standing(database, cancelled)).status == "cancelled"
+    assert (await state_of(database, cancelled)).status == "cancelled"
 
 
 async def test_a_message_deleted_while_it_is_let_in_is_deleted(database: Database) -> None:
@@ -391,6 +391,6 @@ async def test_a_queue_is_cancelled_while_it_advances(database: Database) -> Non
 
         await at_once(database, end(run), *(cancel(each) for each in waiting))
 
-        statuses = [(await standing(database, each)).status for each in waiting]
+        statuses = [(await state_of(database, each)).status for each in waiting]
         assert await active_runs(database, run.thread_id) == statuses.count("cancelling") <= 1
         assert set(statuses) <= {"cancelled", "cancelling"}

@@ -26,4 +26,4 @@ async def test_an_attempt_ends_its_run_only_while_its_turn_is_due(
     async with database.transaction() as session:
         ended = await run_endings.end(session, stored.run_id, ending, partial=Partial(attempt, Answer()))
 
-    assert ended.standing.status is status
+    assert ended.state.status is status

@@ -14,7 +14,7 @@ MAX_COUNTED = 20_000
 
 
 @dataclass(frozen=True)
-class RunStandings:
+class ActiveRuns:
     """`active` counts up to `MAX_COUNTED` runs, every active status among its keys.
 
     `oldest_command_seconds` is how long the longest-waiting run has waited for a worker to take it up, or to end it
@@ -25,10 +25,10 @@ class RunStandings:
     oldest_command_seconds: float
 
 
-async def load(session: AsyncSession) -> RunStandings:
-    """The standings of all projects."""
+async def load(session: AsyncSession) -> ActiveRuns:
+    """The counts of all projects."""
     some = select(RunRow.status).where(IS_ACTIVE).limit(MAX_COUNTED).subquery()
     counted = await session.execute(select(some.c.status, func.count()).group_by(some.c.status))
     active = dict.fromkeys(sorted(ACTIVE_STATUSES), 0) | {RunStatus(status): count for status, count in counted}
     oldest = await session.scalar(select(func.min(RunRow.status_changed_at)).where(AWAITS_COMMAND))
-    return RunStandings(active, 0 if oldest is None else seconds_since(oldest))
+    return ActiveRuns(active, 0 if oldest is None else seconds_since(oldest))
