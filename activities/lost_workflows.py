@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from activities.run_endings import end_run
+from activities.run_finalization import finalize_run
 from infra.clock import now_seconds
 from infra.database import sweeps
 from infra.database.engine import Database
-from infra.database.run_endings import Ending
+from infra.database.run_finalization import RunEnd
 from infra.database.tables import RunRow
 from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
@@ -44,14 +44,14 @@ class LostWorkflows:
 
 async def close(database: Database, workflows: RunWorkflows, event_stream: EventStream, run: RunRow) -> None:
     """End a run without its workflow, and start the one that waited for it."""
-    ended = await end_run(database, event_stream, run.id, _ending(run))
-    await workflows.start_or_leave(ended.next_run)
+    finalized = await finalize_run(database, event_stream, run.id, _finalization(run))
+    await workflows.start_or_leave(finalized.next_run)
 
 
-def _ending(run: RunRow) -> Ending:
+def _finalization(run: RunRow) -> RunEnd:
     execution = activity.info().workflow_run_id or ""
     if run.status == RunStatus.CANCELLING:
-        return Ending(RunStatus.CANCELLED, execution)
+        return RunEnd(RunStatus.CANCELLED, execution)
     if (run.expires_at or 0) <= now_seconds():
-        return Ending(RunStatus.EXPIRED, execution)
-    return Ending(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message=LOST_WORKFLOW))
+        return RunEnd(RunStatus.EXPIRED, execution)
+    return RunEnd(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message=LOST_WORKFLOW))

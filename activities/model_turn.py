@@ -17,11 +17,11 @@ from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
 from infra.background import to_its_end, undisturbed
 from infra.clock import microseconds, now_ms
-from infra.database import run_endings, runs, turns
+from infra.database import run_finalization, runs, turns
 from infra.database.answers import TurnAttempt
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.run_endings import Ending, Partial
+from infra.database.run_finalization import Partial, RunEnd
 from infra.database.tables import RunRow
 from infra.database.turns import Committed
 from infra.event_stream.publishing import publish
@@ -106,7 +106,7 @@ class ModelTurn:
         attempt = _Attempt(begun.run, this, Answer(), stream)
         request = await self._request(begun.run)
         if isinstance(request, RunIncompleteReason):
-            return await self._ended(attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
+            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
         if await self._was_replaced(attempt):
             return await self._outcome_elsewhere(turn)
         return attempt, request
@@ -133,7 +133,7 @@ class ModelTurn:
         except TimeoutError:
             if not deadline.expired():
                 raise
-            return await self._ended(attempt, RunStatus.EXPIRED)
+            return await self._finalize_turn(attempt, RunStatus.EXPIRED)
         except ModelCallFailed as error:
             raise await self._failure(attempt, error) from None
         except asyncio.CancelledError:
@@ -189,7 +189,7 @@ class ModelTurn:
         if error.is_retryable:
             return passing_failure(error.code, error, error.retry_after)
         last_error = LastError(code=error.code, message=str(error))
-        await self._end(attempt, RunStatus.FAILED, last_error)
+        await self._finalize(attempt, RunStatus.FAILED, last_error)
         return final_failure(error.code, error)
 
     async def _cancelled(self, attempt: _Attempt) -> None:
@@ -197,35 +197,35 @@ class ModelTurn:
         if details and details.cancel_requested and not details.worker_shutdown:
             # Without the database, the workflow cancels the run when it is back, and what the model said is lost.
             with suppress(DatabaseUnavailable):
-                await self._end(attempt, RunStatus.CANCELLED)
+                await self._finalize(attempt, RunStatus.CANCELLED)
 
-    async def _ended(
+    async def _finalize_turn(
         self, attempt: _Attempt, status: RunStatus, incomplete_reason: RunIncompleteReason | None = None
     ) -> TurnOutcome:
         """End the run. Returns the outcome, or that of whoever has moved it on before."""
-        state = await self._end(attempt, status, incomplete_reason=incomplete_reason)
+        state = await self._finalize(attempt, status, incomplete_reason=incomplete_reason)
         if state.status.is_terminal:
             return _finished(state)
         return await undisturbed(self._outcome_elsewhere(TurnInput(attempt.run.id, attempt.turn.turn)))
 
-    async def _end(
+    async def _finalize(
         self,
         attempt: _Attempt,
         status: RunStatus,
         error: LastError | None = None,
         incomplete_reason: RunIncompleteReason | None = None,
     ) -> RunState:
-        ending = Ending(status, attempt.turn.workflow_run_id, error, incomplete_reason)
+        finalization = RunEnd(status, attempt.turn.workflow_run_id, error, incomplete_reason)
         showing = await attempt.stream.finish(attempt.answer)
-        return await to_its_end(self._store_end(attempt, ending, showing))
+        return await to_its_end(self._store_finalization(attempt, finalization, showing))
 
-    async def _store_end(self, attempt: _Attempt, ending: Ending, showing: Showing) -> RunState:
+    async def _store_finalization(self, attempt: _Attempt, finalization: RunEnd, showing: Showing) -> RunState:
         partial = Partial(attempt.turn, attempt.answer)
         async with self._database.transaction() as session:
-            ended = await run_endings.end(session, attempt.run.id, ending, showing, partial)
-        await publish(self._event_stream, attempt.run.id, ended.events)
-        await self._workflows.start_or_leave(ended.next_run)
-        return ended.state
+            finalized = await run_finalization.finalize(session, attempt.run.id, finalization, showing, partial)
+        await publish(self._event_stream, attempt.run.id, finalized.events)
+        await self._workflows.start_or_leave(finalized.next_run)
+        return finalized.state
 
     async def _outcome_elsewhere(self, turn: TurnInput) -> TurnOutcome:
         """The outcome where the run was moved on by someone else meanwhile."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.once import Once
-from infra.database import assistants, messages, run_endings, run_retries, runs, thread_queue, threads
+from infra.database import assistants, messages, run_finalization, run_retries, runs, thread_queue, threads
 from infra.database.engine import Database
 from infra.database.run_retries import RetryRequest
 from infra.database.runs import Answered
@@ -130,7 +130,7 @@ class RunCommands:
         async def begin(session: AsyncSession) -> Run:
             nonlocal ended
             run = await runs.begin_cancelling(session, project_id, thread_id, run_id)
-            run, ended = await run_endings.end_waiting(session, run)
+            run, ended = await run_finalization.cancel_waiting(session, run)
             return run
 
         run = await once.do(Run, begin)

@@ -68,7 +68,7 @@ def _facts(run: OpsRunTimeline) -> Table:
         "Thread": run.thread_id,
         "Model": run.model,
         "Created": _time(run.created_at),
-        "Ended": run.ended_at and _time(run.ended_at),
+        "Finalized": run.ended_at and _time(run.ended_at),
         "Took": _took(run),
         "Tokens": tokens,
         "Error": error,

@@ -66,7 +66,7 @@ class TurnOutcome:
 
 
 @dataclass(frozen=True)
-class RunEnding:
+class Finalization:
     """How a run is to be closed when no turn could close it."""
 
     run_id: str

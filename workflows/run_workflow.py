@@ -10,14 +10,14 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from activities.model_turn import ModelTurn
-from activities.run_endings import RunEndings
+from activities.run_finalization import RunFinalization
 from models.runs import LastErrorCode, RunIncompleteReason, RunStatus
 from models.turns import (
     RUN_STATUS_ATTRIBUTE,
     RUN_WORKFLOW,
     SUBMIT_SIGNAL,
+    Finalization,
     NextStep,
-    RunEnding,
     RunInput,
     RunState,
     TurnInput,
@@ -71,8 +71,8 @@ class RunWorkflow:
         except (asyncio.CancelledError, ActivityError) as error:
             # A turn that was to be cancelled can fail as well: where its worker is gone.
             if not (is_cancelled_exception(error) or _is_cancel_requested()):
-                return await self._end_failed(error)
-            status = await self._end(RunEnding(self._run.run_id, RunStatus.CANCELLED))
+                return await self._finalize_failed(error)
+            status = await self._finalize(Finalization(self._run.run_id, RunStatus.CANCELLED))
             if status is RunStatus.CANCELLED:
                 self._show(status)
                 raise asyncio.CancelledError from error
@@ -87,7 +87,7 @@ class RunWorkflow:
             self._deadline = outcome.expires_at or self._deadline
             match outcome.next_step:
                 case NextStep.FINISH if outcome.status is RunStatus.CANCELLING:
-                    return await self._end(RunEnding(self._run.run_id, RunStatus.CANCELLED))
+                    return await self._finalize(Finalization(self._run.run_id, RunStatus.CANCELLED))
                 case NextStep.FINISH:
                     return outcome.status
                 case NextStep.AWAIT_TOOL_OUTPUTS:
@@ -100,7 +100,7 @@ class RunWorkflow:
             self._turn += 1
         # Of the two reasons that the wire has, the one that fits: what the run has gathered is too much to go on with.
         reason = RunIncompleteReason.MAX_PROMPT_TOKENS
-        return await self._end(RunEnding(self._run.run_id, RunStatus.INCOMPLETE, incomplete_reason=reason))
+        return await self._finalize(Finalization(self._run.run_id, RunStatus.INCOMPLETE, incomplete_reason=reason))
 
     async def _model_turn(self) -> TurnOutcome:
         time_left = self._time_left()
@@ -126,26 +126,26 @@ class RunWorkflow:
                 timeout_summary=f"turn {self._turn} · tool outputs",
             )
         except TimeoutError:
-            status = await self._end(RunEnding(self._run.run_id, RunStatus.EXPIRED))
+            status = await self._finalize(Finalization(self._run.run_id, RunStatus.EXPIRED))
             # Only after a reset can it have failed here: the turn that failed takes it up again.
             return None if status is RunStatus.FAILED else status
         return None
 
-    async def _end_failed(self, error: BaseException) -> RunStatus:
+    async def _finalize_failed(self, error: BaseException) -> RunStatus:
         """Close a run whose turn gave up. A turn that could do so has closed it already; then nothing changes."""
         cause = error.__cause__
         if isinstance(cause, temporal_errors.TimeoutError) and self._until_deadline() <= timedelta():
-            return await self._end(RunEnding(self._run.run_id, RunStatus.EXPIRED))
+            return await self._finalize(Finalization(self._run.run_id, RunStatus.EXPIRED))
         code, message = LastErrorCode.SERVER_ERROR, None
         # An operator who fails an activity by hand may say anything.
         if isinstance(cause, ApplicationError) and cause.details and cause.details[0] in tuple(LastErrorCode):
             code, message = LastErrorCode(cause.details[0]), cause.message
-        return await self._end(RunEnding(self._run.run_id, RunStatus.FAILED, code, message))
+        return await self._finalize(Finalization(self._run.run_id, RunStatus.FAILED, code, message))
 
-    async def _end(self, ending: RunEnding) -> RunStatus:
-        state = await self._stored(self._close(ending))
+    async def _finalize(self, finalization: Finalization) -> RunStatus:
+        state = await self._stored(self._close(finalization))
         if state.status is RunStatus.CANCELLING:
-            state = await self._stored(self._close(RunEnding(self._run.run_id, RunStatus.CANCELLED)))
+            state = await self._stored(self._close(Finalization(self._run.run_id, RunStatus.CANCELLED)))
         return state.status
 
     async def _stored(self, storing: "workflow.ActivityHandle[RunState]") -> RunState:
@@ -156,14 +156,14 @@ class RunWorkflow:
             self._was_cancelled_meanwhile = True
             return await storing
 
-    def _close(self, ending: RunEnding) -> "workflow.ActivityHandle[RunState]":
+    def _close(self, finalization: Finalization) -> "workflow.ActivityHandle[RunState]":
         return workflow.start_activity_method(
-            RunEndings.end,
-            ending,
+            RunFinalization.finalize,
+            finalization,
             task_queue=activity_options.short_task_queue(workflow.info().task_queue),
             start_to_close_timeout=activity_options.DATABASE_TIMEOUT,
             retry_policy=activity_options.DATABASE_RETRIES,
-            summary=f"end · {ending.status}",
+            summary=f"end · {finalization.status}",
         )
 
     async def _reopen(self) -> bool:
@@ -174,7 +174,7 @@ class RunWorkflow:
         if not _is_reset():
             return False
         reopening = workflow.start_activity_method(
-            RunEndings.reopen,
+            RunFinalization.reopen,
             self._run.run_id,
             task_queue=activity_options.short_task_queue(workflow.info().task_queue),
             start_to_close_timeout=activity_options.DATABASE_TIMEOUT,

@@ -14,7 +14,7 @@ from activities.log_context import LogContext
 from activities.lost_commands import LostCommands
 from activities.lost_workflows import LostWorkflows
 from activities.model_turn import ModelTurn
-from activities.run_endings import RunEndings
+from activities.run_finalization import RunFinalization
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
@@ -83,13 +83,13 @@ def create_worker(resources: Resources) -> Worker:
 
 def create_short_worker(resources: Resources) -> Worker:
     """What only writes rows or sends commands; see `activity_options.short_task_queue`."""
-    endings = RunEndings(resources.database, _run_workflows(resources), resources.event_stream)
+    finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
     lost_commands = LostCommands(resources.database, _run_workflows(resources), resources.event_stream)
     lost_workflows = LostWorkflows(resources.database, _run_workflows(resources), resources.event_stream)
     return Worker(
         resources.temporal,
         task_queue=short_task_queue(resources.settings.task_queue),
-        activities=[endings.end, endings.reopen, lost_commands.repeat, lost_workflows.close_runs],
+        activities=[finalization.finalize, finalization.reopen, lost_commands.repeat, lost_workflows.close_runs],
         interceptors=[LogContext(), DatabaseOutages()],
         max_concurrent_activities=MAX_SHORT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,

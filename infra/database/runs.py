@@ -1,6 +1,6 @@
 """Reads and writes of runs: clients' own, and the one way in which a status changes, `transition`.
 
-What else the engine writes stands in `turns.py` and `run_endings.py`.
+What else the engine writes stands in `turns.py` and `run_finalization.py`.
 """
 
 from collections.abc import Sequence

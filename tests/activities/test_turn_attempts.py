@@ -21,10 +21,10 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities import model_turn, run_endings
+from activities import model_turn, run_finalization
 from activities.model_turn import ModelTurn
 from activities.prompt import build_request
-from activities.run_endings import RunEndings
+from activities.run_finalization import RunFinalization
 from activities.turn_stream import left_behind
 from infra.clock import now_ms
 from infra.database.tables import RunRow
@@ -35,7 +35,7 @@ from models.events import text_delta
 from models.language_model import ModelRequest
 from models.runs import RunStatus
 from models.shown_steps import Showing
-from models.turns import RunEnding, TurnInput, TurnOutcome
+from models.turns import Finalization, TurnInput, TurnOutcome
 from tests.conftest import NewDatabase, settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Fails, Hangs, Held, Says
@@ -75,8 +75,8 @@ class Workers:
         """Have the second worker end the run as a failed one."""
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
-        endings = RunEndings(resources.database, workflows, self.streams[1])
-        await ActivityEnvironment().run(endings.end, RunEnding(run.id, RunStatus.FAILED))
+        endings = RunFinalization(resources.database, workflows, self.streams[1])
+        await ActivityEnvironment().run(endings.end, Finalization(run.id, RunStatus.FAILED))
 
 
 @pytest.fixture(params=["up", "apart"])
@@ -234,7 +234,7 @@ async def test_a_run_that_is_ended_in_mid_answer_is_told_again_as_it_was_shown(
         return showing
 
     monkeypatch.setattr(events, "append", append_at_once)
-    monkeypatch.setattr(run_endings, "left_behind", left_behind_and_said_more)
+    monkeypatch.setattr(run_finalization, "left_behind", left_behind_and_said_more)
     attempt = workers.begin(run, 1)
     await held.arrived()
 
@@ -261,13 +261,13 @@ async def test_a_run_is_ended_though_a_new_attempt_begins_meanwhile(
     second: list[asyncio.Task[TurnOutcome]] = []
 
     async def left_behind_and_begun_again(*about: Any) -> Showing:
-        monkeypatch.setattr(run_endings, "left_behind", left_behind)
+        monkeypatch.setattr(run_finalization, "left_behind", left_behind)
         showing = await left_behind(*about)
         second.append(workers.begin(run, 2))
         await held.arrived()
         return showing
 
-    monkeypatch.setattr(run_endings, "left_behind", left_behind_and_begun_again)
+    monkeypatch.setattr(run_finalization, "left_behind", left_behind_and_begun_again)
     async with following(events_url(workers.holdfast, run.to_dict())) as stream, asyncio.timeout(30):
         ending = asyncio.create_task(workers.end(run))
         seen = await _until_said(stream, "Once")

@@ -24,7 +24,7 @@ from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
-Ended = subprocess.CompletedProcess[str]
+Finalized = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def place(tmp_path: Path) -> Place:
     return Place.new(tmp_path)
 
 
-async def _holdfast(place: Place, holdfast: RunningHoldfast, *command: str) -> Ended:
+async def _holdfast(place: Place, holdfast: RunningHoldfast, *command: str) -> Finalized:
     """`holdfast runs …`, while this process goes on serving."""
     return await asyncio.to_thread(run_to_end, place, "runs", *command, HOLDFAST_URL=holdfast.url)
 
 
-def _lines(ended: Ended) -> list[dict[str, Any]]:
+def _lines(ended: Finalized) -> list[dict[str, Any]]:
     assert ended.stderr == ""
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -237,7 +237,7 @@ def test_a_command_that_makes_no_sense_is_refused(place: Place, command: tuple[s
     assert said in " ".join(refused.stderr.split())
 
 
-def _refusal(ended: Ended) -> str:
+def _refusal(ended: Finalized) -> str:
     lines = ended.stderr.splitlines()
     assert (ended.returncode, ended.stdout, len(lines)) == (1, "", 1), ended
     return lines[0]
@@ -281,7 +281,7 @@ async def test_the_key_comes_from_the_option_the_environment_or_the_settings(
     async with running_holdfast(settings, with_worker=False) as keyed:
         here = {"HOLDFAST_PORT": keyed.url.rpartition(":")[2], "HOLDFAST_API_KEYS": "sk-blue=blue"}
 
-        async def listed(*options: str, **environment: str) -> Ended:
+        async def listed(*options: str, **environment: str) -> Finalized:
             return await asyncio.to_thread(run_to_end, place, "runs", "list", "--json", *options, **environment)
 
         option = await listed("--url", keyed.url, "--api-key", "sk-blue")

@@ -12,8 +12,8 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from infra.clock import now_ms, now_seconds
-from infra.database import run_endings, run_retries
-from infra.database.run_endings import Ending
+from infra.database import run_finalization, run_retries
+from infra.database.run_finalization import RunEnd
 from infra.database.tables import RunRow
 from models.runs import LastError, LastErrorCode, RunStatus
 from tests.api.envelope import assert_error
@@ -317,9 +317,9 @@ async def test_the_last_words_of_the_failed_execution_do_not_end_a_retried_run(
     await own_holdfast.stop_worker()
     await _retry(own_holdfast, failed)
 
-    late = Ending(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message="Late."))
+    late = RunEnd(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message="Late."))
     async with own_holdfast.resources.database.transaction() as session:
-        ended = await run_endings.end(session, failed.id, late)
+        ended = await run_finalization.finalize(session, failed.id, late)
 
     assert ended.state.status is RunStatus.QUEUED
 

@@ -17,7 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from infra.database.outages import DatabaseUnavailable
 from models.runs import RunStatus
-from models.turns import NextStep, RunEnding, RunInput, RunState, TurnInput, TurnOutcome
+from models.turns import Finalization, NextStep, RunInput, RunState, TurnInput, TurnOutcome
 from tests.resets import finished_tasks, reset_workflow
 from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
@@ -43,7 +43,7 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
     temporal: WorkflowEnvironment, comes_to: Callable[[], Awaitable[TurnOutcome]]
 ) -> None:
     is_asked, is_cancelled = asyncio.Event(), asyncio.Event()
-    endings: list[RunEnding] = []
+    endings: list[Finalization] = []
 
     @activity.defn(name="ModelTurn.generate")
     async def generate(turn: TurnInput) -> TurnOutcome:
@@ -69,10 +69,10 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
 
 async def test_an_ending_is_stored_though_a_cancel_comes_meanwhile(temporal: WorkflowEnvironment) -> None:
     is_ending, is_cancelled = asyncio.Event(), asyncio.Event()
-    endings: list[RunEnding] = []
+    endings: list[Finalization] = []
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> RunState:
+    async def end(ending: Finalization) -> RunState:
         if activity.info().attempt == 1:
             is_ending.set()
             await is_cancelled.wait()
@@ -93,7 +93,7 @@ async def test_an_ending_is_stored_though_a_cancel_comes_meanwhile(temporal: Wor
 
 async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(temporal: WorkflowEnvironment) -> None:
     is_reopening, is_cancelled = asyncio.Event(), asyncio.Event()
-    endings: list[RunEnding] = []
+    endings: list[Finalization] = []
 
     @activity.defn(name="RunEndings.reopen")
     async def reopen(_run_id: str) -> RunState:
@@ -117,11 +117,11 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
     assert (await again.describe()).status is WorkflowExecutionStatus.CANCELED
 
 
-def _noting(endings: list[RunEnding]) -> Callable[[RunEnding], Awaitable[RunState]]:
+def _noting(endings: list[Finalization]) -> Callable[[Finalization], Awaitable[RunState]]:
     """The activity that ends runs; it does as it is told."""
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> RunState:
+    async def end(ending: Finalization) -> RunState:
         endings.append(ending)
         return RunState(ending.status, 0, None)
 

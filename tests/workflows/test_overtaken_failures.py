@@ -15,7 +15,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from models.runs import RunStatus
-from models.turns import RunEnding, RunInput, RunState, TurnInput, TurnOutcome
+from models.turns import Finalization, RunInput, RunState, TurnInput, TurnOutcome
 from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow, report_unexpected
 from workflows.worker import SANDBOX
@@ -34,7 +34,7 @@ async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
         raise ApplicationError("The provider failed.", non_retryable=True)
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> RunState:
+    async def end(ending: Finalization) -> RunState:
         return RunState(RunStatus.CANCELLED, 0, None)
 
     def taking_workflows() -> Worker:

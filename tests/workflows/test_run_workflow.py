@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from models.runs import LastErrorCode, RunStatus
-from models.turns import SUBMIT_SIGNAL, NextStep, RunEnding, RunInput, RunState, TurnInput, TurnOutcome
+from models.turns import SUBMIT_SIGNAL, Finalization, NextStep, RunInput, RunState, TurnInput, TurnOutcome
 from workflows.activity_options import short_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.worker import SANDBOX
@@ -25,19 +25,19 @@ async def _run(
     environment: WorkflowEnvironment,
     generate: Callable[[TurnInput], Awaitable[TurnOutcome]],
     lifetime_seconds: int = 600,
-) -> tuple[RunStatus, list[RunEnding]]:
+) -> tuple[RunStatus, list[Finalization]]:
     """Run a workflow whose turns are `generate`. Returns its result and how it asked for the run to be ended.
 
     It raises where the run failed; then the result is `failed`.
     """
-    endings: list[RunEnding] = []
+    endings: list[Finalization] = []
 
     @activity.defn(name="ModelTurn.generate")
     async def answer(turn: TurnInput) -> TurnOutcome:
         return await generate(turn)
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: RunEnding) -> RunState:
+    async def end(ending: Finalization) -> RunState:
         endings.append(ending)
         return RunState(ending.status, 0, None)
 

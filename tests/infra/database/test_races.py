@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.database import assistants, messages, run_endings, runs, thread_queue, threads, turns
+from infra.database import assistants, messages, run_finalization, runs, thread_queue, threads, turns
 from infra.database.answers import TurnAttempt
 from infra.database.engine import Database, open_database
-from infra.database.run_endings import Ending
+from infra.database.run_finalization import RunEnd
 from infra.database.tables import IS_ACTIVE, MessageRow, RunRow
 from infra.ports import NO_EVENTS
 from models.answers import Answer
@@ -113,7 +113,7 @@ def delete_thread(run: Run) -> Work:
 def cancel(run: Run) -> Work:
     async def work(session: AsyncSession) -> Run:
         cancelling = await runs.begin_cancelling(session, PROJECT, run.thread_id, run.id)
-        cancelled, _ = await run_endings.end_waiting(session, cancelling)
+        cancelled, _ = await run_finalization.cancel_waiting(session, cancelling)
         return cancelled
 
     return work
@@ -124,7 +124,7 @@ def submit(run: Run, *outputs: ToolOutput) -> Work:
 
 
 def end(run: Run, status: RunStatus = RunStatus.FAILED) -> Work:
-    return lambda session: run_endings.end(session, run.id, Ending(status, ended_by="this execution"))
+    return lambda session: run_finalization.finalize(session, run.id, RunEnd(status, ended_by="this execution"))
 
 
 def reopen(run: Run) -> Work:

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import update
 
-from infra.database import run_endings
+from infra.database import run_finalization
 from infra.database.answers import TurnAttempt
 from infra.database.engine import Database
-from infra.database.run_endings import Ending, Partial
+from infra.database.run_finalization import Partial, RunEnd
 from infra.database.tables import RunRow
 from models.answers import Answer
 from models.runs import RunStatus
@@ -18,12 +18,12 @@ async def test_an_attempt_ends_its_run_only_while_its_turn_is_due(
     database: Database, stored: Stored, turn: int, status: RunStatus
 ) -> None:
     attempt = TurnAttempt("an-execution", turn, attempt=1, stamp=0, started_at_ms=0)
-    ending = Ending(RunStatus.FAILED, "an-execution")
+    ending = RunEnd(RunStatus.FAILED, "an-execution")
     async with database.transaction() as session:
         this = RunRow.id == stored.run_id
         await session.execute(update(RunRow).where(this).values(status=RunStatus.IN_PROGRESS, turn=1))
 
     async with database.transaction() as session:
-        ended = await run_endings.end(session, stored.run_id, ending, partial=Partial(attempt, Answer()))
+        ended = await run_finalization.finalize(session, stored.run_id, ending, partial=Partial(attempt, Answer()))
 
     assert ended.state.status is status

@@ -7,9 +7,9 @@ from temporalio import activity
 from activities.failures import final_failure
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import left_behind
-from infra.database import run_endings, runs, turns
+from infra.database import run_finalization, runs, turns
 from infra.database.engine import Database
-from infra.database.run_endings import Ended, Ending
+from infra.database.run_finalization import Finalized, RunEnd
 from infra.database.tables import RunRow
 from infra.event_stream.publishing import publish
 from infra.ports import EventStream
@@ -17,13 +17,13 @@ from infra.run_workflows import RunWorkflows
 from models.errors import ThreadLocked
 from models.runs import LastError, LastErrorCode, RunStatus
 from models.shown_steps import Showing
-from models.turns import RunEnding, RunState
+from models.turns import Finalization, RunState
 
 GENERIC_FAILURE = "Sorry, something went wrong."
 log = logging.getLogger(__name__)
 
 
-class RunEndings:
+class RunFinalization:
     def __init__(self, database: Database, workflows: RunWorkflows, event_stream: EventStream) -> None:
         self._database = database
         self._workflows = workflows
@@ -31,19 +31,19 @@ class RunEndings:
         self._reset_reasons = ResetReasons(database, workflows)
 
     @activity.defn(name="RunEndings.end")
-    async def end(self, ending: RunEnding) -> RunState:
+    async def finalize(self, finalization: Finalization) -> RunState:
         """End the run unless it has ended already. Returns how it stands then."""
         error = None
-        if ending.status is RunStatus.FAILED:
-            code = ending.error_code or LastErrorCode.SERVER_ERROR
-            error = LastError(code=code, message=ending.error_message or GENERIC_FAILURE)
-        elif ending.status is RunStatus.INCOMPLETE:
-            log.warning("run.history_full", extra={"run_id": ending.run_id})
+        if finalization.status is RunStatus.FAILED:
+            code = finalization.error_code or LastErrorCode.SERVER_ERROR
+            error = LastError(code=code, message=finalization.error_message or GENERIC_FAILURE)
+        elif finalization.status is RunStatus.INCOMPLETE:
+            log.warning("run.history_full", extra={"run_id": finalization.run_id})
         execution = activity.info().workflow_run_id or ""
-        how = Ending(ending.status, execution, error, ending.incomplete_reason)
-        ended = await end_run(self._database, self._event_stream, ending.run_id, how)
-        await self._workflows.start_or_leave(ended.next_run)
-        return ended.state
+        how = RunEnd(finalization.status, execution, error, finalization.incomplete_reason)
+        finalized = await finalize_run(self._database, self._event_stream, finalization.run_id, how)
+        await self._workflows.start_or_leave(finalized.next_run)
+        return finalized.state
 
     @activity.defn(name="RunEndings.reopen")
     async def reopen(self, run_id: str) -> RunState:
@@ -64,7 +64,7 @@ class RunEndings:
         return state
 
 
-async def end_run(database: Database, stream: EventStream, run_id: str, ending: Ending) -> Ended:
+async def finalize_run(database: Database, stream: EventStream, run_id: str, finalization: RunEnd) -> Finalized:
     """End a run outside its turns, and close what an attempt left open in its stream, which may not know of it yet."""
     stamp: int | None = None
     while True:
@@ -74,14 +74,16 @@ async def end_run(database: Database, stream: EventStream, run_id: str, ending: 
             may_speak = run is not None and await turns.is_under_way(session, run)
         if run is None or run.newest_attempt == stamp:
             # Someone else has ended it, or taken it away from whoever ends it here.
-            return Ended(state)
+            return Finalized(state)
         stamp = run.newest_attempt
         showing = Showing(run.next_event)
         if may_speak:
             # As if an attempt came after the one that may be under way: from now on that shows nothing more.
             showing = await left_behind(stream, run, await stream.take_over(run_id, stamp + 1))
         async with database.transaction() as session:
-            ended = await run_endings.end(session, run_id, ending, showing, None, RunRow.newest_attempt == stamp)
-        if ended.state.status.is_terminal:
-            await publish(stream, run_id, ended.events)
-            return ended
+            finalized = await run_finalization.finalize(
+                session, run_id, finalization, showing, None, RunRow.newest_attempt == stamp
+            )
+        if finalized.state.status.is_terminal:
+            await publish(stream, run_id, finalized.events)
+            return finalized

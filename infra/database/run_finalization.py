@@ -32,7 +32,7 @@ CUT_SHORT = {
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunEnd:
     """How a run ends. `ended_by` is the execution that ends it, its workflow's or a sweep's."""
 
     status: RunStatus
@@ -50,7 +50,7 @@ class Partial:
 
 
 @dataclass(frozen=True)
-class Ended:
+class Finalized:
     """How the run stands, the events of its end, and the run that had waited for it and is to be started now."""
 
     state: RunState
@@ -58,14 +58,14 @@ class Ended:
     next_run: Run | None = None
 
 
-async def end(
+async def finalize(
     session: AsyncSession,
     run_id: str,
-    ending: Ending,
+    finalization: RunEnd,
     showing: Showing = NOTHING_SHOWN,
     partial: Partial | None = None,
     *guards: ColumnElement[bool],
-) -> Ended:
+) -> Finalized:
     """End the run, close its open step, and keep the words of an answer that was cut short.
 
     Returns how the run stands then, which is otherwise where someone else ended it first, or a guard forbids it.
@@ -74,23 +74,25 @@ async def end(
     if partial:
         # An attempt that was taken over has no say any more.
         guards = (*guards, *is_newest(partial.attempt))
-    guards = (*guards, ~run_retries.was_set_aside(run_id, ending.ended_by))
-    run = await transition(session, run_id, ending.status, *guards, **await _changes(session, run_id, ending))
+    guards = (*guards, ~run_retries.was_set_aside(run_id, finalization.ended_by))
+    run = await transition(
+        session, run_id, finalization.status, *guards, **await _changes(session, run_id, finalization)
+    )
     if run is None:
-        return Ended(await state_of(session, run_id))
+        return Finalized(await state_of(session, run_id))
     first = max(showing.next_event, run.next_event)
-    shown = [_being_cancelled(run)] if ending.status is RunStatus.CANCELLED else []
-    shown += closings(showing.left_open, CUT_SHORT[ending.status].step_status, now_seconds())
-    shown += await _close_open_steps(session, run_id, ending)
+    shown = [_being_cancelled(run)] if finalization.status is RunStatus.CANCELLED else []
+    shown += closings(showing.left_open, CUT_SHORT[finalization.status].step_status, now_seconds())
+    shown += await _close_open_steps(session, run_id, finalization)
     if partial:
-        shown += await _keep_partial(session, run, ending, Showing(first + len(shown), showing.live), partial)
+        shown += await _keep_partial(session, run, finalization, Showing(first + len(shown), showing.live), partial)
     shown.append(run_event(to_run(run)))
     run.next_event = first + len(shown)
     await session.flush()
     # A run that waited itself never held the thread.
     next_run = None if run.waiting else await thread_queue.advance(session, run.thread_id)
     state = await state_of(session, run_id)
-    return Ended(state, EventBatch(first, shown), to_run(next_run) if next_run else None)
+    return Finalized(state, EventBatch(first, shown), to_run(next_run) if next_run else None)
 
 
 def _being_cancelled(run: RunRow) -> Event:
@@ -99,20 +101,20 @@ def _being_cancelled(run: RunRow) -> Event:
     return run_event(to_run(run).model_copy(update=before))
 
 
-async def end_waiting(session: AsyncSession, run: Run) -> tuple[Run, EventBatch]:
+async def cancel_waiting(session: AsyncSession, run: Run) -> tuple[Run, EventBatch]:
     """Cancel a run at once that waits behind another: it has no workflow that would do it. Others are left alone."""
     row = await session.scalar(select(RunRow).where(RunRow.id == run.id, RunRow.waiting))
     if row is None:
         return run, NO_EVENTS
-    ended = await end(session, run.id, Ending(RunStatus.CANCELLED, ended_by=""))
+    finalized = await finalize(session, run.id, RunEnd(RunStatus.CANCELLED, ended_by=""))
     await session.refresh(row)
-    return to_run(row), ended.events
+    return to_run(row), finalized.events
 
 
 async def _keep_partial(
-    session: AsyncSession, run: RunRow, ending: Ending, showing: Showing, partial: Partial
+    session: AsyncSession, run: RunRow, finalization: RunEnd, showing: Showing, partial: Partial
 ) -> list[Event]:
-    attempt, answer, cut_short = partial.attempt, partial.answer, CUT_SHORT[ending.status]
+    attempt, answer, cut_short = partial.attempt, partial.answer, CUT_SHORT[finalization.status]
     shown: list[Event] = []
     for part in answers.answer_parts(run, attempt, answer, showing, cut_short):
         shown += part.show(run, showing.next_event + len(shown), showing.live)
@@ -127,33 +129,36 @@ async def _keep_partial(
     return shown
 
 
-async def _changes(session: AsyncSession, run_id: str, ending: Ending) -> dict[str, Any]:
+async def _changes(session: AsyncSession, run_id: str, finalization: RunEnd) -> dict[str, Any]:
     changes: dict[str, Any] = {
-        "ended_by": ending.ended_by,
+        "ended_by": finalization.ended_by,
         "required_action": None,
-        "incomplete_reason": ending.incomplete_reason,
+        "incomplete_reason": finalization.incomplete_reason,
         "usage": Usage.of(await used_tokens(session, run_id)).model_dump(),
     }
     # An expired run keeps its deadline, so that callers see when it was.
-    if ending.status is not RunStatus.EXPIRED:
+    if finalization.status is not RunStatus.EXPIRED:
         changes["expires_at"] = None
-    match ending.status:
+    match finalization.status:
         case RunStatus.CANCELLED:
             changes["cancelled_at"] = now_seconds()
         case RunStatus.FAILED:
-            changes |= {"failed_at": now_seconds(), "last_error": ending.error and ending.error.model_dump(mode="json")}
+            changes |= {
+                "failed_at": now_seconds(),
+                "last_error": finalization.error and finalization.error.model_dump(mode="json"),
+            }
     return changes
 
 
-async def _close_open_steps(session: AsyncSession, run_id: str, ending: Ending) -> list[Event]:
-    step_status = CUT_SHORT[ending.status].step_status
+async def _close_open_steps(session: AsyncSession, run_id: str, finalization: RunEnd) -> list[Event]:
+    step_status = CUT_SHORT[finalization.status].step_status
     closed = await session.scalars(
         update(RunStepRow)
         .where(RunStepRow.run_id == run_id, RunStepRow.status == StepStatus.IN_PROGRESS)
         .values(
             status=step_status,
             expires_at=None,
-            last_error=_step_error(ending.error),
+            last_error=_step_error(finalization.error),
             **step_end_times(step_status, now_seconds()),
         )
         .returning(RunStepRow)

@@ -2,10 +2,10 @@
 
 from temporalio.testing import ActivityEnvironment
 
-from activities.run_endings import GENERIC_FAILURE, RunEndings
+from activities.run_finalization import GENERIC_FAILURE, RunFinalization
 from infra.run_workflows import RunWorkflows
 from models.runs import RunStatus
-from models.turns import RunEnding
+from models.turns import Finalization
 from tests.holdfast import RunningHoldfast
 
 
@@ -13,9 +13,9 @@ async def test_a_run_that_fails_for_no_known_reason_says_no_more_than_that(own_h
     run = await own_holdfast.run(await own_holdfast.assistant("holdfast/scripted"))
     resources = own_holdfast.resources
     workflows = RunWorkflows(resources.temporal, resources.settings)
-    endings = RunEndings(resources.database, workflows, resources.event_stream)
+    endings = RunFinalization(resources.database, workflows, resources.event_stream)
 
-    await ActivityEnvironment().run(endings.end, RunEnding(run.id, RunStatus.FAILED))
+    await ActivityEnvironment().run(endings.finalize, Finalization(run.id, RunStatus.FAILED))
 
     failed = await own_holdfast.until(run, "failed")
     assert failed.last_error is not None
