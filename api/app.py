@@ -5,7 +5,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import EXPOSED_HEADERS, ResponseHeaders
-from api.held_polls import HeldPolls
+from api.long_polls import LongPolls
 from api.request_metrics import RequestMetrics
 from api.request_spans import RequestSpans
 from api.routes import (
@@ -54,7 +54,7 @@ def create_app(resources: Resources) -> FastAPI:
         resources.catalogue,
         resources.settings.run_expiry,
     )
-    app.state.held_polls = HeldPolls(resources.event_stream)
+    app.state.long_polls = LongPolls(resources.event_stream)
     keepalive = resources.settings.keepalive
     followed = RunEvents(resources.database, resources.event_stream, keepalive)
     app.state.streams = Streams(followed, keepalive, resources.metrics)

@@ -7,8 +7,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BeforeValidator
 
 from api.beta import BetaVersion, beta_version
-from api.held_polls import HeldPolls
 from api.keys import project_of
+from api.long_polls import LongPolls
 from api.once import Once, fingerprint_of
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
@@ -51,8 +51,8 @@ async def _streams(request: Request) -> Streams:
     return streams
 
 
-async def _held_polls(request: Request) -> HeldPolls:
-    polls: HeldPolls = request.app.state.held_polls
+async def _long_polls(request: Request) -> LongPolls:
+    polls: LongPolls = request.app.state.long_polls
     return polls
 
 
@@ -101,7 +101,7 @@ async def _once(
 
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
 DatabaseDep = Annotated[Database, Depends(_database)]
-HeldPollsDep = Annotated[HeldPolls, Depends(_held_polls)]
+LongPollsDep = Annotated[LongPolls, Depends(_long_polls)]
 RunCommandsDep = Annotated[RunCommands, Depends(_run_commands)]
 StreamsDep = Annotated[Streams, Depends(_streams)]
 RunTimelinesDep = Annotated[RunTimelines, Depends(_run_timelines)]

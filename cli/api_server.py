@@ -8,7 +8,7 @@ from datetime import timedelta
 import uvicorn
 from fastapi import FastAPI
 
-from api.held_polls import HeldPolls
+from api.long_polls import LongPolls
 from api.sse import Streams
 from cli.http_server import HttpServer, PlainHttp
 from cli.ports import Address, listen
@@ -42,8 +42,8 @@ async def serve_api(
     finally:
         streams: Streams = app.state.streams
         streams.stop()
-        held_polls: HeldPolls = app.state.held_polls
-        held_polls.stop()
+        long_polls: LongPolls = app.state.long_polls
+        long_polls.stop()
         server.should_exit = True
         await serving
 

@@ -9,7 +9,7 @@ from api.dependencies import (
     AssistantsBeta,
     BetaDep,
     DatabaseDep,
-    HeldPollsDep,
+    LongPollsDep,
     OnceDep,
     PageDep,
     ProjectDep,
@@ -78,7 +78,7 @@ async def retrieve_run(
     run_id: RunId,
     resources: ResourcesDep,
     project: ProjectDep,
-    held_polls: HeldPollsDep,
+    long_polls: LongPollsDep,
     request: Request,
     response: Response,
 ) -> Run:
@@ -89,7 +89,7 @@ async def retrieve_run(
         async with resources.database.reading() as session:
             return await runs.load(session, project, thread_id, run_id)
 
-    return await held_polls.answer(request.headers, run_id, load)
+    return await long_polls.answer(request.headers, run_id, load)
 
 
 @router.post("/{thread_id}/runs/{run_id}", operation_id="modifyRun")

@@ -26,16 +26,16 @@ LONGEST = timedelta(seconds=5)
 WAITED_FOR = ACTIVE_STATUSES - {RunStatus.REQUIRES_ACTION}
 
 
-class HeldPolls:
+class LongPolls:
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
-        self._held: set[asyncio.Future[None]] = set()
+        self._waiting: set[asyncio.Future[None]] = set()
         self._is_stopping = False
 
     def stop(self) -> None:
         """Answer all that are held, with how their runs stand, and hold no more."""
         self._is_stopping = True
-        for news in self._held:
+        for news in self._waiting:
             if not news.done():
                 news.set_result(None)
 
@@ -47,14 +47,14 @@ class HeldPolls:
         if headers.get(HELPER) != "true" or self._is_stopping:
             return await load()
         with self._stream.awaiting(run_id) as news:
-            self._held.add(news)
+            self._waiting.add(news)
             try:
                 run = await load()
                 if run.status not in WAITED_FOR:
                     return run
                 await asyncio.wait({news}, timeout=_longest(headers))
             finally:
-                self._held.discard(news)
+                self._waiting.discard(news)
         return await load()
 
 

@@ -12,8 +12,8 @@ import pytest
 from openai.types.beta.threads import Run
 from starlette.datastructures import Headers
 
-from api import held_polls
-from api.held_polls import HeldPolls
+from api import long_polls
+from api.long_polls import LongPolls
 from infra.event_stream.in_process import InProcessEventStream
 from models.runs import RunStatus
 from tests.holdfast import RunningHoldfast
@@ -67,7 +67,7 @@ async def test_a_helper_is_answered_when_the_run_rests(
 
         held.release()
 
-        async with asyncio.timeout(held_polls.LONGEST.total_seconds()):
+        async with asyncio.timeout(long_polls.LONGEST.total_seconds()):
             assert [each.json()["status"] for each in await asyncio.gather(*polls)] == [status] * 3
         # It rests: there is nothing to wait for.
         assert (await poll(http, run)).json()["status"] == status
@@ -82,7 +82,7 @@ async def test_a_helper_is_answered_before_its_time_is_up(
     monkeypatch: pytest.MonkeyPatch,
     header: str,
 ) -> None:
-    monkeypatch.setattr(held_polls, "LONGEST", timedelta(minutes=1))
+    monkeypatch.setattr(long_polls, "LONGEST", timedelta(minutes=1))
     async with held_run(holdfast, provider, f"held-{header}", Says("there.")) as (run, _), asyncio.timeout(30):
         answer = await poll(http, run, **{header: "0.2"})
 
@@ -105,7 +105,7 @@ async def test_a_time_that_is_none_is_passed_over(
 async def test_news_that_is_lost_comes_late(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held_polls, "LONGEST", timedelta(seconds=0.05))
+    monkeypatch.setattr(long_polls, "LONGEST", timedelta(seconds=0.05))
     async with held_run(holdfast, provider, "held-lost", Says("there.")) as (run, _), asyncio.timeout(30):
         assert (await poll(http, run)).json()["status"] == "in_progress"
 
@@ -117,9 +117,9 @@ async def test_a_run_that_is_not_there_is_not_waited_for(http: httpx.AsyncClient
 
 
 async def test_a_server_that_stops_answers_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_polls, "LONGEST", timedelta(minutes=1))
+    monkeypatch.setattr(long_polls, "LONGEST", timedelta(minutes=1))
     run: Any = SimpleNamespace(id="run_held", status=RunStatus.IN_PROGRESS)
-    polls = HeldPolls(InProcessEventStream(timedelta(minutes=1)))
+    polls = LongPolls(InProcessEventStream(timedelta(minutes=1)))
     loads = 0
 
     async def load() -> Any:
@@ -138,9 +138,9 @@ async def test_a_server_that_stops_answers_all(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_a_server_that_stops_answers_those_too_that_it_is_about_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_polls, "LONGEST", timedelta(minutes=1))
+    monkeypatch.setattr(long_polls, "LONGEST", timedelta(minutes=1))
     run: Any = SimpleNamespace(id="run_held", status=RunStatus.IN_PROGRESS)
-    polls = HeldPolls(InProcessEventStream(timedelta(minutes=1)))
+    polls = LongPolls(InProcessEventStream(timedelta(minutes=1)))
     is_loading, is_loaded = asyncio.Event(), asyncio.Event()
 
     async def load() -> Any:
@@ -173,5 +173,5 @@ async def test_a_helper_hears_of_a_run_that_another_process_ends(
 
             held.release()
 
-            async with asyncio.timeout(held_polls.LONGEST.total_seconds()):
+            async with asyncio.timeout(long_polls.LONGEST.total_seconds()):
                 assert (await answer).json()["status"] == "completed"
