@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
-from activities.lost_commands import LostCommands, SweepReport
-from activities.lost_workflows import LostWorkflows
+from activities.command_reconciler import CommandReconciler, SweepReport
+from activities.workflow_reconciler import WorkflowReconciler
 from workflows import activity_options
 
 FIRST_LOOK_BACK = timedelta(hours=1)
@@ -24,14 +24,14 @@ class SweepWorkflow:
         last = workflow.get_last_completion_result(SweepReport) or SweepReport()
         short = activity_options.short_task_queue(workflow.info().task_queue)
         report = await workflow.execute_activity_method(
-            LostCommands.repeat,
+            CommandReconciler.repeat,
             last.overdue_from,
             task_queue=short,
             start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
             schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
         )
         closed = await workflow.execute_activity_method(
-            LostWorkflows.close_runs,
+            WorkflowReconciler.close_runs,
             last.looked_until or _seconds(began - FIRST_LOOK_BACK),
             task_queue=short,
             start_to_close_timeout=activity_options.SWEEP_TIMEOUT,

@@ -9,12 +9,12 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from activities.command_reconciler import CommandReconciler
 from activities.database_outages import DatabaseOutages
 from activities.log_context import LogContext
-from activities.lost_commands import LostCommands
-from activities.lost_workflows import LostWorkflows
 from activities.model_turn import ModelTurn
 from activities.run_finalization import RunFinalization
+from activities.workflow_reconciler import WorkflowReconciler
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
@@ -84,12 +84,17 @@ def create_worker(resources: Resources) -> Worker:
 def create_short_worker(resources: Resources) -> Worker:
     """What only writes rows or sends commands; see `activity_options.short_task_queue`."""
     finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
-    lost_commands = LostCommands(resources.database, _run_workflows(resources), resources.event_stream)
-    lost_workflows = LostWorkflows(resources.database, _run_workflows(resources), resources.event_stream)
+    command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
+    workflow_reconciler = WorkflowReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     return Worker(
         resources.temporal,
         task_queue=short_task_queue(resources.settings.task_queue),
-        activities=[finalization.finalize, finalization.reopen, lost_commands.repeat, lost_workflows.close_runs],
+        activities=[
+            finalization.finalize,
+            finalization.reopen,
+            command_reconciler.repeat,
+            workflow_reconciler.close_runs,
+        ],
         interceptors=[LogContext(), DatabaseOutages()],
         max_concurrent_activities=MAX_SHORT_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,

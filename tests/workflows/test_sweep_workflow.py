@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities.lost_commands import SweepReport
+from activities.command_reconciler import SweepReport
 from workflows.activity_options import short_task_queue
 from workflows.sweep_schedule import ensure_sweep_schedule, sweep_id
 from workflows.sweep_workflow import FIRST_LOOK_BACK, LIST_DELAY, SweepWorkflow

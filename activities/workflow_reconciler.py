@@ -17,7 +17,7 @@ from models.runs import LastError, LastErrorCode, RunStatus
 LOST_WORKFLOW = "The run's workflow was ended from outside."
 
 
-class LostWorkflows:
+class WorkflowReconciler:
     """Runs that wait for a workflow which is gone, told by Temporal's list and not by a deadline that may be far."""
 
     def __init__(self, database: Database, workflows: RunWorkflows, event_stream: EventStream) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.service import RPCError
 
-from activities.lost_workflows import close
+from activities.workflow_reconciler import close
 from infra.clock import MS_PER_SECOND, now_ms, now_seconds
 from infra.database import run_retries, sweeps
 from infra.database.engine import Database
@@ -51,7 +51,7 @@ class SweepReport:
     overdue_from: int = 0
 
 
-class LostCommands:
+class CommandReconciler:
     """Runs for which nothing happens: the API died between its commit and its command, or Temporal did not answer."""
 
     def __init__(self, database: Database, workflows: RunWorkflows, event_stream: EventStream) -> None:

@@ -7,7 +7,7 @@ from openai.types.beta.threads import Run
 from temporalio.api.enums.v1 import EventType
 from temporalio.testing import ActivityEnvironment
 
-from activities.lost_workflows import LostWorkflows
+from activities.workflow_reconciler import WorkflowReconciler
 from infra import run_workflows
 from infra.run_workflows import RunWorkflows
 from tests.holdfast import RunningHoldfast
@@ -89,7 +89,7 @@ async def test_the_stream_of_a_run_that_is_closed_in_mid_answer_gets_its_end(
     provider.script("terminated-in-stream", SpeaksOn())
     await own_holdfast.start_worker()
     resources = own_holdfast.resources
-    sweep = LostWorkflows(
+    sweep = WorkflowReconciler(
         resources.database, RunWorkflows(resources.temporal, resources.settings), resources.event_stream
     )
     seen: list[Sent] = []

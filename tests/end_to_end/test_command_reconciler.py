@@ -8,8 +8,8 @@ from openai.types.beta.threads import Run
 from sqlalchemy import update
 from temporalio.testing import ActivityEnvironment
 
-from activities import lost_commands
-from activities.lost_commands import LostCommands
+from activities import command_reconciler
+from activities.command_reconciler import CommandReconciler
 from infra.clock import now_ms, now_seconds
 from infra.database import assistants, runs, threads
 from infra.database.tables import RunRow
@@ -31,9 +31,9 @@ async def _age(holdfast: RunningHoldfast, run_id: str, **changes: int) -> None:
         await session.execute(update(RunRow).where(RunRow.id == run_id).values(**changes))
 
 
-def _lost_commands(holdfast: RunningHoldfast) -> LostCommands:
+def _lost_commands(holdfast: RunningHoldfast) -> CommandReconciler:
     resources = holdfast.resources
-    return LostCommands(
+    return CommandReconciler(
         resources.database, RunWorkflows(resources.temporal, resources.settings), resources.event_stream
     )
 
@@ -207,8 +207,8 @@ async def test_a_queued_run_long_past_its_deadline_is_closed_though_its_workflow
 async def test_a_lost_start_behind_runs_that_stand_still_is_repeated_by_a_later_sweep(
     own_holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lost_commands, "PAGE_SIZE", 3)
-    monkeypatch.setattr(lost_commands, "MAX_PAGES", 2)
+    monkeypatch.setattr(command_reconciler, "PAGE_SIZE", 3)
+    monkeypatch.setattr(command_reconciler, "MAX_PAGES", 2)
     assistant = await own_holdfast.assistant("standing-still")
     for number in range(5):
         standing = await own_holdfast.run(assistant)
