@@ -6,10 +6,10 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BeforeValidator
 
+from api.authentication import project_of
 from api.beta import BetaVersion, beta_version
-from api.keys import project_of
+from api.idempotency import Idempotency, fingerprint_of
 from api.long_polls import LongPolls
-from api.once import Once, fingerprint_of
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
 from api.sse import Streams
@@ -89,14 +89,14 @@ async def _page(
     return PageRequest(limit, order, after, before)
 
 
-async def _once(
+async def _idempotency(
     request: Request,
     database: Annotated[Database, Depends(_database)],
     project: ProjectDep,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)] = None,
-) -> Once:
+) -> Idempotency:
     fingerprint = "" if idempotency_key is None else await fingerprint_of(request)
-    return Once(database, project, idempotency_key, fingerprint)
+    return Idempotency(database, project, idempotency_key, fingerprint)
 
 
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
@@ -105,7 +105,7 @@ LongPollsDep = Annotated[LongPolls, Depends(_long_polls)]
 RunCommandsDep = Annotated[RunCommands, Depends(_run_commands)]
 StreamsDep = Annotated[Streams, Depends(_streams)]
 RunTimelinesDep = Annotated[RunTimelines, Depends(_run_timelines)]
-OnceDep = Annotated[Once, Depends(_once)]
+IdempotencyDep = Annotated[Idempotency, Depends(_idempotency)]
 PageDep = Annotated[PageRequest, Depends(_page)]
 AssistantsBeta = Depends(_assistants_beta)
 BetaDep = Annotated[BetaVersion, Depends(_assistants_beta)]

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
-from api.keys import project_of
+from api.authentication import project_of
 from api.problems import shortened
 from models.errors import BodyTooLarge, InvalidRequest, Unauthenticated
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.once import Once
+from api.idempotency import Idempotency
 from infra.database import assistants, messages, run_finalization, run_retries, runs, thread_queue, threads
 from infra.database.engine import Database
 from infra.database.run_retries import RetryRequest
@@ -49,7 +49,7 @@ class RunCommands:
         self._catalogue = catalogue
         self._default_expiry_seconds = int(default_expiry.total_seconds())
 
-    async def create(self, once: Once, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
+    async def create(self, idempotency: Idempotency, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
         """Start a run, or have it wait for the one that is active on the thread where that was chosen.
 
         Raises `NotFound`, `ModelNotFound`, `ThreadLocked` where a run is active, `ThreadQueueFull`, `ThreadFull`.
@@ -77,14 +77,16 @@ class RunCommands:
                 started.append(run)
             return run
 
-        run = await once.do(Run, insert)
+        run = await idempotency.run(Run, insert)
         await publish(self._event_stream, run.id, events)
         # Empty where the run waits, or the request is a repeat of one that sent the command.
         for new in started:
             await self._workflows.start_or_leave(new)
         return run
 
-    async def create_with_thread(self, once: Once, project_id: str, body: CreateThreadAndRunRequest) -> Run:
+    async def create_with_thread(
+        self, idempotency: Idempotency, project_id: str, body: CreateThreadAndRunRequest
+    ) -> Run:
         """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`, `ThreadFull`."""
 
         events = NO_EVENTS
@@ -97,14 +99,14 @@ class RunCommands:
             events = EventBatch(0, opening(run, thread))
             return run
 
-        run = await once.do(Run, insert)
+        run = await idempotency.run(Run, insert)
         await publish(self._event_stream, run.id, events)
         # Again for a repeat: to start what was started does nothing.
         await self._workflows.start_or_leave(run)
         return run
 
     async def submit(
-        self, once: Once, project_id: str, thread_id: str, run_id: str, body: SubmitToolOutputsRequest
+        self, idempotency: Idempotency, project_id: str, thread_id: str, run_id: str, body: SubmitToolOutputsRequest
     ) -> Submitted:
         """Raises what `runs.accept_outputs` raises."""
         accepted: list[Answered] = []
@@ -114,7 +116,7 @@ class RunCommands:
             accepted.append(answered)
             return Submitted(run=answered.run, first_event=answered.events.first)
 
-        submitted = await once.do(Submitted, accept)
+        submitted = await idempotency.run(Submitted, accept)
         # Empty where the request is a repeat: then the first one sent the command.
         for answered in accepted:
             # Before the command: what the worker shows comes after it.
@@ -122,7 +124,7 @@ class RunCommands:
             await leave_to_sweep("submit", run_id, self._workflows.submit(run_id, answered.turn))
         return submitted
 
-    async def cancel(self, once: Once, project_id: str, thread_id: str, run_id: str) -> Run:
+    async def cancel(self, idempotency: Idempotency, project_id: str, thread_id: str, run_id: str) -> Run:
         """Raises what `runs.begin_cancelling` raises."""
 
         ended = NO_EVENTS
@@ -133,12 +135,12 @@ class RunCommands:
             run, ended = await run_finalization.cancel_waiting(session, run)
             return run
 
-        run = await once.do(Run, begin)
+        run = await idempotency.run(Run, begin)
         await publish(self._event_stream, run_id, ended)
         await leave_to_sweep("cancel", run_id, self._workflows.cancel(run_id))
         return run
 
-    async def retry(self, once: Once, project_id: str, run_id: str, by: str) -> Run:
+    async def retry(self, idempotency: Idempotency, project_id: str, run_id: str, by: str) -> Run:
         """Have a failed run go on with its failed turn. Raises what `run_retries.request` raises."""
         accepted: list[RetryRequest] = []
 
@@ -147,7 +149,7 @@ class RunCommands:
             accepted.append(retry)
             return retry.run
 
-        run = await once.do(Run, request)
+        run = await idempotency.run(Run, request)
         # Empty where the request is a repeat: then the first one sent the command.
         for retry in accepted:
             await publish(self._event_stream, run_id, retry.events)

@@ -22,7 +22,7 @@ DATABASE_RETRIES = RetryPolicy(initial_interval=timedelta(milliseconds=200), max
 DATABASE_TIMEOUT = timedelta(seconds=30)
 
 
-def short_task_queue(task_queue: str) -> str:
+def control_task_queue(task_queue: str) -> str:
     """Where activities run that only write rows or send commands, in slots of their own.
 
     Beside the model turns they would wait, cancels and expiries with them, for as long as every slot waits for a model.

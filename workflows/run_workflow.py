@@ -160,7 +160,7 @@ class RunWorkflow:
         return workflow.start_activity_method(
             RunFinalization.finalize,
             finalization,
-            task_queue=activity_options.short_task_queue(workflow.info().task_queue),
+            task_queue=activity_options.control_task_queue(workflow.info().task_queue),
             start_to_close_timeout=activity_options.DATABASE_TIMEOUT,
             retry_policy=activity_options.DATABASE_RETRIES,
             summary=f"end · {finalization.status}",
@@ -176,7 +176,7 @@ class RunWorkflow:
         reopening = workflow.start_activity_method(
             RunFinalization.reopen,
             self._run.run_id,
-            task_queue=activity_options.short_task_queue(workflow.info().task_queue),
+            task_queue=activity_options.control_task_queue(workflow.info().task_queue),
             start_to_close_timeout=activity_options.DATABASE_TIMEOUT,
             retry_policy=activity_options.DATABASE_RETRIES,
             summary="reopen",

@@ -22,18 +22,18 @@ class SweepWorkflow:
     async def run(self) -> SweepReport:
         began = workflow.now()
         last = workflow.get_last_completion_result(SweepReport) or SweepReport()
-        short = activity_options.short_task_queue(workflow.info().task_queue)
+        control = activity_options.control_task_queue(workflow.info().task_queue)
         report = await workflow.execute_activity_method(
             CommandReconciler.repeat,
             last.overdue_from,
-            task_queue=short,
+            task_queue=control,
             start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
             schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
         )
         closed = await workflow.execute_activity_method(
             WorkflowReconciler.close_runs,
             last.looked_until or _seconds(began - FIRST_LOOK_BACK),
-            task_queue=short,
+            task_queue=control,
             start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
             schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
         )

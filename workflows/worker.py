@@ -18,14 +18,14 @@ from activities.workflow_reconciler import WorkflowReconciler
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
-from workflows.activity_options import short_task_queue
+from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.sweep_schedule import ensure_sweep_schedule
 from workflows.sweep_workflow import SweepWorkflow
 
 # Some 200 kB each. A run whose outputs come after so many others is replayed, for a few milliseconds of CPU.
 MAX_CACHED_WORKFLOWS = 500
-MAX_SHORT_ACTIVITIES = 50
+MAX_CONTROL_ACTIVITIES = 50
 # Below the interval of `activities.heartbeat`, so that each of those is sent. The default of 60 s would let a cancelled
 # model call speak on for as long.
 MAX_HEARTBEAT_THROTTLE = timedelta(seconds=0.5)
@@ -53,7 +53,7 @@ async def open_worker(resources: Resources) -> AsyncIterator[Worker]:
     await ensure_sweep_schedule(
         resources.temporal, settings.task_queue, timedelta(seconds=settings.sweep_interval_seconds)
     )
-    async with create_short_worker(resources), create_worker(resources) as worker:
+    async with create_control_worker(resources), create_worker(resources) as worker:
         yield worker
 
 
@@ -81,14 +81,14 @@ def create_worker(resources: Resources) -> Worker:
     )
 
 
-def create_short_worker(resources: Resources) -> Worker:
-    """What only writes rows or sends commands; see `activity_options.short_task_queue`."""
+def create_control_worker(resources: Resources) -> Worker:
+    """What only writes rows or sends commands; see `activity_options.control_task_queue`."""
     finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
     command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     workflow_reconciler = WorkflowReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     return Worker(
         resources.temporal,
-        task_queue=short_task_queue(resources.settings.task_queue),
+        task_queue=control_task_queue(resources.settings.task_queue),
         activities=[
             finalization.finalize,
             finalization.reopen,
@@ -96,7 +96,7 @@ def create_short_worker(resources: Resources) -> Worker:
             workflow_reconciler.close_runs,
         ],
         interceptors=[LogContext(), DatabaseOutages()],
-        max_concurrent_activities=MAX_SHORT_ACTIVITIES,
+        max_concurrent_activities=MAX_CONTROL_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         deployment_config=_version(resources.settings),
     )

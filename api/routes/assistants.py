@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from api import refusals
+from api import unsupported_features
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, CatalogueDep, DatabaseDep, OnceDep, PageDep, ProjectDep
+from api.dependencies import AssistantsBeta, CatalogueDep, DatabaseDep, IdempotencyDep, PageDep, ProjectDep
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
@@ -20,11 +20,11 @@ router = APIRouter(
 
 @router.post("", operation_id="createAssistant")
 async def create_assistant(
-    body: CreateAssistantRequest, project: ProjectDep, once: OnceDep, catalogue: CatalogueDep
+    body: CreateAssistantRequest, project: ProjectDep, idempotency: IdempotencyDep, catalogue: CatalogueDep
 ) -> Assistant:
-    refusals.check_assistant(body)
+    unsupported_features.check_assistant(body)
     _check_model(catalogue, body.model)
-    return await once.do(Assistant, lambda session: assistants.create(session, project, body))
+    return await idempotency.run(Assistant, lambda session: assistants.create(session, project, body))
 
 
 @router.get("", operation_id="listAssistants")
@@ -43,13 +43,13 @@ async def retrieve_assistant(assistant_id: AssistantId, database: DatabaseDep, p
 async def modify_assistant(
     assistant_id: AssistantId,
     project: ProjectDep,
-    once: OnceDep,
+    idempotency: IdempotencyDep,
     catalogue: CatalogueDep,
     body: ModifyAssistantRequest,
 ) -> Assistant:
-    refusals.check_assistant(body)
+    unsupported_features.check_assistant(body)
     _check_model(catalogue, body.model)
-    return await once.do(Assistant, lambda session: assistants.modify(session, project, assistant_id, body))
+    return await idempotency.run(Assistant, lambda session: assistants.modify(session, project, assistant_id, body))
 
 
 @router.delete("/{assistant_id}", operation_id="deleteAssistant")

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import refusals
+from api import unsupported_features
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep
+from api.dependencies import AssistantsBeta, DatabaseDep, IdempotencyDep, PageDep, ProjectDep
 from infra.database import messages, thread_queue, threads
 from models.errors import ThreadLocked
 from models.ids import MessageId, RunId, ThreadId
@@ -22,8 +22,10 @@ router = APIRouter(
 
 
 @router.post("", operation_id="createMessage")
-async def create_message(thread_id: ThreadId, body: AddMessageRequest, project: ProjectDep, once: OnceDep) -> Message:
-    refusals.check_message(body)
+async def create_message(
+    thread_id: ThreadId, body: AddMessageRequest, project: ProjectDep, idempotency: IdempotencyDep
+) -> Message:
+    unsupported_features.check_message(body)
 
     async def create(session: AsyncSession) -> Message:
         thread = await threads.lock(session, project, thread_id)
@@ -33,7 +35,7 @@ async def create_message(thread_id: ThreadId, body: AddMessageRequest, project: 
         [message] = await messages.add(session, project, thread_id, [body], queued_behind)
         return message
 
-    return await once.do(Message, create)
+    return await idempotency.run(Message, create)
 
 
 @router.get("", operation_id="listMessages")
@@ -59,14 +61,14 @@ async def modify_message(
     thread_id: ThreadId,
     message_id: MessageId,
     project: ProjectDep,
-    once: OnceDep,
+    idempotency: IdempotencyDep,
     body: ModifyMessageRequest,
 ) -> Message:
     async def modify(session: AsyncSession) -> Message:
         await threads.lock(session, project, thread_id)
         return await messages.modify(session, project, thread_id, message_id, body)
 
-    return await once.do(Message, modify)
+    return await idempotency.run(Message, modify)
 
 
 @router.delete("/{message_id}", operation_id="deleteMessage")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import OnceDep, PageDep, ProjectDep, RunCommandsDep, RunTimelinesDep
+from api.dependencies import IdempotencyDep, PageDep, ProjectDep, RunCommandsDep, RunTimelinesDep
 from api.json_bodies import JsonRoute
 from infra.database.ops_runs import RunFilter
 from models.ids import AssistantId, RunId, ThreadId
@@ -42,21 +42,25 @@ async def retrieve_run(run_id: RunId, timelines: RunTimelinesDep, project: Proje
 async def retry_run(
     run_id: RunId,
     project: ProjectDep,
-    once: OnceDep,
+    idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     timelines: RunTimelinesDep,
     body: RetryRunRequest,
 ) -> OpsRun:
     """Have a failed run go on with the turn that failed; what was finished is not done again."""
-    await commands.retry(once, project, run_id, body.by or f"project {project}")
+    await commands.retry(idempotency, project, run_id, body.by or f"project {project}")
     return await timelines.load(project, run_id)
 
 
 @router.post("/{run_id}/cancel", operation_id="cancelOpsRun")
 async def cancel_run(
-    run_id: RunId, project: ProjectDep, once: OnceDep, commands: RunCommandsDep, timelines: RunTimelinesDep
+    run_id: RunId,
+    project: ProjectDep,
+    idempotency: IdempotencyDep,
+    commands: RunCommandsDep,
+    timelines: RunTimelinesDep,
 ) -> OpsRun:
     """Cancel a run by its id alone."""
     found = await timelines.load(project, run_id)
-    await commands.cancel(once, project, found.thread_id, run_id)
+    await commands.cancel(idempotency, project, found.thread_id, run_id)
     return await timelines.load(project, run_id)

@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api import refusals
+from api import unsupported_features
 from api.beta import AssistantsRoute
 from api.dependencies import (
     AssistantsBeta,
     BetaDep,
     DatabaseDep,
+    IdempotencyDep,
     LongPollsDep,
-    OnceDep,
     PageDep,
     ProjectDep,
     ResourcesDep,
@@ -33,13 +33,13 @@ POLL_AFTER_HEADER = "openai-poll-after-ms"
 async def create_thread_and_run(
     body: CreateThreadAndRunRequest,
     project: ProjectDep,
-    once: OnceDep,
+    idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     streams: StreamsDep,
     beta: BetaDep,
 ) -> Run | StreamingResponse:
-    refusals.check_run(body)
-    run = await commands.create_with_thread(once, project, body)
+    unsupported_features.check_run(body)
+    run = await commands.create_with_thread(idempotency, project, body)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, beta) if body.stream else run
 
 
@@ -55,13 +55,13 @@ async def create_run(
     thread_id: ThreadId,
     body: CreateRunRequest,
     project: ProjectDep,
-    once: OnceDep,
+    idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     streams: StreamsDep,
     beta: BetaDep,
 ) -> Run | StreamingResponse:
-    refusals.check_run(body)
-    run = await commands.create(once, project, thread_id, body)
+    unsupported_features.check_run(body)
+    run = await commands.create(idempotency, project, thread_id, body)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, beta) if body.stream else run
 
 
@@ -94,16 +94,16 @@ async def retrieve_run(
 
 @router.post("/{thread_id}/runs/{run_id}", operation_id="modifyRun")
 async def modify_run(
-    thread_id: ThreadId, run_id: RunId, project: ProjectDep, once: OnceDep, body: ModifyRunRequest
+    thread_id: ThreadId, run_id: RunId, project: ProjectDep, idempotency: IdempotencyDep, body: ModifyRunRequest
 ) -> Run:
-    return await once.do(Run, lambda session: runs.modify(session, project, thread_id, run_id, body))
+    return await idempotency.run(Run, lambda session: runs.modify(session, project, thread_id, run_id, body))
 
 
 @router.post("/{thread_id}/runs/{run_id}/cancel", operation_id="cancelRun")
 async def cancel_run(
-    thread_id: ThreadId, run_id: RunId, project: ProjectDep, once: OnceDep, commands: RunCommandsDep
+    thread_id: ThreadId, run_id: RunId, project: ProjectDep, idempotency: IdempotencyDep, commands: RunCommandsDep
 ) -> Run:
-    return await commands.cancel(once, project, thread_id, run_id)
+    return await commands.cancel(idempotency, project, thread_id, run_id)
 
 
 @router.post(
@@ -117,12 +117,12 @@ async def submit_tool_outputs(
     run_id: RunId,
     body: SubmitToolOutputsRequest,
     project: ProjectDep,
-    once: OnceDep,
+    idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     streams: StreamsDep,
     beta: BetaDep,
 ) -> Run | StreamingResponse:
-    submitted = await commands.submit(once, project, thread_id, run_id, body)
+    submitted = await commands.submit(idempotency, project, thread_id, run_id, body)
     if body.stream:
         return streams.response(UNTIL_PAUSED, run_id, submitted.first_event - 1, beta)
     return submitted.run

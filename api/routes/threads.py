@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from api import refusals
+from api import unsupported_features
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, DatabaseDep, OnceDep, PageDep, ProjectDep, RunCommandsDep
+from api.dependencies import AssistantsBeta, DatabaseDep, IdempotencyDep, PageDep, ProjectDep, RunCommandsDep
 from api.metadata_filter import METADATA_PARAMETER, MetadataFilterDep
 from infra.database import threads
 from models.ids import ThreadId
@@ -16,10 +16,12 @@ router = APIRouter(prefix="/threads", tags=["Threads"], dependencies=[Assistants
 
 
 @router.post("", operation_id="createThread")
-async def create_thread(project: ProjectDep, once: OnceDep, body: CreateThreadRequest | None = None) -> Thread:
+async def create_thread(
+    project: ProjectDep, idempotency: IdempotencyDep, body: CreateThreadRequest | None = None
+) -> Thread:
     body = body or CreateThreadRequest()
-    refusals.check_thread(body)
-    return await once.do(Thread, lambda session: threads.create(session, project, body))
+    unsupported_features.check_thread(body)
+    return await idempotency.run(Thread, lambda session: threads.create(session, project, body))
 
 
 @router.get("", operation_id="listThreads", openapi_extra={"parameters": [METADATA_PARAMETER]})
@@ -38,9 +40,11 @@ async def retrieve_thread(thread_id: ThreadId, database: DatabaseDep, project: P
 
 
 @router.post("/{thread_id}", operation_id="modifyThread")
-async def modify_thread(thread_id: ThreadId, project: ProjectDep, once: OnceDep, body: ModifyThreadRequest) -> Thread:
-    refusals.check_thread(body)
-    return await once.do(Thread, lambda session: threads.modify(session, project, thread_id, body))
+async def modify_thread(
+    thread_id: ThreadId, project: ProjectDep, idempotency: IdempotencyDep, body: ModifyThreadRequest
+) -> Thread:
+    unsupported_features.check_thread(body)
+    return await idempotency.run(Thread, lambda session: threads.modify(session, project, thread_id, body))
 
 
 @router.delete("/{thread_id}", operation_id="deleteThread")

@@ -76,7 +76,7 @@ class Workers:
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
         endings = RunFinalization(resources.database, workflows, self.streams[1])
-        await ActivityEnvironment().run(endings.end, Finalization(run.id, RunStatus.FAILED))
+        await ActivityEnvironment().run(endings.finalize, Finalization(run.id, RunStatus.FAILED))
 
 
 @pytest.fixture(params=["up", "apart"])

@@ -19,7 +19,7 @@ from infra.database.outages import DatabaseUnavailable
 from models.runs import RunStatus
 from models.turns import Finalization, NextStep, RunInput, RunState, TurnInput, TurnOutcome
 from tests.resets import finished_tasks, reset_workflow
-from workflows.activity_options import short_task_queue
+from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.worker import MAX_HEARTBEAT_THROTTLE, SANDBOX
 
@@ -136,7 +136,7 @@ async def _running(
     task_queue = run_id = f"run_{uuid.uuid4().hex}"
     run = RunInput(run_id, "thread_t", "asst_a", "some-model", int(time.time()) + 600, 600)
     async with (
-        Worker(temporal.client, task_queue=short_task_queue(task_queue), activities=short),
+        Worker(temporal.client, task_queue=control_task_queue(task_queue), activities=short),
         Worker(
             temporal.client,
             task_queue=task_queue,

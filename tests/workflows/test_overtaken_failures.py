@@ -16,7 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from models.runs import RunStatus
 from models.turns import Finalization, RunInput, RunState, TurnInput, TurnOutcome
-from workflows.activity_options import short_task_queue
+from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow, report_unexpected
 from workflows.worker import SANDBOX
 
@@ -44,7 +44,7 @@ async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
     run = RunInput(run_id, "thread_t", "asst_a", "some-model", int(time.time()) + 600, 600)
     async with (
         Worker(temporal.client, task_queue=task_queue, activities=[fail]),
-        Worker(temporal.client, task_queue=short_task_queue(task_queue), activities=[end]),
+        Worker(temporal.client, task_queue=control_task_queue(task_queue), activities=[end]),
     ):
         async with taking_workflows():
             handle = await temporal.client.start_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)

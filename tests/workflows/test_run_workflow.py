@@ -13,7 +13,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from models.runs import LastErrorCode, RunStatus
 from models.turns import SUBMIT_SIGNAL, Finalization, NextStep, RunInput, RunState, TurnInput, TurnOutcome
-from workflows.activity_options import short_task_queue
+from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.worker import SANDBOX
 
@@ -45,7 +45,7 @@ async def _run(
     expires_at = int(time.time()) + lifetime_seconds
     run = RunInput(run_id, "thread_t", "asst_a", "some-model", expires_at, lifetime_seconds)
     async with (
-        Worker(environment.client, task_queue=short_task_queue(task_queue), activities=[end]),
+        Worker(environment.client, task_queue=control_task_queue(task_queue), activities=[end]),
         Worker(
             environment.client,
             task_queue=task_queue,

@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.command_reconciler import SweepReport
-from workflows.activity_options import short_task_queue
+from workflows.activity_options import control_task_queue
 from workflows.sweep_schedule import ensure_sweep_schedule, sweep_id
 from workflows.sweep_workflow import FIRST_LOOK_BACK, LIST_DELAY, SweepWorkflow
 from workflows.worker import SANDBOX
@@ -44,7 +44,7 @@ async def _sweeps(environment: WorkflowEnvironment, *succeeds: bool) -> tuple[li
     task_queue = f"sweep-{uuid.uuid4().hex}"
     client = environment.client
     async with (
-        Worker(client, task_queue=short_task_queue(task_queue), activities=[repeat, close_runs]),
+        Worker(client, task_queue=control_task_queue(task_queue), activities=[repeat, close_runs]),
         Worker(
             client,
             task_queue=task_queue,

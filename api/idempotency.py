@@ -15,7 +15,7 @@ from models.wire import WireObject
 Answer = TypeVar("Answer", bound=WireObject)
 
 
-class Once:
+class Idempotency:
     """A request's one transaction. With a key, its answer is stored in the same commit and given again to repeats."""
 
     def __init__(self, database: Database, project_id: str, key: str | None, fingerprint: str) -> None:
@@ -24,7 +24,7 @@ class Once:
         self._key = key
         self._fingerprint = fingerprint
 
-    async def do(self, kind: type[Answer], work: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
+    async def run(self, kind: type[Answer], work: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
         """Do `work` in a transaction, unless it was done before. Raises what it raises, and `IdempotencyKeyReused`."""
         async with self._database.transaction() as session:
             if self._key is None:
