@@ -41,7 +41,7 @@ class WorkerStopped(ApplicationError):
         )
 
 
-class AttemptGivenUp(ApplicationError):
+class AttemptSuperseded(ApplicationError):
     """Temporal has given this attempt up: a newer one is at the turn, or the run's workflow is gone.
 
     Nobody hears of it, unless Temporal's clock was set back: then the turn is tried again.
@@ -50,13 +50,13 @@ class AttemptGivenUp(ApplicationError):
     def __init__(self, turn: int) -> None:
         super().__init__(
             f"This attempt at turn {turn} was given up.",
-            type="AttemptGivenUp",
+            type="AttemptSuperseded",
             category=ApplicationErrorCategory.BENIGN,
         )
 
 
-class TurnNotDue(ApplicationError):
+class TurnNotReady(ApplicationError):
     """The run does not wait for this turn yet, whatever the workflow was told: it is tried again until it does."""
 
     def __init__(self, turn: int, status: RunStatus) -> None:
-        super().__init__(f"Turn {turn} is not due: the run is {status}.", type="TurnNotDue")
+        super().__init__(f"Turn {turn} is not due: the run is {status}.", type="TurnNotReady")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import AttemptGivenUp, TurnNotDue, WorkerStopped, final_failure, passing_failure
+from activities.failures import AttemptSuperseded, TurnNotReady, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
 from activities.reset_reasons import ResetReasons
@@ -79,7 +79,7 @@ class ModelTurn:
                     # This worker stops, not the run: another one is to take the turn up at once.
                     raise WorkerStopped from None
                 if details and (details.not_found or details.timed_out):
-                    raise AttemptGivenUp(turn.turn) from None
+                    raise AttemptSuperseded(turn.turn) from None
                 raise
 
     async def _generate(self, turn: TurnInput) -> TurnOutcome:
@@ -90,34 +90,34 @@ class ModelTurn:
     async def _prepare(self, turn: TurnInput) -> TurnOutcome | tuple[_Attempt, ModelRequest]:
         """Begin the turn. Returns what to ask the model, or the outcome where there is nothing to be asked."""
         info, started_at_ms = activity.info(), now_ms()
-        execution, stamp = info.workflow_run_id or "", microseconds(info.started_time)
+        execution, fencing_token = info.workflow_run_id or "", microseconds(info.started_time)
         async with self._database.transaction() as session:
             if done := await turns.find_done(session, turn):
                 return done
             try:
-                begun = await turns.begin(session, turn, execution, stamp)
+                begun = await turns.begin(session, turn, execution, fencing_token)
             except ThreadLocked as error:
                 raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
         if begun is None:
             return await self._outcome_elsewhere(turn)
         await self._reset_reasons.record(begun.run.id, begun.run.retries)
-        this = TurnAttempt(execution, turn.turn, info.attempt, stamp, started_at_ms, begun.last_message_at)
+        this = TurnAttempt(execution, turn.turn, info.attempt, fencing_token, started_at_ms, begun.last_message_at)
         stream = await TurnStream.open(self._database, self._event_stream, begun, this)
         attempt = _Attempt(begun.run, this, Answer(), stream)
         request = await self._request(begun.run)
         if isinstance(request, RunIncompleteReason):
             return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
-        if await self._was_replaced(attempt):
+        if await self._is_superseded(attempt):
             return await self._outcome_elsewhere(turn)
         return attempt, request
 
-    async def _was_replaced(self, attempt: _Attempt) -> bool:
+    async def _is_superseded(self, attempt: _Attempt) -> bool:
         """Whether to ask is no use: the worker stood still for so long that a newer attempt has begun meanwhile."""
         silence = timedelta(milliseconds=now_ms() - attempt.turn.started_at_ms)
         if silence < (activity.info().heartbeat_timeout or timedelta()) / 2:
             return False
         async with self._database.reading() as session:
-            return not await turns.is_due(session, attempt.run.id, attempt.turn)
+            return not await turns.is_current(session, attempt.run.id, attempt.turn)
 
     async def _answer(self, attempt: _Attempt, request: ModelRequest) -> TurnOutcome:
         run = attempt.run
@@ -236,8 +236,8 @@ class ModelTurn:
         if state.status.is_terminal or state.status is RunStatus.CANCELLING:
             return _finished(state)
         if state.status is RunStatus.IN_PROGRESS and state.turn == turn.turn:
-            raise AttemptGivenUp(turn.turn)
-        raise TurnNotDue(turn.turn, state.status)
+            raise AttemptSuperseded(turn.turn)
+        raise TurnNotReady(turn.turn, state.status)
 
 
 def _finished(state: RunState) -> TurnOutcome:

@@ -66,23 +66,23 @@ class RunFinalization:
 
 async def finalize_run(database: Database, stream: EventStream, run_id: str, finalization: RunEnd) -> Finalized:
     """End a run outside its turns, and close what an attempt left open in its stream, which may not know of it yet."""
-    stamp: int | None = None
+    fencing_token: int | None = None
     while True:
         async with database.reading() as session:
             run = await runs.find_active(session, run_id)
             state = await runs.state_of(session, run_id)
             may_speak = run is not None and await turns.is_under_way(session, run)
-        if run is None or run.newest_attempt == stamp:
+        if run is None or run.fencing_token == fencing_token:
             # Someone else has ended it, or taken it away from whoever ends it here.
             return Finalized(state)
-        stamp = run.newest_attempt
+        fencing_token = run.fencing_token
         showing = Showing(run.next_event)
         if may_speak:
             # As if an attempt came after the one that may be under way: from now on that shows nothing more.
-            showing = await left_behind(stream, run, await stream.take_over(run_id, stamp + 1))
+            showing = await left_behind(stream, run, await stream.fence(run_id, fencing_token + 1))
         async with database.transaction() as session:
             finalized = await run_finalization.finalize(
-                session, run_id, finalization, showing, None, RunRow.newest_attempt == stamp
+                session, run_id, finalization, showing, None, RunRow.fencing_token == fencing_token
             )
         if finalized.state.status.is_terminal:
             await publish(stream, run_id, finalized.events)

@@ -42,7 +42,7 @@ class TurnStream:
         # The kinds of the message's parts, and what is held back of each part or call.
         self._said: list[SaidAs] = []
         self._mended: dict[int, PieceMender] = {}
-        self._is_replaced = False
+        self._is_superseded = False
 
     @classmethod
     async def open(cls, database: Database, stream: EventStream, begun: Begun, attempt: TurnAttempt) -> "TurnStream":
@@ -51,7 +51,7 @@ class TurnStream:
         if begun.events.events:
             await stream.append(run.id, begun.events.first, begun.events.events)
             return cls(stream, run, attempt, run.next_event)
-        position = await _taken_over(database, stream, run, attempt)
+        position = await _fenced(database, stream, run, attempt)
         closing = closings(position.left_open, StepStatus.FAILED, now_seconds())
         opened = cls(stream, run, attempt, position.next_event)
         await opened._append(closing)
@@ -71,13 +71,13 @@ class TurnStream:
         """Show what was held back of the live step. Returns how far the stream is."""
         if self._live is not None:
             await self._show_rest(self._live, answer)
-        if self._is_replaced:
+        if self._is_superseded:
             # By one that does not commit: it is gone as well, or of a version that knows nothing of the others.
             return await left_behind(self._stream, self._run, await self._stream.following(self._run.id))
         return Showing(self._next_event, self._live)
 
     def _takes(self, step: StepType) -> bool:
-        return not self._is_replaced and (self._live is None or self._live.type is step)
+        return not self._is_superseded and (self._live is None or self._live.type is step)
 
     async def _show_words(self, kind: SaidAs, words: str) -> None:
         if kind not in self._said:
@@ -140,17 +140,17 @@ class TurnStream:
         return self._mended.setdefault(part, PieceMender()).mend(piece)
 
     async def _append(self, events: list[Event]) -> None:
-        if not events or self._is_replaced:
+        if not events or self._is_superseded:
             return
-        if await self._stream.append(self._run.id, self._next_event, events, self._attempt.stamp):
+        if await self._stream.append(self._run.id, self._next_event, events, self._attempt.fencing_token):
             self._next_event += len(events)
         else:
-            self._is_replaced, self._live = True, None
+            self._is_superseded, self._live = True, None
 
 
-async def _taken_over(database: Database, stream: EventStream, run: RunRow, attempt: TurnAttempt) -> Showing:
+async def _fenced(database: Database, stream: EventStream, run: RunRow, attempt: TurnAttempt) -> Showing:
     """As `left_behind`, for an attempt that goes on from there, alone, and may be lost in its turn."""
-    position = await left_behind(stream, run, await stream.take_over(run.id, attempt.stamp))
+    position = await left_behind(stream, run, await stream.fence(run.id, attempt.fencing_token))
     if not position.left_open and position.next_event > run.next_event:
         # Skipped for good: an attempt after this one, which finds the stream lost again, must not begin here as well.
         async with database.transaction() as session:

@@ -20,7 +20,7 @@ from api.beta_v1 import to_v1
 from infra.event_stream.reading import RunEvents, RunGone
 from infra.metrics import Metrics
 from models.errors import ApiError, ErrorEnvelope
-from models.events import ENDED, RESTS, Event, NumberedEvent
+from models.events import ENDED, PAUSES_OR_ENDS, Event, NumberedEvent
 from models.runs import RunStatus
 
 DONE = b"event: done\ndata: [DONE]\n\n"
@@ -63,7 +63,7 @@ class _Form:
         return f"{number}event: {event.name}\ndata: {event.data}\n\n"
 
 
-UNTIL_PAUSED = _Form(RESTS, b": keepalive\n\n", has_ids=False)
+UNTIL_PAUSED = _Form(PAUSES_OR_ENDS, b": keepalive\n\n", has_ids=False)
 """For the SDKs: the run until it has ended or waits for tool outputs."""
 
 UNTIL_ENDED = _Form(ENDED, b"event: keepalive\ndata: {}\n\n", has_ids=True)

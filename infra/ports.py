@@ -58,28 +58,28 @@ NO_EVENTS = EventBatch(0, ())
 class EventStream(Protocol):
     """The events of runs while they happen, from one writer at a time to any number of readers.
 
-    Who shows what no commit has told yet says which writer it is: one that was replaced and does not know it adds
-    nothing. What a commit tells has its numbers from the database, and needs no writer's leave.
+    Events that no commit has numbered carry the fencing token of their attempt; appends with an old token are rejected.
+    Events of a commit are numbered by the database and need no token.
 
-    It keeps events for a while, not for good: what it no longer has, the database tells
-    (`models/event_history.py`). So nothing here ever fails a run: where a store does not answer, events are left out.
+    Events are kept for a while, not for good: the database replays those that are gone (`models/event_replay.py`). So a
+    stream never fails a run: where its store does not answer, events are left out.
     """
 
-    async def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None = None) -> bool:
-        """Add events, numbered from `first` on. False, and none added, where `writer` was replaced or they are taken.
+    async def append(self, run_id: str, first: int, events: Sequence[Event], fencing_token: int | None = None) -> bool:
+        """Add events, numbered from `first` on. False, and none added, where the token is old or a number is taken.
 
-        A stream that writes in the background says so at the writer's next append, if it says it at all.
+        A stream that writes in the background reports a rejection with the token's next append, if there is one.
         """
         ...
 
-    async def take_over(self, run_id: str, writer: int) -> int:
-        """Replace the run's writers of a smaller number by this one. Returns what `following` does, as it is then."""
+    async def fence(self, run_id: str, fencing_token: int) -> int:
+        """Reject appends with smaller tokens from now on. Returns what `following` returns at that moment."""
         ...
 
     async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:
         """Up to `limit` events after number `after`; waits for the first of them, at most as long as `wait`.
 
-        The batch may begin later than asked for, where what comes before is no longer, or was never, kept.
+        The batch may begin later than asked for, where the events before it are not kept any more or never were.
         """
         ...
 
@@ -88,9 +88,9 @@ class EventStream(Protocol):
         ...
 
     def awaiting(self, run_id: str) -> AbstractContextManager[asyncio.Future[None]]:
-        """A future that is done once one of `models.events.RESTS` is appended, from the beginning of the block on.
+        """A future that is done once one of `models.events.PAUSES_OR_ENDS` is appended after the block has begun.
 
-        Where the store does not answer it is done at once, and where it has just failed, it may never be: wait with
-        a time limit, and ask the database.
+        It is done at once where the store does not answer, and may never be done where the store has just failed: wait
+        with a time limit, and ask the database.
         """
         ...

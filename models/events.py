@@ -27,7 +27,7 @@ ENDED = frozenset(f"thread.run.{status}" for status in RunStatus if status.is_te
 
 PAUSED = f"thread.run.{RunStatus.REQUIRES_ACTION}"
 
-RESTS = ENDED | {PAUSED}
+PAUSES_OR_ENDS = ENDED | {PAUSED}
 """Nothing more happens after one of these unless a client does something."""
 
 

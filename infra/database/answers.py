@@ -21,17 +21,17 @@ from models.turns import TurnOutcome
 
 @dataclass(frozen=True)
 class TurnAttempt:
-    """One try at a turn. The ids of what it writes come from it: a new try never reuses the ids of an older one.
+    """One attempt at a turn. The ids of the rows that it writes derive from it, so that no attempt reuses another's ids.
 
-    `stamp` is when Temporal started it, in microseconds of its server's clock: of two attempts the newer one has the
-    larger stamp, though counting may have begun at 1 again (a workflow or an activity was reset) and workers' clocks
-    differ. `started_at_ms` is by the worker's clock.
+    `fencing_token` is the time at which Temporal started the attempt, in microseconds of its server's clock: a newer
+    attempt has a larger token even where attempts are counted from 1 again (after a reset) or workers' clocks differ.
+    `started_at_ms` is by the worker's clock.
     """
 
     workflow_run_id: str
     turn: int
     attempt: int
-    stamp: int
+    fencing_token: int
     started_at_ms: int
     last_message_at: int = 0
     """When the message was created (seconds) that is the thread's newest as the turn begins."""
@@ -46,7 +46,7 @@ class TurnAttempt:
         return max(now + (self.last_message_at == now), self.last_message_at)
 
     def id_of(self, prefix: Prefix, *part: str | int) -> str:
-        return derived_id(prefix, self.workflow_run_id, self.turn, self.stamp, *part)
+        return derived_id(prefix, self.workflow_run_id, self.turn, self.fencing_token, *part)
 
 
 @dataclass(frozen=True)

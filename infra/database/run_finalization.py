@@ -74,7 +74,7 @@ async def finalize(
     if partial:
         # An attempt that was taken over has no say any more.
         guards = (*guards, *is_newest(partial.attempt))
-    guards = (*guards, ~run_retries.was_set_aside(run_id, finalization.ended_by))
+    guards = (*guards, ~run_retries.is_superseded(run_id, finalization.ended_by))
     run = await transition(
         session, run_id, finalization.status, *guards, **await _changes(session, run_id, finalization)
     )

@@ -67,7 +67,7 @@ async def resume(
         return None
     now = now_seconds()
     # Whoever was at the failed turn, and does not know that it failed, has no say in what comes now.
-    changes = {"newest_attempt": RunRow.newest_attempt + 1, **changes}
+    changes = {"fencing_token": RunRow.fencing_token + 1, **changes}
     run = await transition(
         session,
         run_id,
@@ -126,6 +126,6 @@ async def explain(session: AsyncSession, run_id: str, number: int, by: str) -> N
     await session.execute(update(RunRetryRow).where(*retry).values(requested_by=by))
 
 
-def was_set_aside(run_id: str, execution: str) -> ColumnElement[bool]:
+def is_superseded(run_id: str, execution: str) -> ColumnElement[bool]:
     """Whether a retry has taken the run away from this execution, whose last words may still be on their way."""
     return exists().where(RunRetryRow.run_id == run_id, RunRetryRow.failed_execution == execution)

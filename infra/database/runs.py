@@ -129,7 +129,7 @@ async def accept_outputs(
         *still_asked,
         turn=answered + 1,
         # Of another turn: were Temporal's clock set back meanwhile, it would keep the next one waiting.
-        newest_attempt=0,
+        fencing_token=0,
         required_action=None,
         # The step completed, the run queued.
         next_event=RunRow.next_event + 2,

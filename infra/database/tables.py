@@ -155,8 +155,8 @@ class RunRow(Table):
     ended_by: Mapped[str | None]
     # The turn the model is asked for next, or is answering now.
     turn: Mapped[int]
-    # The stamp of the newest attempt at a turn: what an older one says, which may not know of it, counts no more.
-    newest_attempt: Mapped[int] = mapped_column(default=0, server_default="0")
+    # The newest attempt at a turn: events and commits of older attempts are rejected.
+    fencing_token: Mapped[int] = mapped_column("newest_attempt", default=0, server_default="0")
     # The number after the last event of the run that a commit has brought about; those of deltas come on top.
     next_event: Mapped[int]
     # Whether its thread was created in the same call, and is its first event.

@@ -61,32 +61,36 @@ class Begun:
         return cls(run, EventBatch(run.next_event - 1, [run_event(to_run(run))]), last_message_at)
 
 
-async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str, stamp: int) -> Begun | None:
-    """Put the run in progress for this turn, by the attempt of this stamp (`TurnAttempt`).
+async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str, fencing_token: int) -> Begun | None:
+    """Put the run in progress for this turn, by the attempt of this fencing_token (`TurnAttempt`).
 
     None where it has ended, is being cancelled or is at another turn, or a newer attempt has begun. From now on no
     older one can commit. A run that had failed is taken up again: its workflow was reset. Raises `ThreadLocked` where
     another run holds the thread meanwhile.
     """
-    due = (RunRow.id == turn.run_id, RunRow.turn == turn.turn, RunRow.newest_attempt <= stamp)
+    due = (RunRow.id == turn.run_id, RunRow.turn == turn.turn, RunRow.fencing_token <= fencing_token)
     query = select(RunRow, newest_message_at(RunRow.thread_id).scalar_subquery())
     found = (await session.execute(query.where(*due, RunRow.waiting.is_(False)))).one_or_none()
     if found is None:
         return None
     run, last_message_at = found[0], found[1] or 0
     if run.status == RunStatus.FAILED:
-        reopened = await reopen(session, run.id, workflow_run_id, *due, newest_attempt=stamp)
+        reopened = await reopen(session, run.id, workflow_run_id, *due, fencing_token=fencing_token)
         return reopened and replace(reopened, last_message_at=last_message_at)
     queued_at = run.status_changed_at
-    if run.status == RunStatus.QUEUED and (begun := await _begin_queued(session, run.id, *due, stamp=stamp)):
+    if run.status == RunStatus.QUEUED and (
+        begun := await _begin_queued(session, run.id, *due, fencing_token=fencing_token)
+    ):
         record_transition(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
         return Begun.now(begun, last_message_at)
     # A turn that is tried again keeps the time at which it began.
-    taken_over = await _take_over(session, *due, stamp=stamp)
-    return Begun(taken_over, NO_EVENTS, last_message_at) if taken_over else None
+    begun = await _begin_attempt(session, *due, fencing_token=fencing_token)
+    return Begun(begun, NO_EVENTS, last_message_at) if begun else None
 
 
-async def _begin_queued(session: AsyncSession, run_id: str, *due: ColumnElement[bool], stamp: int) -> RunRow | None:
+async def _begin_queued(
+    session: AsyncSession, run_id: str, *due: ColumnElement[bool], fencing_token: int
+) -> RunRow | None:
     return await transition(
         session,
         run_id,
@@ -94,17 +98,17 @@ async def _begin_queued(session: AsyncSession, run_id: str, *due: ColumnElement[
         RunRow.status == RunStatus.QUEUED,
         *due,
         started_at=now_seconds(),
-        newest_attempt=stamp,
+        fencing_token=fencing_token,
         next_event=RunRow.next_event + 1,
     )
 
 
-async def _take_over(session: AsyncSession, *due: ColumnElement[bool], stamp: int) -> RunRow | None:
+async def _begin_attempt(session: AsyncSession, *due: ColumnElement[bool], fencing_token: int) -> RunRow | None:
     """Make this the newest attempt of a run in progress. None where it was moved on, or a newer one was quicker."""
     run: RunRow | None = await session.scalar(
         update(RunRow)
         .where(RunRow.status == RunStatus.IN_PROGRESS, *due)
-        .values(newest_attempt=stamp)
+        .values(fencing_token=fencing_token)
         .returning(RunRow)
         .execution_options(populate_existing=True, synchronize_session=False)
     )
@@ -130,10 +134,10 @@ async def reopen(
 
 def is_newest(attempt: TurnAttempt) -> tuple[ColumnElement[bool], ...]:
     """Whether the run is at the attempt's turn still, and no newer one has taken it over."""
-    return (RunRow.turn == attempt.turn, RunRow.newest_attempt == attempt.stamp)
+    return (RunRow.turn == attempt.turn, RunRow.fencing_token == attempt.fencing_token)
 
 
-async def is_due(session: AsyncSession, run_id: str, attempt: TurnAttempt) -> bool:
+async def is_current(session: AsyncSession, run_id: str, attempt: TurnAttempt) -> bool:
     """Whether the run, in progress, waits for this attempt."""
     query = select(RunRow.id).where(RunRow.id == run_id, RunRow.status == RunStatus.IN_PROGRESS, *is_newest(attempt))
     return await session.scalar(query) is not None

@@ -10,7 +10,7 @@ from datetime import timedelta
 from infra.event_stream.bounds import MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
 from infra.event_stream.waiters import Waiters
 from infra.ports import NO_EVENTS, EventBatch
-from models.events import RESTS, Event
+from models.events import PAUSES_OR_ENDS, Event
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class _Log:
     first: int
     last_append: float
     events: list[Event] = field(default_factory=list)
-    writer: int = 0
+    fencing_token: int = 0
 
     @property
     def following(self) -> int:
@@ -36,9 +36,9 @@ class InProcessEventStream:
         self._awaiting = Waiters()
         self._size = 0
 
-    async def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None = None) -> bool:
+    async def append(self, run_id: str, first: int, events: Sequence[Event], fencing_token: int | None = None) -> bool:
         log = self._log(run_id, first)
-        if first < log.following or (writer is not None and writer < log.writer):
+        if first < log.following or (fencing_token is not None and fencing_token < log.fencing_token):
             return False
         if first > log.following:
             # What came between is lost, here at least: readers are never given events with others left out unseen.
@@ -48,13 +48,13 @@ class InProcessEventStream:
         self._size += size_of(events)
         self._trim(log)
         self._readers.tell(run_id)
-        if any(event.name in RESTS for event in events):
+        if any(event.name in PAUSES_OR_ENDS for event in events):
             self._awaiting.tell(run_id)
         return True
 
-    async def take_over(self, run_id: str, writer: int) -> int:
+    async def fence(self, run_id: str, fencing_token: int) -> int:
         log = self._log(run_id, first=0)
-        log.writer = max(log.writer, writer)
+        log.fencing_token = max(log.fencing_token, fencing_token)
         return log.following
 
     async def read(self, run_id: str, after: int, wait: timedelta, limit: int) -> EventBatch:

@@ -9,7 +9,7 @@ from typing import Any
 from infra.ports import EventBatch
 from models.events import Event
 
-RESTING = "holdfast:resting"
+PAUSED_CHANNEL = "holdfast:resting"
 """The channel on which the ids of runs that rest are published."""
 
 _FOLLOWING = """
@@ -20,7 +20,7 @@ _NEWEST = """
 local newest = tonumber(redis.call('GET', KEYS[2]) or '0')
 """
 
-TAKE_OVER = f"""
+FENCE = f"""
 {_NEWEST}
 if newest < tonumber(ARGV[2]) then redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[1]) end
 {_FOLLOWING}
@@ -62,7 +62,7 @@ def stream_of(run_id: str) -> str:
 
 
 def keys_of(run_id: str) -> tuple[str, str]:
-    """What the scripts work on: the stream and its writer, which a cluster keeps in one place for their braces."""
+    """What the scripts work on: the stream and its fencing_token, which a cluster keeps in one place for their braces."""
     stream = stream_of(run_id)
     return stream, f"holdfast:writer:{{{stream}}}"
 

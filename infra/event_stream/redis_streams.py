@@ -16,8 +16,8 @@ from redis.exceptions import RedisError
 from infra.background import beside
 from infra.errors import ConnectionFailed
 from infra.event_stream.redis_layout import (
-    RESTING,
-    TAKE_OVER,
+    FENCE,
+    PAUSED_CHANNEL,
     batch_of,
     entries_of,
     entry_id,
@@ -38,10 +38,10 @@ TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
 READ_AGAIN_AFTER = timedelta(seconds=1)
 """Until then readers ask the database: not too often, for they may be many."""
 
-WRITER_KNOWN_FOR = timedelta(days=7)
+FENCING_TOKEN_KEPT_FOR = timedelta(days=7)
 """Longer than the run's events: a machine may be paused for days, and then say what nobody wants to hear any more."""
 
-NOBODY = 0
+NO_FENCE = 0
 """A writer that replaces none."""
 
 PING_AFTER = timedelta(seconds=2)
@@ -96,15 +96,15 @@ class RedisEventStream:
             async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
                 await self._listens.wait()
 
-    async def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None = None) -> bool:
-        return self._writer.append(run_id, first, events, writer)
+    async def append(self, run_id: str, first: int, events: Sequence[Event], fencing_token: int | None = None) -> bool:
+        return self._writer.append(run_id, first, events, fencing_token)
 
-    async def take_over(self, run_id: str, writer: int) -> int:
+    async def fence(self, run_id: str, fencing_token: int) -> int:
         await self._writer.drain()
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-                known_for = str(WRITER_KNOWN_FOR // timedelta(milliseconds=1))
-                return int(await self._client.eval(TAKE_OVER, 2, *keys_of(run_id), known_for, str(writer)))
+                known_for = str(FENCING_TOKEN_KEPT_FOR // timedelta(milliseconds=1))
+                return int(await self._client.eval(FENCE, 2, *keys_of(run_id), known_for, str(fencing_token)))
         except (RedisError, OSError, TimeoutError) as error:
             self._outage.go_on(error)
             return 0
@@ -123,7 +123,7 @@ class RedisEventStream:
         return batch_of(entries) if entries else NO_EVENTS
 
     async def following(self, run_id: str) -> int:
-        return await self.take_over(run_id, NOBODY)
+        return await self.fence(run_id, NO_FENCE)
 
     @contextmanager
     def awaiting(self, run_id: str) -> Iterator[asyncio.Future[None]]:
@@ -145,7 +145,7 @@ class RedisEventStream:
         while True:
             try:
                 async with self._client.pubsub() as published:
-                    await published.subscribe(RESTING)
+                    await published.subscribe(PAUSED_CHANNEL)
                     while True:
                         message = await _next(published)
                         if not self._listens.is_set():

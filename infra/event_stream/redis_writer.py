@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from infra.event_stream.bounds import MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
-from infra.event_stream.redis_layout import APPEND, RESTING, keys_of
+from infra.event_stream.redis_layout import APPEND, PAUSED_CHANNEL, keys_of
 from infra.event_stream.redis_outage import COMMAND_TIMEOUT, RedisOutage
-from models.events import RESTS, Event
+from models.events import PAUSES_OR_ENDS, Event
 
 MAX_PIPELINE = 1_000
 WRITE_AGAIN_AFTER = timedelta(seconds=0.25)
@@ -27,7 +27,7 @@ class _Append:
     run_id: str
     first: int
     events: Sequence[Event]
-    writer: int | None
+    fencing_token: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class _Stretch:
     """What one writer says of a run before another one does: number, name and data of each event."""
 
     run_id: str
-    writer: int | None
+    fencing_token: int | None
     numbered: list[str]
 
 
@@ -52,15 +52,15 @@ class RedisWriter:
         self._written = asyncio.Event()
         self._written.set()
         # Those that have not heard of it yet, and the few that never ask again.
-        self._replaced: set[tuple[str, int | None]] = set()
+        self._superseded: set[tuple[str, int | None]] = set()
 
-    def append(self, run_id: str, first: int, events: Sequence[Event], writer: int | None) -> bool:
+    def append(self, run_id: str, first: int, events: Sequence[Event], fencing_token: int | None) -> bool:
         """Queue the events. False, and nothing queued, where what the writer had queued before was refused."""
-        if (run_id, writer) in self._replaced:
-            self._replaced.discard((run_id, writer))
+        if (run_id, fencing_token) in self._superseded:
+            self._superseded.discard((run_id, fencing_token))
             return False
         # Of what waits for a Redis that does not answer, the oldest is left out where it is too much.
-        self._queue.append(_Append(run_id, first, events, writer))
+        self._queue.append(_Append(run_id, first, events, fencing_token))
         self._queued_size += size_of(events)
         while self._queued_size > MAX_SIZE:
             self._queued_size -= size_of(self._queue.popleft().events)
@@ -121,11 +121,11 @@ class RedisWriter:
         stretches = _stretches(appends)
         bounds = (str(self._retention_ms), str(MAX_EVENTS_PER_RUN))
         for stretch in stretches:
-            writer = "" if stretch.writer is None else str(stretch.writer)
-            pipeline.eval(APPEND, 2, *keys_of(stretch.run_id), *bounds, writer, *stretch.numbered)
+            fencing_token = "" if stretch.fencing_token is None else str(stretch.fencing_token)
+            pipeline.eval(APPEND, 2, *keys_of(stretch.run_id), *bounds, fencing_token, *stretch.numbered)
         for append in appends:
-            if any(event.name in RESTS for event in append.events):
-                pipeline.publish(RESTING, append.run_id)
+            if any(event.name in PAUSES_OR_ENDS for event in append.events):
+                pipeline.publish(PAUSED_CHANNEL, append.run_id)
         async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
             results = await pipeline.execute(raise_on_error=False)
         for stretch, result in zip(stretches, results, strict=False):
@@ -133,15 +133,15 @@ class RedisWriter:
                 # Full, loading its file, a replica: it may pass.
                 raise result
             if not result:
-                self._give_up(stretch.run_id, stretch.writer)
+                self._supersede(stretch.run_id, stretch.fencing_token)
 
-    def _give_up(self, run_id: str, writer: int | None) -> None:
+    def _supersede(self, run_id: str, fencing_token: int | None) -> None:
         """Write nothing more of this writer: another one is ahead. It hears of it if it goes on."""
         log.info("event_stream.refused", extra={"run_id": run_id})
-        if writer is None:
+        if fencing_token is None:
             return
-        self._replaced.add((run_id, writer))
-        kept = [append for append in self._queue if (append.run_id, append.writer) != (run_id, writer)]
+        self._superseded.add((run_id, fencing_token))
+        kept = [append for append in self._queue if (append.run_id, append.fencing_token) != (run_id, fencing_token)]
         self._queue = deque(kept)
         self._queued_size = sum(size_of(append.events) for append in kept)
 
@@ -152,8 +152,8 @@ def _stretches(appends: Sequence[_Append]) -> list[_Stretch]:
     last: dict[str, _Stretch] = {}
     for append in appends:
         stretch = last.get(append.run_id)
-        if stretch is None or stretch.writer != append.writer:
-            stretch = last[append.run_id] = _Stretch(append.run_id, append.writer, [])
+        if stretch is None or stretch.fencing_token != append.fencing_token:
+            stretch = last[append.run_id] = _Stretch(append.run_id, append.fencing_token, [])
             stretches.append(stretch)
         for number, event in enumerate(append.events, append.first):
             stretch.numbered.extend((str(number), event.name, event.data))

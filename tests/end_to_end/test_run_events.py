@@ -291,9 +291,9 @@ async def test_an_end_that_never_reached_the_stream_is_told_by_the_database(
     stream = holdfast.resources.event_stream
     append = stream.append
 
-    async def lose_the_end(run_id: str, first: int, events: Any, writer: int | None = None) -> bool:
+    async def lose_the_end(run_id: str, first: int, events: Any, fencing_token: int | None = None) -> bool:
         lost = [event for event in events if event.name == "thread.run.completed"]
-        return True if lost else await append(run_id, first, events, writer)
+        return True if lost else await append(run_id, first, events, fencing_token)
 
     monkeypatch.setattr(stream, "append", lose_the_end)
     monkeypatch.setattr("infra.event_stream.reading.SILENCE", SHORT_SILENCE)

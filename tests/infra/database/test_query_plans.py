@@ -165,7 +165,7 @@ CASES: list[tuple[str, Query, set[str]]] = [
     ),
     (
         "begin-turn",
-        lambda session, stored: turns.begin(session, TurnInput(stored.run_id, 0), "an-execution", stamp=1),
+        lambda session, stored: turns.begin(session, TurnInput(stored.run_id, 0), "an-execution", fencing_token=1),
         {BY_ID.format("runs"), "messages_by_thread"},
     ),
     ("submit", submit, {BY_ID.format("runs"), "tool_calls_by_run", "run_steps_by_run"}),

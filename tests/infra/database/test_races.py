@@ -131,15 +131,15 @@ def reopen(run: Run) -> Work:
     return lambda session: turns.reopen(session, run.id, "a reset")
 
 
-def begin(run: Run, stamp: int) -> Work:
-    return lambda session: turns.begin(session, TurnInput(run.id, 0), "this execution", stamp)
+def begin(run: Run, fencing_token: int) -> Work:
+    return lambda session: turns.begin(session, TurnInput(run.id, 0), "this execution", fencing_token)
 
 
 def create_run_again(run: Run) -> Work:
     return create_run(run.thread_id, "enqueue")
 
 
-def commit(run: Run, *deltas: TextDelta | CallDelta, stamp: int = 0) -> Work:
+def commit(run: Run, *deltas: TextDelta | CallDelta, fencing_token: int = 0) -> Work:
     async def work(session: AsyncSession) -> Any:
         answer = Answer()
         for delta in deltas:
@@ -148,7 +148,9 @@ def commit(run: Run, *deltas: TextDelta | CallDelta, stamp: int = 0) -> Work:
         if row is None:
             # Its thread was deleted before.
             return None
-        return await turns.commit(session, row, TurnAttempt(run.id, row.turn, 1, stamp, 0), answer, NOTHING_SHOWN)
+        return await turns.commit(
+            session, row, TurnAttempt(run.id, row.turn, 1, fencing_token, 0), answer, NOTHING_SHOWN
+        )
 
     return work
 
@@ -260,29 +262,29 @@ async def test_an_answer_that_comes_after_cancel_is_not_kept(database: Database)
 async def test_of_two_attempts_the_older_one_gives_way(database: Database) -> None:
     run = await running(database)
 
-    older = await overlap(database, begin(run, stamp=2), begin(run, stamp=1))
-    newer = await overlap(database, begin(run, stamp=2), begin(run, stamp=3))
+    older = await overlap(database, begin(run, fencing_token=2), begin(run, fencing_token=1))
+    newer = await overlap(database, begin(run, fencing_token=2), begin(run, fencing_token=3))
 
     assert older is None
-    assert newer.run.newest_attempt == 3
+    assert newer.run.fencing_token == 3
 
 
 async def test_an_attempt_finds_the_run_begun_that_was_queued(database: Database) -> None:
     first, second = [await do(database, create_run((await do(database, new_thread)).id)) for _ in range(2)]
 
-    older = await overlap(database, begin(first, stamp=2), begin(first, stamp=1))
-    newer = await overlap(database, begin(second, stamp=1), begin(second, stamp=2))
+    older = await overlap(database, begin(first, fencing_token=2), begin(first, fencing_token=1))
+    newer = await overlap(database, begin(second, fencing_token=1), begin(second, fencing_token=2))
 
     assert older is None
-    assert (newer.run.newest_attempt, newer.events) == (2, NO_EVENTS)
+    assert (newer.run.fencing_token, newer.events) == (2, NO_EVENTS)
 
 
 async def test_an_attempt_that_knows_nothing_of_a_retry_has_no_say_in_it(database: Database) -> None:
     run = await running(database)
-    await do(database, begin(run, stamp=2))
+    await do(database, begin(run, fencing_token=2))
     await do(database, end(run))
 
-    committed = await overlap(database, reopen(run), commit(run, TextDelta("Too late"), stamp=2))
+    committed = await overlap(database, reopen(run), commit(run, TextDelta("Too late"), fencing_token=2))
 
     assert committed is None
     assert (await state_of(database, run)).status == "in_progress"
@@ -291,7 +293,7 @@ async def test_an_attempt_that_knows_nothing_of_a_retry_has_no_say_in_it(databas
 async def test_an_answer_that_comes_after_a_newer_attempt_is_not_kept(database: Database) -> None:
     run = await running(database)
 
-    committed = await overlap(database, begin(run, stamp=1), commit(run, TextDelta("Too late")))
+    committed = await overlap(database, begin(run, fencing_token=1), commit(run, TextDelta("Too late")))
 
     assert committed is None
     assert (await state_of(database, run)).status == "in_progress"
@@ -300,7 +302,7 @@ async def test_an_answer_that_comes_after_a_newer_attempt_is_not_kept(database: 
 async def test_an_attempt_that_comes_after_the_answer_has_nothing_to_do(database: Database) -> None:
     run = await running(database)
 
-    begun = await overlap(database, commit(run, TextDelta("In time")), begin(run, stamp=1))
+    begun = await overlap(database, commit(run, TextDelta("In time")), begin(run, fencing_token=1))
 
     assert begun is None
     assert (await state_of(database, run)).status == "completed"

@@ -17,7 +17,7 @@ from tests.infra.database.conftest import Stored
 async def test_an_attempt_ends_its_run_only_while_its_turn_is_due(
     database: Database, stored: Stored, turn: int, status: RunStatus
 ) -> None:
-    attempt = TurnAttempt("an-execution", turn, attempt=1, stamp=0, started_at_ms=0)
+    attempt = TurnAttempt("an-execution", turn, attempt=1, fencing_token=0, started_at_ms=0)
     ending = RunEnd(RunStatus.FAILED, "an-execution")
     async with database.transaction() as session:
         this = RunRow.id == stored.run_id

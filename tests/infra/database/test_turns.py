@@ -18,9 +18,9 @@ async def test_a_turn_begins_though_temporals_clock_was_set_back_since_the_last_
 ) -> None:
     asks = Answer()
     asks.add(CallDelta(0, "weather", "{}"))
-    first = TurnAttempt(EXECUTION, turn=0, attempt=1, stamp=1_000, started_at_ms=0)
+    first = TurnAttempt(EXECUTION, turn=0, attempt=1, fencing_token=1_000, started_at_ms=0)
     async with database.transaction() as session:
-        begun = await turns.begin(session, TurnInput(stored.run_id, 0), EXECUTION, first.stamp)
+        begun = await turns.begin(session, TurnInput(stored.run_id, 0), EXECUTION, first.fencing_token)
         assert begun is not None
         assert await turns.commit(session, begun.run, first, asks, NOTHING_SHOWN) is not None
     async with database.transaction() as session:
@@ -29,4 +29,4 @@ async def test_a_turn_begins_though_temporals_clock_was_set_back_since_the_last_
         await runs.accept_outputs(session, PROJECT, stored.thread_id, stored.run_id, [output])
 
     async with database.transaction() as session:
-        assert await turns.begin(session, TurnInput(stored.run_id, 1), EXECUTION, stamp=1) is not None
+        assert await turns.begin(session, TurnInput(stored.run_id, 1), EXECUTION, fencing_token=1) is not None

@@ -27,11 +27,11 @@ async def written(stream: EventStream, run_id: str) -> int:
     return await stream.following(run_id)
 
 
-async def appended(stream: EventStream, run_id: str, first: int, writer: int) -> bool:
+async def appended(stream: EventStream, run_id: str, first: int, fencing_token: int) -> bool:
     """Whether a writer's events are written. A stream that writes in the background says so with the next append."""
-    told = await stream.append(run_id, first, some("x"), writer=writer)
+    told = await stream.append(run_id, first, some("x"), fencing_token=fencing_token)
     await written(stream, run_id)
-    return told and await stream.append(run_id, first, some("x"), writer=writer)
+    return told and await stream.append(run_id, first, some("x"), fencing_token=fencing_token)
 
 
 async def test_events_come_back_in_their_order_with_their_numbers(stream: EventStream, run_id: str) -> None:
@@ -117,45 +117,45 @@ async def test_a_writer_whose_numbers_are_taken_is_told_so(stream: EventStream, 
     await stream.append(run_id, 0, some("a", "b", "c"))
     await written(stream, run_id)
 
-    assert not await appended(stream, run_id, 1, writer=1)
+    assert not await appended(stream, run_id, 1, fencing_token=1)
     assert await written(stream, run_id) == 3
     assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b", "c")
 
 
 async def test_a_writer_that_was_replaced_is_told_so(stream: EventStream, run_id: str) -> None:
-    await stream.append(run_id, 0, some("a", "b"), writer=1)
-    assert await stream.take_over(run_id, 2) == 2
+    await stream.append(run_id, 0, some("a", "b"), fencing_token=1)
+    assert await stream.fence(run_id, 2) == 2
 
-    assert not await appended(stream, run_id, 2, writer=1)
+    assert not await appended(stream, run_id, 2, fencing_token=1)
 
-    assert await stream.append(run_id, 2, some("c"), writer=2)
+    assert await stream.append(run_id, 2, some("c"), fencing_token=2)
     assert await stream.append(run_id, 3, some("d"))
     await written(stream, run_id)
     assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b", "c", "d")
 
 
 async def test_a_writer_is_not_replaced_by_an_older_one(stream: EventStream, run_id: str) -> None:
-    await stream.append(run_id, 0, some("a"), writer=2)
-    assert await stream.take_over(run_id, 2) == await stream.take_over(run_id, 1) == 1
+    await stream.append(run_id, 0, some("a"), fencing_token=2)
+    assert await stream.fence(run_id, 2) == await stream.fence(run_id, 1) == 1
 
-    assert not await appended(stream, run_id, 1, writer=1)
-    assert await stream.append(run_id, 1, some("b"), writer=2)
+    assert not await appended(stream, run_id, 1, fencing_token=1)
+    assert await stream.append(run_id, 1, some("b"), fencing_token=2)
     await written(stream, run_id)
     assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b")
 
 
 async def test_a_run_nobody_wrote_of_is_taken_over(stream: EventStream, run_id: str) -> None:
-    assert await stream.take_over(run_id, 2) == 0
+    assert await stream.fence(run_id, 2) == 0
 
-    assert not await appended(stream, run_id, 4, writer=1)
-    assert await stream.append(run_id, 5, some("b"), writer=2)
+    assert not await appended(stream, run_id, 4, fencing_token=1)
+    assert await stream.append(run_id, 5, some("b"), fencing_token=2)
     assert await written(stream, run_id) == 6
 
 
 async def test_what_several_say_of_a_run_keeps_its_order(stream: EventStream, run_id: str) -> None:
     # At once, and so in one go where it is written in the background.
     await stream.append(run_id, 0, some("a"))
-    await stream.append(run_id, 1, some("b", "c"), writer=1)
+    await stream.append(run_id, 1, some("b", "c"), fencing_token=1)
     await stream.append(run_id, 3, some("d"))
     await written(stream, run_id)
 

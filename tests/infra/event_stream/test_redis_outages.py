@@ -95,17 +95,17 @@ async def _is_held(stream: RedisEventStream, is_held: bool = True) -> bool:
 async def test_a_writer_that_was_frozen_adds_nothing_behind_its_successor(valkey: ValkeyServer) -> None:
     run_id = f"run_{uuid4().hex}"
     async with _opened(valkey) as frozen, _opened(valkey) as successor:
-        await frozen.append(run_id, 0, [said("first", number) for number in range(10)], writer=1)
+        await frozen.append(run_id, 0, [said("first", number) for number in range(10)], fencing_token=1)
         await frozen.drain()
-        following = await successor.take_over(run_id, 2)
-        await successor.append(run_id, following, [said("second", n) for n in range(5)], writer=2)
+        following = await successor.fence(run_id, 2)
+        await successor.append(run_id, following, [said("second", n) for n in range(5)], fencing_token=2)
         await successor.drain()
 
         # All that its model said meanwhile comes at once.
         for number in range(10, 80):
-            await frozen.append(run_id, number, [said("first", number)], writer=1)
+            await frozen.append(run_id, number, [said("first", number)], fencing_token=1)
         await frozen.drain()
-        is_written = await frozen.append(run_id, 80, [said("first", 80)], writer=1)
+        is_written = await frozen.append(run_id, 80, [said("first", 80)], fencing_token=1)
         await successor.append(run_id, 15, [ENDED])
         await successor.drain()
         kept = await successor.read(run_id, -1, timedelta(), 1000)
@@ -153,25 +153,25 @@ async def test_a_writer_stays_replaced_when_the_events_are_gone(valkey: ValkeySe
         open_redis_event_stream(valkey.url, brief) as frozen,
         open_redis_event_stream(valkey.url, brief) as other,
     ):
-        await frozen.append(run_id, 0, [said("first", 0)], writer=1)
+        await frozen.append(run_id, 0, [said("first", 0)], fencing_token=1)
         await frozen.drain()
-        await other.take_over(run_id, 2)
+        await other.fence(run_id, 2)
         await other.append(run_id, 1, [ENDED])
         await other.drain()
         await until(lambda: _is_forgotten(other, run_id), "the events are kept for good")
 
-        await frozen.append(run_id, 1, [said("first", 1)], writer=1)
+        await frozen.append(run_id, 1, [said("first", 1)], fencing_token=1)
         await frozen.drain()
         assert not await _has_events(other, run_id)
 
 
 async def test_a_run_is_taken_over_though_redis_is_full(own_valkey: ValkeyServer) -> None:
     async with _opened(own_valkey) as stream, Redis.from_url(own_valkey.url) as client:
-        await stream.append("run_a", 0, [said("first", 0)], writer=1)
+        await stream.append("run_a", 0, [said("first", 0)], fencing_token=1)
         await stream.drain()
         await client.config_set("maxmemory", "1")
 
-        assert await stream.take_over("run_a", 2) == 1
+        assert await stream.fence("run_a", 2) == 1
 
 
 async def test_what_is_written_again_stands_there_once(valkey: ValkeyServer) -> None:
