@@ -15,7 +15,7 @@ from activities.heartbeat import heartbeating
 from activities.prompt import PromptTooLong, build_request
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
-from infra.background import to_its_end, undisturbed
+from infra.background import shielded, shielded_until_done
 from infra.clock import microseconds, now_ms
 from infra.database import run_finalization, runs, turns
 from infra.database.answers import TurnAttempt
@@ -32,7 +32,7 @@ from models.answers import Answer
 from models.errors import ThreadLocked
 from models.language_model import ModelRequest
 from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
-from models.shown_steps import Showing
+from models.step_events import StreamPosition
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
@@ -84,7 +84,7 @@ class ModelTurn:
 
     async def _generate(self, turn: TurnInput) -> TurnOutcome:
         # To be cancelled is for the model's answer. A transaction is done or not, and its events and commands with it.
-        prepared = await undisturbed(self._prepare(turn))
+        prepared = await shielded(self._prepare(turn))
         return prepared if isinstance(prepared, TurnOutcome) else await self._answer(*prepared)
 
     async def _prepare(self, turn: TurnInput) -> TurnOutcome | tuple[_Attempt, ModelRequest]:
@@ -126,7 +126,7 @@ class ModelTurn:
             async with deadline, aclosing(self._language_model.stream(request)) as deltas:
                 async for delta in deltas:
                     attempt.answer.add(delta)
-                    await attempt.stream.show(delta)
+                    await attempt.stream.emit(delta)
             if attempt.answer.is_filtered:
                 raise PromptRejected(CONTENT_FILTERED)
             committed = await self._commit(attempt)
@@ -140,26 +140,26 @@ class ModelTurn:
             await self._cancelled(attempt)
             raise
         if committed is None:
-            return await undisturbed(self._outcome_elsewhere(TurnInput(run.id, attempt.turn.turn)))
+            return await shielded(self._outcome_elsewhere(TurnInput(run.id, attempt.turn.turn)))
         return committed.outcome
 
     async def _commit(self, attempt: _Attempt) -> Committed | None:
         """Keep the answer, however long the database is away before the run's deadline: the model has been paid."""
         run = attempt.run
-        showing = await attempt.stream.finish(attempt.answer)
+        position = await attempt.stream.finish(attempt.answer)
         while True:
             try:
-                return await to_its_end(self._store(attempt, showing))
+                return await shielded_until_done(self._store(attempt, position))
             except DatabaseUnavailable:
                 if time.time() >= (run.expires_at or 0):
                     raise
                 log.warning("run.answer_held", extra={"run_id": run.id, "turn": attempt.turn.turn})
             await asyncio.sleep(DATABASE_RETRY_INTERVAL.total_seconds())
 
-    async def _store(self, attempt: _Attempt, showing: Showing) -> Committed | None:
+    async def _store(self, attempt: _Attempt, position: StreamPosition) -> Committed | None:
         run = attempt.run
         async with self._database.transaction() as session:
-            committed = await turns.commit(session, run, attempt.turn, attempt.answer, showing)
+            committed = await turns.commit(session, run, attempt.turn, attempt.answer, position)
         if committed is not None:
             await publish(self._event_stream, run.id, committed.events)
             await self._workflows.start_or_leave(committed.next_run)
@@ -206,7 +206,7 @@ class ModelTurn:
         state = await self._finalize(attempt, status, incomplete_reason=incomplete_reason)
         if state.status.is_terminal:
             return _finished(state)
-        return await undisturbed(self._outcome_elsewhere(TurnInput(attempt.run.id, attempt.turn.turn)))
+        return await shielded(self._outcome_elsewhere(TurnInput(attempt.run.id, attempt.turn.turn)))
 
     async def _finalize(
         self,
@@ -216,13 +216,13 @@ class ModelTurn:
         incomplete_reason: RunIncompleteReason | None = None,
     ) -> RunState:
         finalization = RunEnd(status, attempt.turn.workflow_run_id, error, incomplete_reason)
-        showing = await attempt.stream.finish(attempt.answer)
-        return await to_its_end(self._store_finalization(attempt, finalization, showing))
+        position = await attempt.stream.finish(attempt.answer)
+        return await shielded_until_done(self._store_finalization(attempt, finalization, position))
 
-    async def _store_finalization(self, attempt: _Attempt, finalization: RunEnd, showing: Showing) -> RunState:
+    async def _store_finalization(self, attempt: _Attempt, finalization: RunEnd, position: StreamPosition) -> RunState:
         partial = Partial(attempt.turn, attempt.answer)
         async with self._database.transaction() as session:
-            finalized = await run_finalization.finalize(session, attempt.run.id, finalization, showing, partial)
+            finalized = await run_finalization.finalize(session, attempt.run.id, finalization, position, partial)
         await publish(self._event_stream, attempt.run.id, finalized.events)
         await self._workflows.start_or_leave(finalized.next_run)
         return finalized.state

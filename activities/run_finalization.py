@@ -16,7 +16,7 @@ from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
 from models.errors import ThreadLocked
 from models.runs import LastError, LastErrorCode, RunStatus
-from models.shown_steps import Showing
+from models.step_events import StreamPosition
 from models.turns import Finalization, RunState
 
 GENERIC_FAILURE = "Sorry, something went wrong."
@@ -76,13 +76,13 @@ async def finalize_run(database: Database, stream: EventStream, run_id: str, fin
             # Someone else has ended it, or taken it away from whoever ends it here.
             return Finalized(state)
         fencing_token = run.fencing_token
-        showing = Showing(run.next_event)
+        position = StreamPosition(run.next_event)
         if may_speak:
             # As if an attempt came after the one that may be under way: from now on that shows nothing more.
-            showing = await left_behind(stream, run, await stream.fence(run_id, fencing_token + 1))
+            position = await left_behind(stream, run, await stream.fence(run_id, fencing_token + 1))
         async with database.transaction() as session:
             finalized = await run_finalization.finalize(
-                session, run_id, finalization, showing, None, RunRow.fencing_token == fencing_token
+                session, run_id, finalization, position, None, RunRow.fencing_token == fencing_token
             )
         if finalized.state.status.is_terminal:
             await publish(stream, run_id, finalized.events)

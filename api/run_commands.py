@@ -62,7 +62,7 @@ class RunCommands:
             thread = await threads.lock(session, project_id, thread_id)
             spec = await self._spec(session, project_id, body)
             new_messages = body.additional_messages or ()
-            queued_behind = await thread_queue.place(
+            queued_behind = await thread_queue.admit_or_enqueue(
                 session,
                 thread,
                 body.on_active_run,

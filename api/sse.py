@@ -89,11 +89,13 @@ class Streams:
 
     async def _lines(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> AsyncGenerator[bytes, None]:
         with self._open.track_inprogress():
-            async with aclosing(self._told(form, run_id, after, version)) as lines:
+            async with aclosing(self._events_of(form, run_id, after, version)) as lines:
                 async for line in lines:
                     yield line
 
-    async def _told(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> AsyncGenerator[bytes, None]:
+    async def _events_of(
+        self, form: _Form, run_id: str, after: int, version: BetaVersion
+    ) -> AsyncGenerator[bytes, None]:
         last_sent = time.monotonic()
         try:
             async with aclosing(self._until_stopping(self._events.follow(run_id, after))) as batches:

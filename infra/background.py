@@ -32,7 +32,7 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.result()
 
 
-async def undisturbed(work: Coroutine[Any, Any, Result]) -> Result:
+async def shielded(work: Coroutine[Any, Any, Result]) -> Result:
     """What `work` returns; a cancellation that comes meanwhile is raised once it has ended.
 
     For whatever has a transaction: cut off in one, SQLite's driver may keep it open, and the database locked, for good.
@@ -45,8 +45,8 @@ async def undisturbed(work: Coroutine[Any, Any, Result]) -> Result:
         raise
 
 
-async def to_its_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """As `undisturbed`, but what was done is returned and the cancellation forgotten: it came too late."""
+async def shielded_until_done(work: Coroutine[Any, Any, Result]) -> Result:
+    """As `shielded`, but what was done is returned and the cancellation forgotten: it came too late."""
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)

@@ -29,7 +29,7 @@ async def create_message(
 
     async def create(session: AsyncSession) -> Message:
         thread = await threads.lock(session, project, thread_id)
-        queued_behind = await thread_queue.place(
+        queued_behind = await thread_queue.admit_or_enqueue(
             session, thread, body.on_active_run, ThreadLocked.for_message, new_messages=1
         )
         [message] = await messages.add(session, project, thread_id, [body], queued_behind)

@@ -15,13 +15,13 @@ from models.language_model import FinishReason, TokenUsage
 from models.messages import MessageIncompleteReason, MessageStatus
 from models.run_steps import StepStatus, StepType
 from models.runs import RunStatus, Usage
-from models.shown_steps import LiveStep, Showing, Shown, ShownStep, whole
+from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition, whole
 from models.turns import TurnOutcome
 
 
 @dataclass(frozen=True)
 class TurnAttempt:
-    """One attempt at a turn. The ids of the rows that it writes derive from it, so that no attempt reuses another's ids.
+    """One attempt at a turn. The ids of its rows derive from it, so that no attempt reuses the ids of another one.
 
     `fencing_token` is the time at which Temporal started the attempt, in microseconds of its server's clock: a newer
     attempt has a larger token even where attempts are counted from 1 again (after a reset) or workers' clocks differ.
@@ -69,18 +69,18 @@ class AnswerPart:
     def rows(self) -> list[Table]:
         return [row for row in (self.message, self.step, *self.calls) if row is not None]
 
-    def show(self, run: RunRow, next_event: int, live: LiveStep | None) -> list[Event]:
-        """Note in the rows how the stream shows the step. Returns what of it the stream has not shown yet."""
+    def emit(self, run: RunRow, next_event: int, open_step: OpenStep | None) -> list[Event]:
+        """Note in the rows how the stream shows the step. Returns what of it the stream has not emitted yet."""
         step, message = to_step(self.step, self.calls), to_message(self.message) if self.message else None
-        is_live = live is not None and live.type is step.type
-        shown = live.shown if live and is_live else Shown(next_event, whole(step, message))
-        self.step.first_event, self.step.delta_sizes = shown.first_event, [list(size) for size in shown.sizes]
-        told = ShownStep(step, message, shown, run.expires_at)
-        return told.closed() if is_live else [*told.opened(), *told.deltas(), *told.closed()]
+        is_open = open_step is not None and open_step.type is step.type
+        emitted = open_step.emitted if open_step and is_open else EmittedDeltas(next_event, whole(step, message))
+        self.step.first_event, self.step.delta_sizes = emitted.first_event, [list(size) for size in emitted.sizes]
+        replayed = StepEvents(step, message, emitted, run.expires_at)
+        return replayed.closed() if is_open else [*replayed.opened(), *replayed.deltas(), *replayed.closed()]
 
 
 def answer_parts(
-    run: RunRow, attempt: TurnAttempt, answer: Answer, showing: Showing, cut_short: CutShort | None = None
+    run: RunRow, attempt: TurnAttempt, answer: Answer, position: StreamPosition, cut_short: CutShort | None = None
 ) -> list[AnswerPart]:
     """The steps that an answer becomes, in the order in which its stream shows them.
 
@@ -91,11 +91,11 @@ def answer_parts(
     if answer.has_words or not (calls or cut_short):
         # Where words come with calls, the calls' step carries the tokens of both, so that none counts twice.
         usage = TokenUsage() if calls else answer.usage
-        parts.append(message_part(run, attempt, answer, usage, showing.live, cut_short))
+        parts.append(message_part(run, attempt, answer, usage, position.open_step, cut_short))
     if calls:
         parts.append(calls_part(run, attempt, answer, calls))
     # A step that is open already comes first.
-    return sorted(parts, key=lambda part: showing.live is None or part.step.type != showing.live.type)
+    return sorted(parts, key=lambda part: position.open_step is None or part.step.type != position.open_step.type)
 
 
 def message_part(
@@ -103,12 +103,12 @@ def message_part(
     attempt: TurnAttempt,
     answer: Answer,
     usage: TokenUsage,
-    live: LiveStep | None = None,
+    open_step: OpenStep | None = None,
     cut_short: CutShort | None = None,
 ) -> AnswerPart:
     """What the answer says as a message, and its step."""
-    is_live = live is not None and live.type is StepType.MESSAGE_CREATION
-    created_at = live.opened_at if live and is_live else attempt.message_time()
+    is_open = open_step is not None and open_step.type is StepType.MESSAGE_CREATION
+    created_at = open_step.opened_at if open_step and is_open else attempt.message_time()
     now = max(now_seconds(), created_at)
     reason = _incomplete_reason(answer) or (cut_short.reason if cut_short else None)
     message = MessageRow(

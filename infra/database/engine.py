@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from infra.database.connections import SQLITE, Limits, create_engine, parse_url
-from infra.database.outages import DatabaseUnavailable, committing, is_outage, reason_of, told_apart
+from infra.database.outages import DatabaseUnavailable, committing, is_outage, outages_translated, reason_of
 from infra.database.run_transitions import OnRunTransitions, recorded_transitions
 from infra.errors import ConnectionFailed
 
@@ -42,7 +42,7 @@ class Database:
         On Postgres each statement sees what was committed before it (READ COMMITTED). Raises `CommitUnknown` where the
         connection breaks in the commit.
         """
-        with told_apart():
+        with outages_translated():
             async with self._write_turn, self._writing() as session:
                 yield session
                 await session.flush()
@@ -53,7 +53,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A session that only reads. It sees one state of the database throughout."""
-        with told_apart():
+        with outages_translated():
             async with self._reading() as session:
                 yield session
 

@@ -29,7 +29,7 @@ async def add(
     """Append messages to a thread, in their order.
 
     The caller holds the thread's lock, and saw no active run or has them wait: `queued_behind` is from
-    `thread_queue.place`. Raises `ThreadFull`.
+    `thread_queue.admit_or_enqueue`. Raises `ThreadFull`.
     """
     if not bodies:
         return []

@@ -41,7 +41,7 @@ class CommitUnknown(DatabaseUnavailable):
 
 
 @contextmanager
-def told_apart() -> Iterator[None]:
+def outages_translated() -> Iterator[None]:
     """Raise `DatabaseUnavailable` for what is no fault of the statement that met it; a bug stays what it is."""
     try:
         yield

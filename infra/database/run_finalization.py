@@ -14,13 +14,13 @@ from infra.database.runs import deadline_of, state_of, to_run, transition
 from infra.database.tables import RunRow, RunStepRow
 from infra.database.turns import is_newest, used_tokens
 from infra.ports import NO_EVENTS, EventBatch
-from models.abandoned_answers import closings
+from models.aborted_steps import abort_events
 from models.answers import Answer
 from models.events import Event, run_event, step_closed
 from models.messages import MessageIncompleteReason
 from models.run_steps import StepStatus, StepType
 from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus, Usage
-from models.shown_steps import NOTHING_SHOWN, Showing
+from models.step_events import STREAM_START, StreamPosition
 from models.turns import RunState
 
 CUT_SHORT = {
@@ -62,7 +62,7 @@ async def finalize(
     session: AsyncSession,
     run_id: str,
     finalization: RunEnd,
-    showing: Showing = NOTHING_SHOWN,
+    position: StreamPosition = STREAM_START,
     partial: Partial | None = None,
     *guards: ColumnElement[bool],
 ) -> Finalized:
@@ -80,19 +80,21 @@ async def finalize(
     )
     if run is None:
         return Finalized(await state_of(session, run_id))
-    first = max(showing.next_event, run.next_event)
-    shown = [_being_cancelled(run)] if finalization.status is RunStatus.CANCELLED else []
-    shown += closings(showing.left_open, CUT_SHORT[finalization.status].step_status, now_seconds())
-    shown += await _close_open_steps(session, run_id, finalization)
+    first = max(position.next_event, run.next_event)
+    emitted = [_being_cancelled(run)] if finalization.status is RunStatus.CANCELLED else []
+    emitted += abort_events(position.unfinished, CUT_SHORT[finalization.status].step_status, now_seconds())
+    emitted += await _close_open_steps(session, run_id, finalization)
     if partial:
-        shown += await _keep_partial(session, run, finalization, Showing(first + len(shown), showing.live), partial)
-    shown.append(run_event(to_run(run)))
-    run.next_event = first + len(shown)
+        emitted += await _keep_partial(
+            session, run, finalization, StreamPosition(first + len(emitted), position.open_step), partial
+        )
+    emitted.append(run_event(to_run(run)))
+    run.next_event = first + len(emitted)
     await session.flush()
     # A run that waited itself never held the thread.
     next_run = None if run.waiting else await thread_queue.advance(session, run.thread_id)
     state = await state_of(session, run_id)
-    return Finalized(state, EventBatch(first, shown), to_run(next_run) if next_run else None)
+    return Finalized(state, EventBatch(first, emitted), to_run(next_run) if next_run else None)
 
 
 def _being_cancelled(run: RunRow) -> Event:
@@ -112,21 +114,21 @@ async def cancel_waiting(session: AsyncSession, run: Run) -> tuple[Run, EventBat
 
 
 async def _keep_partial(
-    session: AsyncSession, run: RunRow, finalization: RunEnd, showing: Showing, partial: Partial
+    session: AsyncSession, run: RunRow, finalization: RunEnd, position: StreamPosition, partial: Partial
 ) -> list[Event]:
     attempt, answer, cut_short = partial.attempt, partial.answer, CUT_SHORT[finalization.status]
-    shown: list[Event] = []
-    for part in answers.answer_parts(run, attempt, answer, showing, cut_short):
-        shown += part.show(run, showing.next_event + len(shown), showing.live)
+    emitted: list[Event] = []
+    for part in answers.answer_parts(run, attempt, answer, position, cut_short):
+        emitted += part.emit(run, position.next_event + len(emitted), position.open_step)
         session.add_all(part.rows)
         if part.message is not None:
             await message_counts.count_answer(session, run.thread_id)
-    if showing.live and showing.live.type is StepType.TOOL_CALLS:
-        # Calls that nobody was asked to answer are not kept, but the stream has shown them.
+    if position.open_step and position.open_step.type is StepType.TOOL_CALLS:
+        # Calls that nobody was asked to answer are not kept, but the stream has emitted them.
         calls = answers.calls_part(run, attempt, answer, answers.call_rows(run, attempt, answer))
         answers.end_step(calls.step, cut_short.step_status, now_seconds())
-        shown += calls.show(run, showing.next_event + len(shown), showing.live)
-    return shown
+        emitted += calls.emit(run, position.next_event + len(emitted), position.open_step)
+    return emitted
 
 
 async def _changes(session: AsyncSession, run_id: str, finalization: RunEnd) -> dict[str, Any]:

@@ -250,7 +250,7 @@ class RunStepRow(Table):
     metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
     # Known when the turn is committed, shown once the step has ended.
     usage: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
-    # What streams showed of the step, so that it can be told again event by event: see models/shown_steps.py.
+    # What streams showed of the step, so that it can be told again event by event: see models/step_events.py.
     first_event: Mapped[int]
     delta_sizes: Mapped[list[Any]] = mapped_column(JSON)
 

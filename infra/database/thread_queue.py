@@ -20,7 +20,7 @@ MAX_WAITING_RUNS = 100
 MAX_WAITING_MESSAGES = 1_000
 
 
-async def place(
+async def admit_or_enqueue(
     session: AsyncSession,
     thread: ThreadRow,
     choice: OnActiveRun | None,
@@ -39,10 +39,10 @@ async def place(
         return None
     if (choice or thread.on_active_run) == threads.REJECT:
         raise refusal(thread.id, active)
-    return await _join(session, thread, new_runs, new_messages)
+    return await _enqueue(session, thread, new_runs, new_messages)
 
 
-async def _join(session: AsyncSession, thread: ThreadRow, new_runs: int, new_messages: int) -> int:
+async def _enqueue(session: AsyncSession, thread: ThreadRow, new_runs: int, new_messages: int) -> int:
     waiting_runs = select(func.count()).select_from(RunRow).where(RunRow.thread_id == thread.id, IS_WAITING)
     waiting_messages = (
         select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread.id, IS_WAITING_MESSAGE)
@@ -64,7 +64,7 @@ async def advance(session: AsyncSession, thread_id: str) -> RunRow | None:
     waiting = select(RunRow).where(RunRow.thread_id == thread_id, IS_WAITING, RunRow.expires_at > now_seconds())
     following = (await session.scalars(waiting.order_by(RunRow.seq).limit(2))).all()
     run = following[0] if following else None
-    still_waiting = await _let_in_messages(session, thread_id, run.seq if run else None)
+    still_waiting = await _admit_messages(session, thread_id, run.seq if run else None)
     thread.has_queue = len(following) > 1 or still_waiting
     if run is not None:
         run.waiting = False
@@ -80,7 +80,7 @@ async def last_message_seq(session: AsyncSession, thread_id: str) -> int:
     return await session.scalar(newest.order_by(MessageRow.seq.desc()).limit(1)) or 0
 
 
-async def _let_in_messages(session: AsyncSession, thread_id: str, before_run: int | None) -> bool:
+async def _admit_messages(session: AsyncSession, thread_id: str, before_run: int | None) -> bool:
     """Move the waiting messages to the thread's end; those that came before a run, or all, wait no longer.
 
     Returns whether any still waits. Their `seq` is their place, so they are inserted anew; none is to seem older than

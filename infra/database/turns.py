@@ -20,7 +20,7 @@ from models.errors import ThreadLocked
 from models.events import Event, run_event
 from models.language_model import TokenUsage
 from models.runs import Run, RunIncompleteReason, RunStatus, Usage
-from models.shown_steps import Showing
+from models.step_events import StreamPosition
 from models.turns import NextStep, TurnInput, TurnOutcome
 
 
@@ -166,22 +166,22 @@ class Committed:
 
 
 async def commit(
-    session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer, showing: Showing
+    session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer, position: StreamPosition
 ) -> Committed | None:
     """Store a finished answer and move the run where it leads. None, and nothing stored: someone else was first.
 
-    That is also a newer attempt, which is asking: its words are being shown. The run has one answer, and its stream
+    That is also a newer attempt, which is asking: its words are being emitted. The run has one answer, and its stream
     tells the same.
     """
     status = answer.run_status
     await threads.hold(session, run.thread_id)
-    parts = answers.answer_parts(run, attempt, answer, showing)
+    parts = answers.answer_parts(run, attempt, answer, position)
     calls = [call for part in parts for call in part.calls]
-    shown: list[Event] = []
+    emitted: list[Event] = []
     for part in parts:
-        shown += part.show(run, showing.next_event + len(shown), showing.live)
+        emitted += part.emit(run, position.next_event + len(emitted), position.open_step)
     changes = _run_changes(status, await used_tokens(session, run.id) + answer.usage, calls)
-    next_event = showing.next_event + len(shown) + 1
+    next_event = position.next_event + len(emitted) + 1
     moved = await transition(session, run.id, status, *is_newest(attempt), next_event=next_event, **changes)
     if moved is None:
         return None
@@ -193,7 +193,7 @@ async def commit(
     if any(part.message for part in parts):
         await message_counts.count_answer(session, run.thread_id)
     next_run = await thread_queue.advance(session, run.thread_id) if status.is_terminal else None
-    events = EventBatch(showing.next_event, [*shown, run_event(to_run(moved))])
+    events = EventBatch(position.next_event, [*emitted, run_event(to_run(moved))])
     return Committed(outcome, events, to_run(next_run) if next_run else None)
 
 

@@ -47,9 +47,9 @@ class InProcessEventStream:
         log.events += events
         self._size += size_of(events)
         self._trim(log)
-        self._readers.tell(run_id)
+        self._readers.notify(run_id)
         if any(event.name in PAUSES_OR_ENDS for event in events):
-            self._awaiting.tell(run_id)
+            self._awaiting.notify(run_id)
         return True
 
     async def fence(self, run_id: str, fencing_token: int) -> int:

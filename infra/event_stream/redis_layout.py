@@ -62,7 +62,7 @@ def stream_of(run_id: str) -> str:
 
 
 def keys_of(run_id: str) -> tuple[str, str]:
-    """What the scripts work on: the stream and its fencing_token, which a cluster keeps in one place for their braces."""
+    """The keys of a run: its stream and its fencing token. The braces keep both on one node of a cluster."""
     stream = stream_of(run_id)
     return stream, f"holdfast:writer:{{{stream}}}"
 

@@ -153,7 +153,7 @@ class RedisEventStream:
                             self._listens.set()
                             self._outage.end()
                         if message["type"] == "message":
-                            self._awaiting.tell(message["data"].decode())
+                            self._awaiting.notify(message["data"].decode())
             except (RedisError, OSError, TimeoutError) as error:
                 self._outage.go_on(error)
             finally:

@@ -24,7 +24,7 @@ class Waiters:
             if not others:
                 self._waiting.pop(run_id, None)
 
-    def tell(self, run_id: str) -> None:
+    def notify(self, run_id: str) -> None:
         for news in self._waiting.pop(run_id, ()):
             if not news.done():
                 news.set_result(None)

@@ -34,7 +34,7 @@ from infra.run_workflows import RunWorkflows
 from models.events import text_delta
 from models.language_model import ModelRequest
 from models.runs import RunStatus
-from models.shown_steps import Showing
+from models.step_events import StreamPosition
 from models.turns import Finalization, TurnInput, TurnOutcome
 from tests.conftest import NewDatabase, settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
@@ -226,12 +226,12 @@ async def test_a_run_that_is_ended_in_mid_answer_is_told_again_as_it_was_shown(
         says_more.set()
         return is_added
 
-    async def left_behind_and_said_more(*about: Any) -> Showing:
-        showing = await left_behind(*about)
+    async def left_behind_and_said_more(*about: Any) -> StreamPosition:
+        position = await left_behind(*about)
         says_more.clear()
         held.release()
         await says_more.wait()
-        return showing
+        return position
 
     monkeypatch.setattr(events, "append", append_at_once)
     monkeypatch.setattr(run_finalization, "left_behind", left_behind_and_said_more)
@@ -260,12 +260,12 @@ async def test_a_run_is_ended_though_a_new_attempt_begins_meanwhile(
     await provider.requested(run.model)
     second: list[asyncio.Task[TurnOutcome]] = []
 
-    async def left_behind_and_begun_again(*about: Any) -> Showing:
+    async def left_behind_and_begun_again(*about: Any) -> StreamPosition:
         monkeypatch.setattr(run_finalization, "left_behind", left_behind)
-        showing = await left_behind(*about)
+        position = await left_behind(*about)
         second.append(workers.begin(run, 2))
         await held.arrived()
-        return showing
+        return position
 
     monkeypatch.setattr(run_finalization, "left_behind", left_behind_and_begun_again)
     async with following(events_url(workers.holdfast, run.to_dict())) as stream, asyncio.timeout(30):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import background
-from infra.background import Result, to_its_end, undisturbed
+from infra.background import Result, shielded, shielded_until_done
 
 
 async def cancelled(call: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
@@ -26,7 +26,7 @@ async def test_a_cancellation_waits_for_what_is_not_to_be_cut_off() -> None:
         await may_end.wait()
         is_done.set()
 
-    caller = await cancelled(undisturbed(work()))
+    caller = await cancelled(shielded(work()))
     may_end.set()
 
     with pytest.raises(asyncio.CancelledError):
@@ -44,7 +44,7 @@ async def test_what_does_not_end_is_cut_off_in_the_end(monkeypatch: pytest.Monke
         finally:
             is_cut_off.set()
 
-    caller = await cancelled(undisturbed(work()))
+    caller = await cancelled(shielded(work()))
 
     with pytest.raises(asyncio.CancelledError):
         await caller
@@ -58,7 +58,7 @@ async def test_what_was_done_is_known_to_a_caller_that_is_cancelled() -> None:
         await may_end.wait()
         return "done"
 
-    caller = await cancelled(to_its_end(work()))
+    caller = await cancelled(shielded_until_done(work()))
     may_end.set()
 
     assert await caller == "done"
@@ -71,7 +71,7 @@ async def test_a_cancelled_caller_whose_work_fails_is_cancelled() -> None:
         await may_end.wait()
         raise InterruptedError
 
-    caller = await cancelled(to_its_end(work()))
+    caller = await cancelled(shielded_until_done(work()))
     may_end.set()
 
     with pytest.raises(asyncio.CancelledError):
@@ -83,4 +83,4 @@ async def test_an_error_is_raised() -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        await to_its_end(work())
+        await shielded_until_done(work())

@@ -21,7 +21,7 @@ from models.language_model import CallDelta, TextDelta
 from models.messages import CreateMessageRequest, OnActiveRun
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
-from models.shown_steps import NOTHING_SHOWN
+from models.step_events import STREAM_START
 from models.threads import CreateThreadRequest, ModifyThreadRequest
 from models.turns import TurnInput
 from tests.conftest import NewDatabase
@@ -78,7 +78,7 @@ def create_run(thread_id: str, choice: OnActiveRun = "reject") -> Work:
 
     async def work(session: AsyncSession) -> Run:
         thread = await threads.lock(session, PROJECT, thread_id)
-        queued_behind = await thread_queue.place(session, thread, choice, ThreadLocked.for_run)
+        queued_behind = await thread_queue.admit_or_enqueue(session, thread, choice, ThreadLocked.for_run)
         assistant = await assistants.create(session, PROJECT, CreateAssistantRequest(model="m"))
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
         return await runs.create(session, PROJECT, thread_id, spec, waiting=queued_behind is not None)
@@ -91,7 +91,7 @@ def create_message(thread_id: str, choice: OnActiveRun = "reject") -> Work:
 
     async def work(session: AsyncSession) -> int | None:
         thread = await threads.lock(session, PROJECT, thread_id)
-        queued_behind = await thread_queue.place(session, thread, choice, ThreadLocked.for_message)
+        queued_behind = await thread_queue.admit_or_enqueue(session, thread, choice, ThreadLocked.for_message)
         await messages.add(session, PROJECT, thread_id, [HELLO], queued_behind)
         return queued_behind
 
@@ -149,7 +149,7 @@ def commit(run: Run, *deltas: TextDelta | CallDelta, fencing_token: int = 0) -> 
             # Its thread was deleted before.
             return None
         return await turns.commit(
-            session, row, TurnAttempt(run.id, row.turn, 1, fencing_token, 0), answer, NOTHING_SHOWN
+            session, row, TurnAttempt(run.id, row.turn, 1, fencing_token, 0), answer, STREAM_START
         )
 
     return work

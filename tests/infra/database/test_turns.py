@@ -6,7 +6,7 @@ from infra.database.engine import Database
 from models.answers import Answer
 from models.language_model import CallDelta
 from models.runs import ToolOutput
-from models.shown_steps import NOTHING_SHOWN
+from models.step_events import STREAM_START
 from models.turns import TurnInput
 from tests.infra.database.conftest import PROJECT, Stored
 
@@ -22,7 +22,7 @@ async def test_a_turn_begins_though_temporals_clock_was_set_back_since_the_last_
     async with database.transaction() as session:
         begun = await turns.begin(session, TurnInput(stored.run_id, 0), EXECUTION, first.fencing_token)
         assert begun is not None
-        assert await turns.commit(session, begun.run, first, asks, NOTHING_SHOWN) is not None
+        assert await turns.commit(session, begun.run, first, asks, STREAM_START) is not None
     async with database.transaction() as session:
         [call] = (begun.run.required_action or {})["submit_tool_outputs"]["tool_calls"]
         output = ToolOutput(tool_call_id=call["id"], output="sunny")

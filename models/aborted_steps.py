@@ -36,12 +36,12 @@ class _Open:
     parts: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
 
 
-def closings(shown: Iterable[Event], status: StepStatus, now: int) -> list[Event]:
-    """The events that end what `shown` leaves open, with all the text it brought; none where nothing is open.
+def abort_events(emitted: Iterable[Event], status: StepStatus, now: int) -> list[Event]:
+    """The events that end what `emitted` leaves open, with all the text it brought; none where nothing is open.
 
     `status` is failed where the answer is asked for again, otherwise how the run ends; `now` in seconds.
     """
-    left = _left_open(shown)
+    left = _unfinished(emitted)
     if left is None:
         return []
     step = left.step.model_copy(update={"status": status, f"{status}_at": now, "expires_at": None})
@@ -58,9 +58,9 @@ def closings(shown: Iterable[Event], status: StepStatus, now: int) -> list[Event
     return events.message_closed(step, message)
 
 
-def _left_open(shown: Iterable[Event]) -> _Open | None:
+def _unfinished(emitted: Iterable[Event]) -> _Open | None:
     left: _Open | None = None
-    for event in shown:
+    for event in emitted:
         if event.name == STEP_CREATED:
             left = _Open(RunStep.model_validate_json(event.data))
         elif event.name in _STEP_CLOSED:

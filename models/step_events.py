@@ -16,44 +16,44 @@ The first delta of a tool call brings its id and name, and no characters.
 
 
 @dataclass(slots=True)
-class Shown:
-    """What a stream has shown of a step: the number of its first event, and its deltas in their order."""
+class EmittedDeltas:
+    """What a stream has emitted of a step: the number of its first event, and its deltas in their order."""
 
     first_event: int
     sizes: list[DeltaSize] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class LiveStep:
+class OpenStep:
     """The step that is open in the stream while its answer comes in. `opened_at` in seconds."""
 
     type: StepType
     opened_at: int
-    shown: Shown
+    emitted: EmittedDeltas
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
+class StreamPosition:
     """How far a run's stream is: the number that its next event gets, and what it has begun and not ended.
 
-    `left_open` are events of an attempt that is gone, which did not end what it had begun.
+    `unfinished` are events of an attempt that is gone, which did not end what it had begun.
     """
 
     next_event: int
-    live: LiveStep | None = None
-    left_open: Sequence[Event] = ()
+    open_step: OpenStep | None = None
+    unfinished: Sequence[Event] = ()
 
 
-NOTHING_SHOWN = Showing(0)
+STREAM_START = StreamPosition(0)
 
 
 @dataclass(frozen=True, slots=True)
-class ShownStep:
-    """A step and, where it made one, its message, with what was shown of them. `expires_at` was its run's deadline."""
+class StepEvents:
+    """A step, its message where it has one, and the deltas that were emitted. `expires_at` was its run's deadline."""
 
     step: RunStep
     message: Message | None
-    shown: Shown
+    emitted: EmittedDeltas
     expires_at: int | None
 
     def opened(self) -> list[Event]:
@@ -62,9 +62,9 @@ class ShownStep:
 
     def deltas(self) -> Iterator[Event]:
         parts = _parts(self.message) if self.message else _arguments(self.step)
-        last = {part: position for position, (part, _) in enumerate(self.shown.sizes)}
+        last = {part: position for position, (part, _) in enumerate(self.emitted.sizes)}
         seen, taken = set[int](), dict.fromkeys(range(len(parts)), 0)
-        for position, (part, size) in enumerate(self.shown.sizes):
+        for position, (part, size) in enumerate(self.emitted.sizes):
             # What was stored may have been mended: the last delta of a part brings what is left of it.
             until = taken[part] + size if position != last[part] else len(parts[part])
             yield self._delta(part, parts[part][taken[part] : until], is_first=part not in seen)
@@ -94,7 +94,7 @@ def call_delta(step: RunStep, index: int, arguments: str, is_first: bool) -> Eve
 
 
 def whole(step: RunStep, message: Message | None) -> list[DeltaSize]:
-    """One delta for all of each part: for what was not shown while it came."""
+    """One delta for all of each part: for what was not emitted while it came."""
     if message is not None:
         return [(index, len(part)) for index, part in enumerate(_parts(message)) if part]
     return [size for index, part in enumerate(_arguments(step)) for size in ((index, 0), (index, len(part)))]
