@@ -1,9 +1,10 @@
-"""`make conformance`: tries every operation with every client and prints a table, and beneath it what failed."""
+"""`make conformance`: tries every operation with every client, prints a table and the failures, updates the docs."""
 
 import sys
 from itertools import groupby
 
 from tests.conformance.clients import CLIENTS
+from tests.conformance.compatibility_page import PAGE, with_table
 from tests.conformance.outcomes import Outcome, try_all
 from tests.conformance.server import serving
 from tests.conformance.table import table
@@ -13,8 +14,10 @@ def main() -> int:
     with serving(CLIENTS) as url:
         outcomes = try_all(CLIENTS, url)
     failed = outcomes.failed()
-    lines = [table(outcomes, CLIENTS)]
-    # Sorted by problem: one that a client has with many operations is told once.
+    marks = table(outcomes, CLIENTS)
+    PAGE.write_text(with_table(PAGE.read_text(), marks))
+    lines = [marks]
+    # Sorted by problem: a problem that a client has with many operations is printed once.
     for (client, problem), same in groupby(sorted(failed, key=_client_and_problem), key=_client_and_problem):
         lines += ["", f"{client} {', '.join(outcome.operation for outcome in same)}:", f"  {problem}"]
     sys.stdout.write("\n".join([*lines, ""]))
