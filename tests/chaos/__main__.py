@@ -1,6 +1,6 @@
 """`make chaos`: hundreds of runs while everything is killed. ARGS="--seed 7 --runs 300 --setup sqlite" chooses.
 
-Prints a table of what was done and found; the exit code is 1 where a single promise was broken.
+Prints a table of faults and findings; the exit code is 1 if any promise was broken.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A client that never gives up: it asks again as the SDKs do, and names what it creates by an `Idempotency-Key`."""
+"""A client that never gives up: it repeats requests as the SDKs do, and creates with an `Idempotency-Key`."""
 
 import asyncio
 import random
@@ -26,7 +26,7 @@ class Refused(Exception):
 
 
 class PatientClient:
-    """`tally` counts the answers that were lost or refused for now, by what became of them."""
+    """`tally` counts responses that were lost or temporary refusals, by kind."""
 
     def __init__(self, urls: Sequence[str], seed: int) -> None:
         self._urls = urls

@@ -1,4 +1,4 @@
-"""What the suite works on: a set-up, the runs on it, and every fault that was done to it."""
+"""The objects of the suite: a set-up, its runs, and every fault that was injected."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ MOST_CALLS_OF_A_RUN = 100
 
 
 class Field:
-    """`points` counts how often a named point of a run was hit, `faults` what was killed, stopped or frozen.
+    """`points` counts the hits of each named point of a run, `faults` the parts killed, stopped or frozen.
 
     `missed` says which strike did not get where it wanted to.
     """
@@ -44,7 +44,7 @@ class Field:
         self._assistant_id = (await self.client.post("/assistants", body, f"{self.setup.name}-assistant"))["id"]
 
     def add(self, plan: Plan, *turns: Turn) -> ChaosRun:
-        """A run that does not live yet. Its model's name is its own, so that every call can be told."""
+        """A run that is not created yet. It has a model name of its own, which identifies its calls."""
         script = Script(f"{self.setup.name}-{plan.kind.replace(' ', '-')}-{len(self.runs)}", turns)
         self._provider.script(script.model, *[script] * MOST_CALLS_OF_A_RUN)
         run = ChaosRun(self.client, self._assistant_id, script, plan)

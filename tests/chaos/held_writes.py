@@ -1,4 +1,4 @@
-"""A transaction of ours that holds back every commit of a run, while other writers come and wait."""
+"""A transaction of the suite that blocks every commit of a run while other writers arrive and wait."""
 
 import asyncio
 import sqlite3
@@ -10,11 +10,11 @@ import psycopg
 
 from tests.program import until
 
-# SQLite tells nobody who waits for its lock.
+# SQLite does not report the waiters for its lock.
 LOCK_REACHED_SECONDS = 0.5
 
 UntilOthersWait = Callable[[int], Awaitable[None]]
-"""Waits until that many writers are held back."""
+"""Waits until that many writers are blocked."""
 
 WritesHeld = Callable[[], AbstractAsyncContextManager[UntilOthersWait]]
 

@@ -1,4 +1,4 @@
-"""What a client saw of a run's events over all the times that it came back, and whether that is one true story."""
+"""The events that a client received over all its reconnects, and whether they are consistent."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ MESSAGE_CLOSED = ("thread.message.completed", "thread.message.incomplete")
 
 @dataclass
 class SeenMessage:
-    """A message as its events tell it. `closed_as` is the object of its last event."""
+    """A message as its events describe it. `closed_as` is the object of its last event."""
 
     text: str = ""
     closed_as: Any = None
@@ -19,7 +19,7 @@ class SeenMessage:
 
 @dataclass
 class Ledger:
-    """`last` is the number of the newest event; `faults` says what was wrong with those that came."""
+    """`last` is the number of the newest event; `faults` lists inconsistencies."""
 
     last: int = -1
     messages: dict[str, SeenMessage] = field(default_factory=dict)
@@ -32,8 +32,8 @@ class Ledger:
     def take(self, event: Sent) -> bool:
         """Note one event; the SDKs' streams give it no number, then it is counted. False where it is a repeat.
 
-        Who has counted may see events again, for the numbers of an answer that was lost are left out; it never misses
-        one. Who has read numbers sees each event once.
+        A client that counts may see events again, because a lost answer leaves out numbers; it never misses one. A
+        client that reads numbers sees each event once.
         """
         number = self.last + 1 if event.number is None else event.number
         if number <= self.last:

@@ -31,7 +31,7 @@ class Part(Protocol):
 
 class Freezable(Part, Protocol):
     def freeze(self) -> None:
-        """Stop it where it stands; it keeps its connections."""
+        """Suspend it (SIGSTOP); it keeps its connections."""
         ...
 
     def thaw(self) -> None: ...
@@ -77,7 +77,7 @@ class EmbeddedTemporal:
 
 
 class Postgres:
-    """What is to wait for it waits for a lock, so it is never frozen."""
+    """Other processes wait for a lock instead, so it is never frozen."""
 
     name = "postgres"
 

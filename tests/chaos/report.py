@@ -1,4 +1,4 @@
-"""The table of what was done and found."""
+"""The table of faults and findings."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from rich.table import Table
 
 @dataclass
 class Report:
-    """`runs` counts (kind, outcome); `calls` what the model was asked; `violations` must be empty."""
+    """`runs` counts (kind, outcome); `calls` the model's calls; `violations` must be empty."""
 
     setup: str
     runs: Counter[tuple[str, str]]

@@ -1,4 +1,4 @@
-"""What is wrong with one run: with what is stored of it, beside what its client did and its model said."""
+"""The faults of one run: its stored rows compared with its client's actions and its model's answers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -64,7 +64,7 @@ def _turn_faults(run: ChaosRun, stored: StoredRun) -> list[str]:
             faults.append(f"turn {turn.turn} was asked again (calls {later}) though call {numbers[0]} is stored")
         for call in calls:
             if list(call.outputs) != answered:
-                faults.append(f"call {call.number} was told the outputs {call.outputs}, not {answered}")
+                faults.append(f"call {call.number} got the outputs {call.outputs}, not {answered}")
         if run.script.turns[turn.turn].functions:
             faults += _call_faults(run, stored, turn.turn)
             answered += [output_of(arguments) for arguments in said]
@@ -91,7 +91,7 @@ def _message_faults(run: ChaosRun, stored: StoredRun) -> list[str]:
     if [(message.role, stored_text(message.content)) for message in question] != [("user", run.question)]:
         return ["the thread does not begin with the question"]
     if stored.row.status == RunStatus.COMPLETED:
-        # What it says was compared with the model's calls.
+        # Its text was compared with the model's calls.
         return [] if len(answers) == 1 else [f"the thread has {len(answers)} answers"]
     partial = [stored_text(message.content) for message in answers]
     last = len(run.script.turns) - 1

@@ -24,7 +24,7 @@ Opened = Callable[[], Events]
 
 @dataclass(frozen=True)
 class Plan:
-    """What the program does. Delays in seconds; `cancel_after` None: it does not cancel."""
+    """The program's actions. Delays in seconds; `cancel_after` None: it does not cancel."""
 
     kind: str
     streams: bool = False
@@ -162,7 +162,7 @@ class ChaosRun:
         calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
         asked = {call["id"]: call["function"]["arguments"] for call in calls}
         if self.asked and self.asked[-1] == asked:
-            # A stream tells what a poll has seen: not asked twice.
+            # A stream also emits calls that a poll has seen: do not answer twice.
             return self._is_due
         for known in self.asked:
             if repeated := known.keys() & asked.keys():
@@ -203,7 +203,7 @@ class ChaosRun:
                 self.faults.append(str(refusal))
 
     def _refused(self, refusal: Refused) -> None:
-        # Whoever cancels may do so before the outputs are there.
+        # A cancel may come before the outputs.
         if self.plan.cancel_after is None:
             self.faults.append(str(refusal))
 

@@ -1,4 +1,4 @@
-"""What the model of one run says: something else each time, so that what is stored tells which call it came from."""
+"""The model of one run: its answers all differ, so that a stored answer identifies its call."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ class ModelCall:
 
 
 class Script:
-    """A reply to every request of one run: which turn is asked for stands in the request itself."""
+    """A reply to every request of one run; the request itself contains the turn."""
 
     def __init__(self, model: str, turns: Sequence[Turn]) -> None:
         self.model = model

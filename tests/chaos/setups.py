@@ -35,9 +35,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Setup:
-    """`stages` are what is started together, one after the other. `writes_held` holds back every commit of a run.
+    """`stages` are groups of parts, started one after the other. `writes_held` blocks every commit of a run.
 
-    `proxy` stands between the first API, the first worker and Postgres; None where there is no such way.
+    `proxy` is between the first API, the first worker and Postgres; None without Postgres.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Setup:
         return list(dict.fromkeys(part for stage in self.stages for role, part in stage if role in roles))
 
     async def restore(self) -> None:
-        """Start what is not alive, and wait until all serve."""
+        """Start the parts that are not alive, and wait until all serve."""
         for part in self.freezable.values():
             part.thaw()
         for stage in self.stages:

@@ -1,4 +1,4 @@
-"""What stands in the database, read past the API: the rows of runs that are known by their model's name."""
+"""The database, read past the API: the rows of runs, identified by their model's name."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

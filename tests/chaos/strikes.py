@@ -1,7 +1,7 @@
 """The named points of a run. Each strike brings runs to their points, makes sure that they are there, and kills.
 
-Nothing in the product helps. What holds a run at its point is a model that keeps back its last word, a client that
-waits, a server that is frozen (SIGSTOP), so that it takes no command, or a transaction of ours that holds back commits.
+The product contains no code for this. A run stops at its point because a model withholds its last word, a client
+waits, a server is frozen (SIGSTOP) and takes no command, or a transaction of the suite blocks commits.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ LONGEST_ABSENCE_SECONDS = 2.0
 
 
 async def lose_commands(field: Field) -> None:
-    """Temporal is frozen, so what was committed gets no further, and all but the database is killed."""
+    """Temporal is frozen, so that the commit has no effect yet, and everything but the database is killed."""
     submitting = _waiting(field, "lost submit")
     turn, gate = gated()
     cancelling = field.begin(field.add(Plan("lost cancel", streams=True, cancel_after=NOW), turn))
@@ -63,7 +63,7 @@ async def lose_commands(field: Field) -> None:
 
 
 async def lose_commits(field: Field) -> None:
-    """Every commit is held back, and those who wait for it are killed."""
+    """Every commit is blocked, and the processes that wait for it are killed."""
     submitting = _waiting(field, "uncommitted submit")
     answer, gate = gated()
     answering = field.begin(field.add(Plan("uncommitted answer", streams=True), answer))
@@ -109,7 +109,7 @@ async def lose_workers(field: Field) -> None:
 
 
 async def lose_events(field: Field) -> None:
-    """The answer is committed; what it would have shown dies with its worker."""
+    """The answer is committed; its events die with its worker."""
     turn, gate = gated()
     answering = field.begin(field.add(Plan("unpublished answer", streams=True), turn))
     await answering.script.held.wait()
@@ -125,7 +125,7 @@ async def lose_events(field: Field) -> None:
 
 
 async def freeze_a_worker(field: Field) -> None:
-    """A worker stands still until it is taken for dead, and then goes on with what it was doing."""
+    """A worker is frozen until another has taken over its runs, and then continues."""
     if Role.WORKER not in field.setup.freezable:
         return
     plan = Plan("frozen answer", streams=True)
@@ -140,7 +140,7 @@ async def freeze_a_worker(field: Field) -> None:
 
 
 async def lose_answers_to_commits(field: Field) -> None:
-    """A commit is done and nobody hears of it, as when the network breaks: whoever it was has to find out."""
+    """A commit is done and its confirmation lost, as in a network failure: the writer has to find out."""
     proxy = field.setup.proxy
     if proxy is None:
         return

@@ -1,4 +1,4 @@
-"""The suite: a crowd of runs, faults among them, and then every run held against what it should have become."""
+"""The suite: a crowd of runs with injected faults; then every run is compared with its expected result."""
 
 import asyncio
 from collections.abc import Sequence

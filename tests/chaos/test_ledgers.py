@@ -1,4 +1,4 @@
-"""The ledger must see what it is there for: each kind of untrue story is a fault."""
+"""The ledger reports each kind of inconsistent stream as a fault."""
 
 import json
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def test_an_untrue_story_is_a_fault(events: Sequence[Sent], fault: str) -> None:
     assert fault in "".join(taken(*events).faults)
 
 
-def test_who_counted_may_see_events_again_but_none_is_taken_twice() -> None:
+def test_counting_client_may_see_events_again_but_takes_none_twice() -> None:
     ledger = taken(delta("a"), delta("b"), delta("a", 1_000_000), delta("b", 1_000_001), delta("c", 1_000_002))
 
     assert (ledger.messages["msg_1"].text, ledger.repeats, ledger.faults) == ("abc", 2, [])

@@ -1,4 +1,4 @@
-"""The suite must see what it is there for: each way in which a run can go wrong is a fault."""
+"""The suite reports each way in which a run can go wrong as a fault."""
 
 from collections.abc import Callable
 from typing import Any
@@ -81,11 +81,11 @@ def twice(items: Any) -> None:
             id="a stored answer asked for again",
         ),
         pytest.param(
-            lambda r, _: r.script.calls.__setitem__(1, ModelCall(1, 1, ())), "was told the outputs", id="outputs lost"
+            lambda r, _: r.script.calls.__setitem__(1, ModelCall(1, 1, ())), "got the outputs", id="outputs lost"
         ),
     ],
 )
-def test_what_went_wrong_is_a_fault(run: ChaosRun, stored: StoredRun, change: Change, fault: str) -> None:
+def test_each_deviation_is_a_fault(run: ChaosRun, stored: StoredRun, change: Change, fault: str) -> None:
     change(run, stored)
 
     assert fault in "; ".join(faults_of(run, [stored]))

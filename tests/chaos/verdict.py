@@ -1,4 +1,4 @@
-"""Holds every run against what it should have become: over the API, in the database, in the streams, at the model."""
+"""Compares every run with its expected result: over the API, in the database, in the streams, at the model."""
 
 import asyncio
 from collections import Counter
@@ -19,7 +19,7 @@ PROBE_SECONDS = 60
 
 
 async def judge(field: Field) -> Report:
-    """After the faults: nothing is under way any more but what hangs."""
+    """After the faults: only runs that hang are still active."""
     crowd = list(field.runs)
     violations = [*field.missed, *_unfinished(field)]
     stored = await field.stored.runs()
@@ -31,7 +31,7 @@ async def judge(field: Field) -> Report:
         report.runs[run.plan.kind, outcome] += 1
     known = [(run, stored[run.name][0]) for run in crowd if len(stored.get(run.name, [])) == 1]
     violations += await _all(_told(field, run, found) for run, found in known)
-    violations += [f"{name} still holds its thread" for name in await field.stored.active()]
+    violations += [f"{name} still blocks its thread" for name in await field.stored.active()]
     violations += await _all(_unlocked(field, run, found) for run, found in known)
     report.clients = field.client.tally
     report.clients["events seen again after counting"] += sum(run.ledger.repeats for run in crowd)
@@ -60,7 +60,7 @@ def _calls(runs: Iterable[ChaosRun]) -> Counter[str]:
 
 
 async def _told(field: Field, run: ChaosRun, stored: StoredRun) -> list[str]:
-    """The API shows what is stored, and tells the run's events from the first on."""
+    """The API returns the stored run, and streams its events from the first."""
     path = f"/threads/{stored.row.thread_id}/runs/{stored.row.id}"
     shown = await field.client.get(path)
     messages = (await field.client.get(f"/threads/{stored.row.thread_id}/messages?order=asc&limit=100"))["data"]
@@ -73,12 +73,12 @@ async def _told(field: Field, run: ChaosRun, stored: StoredRun) -> list[str]:
             async for event in events:
                 if event.name not in ("done", "keepalive"):
                     ledger.take(event)
-        faults += [f"told again, {fault}" for fault in stream_faults(ledger, stored)]
+        faults += [f"replayed, {fault}" for fault in stream_faults(ledger, stored)]
     return [f"{run.name}: {fault}" for fault in faults]
 
 
 async def _unlocked(field: Field, run: ChaosRun, stored: StoredRun) -> list[str]:
-    """A new run can start on the thread, and comes after what was there."""
+    """A new run can start on the thread and comes last."""
     if not RunStatus(stored.row.status).is_terminal:
         return []
     probe = field.add(Plan("probe"), TEXT)
@@ -86,7 +86,7 @@ async def _unlocked(field: Field, run: ChaosRun, stored: StoredRun) -> list[str]
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             await probe.live()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the thread cannot be used
+    except Exception as error:  # noqa: BLE001 - any error means that the thread cannot be used
         return [f"{run.name}: its thread takes no new run: {_innermost(error)!r}"]
     messages = (await field.client.get(f"/threads/{probe.thread_id}/messages?order=asc&limit=100"))["data"]
     expected = [*(stored_text(message.content) for message in stored.messages), probe.question, probe.script.text(0, 0)]

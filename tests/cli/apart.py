@@ -14,7 +14,7 @@ APART_TASK_QUEUE = "apart"
 
 @contextmanager
 def running_apart(folder: Path, up: Up, **environment: str) -> Iterator[tuple[str, dict[str, subprocess.Popen[bytes]]]]:
-    """The URL of the API, and the processes by name, once they are ready; `folder` is made, for what they keep."""
+    """The URL of the API, and the processes by name, once they are ready; `folder` is created for their data."""
     folder.mkdir()
     place = Place(folder / "data", free_ports(1)[0], up.place.temporal_port, up.place.temporal_ui_port)
     with running_postgres() as postgres, running_valkey() as valkey:

@@ -92,7 +92,7 @@ class Up:
         return next((process for process in self._processes() if database in command_line(process)), None)
 
     def interrupt(self) -> None:
-        """What Ctrl-C does."""
+        """Send SIGINT, as Ctrl-C does."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def end(self) -> None:

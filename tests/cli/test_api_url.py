@@ -1,4 +1,4 @@
-"""The address that the ready message shows can be opened from this machine."""
+"""The address in the ready message can be opened from this machine."""
 
 import pytest
 

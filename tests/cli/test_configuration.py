@@ -1,4 +1,4 @@
-"""Settings from `.env`, which holds the keys of model providers as well."""
+"""Settings from `.env`, which contains the keys of model providers as well."""
 
 import os
 from pathlib import Path

@@ -39,7 +39,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def answers(port: int, *pieces: bytes, count: int = 1) -> list[Any]:
-    """What is answered on one connection to what is sent in `pieces`, each in a packet of its own."""
+    """The responses on one connection to `pieces`, each sent in a packet of its own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for piece in pieces:
@@ -106,5 +106,5 @@ async def test_offers_without_end_are_refused(port: int) -> None:
 
 
 @pytest.mark.parametrize("request_line", [b"CONNECT here:80 HTTP/1.1", b"nonsense"])
-async def test_what_is_no_request_for_this_server_is_refused(port: int, request_line: bytes) -> None:
+async def test_request_that_is_not_for_this_server_is_refused(port: int, request_line: bytes) -> None:
     assert await answers(port, request_line + b"\r\nHost: here\r\n\r\n") == ["http/1.1 400 bad request"]

@@ -1,4 +1,4 @@
-"""`holdfast worker` shows its metrics where it is given a port for them."""
+"""`holdfast worker` serves its metrics if a port for them is set."""
 
 import asyncio
 import socket
@@ -35,7 +35,7 @@ def worker(tmp_path: Path, temporal_port: int) -> Iterator[str]:
         assert process.wait() == 0
 
 
-def test_a_worker_shows_its_metrics(worker: str) -> None:
+def test_a_worker_serves_its_metrics(worker: str) -> None:
     def answers() -> bool:
         try:
             return httpx.get(f"{worker}/metrics").status_code == httpx.codes.OK

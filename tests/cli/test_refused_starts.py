@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.program import Place, free_ports, run_to_end
 
-# What `holdfast api` and `holdfast worker` want before anything else.
+# Settings that `holdfast api` and `holdfast worker` require first.
 APART = {"HOLDFAST_EVENT_STREAM_URL": "redis://127.0.0.1:6379/0"}
 
 
@@ -29,7 +29,7 @@ def test_setting_out_of_range(place: Place, command: str) -> None:
     assert line.startswith("holdfast: HOLDFAST_PORT=70000: input should be less than or equal to 65535.")
 
 
-def test_secret_setting_is_not_shown(place: Place) -> None:
+def test_secret_setting_is_not_printed(place: Place) -> None:
     line = refusal(place, "up", HOLDFAST_API_KEYS="sk-secret")
 
     assert line.startswith("holdfast: HOLDFAST_API_KEYS: expected")

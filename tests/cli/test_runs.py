@@ -49,7 +49,7 @@ async def _failed(holdfast: RunningHoldfast, provider: ScriptedProvider, model: 
     return [await holdfast.until(await holdfast.run(assistant), "failed") for _ in range(times)]
 
 
-async def test_list_shows_runs_that_match_to_people_and_to_machines(
+async def test_list_prints_matching_runs_as_table_and_as_json(
     place: Place, holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     first, second = await _failed(holdfast, provider, "cli-list", times=2)
@@ -72,9 +72,7 @@ async def test_list_shows_runs_that_match_to_people_and_to_machines(
     assert _lines(others) == []
 
 
-async def test_list_goes_on_where_a_page_ends(
-    place: Place, holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_list_continues_after_a_page(place: Place, holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     assistant = await holdfast.assistant("cli-pages", "weather")
     thread = await holdfast.client.beta.threads.create(extra_body={"on_active_run": "enqueue"})
     provider.script("cli-pages", Calls(("weather", "{}")))
@@ -88,7 +86,7 @@ async def test_list_goes_on_where_a_page_ends(
     assert [run["id"] for run in listed] == [run.id for run in reversed(runs)]
 
 
-async def test_show_tells_what_a_run_did_and_nothing_that_was_said(
+async def test_show_prints_the_course_of_a_run_without_content(
     place: Place, holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     secret = "the cat is in the bag"
@@ -203,7 +201,7 @@ async def test_a_terminal_sees_the_progress_of_bulk_work(
 
 
 def _in_terminal(place: Place, url: str, *command: str) -> str:
-    """What a person sees of `holdfast runs`."""
+    """The terminal output of `holdfast runs`."""
     ours, theirs = pty.openpty()
     environment = place.environment(HOLDFAST_URL=url, TERM="xterm", COLUMNS="100")
     process = subprocess.Popen([*HOLDFAST, "runs", *command], cwd=ROOT, env=environment, stdout=theirs, stderr=theirs)
@@ -254,13 +252,13 @@ def test_a_server_that_does_not_answer_is_named(place: Place) -> None:
     assert no_url.startswith("holdfast: Holdfast at nonsense does not answer: ")
 
 
-async def test_a_server_that_is_something_else_is_told_from_holdfast(place: Place, provider: ScriptedProvider) -> None:
+async def test_a_server_that_is_not_holdfast_is_recognized(place: Place, provider: ScriptedProvider) -> None:
     ended = await asyncio.to_thread(run_to_end, place, "runs", "show", "run_x", "--url", provider.url)
 
     assert _refusal(ended).startswith(f"holdfast: What answers at {provider.url.removesuffix('/v1')} is no Holdfast.")
 
 
-async def test_an_unknown_run_is_told_in_one_line(place: Place, holdfast: RunningHoldfast) -> None:
+async def test_an_unknown_run_is_reported_in_one_line(place: Place, holdfast: RunningHoldfast) -> None:
     ended = await _holdfast(place, holdfast, "show", "run_unknown")
 
     assert _refusal(ended) == "holdfast: No run found with id 'run_unknown'."

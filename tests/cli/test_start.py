@@ -1,4 +1,4 @@
-"""What is settled when a program that serves has started, seen at its end."""
+"""The state of a serving program after its start, seen at its end."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ atexit.register(lambda: print("collects:", gc.isenabled(), "never looks at:", gc
 AT_LEAST_LOADED = 100_000
 
 
-def test_what_a_start_loaded_is_never_looked_at_by_the_garbage_collector(tmp_path: Path) -> None:
+def test_objects_of_the_start_are_exempt_from_garbage_collection(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(TELLS_AT_ITS_END)
     up = Up(Place.new(tmp_path), PYTHONPATH=str(tmp_path)).ready()
     try:
@@ -30,5 +30,5 @@ def test_what_a_start_loaded_is_never_looked_at_by_the_garbage_collector(tmp_pat
 
 
 def _told(output: str) -> tuple[str, int]:
-    told = next(line for line in output.splitlines() if line.startswith("collects:")).split()
-    return told[1], int(told[-1])
+    counts = next(line for line in output.splitlines() if line.startswith("collects:")).split()
+    return counts[1], int(counts[-1])

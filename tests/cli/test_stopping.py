@@ -1,4 +1,4 @@
-"""How `holdfast up` ends, and that it starts again afterwards whatever ended it."""
+"""How `holdfast up` ends, and that it starts again after any kind of end."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, Place, Up, is_alive, w
 from tests.provider.replies import Hangs
 from tests.provider.scripted_provider import ScriptedProvider
 
-# Stands for `make`: starts the program as its child and waits for it.
+# In place of `make`: starts the program as its child and waits for it.
 PARENT = "import os, subprocess, sys; subprocess.run([*sys.argv[1:], '--stop-with-parent', str(os.getpid())])"
 
 

@@ -1,4 +1,4 @@
-"""A program that is stopped tells its streams so, and after a restart they can be gone on with."""
+"""A stopped program ends its streams with an error event, and after a restart clients can continue them."""
 
 import signal
 import time
@@ -20,7 +20,7 @@ THREAD = {"messages": [{"role": "user", "content": "Tell me a story."}]}
 BUSY_MACHINE_SECONDS = 8
 
 
-def test_a_stopped_program_ends_its_streams_and_its_successor_goes_on(
+def test_a_stopped_program_ends_its_streams_and_its_successor_continues(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     model = "stopped-stream"

@@ -1,4 +1,4 @@
-"""`holdfast up` while it runs: what it says, what it serves, what it refuses, how it heals."""
+"""`holdfast up` while it runs: output, services, refusals, recovery."""
 
 import subprocess
 import sys

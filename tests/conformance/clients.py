@@ -10,7 +10,7 @@ NODE_PROGRAM = Path(__file__).parent / "node_program" / "program.mjs"
 
 @dataclass(frozen=True)
 class PythonClient:
-    """`too_old_for` names operations that came after this release: its types refuse what any server answers to them."""
+    """`too_old_for` names operations that came after this release: its types reject any server's answers to them."""
 
     version: str
     too_old_for: frozenset[str] = frozenset()

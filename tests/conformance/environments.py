@@ -14,11 +14,11 @@ ENVIRONMENTS = Path(__file__).parents[2] / ".venv" / "conformance"
 
 
 class InstallFailed(Exception):
-    """What a client's lock files name could not be installed."""
+    """The packages in a client's lock files could not be installed."""
 
 
 def python_environment(name: str) -> Path:
-    """The programs of a Python environment that holds exactly what `locks/<name>/requirements.lock` lists.
+    """The programs of a Python environment with exactly the packages of `locks/<name>/requirements.lock`.
 
     Made on first use and again when the lock or this Python changed. Raises `InstallFailed`.
     """
@@ -26,12 +26,12 @@ def python_environment(name: str) -> Path:
 
 
 def node_modules(name: str) -> Path:
-    """A folder whose `node_modules` holds exactly what `locks/<name>/package-lock.json` lists; else as above."""
+    """A folder whose `node_modules` has exactly the packages of `locks/<name>/package-lock.json`; else as above."""
     return _installed(name, _install_node_modules)
 
 
 def node_program(name: str) -> Path:
-    """`node` or `npm` of the version that `locks/node` names: what a machine has may be missing or too old."""
+    """`node` or `npm` of the version that `locks/node` names: those of the machine may be missing or too old."""
     return python_environment("node") / name
 
 

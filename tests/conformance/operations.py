@@ -1,4 +1,4 @@
-"""What the suite tries with every client. A client that says nothing of one of these has failed it."""
+"""The operations that the suite tries with every client. A client without a result for one of them has failed it."""
 
 OPERATIONS = (
     "assistants.create",

@@ -1,4 +1,4 @@
-"""Runs the clients' programs against one server and gathers what became of every operation."""
+"""Runs the clients' programs against one server and gathers the outcome of every operation."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ class Outcomes:
 
 
 class ProgramFailed(Exception):
-    """A client's program ended without telling of every operation."""
+    """A client's program ended without a result for every operation."""
 
 
 def operations_of(client: Client) -> list[str]:
@@ -73,8 +73,8 @@ def _run_program(client: Client, url: str) -> dict[str, str | None]:
         raise ProgramFailed(f"The program still ran after {PROGRAM_TIMEOUT_SECONDS} s") from expired
     if ended.returncode != 0:
         raise ProgramFailed(f"The program ended with {ended.returncode}: {ended.stderr[-2000:].strip()}")
-    told = [json.loads(line) for line in ended.stdout.splitlines()]
-    problems = {line["operation"]: line["problem"] for line in told}
+    results = [json.loads(line) for line in ended.stdout.splitlines()]
+    problems = {line["operation"]: line["problem"] for line in results}
     if problems.keys() != set(OPERATIONS):
         different = sorted(problems.keys() ^ set(OPERATIONS))
         raise ProgramFailed(f"The program and operations.py disagree on {', '.join(different)}")

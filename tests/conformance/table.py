@@ -1,4 +1,4 @@
-"""Outcomes as a Markdown table, operation by client, that a terminal shows aligned."""
+"""Outcomes as a Markdown table, operation by client, aligned for terminals."""
 
 from collections.abc import Sequence
 

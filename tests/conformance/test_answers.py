@@ -1,4 +1,4 @@
-"""The strict reading of answers notices what the SDKs let pass."""
+"""The strict check of answers reports deviations that the SDKs accept."""
 
 import json
 import subprocess
@@ -72,7 +72,7 @@ def test_python_notices_missing_request_id() -> None:
     assert "x-request-id" in violation
 
 
-def test_python_reads_streams_whatever_their_chunks() -> None:
+def test_python_reads_streams_in_chunks_of_any_size() -> None:
     stream, found = checked_stream()
     sent = (event_of("thread.created", THREAD) + ": keepalive\n\n" + "event: done\ndata: [DONE]\n\n").encode()
 
@@ -150,11 +150,11 @@ def node_violations(client: str, body: dict[str, Any]) -> Any:
 
 def violations_of(client: str, body: str, content_type: str) -> Any:
     command = [str(node_program("node")), "--input-type=module", "--eval", READ_ONE]
-    told = subprocess.run(
+    ended = subprocess.run(
         [*command, str(node_modules(client)), body, content_type],
         cwd=NODE_PROGRAM.parent,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    return json.loads(told.stdout)
+    return json.loads(ended.stdout)

@@ -1,4 +1,4 @@
-"""Programs written against the official SDKs find here what they found at OpenAI."""
+"""Programs written against the official SDKs work as they did with OpenAI."""
 
 import pytest
 

@@ -34,6 +34,6 @@ def composed(**environment: str) -> dict[str, Any]:
     """The whole file with its variables filled in."""
     done = compose({**SECRETS, **environment}, "config", "--format", "json")
     assert done.returncode == 0, done.stderr
-    # What would be interpolated again is written twice.
+    # A `$` that would be interpolated again is doubled.
     whole: dict[str, Any] = json.loads(done.stdout.replace("$$", "$"))
     return whole

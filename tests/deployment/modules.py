@@ -1,4 +1,4 @@
-"""What docker-compose.yml runs of Temporal, built from its source: no package has a server that keeps to Postgres.
+"""The Temporal programs of docker-compose.yml, built from source: no package has a server that uses Postgres.
 
 `python -m tests.deployment.modules` builds it before tests ask for it.
 """

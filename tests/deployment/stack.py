@@ -97,7 +97,7 @@ class Stack:
             await asyncio.gather(*(program.stop() for program in programs))
 
     def environment(self, service: str, **more: str) -> dict[str, str]:
-        """What Compose gives the service, with the addresses of here."""
+        """The environment that Compose gives the service, with local addresses."""
         given = {
             name: self._here(service, value) for name, value in self.services[service].get("environment", {}).items()
         }
@@ -105,7 +105,7 @@ class Stack:
         return {"PATH": path, "HOME": str(self._folder), **given, **more}
 
     async def is_healthy(self, service: str, environment: Mapping[str, str]) -> bool:
-        """What the service's own health check says. Those of programs that only the images have are asked likewise."""
+        """The result of the service's own health check, or of an equivalent if only the image has its program."""
         kind, program, *arguments = self.services[service]["healthcheck"]["test"]
         assert kind == "CMD"
         match program, arguments:

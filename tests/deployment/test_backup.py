@@ -1,4 +1,4 @@
-"""Back up and restore, with the very commands of docs/operations.md."""
+"""Back up and restore, with the commands of docs/operations.md."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ IN_CONTAINER = "docker compose exec -T postgres "
 TOOL: FunctionToolParam = {"type": "function", "function": {"name": "get_weather"}}
 
 
-async def test_runs_go_on_after_a_restore(stack: Stack, models: ScriptedProvider) -> None:
+async def test_runs_continue_after_a_restore(stack: Stack, models: ScriptedProvider) -> None:
     models.script("deployed-parked", Calls(("get_weather", "{}")), Says("Lost."), Says("Sunny."))
     client = stack.client()
     parked = await _begun(client, "deployed-parked")
@@ -36,7 +36,7 @@ async def test_runs_go_on_after_a_restore(stack: Stack, models: ScriptedProvider
     await until(_has(client, late, "requires_action"), "the run does not ask for its call")
     for name in others:
         _run(stack, dump, name)
-    # What comes after the backup is lost.
+    # Changes after the backup are lost.
     await _submit(client, parked)
     await until(_has(client, parked, "completed"), "the run does not end")
 

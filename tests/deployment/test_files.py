@@ -1,4 +1,4 @@
-"""The files of the deployment say the same: compose, `.env.example`, Dockerfile and what there is to deploy."""
+"""The files of the deployment agree: compose, `.env.example`, Dockerfile and the packages."""
 
 import re
 import subprocess
@@ -60,7 +60,7 @@ def test_every_service_stays_up_and_says_how_it_is(whole: dict[str, Any]) -> Non
     assert {name for name in services if "deploy" in services[name]} >= lasting
 
 
-def test_only_what_is_meant_for_outside_can_be_reached(whole: dict[str, Any]) -> None:
+def test_only_public_ports_can_be_reached(whole: dict[str, Any]) -> None:
     ports = {name: service["ports"] for name, service in whole["services"].items() if "ports" in service}
 
     assert ports.keys() == {"proxy", "temporal-ui"}
@@ -104,7 +104,7 @@ def test_further_settings_reach_apis_and_workers(whole: dict[str, Any], tmp_path
     given = {name: service.get("environment", {}) for name, service in services.items()}
     with_it = {name for name, values in given.items() if "HOLDFAST_RUN_EXPIRY_SECONDS" in values}
     assert with_it == {"api", "worker", "migrate"}
-    # What Compose itself decides stays.
+    # Compose's own variables stay.
     assert given["api"]["HOLDFAST_HOST"] == "0.0.0.0"
 
 
@@ -120,7 +120,7 @@ def test_the_image_has_every_package_and_nothing_else() -> None:
     assert all((ROOT / name).exists() for name in let_in)
 
 
-def test_the_image_runs_what_is_locked_and_not_as_root() -> None:
+def test_the_image_runs_locked_packages_and_not_as_root() -> None:
     last_stage = DOCKERFILE.rpartition("\nFROM ")[2]
 
     assert "--require-hashes --requirement requirements.lock" in DOCKERFILE

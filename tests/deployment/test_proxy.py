@@ -1,4 +1,4 @@
-"""What the proxy of docker-compose.yml does to requests and streams, with its Caddyfile and two APIs behind it."""
+"""Requests and streams through the proxy of docker-compose.yml, with its Caddyfile and two APIs."""
 
 import asyncio
 
@@ -78,8 +78,8 @@ async def test_a_client_does_not_notice_that_an_api_is_gone(stack: Stack) -> Non
 
 async def _streams_open(stack: Stack) -> int:
     async with httpx.AsyncClient(headers=HEADERS) as http:
-        told = [await http.get(f"http://{address}:{stack.api_port}/metrics") for address in API_ADDRESSES]
-    lines = [line for each in told for line in each.text.splitlines()]
+        responses = [await http.get(f"http://{address}:{stack.api_port}/metrics") for address in API_ADDRESSES]
+    lines = [line for each in responses for line in each.text.splitlines()]
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith("holdfast_streams_open"))
 
 

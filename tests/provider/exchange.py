@@ -40,7 +40,7 @@ class Exchange:
         await self.chunk({"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
 
     async def chunk(self, chunk: Mapping[str, Any]) -> None:
-        """Send a chunk; what every chunk carries (id, model, …) is added."""
+        """Send a chunk; the common fields of every chunk (id, model, …) are added."""
         envelope = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1, "model": self.model}
         await self.event(json.dumps({**envelope, **chunk}))
 

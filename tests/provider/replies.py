@@ -1,4 +1,4 @@
-"""What a test can make the scripted provider do with one request."""
+"""The replies that a test can script for one request."""
 
 import re
 from collections.abc import Mapping
@@ -125,7 +125,7 @@ class Chunks:
 
 
 class Held:
-    """Streams the words of `after`, then holds `reply` back until `release()`; `arrived()` waits until it is held."""
+    """Streams the words of `after`, then waits for `release()` before `reply`; `arrived()` returns once it waits."""
 
     def __init__(self, reply: Reply, after: str = "") -> None:
         self.reply = reply

@@ -42,7 +42,7 @@ class ScriptedProvider:
         self._disconnects: defaultdict[str, Signal] = defaultdict(Signal)
 
     def script(self, model: str, *replies: Reply) -> None:
-        """Add `replies` to what `model` will answer."""
+        """Add `replies` to the answers of `model`."""
         self._scripts[model].extend(replies)
 
     def forget(self) -> None:
@@ -73,7 +73,7 @@ class ScriptedProvider:
         return path
 
     def litellm_params(self, model: str) -> dict[str, Any]:
-        """What a deployment in a models file needs to reach this provider as `model`, for example `openai/gpt-4o`."""
+        """Parameters with which a models file reaches this provider as `model`, for example `openai/gpt-4o`."""
         return {"model": model, "api_base": self.url, "api_key": "sk-scripted-provider"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

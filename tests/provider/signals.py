@@ -22,6 +22,6 @@ class Signal:
 
     async def wait(self, patience: timedelta | None = PATIENCE) -> None:
         """Raises `TimeoutError` when it did not happen within `patience` (None: wait for ever)."""
-        # Shielded: a waiter that gives up must not cancel what others wait for.
+        # Shielded: a waiter that gives up must not cancel the future of the others.
         seconds = patience.total_seconds() if patience else None
         await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._happened)), seconds)

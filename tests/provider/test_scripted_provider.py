@@ -52,7 +52,7 @@ async def test_usage_comes_only_if_it_is_asked_for(client: openai.AsyncOpenAI, p
     assert all(chunk.usage is None for chunk in await chunks(client, "usage"))
 
 
-async def test_it_fails_as_told(client: openai.AsyncOpenAI, provider: ScriptedProvider) -> None:
+async def test_it_fails_as_scripted(client: openai.AsyncOpenAI, provider: ScriptedProvider) -> None:
     provider.script("fails", Fails(429, "Slow down.", code="rate_limit_exceeded", headers={"Retry-After": "7"}))
 
     with pytest.raises(openai.RateLimitError, match=r"Slow down\.") as caught:
@@ -93,7 +93,7 @@ async def test_it_notices_that_a_client_left(client: openai.AsyncOpenAI, provide
     await provider.disconnected("hangs")
 
 
-async def test_a_reply_is_held_until_it_is_released(client: openai.AsyncOpenAI, provider: ScriptedProvider) -> None:
+async def test_a_reply_waits_until_it_is_released(client: openai.AsyncOpenAI, provider: ScriptedProvider) -> None:
     held = Held(Says(" sunny."), after="It is")
     provider.script("held", held)
     stream = await client.chat.completions.create(

@@ -32,7 +32,7 @@ const TYPES = [
   ["GET", "/models/**", "OpenAI.Model"],
 ].map(([method, route, type]) => ({ method, pattern: patternOf(route), type }));
 
-// The answers are constants, whose literals keep their own types; so they are held against the types' read-only kin.
+// The answers are constants, whose literals keep their own types; so they are compared with read-only versions of the types.
 const HEAD = [
   'import type OpenAI from "openai";',
   'import type { CursorPageResponse, PageResponse } from "openai/pagination";',
@@ -84,12 +84,12 @@ export class Answers {
     return blocks.filter((block) => block === ": keepalive").length;
   }
 
-  /** How many keepalives stood in the last stream, once it has ended. */
+  /** The number of keepalives in the last stream, once it has ended. */
   keepalivesOfLastStream() {
     return this.#streams.at(-1);
   }
 
-  /** What is wrong with the answers, as pairs of operation and violation. `modules` has the SDK and the compiler. */
+  /** Violations in the answers, as pairs of operation and violation. `modules` has the SDK and the compiler. */
   async violations(modules) {
     await Promise.all(this.#streams);
     const folder = mkdtempSync(path.join(modules, "answers-"));
@@ -119,7 +119,7 @@ async function textUntilAborted(response) {
   return text;
 }
 
-// By name: what stands there itself could have no field that the type does not know.
+// By name: an object literal could have no field that the type does not know.
 function statementOf({ type, json }) {
   return `{ const answer = ${json} as const; answer satisfies Constant<${type}>; }`;
 }
@@ -135,11 +135,11 @@ function compile(modules, file) {
   const errors = [];
   for (const text of stdout.split("\n").filter(Boolean)) {
     const found = /answers\.ts\((\d+),\d+\): error TS\d+: (.*)$/.exec(text);
-    if (found) errors.push({ line: Number(found[1]), told: [found[2]] });
-    else errors.at(-1)?.told.push(text.trim());
+    if (found) errors.push({ line: Number(found[1]), lines: [found[2]] });
+    else errors.at(-1)?.lines.push(text.trim());
   }
-  // An error in what stands before the answers, or none at all: the compiler did not come to check them.
+  // An error before the answers, or none at all: the compiler did not check them.
   if (errors.some(({ line }) => line <= HEAD.length) || (status !== 0 && !errors.length)) throw new Error(stdout);
   // The first line names both types whole; those beneath it say where they differ.
-  return errors.map(({ line, told }) => ({ line, message: (told.length > 1 ? told.slice(1) : told).join(" ") }));
+  return errors.map(({ line, lines }) => ({ line, message: (lines.length > 1 ? lines.slice(1) : lines).join(" ") }));
 }

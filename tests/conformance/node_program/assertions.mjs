@@ -1,4 +1,4 @@
-// What scenarios say of the answers that they get.
+// Assertions of the scenarios.
 
 import assert from "node:assert/strict";
 
@@ -14,7 +14,7 @@ export function hasId(answer, prefix) {
   assert.match(answer.id, new RegExp(`^${prefix}_[A-Za-z0-9]{24}$`));
 }
 
-/** The page holds these items in this order, and its ends are named. */
+/** The page contains these items in this order, and names its first and last. */
 export function isPageOf(page, items, hasMore) {
   assert.deepEqual(idsOf(page.data), idsOf(items));
   const sent = page.body ?? page;

@@ -22,7 +22,7 @@ const { OpenAI } = createRequire(path.join(modules, "package.json"))("openai");
 const { version } = JSON.parse(readFileSync(path.join(modules, "node_modules", "openai", "package.json")));
 
 const answers = new Answers(url);
-// No retries: what answers only the second time does not conform.
+// No retries: an operation that succeeds only the second time does not conform.
 const options = { baseURL: url, apiKey, maxRetries: 0, timeout: 30_000, fetch: answers.fetch };
 const sdk = new Sdk(OpenAI, Number.parseInt(version, 10), options, answers);
 

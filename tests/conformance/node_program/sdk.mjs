@@ -9,7 +9,7 @@ export const CUT_OFF = "cut-off";
 export const STOPPED_BY_FILTER = "stopped-by-filter";
 
 export class Sdk {
-  /** `OpenAI` is the SDK's class, `major` its release, `answers` what keeps the answers. */
+  /** `OpenAI` is the SDK's class, `major` its release, `answers` the store of answers. */
   constructor(OpenAI, major, options, answers) {
     const client = new OpenAI(options);
     Object.assign(this, { OpenAI, major, options, answers, client });
@@ -91,7 +91,7 @@ export class Sdk {
     return this.ofRun("submitToolOutputsAndPoll", run, { tool_outputs: outputs });
   }
 
-  /** What the thread's messages say, oldest first. */
+  /** The texts of the thread's messages, oldest first. */
   async texts(threadId) {
     const page = await this.messages.list(threadId, { order: "asc" });
     return page.data.map((message) => message.content[0].text.value);

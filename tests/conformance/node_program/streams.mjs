@@ -1,4 +1,4 @@
-// Streams of runs: the events as they come, and what the SDK's AssistantStream makes of them.
+// Streams of runs: the events as they arrive, and the results of the SDK's AssistantStream.
 
 import { equal, has, ok } from "./assertions.mjs";
 import { CUT_OFF, SPEAKS_AND_HANGS, STOPPED_BY_FILTER, callsOf, outputsOf, threadOf } from "./sdk.mjs";
@@ -51,14 +51,14 @@ export const streams = {
     const [assistant, thread] = [await sdk.assistant(), await sdk.thread("Hello")];
 
     const stream = sdk.runs.stream(thread.id, { assistant_id: assistant.id });
-    const told = listened(stream);
+    const heard = listened(stream);
     const [message] = await stream.finalMessages();
 
-    equal(told.names.slice(-3), ["message.completed", "run.step.completed", "run.completed"]);
-    equal(told.text, "You said: Hello");
+    equal(heard.names.slice(-3), ["message.completed", "run.step.completed", "run.completed"]);
+    equal(heard.text, "You said: Hello");
     // In 4.104.0 it is the accumulated one, whose status and times are those of its beginning.
-    equal(message.content[0].text.value, told.text);
-    equal(told.messagesDone, (await sdk.messages.list(thread.id, { limit: 1 })).data);
+    equal(message.content[0].text.value, heard.text);
+    equal(heard.messagesDone, (await sdk.messages.list(thread.id, { limit: 1 })).data);
     const run = await stream.finalRun();
     has(run, { thread_id: thread.id, status: "completed" });
     equal(await stream.finalRunSteps(), (await sdk.listSteps(run)).data);
@@ -68,11 +68,11 @@ export const streams = {
     const assistant = await sdk.assistant();
 
     const stream = sdk.threads.createAndRunStream({ assistant_id: assistant.id, thread: threadOf("Hello") });
-    const told = listened(stream);
+    const heard = listened(stream);
     const [message] = await stream.finalMessages();
 
-    equal(told.text, "You said: Hello");
-    equal(message.content[0].text.value, told.text);
+    equal(heard.text, "You said: Hello");
+    equal(message.content[0].text.value, heard.text);
   },
 
   async handler_of_function_calls(sdk) {
@@ -103,8 +103,8 @@ export const streams = {
       asking.on("event", ({ event, data: run }) => {
         if (event !== "thread.run.requires_action") return;
         const answering = sdk.ofRun("submitToolOutputsStream", run, { tool_outputs: outputsOf(run) });
-        const told = listened(answering);
-        answering.done().then(() => resolve(told), reject);
+        const heard = listened(answering);
+        answering.done().then(() => resolve(heard), reject);
       });
       asking.done().catch(reject);
     });
@@ -184,21 +184,21 @@ async function all(stream) {
   return events;
 }
 
-/** What the SDK tells of a stream, as it comes. */
+/** The SDK's callbacks for a stream. */
 function listened(stream) {
-  const told = { names: [], text: "", arguments: [], calls: [], messagesDone: [], stepsDone: [] };
-  stream.on("event", ({ event }) => told.names.push(event.replace(/^thread\./, "")));
+  const heard = { names: [], text: "", arguments: [], calls: [], messagesDone: [], stepsDone: [] };
+  stream.on("event", ({ event }) => heard.names.push(event.replace(/^thread\./, "")));
   stream.on("textDelta", (delta, snapshot) => {
-    told.text += delta.value;
-    equal(snapshot.value, told.text);
+    heard.text += delta.value;
+    equal(snapshot.value, heard.text);
   });
-  stream.on("toolCallCreated", (call) => told.calls.push(call.id));
+  stream.on("toolCallCreated", (call) => heard.calls.push(call.id));
   stream.on("toolCallDelta", (delta) => {
-    told.arguments[delta.index] = (told.arguments[delta.index] ?? "") + (delta.function.arguments ?? "");
+    heard.arguments[delta.index] = (heard.arguments[delta.index] ?? "") + (delta.function.arguments ?? "");
   });
-  stream.on("messageDone", (message) => told.messagesDone.push(message));
-  stream.on("runStepDone", (step) => told.stepsDone.push(step));
-  return told;
+  stream.on("messageDone", (message) => heard.messagesDone.push(message));
+  stream.on("runStepDone", (step) => heard.stepsDone.push(step));
+  return heard;
 }
 
 /** Without their common prefix, and deltas that follow each other as one. */
@@ -207,7 +207,7 @@ function namesOf(events) {
   return names.filter((name, place) => !(name.endsWith("delta") && names[place - 1] === name));
 }
 
-/** What the text deltas make. */
+/** The text deltas joined. */
 function said(events) {
   const deltas = events.filter((event) => event.event === "thread.message.delta").map((event) => event.data.delta);
   return deltas.flatMap((delta) => delta.content.map((part) => part.text.value)).join("");

@@ -13,7 +13,7 @@ NOUNS = (assistants, threads, messages, runs, run_steps, streams, models, errors
 
 
 def main(url: str, key: str) -> None:
-    # No retries: what answers only the second time does not conform.
+    # No retries: an operation that succeeds only the second time does not conform.
     client = CheckedClient(base_url=url, api_key=key, max_retries=0, timeout=30)
     for name, scenario in SCENARIOS.items():
         line = json.dumps({"operation": name, "problem": _problem(client, scenario)})
@@ -24,7 +24,7 @@ def _problem(client: CheckedClient, scenario: Scenario) -> str | None:
     found = []
     try:
         scenario(Sdk(client))
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong is what the operation's outcome tells
+    except Exception as error:  # noqa: BLE001 - any error is the operation's outcome
         found.append(f"{_place(error)}: {type(error).__name__}: {error}")
     return "; ".join([*client.take_violations(), *found]) or None
 

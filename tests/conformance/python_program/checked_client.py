@@ -1,4 +1,4 @@
-"""The SDK's own client, with every answer held against the class that the SDK itself reads it as."""
+"""The SDK's own client, with every answer checked against the class into which the SDK reads it."""
 
 import re
 from functools import cache
@@ -14,7 +14,7 @@ MAX_VIOLATIONS_TOLD = 3
 
 
 class CheckedClient(OpenAI):
-    """Reads answers as `OpenAI` does, which checks nothing, and keeps what a strict reading finds wrong."""
+    """Reads answers as `OpenAI` does, which checks nothing, and keeps the violations that a strict check finds."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -22,7 +22,7 @@ class CheckedClient(OpenAI):
         self.last_stream: CheckedStream | None = None
 
     def take_violations(self) -> list[str]:
-        """What was found since the last call, each once."""
+        """The violations since the last call, each once."""
         taken, self._violations = self._violations, []
         return list(dict.fromkeys(taken))
 
@@ -37,12 +37,12 @@ class CheckedClient(OpenAI):
         self.last_stream = CheckedStream(wrong_in, self._violations)
         self._violations += missing_request_id(response)
         chunks, checked = response.iter_bytes, self.last_stream.checked
-        # What every release reads a stream by.
+        # Every release reads a stream through it.
         response.iter_bytes = lambda: map(checked, chunks())
 
 
 def violations(expected: Any, response: Any) -> list[str]:
-    """How the answer differs from what the class `expected` requires. Only fields it does not know are let pass."""
+    """How the answer differs from what the class `expected` requires. Only unknown fields are accepted."""
     found = missing_request_id(response)
     if not (isinstance(expected, type) and issubclass(expected, BaseModel)):
         return [*found, f"the SDK reads {response.url} as {expected}, which cannot be checked"]

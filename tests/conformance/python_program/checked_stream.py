@@ -1,4 +1,4 @@
-"""A stream as it stands on the wire, with every event held against the class that the SDK itself reads it as."""
+"""A stream as sent, with every event checked against the class into which the SDK reads it."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ EVENT_CLASSES: dict[str, Any] = {
 
 
 class CheckedStream:
-    """`keepalives` counts the comments so far. `find` tells what is wrong with an event, for `violations`."""
+    """`keepalives` counts the comments so far. `find` returns the violations of an event."""
 
     def __init__(self, find: Callable[[Any, str], list[str]], violations: list[str]) -> None:
         self._find = find

@@ -1,4 +1,4 @@
-"""What is refused: the class that the SDK raises, and the texts, parameters and codes that programs match on."""
+"""Refused requests: the class that the SDK raises, and the texts, parameters and codes that programs match on."""
 
 from openai import AuthenticationError, BadRequestError, NotFoundError
 

@@ -14,8 +14,8 @@ def list_(sdk: Sdk) -> None:
 
     calls, message = sdk.steps.list(run.id, thread_id=run.thread_id, order="asc").data
     has(calls, id=open_step.id, type="tool_calls", status="completed", last_error=None)
-    told = [(call.id, call.function.name) for call in calls.step_details.tool_calls]
-    equal(told, [(call.id, call.function.name) for call in calls_of(waiting)])
+    listed = [(call.id, call.function.name) for call in calls.step_details.tool_calls]
+    equal(listed, [(call.id, call.function.name) for call in calls_of(waiting)])
     outputs = [call.function.output for call in calls.step_details.tool_calls]
     equal(outputs, ["sunny, says get_weather", "sunny, says get_time"])
     has(message, type="message_creation", status="completed")

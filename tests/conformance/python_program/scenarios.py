@@ -1,4 +1,4 @@
-"""What scenarios are made of: their registry, the objects that they start from, and their assertions.
+"""Parts of the scenarios: their registry, the objects that they start from, and their assertions.
 
 This code runs under SDK releases of several years: the client is `Any`, for no one release's types hold for all.
 """
@@ -70,7 +70,7 @@ class Sdk:
         return self.runs.submit_tool_outputs_and_poll(run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs)
 
     def texts(self, thread_id: str) -> list[str]:
-        """What the thread's messages say, oldest first."""
+        """The texts of the thread's messages, oldest first."""
         return [message.content[0].text.value for message in self.messages.list(thread_id, order="asc")]
 
 
@@ -110,7 +110,7 @@ def has_id(answer: Any, prefix: str) -> None:
 
 
 def is_page_of(page: Any, *items: Any, has_more: bool) -> None:
-    """The page holds these items in this order, and its ends are named."""
+    """The page contains these items in this order, and names its first and last."""
     equal([item.id for item in page.data], [item.id for item in items])
     has(page, object="list", first_id=items[0].id, last_id=items[-1].id, has_more=has_more)
 

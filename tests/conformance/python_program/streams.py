@@ -1,4 +1,4 @@
-"""Streams of runs: the events as they come, and what the SDK's event handler makes of them."""
+"""Streams of runs: the events as they arrive, and the results of the SDK's event handler."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ CALLS = ["run.step.created", "run.step.in_progress", "run.step.delta", "run.requ
 
 
 class Handler(AssistantEventHandler):
-    """Keeps what the SDK tells of a stream."""
+    """Keeps the SDK's callbacks for a stream."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -260,6 +260,6 @@ def names(events: list[Any]) -> list[str]:
 
 
 def said(events: list[Any]) -> str:
-    """What the text deltas make."""
+    """The text deltas joined."""
     deltas = [event.data.delta for event in events if event.event == "thread.message.delta"]
     return "".join(part.text.value for delta in deltas for part in delta.content)
