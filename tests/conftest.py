@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_kind" in metafunc.fixturenames:
         runs_once = metafunc.definition.get_closest_marker("any_database")
         kinds = ["sqlite"] if runs_once else ["sqlite", "postgres"]
-        metafunc.parametrize("database_kind", kinds, scope="session")
+        metafunc.parametrize("database_kind", kinds, indirect=True, scope="session")
 
 
 def pytest_collection_finish() -> None:
@@ -69,6 +69,13 @@ def _callbacks_of_the_test() -> Iterator[None]:
     yield
     for callbacks, kept in zip(lists, before, strict=True):
         callbacks[:] = kept
+
+
+@pytest.fixture(scope="session")
+def database_kind(request: pytest.FixtureRequest) -> str:
+    # Indirect: pytest numbers direct parameters per test, and would set up a session's fixtures anew for each number.
+    kind: str = request.param
+    return kind
 
 
 @pytest.fixture(scope="session")
