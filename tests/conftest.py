@@ -40,6 +40,9 @@ NewDatabase = Callable[[], str]
 """Makes an empty, migrated database. Returns its URL; an empty one stands for SQLite in the data folder."""
 
 
+pytest_plugins = ("tests.setup_guard",)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_kind" in metafunc.fixturenames:
         runs_once = metafunc.definition.get_closest_marker("any_database")
