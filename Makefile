@@ -11,27 +11,39 @@ UV ?= $(BIN)/uv
 CREATED := $(VENV)/.created
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_DEPLOYMENT := $(VENV)/.installed-deployment
 
+PYTEST := $(BIN)/python -m pytest
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 # An environment whose Python is gone, upgraded or moved, is made anew.
-$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV))
+$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT))
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint types bench chaos conformance histories lock clean
+.PHONY: help up test test-slow test-deployment test-all lint types bench chaos conformance histories lock clean
 .NOTPARALLEL:
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
 
-test: $(INSTALLED_DEV)  ## Run the tests; ARGS="-k name" for some of them
+test: $(INSTALLED_DEV)  ## Run what every change needs, in three minutes; ARGS="-k name" for some of these tests
+	@$(PYTEST) --ignore tests/deployment -m "not slow and not conformance" $(ARGS)
+
+test-slow: $(INSTALLED_DEV)  ## Run the slow tests: fuzz, deploys, versions, stops, refused starts, a short chaos
+	@$(PYTEST) --ignore tests/deployment -m slow $(ARGS)
+
+test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml; the first time builds Temporal from source
 	@$(BIN)/python -m tests.deployment.modules
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) tests/deployment $(ARGS)
+
+test-all: $(INSTALLED_DEPLOYMENT)  ## Run every test there is, with every release of the official SDKs
+	@$(BIN)/python -m tests.deployment.modules
+	@$(PYTEST) $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
 	@$(BIN)/python -m ruff check
@@ -53,9 +65,10 @@ conformance: $(INSTALLED_DEV)  ## Try every operation with the official SDKs of 
 histories: $(INSTALLED_DEV)  ## Record the histories of the replay tests anew; ARGS=path for one of them
 	@$(BIN)/python -m tests.replay.record $(ARGS)
 
-lock: $(INSTALLED_DEV)  ## Write both lock files from pyproject.toml; ARGS=--upgrade for newer versions
-	@$(COMPILE) $(ARGS) --output-file requirements.lock
-	@$(COMPILE) $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+lock: $(INSTALLED_DEV)  ## Write the lock files from pyproject.toml; ARGS=--upgrade for newer versions
+	@$(COMPILE) pyproject.toml $(ARGS) --output-file requirements.lock
+	@$(COMPILE) pyproject.toml $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE) $(ARGS) --group deployment --constraints requirements-dev.lock --output-file requirements-deployment.lock
 	@$(BIN)/python -m tests.conformance.lock $(UV) $(ARGS)
 
 clean:  ## Remove the environment and caches; the data folder stays
@@ -80,3 +93,8 @@ $(INSTALLED_DEV): requirements-dev.lock requirements.lock pyproject.toml | $(CRE
 	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(INSTALLED) $@
+
+$(INSTALLED_DEPLOYMENT): requirements-deployment.lock $(INSTALLED_DEV)
+	@echo "Installing what the tests of docker-compose.yml need into $(VENV), which can take a few minutes"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-deployment.lock
+	@touch $@

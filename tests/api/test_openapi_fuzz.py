@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import Case, GenerationMode
@@ -19,6 +20,8 @@ from schemathesis.specs.openapi.checks import (
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.conftest import FinishedRun, finish_a_run
 from tests.holdfast import RunningHoldfast
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = 12
 SEED = 4

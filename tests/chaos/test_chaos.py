@@ -18,6 +18,7 @@ STRIKES: dict[str, tuple[Strike, ...]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group("chaos")
 @pytest.mark.parametrize("name", SETUPS)

@@ -6,6 +6,8 @@ import pytest
 
 from tests.cli.program import Place, free_ports, run_to_end
 
+pytestmark = pytest.mark.slow
+
 # Settings that `holdfast api` and `holdfast worker` require first.
 APART = {"HOLDFAST_EVENT_STREAM_URL": "redis://127.0.0.1:6379/0"}
 

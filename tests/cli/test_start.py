@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.apart import running_apart
 from tests.cli.program import Place, Up
+
+pytestmark = pytest.mark.slow
 
 # Python runs a module of this name at every start.
 TELLS_AT_ITS_END = """

@@ -15,6 +15,8 @@ from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, Place, Up, is_alive, w
 from tests.provider.replies import Hangs
 from tests.provider.scripted_provider import ScriptedProvider
 
+pytestmark = pytest.mark.slow
+
 # In place of `make`: starts the program as its child and waits for it.
 PARENT = "import os, subprocess, sys; subprocess.run([*sys.argv[1:], '--stop-with-parent', str(os.getpid())])"
 

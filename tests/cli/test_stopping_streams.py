@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from cli.api_server import DRAIN_TIMEOUT
 from tests.cli.program import DEADLINE_SECONDS, Place, Up
@@ -15,6 +16,8 @@ from tests.provider.replies import Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, block_of, names
 from workflows.worker import GRACEFUL_SHUTDOWN
+
+pytestmark = pytest.mark.slow
 
 THREAD = {"messages": [{"role": "user", "content": "Tell me a story."}]}
 BUSY_MACHINE_SECONDS = 8

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.program import Place, Up, is_alive, run_to_end, wait_until
 
-pytestmark = pytest.mark.xdist_group("cli-up")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli-up")]
 
 
 @pytest.fixture(scope="module")

@@ -99,11 +99,13 @@ def test_python_notices_event_that_the_sdk_does_not_know() -> None:
     assert found == ["the SDK does not know thread.unknown"]
 
 
+@pytest.mark.conformance
 @pytest.mark.parametrize("client", NODE_CLIENTS)
 def test_node_lets_fields_pass_that_the_sdk_does_not_know(client: str) -> None:
     assert node_violations(client, ASSISTANT) == []
 
 
+@pytest.mark.conformance
 @pytest.mark.parametrize("client", NODE_CLIENTS)
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG)
 def test_node_notices_field_that_is(client: str, body: dict[str, Any]) -> None:
@@ -113,6 +115,7 @@ def test_node_notices_field_that_is(client: str, body: dict[str, Any]) -> None:
     assert violation.startswith("OpenAI.Beta.Assistant: ")
 
 
+@pytest.mark.conformance
 @pytest.mark.parametrize("client", NODE_CLIENTS)
 def test_node_lets_events_pass_that_the_sdk_knows(client: str) -> None:
     sent = event_of("thread.created", THREAD) + ": keepalive\n\n" + "event: done\ndata: [DONE]\n\n"
@@ -120,6 +123,7 @@ def test_node_lets_events_pass_that_the_sdk_knows(client: str) -> None:
     assert violations_of(client, sent, EVENTS) == []
 
 
+@pytest.mark.conformance
 @pytest.mark.parametrize("client", NODE_CLIENTS)
 @pytest.mark.parametrize(
     ("name", "data"), [*WRONG_EVENTS.values(), ("thread.unknown", THREAD)], ids=[*WRONG_EVENTS, "unknown"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conformance.clients import CLIENTS, Client
+from tests.conformance.clients import CLIENTS, NEWEST_PYTHON, Client
 from tests.conformance.outcomes import Outcomes, operations_of, try_all
 from tests.conformance.server import serving
 
@@ -26,7 +26,12 @@ def outcomes(request: pytest.FixtureRequest) -> Outcomes:
 @pytest.mark.parametrize(
     ("client", "operation"),
     [
-        pytest.param(client, operation, id=f"{client.name} {operation}")
+        pytest.param(
+            client,
+            operation,
+            id=f"{client.name} {operation}",
+            marks=() if client == NEWEST_PYTHON else pytest.mark.conformance,
+        )
         for client in CLIENTS
         for operation in operations_of(client)
     ],

@@ -12,7 +12,7 @@ from tests.worker_process import worker_process
 from workflows.activity_options import HEARTBEAT_TIMEOUT
 from workflows.worker import GRACEFUL_SHUTDOWN, STICKY_TIMEOUT
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 CALL = Calls(("weather", "{}"))
 BUSY_MACHINE_SECONDS = 4

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from openai.types.beta.threads import Run
 from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.service import RPCError, RPCStatusCode
@@ -16,6 +17,8 @@ from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from workflows.worker import open_worker
+
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 CALL = Calls(("weather", "{}"))
 NOT_YET = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
