@@ -1,4 +1,4 @@
-"""The servers that tests share: one of each per pytest process.
+"""The servers that tests share: one of each per pytest process, which ends with it however it ends.
 
 Whatever stores something is tested on SQLite and on Postgres. What is decided before the database is asked, or takes no
 notice of which it is, runs once, on SQLite: modules and tests that are marked `any_database`.
@@ -6,6 +6,7 @@ notice of which it is, runs once, on SQLite: modules and tests that are marked `
 
 import gc
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,9 +17,11 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from cli.tied_to_parent import die_with_parent
 from infra.database.migrations import migrate
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTE_NAMES
+from tests.cli.program import tied
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
@@ -41,6 +44,12 @@ NewDatabase = Callable[[], str]
 
 
 pytest_plugins = ("tests.setup_guard",)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The processes of pytest-xdist, so that what they started ends too when only the first is killed.
+    if hasattr(config, "workerinput") and sys.platform == "linux":
+        die_with_parent()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -89,10 +98,10 @@ def provider() -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture(scope="session")
-async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+async def temporal(tied_temporal_program: str) -> AsyncIterator[WorkflowEnvironment]:
     """A real Temporal server."""
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_program(),
+        dev_server_existing_path=tied_temporal_program,
         dev_server_log_level="error",
         dev_server_extra_args=SEARCH_ATTRIBUTE_ARGUMENTS,
         data_converter=pydantic_data_converter,
@@ -101,10 +110,10 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture(scope="session")
-async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+async def time_skipping(tied_temporal_program: str) -> AsyncIterator[WorkflowEnvironment]:
     """A real Temporal server in which timers pass at once."""
     async with await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=temporal_program(),
+        dev_server_existing_path=tied_temporal_program,
         dev_server_log_level="error",
         dev_server_extra_args=[
             *SEARCH_ATTRIBUTE_ARGUMENTS,
@@ -114,6 +123,15 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         data_converter=pydantic_data_converter,
     ) as environment:
         yield environment
+
+
+@pytest.fixture(scope="session")
+def tied_temporal_program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A script, for Temporal's SDK starts its test servers itself, from a thread that lasts as long as this process."""
+    script = tmp_path_factory.mktemp("temporal") / "temporal"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(tied([temporal_program()]))} "$@"\n')
+    script.chmod(0o700)
+    return str(script)
 
 
 def temporal_program() -> str:

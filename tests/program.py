@@ -1,15 +1,12 @@
-"""A server as a process, to be stopped, killed, frozen and started again. It dies with this process."""
+"""A server as a process, to be stopped, killed, frozen and started again. It ends with this process."""
 
 import asyncio
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from cli import tied_to_parent
-from tests.cli.program import DEADLINE_SECONDS, ROOT
+from tests.cli.program import DEADLINE_SECONDS, ROOT, tied
 
 POLL_SECONDS = 0.05
 READY = "is ready"
@@ -43,12 +40,11 @@ class Program:
         return self.process is not None and self.process.poll() is None
 
     async def start(self) -> None:
-        tie = (sys.executable, "-I", "-S", tied_to_parent.__file__, str(os.getpid()))
         with self._log.open("ab") as log:
             self._logged = log.tell()
-            # From this thread: the kernel ends the child with the thread that began it.
+            # From this thread: the child ends with the thread that starts it.
             self.process = subprocess.Popen(  # noqa: ASYNC220
-                [*tie, *self._command], cwd=self._folder, env=self._environment, stdout=log, stderr=log
+                tied(self._command), cwd=self._folder, env=self._environment, stdout=log, stderr=log
             )
         await until(self._is_up, f"{self.name} does not serve")
 

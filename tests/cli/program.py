@@ -1,4 +1,4 @@
-"""The real `holdfast` program as a process, with ports and a data folder of its own."""
+"""The real `holdfast` program as a process, with ports and a data folder of its own. It ends with this process."""
 
 import os
 import signal
@@ -6,13 +6,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
+
+from cli import tied_to_parent
 
 ROOT = Path(__file__).parents[2]
 HOLDFAST = (sys.executable, "-m", "cli.main")
@@ -58,7 +60,7 @@ class Up:
         self._output = place.data_dir.with_name("output.txt")
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
-                command,
+                tied(command),
                 cwd=ROOT,
                 env=place.environment(**environment),
                 stdout=output,
@@ -103,10 +105,18 @@ class Up:
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
+def tied(command: Sequence[str]) -> list[str]:
+    """`command`, ended by the kernel with the thread that starts it: a suite that is killed leaves nothing behind.
+
+    Its program is named by its path.
+    """
+    return [sys.executable, "-I", "-S", tied_to_parent.__file__, str(os.getpid()), *command]
+
+
 def run_to_end(place: Place, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `holdfast` where it is expected to end by itself."""
     return subprocess.run(
-        [*HOLDFAST, *command],
+        tied([*HOLDFAST, *command]),
         cwd=ROOT,
         env=place.environment(**environment),
         capture_output=True,

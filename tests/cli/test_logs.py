@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.logs import log_handler
-from tests.cli.program import HOLDFAST, ROOT, Place, run_to_end, wait_until
+from tests.cli.program import HOLDFAST, ROOT, Place, run_to_end, tied, wait_until
 from tests.valkey import running_valkey
 
 
@@ -49,6 +49,7 @@ def place(tmp_path: Path) -> Place:
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("level", "is_told"), [("info", True), ("warning", False)])
 def test_the_level_is_a_setting(place: Place, temporal_port: int, tmp_path: Path, level: str, is_told: bool) -> None:
     output, errors = tmp_path / "stdout", tmp_path / "stderr"
@@ -58,7 +59,7 @@ def test_the_level_is_a_setting(place: Place, temporal_port: int, tmp_path: Path
             HOLDFAST_LOG_LEVEL=level,
             TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",
         )
-        process = subprocess.Popen([*HOLDFAST, "api"], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(tied([*HOLDFAST, "api"]), cwd=ROOT, env=environment, stdout=stdout, stderr=stderr)
         wait_until(lambda: "is ready" in output.read_text() or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0, errors.read_text()

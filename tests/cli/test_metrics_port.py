@@ -12,7 +12,7 @@ import pytest
 from cli.metrics_server import serving_metrics
 from cli.ports import Address, bind
 from infra.metrics import Metrics
-from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place, free_ports, run_to_end, wait_until
+from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place, free_ports, run_to_end, tied, wait_until
 from tests.valkey import running_valkey
 
 
@@ -29,12 +29,13 @@ def worker(tmp_path: Path, temporal_port: int) -> Iterator[str]:
             HOLDFAST_TASK_QUEUE=tmp_path.name,
             TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",
         )
-        process = subprocess.Popen([*HOLDFAST, "worker"], cwd=ROOT, env=environment)
+        process = subprocess.Popen(tied([*HOLDFAST, "worker"]), cwd=ROOT, env=environment)
         yield f"http://127.0.0.1:{port}"
         process.terminate()
         assert process.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_worker_serves_its_metrics(worker: str) -> None:
     def answers() -> bool:
         try:
@@ -47,6 +48,7 @@ def test_a_worker_serves_its_metrics(worker: str) -> None:
     assert "holdfast_run_queue_seconds_bucket" in httpx.get(f"{worker}/metrics").text
 
 
+@pytest.mark.slow
 def test_a_metrics_port_in_use_is_refused(tmp_path: Path, worker: str) -> None:
     port = worker.rpartition(":")[2]
     wait_until(lambda: not _is_free(int(port)))

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from cli.orphaned_server import end_orphan, record
-from tests.cli.program import is_alive
+from tests.cli.program import is_alive, tied
 
 WAIT_FOREVER = "import threading; threading.Event().wait()"
 
@@ -26,7 +26,8 @@ def pid_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(database: Path, pid_file: Path) -> Iterator[psutil.Process]:
-    with subprocess.Popen([sys.executable, "-c", WAIT_FOREVER, "--db-filename", str(database)]) as process:
+    command = tied([sys.executable, "-c", WAIT_FOREVER, "--db-filename", str(database)])
+    with subprocess.Popen(command) as process:
         record(pid_file, process.pid)
         yield psutil.Process(process.pid)
         process.kill()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from tests.cli.program import tied
 from tests.conformance.clients import Client
 from tests.conformance.environments import InstallFailed
 from tests.conformance.operations import OPERATIONS
@@ -64,7 +65,7 @@ def _outcomes_of(client: Client, url: str) -> list[Outcome]:
 
 
 def _run_program(client: Client, url: str) -> dict[str, str | None]:
-    command = [*client.command(), url, client.name]
+    command = tied([*client.command(), url, client.name])
     try:
         ended = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=PROGRAM_TIMEOUT_SECONDS, check=False
