@@ -4,6 +4,9 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import uvicorn
@@ -77,8 +80,8 @@ def function_tool(name: str) -> Any:
 
 @asynccontextmanager
 async def running_holdfast(settings: Settings, with_worker: bool = True) -> AsyncIterator[RunningHoldfast]:
-    """Migrate the database, open the resources that `settings` name, and serve."""
-    await asyncio.to_thread(migrate, settings.database)
+    """Make the database if it is none yet, open the resources that `settings` name, and serve."""
+    await asyncio.to_thread(_make_database, settings)
     async with open_resources(settings) as resources, _serving(resources) as url:
         holdfast = RunningHoldfast(resources, url)
         if with_worker:
@@ -88,6 +91,24 @@ async def running_holdfast(settings: Settings, with_worker: bool = True) -> Asyn
         finally:
             await holdfast.client.close()
             await holdfast.stop_worker()
+
+
+def _make_database(settings: Settings) -> None:
+    file = settings.data_dir / "holdfast.db"
+    if settings.database_url:
+        migrate(settings.database_url)
+    elif not file.exists():
+        file.write_bytes(_migrated_sqlite())
+
+
+@cache
+def _migrated_sqlite() -> bytes:
+    """A file, whose copies are made in a fiftieth of the time that the migrations take."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "holdfast.db"
+        migrate(f"sqlite:///{file}")
+        assert [each.name for each in Path(folder).iterdir()] == [file.name]
+        return file.read_bytes()
 
 
 @asynccontextmanager

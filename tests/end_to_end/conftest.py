@@ -3,18 +3,20 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from infra.resources import open_resources
 from tests.holdfast import RunningHoldfast, running_holdfast
-from tests.worker_process import worker_process
+from workflows.worker import open_worker
 
 
 @pytest.fixture
 async def apis(
     holdfast_apart: RunningHoldfast,
 ) -> AsyncIterator[tuple[RunningHoldfast, RunningHoldfast]]:
-    """Two APIs, and two workers in processes of their own."""
+    """Two APIs and two workers, which have nothing in common but what all processes of a Holdfast share."""
     settings = holdfast_apart.resources.settings
     async with AsyncExitStack() as stack:
         other = await stack.enter_async_context(running_holdfast(settings, with_worker=False))
-        for name in ("first", "second"):
-            await stack.enter_async_context(worker_process(settings, name))
+        for _ in range(2):
+            resources = await stack.enter_async_context(open_resources(settings))
+            await stack.enter_async_context(open_worker(resources))
         yield holdfast_apart, other
