@@ -3,6 +3,7 @@
 import dataclasses
 import uuid
 
+import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.reset_reasons import ResetReasons
@@ -13,6 +14,8 @@ from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import reset, workflow_tasks
+
+pytestmark = pytest.mark.any_database
 
 
 async def test_a_reason_that_temporal_does_not_tell_is_left_for_the_next_turn(

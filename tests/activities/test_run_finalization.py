@@ -1,5 +1,6 @@
 """How runs end outside their turns."""
 
+import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.run_finalization import GENERIC_FAILURE, RunFinalization
@@ -7,6 +8,8 @@ from infra.run_workflows import RunWorkflows
 from models.runs import RunStatus
 from models.turns import Finalization
 from tests.holdfast import RunningHoldfast
+
+pytestmark = pytest.mark.any_database
 
 
 async def test_a_run_that_fails_for_no_known_reason_says_no_more_than_that(own_holdfast: RunningHoldfast) -> None:

@@ -59,6 +59,7 @@ async def test_everything_sent_comes_back_and_is_read_back(http: httpx.AsyncClie
     assert (await http.get(f"/v1/assistants/{created['id']}")).json() == created
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("change", ["create", "modify"])
 async def test_function_tool_is_completed_with_its_defaults(http: httpx.AsyncClient, change: str) -> None:
     tools = [{"type": "function", "function": {"name": "now", "strict": None, "parameters": None}}]
@@ -72,6 +73,7 @@ async def test_function_tool_is_completed_with_its_defaults(http: httpx.AsyncCli
     assert changed["tools"] == [{"type": "function", "function": completed}]
 
 
+@pytest.mark.any_database
 async def test_nulls_on_create_are_defaults(holdfast: RunningHoldfast) -> None:
     created = await holdfast.client.beta.assistants.create(
         model=SCRIPTED_MODEL,
@@ -117,6 +119,7 @@ async def test_modify_replaces_metadata(holdfast: RunningHoldfast) -> None:
     assert modified.metadata == {"b": "3"}
 
 
+@pytest.mark.any_database
 async def test_modify_with_an_empty_body_changes_nothing(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/assistants", json=EVERYTHING)).json()
     path = f"/v1/assistants/{created['id']}"

@@ -67,6 +67,7 @@ async def test_a_thread_whose_metadata_changed_is_still_a_place_to_go_on_from(
     assert await _ids(http, "/v1/threads", **query, limit=2, before=made[1]) == [made[2]]
 
 
+@pytest.mark.any_database
 async def test_a_metadata_filter_has_metadatas_limits(http: httpx.AsyncClient) -> None:
     response = await http.get("/v1/threads", params={f"metadata[k{number}]": "v" for number in range(17)})
 
@@ -80,6 +81,7 @@ async def test_a_metadata_filter_has_metadatas_limits(http: httpx.AsyncClient) -
     )
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("name", "value", "param"), [("user", "\0", "metadata.user"), ("a\0", "b", "metadata.a\\u0000")]
 )
@@ -128,6 +130,7 @@ async def test_an_unknown_cursor_is_not_found(http: httpx.AsyncClient, path: str
     assert response.status_code == 404
 
 
+@pytest.mark.any_database
 async def test_an_unknown_status_is_refused(http: httpx.AsyncClient) -> None:
     response = await http.get("/v1/runs", params={"status": "lost"})
 

@@ -83,6 +83,7 @@ async def test_a_repeated_cancel_is_not_refused(holdfast: RunningHoldfast, provi
     assert again == first
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("content", [b"", b"null", b"not json"])
 async def test_a_body_that_means_nothing_to_its_route_means_nothing_to_the_key(
     holdfast: RunningHoldfast, provider: ScriptedProvider, http: httpx.AsyncClient, content: bytes
@@ -141,6 +142,7 @@ async def test_a_key_is_forgotten_after_a_day(holdfast: RunningHoldfast) -> None
     assert again.id != first.id
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("key", ["", "k" * 256])
 async def test_a_key_has_between_1_and_255_characters(holdfast: RunningHoldfast, key: str) -> None:
     with pytest.raises(BadRequestError, match="dempotency"):

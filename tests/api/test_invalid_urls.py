@@ -6,6 +6,8 @@ import pytest
 from tests.api.conftest import FinishedRun
 from tests.api.envelope import assert_error, assert_refused
 
+pytestmark = pytest.mark.any_database
+
 VALUE = "invalid_value"
 THREAD = "/v1/threads/thread_x"
 RUN = f"{THREAD}/runs/run_x"

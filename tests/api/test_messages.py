@@ -54,6 +54,7 @@ async def test_content_parts_come_back_in_their_form(holdfast: RunningHoldfast, 
     ]
 
 
+@pytest.mark.any_database
 async def test_null_for_what_may_be_left_out_is_no_error(http: httpx.AsyncClient, thread_id: str) -> None:
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": None}}
     resources = {"code_interpreter": {"file_ids": None}, "file_search": {"vector_store_ids": None}}

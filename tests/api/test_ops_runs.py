@@ -89,6 +89,7 @@ async def test_a_run_that_no_longer_matches_is_still_a_place_to_go_on_from(
     assert await _ids(http, **query, before=runs[2].id) == [runs[1].id]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("name", "value"),
     [("status", "lost"), ("error", "bad_luck"), ("since", "-1"), ("since", "1h"), ("assistant", "x"), ("limit", "101")],
@@ -109,6 +110,7 @@ async def test_an_unknown_run_or_cursor_is_not_found(http: httpx.AsyncClient) ->
         assert_error(response, 404, "No run found with id 'run_x'.")
 
 
+@pytest.mark.any_database
 async def test_operators_need_no_beta_header(http: httpx.AsyncClient) -> None:
     response = await http.get("/ops/runs", headers={"OpenAI-Beta": "assistants=v7"})
 

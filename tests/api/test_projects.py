@@ -74,6 +74,7 @@ def operations(holdfast: RunningHoldfast) -> list[tuple[str, str, str]]:
     ]
 
 
+@pytest.mark.any_database
 async def test_no_operation_works_without_a_key(shared: RunningHoldfast, blue: FinishedRun) -> None:
     async with httpx.AsyncClient(base_url=shared.url) as client:
         responses = [
@@ -86,6 +87,7 @@ async def test_no_operation_works_without_a_key(shared: RunningHoldfast, blue: F
         assert_error(response, 401, NO_KEY, code="invalid_api_key")
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("header", "message"),
     [
@@ -110,6 +112,7 @@ async def test_wrong_key_is_refused_and_not_shown(shared: RunningHoldfast, heade
     assert_error(response, 401, message, code="invalid_api_key")
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("body", [b"{", b" " * (MAX_BODY_BYTES + 1)], ids=["no-json", "too-large"])
 async def test_nothing_is_read_of_who_has_no_key(shared: RunningHoldfast, body: bytes) -> None:
     async with httpx.AsyncClient(base_url=shared.url) as client:
@@ -118,6 +121,7 @@ async def test_nothing_is_read_of_who_has_no_key(shared: RunningHoldfast, body: 
     assert_error(response, 401, NO_KEY, code="invalid_api_key")
 
 
+@pytest.mark.any_database
 async def test_a_key_is_taken_as_a_password_too(shared: RunningHoldfast, blue: FinishedRun) -> None:
     async with httpx.AsyncClient(base_url=shared.url, auth=("", BLUE)) as client:
         answer = await client.get(f"/v1/threads/{blue.thread_id}")
@@ -177,6 +181,7 @@ async def test_another_projects_deleted_assistant_is_no_cursor(shared: RunningHo
     assert_error(after, 404, f"No assistant found with id '{deleted}'.")
 
 
+@pytest.mark.any_database
 async def test_health_needs_no_key(shared: RunningHoldfast) -> None:
     async with httpx.AsyncClient(base_url=shared.url) as client:
         response = await client.get("/health")
@@ -184,6 +189,7 @@ async def test_health_needs_no_key(shared: RunningHoldfast) -> None:
     assert response.json() == {"database": "ok", "temporal": "ok"}
 
 
+@pytest.mark.any_database
 async def test_every_answer_names_the_project(shared: RunningHoldfast, red: httpx.AsyncClient) -> None:
     answer = await red.get("/v1/assistants")
     refusal = await red.get("/v1/threads/thread_x")

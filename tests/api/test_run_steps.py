@@ -1,6 +1,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.api.conftest import FinishedRun
 from tests.holdfast import RunningHoldfast
@@ -50,6 +51,7 @@ async def test_steps_are_listed_by_cursor(holdfast: RunningHoldfast, finished: F
     assert [step.type for step in (*first.data, *rest)] == ["tool_calls", "message_creation"]
 
 
+@pytest.mark.any_database
 async def test_include_is_accepted(holdfast: RunningHoldfast, finished: FinishedRun) -> None:
     step = await holdfast.client.beta.threads.runs.steps.retrieve(
         finished.step_id,

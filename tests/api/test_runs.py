@@ -102,6 +102,7 @@ async def test_overrides_are_the_runs_and_not_the_assistants(
     assert (await http.get(f"/v1/assistants/{assistant}")).json() == before
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("with_thread", [False, True])
 async def test_a_choice_of_an_unknown_function_is_refused(
     http: httpx.AsyncClient, holdfast: RunningHoldfast, with_thread: bool
@@ -117,6 +118,7 @@ async def test_a_choice_of_an_unknown_function_is_refused(
     assert_error(response, 400, message, "tool_choice")
 
 
+@pytest.mark.any_database
 async def test_a_call_is_not_demanded_of_a_run_without_tools(
     http: httpx.AsyncClient, holdfast: RunningHoldfast
 ) -> None:
@@ -199,6 +201,7 @@ async def test_modify_replaces_metadata_only(http: httpx.AsyncClient, holdfast: 
     assert cleared.metadata == {}
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json"}])
 async def test_cancel_needs_no_body(http: httpx.AsyncClient, waiting: Run, headers: dict[str, str]) -> None:
     response = await http.post(

@@ -27,6 +27,7 @@ async def test_thread_of_nothing_has_every_key(
     assert created == {"object": "thread", "metadata": {}, "tool_resources": {}}
 
 
+@pytest.mark.any_database
 async def test_bare_prefix_is_the_same_api(http: httpx.AsyncClient) -> None:
     created = (await http.post("/threads", json={"metadata": {"a": "1"}})).json()
 
@@ -56,6 +57,7 @@ async def test_modify_replaces_metadata(holdfast: RunningHoldfast) -> None:
     assert (replaced.metadata, untouched.metadata, cleared.metadata) == ({"b": "3"}, {"b": "3"}, {})
 
 
+@pytest.mark.any_database
 async def test_modify_without_body_changes_nothing(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/threads", json={"metadata": {"a": "1"}})).json()
 

@@ -24,6 +24,8 @@ from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
+pytestmark = pytest.mark.any_database
+
 Finalized = subprocess.CompletedProcess[str]
 
 

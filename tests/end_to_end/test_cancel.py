@@ -37,6 +37,7 @@ async def test_a_queued_run_is_cancelled(own_holdfast: RunningHoldfast, provider
     assert provider.requests("cancel-queued") == []
 
 
+@pytest.mark.any_database
 async def test_cancel_stops_the_model_call_and_keeps_what_it_said(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -73,6 +74,7 @@ async def test_a_run_that_waits_for_outputs_is_cancelled(holdfast: RunningHoldfa
     assert step.status == "cancelled"
 
 
+@pytest.mark.any_database
 async def test_a_run_that_waits_for_its_next_try_is_cancelled(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -122,6 +124,7 @@ async def _ended(holdfast: RunningHoldfast, provider: ScriptedProvider, ending: 
     return await holdfast.until(run, ending)
 
 
+@pytest.mark.any_database
 async def test_an_operator_cancels_a_run_in_temporal_while_the_model_speaks(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -136,6 +139,7 @@ async def test_an_operator_cancels_a_run_in_temporal_while_the_model_speaks(
     assert await holdfast.texts(run) == ["Hello", "Once upon"]
 
 
+@pytest.mark.any_database
 async def test_an_operator_cancels_a_run_in_temporal_while_it_waits(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

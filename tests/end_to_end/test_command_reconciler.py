@@ -147,6 +147,7 @@ async def test_a_sweep_leaves_a_run_alone_that_is_only_slow(
     assert len(provider.requests("slow")) == 1
 
 
+@pytest.mark.any_database
 async def test_a_run_that_temporal_does_not_take_does_not_keep_others_waiting(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Hangs
 from tests.provider.scripted_provider import ScriptedProvider
+
+pytestmark = pytest.mark.any_database
 
 SECONDS = 3
 SOON = {"expires_after": {"anchor": "created_at", "seconds": SECONDS}}

@@ -13,6 +13,8 @@ from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
+pytestmark = pytest.mark.any_database
+
 FULL = "A thread holds at most 100000 messages. Delete some, or go on in a new thread."
 
 

@@ -17,6 +17,8 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import closed
 from workflows import activity_options
 
+pytestmark = pytest.mark.any_database
+
 CALL = Calls(("weather", "{}"))
 ONE_MEGABYTE = 1_000_000
 

@@ -50,6 +50,7 @@ def written() -> Iterator[Written]:
         logger.setLevel(level)
 
 
+@pytest.mark.any_database
 async def test_a_runs_lines_name_it_and_quote_nothing(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, written: Written
 ) -> None:

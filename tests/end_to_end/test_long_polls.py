@@ -53,6 +53,7 @@ def _url(run: Run) -> str:
     return f"/v1/threads/{run.thread_id}/runs/{run.id}"
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("reply", "status"), [(Says("there."), "completed"), (Calls(("get_weather", "{}")), "requires_action")]
 )
@@ -110,6 +111,7 @@ async def test_news_that_is_lost_comes_late(
         assert (await poll(http, run)).json()["status"] == "in_progress"
 
 
+@pytest.mark.any_database
 async def test_a_run_that_is_not_there_is_not_waited_for(http: httpx.AsyncClient) -> None:
     missing = await http.get("/v1/threads/thread_none/runs/run_none", headers=HELPER)
 

@@ -45,6 +45,7 @@ async def working(own_holdfast: RunningHoldfast) -> RunningHoldfast:
     return own_holdfast
 
 
+@pytest.mark.any_database
 async def test_a_run_with_a_function_call_is_counted(working: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("metered", Calls(("weather", "{}")), Says("Sunny."))
     run = await working.until(await working.run(await working.assistant("metered", "weather")))
@@ -68,6 +69,7 @@ async def test_a_run_with_a_function_call_is_counted(working: RunningHoldfast, p
     assert _value(samples, "holdfast_streams_open") == 0
 
 
+@pytest.mark.any_database
 async def test_requests_are_counted_by_route_and_status(working: RunningHoldfast) -> None:
     async with httpx.AsyncClient(base_url=working.url) as client:
         await client.get("/v1/threads/thread_a")
@@ -84,6 +86,7 @@ async def test_requests_are_counted_by_route_and_status(working: RunningHoldfast
     assert _value(samples, "holdfast_http_requests_total", method="GET", route="none", status="404") == 1
 
 
+@pytest.mark.any_database
 async def test_a_failure_is_counted_by_its_error_and_a_reset_as_reopened(
     working: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -104,6 +107,7 @@ async def test_a_failure_is_counted_by_its_error_and_a_reset_as_reopened(
     assert _value(samples, "holdfast_runs_created_total") == 1
 
 
+@pytest.mark.any_database
 async def test_streams_are_counted_while_they_are_open(working: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" a time."), after="Once")
     provider.script("metered-stream", held)
@@ -123,6 +127,7 @@ async def test_streams_are_counted_while_they_are_open(working: RunningHoldfast,
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.any_database
 async def test_a_call_that_is_cancelled_is_cut_short(working: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("metered-cancel", Hangs(after="Well"))
     run = await working.run(await working.assistant("metered-cancel"))
@@ -142,6 +147,7 @@ async def _cancel_and_roll_back(database: Database, run_id: str) -> None:
         raise InterruptedError
 
 
+@pytest.mark.any_database
 async def test_what_was_rolled_back_is_not_counted(working: RunningHoldfast) -> None:
     run = await working.until(await working.run(await working.assistant("holdfast/scripted", "weather")))
     with pytest.raises(InterruptedError):
@@ -187,6 +193,7 @@ async def test_metrics_need_a_key_where_keys_are_configured(
         assert await _scrape(holdfast, authorization="Bearer sk-a")
 
 
+@pytest.mark.any_database
 async def test_names_beyond_the_first_that_answered_share_a_label(own_holdfast: RunningHoldfast) -> None:
     models = own_holdfast.resources.metrics.models
     labels = [models.of_answering(f"model-{number}") for number in range(MAX_MODEL_LABELS + 2)]
@@ -196,6 +203,7 @@ async def test_names_beyond_the_first_that_answered_share_a_label(own_holdfast: 
     assert models.of("holdfast/scripted") == "holdfast/scripted"
 
 
+@pytest.mark.any_database
 async def test_the_operations_page_names_every_metric_and_no_other(own_holdfast: RunningHoldfast) -> None:
     async with httpx.AsyncClient() as client:
         shown = (await client.get(f"{own_holdfast.url}/metrics")).text

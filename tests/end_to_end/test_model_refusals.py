@@ -1,10 +1,13 @@
 """What a model refuses is content of its own kind, and is remembered."""
 
+import pytest
 from openai.types.beta.threads import Message, Run
 
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Chunks, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
+
+pytestmark = pytest.mark.any_database
 
 TEXT_PART = {"type": "text", "text": {"value": "Well.", "annotations": []}}
 REFUSAL_PART = {"type": "refusal", "refusal": "I can't help with that."}

@@ -7,6 +7,8 @@ from tests.provider.replies import Calls, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from workflows import worker
 
+pytestmark = pytest.mark.any_database
+
 CALL = Calls(("weather", "{}"))
 
 

@@ -21,6 +21,7 @@ async def _failed_after_a_call(holdfast: RunningHoldfast, provider: ScriptedProv
     return failed
 
 
+@pytest.mark.any_database
 async def test_a_failed_run_shows_as_failed_in_temporal(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("shows-failed", Fails(401, "No such key."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("shows-failed")))
@@ -30,6 +31,7 @@ async def test_a_failed_run_shows_as_failed_in_temporal(holdfast: RunningHoldfas
     assert status is WorkflowExecutionStatus.FAILED
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("which", ["first", "last", "before the failure"])
 async def test_a_reset_goes_on_with_the_turn_that_failed(
     holdfast: RunningHoldfast, provider: ScriptedProvider, which: str
@@ -53,6 +55,7 @@ async def test_a_reset_goes_on_with_the_turn_that_failed(
     assert status is WorkflowExecutionStatus.COMPLETED
 
 
+@pytest.mark.any_database
 async def test_a_reset_run_that_fails_again_is_failed_again(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -89,6 +92,7 @@ async def test_a_reset_is_refused_while_another_run_holds_the_thread(
     assert (await holdfast.until(holder)).status == "requires_action"
 
 
+@pytest.mark.any_database
 async def test_a_reset_run_goes_on_under_a_worker_that_never_saw_it(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

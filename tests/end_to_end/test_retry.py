@@ -184,12 +184,14 @@ async def test_a_retried_run_holds_its_thread_at_once(
     assert_error(refused, 400, f"Thread {failed.thread_id} already has an active run {failed.id}.")
 
 
+@pytest.mark.any_database
 async def test_an_unknown_run_is_not_found(holdfast: RunningHoldfast) -> None:
     response = await _post(holdfast, "run_unknown/retry")
 
     assert_error(response, 404, "No run found with id 'run_unknown'.")
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("by", ["", "x" * 257, 7])
 async def test_a_name_out_of_bounds_is_refused(holdfast: RunningHoldfast, by: object) -> None:
     response = await _post(holdfast, "run_unknown/retry", json={"by": by})
@@ -222,6 +224,7 @@ async def test_a_run_whose_workflow_is_gone_starts_anew_and_repeats_nothing(
     assert len(provider.requests("retry-gone")) == 3
 
 
+@pytest.mark.any_database
 async def test_a_workflow_that_was_terminated_before_it_did_anything_starts_anew(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -324,6 +327,7 @@ async def test_the_last_words_of_the_failed_execution_do_not_end_a_retried_run(
     assert ended.state.status is RunStatus.QUEUED
 
 
+@pytest.mark.any_database
 async def test_a_retried_turn_has_a_whole_lifetime_though_little_was_left_of_the_first(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

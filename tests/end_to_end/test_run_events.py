@@ -26,6 +26,7 @@ def forget(holdfast: RunningHoldfast) -> None:
     stream.forget_all()
 
 
+@pytest.mark.any_database
 async def test_numbers_are_those_that_a_client_of_the_sdk_counts(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -41,6 +42,7 @@ async def test_numbers_are_those_that_a_client_of_the_sdk_counts(
     assert (told[-1].name, told[-1].number) == ("done", None)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("after", [0, 5, 9, 12, 500])
 async def test_it_goes_on_after_the_event_that_was_seen(
     holdfast: RunningHoldfast, provider: ScriptedProvider, after: int
@@ -59,6 +61,7 @@ async def test_it_goes_on_after_the_event_that_was_seen(
     ]
 
 
+@pytest.mark.any_database
 async def test_a_run_that_was_not_streamed_can_be_followed(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -78,6 +81,7 @@ async def test_a_run_that_was_not_streamed_can_be_followed(
     assert names(events)[-3:] == ["run.step.completed", "run.completed", "done"]
 
 
+@pytest.mark.any_database
 async def test_several_readers_follow_one_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" a time."), after="Once upon")
     provider.script("events-shared", held)
@@ -92,6 +96,7 @@ async def test_several_readers_follow_one_run(holdfast: RunningHoldfast, provide
     assert told[0][-1].name == "done"
 
 
+@pytest.mark.any_database
 async def test_it_goes_on_through_tool_outputs(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("events-through", Calls(("f", "{}")), Says("Done."))
     run = (await streamed(holdfast, await holdfast.assistant("events-through", "f")))[-2].json
@@ -195,6 +200,7 @@ def _being_cancelled(events: list[Sent]) -> list[Any]:
     return [event.json for event in events if event.name == "thread.run.cancelling"]
 
 
+@pytest.mark.any_database
 async def test_the_end_of_a_run_that_waits_follows_what_was_told_before(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -224,6 +230,7 @@ async def _cancel_what_speaks(holdfast: RunningHoldfast, provider: ScriptedProvi
     await holdfast.client.beta.threads.runs.cancel(run["id"], thread_id=run["thread_id"])
 
 
+@pytest.mark.any_database
 async def test_numbers_never_repeat_when_an_answer_was_lost_in_the_middle(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -304,6 +311,7 @@ async def test_an_end_that_never_reached_the_stream_is_told_by_the_database(
     assert names(events)[-4:] == ["message.completed", "run.step.completed", "run.completed", "done"]
 
 
+@pytest.mark.any_database
 async def test_a_thread_that_is_deleted_ends_its_streams(
     holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +349,7 @@ async def test_silence_is_filled(temporal_port: int, provider: ScriptedProvider,
     assert (keepalive.data, keepalive.number) == ("{}", None)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("query", "headers", "param"),
     [
@@ -362,6 +371,7 @@ async def test_a_number_that_is_none_is_refused(
     assert answer.json()["error"]["param"].lower() == param
 
 
+@pytest.mark.any_database
 async def test_a_run_of_nobody_has_no_events(holdfast: RunningHoldfast) -> None:
     async with httpx.AsyncClient() as http:
         answer = await http.get(events_url(holdfast, {"thread_id": "thread_x", "id": "run_x"}))

@@ -93,6 +93,7 @@ async def test_steps_show_calls_and_messages(holdfast: RunningHoldfast, provider
     assert await steps.retrieve(closed_steps[1].id, thread_id=done.thread_id, run_id=done.id) == closed_steps[1]
 
 
+@pytest.mark.any_database
 async def test_overrides_reach_the_model(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("overridden", Says("{}"))
     assistant = await holdfast.assistant("other-model", "unused", instructions="Unused.", temperature=0.1)
@@ -132,6 +133,7 @@ async def test_overrides_reach_the_model(holdfast: RunningHoldfast, provider: Sc
     assert request["response_format"]["json_schema"]["name"] == "answer"
 
 
+@pytest.mark.any_database
 async def test_what_nobody_set_is_not_sent(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("defaults", Says("Hi"))
 
@@ -142,6 +144,7 @@ async def test_what_nobody_set_is_not_sent(holdfast: RunningHoldfast, provider: 
     assert unset.isdisjoint(request)
 
 
+@pytest.mark.any_database
 async def test_a_demanded_call_is_demanded_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("demanded", Calls(("weather", ROME)), Says("Done."))
     assistant = await holdfast.assistant("demanded", "weather")
@@ -154,6 +157,7 @@ async def test_a_demanded_call_is_demanded_once(holdfast: RunningHoldfast, provi
     assert second.get("tool_choice", "auto") == "auto"
 
 
+@pytest.mark.any_database
 async def test_images_reach_the_model(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("images", Says("A cat."))
     image = {"url": "https://example.com/cat.png", "detail": "low"}
@@ -165,6 +169,7 @@ async def test_images_reach_the_model(holdfast: RunningHoldfast, provider: Scrip
     assert request["messages"][-1]["content"] == content
 
 
+@pytest.mark.any_database
 async def test_broken_arguments_are_passed_on_as_written(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("broken", Calls(("weather", '{"city": "Ro'), ("weather", "")), Says("Sorry."))
     assistant = await holdfast.assistant("broken", "weather")
@@ -181,6 +186,7 @@ async def test_broken_arguments_are_passed_on_as_written(holdfast: RunningHoldfa
         json.loads(call["function"]["arguments"])
 
 
+@pytest.mark.any_database
 async def test_one_run_may_take_many_turns(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     turns = 5
     provider.script("turns", *(Calls(("weather", ROME)) for _ in range(turns)), Says("Enough."))
@@ -196,6 +202,7 @@ async def test_one_run_may_take_many_turns(holdfast: RunningHoldfast, provider: 
     assert [later - earlier for earlier, later in pairwise(lengths)] == [2] * turns
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("finish", ["length"])
 async def test_an_answer_cut_at_its_limit_ends_the_run_incomplete(
     holdfast: RunningHoldfast, provider: ScriptedProvider, finish: str
@@ -213,6 +220,7 @@ async def test_an_answer_cut_at_its_limit_ends_the_run_incomplete(
     assert message.incomplete_details.reason == "max_tokens"
 
 
+@pytest.mark.any_database
 async def test_completion_tokens_are_a_budget_of_the_whole_run(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -229,6 +237,7 @@ async def test_completion_tokens_are_a_budget_of_the_whole_run(
     assert len(provider.requests("budget")) == 1
 
 
+@pytest.mark.any_database
 async def test_a_prompt_beyond_the_budget_is_never_sent(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("long-prompt", Says("Never asked."))
     run = await holdfast.run(await holdfast.assistant("long-prompt"), "word " * 1000, max_prompt_tokens=256)
@@ -241,6 +250,7 @@ async def test_a_prompt_beyond_the_budget_is_never_sent(holdfast: RunningHoldfas
     assert provider.requests("long-prompt") == []
 
 
+@pytest.mark.any_database
 async def test_prompt_tokens_are_a_budget_of_the_whole_run(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -257,6 +267,7 @@ async def test_prompt_tokens_are_a_budget_of_the_whole_run(
     assert len(provider.requests("prompt-budget")) == 1
 
 
+@pytest.mark.any_database
 async def test_old_messages_are_left_out_to_keep_within_the_prompt_budget(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -289,6 +300,7 @@ async def test_last_messages_truncates_the_thread(holdfast: RunningHoldfast, pro
     assert [message["content"] for message in request["messages"]] == ["3", "4"]
 
 
+@pytest.mark.any_database
 async def test_a_run_on_an_empty_thread_is_answered(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("empty", Says("Is anybody there?"))
     assistant = await holdfast.assistant("empty", instructions="Begin.")

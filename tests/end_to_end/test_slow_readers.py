@@ -17,6 +17,8 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import names
 from tests.streams import all_events, begun, events_url, streamed
 
+pytestmark = pytest.mark.any_database
+
 WORDS = 750
 # In all 12 MB: some times what systems keep of a connection that is not read.
 LONG_TEXT = " ".join(f"{number}{'.' * 16_000}" for number in range(WORDS))

@@ -22,6 +22,7 @@ CALLS_BEGUN = ["run.step.created", "run.step.in_progress", "run.step.delta"]
 CALL_CHUNK = chunk_of({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}]})
 
 
+@pytest.mark.any_database
 async def test_a_message(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-message", Says("It is sunny."))
 
@@ -86,6 +87,7 @@ async def test_a_function_call_ends_the_stream_and_submitting_goes_on(
     assert answered[0].json["step_details"]["tool_calls"][0]["function"]["output"] == "sunny"
 
 
+@pytest.mark.any_database
 async def test_parallel_calls_each_have_their_place(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-parallel", Calls(("a", '{"x": 1}'), ("b", "")))
 
@@ -100,6 +102,7 @@ async def test_parallel_calls_each_have_their_place(holdfast: RunningHoldfast, p
     assert [call["function"]["arguments"] for call in asked] == list(arguments.values()) == ['{"x": 1}', "{}"]
 
 
+@pytest.mark.any_database
 async def test_text_before_calls_is_a_message_of_its_own(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-both", Calls(("get_weather", "{}"), text="Let me look."))
 
@@ -109,6 +112,7 @@ async def test_text_before_calls_is_a_message_of_its_own(holdfast: RunningHoldfa
     assert names(events) == ["created", *RUN_BEGUN, *shown, "run.requires_action", "done"]
 
 
+@pytest.mark.any_database
 async def test_a_failed_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     filtered = Says("Once upon", finish="content_filter")
     provider.script("stream-failed", filtered)
@@ -121,6 +125,7 @@ async def test_a_failed_run(holdfast: RunningHoldfast, provider: ScriptedProvide
     assert events[-2].json["last_error"]["code"] == "invalid_prompt"
 
 
+@pytest.mark.any_database
 async def test_a_run_that_fails_before_it_says_anything(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-refused", Fails(401, "No such key."))
 
@@ -129,6 +134,7 @@ async def test_a_run_that_fails_before_it_says_anything(holdfast: RunningHoldfas
     assert names(events) == ["created", *RUN_BEGUN, "run.failed", "done"]
 
 
+@pytest.mark.any_database
 async def test_an_answer_that_is_cut_off_for_its_length(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-length", Says("Once upon a", finish="length"))
 
@@ -139,6 +145,7 @@ async def test_an_answer_that_is_cut_off_for_its_length(holdfast: RunningHoldfas
     assert events[-4].json["incomplete_details"] == {"reason": "max_tokens"}
 
 
+@pytest.mark.any_database
 async def test_calls_that_are_cut_off_for_their_length(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-cut-call", Calls(("get_weather", '{"city": "Pa'), finish="length"))
 
@@ -149,6 +156,7 @@ async def test_calls_that_are_cut_off_for_their_length(holdfast: RunningHoldfast
     assert step["step_details"]["tool_calls"][0]["function"]["arguments"] == '{"city": "Pa'
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("reply", "begun", "closed"),
     [
@@ -174,6 +182,7 @@ async def test_a_cancelled_run(
     assert names(events) == ["created", *RUN_BEGUN, *begun, "run.cancelling", *closed, "run.cancelled", "done"]
 
 
+@pytest.mark.any_database
 async def test_an_expired_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-expired", Hangs("Once upon"))
 
@@ -184,6 +193,7 @@ async def test_an_expired_run(holdfast: RunningHoldfast, provider: ScriptedProvi
     assert names(events) == ["created", *RUN_BEGUN, *MESSAGE_BEGUN, *expired]
 
 
+@pytest.mark.any_database
 async def test_calls_that_nobody_answers_in_time(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-unanswered", Calls(("f", "{}")))
     assistant_id = await holdfast.assistant("stream-unanswered", "f")
@@ -196,6 +206,7 @@ async def test_calls_that_nobody_answers_in_time(holdfast: RunningHoldfast, prov
     assert names(events)[-4:] == ["run.requires_action", "run.step.expired", "run.expired", "done"]
 
 
+@pytest.mark.any_database
 async def test_an_answer_that_is_asked_for_again_never_mixes_with_the_first(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -217,6 +228,7 @@ async def test_an_answer_that_is_asked_for_again_never_mixes_with_the_first(
     assert await holdfast.texts(Run.construct(thread_id=events[0].json["id"])) == ["Hello", "There was."]
 
 
+@pytest.mark.any_database
 async def test_calls_that_are_asked_for_again(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-calls-again", Chunks(CALL_CHUNK, done=False), Calls(("f", "{}")))
 
@@ -237,6 +249,7 @@ async def test_half_characters_come_whole_or_replaced(holdfast: RunningHoldfast,
     assert said == stored["content"][0]["text"]["value"] == "\U0001f600 and \ufffd and\ufffd"
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("kinds", [("refusal",), ("content", "refusal"), ("refusal", "content")])
 async def test_a_refusal_is_a_part_of_its_own(
     holdfast: RunningHoldfast, provider: ScriptedProvider, kinds: tuple[str, ...]
@@ -256,6 +269,7 @@ async def test_a_refusal_is_a_part_of_its_own(
     assert said == [f"{kind} 1.{kind} 2." for kind in kinds]
 
 
+@pytest.mark.any_database
 async def test_v1_clients_get_v1_objects(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-v1", Says("Once upon a", finish="length"))
     body = {"assistant_id": await holdfast.assistant("stream-v1"), "thread": THREAD, "stream": True}
@@ -268,6 +282,7 @@ async def test_v1_clients_get_v1_objects(holdfast: RunningHoldfast, provider: Sc
     assert events[-2].json["file_ids"] == []
 
 
+@pytest.mark.any_database
 async def test_v1_clients_get_a_refusal_as_text(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     pieces = [chunk_of({"refusal": text}) for text in ("I ", "won't.")]
     provider.script("stream-v1-refusal", Chunks(*pieces, chunk_of({}, "stop")))
@@ -282,6 +297,7 @@ async def test_v1_clients_get_a_refusal_as_text(holdfast: RunningHoldfast, provi
     assert done["content"][0]["text"]["value"] == "I won't."
 
 
+@pytest.mark.any_database
 async def test_a_repeated_request_gets_the_stream_again(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-once", Calls(("f", "{}")), Says("Done."))
     assistant_id = await holdfast.assistant("stream-once", "f")
@@ -299,6 +315,7 @@ async def test_a_repeated_request_gets_the_stream_again(holdfast: RunningHoldfas
     assert names(parsed(submit[0].text))[0] == "run.step.completed"
 
 
+@pytest.mark.any_database
 async def test_the_sdk_accumulates_what_is_stored(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-sdk", Calls(("f", '{"a": 1}'), ("g", '{"b": 2}')), Says("All is well."))
     done: list[Message] = []
@@ -329,6 +346,7 @@ async def test_the_sdk_accumulates_what_is_stored(holdfast: RunningHoldfast, pro
     assert [part.text.value for message in done for part in message.content if part.type == "text"] == ["All is well."]
 
 
+@pytest.mark.any_database
 async def test_a_client_that_goes_away_leaves_its_run_alone(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -348,6 +366,7 @@ async def test_a_client_that_goes_away_leaves_its_run_alone(
     assert (await holdfast.texts(ended))[-1] == "Once upon a time."
 
 
+@pytest.mark.any_database
 async def test_streaming_does_not_wait_for_the_end(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" a time."), after="Once")
     provider.script("stream-held", held)
@@ -366,6 +385,7 @@ def enqueued(holdfast: RunningHoldfast, thread_id: str, assistant_id: str) -> Ab
     return following(f"{holdfast.url}/v1/threads/{thread_id}/runs", "POST", body)
 
 
+@pytest.mark.any_database
 async def test_a_run_that_waits_is_streamed_once_its_turn_has_come(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -385,6 +405,7 @@ async def test_a_run_that_waits_is_streamed_once_its_turn_has_come(
     assert names(seen) == [*RUN_BEGUN, *MESSAGE_BEGUN, *MESSAGE_DONE, "run.completed", "done"]
 
 
+@pytest.mark.any_database
 async def test_a_run_that_is_cancelled_while_it_waits(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" first."), after="The")
     provider.script("stream-waits-in-vain", held)

@@ -46,6 +46,7 @@ async def test_a_missing_output_is_refused_and_loses_nothing(
     assert (await holdfast.until(await holdfast.submit(run, "1", "2"))).status == "completed"
 
 
+@pytest.mark.any_database
 async def test_an_unknown_call_is_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run, [rome, oslo] = await _waiting(holdfast, provider, "unknown-call")
 
@@ -56,6 +57,7 @@ async def test_an_unknown_call_is_refused(holdfast: RunningHoldfast, provider: S
     )
 
 
+@pytest.mark.any_database
 async def test_an_output_given_twice_is_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run, [rome, oslo] = await _waiting(holdfast, provider, "twice")
 
@@ -64,6 +66,7 @@ async def test_an_output_given_twice_is_refused(holdfast: RunningHoldfast, provi
     assert message == f"Expected tool outputs for call_ids ['{rome}', '{oslo}'], got ['{rome}', '{rome}']"
 
 
+@pytest.mark.any_database
 async def test_an_absent_output_is_taken_as_empty(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run, calls = await _waiting(holdfast, provider, "absent-output")
 
@@ -75,6 +78,7 @@ async def test_an_absent_output_is_taken_as_empty(holdfast: RunningHoldfast, pro
     assert [m["content"] for m in provider.requests("absent-output")[1]["messages"][-2:]] == ["", ""]
 
 
+@pytest.mark.any_database
 async def test_submit_after_the_end_is_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run, calls = await _waiting(holdfast, provider, "submit-late")
     await holdfast.until(await holdfast.submit(run, "1", "2"), "completed")
@@ -84,6 +88,7 @@ async def test_submit_after_the_end_is_refused(holdfast: RunningHoldfast, provid
     assert message == 'Runs in status "completed" do not accept tool outputs.'
 
 
+@pytest.mark.any_database
 async def test_submit_to_an_unknown_run_is_not_found(holdfast: RunningHoldfast) -> None:
     thread = await holdfast.client.beta.threads.create()
 
@@ -123,6 +128,7 @@ async def test_submit_while_no_worker_runs_is_done_on_its_return(
     assert await own_holdfast.texts(done) == ["Hello", "Thanks."]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("sent", [[], [None], ["first"], [0, 1]])
 async def test_a_signal_that_says_nothing_does_no_harm(
     holdfast: RunningHoldfast, provider: ScriptedProvider, sent: list[object]

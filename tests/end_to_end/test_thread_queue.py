@@ -99,6 +99,7 @@ async def test_however_a_run_ends_the_next_has_its_turn(
     assert (await holdfast.texts(run))[-1] == "Mine."
 
 
+@pytest.mark.any_database
 async def test_the_default_and_a_runs_own_word_refuse(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-reject")
 
@@ -111,6 +112,7 @@ async def test_the_default_and_a_runs_own_word_refuse(holdfast: RunningHoldfast,
         await _say(holdfast, run, "No")
 
 
+@pytest.mark.any_database
 async def test_a_threads_choice_is_shown_and_kept(holdfast: RunningHoldfast) -> None:
     threads = holdfast.client.beta.threads
     thread = await threads.create(extra_body=ENQUEUE)

@@ -195,6 +195,7 @@ async def test_a_name_in_the_environment_wins(
     assert collector.named("GET /models").service == "assistants"
 
 
+@pytest.mark.any_database
 async def test_without_a_collector_nothing_is_traced(holdfast: RunningHoldfast) -> None:
     assert holdfast.resources.tracing is None
 

@@ -67,6 +67,7 @@ async def test_runs_whose_workflow_was_terminated_fail_with_the_next_sweep(
     assert (await own_holdfast.until(untouched)).status == "requires_action"
 
 
+@pytest.mark.any_database
 async def test_a_model_call_of_a_terminated_workflow_is_dropped_and_its_run_fails(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -83,6 +84,7 @@ async def test_a_model_call_of_a_terminated_workflow_is_dropped_and_its_run_fail
         await provider.disconnected("terminated-speaking")
 
 
+@pytest.mark.any_database
 async def test_the_stream_of_a_run_that_is_closed_in_mid_answer_gets_its_end(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -126,6 +128,7 @@ async def test_the_run_that_waited_behind_a_terminated_one_starts(
     assert (await own_holdfast.until(behind, "completed")).status == "completed"
 
 
+@pytest.mark.any_database
 async def test_a_run_whose_workflow_was_reset_while_it_waited_is_left_alone(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
