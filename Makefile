@@ -31,7 +31,7 @@ help:  ## List the commands
 up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
 
-test: $(INSTALLED_DEV)  ## Run what every change needs, in three minutes; ARGS="-k name" for some of these tests
+test: $(INSTALLED_DEV)  ## Run what every change needs; ARGS="-k name" for some of these tests
 	@$(PYTEST) --ignore tests/deployment -m "not slow and not conformance" $(ARGS)
 
 test-slow: $(INSTALLED_DEV)  ## Run the slow tests: fuzz, deploys, versions, stops, refused starts, a short chaos

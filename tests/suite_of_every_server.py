@@ -11,7 +11,7 @@ from tests.postgres.server import PostgresServer
 from tests.valkey import ValkeyServer
 
 ALL_UP = "SUITE_ALL_UP"
-"""Names the file to be made once all are up."""
+"""The environment variable that names the file to be made once all are up."""
 
 
 def test_waits(
