@@ -27,7 +27,7 @@ from activities.prompt import build_request
 from activities.run_finalization import RunFinalization
 from activities.turn_stream import left_behind
 from infra.clock import now_ms
-from infra.database.tables import RunRow
+from infra.database.tables import RUNS
 from infra.ports import EventStream
 from infra.resources import open_event_stream
 from infra.run_workflows import RunWorkflows
@@ -37,6 +37,7 @@ from models.runs import RunStatus
 from models.step_events import StreamPosition
 from models.turns import Finalization, TurnInput, TurnOutcome
 from tests.conftest import NewDatabase, settings_for
+from tests.database import writing
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Fails, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -334,6 +335,6 @@ async def _until_said(stream: AsyncIterator[Sent], word: str) -> list[Sent]:
 
 
 async def _set_deadline(workers: Workers, run: Run, seconds: int) -> None:
-    async with workers.holdfast.resources.database.transaction() as session:
+    with writing(workers.holdfast.resources.database) as connection:
         values = {"expires_at": int(time.time()) + seconds}
-        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**values))
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**values))

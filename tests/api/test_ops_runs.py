@@ -9,8 +9,9 @@ from openai.types.beta.threads import Run
 from sqlalchemy import update
 
 from infra.clock import now_seconds
-from infra.database.tables import RunRow
+from infra.database.tables import RUNS
 from tests.api.envelope import assert_error
+from tests.database import writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -31,8 +32,8 @@ async def _timeline(http: httpx.AsyncClient, run: Run) -> dict[str, Any]:
 
 
 async def _age(holdfast: RunningHoldfast, run: Run, **columns: int) -> None:
-    async with holdfast.resources.database.transaction() as session:
-        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**columns))
+    with writing(holdfast.resources.database) as connection:
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**columns))
 
 
 async def test_runs_are_found_by_status_assistant_thread_and_error(

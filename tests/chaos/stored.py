@@ -7,20 +7,19 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.tables import IS_ACTIVE, MessageRow, RunRow, RunStepRow, ToolCallRow, TurnRow
+from infra.database.tables import IS_ACTIVE, MESSAGES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    row: RunRow
-    turns: Sequence[TurnRow]
-    steps: Sequence[RunStepRow]
-    calls: Sequence[ToolCallRow]
-    messages: Sequence[MessageRow]
+    row: RUNS
+    turns: Sequence[TURNS]
+    steps: Sequence[RUN_STEPS]
+    calls: Sequence[TOOL_CALLS]
+    messages: Sequence[MESSAGES]
 
 
 class Stored:
@@ -29,30 +28,30 @@ class Stored:
 
     async def status(self, model: str) -> str | None:
         """None where there is no such run, or the database does not answer now."""
-        return await self._one(select(RunRow.status).where(RunRow.model == model))
+        return await self._one(select(RUNS.c.status).where(RUNS.c.model == model))
 
     async def has_turn(self, model: str, turn: int) -> bool:
-        run_ids = select(RunRow.id).where(RunRow.model == model)
-        query = select(TurnRow.run_status).where(TurnRow.run_id.in_(run_ids), TurnRow.turn == turn)
+        run_ids = select(RUNS.c.id).where(RUNS.c.model == model)
+        query = select(TURNS.c.run_status).where(TURNS.c.run_id.in_(run_ids), TURNS.c.turn == turn)
         return await self._one(query) is not None
 
     async def runs(self) -> dict[str, list[StoredRun]]:
         """Every run, by its model's name; the messages are those of its whole thread."""
-        async with self._database.reading() as session:
+        with reading(self._database) as connection:
             found: dict[str, list[StoredRun]] = {}
-            for row in (await session.scalars(select(RunRow))).all():
+            for row in (connection.scalars(select(RUNS))).all():
                 found.setdefault(row.model, []).append(await _whole(session, row))
             return found
 
     async def active(self) -> Sequence[str]:
         """The models of runs that hold their thread."""
-        async with self._database.reading() as session:
-            return (await session.scalars(select(RunRow.model).where(IS_ACTIVE))).all()
+        with reading(self._database) as connection:
+            return (connection.scalars(select(RUNS.c.model).where(IS_ACTIVE))).all()
 
     async def _one(self, query: Any) -> str | None:
         try:
-            async with self._database.reading() as session:
-                found: str | None = await session.scalar(query)
+            with reading(self._database) as connection:
+                found: str | None = connection.scalar(query)
                 return found
         except (DatabaseUnavailable, SQLAlchemyError):
             return None
@@ -64,15 +63,15 @@ async def open_stored(url: str) -> AsyncIterator[Stored]:
         yield Stored(database)
 
 
-async def _whole(session: AsyncSession, run: RunRow) -> StoredRun:
-    turns = select(TurnRow).where(TurnRow.run_id == run.id).order_by(TurnRow.turn)
-    steps = select(RunStepRow).where(RunStepRow.run_id == run.id).order_by(RunStepRow.seq)
-    calls = select(ToolCallRow).where(ToolCallRow.run_id == run.id).order_by(ToolCallRow.turn, ToolCallRow.position)
-    messages = select(MessageRow).where(MessageRow.thread_id == run.thread_id).order_by(MessageRow.seq)
+async def _whole(connection: Connection, run: RUNS) -> StoredRun:
+    turns = select(TURNS).where(TURNS.c.run_id == run.id).order_by(TURNS.c.turn)
+    steps = select(RUN_STEPS).where(RUN_STEPS.c.run_id == run.id).order_by(RUN_STEPS.c.seq)
+    calls = select(TOOL_CALLS).where(TOOL_CALLS.c.run_id == run.id).order_by(TOOL_CALLS.c.turn, TOOL_CALLS.c.position)
+    messages = select(MESSAGES).where(MESSAGES.c.thread_id == run.thread_id).order_by(MESSAGES.c.seq)
     return StoredRun(
         run,
-        (await session.scalars(turns)).all(),
-        (await session.scalars(steps)).all(),
-        (await session.scalars(calls)).all(),
-        (await session.scalars(messages)).all(),
+        (connection.scalars(turns)).all(),
+        (connection.scalars(steps)).all(),
+        (connection.scalars(calls)).all(),
+        (connection.scalars(messages)).all(),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.database.tables import MessageRow, RunRow, RunStepRow, ToolCallRow, TurnRow
+from infra.database.tables import MESSAGES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
 from tests.chaos.clients import PatientClient
 from tests.chaos.run_faults import faults_of
 from tests.chaos.runs import ChaosRun, Plan, output_of
@@ -30,14 +30,14 @@ def run() -> ChaosRun:
 @pytest.fixture
 def stored(run: ChaosRun) -> StoredRun:
     [arguments] = run.script.arguments(0, 0)
-    call = ToolCallRow(id="call_1", turn=0, arguments=arguments, output=output_of(arguments))
-    steps = [RunStepRow(turn=0, type="tool_calls"), RunStepRow(turn=1, type="message_creation", message_id="msg_2")]
+    call = TOOL_CALLS(id="call_1", turn=0, arguments=arguments, output=output_of(arguments))
+    steps = [RUN_STEPS(turn=0, type="tool_calls"), RUN_STEPS(turn=1, type="message_creation", message_id="msg_2")]
     messages = [said("msg_1", "user", run.question), said("msg_2", "assistant", run.script.text(1, 2))]
-    return StoredRun(RunRow(status="completed"), [TurnRow(turn=0), TurnRow(turn=1)], steps, [call], messages)
+    return StoredRun(RUNS(status="completed"), [TURNS(turn=0), TURNS(turn=1)], steps, [call], messages)
 
 
-def said(message_id: str, role: str, text: str) -> MessageRow:
-    return MessageRow(id=message_id, role=role, content=[{"text": {"value": text}}], run_id=None)
+def said(message_id: str, role: str, text: str) -> MESSAGES:
+    return MESSAGES(id=message_id, role=role, content=[{"text": {"value": text}}], run_id=None)
 
 
 def test_a_run_that_went_well_has_no_fault(run: ChaosRun, stored: StoredRun) -> None:

@@ -18,6 +18,7 @@ from temporalio.client import ScheduleActionExecutionStartWorkflow
 from models.errors import OutcomeUnknown, Unavailable
 from tests.api.envelope import assert_error
 from tests.conftest import NewDatabase, settings_for
+from tests.database import reading
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.postgres.proxy import LosingProxy, losing_proxy
 from tests.postgres.server import PostgresServer, running_postgres
@@ -264,8 +265,8 @@ async def test_no_transaction_is_open_while_the_model_speaks(
         run = await holdfast.run(await holdfast.assistant("no-transaction"))
         await answer.arrived()
 
-        async with holdfast.resources.database.reading() as session:
-            still_open = (await session.scalars(text(OPEN_TRANSACTIONS))).all()
+        with reading(holdfast.resources.database) as connection:
+            still_open = (connection.scalars(text(OPEN_TRANSACTIONS))).all()
         answer.release()
         await holdfast.until(run, "completed")
 

@@ -6,9 +6,10 @@ from openai import BadRequestError
 from openai.types.beta.threads import Run
 from sqlalchemy import func, select, update
 
-from infra.database.tables import MessageRow, ThreadRow
+from infra.database.tables import MESSAGES, THREADS
 from models.threads import MAX_THREAD_MESSAGES
 from tests.api.envelope import assert_error
+from tests.database import reading, writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -78,14 +79,14 @@ async def test_a_message_that_waited_is_counted_once(holdfast: RunningHoldfast, 
 
 
 async def fill(holdfast: RunningHoldfast, thread_id: str) -> None:
-    async with holdfast.resources.database.transaction() as session:
-        query = update(ThreadRow).where(ThreadRow.id == thread_id)
-        await session.execute(query.values(message_count=MAX_THREAD_MESSAGES))
+    with writing(holdfast.resources.database) as connection:
+        query = update(THREADS).where(THREADS.c.id == thread_id)
+        connection.execute(query.values(message_count=MAX_THREAD_MESSAGES))
 
 
 async def counts(holdfast: RunningHoldfast, thread_id: str) -> tuple[int, int]:
     """The number that the thread bears, and how many messages there are."""
-    async with holdfast.resources.database.reading() as session:
-        said = await session.scalar(select(ThreadRow.message_count).where(ThreadRow.id == thread_id))
-        there = select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread_id)
-        return said or 0, await session.scalar(there) or 0
+    with reading(holdfast.resources.database) as connection:
+        said = connection.scalar(select(THREADS.c.message_count).where(THREADS.c.id == thread_id))
+        there = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == thread_id)
+        return said or 0, connection.scalar(there) or 0

@@ -63,7 +63,7 @@ async def test_a_database_that_hangs_is_named_in_time(
     async with AsyncExitStack() as held:
         for _ in range(resources.settings.database_pool_size):
             session = await held.enter_async_context(resources.database.reading())
-            await session.connection()
+            connection.connection()
 
         status, health = await _health(own_holdfast)
 

@@ -14,6 +14,7 @@ from infra.metrics import MAX_MODEL_LABELS
 from infra.settings import Settings
 from models.runs import RunStatus
 from tests.conftest import settings_for
+from tests.database import writing
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -137,8 +138,8 @@ async def test_a_call_that_is_cancelled_is_cut_short(working: RunningHoldfast, p
 
 
 async def _cancel_and_roll_back(database: Database, run_id: str) -> None:
-    async with database.transaction() as session:
-        assert await runs.transition(session, run_id, RunStatus.CANCELLED)
+    with writing(database) as connection:
+        assert runs.transition(connection, run_id, RunStatus.CANCELLED)
         raise InterruptedError
 
 

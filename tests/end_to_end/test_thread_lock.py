@@ -8,14 +8,15 @@ from openai.types.beta.threads import Run
 from sqlalchemy import func, select
 
 from infra.database.tables import (
-    MessageRow,
-    RunRow,
-    RunStepRow,
-    ThreadMetadataRow,
-    ThreadRow,
-    ToolCallRow,
-    TurnRow,
+    MESSAGES,
+    RUN_STEPS,
+    RUNS,
+    THREAD_METADATA,
+    THREADS,
+    TOOL_CALLS,
+    TURNS,
 )
+from tests.database import reading
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -118,17 +119,17 @@ async def test_a_deleted_thread_leaves_no_row_behind(holdfast: RunningHoldfast, 
 
 async def _rows(holdfast: RunningHoldfast, run: Run) -> dict[str, int]:
     """How many rows hang from the run's thread, by table."""
-    async with holdfast.resources.database.reading() as session:
+    with reading(holdfast.resources.database) as connection:
         counts = {}
-        for table in (ThreadRow, MessageRow, RunRow):
-            column = table.id if table is ThreadRow else table.__table__.c.thread_id
-            counts[table.__tablename__] = await session.scalar(
+        for table in (THREADS, MESSAGES, RUNS):
+            column = table.id if table is THREADS else table.__table__.c.thread_id
+            counts[table.__tablename__] = connection.scalar(
                 select(func.count()).select_from(table).where(column == run.thread_id)
             )
-        for child in (RunStepRow, ToolCallRow, TurnRow):
-            counts[child.__tablename__] = await session.scalar(
+        for child in (RUN_STEPS, TOOL_CALLS, TURNS):
+            counts[child.__tablename__] = connection.scalar(
                 select(func.count()).select_from(child).where(child.run_id == run.id)
             )
-        orphans = select(func.count()).where(ThreadMetadataRow.thread_seq.not_in(select(ThreadRow.seq)))
-        assert await session.scalar(orphans) == 0
+        orphans = select(func.count()).where(THREAD_METADATA.c.thread_seq.not_in(select(THREADS.c.seq)))
+        assert connection.scalar(orphans) == 0
     return {name: count or 0 for name, count in counts.items()}

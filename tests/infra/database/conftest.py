@@ -18,6 +18,7 @@ from models.run_specs import RunSpec
 from models.runs import CreateRunRequest
 from models.threads import CreateThreadRequest
 from tests.conftest import NewDatabase
+from tests.database import writing
 
 PROJECT = "default"
 
@@ -41,11 +42,11 @@ async def database(new_database: NewDatabase, tmp_path_factory: pytest.TempPathF
 async def stored(database: Database) -> Stored:
     """An assistant, and a thread of one message with a queued run."""
     hello = CreateMessageRequest(role="user", content="Hello")
-    async with database.transaction() as session:
-        assistant = await assistants.create(session, PROJECT, CreateAssistantRequest(model="m"))
-        thread = await threads.create(session, PROJECT, CreateThreadRequest(messages=[hello]))
+    with writing(database) as connection:
+        assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m"))
+        thread = threads.create(connection, PROJECT, CreateThreadRequest(messages=[hello]))
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
-        run = await runs.create(session, PROJECT, thread.id, spec)
+        run = runs.create(connection, PROJECT, thread.id, spec)
     return Stored(assistant.id, thread.id, run.id)
 
 

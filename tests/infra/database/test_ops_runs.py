@@ -8,22 +8,23 @@ from sqlalchemy import update
 from infra.database import assistants, ops_runs, runs, threads
 from infra.database.engine import Database
 from infra.database.ops_runs import CallMade, RunFilter
-from infra.database.tables import RunRow, ToolCallRow
+from infra.database.tables import RUNS, TOOL_CALLS
 from models.lists import Order, PageRequest
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, RunStatus
 from models.threads import CreateThreadRequest
+from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT, Stored, recorded
 
 
 async def add_run(database: Database, stored: Stored, project_id: str, **columns: Any) -> str:
     """Add a run to a project. Returns its id."""
-    async with database.transaction() as session:
-        assistant = await assistants.load(session, PROJECT, stored.assistant_id)
-        thread = await threads.create(session, project_id, CreateThreadRequest())
+    with writing(database) as connection:
+        assistant = assistants.load(connection, PROJECT, stored.assistant_id)
+        thread = threads.create(connection, project_id, CreateThreadRequest())
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
-        run = await runs.create(session, project_id, thread.id, spec)
-        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**columns))
+        run = runs.create(connection, project_id, thread.id, spec)
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**columns))
     return run.id
 
 
@@ -53,8 +54,8 @@ async def test_runs_since_then_are_found_wherever_they_are(
     oldest, second, _, fourth, newest = [await add_run(database, stored, project_id, **each) for each in columns]
 
     async def listed(since: RunFilter = wanted, **page: Any) -> list[str]:
-        async with database.reading() as session:
-            found, _ = await ops_runs.list_page(session, project_id, PageRequest(**page), since)
+        with reading(database) as connection:
+            found, _ = ops_runs.list_page(connection, project_id, PageRequest(**page), since)
         return [each.run.id for each in found]
 
     assert await listed() == [fourth, second]
@@ -66,8 +67,8 @@ async def test_runs_since_then_are_found_wherever_they_are(
     assert await listed(replace(wanted, since=13)) == []
 
 
-def call(stored: Stored, turn: int, position: int, output: str | None) -> ToolCallRow:
-    return ToolCallRow(
+def call(stored: Stored, turn: int, position: int, output: str | None) -> TOOL_CALLS:
+    return TOOL_CALLS(
         id=f"call_{turn}_{position}",
         project_id=PROJECT,
         run_id=stored.run_id,
@@ -82,12 +83,11 @@ def call(stored: Stored, turn: int, position: int, output: str | None) -> ToolCa
 
 
 async def test_a_record_has_the_calls_by_turn_without_what_was_said_in_them(database: Database, stored: Stored) -> None:
-    async with database.transaction() as session:
-        session.add_all([call(stored, 1, 0, None), call(stored, 0, 1, ""), call(stored, 0, 0, "Sunny")])
+    with writing(database) as connection:
+        connection.add_all([call(stored, 1, 0, None), call(stored, 0, 1, ""), call(stored, 0, 0, "Sunny")])
 
-    async with database.reading() as session:
-        with recorded(database) as statements:
-            record = await ops_runs.record(session, PROJECT, stored.run_id)
+    with reading(database) as connection, recorded(database) as statements:
+        record = ops_runs.record(connection, PROJECT, stored.run_id)
 
     assert record.calls == {
         0: [CallMade("call_0_0", "weather", True), CallMade("call_0_1", "weather", True)],

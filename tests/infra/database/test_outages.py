@@ -14,6 +14,7 @@ from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable, is_outage
 from infra.errors import ConnectionFailed
 from tests.conftest import NewDatabase
+from tests.database import reading, writing
 
 SHORT = Limits(pool_size=1, statement_timeout=timedelta(milliseconds=50))
 
@@ -32,7 +33,7 @@ async def test_a_slow_statement_is_an_outage(new_postgres_database: NewDatabase)
 async def test_a_row_that_stays_locked_is_an_outage(new_postgres_database: NewDatabase) -> None:
     limits = Limits(pool_size=2, statement_timeout=timedelta(milliseconds=50))
     async with open_database(new_postgres_database(), limits) as database, database.transaction() as session:
-        await session.execute(text("LOCK TABLE threads"))
+        connection.execute(text("LOCK TABLE threads"))
 
         with pytest.raises(DatabaseUnavailable) as unavailable:
             await execute(database, "SELECT * FROM threads")
@@ -43,7 +44,7 @@ async def test_a_row_that_stays_locked_is_an_outage(new_postgres_database: NewDa
 async def test_a_pool_in_use_is_an_outage(new_postgres_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "POOL_TIMEOUT", timedelta(milliseconds=50))
     async with open_database(new_postgres_database(), SHORT) as database, database.reading() as session:
-        await session.execute(text("SELECT 1"))
+        connection.execute(text("SELECT 1"))
 
         with pytest.raises(DatabaseUnavailable) as unavailable:
             await database.check()
@@ -98,7 +99,7 @@ async def test_a_bug_is_no_outage_on_sqlite(tmp_path: Path) -> None:
 async def test_errors_show_no_values(new_postgres_database: NewDatabase) -> None:
     async with open_database(new_postgres_database()) as database, database.reading() as session:
         with pytest.raises(ProgrammingError) as failed:
-            await session.execute(text("SELECT nosuch(:said)"), {"said": "secret of the client"})
+            connection.execute(text("SELECT nosuch(:said)"), {"said": "secret of the client"})
 
     assert "secret" not in str(failed.value)
 
@@ -109,16 +110,16 @@ async def test_errors_show_no_values(new_postgres_database: NewDatabase) -> None
 )
 async def test_connections_have_limits(new_postgres_database: NewDatabase, setting: str, value: str) -> None:
     async with open_database(new_postgres_database(), SHORT) as database, database.reading() as session:
-        assert await session.scalar(text(f"SHOW {setting}")) == value
+        assert connection.scalar(text(f"SHOW {setting}")) == value
 
 
 async def test_the_url_has_the_last_word(new_postgres_database: NewDatabase) -> None:
     url = f"{new_postgres_database()}&options=-c%20statement_timeout%3D7000&application_name=mine"
 
     async with open_database(url, SHORT) as database, database.reading() as session:
-        assert await session.scalar(text("SHOW statement_timeout")) == "7s"
-        assert await session.scalar(text("SHOW lock_timeout")) == "50ms"
-        assert await session.scalar(text("SHOW application_name")) == "mine"
+        assert connection.scalar(text("SHOW statement_timeout")) == "7s"
+        assert connection.scalar(text("SHOW lock_timeout")) == "50ms"
+        assert connection.scalar(text("SHOW application_name")) == "mine"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -126,7 +127,7 @@ async def test_a_database_is_named_in_any_of_the_usual_ways(new_postgres_databas
     url = new_postgres_database().replace("postgresql", scheme, 1)
 
     async with open_database(url) as database, database.reading() as session:
-        assert await session.scalar(text("SELECT count(*) FROM threads")) == 0
+        assert connection.scalar(text("SELECT count(*) FROM threads")) == 0
 
 
 async def test_a_database_that_is_not_there_is_named(new_postgres_database: NewDatabase) -> None:
@@ -139,19 +140,19 @@ async def test_a_database_that_is_not_there_is_named(new_postgres_database: NewD
 
 async def test_a_reader_sees_one_state(database: Database) -> None:
     count = text("SELECT count(*) FROM deleted_items")
-    async with database.reading() as session:
-        before = await session.scalar(count)
+    with reading(database) as connection:
+        before = connection.scalar(count)
         values = "('x', 'default', 1, 1)"
         await execute(database, f"INSERT INTO deleted_items (id, project_id, seq, deleted_at) VALUES {values}")
 
-        assert await session.scalar(count) == before
-    async with database.reading() as session:
-        assert await session.scalar(count) == before + 1
+        assert connection.scalar(count) == before
+    with reading(database) as connection:
+        assert connection.scalar(count) == before + 1
 
 
 async def execute(database: Database, statement: str) -> None:
-    async with database.transaction() as session:
-        await session.execute(text(statement))
+    with writing(database) as connection:
+        connection.execute(text(statement))
 
 
 def test_a_mistake_in_a_statement_is_no_outage_though_it_has_no_code() -> None:

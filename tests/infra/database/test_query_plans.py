@@ -28,12 +28,13 @@ from infra.database import (
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
 from infra.database.ops_runs import RunFilter
-from infra.database.tables import RunRow, Table
+from infra.database.tables import RUNS, Table
 from models.errors import NotFound, WrongStatus
 from models.lists import Order, PageRequest
 from models.messages import CreateMessageRequest
 from models.runs import LastErrorCode, RunStatus, ToolOutput
 from models.turns import TurnInput
+from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT, Stored, recorded
 
 Query = Callable[[AsyncSession, Stored], Awaitable[object]]
@@ -73,25 +74,25 @@ async def drain(rows: AsyncIterator[object]) -> None:
         pass
 
 
-async def run_row(session: AsyncSession, stored: Stored) -> RunRow:
-    return (await session.scalars(select(RunRow).where(RunRow.id == stored.run_id))).one()
+async def run_row(connection: Connection, stored: Stored) -> RUNS:
+    return (connection.scalars(select(RUNS).where(RUNS.c.id == stored.run_id))).one()
 
 
-async def newest_messages(session: AsyncSession, stored: Stored) -> None:
-    await drain(prompts.messages_newest_first(session, await run_row(session, stored)))
+async def newest_messages(connection: Connection, stored: Stored) -> None:
+    await drain(prompts.messages_newest_first(connection, await run_row(session, stored)))
 
 
-async def past_turns(session: AsyncSession, stored: Stored) -> None:
-    await prompts.past_turns(session, await run_row(session, stored))
+async def past_turns(connection: Connection, stored: Stored) -> None:
+    prompts.past_turns(connection, await run_row(session, stored))
 
 
-async def submit(session: AsyncSession, stored: Stored) -> None:
+async def submit(connection: Connection, stored: Stored) -> None:
     row = await run_row(session, stored)
     row.status = RunStatus.REQUIRES_ACTION
-    await session.flush()
+    connection.flush()
     # The row was never asked anything, and so has no step to close.
     with suppress(NoResultFound):
-        await runs.accept_outputs(session, PROJECT, row.thread_id, row.id, list[ToolOutput]())
+        runs.accept_outputs(connection, PROJECT, row.thread_id, row.id, list[ToolOutput]())
 
 
 def listed(**page: Any) -> list[tuple[str, Query, set[str]]]:
@@ -100,27 +101,29 @@ def listed(**page: Any) -> list[tuple[str, Query, set[str]]]:
     return [
         (
             f"assistants-{shown}",
-            lambda session, _: assistants.list_page(session, PROJECT, request),
+            lambda connection, _: assistants.list_page(connection, PROJECT, request),
             {"assistants_by_project"},
         ),
         (
             f"messages-{shown}",
-            lambda session, stored: messages.list_page(session, PROJECT, stored.thread_id, request, None),
+            lambda connection, stored: messages.list_page(connection, PROJECT, stored.thread_id, request, None),
             {"messages_by_thread"},
         ),
         (
             f"messages-of-run-{shown}",
-            lambda session, stored: messages.list_page(session, PROJECT, stored.thread_id, request, stored.run_id),
+            lambda connection, stored: messages.list_page(
+                connection, PROJECT, stored.thread_id, request, stored.run_id
+            ),
             {"messages_by_run"},
         ),
         (
             f"runs-{shown}",
-            lambda session, stored: runs.list_page(session, PROJECT, stored.thread_id, request),
+            lambda connection, stored: runs.list_page(connection, PROJECT, stored.thread_id, request),
             {"runs_by_thread"},
         ),
         (
             f"steps-{shown}",
-            lambda session, stored: run_steps.list_page(session, PROJECT, stored.run_id, request),
+            lambda connection, stored: run_steps.list_page(connection, PROJECT, stored.run_id, request),
             {"run_steps_by_run"},
         ),
     ]
@@ -131,62 +134,68 @@ CASES: list[tuple[str, Query, set[str]]] = [
     *listed(order=Order.ASC),
     (
         "assistants-after-unknown",
-        lambda session, _: assistants.list_page(session, PROJECT, PageRequest(after="asst_x")),
+        lambda connection, _: assistants.list_page(connection, PROJECT, PageRequest(after="asst_x")),
         {BY_ID.format("assistants"), BY_ID.format("deleted_items")},
     ),
     (
         "messages-before-unknown",
-        lambda session, stored: messages.list_page(
-            session, PROJECT, stored.thread_id, PageRequest(before="msg_x"), None
+        lambda connection, stored: messages.list_page(
+            connection, PROJECT, stored.thread_id, PageRequest(before="msg_x"), None
         ),
         {BY_ID.format("messages"), BY_ID.format("deleted_items")},
     ),
     (
         "assistant",
-        lambda session, stored: assistants.load(session, PROJECT, stored.assistant_id),
+        lambda connection, stored: assistants.load(connection, PROJECT, stored.assistant_id),
         {BY_ID.format("assistants")},
     ),
-    ("thread", lambda session, stored: threads.load(session, PROJECT, stored.thread_id), {BY_ID.format("threads")}),
+    (
+        "thread",
+        lambda connection, stored: threads.load(connection, PROJECT, stored.thread_id),
+        {BY_ID.format("threads")},
+    ),
     (
         "run",
-        lambda session, stored: runs.load(session, PROJECT, stored.thread_id, stored.run_id),
+        lambda connection, stored: runs.load(connection, PROJECT, stored.thread_id, stored.run_id),
         {BY_ID.format("runs")},
     ),
     (
         "step",
-        lambda session, stored: run_steps.load(session, PROJECT, stored.run_id, "step_x"),
+        lambda connection, stored: run_steps.load(connection, PROJECT, stored.run_id, "step_x"),
         {BY_ID.format("run_steps")},
     ),
-    ("active-run", lambda session, stored: threads.active_run_id(session, stored.thread_id), {"runs_active"}),
+    ("active-run", lambda connection, stored: threads.active_run_id(connection, stored.thread_id), {"runs_active"}),
     (
         "cancel",
-        lambda session, stored: runs.begin_cancelling(session, PROJECT, stored.thread_id, stored.run_id),
+        lambda connection, stored: runs.begin_cancelling(connection, PROJECT, stored.thread_id, stored.run_id),
         {BY_ID.format("runs"), BY_ID.format("threads")},
     ),
     (
         "begin-turn",
-        lambda session, stored: turns.begin(session, TurnInput(stored.run_id, 0), "an-execution", fencing_token=1),
+        lambda connection, stored: turns.begin(
+            connection, TurnInput(stored.run_id, 0), "an-execution", fencing_token=1
+        ),
         {BY_ID.format("runs"), "messages_by_thread"},
     ),
     ("submit", submit, {BY_ID.format("runs"), "tool_calls_by_run", "run_steps_by_run"}),
     (
         "add-message",
-        lambda session, stored: messages.add(session, PROJECT, stored.thread_id, [HELLO]),
+        lambda connection, stored: messages.add(connection, PROJECT, stored.thread_id, [HELLO]),
         {BY_ID.format("threads"), "messages_by_thread"},
     ),
     (
         "delete-message",
-        lambda session, stored: messages.remove(session, PROJECT, stored.thread_id, "msg_x"),
+        lambda connection, stored: messages.remove(connection, PROJECT, stored.thread_id, "msg_x"),
         {BY_ID.format("threads"), BY_ID.format("messages")},
     ),
     (
         "delete-assistant",
-        lambda session, stored: assistants.remove(session, PROJECT, stored.assistant_id),
+        lambda connection, stored: assistants.remove(connection, PROJECT, stored.assistant_id),
         {BY_ID.format("assistants"), BY_ID.format("deleted_items"), "deleted_items_by_age"},
     ),
     (
         "delete-thread",
-        lambda session, stored: threads.remove(session, PROJECT, stored.thread_id),
+        lambda connection, stored: threads.remove(connection, PROJECT, stored.thread_id),
         {
             BY_ID.format("threads"),
             BY_ID.format("turns"),
@@ -202,41 +211,51 @@ CASES: list[tuple[str, Query, set[str]]] = [
             BY_ID.format("thread_metadata"),
         },
     ),
-    ("threads", lambda session, _: threads.list_page(session, PROJECT, PageRequest(), {}), {"threads_by_project"}),
+    (
+        "threads",
+        lambda connection, _: threads.list_page(connection, PROJECT, PageRequest(), {}),
+        {"threads_by_project"},
+    ),
     (
         "threads-with-metadata",
-        lambda session, _: threads.list_page(session, PROJECT, PageRequest(), {"user": "ada"}),
+        lambda connection, _: threads.list_page(connection, PROJECT, PageRequest(), {"user": "ada"}),
         {"threads_by_metadata"},
     ),
     (
         "threads-with-two-pairs",
-        lambda session, _: threads.list_page(session, PROJECT, PageRequest(), {"user": "ada", "team": "a"}),
+        lambda connection, _: threads.list_page(connection, PROJECT, PageRequest(), {"user": "ada", "team": "a"}),
         {"threads_by_metadata", BY_ID.format("thread_metadata")},
     ),
     (
         "threads-with-metadata-after",
-        lambda session, stored: threads.list_page(
-            session, PROJECT, PageRequest(after=stored.thread_id), {"user": "ada"}
+        lambda connection, stored: threads.list_page(
+            connection, PROJECT, PageRequest(after=stored.thread_id), {"user": "ada"}
         ),
         {"threads_by_metadata", BY_ID.format("threads")},
     ),
-    ("all-runs", lambda session, _: runs.list_everywhere(session, PROJECT, PageRequest(), None), {"runs_by_project"}),
+    (
+        "all-runs",
+        lambda connection, _: runs.list_everywhere(connection, PROJECT, PageRequest(), None),
+        {"runs_by_project"},
+    ),
     (
         "all-runs-of-a-status",
-        lambda session, _: runs.list_everywhere(session, PROJECT, PageRequest(), RunStatus.FAILED),
+        lambda connection, _: runs.list_everywhere(connection, PROJECT, PageRequest(), RunStatus.FAILED),
         {"runs_by_status"},
     ),
     (
         "all-runs-of-a-status-after",
-        lambda session, stored: runs.list_everywhere(
-            session, PROJECT, PageRequest(after=stored.run_id), RunStatus.FAILED
+        lambda connection, stored: runs.list_everywhere(
+            connection, PROJECT, PageRequest(after=stored.run_id), RunStatus.FAILED
         ),
         {"runs_by_status", BY_ID.format("runs")},
     ),
     *(
         (
             f"ops-runs-{'-'.join(wanted)}",
-            lambda session, _, wanted=wanted: ops_runs.list_page(session, PROJECT, PageRequest(), RunFilter(**wanted)),
+            lambda connection, _, wanted=wanted: ops_runs.list_page(
+                connection, PROJECT, PageRequest(), RunFilter(**wanted)
+            ),
             indexes,
         )
         for wanted, indexes in (
@@ -249,33 +268,33 @@ CASES: list[tuple[str, Query, set[str]]] = [
     ),
     (
         "ops-run",
-        lambda session, stored: ops_runs.record(session, PROJECT, stored.run_id),
+        lambda connection, stored: ops_runs.record(connection, PROJECT, stored.run_id),
         {BY_ID.format("runs"), BY_ID.format("turns"), BY_ID.format("run_retries"), "tool_calls_by_run"},
     ),
     (
         "retry",
-        lambda session, stored: run_retries.request(session, PROJECT, stored.run_id, "me"),
+        lambda connection, stored: run_retries.request(connection, PROJECT, stored.run_id, "me"),
         {BY_ID.format("runs"), BY_ID.format("threads"), BY_ID.format("turns")},
     ),
     (
         "advance",
-        lambda session, stored: thread_queue.advance(session, stored.thread_id),
+        lambda connection, stored: thread_queue.advance(connection, stored.thread_id),
         {BY_ID.format("threads")},
     ),
-    ("overdue", lambda session, _: sweeps.overdue(session, 0, 5, 10), {"runs_awaiting_command"}),
+    ("overdue", lambda connection, _: sweeps.overdue(connection, 0, 5, 10), {"runs_awaiting_command"}),
     (
         "active-among",
-        lambda session, stored: sweeps.active_among(session, [stored.run_id, "run_x"]),
+        lambda connection, stored: sweeps.active_among(connection, [stored.run_id, "run_x"]),
         {BY_ID.format("runs")},
     ),
-    ("past-deadline", lambda session, _: sweeps.past_deadline(session, 5, 10), {"runs_with_deadline"}),
+    ("past-deadline", lambda connection, _: sweeps.past_deadline(connection, 5, 10), {"runs_with_deadline"}),
     ("prompt", newest_messages, {BY_ID.format("runs"), "messages_by_thread"}),
     (
         "past-turns",
         past_turns,
         {BY_ID.format("runs"), "run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"},
     ),
-    ("usage", lambda session, stored: turns.used_tokens(session, stored.run_id), {BY_ID.format("turns")}),
+    ("usage", lambda connection, stored: turns.used_tokens(connection, stored.run_id), {BY_ID.format("turns")}),
 ]
 
 
@@ -291,7 +310,7 @@ async def filled(database: Database) -> Database:
 async def test_query_uses_its_index(filled: Database, stored: Stored, query: Query, indexes: set[str]) -> None:
     explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
 
-    plan = await plan_of(filled, lambda session: query(session, stored), explained)
+    plan = await plan_of(filled, lambda connection: query(session, stored), explained)
 
     assert not plan.scans_and_sorts
     # By project and seq, Postgres finds a thread as quickly as by seq, and one failed run among a few by its status.
@@ -302,7 +321,7 @@ async def test_query_uses_its_index(filled: Database, stored: Stored, query: Que
 async def test_standings_look_only_at_runs_under_way(filled: Database) -> None:
     explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
 
-    plan = await plan_of(filled, lambda session: active_runs.load(session), explained)
+    plan = await plan_of(filled, lambda connection: active_runs.load(connection), explained)
 
     assert plan.indexes == {"runs_active", "runs_awaiting_command"}
 
@@ -321,13 +340,13 @@ Explain = Callable[[AsyncConnection, str, Any, Plan], Awaitable[None]]
 async def plan_of(database: Database, query: Callable[[AsyncSession], Awaitable[object]], explain: Explain) -> Plan:
     """The plans of all statements of `query`, which is rolled back."""
     plan = Plan()
-    async with database.reading() as session:
-        connection = await session.connection()
+    with reading(database) as connection:
+        connection = connection.connection()
         with recorded(database) as statements, suppress(NotFound, WrongStatus):
             await query(session)
         for statement, parameters in statements:
             await explain(connection, statement, parameters, plan)
-        await session.rollback()
+        connection.rollback()
     return plan
 
 
@@ -373,11 +392,11 @@ def filling(column: Column[Any]) -> str:
 
 
 async def fill(database: Database) -> None:
-    async with database.transaction() as session:
+    with writing(database) as connection:
         for table in Table.metadata.tables.values():
             values = {
                 column.name: filling(column) for column in table.columns if column is not table.autoincrement_column
             }
             rows = f"SELECT {', '.join(values.values())} FROM generate_series(1, {ROWS}) AS n"
-            await session.execute(text(f"INSERT INTO {table.name} ({', '.join(values)}) {rows}"))
-        await session.execute(text("ANALYZE"))
+            connection.execute(text(f"INSERT INTO {table.name} ({', '.join(values)}) {rows}"))
+        connection.execute(text("ANALYZE"))

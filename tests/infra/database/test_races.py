@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from infra.database.answers import TurnAttempt
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.database import assistants, messages, run_finalization, runs, thread_queue, threads, turns
-from infra.database.answers import TurnAttempt
 from infra.database.engine import Database, open_database
 from infra.database.run_finalization import RunEnd
-from infra.database.tables import IS_ACTIVE, MessageRow, RunRow
+from infra.database.tables import IS_ACTIVE, MESSAGES, RUNS
 from infra.ports import NO_EVENTS
 from models.answers import Answer
 from models.assistants import CreateAssistantRequest
@@ -25,6 +24,7 @@ from models.step_events import STREAM_START
 from models.threads import CreateThreadRequest, ModifyThreadRequest
 from models.turns import TurnInput
 from tests.conftest import NewDatabase
+from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT
 
 Work = Callable[[AsyncSession], Awaitable[Any]]
@@ -41,13 +41,13 @@ async def database(new_postgres_database: NewDatabase) -> AsyncIterator[Database
 
 
 async def do(database: Database, work: Work) -> Any:
-    async with database.transaction() as session:
+    with writing(database) as connection:
         return await work(session)
 
 
 async def overlap(database: Database, first: Work, second: Work) -> Any:
     """Begin `second` before `first` commits. Returns what became of `second`, which had to wait."""
-    async with database.transaction() as session:
+    with writing(database) as connection:
         await first(session)
         overlapping = asyncio.create_task(do(database, second))
         async with asyncio.timeout(10):
@@ -58,8 +58,8 @@ async def overlap(database: Database, first: Work, second: Work) -> Any:
 
 async def waits_for_lock(database: Database) -> bool:
     # Each time in a transaction of its own: within one, Postgres shows what it showed at first.
-    async with database.reading() as session:
-        return bool(await session.scalar(text(WAITS_FOR_LOCK)))
+    with reading(database) as connection:
+        return bool(connection.scalar(text(WAITS_FOR_LOCK)))
 
 
 async def at_once(database: Database, *works: Work) -> None:
@@ -69,19 +69,19 @@ async def at_once(database: Database, *works: Work) -> None:
             raise outcome
 
 
-def new_thread(session: AsyncSession, **fields: Any) -> Awaitable[Any]:
-    return threads.create(session, PROJECT, CreateThreadRequest(messages=[HELLO], **fields))
+def new_thread(connection: Connection, **fields: Any) -> Awaitable[Any]:
+    return threads.create(connection, PROJECT, CreateThreadRequest(messages=[HELLO], **fields))
 
 
 def create_run(thread_id: str, choice: OnActiveRun = "reject") -> Work:
     """What the API does for a new run."""
 
-    async def work(session: AsyncSession) -> Run:
-        thread = await threads.lock(session, PROJECT, thread_id)
-        queued_behind = await thread_queue.admit_or_enqueue(session, thread, choice, ThreadLocked.for_run)
-        assistant = await assistants.create(session, PROJECT, CreateAssistantRequest(model="m"))
+    async def work(connection: Connection) -> Run:
+        thread = threads.lock(connection, PROJECT, thread_id)
+        queued_behind = thread_queue.admit_or_enqueue(connection, thread, choice, ThreadLocked.for_run)
+        assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m"))
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
-        return await runs.create(session, PROJECT, thread_id, spec, waiting=queued_behind is not None)
+        return runs.create(connection, PROJECT, thread_id, spec, waiting=queued_behind is not None)
 
     return work
 
@@ -89,50 +89,50 @@ def create_run(thread_id: str, choice: OnActiveRun = "reject") -> Work:
 def create_message(thread_id: str, choice: OnActiveRun = "reject") -> Work:
     """What the API does for a new message. Returns where it was placed."""
 
-    async def work(session: AsyncSession) -> int | None:
-        thread = await threads.lock(session, PROJECT, thread_id)
-        queued_behind = await thread_queue.admit_or_enqueue(session, thread, choice, ThreadLocked.for_message)
-        await messages.add(session, PROJECT, thread_id, [HELLO], queued_behind)
+    async def work(connection: Connection) -> int | None:
+        thread = threads.lock(connection, PROJECT, thread_id)
+        queued_behind = thread_queue.admit_or_enqueue(connection, thread, choice, ThreadLocked.for_message)
+        messages.add(connection, PROJECT, thread_id, [HELLO], queued_behind)
         return queued_behind
 
     return work
 
 
 def delete_message(thread_id: str, message_id: str) -> Work:
-    async def work(session: AsyncSession) -> None:
-        await threads.lock(session, PROJECT, thread_id)
-        await messages.remove(session, PROJECT, thread_id, message_id)
+    async def work(connection: Connection) -> None:
+        threads.lock(connection, PROJECT, thread_id)
+        messages.remove(connection, PROJECT, thread_id, message_id)
 
     return work
 
 
 def delete_thread(run: Run) -> Work:
-    return lambda session: threads.remove(session, PROJECT, run.thread_id)
+    return lambda connection: threads.remove(connection, PROJECT, run.thread_id)
 
 
 def cancel(run: Run) -> Work:
-    async def work(session: AsyncSession) -> Run:
-        cancelling = await runs.begin_cancelling(session, PROJECT, run.thread_id, run.id)
-        cancelled, _ = await run_finalization.cancel_waiting(session, cancelling)
+    async def work(connection: Connection) -> Run:
+        cancelling = runs.begin_cancelling(connection, PROJECT, run.thread_id, run.id)
+        cancelled, _ = run_finalization.cancel_waiting(connection, cancelling)
         return cancelled
 
     return work
 
 
 def submit(run: Run, *outputs: ToolOutput) -> Work:
-    return lambda session: runs.accept_outputs(session, PROJECT, run.thread_id, run.id, outputs)
+    return lambda connection: runs.accept_outputs(connection, PROJECT, run.thread_id, run.id, outputs)
 
 
 def end(run: Run, status: RunStatus = RunStatus.FAILED) -> Work:
-    return lambda session: run_finalization.finalize(session, run.id, RunEnd(status, ended_by="this execution"))
+    return lambda connection: run_finalization.finalize(connection, run.id, RunEnd(status, ended_by="this execution"))
 
 
 def reopen(run: Run) -> Work:
-    return lambda session: turns.reopen(session, run.id, "a reset")
+    return lambda connection: turns.reopen(connection, run.id, "a reset")
 
 
 def begin(run: Run, fencing_token: int) -> Work:
-    return lambda session: turns.begin(session, TurnInput(run.id, 0), "this execution", fencing_token)
+    return lambda connection: turns.begin(connection, TurnInput(run.id, 0), "this execution", fencing_token)
 
 
 def create_run_again(run: Run) -> Work:
@@ -140,16 +140,16 @@ def create_run_again(run: Run) -> Work:
 
 
 def commit(run: Run, *deltas: TextDelta | CallDelta, fencing_token: int = 0) -> Work:
-    async def work(session: AsyncSession) -> Any:
+    async def work(connection: Connection) -> Any:
         answer = Answer()
         for delta in deltas:
             answer.add(delta)
-        row = await session.scalar(select(RunRow).where(RunRow.id == run.id))
+        row = connection.scalar(select(RUNS).where(RUNS.c.id == run.id))
         if row is None:
             # Its thread was deleted before.
             return None
         return await turns.commit(
-            session, row, TurnAttempt(run.id, row.turn, 1, fencing_token, 0), answer, STREAM_START
+            connection, row, TurnAttempt(run.id, row.turn, 1, fencing_token, 0), answer, STREAM_START
         )
 
     return work
@@ -157,9 +157,9 @@ def commit(run: Run, *deltas: TextDelta | CallDelta, fencing_token: int = 0) -> 
 
 async def running(database: Database, **thread_fields: Any) -> Run:
     """A run in progress on a thread of its own."""
-    thread = await do(database, lambda session: new_thread(session, **thread_fields))
+    thread = await do(database, lambda connection: new_thread(session, **thread_fields))
     run: Run = await do(database, create_run(thread.id))
-    await do(database, lambda session: runs.transition(session, run.id, RunStatus.IN_PROGRESS))
+    await do(database, lambda connection: runs.transition(connection, run.id, RunStatus.IN_PROGRESS))
     return run
 
 
@@ -171,12 +171,12 @@ async def waiting_for_outputs(database: Database) -> tuple[Run, ToolOutput]:
 
 
 async def state_of(database: Database, run: Run) -> Any:
-    return await do(database, lambda session: runs.load(session, PROJECT, run.thread_id, run.id))
+    return await do(database, lambda connection: runs.load(connection, PROJECT, run.thread_id, run.id))
 
 
 async def active_runs(database: Database, thread_id: str) -> int:
-    query = select(func.count()).select_from(RunRow).where(RunRow.thread_id == thread_id, IS_ACTIVE)
-    return int(await do(database, lambda session: session.scalar(query)))
+    query = select(func.count()).select_from(RUNS).where(RUNS.c.thread_id == thread_id, IS_ACTIVE)
+    return int(await do(database, lambda connection: connection.scalar(query)))
 
 
 async def test_of_two_runs_the_second_is_refused(database: Database) -> None:
@@ -209,8 +209,8 @@ async def test_a_run_that_ends_lets_in_the_message_that_joined_meanwhile(databas
 
     await overlap(database, create_message(run.thread_id, "enqueue"), end(run))
 
-    left = select(func.count()).where(MessageRow.thread_id == run.thread_id, MessageRow.queued_behind.is_not(None))
-    assert await do(database, lambda session: session.scalar(left)) == 0
+    left = select(func.count()).where(MESSAGES.c.thread_id == run.thread_id, MESSAGES.c.queued_behind.is_not(None))
+    assert await do(database, lambda connection: connection.scalar(left)) == 0
 
 
 async def test_a_run_that_is_taken_up_again_keeps_a_new_one_out(database: Database) -> None:
@@ -330,31 +330,35 @@ async def test_a_cancelled_waiting_run_leaves_its_turn_to_the_next(database: Dat
 async def test_a_message_deleted_while_it_is_let_in_is_deleted(database: Database) -> None:
     run = await running(database)
     await do(database, create_message(run.thread_id, "enqueue"))
-    newest = select(MessageRow.id).where(MessageRow.thread_id == run.thread_id).order_by(MessageRow.seq.desc())
-    message_id = await do(database, lambda session: session.scalar(newest.limit(1)))
+    newest = select(MESSAGES.c.id).where(MESSAGES.c.thread_id == run.thread_id).order_by(MESSAGES.c.seq.desc())
+    message_id = await do(database, lambda connection: connection.scalar(newest.limit(1)))
 
     outcome = await overlap(database, end(run), delete_message(run.thread_id, message_id))
 
     assert outcome is None
-    assert await do(database, lambda session: session.scalar(select(1).where(MessageRow.id == message_id))) is None
+    assert (
+        await do(database, lambda connection: connection.scalar(select(1).where(MESSAGES.c.id == message_id))) is None
+    )
 
 
 async def test_a_message_that_was_deleted_is_not_let_in(database: Database) -> None:
     run = await running(database)
     await do(database, create_message(run.thread_id, "enqueue"))
-    newest = select(MessageRow.id).where(MessageRow.thread_id == run.thread_id).order_by(MessageRow.seq.desc())
-    message_id = await do(database, lambda session: session.scalar(newest.limit(1)))
+    newest = select(MESSAGES.c.id).where(MESSAGES.c.thread_id == run.thread_id).order_by(MESSAGES.c.seq.desc())
+    message_id = await do(database, lambda connection: connection.scalar(newest.limit(1)))
 
     await overlap(database, delete_message(run.thread_id, message_id), end(run))
 
-    assert await do(database, lambda session: session.scalar(select(1).where(MessageRow.id == message_id))) is None
+    assert (
+        await do(database, lambda connection: connection.scalar(select(1).where(MESSAGES.c.id == message_id))) is None
+    )
 
 
 async def test_the_last_of_two_changes_of_metadata_stands(database: Database) -> None:
-    thread = await do(database, lambda session: new_thread(session, metadata={"user": "ada"}))
+    thread = await do(database, lambda connection: new_thread(session, metadata={"user": "ada"}))
 
     def change(**metadata: str) -> Work:
-        return lambda session: threads.modify(session, PROJECT, thread.id, ModifyThreadRequest(metadata=metadata))
+        return lambda connection: threads.modify(connection, PROJECT, thread.id, ModifyThreadRequest(metadata=metadata))
 
     changed = await overlap(database, change(user="bob", team="a"), change(user="eve", team="b"))
 
