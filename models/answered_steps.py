@@ -46,18 +46,13 @@ class AnsweredStep:
 
 @dataclass(frozen=True)
 class EmittedStep:
-    """A step as it is stored, with the deltas that its stream has emitted or is to emit."""
+    """A step as it is stored, and those of its events that its stream has not emitted yet."""
 
     answered: AnsweredStep
     deltas: EmittedDeltas
-
-
-@dataclass(frozen=True)
-class EmittedSteps:
-    """The steps of an answer, and those of their events that the stream has not emitted yet."""
-
-    steps: Sequence[EmittedStep]
-    events: Sequence[Event]
+    opened: Sequence[Event]
+    """With all of its deltas; none where the stream has opened it."""
+    closed: Sequence[Event]
 
 
 def answered_steps(
@@ -85,19 +80,26 @@ def answered_steps(
     return sorted(steps, key=lambda each: open_step is None or each.step.type is not open_step.type)
 
 
-def emit(steps: Sequence[AnsweredStep], expires_at: int | None, position: StreamPosition) -> EmittedSteps:
+def emit(steps: Sequence[AnsweredStep], expires_at: int | None, position: StreamPosition) -> list[EmittedStep]:
     """Number the events of steps from `position` on. `expires_at` is the run's deadline."""
     emitted: list[EmittedStep] = []
-    events: list[Event] = []
+    following = position.next_event
     for each in steps:
         open_step = position.open_step
         is_open = open_step is not None and open_step.type is each.step.type
-        first = position.next_event + len(events)
-        deltas = open_step.emitted if open_step and is_open else EmittedDeltas(first, whole(each.step, each.message))
+        deltas = (
+            open_step.emitted if open_step and is_open else EmittedDeltas(following, whole(each.step, each.message))
+        )
         replay = StepEvents(each.step, each.message, deltas, expires_at)
-        events += replay.closed() if is_open else [*replay.opened(), *replay.deltas(), *replay.closed()]
-        emitted.append(EmittedStep(each, deltas))
-    return EmittedSteps(emitted, events)
+        opened = [] if is_open else [*replay.opened(), *replay.deltas()]
+        closed = replay.closed()
+        emitted.append(EmittedStep(each, deltas, opened, closed))
+        following += len(opened) + len(closed)
+    return emitted
+
+
+def events_of(emitted: Sequence[EmittedStep]) -> list[Event]:
+    return [event for step in emitted for event in (*step.opened, *step.closed)]
 
 
 def message_step(
@@ -113,7 +115,7 @@ def message_step(
     is_open = open_step is not None and open_step.type is StepType.MESSAGE_CREATION
     created_at = open_step.opened_at if open_step and is_open else attempt.message_time(now)
     ended_at = max(now, created_at)
-    reason = _incomplete_reason(answer) or (cut_short.message_reason if cut_short else None)
+    reason = _incomplete_reason(answer, cut_short)
     message = Message(
         id=attempt.id_of(Prefix.MESSAGE),
         created_at=created_at,
@@ -200,11 +202,10 @@ def _content(answer: Answer) -> list[MessageContent]:
     return [parts[kind] for kind in answer.said] or [TextContent(text=Text(value=""))]
 
 
-def _incomplete_reason(answer: Answer) -> MessageIncompleteReason | None:
-    match answer.finish.reason if answer.finish else None:
-        case FinishReason.LENGTH:
-            return MessageIncompleteReason.MAX_TOKENS
-        case FinishReason.CONTENT_FILTER:
-            return MessageIncompleteReason.CONTENT_FILTER
-        case _:
-            return None
+def _incomplete_reason(answer: Answer, cut_short: CutShort | None) -> MessageIncompleteReason | None:
+    reason = answer.finish.reason if answer.finish else None
+    if reason is FinishReason.CONTENT_FILTER:
+        return MessageIncompleteReason.CONTENT_FILTER
+    if cut_short:
+        return cut_short.message_reason
+    return MessageIncompleteReason.MAX_TOKENS if reason is FinishReason.LENGTH else None

@@ -6,6 +6,8 @@ run that failed and was resumed: their numbers are missing.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from models import run_events
 from models.events import Event, NumberedEvent, numbered
@@ -39,17 +41,24 @@ class RunSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Events without any other between them, from number `first` where that is known."""
+    """Events without any other between them, from number `first` where that is known.
+
+    One that `may_be_missing` was emitted only if there is a number for it before the next group.
+    """
 
     events: list[Event]
     first: int | None = None
+    may_be_missing: bool = False
 
 
 def replay(snapshot: RunSnapshot) -> list[NumberedEvent]:
     """The events from the run's beginning, or from the first step of a snapshot that is not whole."""
     replayed: list[NumberedEvent] = []
     following = 0
-    for group in _groups(snapshot):
+    groups = list(_groups(snapshot))
+    for group, after in zip(groups, [*groups[1:], None], strict=True):
+        if group.may_be_missing and after and after.first is not None and after.first <= following:
+            continue
         first = max(following, group.first or 0)
         replayed += numbered(first, group.events)
         following = first + len(group.events)
@@ -62,34 +71,35 @@ def _groups(snapshot: RunSnapshot) -> Iterator[_Group]:
         yield _Group(run_events.created(queued, snapshot.thread))
         if snapshot.run.started_at is not None:
             yield _Group(run_events.started(_at(snapshot, RunStatus.IN_PROGRESS)))
-    for turn, step in snapshot.steps:
-        opened = [*step.opened(), *step.deltas()]
-        if _is_asked(step):
-            required = _earlier(snapshot, RunStatus.REQUIRES_ACTION, required_action(_calls(step)))
-            yield _Group(run_events.answered(opened, required), step.emitted.first_event)
-        else:
-            yield _Group(opened, step.emitted.first_event)
-        if not _is_closed_by_run(snapshot, step):
-            yield from _closings(snapshot, turn, step)
+    for turn, steps in groupby(snapshot.steps, key=itemgetter(0)):
+        yield from _turn(snapshot, turn, [step for _, step in steps])
     if snapshot.run.status.is_terminal:
         last = _last_group(snapshot)
         yield _Group(last, snapshot.next_event - len(last))
 
 
-def _closings(snapshot: RunSnapshot, turn: int, step: StepEvents) -> Iterator[_Group]:
-    if not _is_asked(step):
-        yield _Group(step.closed())
-    elif step.step.status is StepStatus.COMPLETED:
-        yield _Group(run_events.submitted(step.step, _at(snapshot, RunStatus.QUEUED)))
-        if snapshot.run.status is not RunStatus.QUEUED or snapshot.turn > turn + 1:
-            yield _Group(run_events.started(_at(snapshot, RunStatus.IN_PROGRESS)))
+def _turn(snapshot: RunSnapshot, turn: int, steps: Sequence[StepEvents]) -> Iterator[_Group]:
+    for step in steps:
+        yield _Group([*step.opened(), *step.deltas()], step.emitted.first_event)
+        if not (_is_asked(step) or _is_closed_by_run(snapshot, turn, step)):
+            yield _Group(step.closed())
+    for step in filter(_is_asked, steps):
+        required = _earlier(snapshot, RunStatus.REQUIRES_ACTION, required_action(_calls(step)))
+        yield _Group(run_events.answered((), required))
+        if step.step.status is StepStatus.COMPLETED:
+            yield _Group(run_events.submitted(step.step, _at(snapshot, RunStatus.QUEUED)))
+            if snapshot.run.status is not RunStatus.QUEUED or snapshot.turn > turn + 1:
+                # A run may also end before a worker takes it up with its outputs.
+                yield _Group(run_events.started(_at(snapshot, RunStatus.IN_PROGRESS)), may_be_missing=True)
 
 
 def _last_group(snapshot: RunSnapshot) -> list[Event]:
     is_cancelled = snapshot.run.status is RunStatus.CANCELLED
     cancelling = _at(snapshot, RunStatus.CANCELLING) if is_cancelled else None
-    closed = [event for _, step in snapshot.steps if _is_closed_by_run(snapshot, step) for event in step.closed()]
-    return run_events.finalized(cancelling, closed, snapshot.run)
+    closed = [
+        event for turn, step in snapshot.steps if _is_closed_by_run(snapshot, turn, step) for event in step.closed()
+    ]
+    return run_events.finalized((), cancelling, closed, snapshot.run)
 
 
 def _is_asked(step: StepEvents) -> bool:
@@ -101,9 +111,9 @@ def _is_asked(step: StepEvents) -> bool:
     )
 
 
-def _is_closed_by_run(snapshot: RunSnapshot, step: StepEvents) -> bool:
-    """Whether the step was cut short because the run ended. Only the last one can be."""
-    if not snapshot.run.status.is_terminal or step is not snapshot.steps[-1][1]:
+def _is_closed_by_run(snapshot: RunSnapshot, turn: int, step: StepEvents) -> bool:
+    """Whether the step was cut short because the run ended. Only those of the last turn can be."""
+    if not snapshot.run.status.is_terminal or turn != snapshot.steps[-1][0]:
         return False
     if step.message is not None:
         details = step.message.incomplete_details

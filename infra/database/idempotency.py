@@ -31,8 +31,8 @@ _FORGET = delete(IDEMPOTENCY_KEYS).where(
 )
 # A request with the same key that is under way is waited for.
 _TAKE = {
-    "sqlite": sqlite.insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing().returning(_COLUMNS.key),
+    "postgresql": postgresql.insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing().returning(_COLUMNS.key),
 }
 
 
@@ -44,8 +44,8 @@ def answered(connection: Connection, project_id: str, key: str, fingerprint: str
     """
     _forget_aged(connection, project_id, key)
     values = {"project_id": project_id, "key": key, "fingerprint": fingerprint, "answer": ""}
-    taken = connection.execute(_TAKE[connection.dialect.name], {**values, "created_at": now_seconds()})
-    if taken.rowcount == 1:
+    taken = connection.execute(_TAKE[connection.dialect.name], {**values, "created_at": now_seconds()}).one_or_none()
+    if taken is not None:
         return None
     row = connection.execute(_LOAD, {"project": project_id, "this_key": key}).one()
     if row.fingerprint != fingerprint:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, message_counts
@@ -28,8 +28,12 @@ NOUN = "message"
 
 def newest_message_at(thread_id: ColumnElement[str]) -> ScalarSelect[int]:
     """When the newest message of a thread was created, for a statement that knows the thread."""
+    return _newest_at(thread_id).scalar_subquery()
+
+
+def _newest_at(thread_id: ColumnElement[str]) -> Select[tuple[int]]:
     times = select(MESSAGES.c.created_at).where(MESSAGES.c.thread_id == thread_id)
-    return times.order_by(MESSAGES.c.seq.desc()).limit(1).scalar_subquery()
+    return times.order_by(MESSAGES.c.seq.desc()).limit(1)
 
 
 _OWNED = (
@@ -38,7 +42,7 @@ _OWNED = (
     MESSAGES.c.project_id == bindparam("project"),
 )
 _INSERT = insert(MESSAGES)
-_NEWEST_AT = select(newest_message_at(bindparam("thread")))
+_NEWEST_AT = _newest_at(bindparam("thread"))
 _LOAD = select(MESSAGES).where(*_OWNED)
 _MODIFY = update(MESSAGES).where(*_OWNED).values(metadata=bindparam("new_metadata"))
 _REMOVE = delete(MESSAGES).where(*_OWNED).returning(MESSAGES.c.seq)

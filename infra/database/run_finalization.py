@@ -1,5 +1,6 @@
 """Finalizes a run that no answer ended: cancelled, failed, expired, or out of tokens. Closes its open steps with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,7 +15,7 @@ from infra.database.token_usage import used_tokens
 from infra.ports import NO_EVENTS, EventBatch
 from models import run_events
 from models.aborted_steps import abort_events
-from models.answered_steps import answered_steps, calls_step, emit, function_calls
+from models.answered_steps import EmittedStep, answered_steps, calls_step, emit, events_of, function_calls
 from models.answers import Answer
 from models.events import Event, step_closed
 from models.finalization import CUT_SHORT, Finalization, step_error
@@ -74,13 +75,15 @@ def finalize(
     before = to_run(row).model_copy(update={"expires_at": deadline_of(row)})
     cancelling = _cancelling(before) if status is RunStatus.CANCELLED else None
     first = max(position.next_event, row.next_event)
-    steps = abort_events(position.unfinished, CUT_SHORT[status], now_seconds())
-    steps += _close_open_steps(connection, finalization)
+    opened: list[Event] = abort_events(position.unfinished, CUT_SHORT[status], now_seconds())
+    closed = _close_open_steps(connection, finalization)
     if partial is not None:
-        following = first + len(steps) + (cancelling is not None)
-        partial_position = StreamPosition(following, position.open_step)
-        steps += _keep_partial(connection, row.project_id, before, status, partial_position, partial)
-    events = EventBatch(first, run_events.finalized(cancelling, steps, to_run(row)))
+        opened += _close_emitted_calls(before, status, position, partial)
+        following = StreamPosition(first + len(opened), position.open_step)
+        for step in _keep_words(connection, row.project_id, before, status, following, partial):
+            opened += step.opened
+            closed += step.closed
+    events = EventBatch(first, run_events.finalized(opened, cancelling, closed, to_run(row)))
     connection.execute(_SET_NEXT_EVENT, {"run": run_id, "new_next_event": events.following})
     # A run that waited itself never held the thread.
     next_run = None if row.waiting else thread_queue.advance(connection, thread)
@@ -139,24 +142,28 @@ def _cancelling(run: Run) -> Run:
     return run.model_copy(update={"status": RunStatus.CANCELLING, "cancelled_at": None, "usage": None})
 
 
-def _keep_partial(
+def _close_emitted_calls(run: Run, status: RunStatus, position: StreamPosition, partial: Partial) -> Sequence[Event]:
+    """The stream has emitted calls whose outputs were never asked for: they are closed there and not kept."""
+    if position.open_step is None or position.open_step.type is not StepType.TOOL_CALLS:
+        return ()
+    attempt, answer = partial.attempt, partial.answer
+    calls = function_calls(attempt, answer)
+    step = calls_step(run, attempt, answer, calls, now_seconds(), CUT_SHORT[status])
+    return events_of(emit([step], run.expires_at, position))
+
+
+def _keep_words(
     connection: Connection, project_id: str, run: Run, status: RunStatus, position: StreamPosition, partial: Partial
-) -> list[Event]:
-    attempt, answer, cut_short, now = partial.attempt, partial.answer, CUT_SHORT[status], now_seconds()
-    steps = answered_steps(run, attempt, answer, position, now, cut_short)
+) -> Sequence[EmittedStep]:
+    attempt = partial.attempt
+    steps = answered_steps(run, attempt, partial.answer, position, now_seconds(), CUT_SHORT[status])
     emitted = emit(steps, run.expires_at, position)
-    run_steps.store(connection, project_id, attempt.turn, emitted.steps)
+    run_steps.store(connection, project_id, attempt.turn, emitted)
     for step in steps:
         if step.message is not None:
             messages.store(connection, project_id, [step.message])
             message_counts.count_answer(connection, run.thread_id)
-    events = list(emitted.events)
-    if position.open_step and position.open_step.type is StepType.TOOL_CALLS:
-        # The stream has emitted calls whose outputs were never asked for: they are closed there and not kept.
-        calls = calls_step(run, attempt, answer, function_calls(attempt, answer), now, cut_short)
-        after = StreamPosition(position.next_event + len(events), position.open_step)
-        events += emit([calls], run.expires_at, after).events
-    return events
+    return emitted
 
 
 def _close_open_steps(connection: Connection, finalization: Finalization) -> list[Event]:

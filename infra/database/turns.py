@@ -16,7 +16,7 @@ from infra.database.tables import RUNS, TURNS, AnyRow
 from infra.database.token_usage import used_before
 from infra.ports import NO_EVENTS, EventBatch
 from models import run_events
-from models.answered_steps import answered_steps, emit
+from models.answered_steps import answered_steps, emit, events_of
 from models.answers import Answer
 from models.finalization import Finalization
 from models.language_model import FinishReason, TokenUsage
@@ -185,7 +185,8 @@ def commit(
     thread = threads.lock_any(connection, run.thread_id)
     steps = answered_steps(run, attempt, answer, position, now_seconds())
     emitted = emit(steps, run.expires_at, position)
-    next_event = position.next_event + len(emitted.events) + run_events.ANSWERED_COUNT
+    step_events = events_of(emitted)
+    next_event = position.next_event + len(step_events) + run_events.ANSWERED_COUNT
     calls = [call for step in steps for call in _calls_of(step.step.step_details)]
     usage = used_before(connection, run.id, attempt.turn) + answer.usage
     moved = _move(connection, run.id, attempt, status, calls, usage, next_event)
@@ -194,13 +195,13 @@ def commit(
     awaits = status is RunStatus.REQUIRES_ACTION
     outcome = TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS if awaits else NextStep.FINISH, status, moved.expires_at)
     connection.execute(_INSERT, _values(begun, attempt, answer, outcome))
-    run_steps.store(connection, begun.project_id, attempt.turn, emitted.steps)
+    run_steps.store(connection, begun.project_id, attempt.turn, emitted)
     for step in steps:
         if step.message is not None:
             messages.store(connection, begun.project_id, [step.message])
             message_counts.count_answer(connection, run.thread_id)
     next_run = thread_queue.advance(connection, thread) if status.is_terminal else None
-    events = EventBatch(position.next_event, run_events.answered(emitted.events, to_run(moved)))
+    events = EventBatch(position.next_event, run_events.answered(step_events, to_run(moved)))
     return Committed(outcome, events, to_run(next_run) if next_run else None)
 
 

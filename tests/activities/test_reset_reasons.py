@@ -1,4 +1,4 @@
-"""What is recorded of a reset in Temporal that says little, or of which Temporal knows nothing."""
+"""The recorded reason of a reset in Temporal that has none, or whose reason Temporal does not answer."""
 
 import dataclasses
 import uuid
@@ -8,7 +8,6 @@ from temporalio.testing import ActivityEnvironment
 from activities.reset_reasons import ResetReasons
 from infra.database import run_retries
 from infra.run_workflows import RunWorkflows
-from models.runs import RunStatus
 from tests.database import reading, writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Fails, Says
@@ -16,7 +15,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import reset, workflow_tasks
 
 
-async def test_a_reason_that_temporal_does_not_tell_is_left_for_the_next_turn(
+async def test_a_reason_that_temporal_does_not_answer_is_left_to_the_next_turn(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("reason-unknown", Fails(401))
@@ -24,7 +23,7 @@ async def test_a_reason_that_temporal_does_not_tell_is_left_for_the_next_turn(
     run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("reason-unknown")), "failed")
     resources = own_holdfast.resources
     with writing(resources.database) as connection:
-        run_retries.resume(connection, run.id, RunStatus.IN_PROGRESS, None)
+        assert run_retries.reopen(connection, run.id, "a reset") is not None
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(environment.info, workflow_run_id=str(uuid.uuid4()))
     reasons = ResetReasons(resources.database, RunWorkflows(resources.temporal, resources.settings))
@@ -32,7 +31,7 @@ async def test_a_reason_that_temporal_does_not_tell_is_left_for_the_next_turn(
     await environment.run(reasons.record, run.id, 1)
 
     with reading(resources.database) as connection:
-        assert run_retries.unexplained(connection, run.id, 1)
+        assert run_retries.is_unexplained(connection, run.id, 1)
 
 
 async def test_a_reset_without_a_reason_is_recorded_as_one(

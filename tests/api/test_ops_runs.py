@@ -31,7 +31,7 @@ async def _timeline(http: httpx.AsyncClient, run: Run) -> dict[str, Any]:
     return dict(response.json())
 
 
-async def _age(holdfast: RunningHoldfast, run: Run, **columns: int) -> None:
+def _age(holdfast: RunningHoldfast, run: Run, **columns: int) -> None:
     with writing(holdfast.resources.database) as connection:
         connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**columns))
 
@@ -62,9 +62,9 @@ async def test_since_counts_from_the_failure_for_failed_runs_and_from_creation_f
     assistant = await holdfast.assistant("ops-since")
     lately, long_ago, new, old = [await holdfast.until(await holdfast.run(assistant)) for _ in range(4)]
     hour_ago = now_seconds() - HOUR_SECONDS
-    await _age(holdfast, lately, created_at=hour_ago - 60)
-    await _age(holdfast, long_ago, created_at=hour_ago - 60, failed_at=hour_ago - 1)
-    await _age(holdfast, old, created_at=hour_ago - 1)
+    _age(holdfast, lately, created_at=hour_ago - 60)
+    _age(holdfast, long_ago, created_at=hour_ago - 60, failed_at=hour_ago - 1)
+    _age(holdfast, old, created_at=hour_ago - 1)
 
     assert await _ids(http, assistant=assistant, status="failed", since=hour_ago) == [lately.id]
     assert await _ids(http, assistant=assistant, error="server_error", since=hour_ago) == [lately.id]

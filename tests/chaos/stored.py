@@ -1,25 +1,24 @@
-"""What stands in the database, read past the API: the rows of runs that are known by their model's name."""
+"""Reads the database directly, without the API: the rows of runs, which are found by their model's name."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Select, select
 
 from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.tables import IS_ACTIVE, MESSAGES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
+from infra.database.tables import IS_ACTIVE, MESSAGES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS, AnyRow
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    row: RUNS
-    turns: Sequence[TURNS]
-    steps: Sequence[RUN_STEPS]
-    calls: Sequence[TOOL_CALLS]
-    messages: Sequence[MESSAGES]
+    row: AnyRow
+    turns: Sequence[AnyRow]
+    steps: Sequence[AnyRow]
+    calls: Sequence[AnyRow]
+    messages: Sequence[AnyRow]
 
 
 class Stored:
@@ -37,24 +36,18 @@ class Stored:
 
     async def runs(self) -> dict[str, list[StoredRun]]:
         """Every run, by its model's name; the messages are those of its whole thread."""
-        with reading(self._database) as connection:
-            found: dict[str, list[StoredRun]] = {}
-            for row in (connection.scalars(select(RUNS))).all():
-                found.setdefault(row.model, []).append(await _whole(session, row))
-            return found
+        return await self._database.read(_all_runs)
 
     async def active(self) -> Sequence[str]:
-        """The models of runs that hold their thread."""
-        with reading(self._database) as connection:
-            return (connection.scalars(select(RUNS.c.model).where(IS_ACTIVE))).all()
+        """The models of active runs."""
+        return await self._database.read(_active_models)
 
-    async def _one(self, query: Any) -> str | None:
+    async def _one(self, query: Select[Any]) -> str | None:
         try:
-            with reading(self._database) as connection:
-                found: str | None = connection.scalar(query)
-                return found
-        except (DatabaseUnavailable, SQLAlchemyError):
+            found: str | None = await self._database.read(Connection.scalar, query)
+        except DatabaseUnavailable:
             return None
+        return found
 
 
 @asynccontextmanager
@@ -63,15 +56,26 @@ async def open_stored(url: str) -> AsyncIterator[Stored]:
         yield Stored(database)
 
 
-async def _whole(connection: Connection, run: RUNS) -> StoredRun:
+def _all_runs(connection: Connection) -> dict[str, list[StoredRun]]:
+    found: dict[str, list[StoredRun]] = {}
+    for row in connection.execute(select(RUNS)).all():
+        found.setdefault(row.model, []).append(_whole(connection, row))
+    return found
+
+
+def _active_models(connection: Connection) -> Sequence[str]:
+    return connection.scalars(select(RUNS.c.model).where(IS_ACTIVE)).all()
+
+
+def _whole(connection: Connection, run: AnyRow) -> StoredRun:
     turns = select(TURNS).where(TURNS.c.run_id == run.id).order_by(TURNS.c.turn)
     steps = select(RUN_STEPS).where(RUN_STEPS.c.run_id == run.id).order_by(RUN_STEPS.c.seq)
     calls = select(TOOL_CALLS).where(TOOL_CALLS.c.run_id == run.id).order_by(TOOL_CALLS.c.turn, TOOL_CALLS.c.position)
     messages = select(MESSAGES).where(MESSAGES.c.thread_id == run.thread_id).order_by(MESSAGES.c.seq)
     return StoredRun(
         run,
-        (connection.scalars(turns)).all(),
-        (connection.scalars(steps)).all(),
-        (connection.scalars(calls)).all(),
-        (connection.scalars(messages)).all(),
+        connection.execute(turns).all(),
+        connection.execute(steps).all(),
+        connection.execute(calls).all(),
+        connection.execute(messages).all(),
     )

@@ -27,7 +27,7 @@ PROJECT = "default"
 MINUTE_MS = 60_000
 
 
-async def _age(holdfast: RunningHoldfast, run_id: str, **changes: int) -> None:
+def _age(holdfast: RunningHoldfast, run_id: str, **changes: int) -> None:
     with writing(holdfast.resources.database) as connection:
         connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(**changes))
 
@@ -41,7 +41,7 @@ def _lost_commands(holdfast: RunningHoldfast) -> CommandReconciler:
 
 async def _sweep(holdfast: RunningHoldfast, run_id: str, **aged: int) -> None:
     """Let a minute pass for the run's row, then have the schedule sweep now."""
-    await _age(holdfast, run_id, **(aged or {"status_changed_at": now_ms() - MINUTE_MS}))
+    _age(holdfast, run_id, **(aged or {"status_changed_at": now_ms() - MINUTE_MS}))
     await sweep_now(holdfast)
 
 
@@ -198,7 +198,7 @@ async def test_a_queued_run_long_past_its_deadline_is_closed_though_its_workflow
 ) -> None:
     # Without a worker its workflow stands still, as one does whose tasks fail.
     run = await own_holdfast.run(await own_holdfast.assistant("stuck-queued"))
-    await _age(own_holdfast, run.id, expires_at=now_seconds() - 600, status_changed_at=now_ms() - MINUTE_MS)
+    _age(own_holdfast, run.id, expires_at=now_seconds() - 600, status_changed_at=now_ms() - MINUTE_MS)
 
     await ActivityEnvironment().run(_lost_commands(own_holdfast).repeat)
 
@@ -213,9 +213,9 @@ async def test_a_lost_start_behind_runs_that_stand_still_is_repeated_by_a_later_
     assistant = await own_holdfast.assistant("standing-still")
     for number in range(5):
         standing = await own_holdfast.run(assistant)
-        await _age(own_holdfast, standing.id, status_changed_at=now_ms() - (10 - number) * MINUTE_MS)
+        _age(own_holdfast, standing.id, status_changed_at=now_ms() - (10 - number) * MINUTE_MS)
     lost = await _run_never_started(own_holdfast, "standing-still")
-    await _age(own_holdfast, lost.id, status_changed_at=now_ms() - MINUTE_MS)
+    _age(own_holdfast, lost.id, status_changed_at=now_ms() - MINUTE_MS)
     sweep = _lost_commands(own_holdfast).repeat
     workflows = RunWorkflows(own_holdfast.resources.temporal, own_holdfast.resources.settings)
 

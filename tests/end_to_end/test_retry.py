@@ -13,9 +13,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from infra.clock import now_ms, now_seconds
 from infra.database import run_finalization, run_retries
-from infra.database.run_finalization import RunEnd
 from infra.database.tables import RUNS
-from models.runs import LastError, LastErrorCode, RunStatus
+from models.finalization import Finalization
+from models.runs import LastErrorCode, RunStatus
 from tests.api.envelope import assert_error
 from tests.conftest import settings_for, temporal_program
 from tests.database import writing
@@ -309,7 +309,7 @@ async def test_a_retry_that_waits_for_a_worker_is_not_sent_twice(
     assert (await handle.describe()).run_id == execution
 
 
-async def test_the_last_words_of_the_failed_execution_do_not_end_a_retried_run(
+async def test_a_late_finalization_by_the_failed_execution_does_not_end_a_retried_run(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     await own_holdfast.start_worker()
@@ -318,11 +318,11 @@ async def test_the_last_words_of_the_failed_execution_do_not_end_a_retried_run(
     await own_holdfast.stop_worker()
     await _retry(own_holdfast, failed)
 
-    late = RunEnd(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message="Late."))
+    late = Finalization(failed.id, RunStatus.FAILED, LastErrorCode.SERVER_ERROR, "Late.", by=execution)
     with writing(own_holdfast.resources.database) as connection:
-        ended = run_finalization.finalize(connection, failed.id, late)
+        finalized = run_finalization.finalize(connection, late)
 
-    assert ended.state.status is RunStatus.QUEUED
+    assert finalized.state.status is RunStatus.QUEUED
 
 
 async def test_a_retried_turn_has_a_whole_lifetime_though_little_was_left_of_the_first(

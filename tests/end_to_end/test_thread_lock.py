@@ -7,15 +7,7 @@ from openai import BadRequestError, NotFoundError
 from openai.types.beta.threads import Run
 from sqlalchemy import func, select
 
-from infra.database.tables import (
-    MESSAGES,
-    RUN_STEPS,
-    RUNS,
-    THREAD_METADATA,
-    THREADS,
-    TOOL_CALLS,
-    TURNS,
-)
+from infra.database.tables import MESSAGES, RUN_STEPS, RUNS, THREAD_METADATA, THREADS, TOOL_CALLS, TURNS
 from tests.database import reading
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
@@ -109,27 +101,26 @@ async def test_a_deleted_thread_leaves_no_row_behind(holdfast: RunningHoldfast, 
     assistant = await holdfast.assistant("delete-rows", "weather")
     run = await holdfast.until(await holdfast.run(assistant, thread=thread))
     await holdfast.until(await holdfast.submit(run, "sun"), "completed")
-    before = await _rows(holdfast, run)
+    before = _rows(holdfast, run)
 
     await holdfast.client.beta.threads.delete(run.thread_id)
 
     assert all(before.values()), before
-    assert not any((await _rows(holdfast, run)).values())
+    assert not any(_rows(holdfast, run).values())
 
 
-async def _rows(holdfast: RunningHoldfast, run: Run) -> dict[str, int]:
-    """How many rows hang from the run's thread, by table."""
+def _rows(holdfast: RunningHoldfast, run: Run) -> dict[str, int]:
+    """How many rows belong to the run's thread, by table."""
+    conditions = {
+        THREADS: THREADS.c.id == run.thread_id,
+        MESSAGES: MESSAGES.c.thread_id == run.thread_id,
+        RUNS: RUNS.c.thread_id == run.thread_id,
+        RUN_STEPS: RUN_STEPS.c.run_id == run.id,
+        TOOL_CALLS: TOOL_CALLS.c.run_id == run.id,
+        TURNS: TURNS.c.run_id == run.id,
+    }
     with reading(holdfast.resources.database) as connection:
-        counts = {}
-        for table in (THREADS, MESSAGES, RUNS):
-            column = table.id if table is THREADS else table.__table__.c.thread_id
-            counts[table.__tablename__] = connection.scalar(
-                select(func.count()).select_from(table).where(column == run.thread_id)
-            )
-        for child in (RUN_STEPS, TOOL_CALLS, TURNS):
-            counts[child.__tablename__] = connection.scalar(
-                select(func.count()).select_from(child).where(child.run_id == run.id)
-            )
         orphans = select(func.count()).where(THREAD_METADATA.c.thread_seq.not_in(select(THREADS.c.seq)))
         assert connection.scalar(orphans) == 0
-    return {name: count or 0 for name, count in counts.items()}
+        counts = {table.name: select(func.count()).where(condition) for table, condition in conditions.items()}
+        return {name: connection.scalar(count) or 0 for name, count in counts.items()}

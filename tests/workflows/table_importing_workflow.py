@@ -9,4 +9,4 @@ from infra.database.tables import RUNS
 class TableImportingWorkflow:
     @workflow.run
     async def run(self) -> str:
-        return RUNS.c.__tablename__
+        return RUNS.name

@@ -39,7 +39,7 @@ async def database(new_database: NewDatabase, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-async def stored(database: Database) -> Stored:
+def stored(database: Database) -> Stored:
     """An assistant, and a thread of one message with a queued run."""
     hello = CreateMessageRequest(role="user", content="Hello")
     with writing(database) as connection:
@@ -52,16 +52,14 @@ async def stored(database: Database) -> Stored:
 
 @contextmanager
 def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """The statements that the database is sent meanwhile, with their parameters."""
+    """The statements that the database is sent in the block, with their parameters."""
     statements: list[tuple[str, Any]] = []
 
     def record(_: Connection, __: object, statement: str, parameters: Any, *___: object) -> None:
-        # A savepoint has no plan.
-        if "SAVEPOINT" not in statement:
-            statements.append((statement, parameters))
+        statements.append((statement, parameters))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", record)
+    event.listen(database.engine, "before_cursor_execute", record)
     try:
         yield statements
     finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", record)
+        event.remove(database.engine, "before_cursor_execute", record)
