@@ -14,7 +14,7 @@ from infra.clock import MS_PER_SECOND, now_ms, now_seconds
 from infra.database import run_retries, sweeps
 from infra.database.engine import Database
 from infra.database.runs import to_run
-from infra.database.tables import RunRow
+from infra.database.tables import AnyRow
 from infra.ports import EventStream
 from infra.run_workflows import Delivery, RunWorkflows
 from models.runs import RunStatus
@@ -65,13 +65,12 @@ class CommandReconciler:
 
         Looks at those that are overdue since `overdue_from` (milliseconds) or later, up to `MAX_PAGES` of them.
         """
-        async with self._database.reading() as session:
-            expired = await sweeps.past_deadline(session, now_seconds() - int(EXPIRED_FOR.total_seconds()), PAGE_SIZE)
+        past = now_seconds() - int(EXPIRED_FOR.total_seconds())
+        expired = await self._database.read(sweeps.past_deadline, past, PAGE_SIZE)
         deliveries = await self._repair_all(expired)
         before = now_ms() - OVERDUE_AFTER // timedelta(milliseconds=1)
         for _ in range(MAX_PAGES):
-            async with self._database.reading() as session:
-                overdue = await sweeps.overdue(session, overdue_from, before, PAGE_SIZE)
+            overdue = await self._database.read(sweeps.overdue, overdue_from, before, PAGE_SIZE)
             deliveries += await self._repair_all(overdue)
             if len(overdue) < PAGE_SIZE:
                 overdue_from = 0
@@ -81,16 +80,16 @@ class CommandReconciler:
         counts = deliveries.count(Delivery.DELIVERED), deliveries.count(Delivery.NO_WORKFLOW)
         return SweepReport(*counts, overdue_from=overdue_from)
 
-    async def _repair_all(self, found: Sequence[RunRow]) -> list[Delivery]:
+    async def _repair_all(self, found: Sequence[AnyRow]) -> list[Delivery]:
         room = asyncio.Semaphore(MAX_AT_ONCE)
 
-        async def repair(run: RunRow) -> Delivery:
+        async def repair(run: AnyRow) -> Delivery:
             async with room:
                 return await self._repair(run)
 
         return await asyncio.gather(*map(repair, found))
 
-    async def _repair(self, run: RunRow) -> Delivery:
+    async def _repair(self, run: AnyRow) -> Delivery:
         try:
             delivery = await self._command(run)
         except RPCError as error:
@@ -105,7 +104,7 @@ class CommandReconciler:
             await close(self._database, self._workflows, self._event_stream, run)
         return delivery
 
-    async def _command(self, run: RunRow) -> Delivery:
+    async def _command(self, run: AnyRow) -> Delivery:
         match RunStatus(run.status):
             case RunStatus.QUEUED if run.waiting:
                 return Delivery.NO_WORKFLOW
@@ -120,12 +119,11 @@ class CommandReconciler:
         # Temporal takes a cancel of a workflow that is closed without a word.
         return Delivery.DELIVERED if await self._workflows.is_running(run.id) else Delivery.NO_WORKFLOW
 
-    async def _retry(self, run: RunRow) -> Delivery:
-        async with self._database.reading() as session:
-            command = await run_retries.command_of(session, run)
+    async def _retry(self, run: AnyRow) -> Delivery:
+        command = await self._database.read(run_retries.command_of, run)
         return await self._workflows.retry(command)
 
-    async def _submit(self, run: RunRow) -> Delivery:
+    async def _submit(self, run: AnyRow) -> Delivery:
         delivery = await self._workflows.submit(run.id, run.turn - 1)
         if delivery is Delivery.NO_WORKFLOW:
             # Temporal lost it (its database was replaced): a new one finds the finished turns done and goes on.
@@ -133,7 +131,7 @@ class CommandReconciler:
         return delivery
 
 
-def _is_stuck(run: RunRow) -> bool:
+def _is_stuck(run: AnyRow) -> bool:
     """Whether the workflow, though it runs, will not end the run any more: its tasks fail, and each try again."""
     is_cancelling = run.status == RunStatus.CANCELLING or run.expires_at is None
     due_ms = run.status_changed_at if is_cancelling else (run.expires_at or 0) * MS_PER_SECOND

@@ -1,4 +1,4 @@
-"""One turn of a run: the model is asked once, and what it answers is stored with what follows from it."""
+"""One turn of a run: the model is asked once, and its answer is stored with what follows from it."""
 
 import asyncio
 import logging
@@ -12,27 +12,27 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import AttemptSuperseded, TurnNotReady, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
-from activities.prompt import PromptTooLong, build_request
+from activities.prompt import build_request
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
-from infra.background import shielded, shielded_until_done
+from infra.background import shielded_until_done
 from infra.clock import microseconds, now_ms
-from infra.database import run_finalization, runs, turns
-from infra.database.answers import TurnAttempt
+from infra.database import run_finalization, turns
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.run_finalization import Partial, RunEnd
-from infra.database.tables import RunRow
-from infra.database.turns import Committed
+from infra.database.run_finalization import Partial
+from infra.database.turns import Begun, Committed
 from infra.event_stream.publishing import publish
 from infra.language_model.errors import ModelCallFailed, PromptRejected
 from infra.ports import EventStream, LanguageModel
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.errors import ThreadLocked
+from models.finalization import Finalization
 from models.language_model import ModelRequest
-from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
+from models.runs import LastErrorCode, Run, RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
+from models.turn_attempts import TurnAttempt
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
@@ -44,12 +44,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One try at a turn of a run: what the model has said so far, and where that is shown."""
+    """One attempt at a turn of a run: the model's answer so far, and the stream that it is emitted into."""
 
-    run: RunRow
+    begun: Begun
     turn: TurnAttempt
     answer: Answer
     stream: TurnStream
+
+    @property
+    def run(self) -> Run:
+        return self.begun.run
+
+    @property
+    def input(self) -> TurnInput:
+        return TurnInput(self.run.id, self.turn.turn)
 
 
 class ModelTurn:
@@ -69,7 +77,7 @@ class ModelTurn:
         Raises the `ApplicationError`s of `failures.py`: retryable while waiting may help, with the provider's own delay
         where it named one; otherwise the run is failed already.
         """
-        # Whatever it waits for, the database included: who is silent is taken for dead, and the model asked again.
+        # Also while it waits for the database: a worker that is silent counts as dead, and the model is asked again.
         async with heartbeating():
             try:
                 return await self._generate(turn)
@@ -83,53 +91,47 @@ class ModelTurn:
                 raise
 
     async def _generate(self, turn: TurnInput) -> TurnOutcome:
-        # To be cancelled is for the model's answer. A transaction is done or not, and its events and commands with it.
-        prepared = await shielded(self._prepare(turn))
-        return prepared if isinstance(prepared, TurnOutcome) else await self._answer(*prepared)
-
-    async def _prepare(self, turn: TurnInput) -> TurnOutcome | tuple[_Attempt, ModelRequest]:
-        """Begin the turn. Returns what to ask the model, or the outcome where there is nothing to be asked."""
-        info, started_at_ms = activity.info(), now_ms()
-        execution, fencing_token = info.workflow_run_id or "", microseconds(info.started_time)
-        async with self._database.transaction() as session:
-            if done := await turns.find_done(session, turn):
-                return done
-            try:
-                begun = await turns.begin(session, turn, execution, fencing_token)
-            except ThreadLocked as error:
-                raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
-        if begun is None:
-            return await self._outcome_elsewhere(turn)
-        await self._reset_reasons.record(begun.run.id, begun.run.retries)
-        this = TurnAttempt(execution, turn.turn, info.attempt, fencing_token, started_at_ms, begun.last_message_at)
-        stream = await TurnStream.open(self._database, self._event_stream, begun, this)
-        attempt = _Attempt(begun.run, this, Answer(), stream)
-        request = await self._request(begun.run)
+        attempt = await self._begin(turn)
+        if isinstance(attempt, TurnOutcome):
+            return attempt
+        request = await build_request(self._database, attempt.begun, turn.turn, self._language_model)
         if isinstance(request, RunIncompleteReason):
-            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, incomplete_reason=request)
+            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, request)
         if await self._is_superseded(attempt):
             return await self._outcome_elsewhere(turn)
-        return attempt, request
+        return await self._answer(attempt, request)
+
+    async def _begin(self, turn: TurnInput) -> _Attempt | TurnOutcome:
+        """Begin an attempt. Returns the turn's outcome where there is nothing to ask the model."""
+        info, started_at_ms = activity.info(), now_ms()
+        execution, fencing_token = info.workflow_run_id or "", microseconds(info.started_time)
+        try:
+            begun = await self._database.write(turns.begin, turn, execution, fencing_token)
+        except ThreadLocked as error:
+            raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
+        match begun:
+            case TurnOutcome():
+                return begun
+            case None:
+                return await self._outcome_elsewhere(turn)
+        await self._reset_reasons.record(begun.run.id, begun.retries)
+        this = TurnAttempt(execution, turn.turn, info.attempt, fencing_token, started_at_ms, begun.last_message_at)
+        stream = await TurnStream.open(self._database, self._event_stream, begun, this)
+        return _Attempt(begun, this, Answer(), stream)
 
     async def _is_superseded(self, attempt: _Attempt) -> bool:
-        """Whether to ask is no use: the worker stood still for so long that a newer attempt has begun meanwhile."""
+        """Whether the worker stood still for so long that a newer attempt has begun: then the model is not asked."""
         silence = timedelta(milliseconds=now_ms() - attempt.turn.started_at_ms)
         if silence < (activity.info().heartbeat_timeout or timedelta()) / 2:
             return False
-        async with self._database.reading() as session:
-            return not await turns.is_current(session, attempt.run.id, attempt.turn)
+        return not await self._database.read(turns.is_current, attempt.run.id, attempt.turn)
 
     async def _answer(self, attempt: _Attempt, request: ModelRequest) -> TurnOutcome:
-        run = attempt.run
-        deadline = asyncio.timeout((run.expires_at or 0) - time.time())
+        deadline = asyncio.timeout((attempt.run.expires_at or 0) - time.time())
         try:
-            async with deadline, aclosing(self._language_model.stream(request)) as deltas:
-                async for delta in deltas:
-                    attempt.answer.add(delta)
-                    await attempt.stream.emit(delta)
-            if attempt.answer.is_filtered:
-                raise PromptRejected(CONTENT_FILTERED)
-            committed = await self._commit(attempt)
+            async with deadline:
+                await self._stream_answer(attempt, request)
+                committed = await self._commit(attempt)
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -139,9 +141,15 @@ class ModelTurn:
         except asyncio.CancelledError:
             await self._cancelled(attempt)
             raise
-        if committed is None:
-            return await shielded(self._outcome_elsewhere(TurnInput(run.id, attempt.turn.turn)))
-        return committed.outcome
+        return committed.outcome if committed else await self._outcome_elsewhere(attempt.input)
+
+    async def _stream_answer(self, attempt: _Attempt, request: ModelRequest) -> None:
+        async with aclosing(self._language_model.stream(request)) as deltas:
+            async for delta in deltas:
+                attempt.answer.add(delta)
+                await attempt.stream.emit(delta)
+        if attempt.answer.is_filtered:
+            raise PromptRejected(CONTENT_FILTERED)
 
     async def _commit(self, attempt: _Attempt) -> Committed | None:
         """Keep the answer, however long the database is away before the run's deadline: the model has been paid."""
@@ -157,24 +165,11 @@ class ModelTurn:
             await asyncio.sleep(DATABASE_RETRY_INTERVAL.total_seconds())
 
     async def _store(self, attempt: _Attempt, position: StreamPosition) -> Committed | None:
-        run = attempt.run
-        async with self._database.transaction() as session:
-            committed = await turns.commit(session, run, attempt.turn, attempt.answer, position)
+        committed = await self._database.write(turns.commit, attempt.begun, attempt.turn, attempt.answer, position)
         if committed is not None:
-            await publish(self._event_stream, run.id, committed.events)
+            await publish(self._event_stream, attempt.run.id, committed.events)
             await self._workflows.start_or_leave(committed.next_run)
         return committed
-
-    async def _request(self, run: RunRow) -> ModelRequest | RunIncompleteReason:
-        """What to ask, or which of the run's token budgets is used up."""
-        async with self._database.reading() as session:
-            used = await turns.used_tokens(session, run.id)
-            if run.max_completion_tokens is not None and used.completion_tokens >= run.max_completion_tokens:
-                return RunIncompleteReason.MAX_COMPLETION_TOKENS
-            try:
-                return await build_request(session, run, used, self._language_model)
-            except PromptTooLong:
-                return RunIncompleteReason.MAX_PROMPT_TOKENS
 
     async def _failure(self, attempt: _Attempt, error: ModelCallFailed) -> ApplicationError:
         run, turn = attempt.run, attempt.turn
@@ -188,56 +183,61 @@ class ModelTurn:
         log.warning("run.model_call_failed", extra=facts)
         if error.is_retryable:
             return passing_failure(error.code, error, error.retry_after)
-        last_error = LastError(code=error.code, message=str(error))
-        await self._finalize(attempt, RunStatus.FAILED, last_error)
+        await self._finalize(attempt, RunStatus.FAILED, error=error)
         return final_failure(error.code, error)
 
     async def _cancelled(self, attempt: _Attempt) -> None:
         details = activity.cancellation_details()
         if details and details.cancel_requested and not details.worker_shutdown:
-            # Without the database, the workflow cancels the run when it is back, and what the model said is lost.
+            # Without the database, the workflow cancels the run when it is back, and the partial answer is lost.
             with suppress(DatabaseUnavailable):
                 await self._finalize(attempt, RunStatus.CANCELLED)
 
     async def _finalize_turn(
         self, attempt: _Attempt, status: RunStatus, incomplete_reason: RunIncompleteReason | None = None
     ) -> TurnOutcome:
-        """End the run. Returns the outcome, or that of whoever has moved it on before."""
-        state = await self._finalize(attempt, status, incomplete_reason=incomplete_reason)
-        if state.status.is_terminal:
-            return _finished(state)
-        return await shielded(self._outcome_elsewhere(TurnInput(attempt.run.id, attempt.turn.turn)))
+        """Finalize the run. Returns the outcome, or the one of a transaction that moved the run on before."""
+        state = await self._finalize(attempt, status, incomplete_reason)
+        return _finished(state) if state.status.is_terminal else await self._outcome_elsewhere(attempt.input)
 
     async def _finalize(
         self,
         attempt: _Attempt,
         status: RunStatus,
-        error: LastError | None = None,
         incomplete_reason: RunIncompleteReason | None = None,
+        error: ModelCallFailed | None = None,
     ) -> RunState:
-        finalization = RunEnd(status, attempt.turn.workflow_run_id, error, incomplete_reason)
+        finalization = Finalization(
+            attempt.run.id,
+            status,
+            error_code=error.code if error else None,
+            error_message=str(error) if error else None,
+            incomplete_reason=incomplete_reason,
+            by=attempt.turn.workflow_run_id,
+        )
         position = await attempt.stream.finish(attempt.answer)
         return await shielded_until_done(self._store_finalization(attempt, finalization, position))
 
-    async def _store_finalization(self, attempt: _Attempt, finalization: RunEnd, position: StreamPosition) -> RunState:
+    async def _store_finalization(
+        self, attempt: _Attempt, finalization: Finalization, position: StreamPosition
+    ) -> RunState:
         partial = Partial(attempt.turn, attempt.answer)
-        async with self._database.transaction() as session:
-            finalized = await run_finalization.finalize(session, attempt.run.id, finalization, position, partial)
+        finalized = await self._database.write(run_finalization.finalize, finalization, position, partial)
         await publish(self._event_stream, attempt.run.id, finalized.events)
         await self._workflows.start_or_leave(finalized.next_run)
         return finalized.state
 
     async def _outcome_elsewhere(self, turn: TurnInput) -> TurnOutcome:
-        """The outcome where the run was moved on by someone else meanwhile."""
-        async with self._database.reading() as session:
-            if done := await turns.find_done(session, turn):
-                return done
-            state = await runs.state_of(session, turn.run_id)
-        if state.status.is_terminal or state.status is RunStatus.CANCELLING:
-            return _finished(state)
-        if state.status is RunStatus.IN_PROGRESS and state.turn == turn.turn:
-            raise AttemptSuperseded(turn.turn)
-        raise TurnNotReady(turn.turn, state.status)
+        """The outcome where another transaction has moved the run on meanwhile."""
+        found = await self._database.read(turns.find_done, turn)
+        match found:
+            case TurnOutcome():
+                return found
+            case RunState(status=status) if status.is_terminal or status is RunStatus.CANCELLING:
+                return _finished(found)
+            case RunState(status=RunStatus.IN_PROGRESS, turn=turn.turn):
+                raise AttemptSuperseded(turn.turn)
+        raise TurnNotReady(turn.turn, found.status)
 
 
 def _finished(state: RunState) -> TurnOutcome:

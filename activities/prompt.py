@@ -1,19 +1,23 @@
-"""What a turn asks of the model: instructions, the thread's messages as far as they fit, and the run's own calls."""
+"""A turn's request to the model: instructions, the thread's messages as far as they fit, and the run's own calls."""
 
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from json import dumps
 from typing import Any, Literal
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
 from activities.token_budget import MESSAGE_OVERHEAD_TOKENS, TokenBudget
-from infra.database.prompts import PastTurn, message_text, messages_newest_first, past_turns
-from infra.database.tables import MessageRow, RunRow
+from infra.database import prompts
+from infra.database.engine import Database
+from infra.database.prompts import PastTurn, message_text
+from infra.database.token_usage import used_tokens
+from infra.database.turns import Begun
 from infra.ports import LanguageModel
 from models.language_model import (
     AssistantTurn,
     Function,
-    FunctionCall,
     FunctionOutput,
     ImagePart,
     ModelRequest,
@@ -23,55 +27,70 @@ from models.language_model import (
     TokenUsage,
     UserTurn,
 )
+from models.messages import ImageUrlContent, Message, TextContent
+from models.runs import Run, RunIncompleteReason
+from models.tools import ChooseFunction, FunctionTool, TextFormat
 
 DEFAULT_CONTEXT_WINDOW_TOKENS = 128_000
-"""Taken for a model whose window nobody knows, so that no prompt is without bound."""
+"""For a model whose window is unknown, so that no prompt is without bound."""
 
 ANSWER_RESERVE_TOKENS = 4_096
 IMAGE_TOKENS = 1_105
 """What OpenAI counts for a 1024 x 1024 image in high detail."""
 
 
-class PromptTooLong(Exception):
-    """What has to be in the prompt does not fit the run's `max_prompt_tokens`."""
+@dataclass(frozen=True)
+class _Past:
+    """What the run's earlier turns used, and their answers and outputs."""
+
+    used: TokenUsage = field(default_factory=TokenUsage)
+    turns: Sequence[PastTurn] = ()
 
 
 async def build_request(
-    session: AsyncSession, run: RunRow, used: TokenUsage, language_model: LanguageModel
-) -> ModelRequest:
-    """The request for the run's current turn; `used` is what its earlier turns took.
+    database: Database, begun: Begun, turn: int, language_model: LanguageModel
+) -> ModelRequest | RunIncompleteReason:
+    """The request for the run's turn, or which of its token budgets leaves no room for it.
 
-    Raises `PromptTooLong` where `max_prompt_tokens` leaves no room for the least that has to be said.
+    Reads in short transactions: none is open while the prompt is tokenized.
     """
-    functions = tuple(_function(tool["function"]) for tool in run.tools if tool["type"] == "function")
-    own = [item for turn in await past_turns(session, run) for item in _own_items(turn)]
+    run = begun.run
+    past = await database.read(_past, run.id, turn) if turn else _Past()
+    if run.max_completion_tokens is not None and past.used.completion_tokens >= run.max_completion_tokens:
+        return RunIncompleteReason.MAX_COMPLETION_TOKENS
+    functions = tuple(_function(tool) for tool in run.tools if isinstance(tool, FunctionTool))
+    own = [item for each in past.turns for item in _own_items(each)]
     head = [SystemPrompt(run.instructions)] if run.instructions else []
-    budget = await _budget(run, used, language_model)
+    budget = await _budget(run, past.used, language_model)
     must_fit = "\n".join([*map(_cost_text, [*head, *own]), *(dumps(f.parameters) for f in functions)])
     fits = await budget.takes(must_fit)
-    messages = await _messages(session, run, budget)
-    if run.max_prompt_tokens is not None and not (fits and (messages or not run.last_message_seq)):
-        raise PromptTooLong
+    messages = await _messages(database, begun, budget)
+    if run.max_prompt_tokens is not None and not (fits and (messages or not begun.last_message_seq)):
+        return RunIncompleteReason.MAX_PROMPT_TOKENS
     return ModelRequest(
         model=run.model,
         prompt=(*head, *messages, *own),
         functions=functions,
-        tool_choice=_tool_choice(run),
+        tool_choice=_tool_choice(run, turn),
         parallel_tool_calls=run.parallel_tool_calls,
         temperature=run.temperature,
         top_p=run.top_p,
-        max_tokens=remaining(run.max_completion_tokens, used.completion_tokens),
-        response_format=_response_format(run.response_format),
+        max_tokens=remaining(run.max_completion_tokens, past.used.completion_tokens),
+        response_format=_response_format(run),
         reasoning_effort=run.reasoning_effort,
     )
 
 
 def remaining(limit: int | None, used: int) -> int | None:
-    """What is left of a budget over the whole run."""
+    """The rest of a budget over the whole run."""
     return None if limit is None else limit - used
 
 
-async def _budget(run: RunRow, used: TokenUsage, language_model: LanguageModel) -> TokenBudget:
+def _past(connection: Connection, run_id: str, turn: int) -> _Past:
+    return _Past(used_tokens(connection, run_id), prompts.past_turns(connection, run_id, turn))
+
+
+async def _budget(run: Run, used: TokenUsage, language_model: LanguageModel) -> TokenBudget:
     async def count(text: str) -> int:
         return await language_model.count_tokens(run.model, text)
 
@@ -81,19 +100,20 @@ async def _budget(run: RunRow, used: TokenUsage, language_model: LanguageModel) 
     return TokenBudget(limit if allowed is None else min(limit, allowed), count)
 
 
-async def _messages(session: AsyncSession, run: RunRow, budget: TokenBudget) -> list[PromptItem]:
+async def _messages(database: Database, begun: Begun, budget: TokenBudget) -> list[PromptItem]:
     """The newest messages that fit, oldest first."""
-    most = run.truncation_strategy.get("last_messages") if run.truncation_strategy["type"] == "last_messages" else None
+    strategy, is_limited = begun.run.truncation_strategy, begun.run.max_prompt_tokens is not None
+    most = strategy.last_messages if strategy.type == "last_messages" else None
     items: list[PromptItem] = []
-    async with aclosing(messages_newest_first(session, run)) as rows:
-        async for row in rows:
-            item = _message(row)
+    async with aclosing(_newest_first(database, begun)) as messages:
+        async for message in messages:
+            item = _item(message)
             if item is None:
                 continue
-            images = sum(part["type"] == "image_url" for part in row.content)
-            fits = await budget.takes(message_text(row), overhead=MESSAGE_OVERHEAD_TOKENS + images * IMAGE_TOKENS)
+            images = sum(isinstance(part, ImageUrlContent) for part in message.content)
+            fits = await budget.takes(message_text(message), overhead=MESSAGE_OVERHEAD_TOKENS + images * IMAGE_TOKENS)
             # The newest message is sent in any case, except against the client's own limit.
-            if not fits and (items or run.max_prompt_tokens is not None):
+            if not fits and (items or is_limited):
                 break
             items.append(item)
             if len(items) == most:
@@ -101,22 +121,35 @@ async def _messages(session: AsyncSession, run: RunRow, budget: TokenBudget) -> 
     return items[::-1]
 
 
-def _message(row: MessageRow) -> PromptItem | None:
-    if row.role == "assistant":
-        text = message_text(row)
+async def _newest_first(database: Database, begun: Begun) -> AsyncGenerator[Message, None]:
+    """The thread's messages as they were when the run got the thread, read page by page."""
+    before: int | None = begun.last_message_seq + 1
+    while before is not None:
+        page = await database.read(prompts.message_page, begun.run.thread_id, before)
+        for message in page.messages:
+            yield message
+        before = page.before
+
+
+def _item(message: Message) -> PromptItem | None:
+    if message.role == "assistant":
+        text = message_text(message)
         return AssistantTurn(text) if text else None
-    return UserTurn(tuple(_part(part) for part in row.content))
+    return UserTurn(tuple(_part(part) for part in message.content))
 
 
-def _part(part: dict[str, Any]) -> TextPart | ImagePart:
-    if part["type"] == "image_url":
-        return ImagePart(part["image_url"]["url"], part["image_url"]["detail"])
-    return TextPart(part["text"]["value"])
+def _part(part: object) -> TextPart | ImagePart:
+    match part:
+        case ImageUrlContent():
+            return ImagePart(part.image_url.url, part.image_url.detail)
+        case TextContent():
+            return TextPart(part.text.value)
+    raise TypeError(f"A user's message cannot have a part of type {type(part).__name__}.")
 
 
 def _own_items(turn: PastTurn) -> list[PromptItem]:
-    calls = tuple(FunctionCall(call.id, call.name, call.arguments) for call in turn.calls)
-    return [AssistantTurn(turn.text, calls), *(FunctionOutput(call.id, call.output or "") for call in turn.calls)]
+    outputs = (FunctionOutput(call.id, turn.outputs[call.id]) for call in turn.calls)
+    return [AssistantTurn(turn.text, tuple(turn.calls)), *outputs]
 
 
 def _cost_text(item: PromptItem) -> str:
@@ -131,26 +164,26 @@ def _cost_text(item: PromptItem) -> str:
             return "\n".join(part.text for part in content if isinstance(part, TextPart))
 
 
-def _function(definition: dict[str, Any]) -> Function:
-    return Function(
-        definition["name"], definition.get("description"), definition["parameters"], definition["strict"] or None
-    )
+def _function(tool: FunctionTool) -> Function:
+    function = tool.function
+    return Function(function.name, function.description, function.parameters, function.strict or None)
 
 
-def _tool_choice(run: RunRow) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
+def _tool_choice(run: Run, turn: int) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
     """A call that was demanded has been made once the first turn is over; to demand it again would never end."""
     match run.tool_choice:
         case "none":
             return "none"
-        case "required" if run.turn == 0:
+        case "required" if turn == 0:
             return "required"
-        case {"type": "function", "function": {"name": str(name)}} if run.turn == 0:
-            return ("function", name)
+        case ChooseFunction(function=chosen) if turn == 0:
+            return ("function", chosen.name)
         case _:
             return "auto"
 
 
-def _response_format(response_format: str | dict[str, Any]) -> dict[str, Any] | None:
-    if isinstance(response_format, str) or response_format["type"] == "text":
+def _response_format(run: Run) -> dict[str, Any] | None:
+    wanted = run.response_format
+    if isinstance(wanted, str | TextFormat):
         return None
-    return response_format
+    return wanted.model_dump(mode="json", by_alias=True)

@@ -26,9 +26,8 @@ class ResetReasons:
         """Complete the record of the run's newest retry, `number`, where that was a reset in Temporal."""
         if number == 0:
             return
-        async with self._database.reading() as session:
-            if not await run_retries.unexplained(session, run_id, number):
-                return
+        if not await self._database.read(run_retries.is_unexplained, run_id, number):
+            return
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT.total_seconds()):
                 reason = await self._workflows.reset_reason(run_id, activity.info().workflow_run_id or "")
@@ -36,5 +35,5 @@ class ResetReasons:
             # No reason to keep the run waiting; its next turn asks again.
             log.warning("run.reset_reason_unknown", extra={"run_id": run_id, "reason": repr(error)})
             return
-        async with self._database.transaction() as session:
-            await run_retries.explain(session, run_id, number, f"{BY_RESET}: {reason}" if reason else BY_RESET)
+        explained = f"{BY_RESET}: {reason}" if reason else BY_RESET
+        await self._database.write(run_retries.explain, run_id, number, explained)

@@ -1,25 +1,27 @@
-"""What becomes of a run outside its turns: it is ended, or a failed one is taken up again."""
+"""What becomes of a run outside its turns: it is finalized, or a failed one is resumed after a reset."""
 
 import logging
+from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
 from temporalio import activity
 
 from activities.failures import final_failure
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import left_behind
-from infra.database import run_finalization, runs, turns
+from infra.database import run_finalization, run_retries, runs, turns
 from infra.database.engine import Database
-from infra.database.run_finalization import Finalized, RunEnd
-from infra.database.tables import RunRow
+from infra.database.run_finalization import Finalized
+from infra.database.turns import Begun
 from infra.event_stream.publishing import publish
 from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
 from models.errors import ThreadLocked
-from models.runs import LastError, LastErrorCode, RunStatus
+from models.finalization import Finalization
+from models.runs import LastErrorCode, RunStatus
 from models.step_events import StreamPosition
-from models.turns import Finalization, RunState
+from models.turns import RunState
 
-GENERIC_FAILURE = "Sorry, something went wrong."
 log = logging.getLogger(__name__)
 
 
@@ -30,60 +32,78 @@ class RunFinalization:
         self._event_stream = event_stream
         self._reset_reasons = ResetReasons(database, workflows)
 
+    # The name in histories, from before.
     @activity.defn(name="RunEndings.end")
     async def finalize(self, finalization: Finalization) -> RunState:
-        """End the run unless it has ended already. Returns how it stands then."""
-        error = None
-        if finalization.status is RunStatus.FAILED:
-            code = finalization.error_code or LastErrorCode.SERVER_ERROR
-            error = LastError(code=code, message=finalization.error_message or GENERIC_FAILURE)
-        elif finalization.status is RunStatus.INCOMPLETE:
+        """Finalize the run unless it has ended already. Returns its state."""
+        if finalization.status is RunStatus.INCOMPLETE:
             log.warning("run.history_full", extra={"run_id": finalization.run_id})
-        execution = activity.info().workflow_run_id or ""
-        how = RunEnd(finalization.status, execution, error, finalization.incomplete_reason)
-        finalized = await finalize_run(self._database, self._event_stream, finalization.run_id, how)
+        by_this = replace(finalization, by=activity.info().workflow_run_id or "")
+        finalized = await finalize_run(self._database, self._event_stream, by_this)
         await self._workflows.start_or_leave(finalized.next_run)
         return finalized.state
 
     @activity.defn(name="RunEndings.reopen")
     async def reopen(self, run_id: str) -> RunState:
-        """Take up a run that failed in an execution of its workflow before this one, which is a reset of it.
+        """Resume a run that failed in an execution of its workflow before this one, which is a reset of it.
 
-        Returns how the run stands then; one that failed in this very execution stays failed. Raises a non-retryable
+        Returns the run's state; a run that failed in this very execution stays failed. Raises a non-retryable
         `ApplicationError` of type `ThreadLocked` where another run holds the thread.
         """
         try:
-            async with self._database.transaction() as session:
-                begun = await turns.reopen(session, run_id, activity.info().workflow_run_id or "")
-                state = await runs.state_of(session, run_id)
+            begun, state = await self._database.write(_reopen, run_id, activity.info().workflow_run_id or "")
         except ThreadLocked as error:
             raise final_failure(LastErrorCode.SERVER_ERROR, error) from None
         if begun is not None:
             await publish(self._event_stream, run_id, begun.events)
-            await self._reset_reasons.record(run_id, begun.run.retries)
+            await self._reset_reasons.record(run_id, begun.retries)
         return state
 
 
-async def finalize_run(database: Database, stream: EventStream, run_id: str, finalization: RunEnd) -> Finalized:
-    """End a run outside its turns, and close what an attempt left open in its stream, which may not know of it yet."""
-    fencing_token: int | None = None
+async def finalize_run(database: Database, stream: EventStream, finalization: Finalization) -> Finalized:
+    """Finalize a run outside its turns, and close the step that an attempt, which may still be at work, left open."""
+    run_id = finalization.run_id
+    fenced: int | None = None
     while True:
-        async with database.reading() as session:
-            run = await runs.find_active(session, run_id)
-            state = await runs.state_of(session, run_id)
-            may_speak = run is not None and await turns.is_under_way(session, run)
-        if run is None or run.fencing_token == fencing_token:
-            # Someone else has ended it, or taken it away from whoever ends it here.
-            return Finalized(state)
-        fencing_token = run.fencing_token
-        position = StreamPosition(run.next_event)
-        if may_speak:
-            # As if an attempt came after the one that may be under way: from now on that shows nothing more.
-            position = await left_behind(stream, run, await stream.fence(run_id, fencing_token + 1))
-        async with database.transaction() as session:
-            finalized = await run_finalization.finalize(
-                session, run_id, finalization, position, None, RunRow.fencing_token == fencing_token
-            )
+        found = await database.read(_find, run_id)
+        if found.is_over or found.newest_attempt == fenced:
+            # It has ended elsewhere, or this execution is superseded.
+            return Finalized(found.state)
+        fenced = found.newest_attempt
+        position = StreamPosition(found.next_event)
+        if found.may_emit:
+            # As if an attempt came after the one that may be at work: from now on that one emits nothing.
+            following = await stream.fence(run_id, fenced + 1)
+            position = await left_behind(stream, run_id, found.next_event, following)
+        finalized = await database.write(run_finalization.finalize, finalization, position, None, fenced)
         if finalized.state.status.is_terminal:
             await publish(stream, run_id, finalized.events)
             return finalized
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A run before it is finalized. `may_emit`: an attempt at its turn may be at work."""
+
+    state: RunState
+    is_over: bool
+    newest_attempt: int = 0
+    next_event: int = 0
+    may_emit: bool = False
+
+
+def _find(connection: Connection, run_id: str) -> _Found:
+    row = runs.find_active(connection, run_id)
+    if row is None:
+        return _Found(runs.state_of(connection, run_id), is_over=True)
+    state = RunState(RunStatus(row.status), row.turn, row.expires_at)
+    may_emit = state.status in (RunStatus.IN_PROGRESS, RunStatus.CANCELLING) and not turns.is_committed(
+        connection, run_id, row.turn
+    )
+    return _Found(state, False, row.newest_attempt, row.next_event, may_emit)
+
+
+def _reopen(connection: Connection, run_id: str, execution: str) -> tuple[Begun | None, RunState]:
+    row = run_retries.reopen(connection, run_id, execution)
+    begun = Begun.of(row, last_message_at=0, has_started=True) if row else None
+    return begun, runs.state_of(connection, run_id)

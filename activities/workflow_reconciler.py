@@ -8,11 +8,11 @@ from activities.run_finalization import finalize_run
 from infra.clock import now_seconds
 from infra.database import sweeps
 from infra.database.engine import Database
-from infra.database.run_finalization import RunEnd
-from infra.database.tables import RunRow
+from infra.database.tables import AnyRow
 from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
-from models.runs import LastError, LastErrorCode, RunStatus
+from models.finalization import Finalization
+from models.runs import LastErrorCode, RunStatus
 
 LOST_WORKFLOW = "The run's workflow was ended from outside."
 
@@ -33,8 +33,7 @@ class WorkflowReconciler:
         """
         closed = 0
         async for run_ids in self._workflows.ended_from_outside(datetime.fromtimestamp(since, UTC)):
-            async with self._database.reading() as session:
-                active = await sweeps.active_among(session, run_ids)
+            active = await self._database.read(sweeps.active_among, run_ids)
             for run in active:
                 if not await self._workflows.is_running(run.id):
                     await close(self._database, self._workflows, self._event_stream, run)
@@ -42,16 +41,16 @@ class WorkflowReconciler:
         return closed
 
 
-async def close(database: Database, workflows: RunWorkflows, event_stream: EventStream, run: RunRow) -> None:
-    """End a run without its workflow, and start the one that waited for it."""
-    finalized = await finalize_run(database, event_stream, run.id, _finalization(run))
+async def close(database: Database, workflows: RunWorkflows, event_stream: EventStream, run: AnyRow) -> None:
+    """Finalize a run without its workflow, and start the run that waited for it."""
+    finalized = await finalize_run(database, event_stream, _finalization(run))
     await workflows.start_or_leave(finalized.next_run)
 
 
-def _finalization(run: RunRow) -> RunEnd:
+def _finalization(run: AnyRow) -> Finalization:
     execution = activity.info().workflow_run_id or ""
     if run.status == RunStatus.CANCELLING:
-        return RunEnd(RunStatus.CANCELLED, execution)
+        return Finalization(run.id, RunStatus.CANCELLED, by=execution)
     if (run.expires_at or 0) <= now_seconds():
-        return RunEnd(RunStatus.EXPIRED, execution)
-    return RunEnd(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message=LOST_WORKFLOW))
+        return Finalization(run.id, RunStatus.EXPIRED, by=execution)
+    return Finalization(run.id, RunStatus.FAILED, LastErrorCode.SERVER_ERROR, LOST_WORKFLOW, by=execution)

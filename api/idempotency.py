@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 from fastapi import Request
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
 from infra.database import idempotency
 from infra.database.engine import Database
@@ -24,16 +24,20 @@ class Idempotency:
         self._key = key
         self._fingerprint = fingerprint
 
-    async def run(self, kind: type[Answer], work: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
+    async def run(self, kind: type[Answer], work: Callable[[Connection], Answer]) -> Answer:
         """Do `work` in a transaction, unless it was done before. Raises what it raises, and `IdempotencyKeyReused`."""
-        async with self._database.transaction() as session:
-            if self._key is None:
-                return await work(session)
-            before = await idempotency.answered(session, self._project_id, self._key, self._fingerprint)
-            if before is not None:
-                return kind.model_validate_json(before)
-            answer = await work(session)
-            await idempotency.remember(session, self._project_id, self._key, answer.model_dump_json(by_alias=True))
+        if self._key is None:
+            return await self._database.write(work)
+        return await self._database.write(self._with_key, self._key, kind, work)
+
+    def _with_key(
+        self, connection: Connection, key: str, kind: type[Answer], work: Callable[[Connection], Answer]
+    ) -> Answer:
+        before = idempotency.answered(connection, self._project_id, key, self._fingerprint)
+        if before is not None:
+            return kind.model_validate_json(before)
+        answer = work(connection)
+        idempotency.remember(connection, self._project_id, key, answer.model_dump_json(by_alias=True))
         return answer
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
 from api.idempotency import Idempotency
 from infra.database import assistants, messages, run_finalization, run_retries, runs, thread_queue, threads
@@ -13,8 +13,8 @@ from infra.event_stream.publishing import publish
 from infra.language_model.catalogue import ModelCatalogue
 from infra.ports import NO_EVENTS, EventBatch, EventStream
 from infra.run_workflows import RunWorkflows, leave_to_sweep
+from models import run_events
 from models.errors import ModelNotFound, ThreadLocked
-from models.events import opening
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, Run, RunOverrides, SubmitToolOutputsRequest
 from models.threads import CreateThreadRequest
@@ -57,22 +57,22 @@ class RunCommands:
         started: list[Run] = []
         events = NO_EVENTS
 
-        async def insert(session: AsyncSession) -> Run:
+        def insert(connection: Connection) -> Run:
             nonlocal events
-            thread = await threads.lock(session, project_id, thread_id)
-            spec = await self._spec(session, project_id, body)
+            thread = threads.lock(connection, project_id, thread_id)
+            spec = self._spec(connection, project_id, body)
             new_messages = body.additional_messages or ()
-            queued_behind = await thread_queue.admit_or_enqueue(
-                session,
+            queued_behind = thread_queue.admit_or_enqueue(
+                connection,
                 thread,
                 body.on_active_run,
                 ThreadLocked.for_run,
                 new_runs=1,
                 new_messages=len(new_messages),
             )
-            await messages.add(session, project_id, thread_id, new_messages, queued_behind)
-            run = await runs.create(session, project_id, thread_id, spec, waiting=queued_behind is not None)
-            events = EventBatch(0, opening(run, None))
+            messages.add(connection, project_id, thread_id, new_messages, queued_behind)
+            run = runs.create(connection, project_id, thread_id, spec, waiting=queued_behind is not None)
+            events = EventBatch(0, run_events.created(run, None))
             if queued_behind is None:
                 started.append(run)
             return run
@@ -91,12 +91,12 @@ class RunCommands:
 
         events = NO_EVENTS
 
-        async def insert(session: AsyncSession) -> Run:
+        def insert(connection: Connection) -> Run:
             nonlocal events
-            spec = await self._spec(session, project_id, body)
-            thread = await threads.create(session, project_id, body.thread or CreateThreadRequest())
-            run = await runs.create(session, project_id, thread.id, spec, with_thread=True)
-            events = EventBatch(0, opening(run, thread))
+            spec = self._spec(connection, project_id, body)
+            thread = threads.create(connection, project_id, body.thread or CreateThreadRequest())
+            run = runs.create(connection, project_id, thread.id, spec, with_thread=True)
+            events = EventBatch(0, run_events.created(run, thread))
             return run
 
         run = await idempotency.run(Run, insert)
@@ -111,8 +111,8 @@ class RunCommands:
         """Raises what `runs.accept_outputs` raises."""
         accepted: list[Answered] = []
 
-        async def accept(session: AsyncSession) -> Submitted:
-            answered = await runs.accept_outputs(session, project_id, thread_id, run_id, body.tool_outputs)
+        def accept(connection: Connection) -> Submitted:
+            answered = runs.accept_outputs(connection, project_id, thread_id, run_id, body.tool_outputs)
             accepted.append(answered)
             return Submitted(run=answered.run, first_event=answered.events.first)
 
@@ -129,10 +129,10 @@ class RunCommands:
 
         ended = NO_EVENTS
 
-        async def begin(session: AsyncSession) -> Run:
+        def begin(connection: Connection) -> Run:
             nonlocal ended
-            run = await runs.begin_cancelling(session, project_id, thread_id, run_id)
-            run, ended = await run_finalization.cancel_waiting(session, run)
+            run = runs.begin_cancelling(connection, project_id, thread_id, run_id)
+            run, ended = run_finalization.cancel_waiting(connection, run)
             return run
 
         run = await idempotency.run(Run, begin)
@@ -144,8 +144,8 @@ class RunCommands:
         """Have a failed run go on with its failed turn. Raises what `run_retries.request` raises."""
         accepted: list[RetryRequest] = []
 
-        async def request(session: AsyncSession) -> Run:
-            retry = await run_retries.request(session, project_id, run_id, by)
+        def request(connection: Connection) -> Run:
+            retry = run_retries.request(connection, project_id, run_id, by)
             accepted.append(retry)
             return retry.run
 
@@ -158,13 +158,12 @@ class RunCommands:
 
     async def delete_thread(self, project_id: str, thread_id: str) -> None:
         """Delete a thread with all it holds; a run that is active on it is stopped. Raises `NotFound`."""
-        async with self._database.transaction() as session:
-            active = await threads.remove(session, project_id, thread_id)
+        active = await self._database.write(threads.remove, project_id, thread_id)
         if active is not None:
             await leave_to_sweep("cancel", active, self._workflows.cancel(active))
 
-    async def _spec(self, session: AsyncSession, project_id: str, body: RunOverrides) -> RunSpec:
-        assistant = await assistants.load(session, project_id, body.assistant_id)
+    def _spec(self, connection: Connection, project_id: str, body: RunOverrides) -> RunSpec:
+        assistant = assistants.load(connection, project_id, body.assistant_id)
         spec = RunSpec.of(assistant, body, self._default_expiry_seconds)
         if not self._catalogue.offers(spec.model):
             raise ModelNotFound(spec.model)

@@ -6,7 +6,7 @@ from infra.clock import MS_PER_SECOND, now_ms
 from infra.database import ops_runs
 from infra.database.engine import Database
 from infra.database.ops_runs import CallMade, FoundRun, RunFilter, RunRecord
-from infra.database.tables import RunRetryRow, TurnRow
+from infra.database.tables import AnyRow
 from infra.run_histories import RunHistories, RunHistory, TurnTries
 from models.language_model import TokenUsage
 from models.lists import Page, PageRequest
@@ -22,19 +22,16 @@ class RunTimelines:
 
     async def list_page(self, project_id: str, page: PageRequest, wanted: RunFilter) -> Page[OpsRun]:
         """The project's runs that are `wanted`. Raises `NotFound` where a cursor names no run."""
-        async with self._database.reading() as session:
-            found, has_more = await ops_runs.list_page(session, project_id, page, wanted)
+        found, has_more = await self._database.read(ops_runs.list_page, project_id, page, wanted)
         return Page[OpsRun].of([self._run(each) for each in found], has_more)
 
     async def load(self, project_id: str, run_id: str) -> OpsRun:
         """Raises `NotFound`."""
-        async with self._database.reading() as session:
-            return self._run(await ops_runs.load(session, project_id, run_id))
+        return self._run(await self._database.read(ops_runs.load, project_id, run_id))
 
     async def timeline(self, project_id: str, run_id: str) -> OpsRunTimeline:
         """What the run did, turn by turn. Raises `NotFound`."""
-        async with self._database.reading() as session:
-            record = await ops_runs.record(session, project_id, run_id)
+        record = await self._database.read(ops_runs.record, project_id, run_id)
         history = await self._histories.read(run_id)
         return OpsRunTimeline(
             **self._run(record.found).model_dump(),
@@ -79,7 +76,7 @@ def _turns(record: RunRecord, history: RunHistory) -> list[OpsTurn]:
     return [turn for _, turn in sorted((finished | unfinished).items())]
 
 
-def _finished_turn(row: TurnRow, calls: Sequence[CallMade], tries: TurnTries | None) -> OpsTurn:
+def _finished_turn(row: AnyRow, calls: Sequence[CallMade], tries: TurnTries | None) -> OpsTurn:
     return OpsTurn(
         turn=row.turn,
         is_finished=True,
@@ -109,7 +106,7 @@ def _unfinished_turn(record: RunRecord, number: int, tries: TurnTries) -> OpsTur
     )
 
 
-def _retry(row: RunRetryRow) -> OpsRetry:
+def _retry(row: AnyRow) -> OpsRetry:
     return OpsRetry(
         number=row.number,
         at=row.requested_at,

@@ -46,6 +46,11 @@ class EventBatch:
     first: int
     events: Sequence[Event]
 
+    @classmethod
+    def before(cls, following: int, events: Sequence[Event]) -> "EventBatch":
+        """Events that end just before number `following`."""
+        return cls(following - len(events), events)
+
     @property
     def following(self) -> int:
         """The number after the last."""

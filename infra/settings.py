@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The database URL in force."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'holdfast.db'}"
+        return self.database_url or f"sqlite:///{self.data_dir / 'holdfast.db'}"
 
     @property
     def allowed_origins(self) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Any
 from models.messages import Message
 from models.run_steps import RunStep
 from models.runs import Run, RunStatus
-from models.threads import Thread
 from models.wire import WireObject
 
 THREAD_CREATED = "thread.created"
@@ -56,14 +55,8 @@ def numbered(first: int, events: Iterable[Event]) -> list[NumberedEvent]:
 
 
 def run_event(run: Run) -> Event:
-    """That the run has the status it has."""
+    """The run, under the name of its status."""
     return Event.of(f"thread.run.{run.status}", run)
-
-
-def opening(run: Run, thread: Thread | None) -> list[Event]:
-    """What a run begins with; `thread` is the one that was created with it."""
-    created = [Event.of(THREAD_CREATED, thread)] if thread else []
-    return [*created, Event.of(RUN_CREATED, run), run_event(run)]
 
 
 def message_opened(step: RunStep, message: Message) -> list[Event]:

@@ -1,9 +1,10 @@
 """Run steps: what a run did, one message or one group of tool calls at a time."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from models.runs import LastError, Usage
+from models.runs import LastError, RequiredAction, RequiredFunction, RequiredToolCall, RequiredToolCalls, Usage
 from models.wire import IdentifiedObject, TaggedBy, WireObject
 
 
@@ -67,3 +68,14 @@ class RunStep(IdentifiedObject):
     step_details: Annotated[MessageCreationDetails | ToolCallsDetails, TaggedBy("type")]
     metadata: dict[str, str]
     usage: Usage | None
+
+
+def required_action(calls: Iterable[FunctionToolCall]) -> RequiredAction:
+    """What a run waits for that made these calls."""
+    required = [
+        RequiredToolCall(
+            id=call.id, function=RequiredFunction(name=call.function.name, arguments=call.function.arguments)
+        )
+        for call in calls
+    ]
+    return RequiredAction(submit_tool_outputs=RequiredToolCalls(tool_calls=required))

@@ -1,7 +1,8 @@
-"""How a step shows itself in a stream: begun, piece by piece, closed; the same live as when it is told again."""
+"""The events of a step: opened, its deltas, closed; the same while they happen as in a replay."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from models import events
 from models.events import Event
@@ -17,10 +18,26 @@ The first delta of a tool call brings its id and name, and no characters.
 
 @dataclass(slots=True)
 class EmittedDeltas:
-    """What a stream has emitted of a step: the number of its first event, and its deltas in their order."""
+    """The deltas of a step in their order, and the number of the step's first event."""
 
     first_event: int
     sizes: list[DeltaSize] = field(default_factory=list)
+    parts: set[int] = field(default_factory=set)
+    """The parts that have a delta."""
+
+    def add(self, part: int, size: int) -> None:
+        self.sizes.append((part, size))
+        self.parts.add(part)
+
+    def run_lengths(self) -> list[list[int]]:
+        """As they are stored: `[part, size, count]` for each series of equal deltas."""
+        return [[part, size, len(list(series))] for (part, size), series in groupby(self.sizes)]
+
+    @classmethod
+    def of_run_lengths(cls, first_event: int, stored: Iterable[Sequence[int]]) -> "EmittedDeltas":
+        """Earlier versions stored each delta, as `[part, size]`."""
+        sizes = [(part, size) for part, size, *count in stored for _ in range(count[0] if count else 1)]
+        return cls(first_event, sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +51,9 @@ class OpenStep:
 
 @dataclass(frozen=True, slots=True)
 class StreamPosition:
-    """How far a run's stream is: the number that its next event gets, and what it has begun and not ended.
+    """The number of a run's next event, and the step that its stream has opened and not closed.
 
-    `unfinished` are events of an attempt that is gone, which did not end what it had begun.
+    `unfinished` are the events of an attempt that is gone and did not close its step.
     """
 
     next_event: int

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from models.runs import LastErrorCode, Run, RunIncompleteReason, RunStatus
+from models.runs import Run, RunStatus
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TurnInput:
 
 @dataclass(frozen=True)
 class RetryCommand:
-    """What takes a failed run up again: its workflow is to go on with `turn`, in another than `failed_execution`."""
+    """Resumes a failed run: its workflow goes on with `turn`, in another execution than `failed_execution`."""
 
     run: RunInput
     turn: int
@@ -66,19 +66,8 @@ class TurnOutcome:
 
 
 @dataclass(frozen=True)
-class Finalization:
-    """How a run is to be closed when no turn could close it."""
-
-    run_id: str
-    status: RunStatus
-    error_code: LastErrorCode | None = None
-    error_message: str | None = None
-    incomplete_reason: RunIncompleteReason | None = None
-
-
-@dataclass(frozen=True)
 class RunState:
-    """How a run stands in the database. `turn` is the one that the model is asked for next, or is answering."""
+    """A run's state in the database. `turn` is the one that the model is asked for next, or is answering."""
 
     status: RunStatus
     turn: int

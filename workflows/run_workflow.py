@@ -11,12 +11,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from activities.model_turn import ModelTurn
 from activities.run_finalization import RunFinalization
+from models.finalization import Finalization
 from models.runs import LastErrorCode, RunIncompleteReason, RunStatus
 from models.turns import (
     RUN_STATUS_ATTRIBUTE,
     RUN_WORKFLOW,
     SUBMIT_SIGNAL,
-    Finalization,
     NextStep,
     RunInput,
     RunState,

@@ -16,5 +16,4 @@ async def list_all_runs(
     database: DatabaseDep, project: ProjectDep, page: PageDep, status: RunStatus | None = None
 ) -> Page[Run]:
     """The project's runs over all threads, those of one status where it is given."""
-    async with database.reading() as session:
-        return await runs.list_everywhere(session, project, page, status)
+    return await database.read(runs.list_everywhere, project, page, status)

@@ -24,19 +24,17 @@ async def create_assistant(
 ) -> Assistant:
     unsupported_features.check_assistant(body)
     _check_model(catalogue, body.model)
-    return await idempotency.run(Assistant, lambda session: assistants.create(session, project, body))
+    return await idempotency.run(Assistant, lambda connection: assistants.create(connection, project, body))
 
 
 @router.get("", operation_id="listAssistants")
 async def list_assistants(database: DatabaseDep, project: ProjectDep, page: PageDep) -> Page[Assistant]:
-    async with database.reading() as session:
-        return await assistants.list_page(session, project, page)
+    return await database.read(assistants.list_page, project, page)
 
 
 @router.get("/{assistant_id}", operation_id="getAssistant")
 async def retrieve_assistant(assistant_id: AssistantId, database: DatabaseDep, project: ProjectDep) -> Assistant:
-    async with database.reading() as session:
-        return await assistants.load(session, project, assistant_id)
+    return await database.read(assistants.load, project, assistant_id)
 
 
 @router.post("/{assistant_id}", operation_id="modifyAssistant")
@@ -49,13 +47,14 @@ async def modify_assistant(
 ) -> Assistant:
     unsupported_features.check_assistant(body)
     _check_model(catalogue, body.model)
-    return await idempotency.run(Assistant, lambda session: assistants.modify(session, project, assistant_id, body))
+    return await idempotency.run(
+        Assistant, lambda connection: assistants.modify(connection, project, assistant_id, body)
+    )
 
 
 @router.delete("/{assistant_id}", operation_id="deleteAssistant")
 async def delete_assistant(assistant_id: AssistantId, database: DatabaseDep, project: ProjectDep) -> Deleted:
-    async with database.transaction() as session:
-        await assistants.remove(session, project, assistant_id)
+    await database.write(assistants.remove, project, assistant_id)
     return Deleted(id=assistant_id, object="assistant.deleted")
 
 

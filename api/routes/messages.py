@@ -1,7 +1,7 @@
 """`/threads/{thread_id}/messages`."""
 
 from fastapi import APIRouter
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
 from api import unsupported_features
 from api.beta import AssistantsRoute
@@ -27,12 +27,12 @@ async def create_message(
 ) -> Message:
     unsupported_features.check_message(body)
 
-    async def create(session: AsyncSession) -> Message:
-        thread = await threads.lock(session, project, thread_id)
-        queued_behind = await thread_queue.admit_or_enqueue(
-            session, thread, body.on_active_run, ThreadLocked.for_message, new_messages=1
+    def create(connection: Connection) -> Message:
+        thread = threads.lock(connection, project, thread_id)
+        queued_behind = thread_queue.admit_or_enqueue(
+            connection, thread, body.on_active_run, ThreadLocked.for_message, new_messages=1
         )
-        [message] = await messages.add(session, project, thread_id, [body], queued_behind)
+        [message] = messages.add(connection, project, thread_id, [body], queued_behind)
         return message
 
     return await idempotency.run(Message, create)
@@ -42,18 +42,22 @@ async def create_message(
 async def list_messages(
     thread_id: ThreadId, database: DatabaseDep, project: ProjectDep, page: PageDep, run_id: RunId | None = None
 ) -> Page[Message]:
-    async with database.reading() as session:
-        await threads.load(session, project, thread_id)
-        return await messages.list_page(session, project, thread_id, page, run_id)
+    def load(connection: Connection) -> Page[Message]:
+        threads.load(connection, project, thread_id)
+        return messages.list_page(connection, project, thread_id, page, run_id)
+
+    return await database.read(load)
 
 
 @router.get("/{message_id}", operation_id="getMessage")
 async def retrieve_message(
     thread_id: ThreadId, message_id: MessageId, database: DatabaseDep, project: ProjectDep
 ) -> Message:
-    async with database.reading() as session:
-        await threads.load(session, project, thread_id)
-        return await messages.load(session, project, thread_id, message_id)
+    def load(connection: Connection) -> Message:
+        threads.load(connection, project, thread_id)
+        return messages.load(connection, project, thread_id, message_id)
+
+    return await database.read(load)
 
 
 @router.post("/{message_id}", operation_id="modifyMessage")
@@ -64,9 +68,9 @@ async def modify_message(
     idempotency: IdempotencyDep,
     body: ModifyMessageRequest,
 ) -> Message:
-    async def modify(session: AsyncSession) -> Message:
-        await threads.lock(session, project, thread_id)
-        return await messages.modify(session, project, thread_id, message_id, body)
+    def modify(connection: Connection) -> Message:
+        threads.lock(connection, project, thread_id)
+        return messages.modify(connection, project, thread_id, message_id, body)
 
     return await idempotency.run(Message, modify)
 
@@ -75,7 +79,9 @@ async def modify_message(
 async def delete_message(
     thread_id: ThreadId, message_id: MessageId, database: DatabaseDep, project: ProjectDep
 ) -> Deleted:
-    async with database.transaction() as session:
-        await threads.lock(session, project, thread_id)
-        await messages.remove(session, project, thread_id, message_id)
+    def remove(connection: Connection) -> None:
+        threads.lock(connection, project, thread_id)
+        messages.remove(connection, project, thread_id, message_id)
+
+    await database.write(remove)
     return Deleted(id=message_id, object="thread.message.deleted")

@@ -31,14 +31,9 @@ async def metrics(resources: ResourcesDep, _: ProjectDep) -> Response:
 async def _active_runs(database: Database) -> ActiveRuns | None:
     """None where the database does not answer: the other metrics are the more needed then."""
     try:
-        return await in_time(_load(database), HEALTH_TIMEOUT)
+        return await in_time(database.read(active_runs.load), HEALTH_TIMEOUT)
     except (DatabaseUnavailable, SQLAlchemyError, OSError, TimeoutError):
         return None
-
-
-async def _load(database: Database) -> ActiveRuns:
-    async with database.reading() as session:
-        return await active_runs.load(session)
 
 
 class _ActiveRunGauges(Collector):

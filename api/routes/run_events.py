@@ -35,8 +35,7 @@ async def follow_run(
     last_event_id: LastEventId = None,
 ) -> StreamingResponse:
     """The run's events after number `after`, or after the `Last-Event-ID` that browsers send when they come back."""
-    async with database.reading() as session:
-        await runs.load(session, project, thread_id, run_id)
+    await database.read(runs.load, project, thread_id, run_id)
     # A client that comes back repeats the `after` of its first request as well.
     seen = max(number for number in (after, last_event_id, FROM_THE_BEGINNING) if number is not None)
     return streams.response(UNTIL_ENDED, run_id, seen, beta)

@@ -1,6 +1,7 @@
 """`/threads/{thread_id}/runs/{run_id}/steps`."""
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 
 from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, PageDep, ProjectDep
@@ -22,15 +23,19 @@ router = APIRouter(
 async def list_run_steps(
     thread_id: ThreadId, run_id: RunId, database: DatabaseDep, project: ProjectDep, page: PageDep
 ) -> Page[RunStep]:
-    async with database.reading() as session:
-        await runs.load(session, project, thread_id, run_id)
-        return await run_steps.list_page(session, project, run_id, page)
+    def load(connection: Connection) -> Page[RunStep]:
+        runs.load(connection, project, thread_id, run_id)
+        return run_steps.list_page(connection, project, run_id, page)
+
+    return await database.read(load)
 
 
 @router.get("/{step_id}", operation_id="getRunStep", dependencies=[Include], openapi_extra=IncludeParameters)
 async def retrieve_run_step(
     thread_id: ThreadId, run_id: RunId, step_id: StepId, database: DatabaseDep, project: ProjectDep
 ) -> RunStep:
-    async with database.reading() as session:
-        await runs.load(session, project, thread_id, run_id)
-        return await run_steps.load(session, project, run_id, step_id)
+    def load(connection: Connection) -> RunStep:
+        runs.load(connection, project, thread_id, run_id)
+        return run_steps.load(connection, project, run_id, step_id)
+
+    return await database.read(load)

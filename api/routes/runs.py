@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlalchemy import Connection
 
 from api import unsupported_features
 from api.beta import AssistantsRoute
@@ -67,9 +68,11 @@ async def create_run(
 
 @router.get("/{thread_id}/runs", operation_id="listRuns")
 async def list_runs(thread_id: ThreadId, database: DatabaseDep, project: ProjectDep, page: PageDep) -> Page[Run]:
-    async with database.reading() as session:
-        await threads.load(session, project, thread_id)
-        return await runs.list_page(session, project, thread_id, page)
+    def load(connection: Connection) -> Page[Run]:
+        threads.load(connection, project, thread_id)
+        return runs.list_page(connection, project, thread_id, page)
+
+    return await database.read(load)
 
 
 @router.get("/{thread_id}/runs/{run_id}", operation_id="getRun")
@@ -86,8 +89,7 @@ async def retrieve_run(
     response.headers[POLL_AFTER_HEADER] = str(resources.settings.poll_after_ms)
 
     async def load() -> Run:
-        async with resources.database.reading() as session:
-            return await runs.load(session, project, thread_id, run_id)
+        return await resources.database.read(runs.load, project, thread_id, run_id)
 
     return await long_polls.answer(request.headers, run_id, load)
 
@@ -96,7 +98,7 @@ async def retrieve_run(
 async def modify_run(
     thread_id: ThreadId, run_id: RunId, project: ProjectDep, idempotency: IdempotencyDep, body: ModifyRunRequest
 ) -> Run:
-    return await idempotency.run(Run, lambda session: runs.modify(session, project, thread_id, run_id, body))
+    return await idempotency.run(Run, lambda connection: runs.modify(connection, project, thread_id, run_id, body))
 
 
 @router.post("/{thread_id}/runs/{run_id}/cancel", operation_id="cancelRun")

@@ -21,7 +21,7 @@ async def create_thread(
 ) -> Thread:
     body = body or CreateThreadRequest()
     unsupported_features.check_thread(body)
-    return await idempotency.run(Thread, lambda session: threads.create(session, project, body))
+    return await idempotency.run(Thread, lambda connection: threads.create(connection, project, body))
 
 
 @router.get("", operation_id="listThreads", openapi_extra={"parameters": [METADATA_PARAMETER]})
@@ -29,14 +29,12 @@ async def list_threads(
     database: DatabaseDep, project: ProjectDep, page: PageDep, metadata: MetadataFilterDep
 ) -> Page[Thread]:
     """All threads of the project, or those that have every given pair of metadata. OpenAI never had this."""
-    async with database.reading() as session:
-        return await threads.list_page(session, project, page, metadata)
+    return await database.read(threads.list_page, project, page, metadata)
 
 
 @router.get("/{thread_id}", operation_id="getThread")
 async def retrieve_thread(thread_id: ThreadId, database: DatabaseDep, project: ProjectDep) -> Thread:
-    async with database.reading() as session:
-        return await threads.load(session, project, thread_id)
+    return await database.read(threads.load, project, thread_id)
 
 
 @router.post("/{thread_id}", operation_id="modifyThread")
@@ -44,7 +42,7 @@ async def modify_thread(
     thread_id: ThreadId, project: ProjectDep, idempotency: IdempotencyDep, body: ModifyThreadRequest
 ) -> Thread:
     unsupported_features.check_thread(body)
-    return await idempotency.run(Thread, lambda session: threads.modify(session, project, thread_id, body))
+    return await idempotency.run(Thread, lambda connection: threads.modify(connection, project, thread_id, body))
 
 
 @router.delete("/{thread_id}", operation_id="deleteThread")

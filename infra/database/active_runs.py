@@ -1,13 +1,12 @@
-"""How many runs are under way, for those who watch over them. Bounded looks at the indexes of such runs."""
+"""How many runs are active, for metrics. Bounded looks at the indexes of such runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, func, select
 
 from infra.clock import seconds_since
-from infra.database.tables import AWAITS_COMMAND, IS_ACTIVE, RunRow
+from infra.database.tables import AWAITS_COMMAND, IS_ACTIVE, RUNS
 from models.runs import ACTIVE_STATUSES, RunStatus
 
 MAX_COUNTED = 20_000
@@ -25,10 +24,14 @@ class ActiveRuns:
     oldest_command_seconds: float
 
 
-async def load(session: AsyncSession) -> ActiveRuns:
+_SOME = select(RUNS.c.status).where(IS_ACTIVE).limit(MAX_COUNTED).subquery()
+_COUNTS = select(_SOME.c.status, func.count().label("runs")).group_by(_SOME.c.status)
+_OLDEST = select(func.min(RUNS.c.status_changed_at)).where(AWAITS_COMMAND)
+
+
+def load(connection: Connection) -> ActiveRuns:
     """The counts of all projects."""
-    some = select(RunRow.status).where(IS_ACTIVE).limit(MAX_COUNTED).subquery()
-    counted = await session.execute(select(some.c.status, func.count()).group_by(some.c.status))
-    active = dict.fromkeys(sorted(ACTIVE_STATUSES), 0) | {RunStatus(status): count for status, count in counted}
-    oldest = await session.scalar(select(func.min(RunRow.status_changed_at)).where(AWAITS_COMMAND))
+    counted = {RunStatus(row.status): row.runs for row in connection.execute(_COUNTS)}
+    oldest = connection.scalar(_OLDEST)
+    active = dict.fromkeys(sorted(ACTIVE_STATUSES), 0) | counted
     return ActiveRuns(active, 0 if oldest is None else seconds_since(oldest))

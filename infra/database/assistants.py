@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
 from infra.database import deleted_items
 from infra.database.pages import load_page
-from infra.database.tables import AssistantRow, DeletedItemRow
+from infra.database.tables import ASSISTANTS, AnyRow
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
 from models.errors import NotFound
 from models.ids import Prefix, new_id
@@ -21,45 +20,43 @@ CLEARED: dict[str, Any] = {
     "tool_resources": {},
     "metadata": {},
 }
-"""What a field that cannot be null becomes when a client sets it to null."""
+"""The values of fields that cannot be null and that a client sets to null."""
 
 
 NEVER_NULL = {"model", "tools"}
-"""Null says nothing of these: programs send it for every field that they do not mean to change."""
+"""Null changes nothing of these: programs send it for every field that they do not mean to change."""
+
+_OWNED = (ASSISTANTS.c.id == bindparam("assistant_id"), ASSISTANTS.c.project_id == bindparam("project"))
+_LOAD = select(ASSISTANTS).where(*_OWNED)
+_CREATE = insert(ASSISTANTS)
+_MODIFY = update(ASSISTANTS).where(*_OWNED)
+_REMOVE = delete(ASSISTANTS).where(*_OWNED).returning(ASSISTANTS.c.seq)
 
 
-async def create(session: AsyncSession, project_id: str, body: CreateAssistantRequest) -> Assistant:
+def create(connection: Connection, project_id: str, body: CreateAssistantRequest) -> Assistant:
     sent = body.model_dump(mode="json", by_alias=True)
     fields = CLEARED | {name: value for name, value in sent.items() if value is not None}
-    row = AssistantRow(
-        id=new_id(Prefix.ASSISTANT),
-        project_id=project_id,
-        created_at=now_seconds(),
-        metadata_=fields.pop("metadata"),
-        **fields,
-    )
-    session.add(row)
-    await session.flush()
-    return _to_assistant(row)
+    assistant_id = new_id(Prefix.ASSISTANT)
+    connection.execute(_CREATE, {"id": assistant_id, "project_id": project_id, "created_at": now_seconds(), **fields})
+    return load(connection, project_id, assistant_id)
 
 
-async def load(session: AsyncSession, project_id: str, assistant_id: str) -> Assistant:
+def load(connection: Connection, project_id: str, assistant_id: str) -> Assistant:
     """Raises `NotFound`."""
-    query = select(AssistantRow).where(AssistantRow.id == assistant_id, AssistantRow.project_id == project_id)
-    row = await session.scalar(query)
+    row = connection.execute(_LOAD, {"assistant_id": assistant_id, "project": project_id}).one_or_none()
     if row is None:
         raise NotFound.of(NOUN, assistant_id)
     return _to_assistant(row)
 
 
-async def list_page(session: AsyncSession, project_id: str, page: PageRequest) -> Page[Assistant]:
-    deleted = (DeletedItemRow.project_id == project_id, DeletedItemRow.thread_id.is_(None))
-    scope = AssistantRow.project_id == project_id
-    rows, has_more = await load_page(session, AssistantRow, NOUN, page, scope, deleted=deleted)
+def list_page(connection: Connection, project_id: str, page: PageRequest) -> Page[Assistant]:
+    deleted = {"project_id": project_id, "thread_id": None}
+    scope = {"project_id": project_id}
+    rows, has_more = load_page(connection, ASSISTANTS, NOUN, page, scope, deleted=deleted)
     return Page[Assistant].of([_to_assistant(row) for row in rows], has_more)
 
 
-async def modify(session: AsyncSession, project_id: str, assistant_id: str, body: ModifyAssistantRequest) -> Assistant:
+def modify(connection: Connection, project_id: str, assistant_id: str, body: ModifyAssistantRequest) -> Assistant:
     """Change the fields that `body` has. Raises `NotFound`."""
     sent = body.model_dump(mode="json", by_alias=True, include=body.model_fields_set)
     changes = {name: CLEARED.get(name) if value is None else value for name, value in sent.items()}
@@ -67,27 +64,19 @@ async def modify(session: AsyncSession, project_id: str, assistant_id: str, body
         if sent[name] is None:
             del changes[name]
     if changes:
-        await session.execute(
-            update(AssistantRow.__table__)  # type: ignore[arg-type]
-            .where(AssistantRow.id == assistant_id, AssistantRow.project_id == project_id)
-            .values(changes)
-        )
-    return await load(session, project_id, assistant_id)
+        connection.execute(_MODIFY.values(changes), {"assistant_id": assistant_id, "project": project_id})
+    return load(connection, project_id, assistant_id)
 
 
-async def remove(session: AsyncSession, project_id: str, assistant_id: str) -> None:
-    """Raises `NotFound`. Runs that the assistant made keep their copy of what they were made with."""
-    seq = await session.scalar(
-        delete(AssistantRow)
-        .where(AssistantRow.id == assistant_id, AssistantRow.project_id == project_id)
-        .returning(AssistantRow.seq)
-    )
+def remove(connection: Connection, project_id: str, assistant_id: str) -> None:
+    """Raises `NotFound`. Runs that the assistant made keep their copy of its settings."""
+    seq: int | None = connection.scalar(_REMOVE, {"assistant_id": assistant_id, "project": project_id})
     if seq is None:
         raise NotFound.of(NOUN, assistant_id)
-    await deleted_items.remember(session, project_id, None, assistant_id, seq)
+    deleted_items.remember(connection, project_id, None, assistant_id, seq)
 
 
-def _to_assistant(row: AssistantRow) -> Assistant:
+def _to_assistant(row: AnyRow) -> Assistant:
     return Assistant(
         id=row.id,
         created_at=row.created_at,
@@ -100,6 +89,6 @@ def _to_assistant(row: AssistantRow) -> Assistant:
         temperature=row.temperature,
         reasoning_effort=row.reasoning_effort,
         tool_resources=row.tool_resources,
-        metadata=row.metadata_,
+        metadata=row.metadata,
         response_format=row.response_format,
     )

@@ -5,16 +5,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Engine, event, make_url
+from sqlalchemy import create_engine as create_sqlalchemy_engine
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 POSTGRES, SQLITE = "postgresql", "sqlite"
-DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite+aiosqlite"}
+DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "sqlite": "sqlite+pysqlite",
+    # The driver of earlier versions, which settings may still name.
+    "sqlite+aiosqlite": "sqlite+pysqlite",
+}
 """What URLs that name no driver mean; `postgres` is how hosting providers write it."""
 
 POOL_TIMEOUT = timedelta(seconds=30)
 SQLITE_BUSY_TIMEOUT = timedelta(seconds=30)
+# A connection of the pool is used by one thread at a time, but not always by the same.
+SQLITE_ARGUMENTS = {"check_same_thread": False}
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 LOCK_TIMEOUT = timedelta(seconds=10)
@@ -43,15 +51,15 @@ class Limits:
 MIGRATING = Limits(pool_size=1, statement_timeout=None)
 
 
-def create_engine(url: str, limits: Limits) -> AsyncEngine:
+def create_engine(url: str, limits: Limits) -> Engine:
     """An engine whose connections behave as Holdfast needs.
 
     On SQLite: WAL, and `BEGIN` said by us. On Postgres: time limits, and none from the pool that the server has closed.
     """
     parsed = parse_url(url)
-    engine = create_async_engine(
+    engine = create_sqlalchemy_engine(
         parsed,
-        connect_args=_postgres_arguments(parsed, limits) if parsed.get_backend_name() == POSTGRES else {},
+        connect_args=_postgres_arguments(parsed, limits) if parsed.get_backend_name() == POSTGRES else SQLITE_ARGUMENTS,
         pool_size=limits.pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT.total_seconds(),
@@ -59,12 +67,12 @@ def create_engine(url: str, limits: Limits) -> AsyncEngine:
         hide_parameters=True,
     )
     if engine.dialect.name == SQLITE:
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
     else:
-        event.listen(engine.sync_engine, "checkin", _note_pooled)
-        event.listen(engine.sync_engine, "checkout", _refuse_closed)
-        event.listen(engine.sync_engine, "handle_error", _leave_read_only)
+        event.listen(engine, "checkin", _note_pooled)
+        event.listen(engine, "checkout", _refuse_closed)
+        event.listen(engine, "handle_error", _leave_read_only)
     return engine
 
 
@@ -122,7 +130,7 @@ def _note_pooled(_connection, record) -> None:  # type: ignore[no-untyped-def]  
 def _refuse_closed(connection, record, _proxy) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     # A server that closed a connection left word on it, to which nobody listened while it was in the pool. To look
     # costs microseconds; SQLAlchemy's own way, a question to the server, costs every transaction a round trip.
-    if record.info.pop(IS_POOLED, False) and _has_word(connection.driver_connection):
+    if record.info.pop(IS_POOLED, False) and _has_word(connection):
         raise InvalidatePoolError
 
 

@@ -1,35 +1,45 @@
-"""Remembers for a day where deleted objects stood in their lists, so that their ids remain good as cursors."""
+"""The places of deleted objects in their lists, kept for a day so that their ids remain good as cursors."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from infra.clock import now_seconds
-from infra.database.tables import DeletedItemRow
+from infra.database.tables import DELETED_ITEMS
 
 KEPT_FOR = timedelta(days=1)
-# More than the one that each deletion adds, so that what has aged goes away for good.
+# More than the one that each deletion adds, so that aged items go away for good.
 FORGOTTEN_AT_A_TIME = 10
 
+_AGED = (
+    select(DELETED_ITEMS.c.id)
+    .where(DELETED_ITEMS.c.deleted_at < bindparam("before"))
+    .order_by(DELETED_ITEMS.c.deleted_at)
+    .limit(FORGOTTEN_AT_A_TIME)
+    # Those that another deletion is forgetting are left to it.
+    .with_for_update(skip_locked=True)
+)
+_FORGET = delete(DELETED_ITEMS).where(DELETED_ITEMS.c.id.in_(_AGED))
+_REMEMBER = insert(DELETED_ITEMS)
+_SEQ = select(DELETED_ITEMS.c.seq, DELETED_ITEMS.c.project_id, DELETED_ITEMS.c.thread_id).where(
+    DELETED_ITEMS.c.id == bindparam("id")
+)
 
-async def remember(session: AsyncSession, project_id: str, thread_id: str | None, object_id: str, seq: int) -> None:
+
+def remember(connection: Connection, project_id: str, thread_id: str | None, object_id: str, seq: int) -> None:
     """Keep the place of a deleted object, a message's with its `thread_id`; forget some that were kept long enough."""
     now = now_seconds()
-    aged = (
-        select(DeletedItemRow.id)
-        .where(DeletedItemRow.deleted_at < now - int(KEPT_FOR.total_seconds()))
-        .order_by(DeletedItemRow.deleted_at)
-        .limit(FORGOTTEN_AT_A_TIME)
-        # Those that another deletion is forgetting are left to it.
-        .with_for_update(skip_locked=True)
+    connection.execute(_FORGET, {"before": now - int(KEPT_FOR.total_seconds())})
+    connection.execute(
+        _REMEMBER,
+        {"id": object_id, "project_id": project_id, "thread_id": thread_id, "seq": seq, "deleted_at": now},
     )
-    await session.execute(
-        delete(DeletedItemRow).where(DeletedItemRow.id.in_(aged)).execution_options(synchronize_session=False)
-    )
-    session.add(DeletedItemRow(id=object_id, project_id=project_id, thread_id=thread_id, seq=seq, deleted_at=now))
 
 
-async def seq_of(session: AsyncSession, object_id: str, *scope: ColumnElement[bool]) -> int | None:
-    """Where an object stood that was deleted from the list in `scope`. None: it never did, or was forgotten."""
-    return await session.scalar(select(DeletedItemRow.seq).where(DeletedItemRow.id == object_id, *scope))
+def seq_of(connection: Connection, object_id: str, scope: Mapping[str, object]) -> int | None:
+    """The place of an object that was deleted from the list in `scope`. None: it never was there, or is forgotten."""
+    found = connection.execute(_SEQ, {"id": object_id}).one_or_none()
+    if found is None or any(getattr(found, name) != value for name, value in scope.items()):
+        return None
+    return int(found.seq)

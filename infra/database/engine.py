@@ -1,70 +1,129 @@
-"""Opens the database and hands out transactions, the same way on SQLite and Postgres."""
+"""Opens the database and runs units of work on it, the same way on SQLite and Postgres.
+
+A unit of work is a plain function of a `Connection`. It runs in a thread, in one transaction: one hop for all of its
+statements. Once begun it is done or rolled back, whatever happens to the task that awaits it.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import copy_context
+from datetime import timedelta
+from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from infra.database.connections import SQLITE, Limits, create_engine, parse_url
 from infra.database.outages import DatabaseUnavailable, committing, is_outage, outages_translated, reason_of
-from infra.database.run_transitions import OnRunTransitions, recorded_transitions
+from infra.database.run_transitions import OnRunTransitions, recording_transitions
 from infra.errors import ConnectionFailed
 
-WHOLE_DATABASE = {"sqlite_begin": "BEGIN IMMEDIATE"}
-ONE_STATE = {"isolation_level": "REPEATABLE READ"}
+WRITE_LOCK = {"sqlite_begin": "BEGIN IMMEDIATE"}
+SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
+
+SQLITE_READERS = 4
+QUEUE_TIMEOUT = timedelta(seconds=30)
+"""How long a unit of work waits for a thread before the database counts as unavailable."""
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+_READ_ONLY = text("SHOW transaction_read_only")
+_ANYTHING = text("SELECT 1")
 
 
 class Database:
-    """Sessions on one database. A transaction commits when its block ends and rolls back when the block raises.
+    """Runs units of work in threads. SQLite has one writer, and a few readers beside it; Postgres a pool for both.
 
-    Both kinds raise `DatabaseUnavailable` where the database does not answer.
+    Reads and writes raise `DatabaseUnavailable` where the database does not answer, and what the work raises.
     """
 
-    def __init__(self, engine: AsyncEngine, on_run_transitions: OnRunTransitions = lambda _: None) -> None:
-        """`on_run_transitions` is told after every commit what that did to runs."""
+    def __init__(
+        self, engine: Engine, threads: int = SQLITE_READERS, on_run_transitions: OnRunTransitions = lambda _: None
+    ) -> None:
+        """`on_run_transitions` is called after every commit with the changes of runs that it made, in its thread."""
         self.engine = engine
         self._on_run_transitions = on_run_transitions
         is_sqlite = engine.dialect.name == SQLITE
-        writing = engine.execution_options(**WHOLE_DATABASE) if is_sqlite else engine
-        reading = engine if is_sqlite else engine.execution_options(**ONE_STATE)
-        self._reading = async_sessionmaker(reading, expire_on_commit=False)
-        self._writing = async_sessionmaker(writing, expire_on_commit=False)
-        # SQLite has one writer. Waiting here is fair and wakes at once; its own busy handler sleeps and retries.
-        self._write_turn: AbstractAsyncContextManager[None] = asyncio.Lock() if is_sqlite else nullcontext()
+        self._writing = engine.execution_options(**WRITE_LOCK) if is_sqlite else engine
+        self._reading = engine if is_sqlite else engine.execution_options(**SNAPSHOT)
+        self._readers = ThreadPoolExecutor(threads, "database")
+        # SQLite has one writer. Waiting for a thread is fair and wakes at once; its busy handler sleeps and retries.
+        self._writers = ThreadPoolExecutor(1, "database-writer") if is_sqlite else self._readers
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session that may write. Keep it short: on SQLite it keeps every other writer waiting.
+    async def write(
+        self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run `work` in a transaction that may write, and commit it. Returns what `work` returns.
 
-        On Postgres each statement sees what was committed before it (READ COMMITTED). Raises `CommitUnknown` where the
-        connection breaks in the commit.
+        Keep it short: on SQLite it keeps every other writer waiting. On Postgres each statement sees what was committed
+        before it (READ COMMITTED). Raises `CommitUnknown` where the connection breaks in the commit.
         """
-        with outages_translated():
-            async with self._write_turn, self._writing() as session:
-                yield session
-                await session.flush()
-                with committing():
-                    await session.commit()
-            self._on_run_transitions(recorded_transitions(session))
+        return await self._in_thread(
+            self._writers, lambda: self._write(lambda connection: work(connection, *args, **kwargs))
+        )
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session that only reads. It sees one state of the database throughout."""
-        with outages_translated():
-            async with self._reading() as session:
-                yield session
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run `work`, which only reads, on one state of the database. Returns what `work` returns."""
+        return await self._in_thread(
+            self._readers, lambda: self._read(lambda connection: work(connection, *args, **kwargs))
+        )
 
     async def check(self) -> None:
         """Return if the database answers and, where it is Postgres, takes writes. Raises `DatabaseUnavailable`."""
-        async with self.reading() as session:
-            if self.engine.dialect.name == SQLITE:
-                await session.execute(text("SELECT 1"))
-            elif await session.scalar(text("SHOW transaction_read_only")) == "on":
-                await (await session.connection()).invalidate()
-                raise DatabaseUnavailable("it is read-only")
+        await self.read(_check)
+
+    def close(self) -> None:
+        """Wait for the work that has begun, and close all connections."""
+        for pool in (self._writers, self._readers):
+            pool.shutdown(cancel_futures=True)
+        self.engine.dispose()
+
+    def _write(self, work: Callable[[Connection], Result]) -> Result:
+        with outages_translated():
+            with self._writing.connect() as connection:
+                transitions = recording_transitions(connection)
+                result = work(connection)
+                with committing():
+                    connection.commit()
+            if transitions:
+                self._on_run_transitions(transitions)
+        return result
+
+    def _read(self, work: Callable[[Connection], Result]) -> Result:
+        with outages_translated(), self._reading.connect() as connection:
+            return work(connection)
+
+    async def _in_thread(self, pool: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+        # The context carries the request's and the run's ids into log lines.
+        future: Future[Result] = pool.submit(copy_context().run, work)
+        # Cancels only work that has not begun.
+        timer = asyncio.get_running_loop().call_later(QUEUE_TIMEOUT.total_seconds(), future.cancel)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if _is_cancelled_from_outside():
+                raise
+            raise DatabaseUnavailable(f"no connection became free in {QUEUE_TIMEOUT.total_seconds():g} s") from None
+        finally:
+            timer.cancel()
+
+
+def _is_cancelled_from_outside() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _check(connection: Connection) -> None:
+    if connection.dialect.name == SQLITE:
+        connection.execute(_ANYTHING)
+    elif connection.scalar(_READ_ONLY) == "on":
+        connection.invalidate()
+        raise DatabaseUnavailable("it is read-only")
 
 
 @asynccontextmanager
@@ -72,15 +131,17 @@ async def open_database(
     url: str, limits: Limits | None = None, on_run_transitions: OnRunTransitions = lambda _: None
 ) -> AsyncIterator[Database]:
     """Open the database at `url`, libpq's or SQLAlchemy's. Raises `ConnectionFailed` where it does not answer."""
+    limits = limits or Limits()
     with connecting(url):
-        engine = create_engine(url, limits or Limits())
+        engine = create_engine(url, limits)
+    threads = SQLITE_READERS if engine.dialect.name == SQLITE else limits.pool_size
+    database = Database(engine, threads, on_run_transitions)
     try:
-        database = Database(engine, on_run_transitions)
         with connecting(url):
             await database.check()
         yield database
     finally:
-        await engine.dispose()
+        await asyncio.to_thread(database.close)
 
 
 @contextmanager

@@ -1,61 +1,65 @@
-"""Remembers for a day what was answered to requests with an idempotency key."""
+"""The answers to requests with an idempotency key, kept for a day."""
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from infra.clock import now_seconds
-from infra.database.tables import IdempotencyKeyRow
+from infra.database.tables import IDEMPOTENCY_KEYS
 from models.errors import IdempotencyKeyReused
 
 KEPT_FOR = timedelta(hours=24)
-# More than the one that each request adds, so that what has aged goes away for good.
+# More than the one that each request adds, so that aged keys go away for good.
 FORGOTTEN_AT_A_TIME = 10
 
+_COLUMNS = IDEMPOTENCY_KEYS.c
+_THIS = (_COLUMNS.project_id == bindparam("project"), _COLUMNS.key == bindparam("this_key"))
+_IS_AGED = _COLUMNS.created_at < bindparam("before")
+_LOAD = select(_COLUMNS.fingerprint, _COLUMNS.answer).where(*_THIS)
+_REMEMBER = update(IDEMPOTENCY_KEYS).where(*_THIS).values(answer=bindparam("given_answer"))
+_FORGET_THIS = delete(IDEMPOTENCY_KEYS).where(_IS_AGED, *_THIS)
+_OLDEST = (
+    select(_COLUMNS.project_id, _COLUMNS.key)
+    .where(_IS_AGED)
+    .order_by(_COLUMNS.created_at)
+    .limit(FORGOTTEN_AT_A_TIME)
+    .with_for_update(skip_locked=True)
+)
+_FORGET = delete(IDEMPOTENCY_KEYS).where(
+    tuple_(_COLUMNS.project_id, _COLUMNS.key).in_(bindparam("keys", expanding=True))
+)
+# A request with the same key that is under way is waited for.
+_TAKE = {
+    "sqlite": sqlite.insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing().returning(_COLUMNS.key),
+    "postgresql": postgresql.insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing().returning(_COLUMNS.key),
+}
 
-async def answered(session: AsyncSession, project_id: str, key: str, fingerprint: str) -> str | None:
-    """What was answered to this request before, as JSON. None: this is the first time, and the key is taken for it.
+
+def answered(connection: Connection, project_id: str, key: str, fingerprint: str) -> str | None:
+    """The answer that this request was given before, as JSON. None: it is the first, and now has the key.
 
     A request with the same key that is under way is waited for. Raises `IdempotencyKeyReused` where the key belongs to
     a different request.
     """
-    await _forget_aged(session, project_id, key)
-    try:
-        async with session.begin_nested():
-            session.add(
-                IdempotencyKeyRow(
-                    project_id=project_id, key=key, fingerprint=fingerprint, answer="", created_at=now_seconds()
-                )
-            )
-    except IntegrityError:
-        row = await session.get_one(IdempotencyKeyRow, (project_id, key))
-        if row.fingerprint != fingerprint:
-            raise IdempotencyKeyReused(key) from None
-        return row.answer
-    return None
+    _forget_aged(connection, project_id, key)
+    values = {"project_id": project_id, "key": key, "fingerprint": fingerprint, "answer": ""}
+    taken = connection.execute(_TAKE[connection.dialect.name], {**values, "created_at": now_seconds()}).one_or_none()
+    if taken is not None:
+        return None
+    row = connection.execute(_LOAD, {"project": project_id, "this_key": key}).one()
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused(key)
+    return str(row.answer)
 
 
-async def remember(session: AsyncSession, project_id: str, key: str, answer: str) -> None:
-    """Store the answer of the request that took the key, in the transaction that earned it."""
-    row = (IdempotencyKeyRow.project_id == project_id, IdempotencyKeyRow.key == key)
-    await session.execute(update(IdempotencyKeyRow).where(*row).values(answer=answer))
+def remember(connection: Connection, project_id: str, key: str, answer: str) -> None:
+    """Store the answer of the request that has the key, in the transaction that it describes."""
+    connection.execute(_REMEMBER, {"project": project_id, "this_key": key, "given_answer": answer})
 
 
-async def _forget_aged(session: AsyncSession, project_id: str, key: str) -> None:
-    aged = IdempotencyKeyRow.created_at < now_seconds() - int(KEPT_FOR.total_seconds())
-    this = (IdempotencyKeyRow.project_id == project_id, IdempotencyKeyRow.key == key)
-    oldest = (
-        select(IdempotencyKeyRow.project_id, IdempotencyKeyRow.key)
-        .where(aged)
-        .order_by(IdempotencyKeyRow.created_at)
-        .limit(FORGOTTEN_AT_A_TIME)
-        .with_for_update(skip_locked=True)
-    )
-    await session.execute(delete(IdempotencyKeyRow).where(aged, *this))
-    found = [tuple(row) for row in await session.execute(oldest)]
-    for project, old_key in found:
-        await session.execute(
-            delete(IdempotencyKeyRow).where(IdempotencyKeyRow.project_id == project, IdempotencyKeyRow.key == old_key)
-        )
+def _forget_aged(connection: Connection, project_id: str, key: str) -> None:
+    before = {"before": now_seconds() - int(KEPT_FOR.total_seconds())}
+    connection.execute(_FORGET_THIS, {**before, "project": project_id, "this_key": key})
+    if found := [tuple(row) for row in connection.execute(_OLDEST, before)]:
+        connection.execute(_FORGET, {"keys": found})

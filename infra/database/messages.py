@@ -3,24 +3,53 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, message_counts
 from infra.database.pages import load_page
-from infra.database.tables import DeletedItemRow, MessageRow
+from infra.database.tables import MESSAGES, AnyRow
 from models.errors import NotFound
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
-from models.messages import CreateMessageRequest, Message, MessageStatus, ModifyMessageRequest, TextInput
+from models.messages import (
+    CreateMessageRequest,
+    Message,
+    MessageContent,
+    MessageStatus,
+    ModifyMessageRequest,
+    Text,
+    TextContent,
+    TextInput,
+)
 
 NOUN = "message"
 
 
-async def add(
-    session: AsyncSession,
+def newest_message_at(thread_id: ColumnElement[str]) -> ScalarSelect[int]:
+    """When the newest message of a thread was created, for a statement that knows the thread."""
+    return _newest_at(thread_id).scalar_subquery()
+
+
+def _newest_at(thread_id: ColumnElement[str]) -> Select[tuple[int]]:
+    times = select(MESSAGES.c.created_at).where(MESSAGES.c.thread_id == thread_id)
+    return times.order_by(MESSAGES.c.seq.desc()).limit(1)
+
+
+_OWNED = (
+    MESSAGES.c.id == bindparam("message"),
+    MESSAGES.c.thread_id == bindparam("thread"),
+    MESSAGES.c.project_id == bindparam("project"),
+)
+_INSERT = insert(MESSAGES)
+_NEWEST_AT = _newest_at(bindparam("thread"))
+_LOAD = select(MESSAGES).where(*_OWNED)
+_MODIFY = update(MESSAGES).where(*_OWNED).values(metadata=bindparam("new_metadata"))
+_REMOVE = delete(MESSAGES).where(*_OWNED).returning(MESSAGES.c.seq)
+
+
+def add(
+    connection: Connection,
     project_id: str,
     thread_id: str,
     bodies: Sequence[CreateMessageRequest],
@@ -34,99 +63,99 @@ async def add(
     if not bodies:
         return []
     now = now_seconds()
-    if await message_counts.make_room(session, thread_id, len(bodies)) > len(bodies):
-        # Answers are dated up to a second ahead, and nothing that comes after one is to seem older.
-        now = max(now, await session.scalar(newest_message_at(thread_id)) or 0)
-    rows = [
-        MessageRow(
+    if message_counts.make_room(connection, thread_id, len(bodies)) > len(bodies):
+        # Answers are dated up to a second ahead, and no message after one is to seem older.
+        now = max(now, newest_at(connection, thread_id))
+    messages = [
+        Message(
             id=new_id(Prefix.MESSAGE),
-            project_id=project_id,
-            thread_id=thread_id,
             created_at=now,
+            thread_id=thread_id,
             status=MessageStatus.COMPLETED,
+            incomplete_details=None,
             completed_at=now,
+            incomplete_at=None,
             role=body.role,
-            content=_stored_content(body),
+            content=_content(body),
+            assistant_id=None,
+            run_id=None,
             attachments=[],
-            metadata_=body.metadata or {},
-            queued_behind=queued_behind,
+            metadata=body.metadata or {},
         )
         for body in bodies
     ]
-    session.add_all(rows)
-    await session.flush()
-    return [to_message(row) for row in rows]
+    store(connection, project_id, messages, queued_behind)
+    return messages
 
 
-def newest_message_at(thread_id: ColumnElement[str] | InstrumentedAttribute[str] | str) -> Select[int]:
-    """When the newest message of a thread was created."""
-    times = select(MessageRow.created_at).where(MessageRow.thread_id == thread_id)
-    return times.order_by(MessageRow.seq.desc()).limit(1)
+def store(
+    connection: Connection, project_id: str, messages: Sequence[Message], queued_behind: int | None = None
+) -> None:
+    """Insert messages that the caller has counted."""
+    connection.execute(_INSERT, [_values(project_id, message, queued_behind) for message in messages])
 
 
-async def load(session: AsyncSession, project_id: str, thread_id: str, message_id: str) -> Message:
+def newest_at(connection: Connection, thread_id: str) -> int:
+    """When the thread's newest message was created (seconds); 0 where there is none."""
+    return connection.scalar(_NEWEST_AT, {"thread": thread_id}) or 0
+
+
+def load(connection: Connection, project_id: str, thread_id: str, message_id: str) -> Message:
     """Raises `NotFound`."""
-    row = await session.scalar(select(MessageRow).where(*_owned(project_id, thread_id, message_id)))
+    row = connection.execute(_LOAD, _owned(project_id, thread_id, message_id)).one_or_none()
     if row is None:
         raise NotFound.of(NOUN, message_id)
     return to_message(row)
 
 
-async def list_page(
-    session: AsyncSession, project_id: str, thread_id: str, page: PageRequest, run_id: str | None
+def list_page(
+    connection: Connection, project_id: str, thread_id: str, page: PageRequest, run_id: str | None
 ) -> Page[Message]:
-    scope = [MessageRow.thread_id == thread_id, MessageRow.project_id == project_id]
-    if run_id is not None:
-        scope.append(MessageRow.run_id == run_id)
-    deleted = (DeletedItemRow.project_id == project_id, DeletedItemRow.thread_id == thread_id)
-    rows, has_more = await load_page(session, MessageRow, NOUN, page, *scope, deleted=deleted)
+    scope = {"thread_id": thread_id, "project_id": project_id}
+    deleted = {"project_id": project_id, "thread_id": thread_id}
+    listed = scope if run_id is None else {**scope, "run_id": run_id}
+    rows, has_more = load_page(connection, MESSAGES, NOUN, page, listed, deleted=deleted)
     return Page[Message].of([to_message(row) for row in rows], has_more)
 
 
-async def modify(
-    session: AsyncSession, project_id: str, thread_id: str, message_id: str, body: ModifyMessageRequest
+def modify(
+    connection: Connection, project_id: str, thread_id: str, message_id: str, body: ModifyMessageRequest
 ) -> Message:
     """Replace the metadata where `body` has it. Raises `NotFound`."""
     if "metadata" in body.model_fields_set:
         owned = _owned(project_id, thread_id, message_id)
-        await session.execute(update(MessageRow).where(*owned).values(metadata_=body.metadata or {}))
-    return await load(session, project_id, thread_id, message_id)
+        connection.execute(_MODIFY, {**owned, "new_metadata": body.metadata or {}})
+    return load(connection, project_id, thread_id, message_id)
 
 
-async def remove(session: AsyncSession, project_id: str, thread_id: str, message_id: str) -> None:
+def remove(connection: Connection, project_id: str, thread_id: str, message_id: str) -> None:
     """Raises `NotFound`; the transaction is void then."""
-    # First, as it locks the thread: everyone who locks both begins with the thread.
-    await message_counts.count_deletion(session, thread_id)
-    owned = _owned(project_id, thread_id, message_id)
-    seq = await session.scalar(delete(MessageRow).where(*owned).returning(MessageRow.seq))
+    # First, as it locks the thread: transactions that lock both begin with the thread.
+    message_counts.count_deletion(connection, thread_id)
+    seq: int | None = connection.scalar(_REMOVE, _owned(project_id, thread_id, message_id))
     if seq is None:
         raise NotFound.of(NOUN, message_id)
-    await deleted_items.remember(session, project_id, thread_id, message_id, seq)
+    deleted_items.remember(connection, project_id, thread_id, message_id, seq)
 
 
-def _owned(project_id: str, thread_id: str, message_id: str) -> tuple[ColumnElement[bool], ...]:
-    return (MessageRow.id == message_id, MessageRow.thread_id == thread_id, MessageRow.project_id == project_id)
+def _owned(project_id: str, thread_id: str, message_id: str) -> dict[str, Any]:
+    return {"message": message_id, "thread": thread_id, "project": project_id}
 
 
-def _stored_content(body: CreateMessageRequest) -> list[dict[str, Any]]:
-    if isinstance(body.content, str):
-        return [text_content(body.content)]
-    return [
-        text_content(part.text) if isinstance(part, TextInput) else part.model_dump(mode="json")
-        for part in body.content
-    ]
+def _content(body: CreateMessageRequest) -> list[MessageContent]:
+    """Text comes as a string and is stored as an object."""
+    parts = [TextInput(type="text", text=body.content)] if isinstance(body.content, str) else body.content
+    return [TextContent(text=Text(value=part.text)) if isinstance(part, TextInput) else part for part in parts]
 
 
-def text_content(text: str) -> dict[str, Any]:
-    """Text as it is stored and sent: an object, where clients send a string."""
-    return {"type": "text", "text": {"value": text, "annotations": []}}
+def _values(project_id: str, message: Message, queued_behind: int | None) -> dict[str, Any]:
+    fields = message.model_dump(mode="json", exclude={"object", "incomplete_details"})
+    details = message.incomplete_details
+    reason = details.reason if details else None
+    return {**fields, "project_id": project_id, "incomplete_reason": reason, "queued_behind": queued_behind}
 
 
-def refusal_content(refusal: str) -> dict[str, Any]:
-    return {"type": "refusal", "refusal": refusal}
-
-
-def to_message(row: MessageRow) -> Message:
+def to_message(row: AnyRow) -> Message:
     return Message(
         id=row.id,
         created_at=row.created_at,
@@ -140,5 +169,5 @@ def to_message(row: MessageRow) -> Message:
         assistant_id=row.assistant_id,
         run_id=row.run_id,
         attachments=row.attachments,
-        metadata=row.metadata_,
+        metadata=row.metadata,
     )

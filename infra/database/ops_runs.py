@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, literal_column, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Connection, SQLColumnExpression, bindparam, literal_column, select, tuple_
 
 from infra.database.pages import load_page
 from infra.database.runs import NOUN
-from infra.database.tables import RunRetryRow, RunRow, ToolCallRow, TurnRow
+from infra.database.tables import RUN_RETRIES, RUNS, TOOL_CALLS, TURNS, AnyRow
 from models.errors import NotFound
 from models.lists import PageRequest
 from models.runs import LastErrorCode, RunStatus
@@ -32,10 +31,10 @@ class RunFilter:
     since: int | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        equal = {RunRow.status: self._status, RunRow.assistant_id: self.assistant_id, RunRow.thread_id: self.thread_id}
+        equal = {RUNS.c.status: self._status, RUNS.c.assistant_id: self.assistant_id, RUNS.c.thread_id: self.thread_id}
         found = [column == value for column, value in equal.items() if value is not None]
         if self.error is not None:
-            found.append(RunRow.last_error["code"].as_string() == self.error)
+            found.append(RUNS.c.last_error["code"].as_string() == self.error)
         if self.since is not None:
             # A sum is in no index on the time: where many match, SQLite would sort them all for a page.
             found.append(self.time + literal_column("0") >= self.since)
@@ -44,7 +43,7 @@ class RunFilter:
     @property
     def time(self) -> SQLColumnExpression[int | None]:
         """What `since` is about."""
-        return RunRow.failed_at if self._status is RunStatus.FAILED else RunRow.created_at
+        return RUNS.c.failed_at if self._status is RunStatus.FAILED else RUNS.c.created_at
 
     @property
     def _status(self) -> RunStatus | None:
@@ -55,8 +54,8 @@ class RunFilter:
 class FoundRun:
     """A run, and how it was last taken up again."""
 
-    run: RunRow
-    retry: RunRetryRow | None
+    run: AnyRow
+    retry: AnyRow | None
 
 
 @dataclass(frozen=True)
@@ -73,71 +72,73 @@ class RunRecord:
     """All that the database knows of what a run did, each in its order, the calls by turn."""
 
     found: FoundRun
-    turns: Sequence[TurnRow]
+    turns: Sequence[AnyRow]
     calls: Mapping[int, Sequence[CallMade]]
-    retries: Sequence[RunRetryRow]
+    retries: Sequence[AnyRow]
 
 
-async def list_page(
-    session: AsyncSession, project_id: str, page: PageRequest, wanted: RunFilter
+_LOAD = select(RUNS).where(RUNS.c.id == bindparam("run"))
+_TURNS = select(TURNS).where(TURNS.c.run_id == bindparam("run")).order_by(TURNS.c.turn)
+_RETRIES = select(RUN_RETRIES).where(RUN_RETRIES.c.run_id == bindparam("run")).order_by(RUN_RETRIES.c.number)
+# Not the rows: arguments and outputs can be large, and are not shown.
+_CALLS = (
+    select(TOOL_CALLS.c.turn, TOOL_CALLS.c.id, TOOL_CALLS.c.name, TOOL_CALLS.c.output.is_not(None).label("is_answered"))
+    .where(TOOL_CALLS.c.run_id == bindparam("run"))
+    .order_by(TOOL_CALLS.c.turn, TOOL_CALLS.c.position)
+)
+_NEWEST_RETRIES = select(RUN_RETRIES).where(
+    tuple_(RUN_RETRIES.c.run_id, RUN_RETRIES.c.number).in_(bindparam("newest", expanding=True))
+)
+
+
+def list_page(
+    connection: Connection, project_id: str | None, page: PageRequest, wanted: RunFilter
 ) -> tuple[list[FoundRun], bool]:
-    """The project's runs that are `wanted`, and whether more follow. Raises `NotFound` for an unknown cursor."""
+    """The runs that are `wanted`, of a project or of all, and whether more follow.
+
+    Raises `NotFound` for an unknown cursor.
+    """
     # A run that was retried since the page before is no longer wanted, and still a place to go on from.
-    project = RunRow.project_id == project_id
-    only = [*wanted.conditions(), *await _bounds(session, project, wanted)]
-    rows, has_more = await load_page(session, RunRow, NOUN, page, project, only=only)
-    return await _with_retries(session, rows), has_more
+    scope = {} if project_id is None else {"project_id": project_id}
+    project = [] if project_id is None else [RUNS.c.project_id == project_id]
+    only = [*wanted.conditions(), *_bounds(connection, project, wanted)]
+    rows, has_more = load_page(connection, RUNS, NOUN, page, scope, only=only)
+    return _with_retries(connection, rows), has_more
 
 
-async def load(session: AsyncSession, project_id: str, run_id: str) -> FoundRun:
-    """Raises `NotFound`."""
-    row = await session.scalar(select(RunRow).where(RunRow.id == run_id, RunRow.project_id == project_id))
-    if row is None:
+def load(connection: Connection, project_id: str | None, run_id: str) -> FoundRun:
+    """A run of a project, or of any. Raises `NotFound`."""
+    row = connection.execute(_LOAD, {"run": run_id}).one_or_none()
+    if row is None or project_id not in (None, row.project_id):
         raise NotFound.of(NOUN, run_id)
-    return (await _with_retries(session, [row]))[0]
+    return _with_retries(connection, [row])[0]
 
 
-async def record(session: AsyncSession, project_id: str, run_id: str) -> RunRecord:
+def record(connection: Connection, project_id: str | None, run_id: str) -> RunRecord:
     """Raises `NotFound`."""
-    found = await load(session, project_id, run_id)
-    turns = select(TurnRow).where(TurnRow.run_id == run_id).order_by(TurnRow.turn)
-    retries = select(RunRetryRow).where(RunRetryRow.run_id == run_id).order_by(RunRetryRow.number)
-    return RunRecord(
-        found,
-        (await session.scalars(turns)).all(),
-        await _calls(session, run_id),
-        (await session.scalars(retries)).all(),
-    )
+    found = load(connection, project_id, run_id)
+    this = {"run": run_id}
+    by_turn = groupby(connection.execute(_CALLS, this), key=lambda call: call.turn)
+    calls = {turn: [CallMade(call.id, call.name, call.is_answered) for call in calls] for turn, calls in by_turn}
+    return RunRecord(found, connection.execute(_TURNS, this).all(), calls, connection.execute(_RETRIES, this).all())
 
 
-async def _bounds(session: AsyncSession, project: ColumnElement[bool], wanted: RunFilter) -> list[ColumnElement[bool]]:
+def _bounds(
+    connection: Connection, project: Sequence[ColumnElement[bool]], wanted: RunFilter
+) -> list[ColumnElement[bool]]:
     # Where few runs are new enough, only the part of the list that has them is read. Where many are, a page soon fills.
     if wanted.since is None:
         return []
-    since = select(RunRow.seq).where(project, wanted.time >= wanted.since).order_by(wanted.time).limit(FEW + 1)
-    places = (await session.scalars(since)).all()
+    since = select(RUNS.c.seq).where(*project, wanted.time >= wanted.since).order_by(wanted.time).limit(FEW + 1)
+    places = connection.scalars(since).all()
     if len(places) > FEW:
         return []
     # Nothing is between the bounds of none.
-    return [RunRow.seq.between(min(places, default=1), max(places, default=0))]
+    return [RUNS.c.seq.between(min(places, default=1), max(places, default=0))]
 
 
-async def _calls(session: AsyncSession, run_id: str) -> dict[int, list[CallMade]]:
-    # Not the rows: arguments and outputs can be large, and are not shown.
-    is_answered = ToolCallRow.output.is_not(None).label("is_answered")
-    query = (
-        select(ToolCallRow.turn, ToolCallRow.id, ToolCallRow.name, is_answered)
-        .where(ToolCallRow.run_id == run_id)
-        .order_by(ToolCallRow.turn, ToolCallRow.position)
-    )
-    by_turn = groupby(await session.execute(query), key=lambda call: call.turn)
-    return {turn: [CallMade(call.id, call.name, call.is_answered) for call in calls] for turn, calls in by_turn}
-
-
-async def _with_retries(session: AsyncSession, rows: Sequence[RunRow]) -> list[FoundRun]:
+def _with_retries(connection: Connection, rows: Sequence[AnyRow]) -> list[FoundRun]:
     newest = [(row.id, row.retries) for row in rows if row.retries]
-    retries: dict[str, RunRetryRow] = {}
-    if newest:
-        query = select(RunRetryRow).where(tuple_(RunRetryRow.run_id, RunRetryRow.number).in_(newest))
-        retries = {retry.run_id: retry for retry in await session.scalars(query)}
+    found = connection.execute(_NEWEST_RETRIES, {"newest": newest}) if newest else ()
+    retries: dict[str, AnyRow] = {retry.run_id: retry for retry in found}
     return [FoundRun(row, retries.get(row.id)) for row in rows]

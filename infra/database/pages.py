@@ -3,58 +3,102 @@
 Where it is narrowed by `only`, it passes over the rows that are left out.
 """
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, select
 
 from infra.database import deleted_items
-from infra.database.tables import AssistantRow, MessageRow, RunRow, RunStepRow, ThreadRow
+from infra.database.tables import AnyRow
 from models.errors import NotFound
 from models.lists import Order, PageRequest
 
-Scope = tuple[ColumnElement[bool], ...]
-ListedRow = TypeVar("ListedRow", AssistantRow, ThreadRow, MessageRow, RunRow, RunStepRow)
+Scope = Mapping[str, object]
+"""Values of columns: what a list is a list of."""
 
 
-async def load_page(
-    session: AsyncSession,
-    table: type[ListedRow],
+def load_page(
+    connection: Connection,
+    table: Table,
     noun: str,
     page: PageRequest,
-    *scope: ColumnElement[bool],
-    deleted: Scope = (),
-    order_by: Any = None,
+    scope: Scope,
+    *,
+    deleted: Scope | None = None,
+    order_by: ColumnElement[Any] | None = None,
     only: Sequence[ColumnElement[bool]] = (),
-) -> tuple[Sequence[ListedRow], bool]:
+    without: tuple[str, ...] = (),
+) -> tuple[Sequence[AnyRow], bool]:
     """The rows of `table` in `scope` that `page` asks for, in its order, and whether more follow in its direction.
 
     `deleted` is the same scope among the deleted items, where single items can be deleted from the list. `order_by` is
-    the column that equals `seq` in an index that finds the scope. `only` narrows the page but not
-    what is a cursor: a row may cease to match while a client lists. Raises `NotFound` where a cursor names nothing.
+    the column that equals `seq` in an index that finds the scope. `only` narrows the page but not which cursors are
+    known: a row may cease to match while a client lists. `without` are columns that are not loaded. Raises `NotFound`
+    where a cursor names nothing.
     """
-    position: Any = table.seq if order_by is None else order_by
 
-    async def place(cursor: str) -> int:
-        seq = await session.scalar(select(table.seq).where(table.id == cursor, *scope))
-        if seq is None and deleted:
-            seq = await deleted_items.seq_of(session, cursor, *deleted)
+    def place(cursor: str) -> int:
+        parameters = {"cursor": cursor, **_named(scope)}
+        seq: int | None = connection.scalar(_place(table, tuple(scope)), parameters)
+        if seq is None and deleted is not None:
+            seq = deleted_items.seq_of(connection, cursor, deleted)
         if seq is None:
             raise NotFound.of(noun, cursor)
         return seq
 
-    bounds = [*scope, *only]
+    bounds = {name: place(cursor) for name, cursor in (("after", page.after), ("before", page.before)) if cursor}
     ascending = page.order is Order.ASC
-    if page.after is not None:
-        seq = await place(page.after)
-        bounds.append(position > seq if ascending else position < seq)
-    if page.before is not None:
-        seq = await place(page.before)
-        bounds.append(position < seq if ascending else position > seq)
     # Only `before`: read backwards from the cursor, so that the page is the nearest one, then turn it round.
     backwards = page.before is not None and page.after is None
-    order = position.asc() if ascending != backwards else position.desc()
-    found = (await session.scalars(select(table).where(*bounds).order_by(order).limit(page.limit + 1))).all()
+    shape = (table, tuple(scope), tuple(bounds), ascending, backwards, without)
+    query = _page(*shape) if order_by is None and not only else _build_page(*shape, order_by, only)
+    found = connection.execute(query, {**_named(scope), **bounds, "page_size": page.limit + 1}).all()
     rows = found[: page.limit]
     return (rows[::-1] if backwards else rows), len(found) > page.limit
+
+
+@cache
+def _place(table: Table, scope: tuple[str, ...]) -> Select[Any]:
+    return select(table.c.seq).where(table.c.id == bindparam("cursor"), *_in_scope(table, scope))
+
+
+@cache
+def _page(
+    table: Table,
+    scope: tuple[str, ...],
+    bounds: tuple[str, ...],
+    ascending: bool,
+    backwards: bool,
+    without: tuple[str, ...],
+) -> Select[Any]:
+    """Built once for each shape of a list."""
+    return _build_page(table, scope, bounds, ascending, backwards, without)
+
+
+def _build_page(
+    table: Table,
+    scope: tuple[str, ...],
+    bounds: tuple[str, ...],
+    ascending: bool,
+    backwards: bool,
+    without: tuple[str, ...],
+    order_by: ColumnElement[Any] | None = None,
+    only: Sequence[ColumnElement[bool]] = (),
+) -> Select[Any]:
+    position = table.c.seq if order_by is None else order_by
+    conditions = [*_in_scope(table, scope), *only]
+    for bound in bounds:
+        is_above = ascending == (bound == "after")
+        conditions.append(position > bindparam(bound) if is_above else position < bindparam(bound))
+    order = position.asc() if ascending != backwards else position.desc()
+    columns = [column for column in table.c if column.name not in without]
+    return select(*columns).where(*conditions).order_by(order).limit(bindparam("page_size"))
+
+
+def _in_scope(table: Table, scope: tuple[str, ...]) -> list[ColumnElement[bool]]:
+    return [table.c[name] == bindparam(f"scope_{name}") for name in scope]
+
+
+def _named(scope: Scope) -> dict[str, object]:
+    return {f"scope_{name}": value for name, value in scope.items()}

@@ -1,64 +1,91 @@
-"""What a run's prompt is made of, read in bounded pieces."""
+"""The parts of a run's prompt, read in bounded pieces."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
-from infra.database.tables import MessageRow, RunRow, RunStepRow, ToolCallRow
+from infra.database.messages import to_message
+from infra.database.tables import MESSAGES, RUN_STEPS, TOOL_CALLS
+from models.language_model import FunctionCall
+from models.messages import Message, RefusalContent, TextContent
 from models.run_steps import StepStatus, StepType
 
 PAGE_SIZE = 50
 
+_RUN: BindParameter[Any] = bindparam("run")
+_TURN: BindParameter[Any] = bindparam("of_turn")
+_MESSAGES = (
+    select(MESSAGES)
+    .where(MESSAGES.c.thread_id == bindparam("thread"), MESSAGES.c.seq < bindparam("before"))
+    .order_by(MESSAGES.c.seq.desc())
+    .limit(PAGE_SIZE)
+)
+_ANSWERS = (
+    select(RUN_STEPS.c.turn, *MESSAGES.c)
+    .join_from(RUN_STEPS, MESSAGES, MESSAGES.c.id == RUN_STEPS.c.message_id)
+    .where(
+        RUN_STEPS.c.run_id == _RUN,
+        RUN_STEPS.c.turn < _TURN,
+        RUN_STEPS.c.type == StepType.MESSAGE_CREATION.value,
+        RUN_STEPS.c.status == StepStatus.COMPLETED.value,
+    )
+)
+_CALLS = (
+    select(TOOL_CALLS)
+    .where(TOOL_CALLS.c.run_id == _RUN, TOOL_CALLS.c.turn < _TURN)
+    .order_by(TOOL_CALLS.c.turn, TOOL_CALLS.c.position)
+)
+
 
 @dataclass(slots=True)
 class PastTurn:
-    """What the model said in an earlier turn of this run, and what its calls returned."""
+    """An earlier turn of this run: the model's words, its calls, and their outputs by the calls' ids."""
 
     text: str | None = None
-    calls: list[ToolCallRow] = field(default_factory=list)
+    calls: list[FunctionCall] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
 
 
-async def messages_newest_first(session: AsyncSession, run: RunRow) -> AsyncGenerator[MessageRow]:
-    """The thread's messages as they were when the run got the thread; stop iterating to stop reading."""
-    before = run.last_message_seq + 1
-    while True:
-        query = select(MessageRow).where(MessageRow.thread_id == run.thread_id, MessageRow.seq < before)
-        rows = (await session.scalars(query.order_by(MessageRow.seq.desc()).limit(PAGE_SIZE))).all()
-        for row in rows:
-            yield row
-        if len(rows) < PAGE_SIZE:
-            return
-        before = rows[-1].seq
+@dataclass(frozen=True)
+class MessagePage:
+    """Messages, newest first; the next page is read `before` a place in the thread, None where there is none."""
+
+    messages: Sequence[Message]
+    before: int | None
 
 
-async def past_turns(session: AsyncSession, run: RunRow) -> list[PastTurn]:
-    """The run's own earlier turns, in order."""
-    turns: dict[int, PastTurn] = {}
-    said = (
-        select(RunStepRow.turn, MessageRow)
-        .join(MessageRow, MessageRow.id == RunStepRow.message_id)
-        .where(
-            RunStepRow.run_id == run.id,
-            RunStepRow.turn < run.turn,
-            RunStepRow.type == StepType.MESSAGE_CREATION,
-            RunStepRow.status == StepStatus.COMPLETED,
-        )
-    )
-    for turn, message in await session.execute(said):
-        turns.setdefault(turn, PastTurn()).text = message_text(message)
-    called = select(ToolCallRow).where(ToolCallRow.run_id == run.id, ToolCallRow.turn < run.turn)
-    for call in await session.scalars(called.order_by(ToolCallRow.turn, ToolCallRow.position)):
-        turns.setdefault(call.turn, PastTurn()).calls.append(call)
-    return [turns[turn] for turn in sorted(turns)]
+def message_page(connection: Connection, thread_id: str, before: int) -> MessagePage:
+    """The thread's newest messages before a place (`seq`)."""
+    rows = connection.execute(_MESSAGES, {"thread": thread_id, "before": before}).all()
+    return MessagePage([to_message(row) for row in rows], rows[-1].seq if len(rows) == PAGE_SIZE else None)
 
 
-def message_text(message: MessageRow) -> str:
+def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]:
+    """The run's turns before `turn`, in order."""
+    if turn == 0:
+        return []
+    past: dict[int, PastTurn] = {}
+    before = {"run": run_id, "of_turn": turn}
+    for row in connection.execute(_ANSWERS, before):
+        past.setdefault(row.turn, PastTurn()).text = message_text(to_message(row))
+    for call in connection.execute(_CALLS, before):
+        each = past.setdefault(call.turn, PastTurn())
+        each.calls.append(FunctionCall(call.id, call.name, call.arguments))
+        each.outputs[call.id] = call.output or ""
+    return [past[number] for number in sorted(past)]
+
+
+def message_text(message: Message) -> str:
     """All words of a message, parts joined by line breaks. A refusal is text: most providers take nothing else."""
-    return "\n".join(_words(part) for part in message.content if part["type"] in {"text", "refusal"})
+    return "\n".join(text for part in message.content if (text := _words(part)) is not None)
 
 
-def _words(part: dict[str, Any]) -> str:
-    return str(part["refusal"] if part["type"] == "refusal" else part["text"]["value"])
+def _words(part: object) -> str | None:
+    match part:
+        case TextContent():
+            return part.text.value
+        case RefusalContent():
+            return part.refusal
+    return None

@@ -1,51 +1,68 @@
-"""A run's events as its rows tell them, for readers of streams that no longer have them."""
+"""A run's events as its rows replay them, for readers of streams that no longer have them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from infra.database import run_steps, runs, threads
 from infra.database.messages import to_message
-from infra.database.tables import MessageRow, RunRow, RunStepRow
+from infra.database.tables import MESSAGES, RUN_STEPS, RUNS, AnyRow
 from models.event_replay import RunSnapshot, replay
 from models.events import NumberedEvent
 from models.runs import RunStatus
 from models.step_events import EmittedDeltas, StepEvents
 
+_RUN: BindParameter[Any] = bindparam("run")
+_POSITION = select(RUNS.c.status, RUNS.c.next_event).where(RUNS.c.id == _RUN)
+_LOAD = select(RUNS).where(RUNS.c.id == _RUN)
+_FIRST_STEP = select(func.max(RUN_STEPS.c.seq)).where(
+    RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.first_event <= bindparam("after"), RUN_STEPS.c.first_event > 0
+)
+_STEPS = (
+    select(RUN_STEPS)
+    .where(RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.seq >= bindparam("begins_at"))
+    .order_by(RUN_STEPS.c.seq)
+)
+_MESSAGES = select(MESSAGES).where(MESSAGES.c.id.in_(bindparam("ids", expanding=True)))
+
 
 @dataclass(frozen=True)
 class Replay:
-    """What the database knows of a run's events after a number, and whether none can follow them."""
+    """The events of a run after a number that the database knows of, and whether none can follow them."""
 
     events: list[NumberedEvent]
     is_over: bool
 
 
-async def replay_after(session: AsyncSession, run_id: str, after: int) -> Replay | None:
-    """What the database knows of the run's events after number `after`. None: there is no such run."""
-    row = await session.scalar(select(RunRow).where(RunRow.id == run_id))
+def replay_after(connection: Connection, run_id: str, after: int) -> Replay | None:
+    """The run's events after number `after`. None: there is no such run."""
+    found = connection.execute(_POSITION, {"run": run_id}).one_or_none()
+    if found is None:
+        return None
+    is_over = RunStatus(found.status).is_terminal
+    if found.next_event <= after + 1:
+        return Replay([], is_over)
+    row = connection.execute(_LOAD, {"run": run_id}).one_or_none()
     if row is None:
         return None
-    is_over = RunStatus(row.status).is_terminal
-    if row.next_event <= after + 1:
-        return Replay([], is_over)
-    events = replay(await _snapshot(session, row, after))
-    return Replay([event for event in events if event.number > after], is_over)
+    events = replay(_snapshot(connection, row, after))
+    return Replay([event for event in events if event.number > after], RunStatus(row.status).is_terminal)
 
 
-async def next_event(session: AsyncSession, run_id: str) -> int | None:
+def next_event(connection: Connection, run_id: str) -> int | None:
     """The number after the last event that the database knows of. None: there is no such run."""
-    return await session.scalar(select(RunRow.next_event).where(RunRow.id == run_id))
+    found = connection.execute(_POSITION, {"run": run_id}).one_or_none()
+    return None if found is None else int(found.next_event)
 
 
-async def _snapshot(session: AsyncSession, row: RunRow, after: int) -> RunSnapshot:
-    begins_at = await _first_step(session, row.id, after)
-    steps = await _steps(session, row, begins_at)
+def _snapshot(connection: Connection, row: AnyRow, after: int) -> RunSnapshot:
+    begins_at = _first_step(connection, row.id, after)
+    steps = _steps(connection, row, begins_at)
     thread = None
     if row.with_thread and not begins_at:
-        thread = await threads.load(session, row.project_id, row.thread_id)
+        thread = threads.load(connection, row.project_id, row.thread_id)
     return RunSnapshot(
         run=runs.to_run(row),
         thread=thread,
@@ -57,29 +74,27 @@ async def _snapshot(session: AsyncSession, row: RunRow, after: int) -> RunSnapsh
     )
 
 
-async def _first_step(session: AsyncSession, run_id: str, after: int) -> int:
-    """From which step, by its `seq`, the events after a number come; 0 for the run's beginning.
+def _first_step(connection: Connection, run_id: str, after: int) -> int:
+    """The step, by its `seq`, from which the events after a number come; 0 for the run's beginning.
 
     So that a run of many turns does not read all of them for each.
     """
-    before = (RunStepRow.run_id == run_id, RunStepRow.first_event <= after, RunStepRow.first_event > 0)
-    return await session.scalar(select(func.max(RunStepRow.seq)).where(*before)) or 0
+    return connection.scalar(_FIRST_STEP, {"run": run_id, "after": after}) or 0
 
 
-async def _steps(session: AsyncSession, run: RunRow, begins_at: int) -> Sequence[tuple[int, StepEvents]]:
-    query = select(RunStepRow).where(RunStepRow.run_id == run.id, RunStepRow.seq >= begins_at).order_by(RunStepRow.seq)
-    rows = (await session.scalars(query)).all()
-    steps = await run_steps.with_calls(session, rows)
+def _steps(connection: Connection, run: AnyRow, begins_at: int) -> Sequence[tuple[int, StepEvents]]:
+    rows = connection.execute(_STEPS, {"run": run.id, "begins_at": begins_at}).all()
+    steps = run_steps.with_calls(connection, rows)
     ids = [row.message_id for row in rows if row.message_id]
-    found = await session.scalars(select(MessageRow).where(MessageRow.id.in_(ids))) if ids else ()
+    found = connection.execute(_MESSAGES, {"ids": ids}) if ids else ()
     messages = {row.id: to_message(row) for row in found}
     return [
         (row.turn, StepEvents(step, messages.get(row.message_id or ""), _emitted(row), runs.deadline_of(run)))
         for row, step in zip(rows, steps, strict=True)
-        # Of a message that was deleted nothing is told any more.
+        # The events of a message that was deleted are not replayed.
         if row.message_id is None or row.message_id in messages
     ]
 
 
-def _emitted(row: RunStepRow) -> EmittedDeltas:
-    return EmittedDeltas(row.first_event, [(part, size) for part, size in row.delta_sizes])
+def _emitted(row: AnyRow) -> EmittedDeltas:
+    return EmittedDeltas.of_run_lengths(row.first_event, row.delta_sizes)

@@ -1,49 +1,39 @@
-"""Ends a run that no answer ended: cancelled, failed, expired, or out of tokens. Closes what was open with it."""
+"""Finalizes a run that no answer ended: cancelled, failed, expired, or out of tokens. Closes its open steps with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import BindParameter, ColumnElement, Connection, Update, bindparam, select, update
 
 from infra.clock import now_seconds
-from infra.database import answers, message_counts, run_retries, thread_queue, threads
-from infra.database.answers import CutShort, TurnAttempt, step_end_times
-from infra.database.run_steps import with_calls
-from infra.database.runs import deadline_of, state_of, to_run, transition
-from infra.database.tables import RunRow, RunStepRow
-from infra.database.turns import is_newest, used_tokens
+from infra.database import message_counts, messages, run_retries, run_steps, thread_queue, threads
+from infra.database.runs import IS_NEWEST, Transition, deadline_of, state_of, to_run
+from infra.database.tables import RUN_STEPS, RUNS, AnyRow
+from infra.database.token_usage import used_tokens
 from infra.ports import NO_EVENTS, EventBatch
+from models import run_events
 from models.aborted_steps import abort_events
+from models.answered_steps import EmittedStep, answered_steps, calls_step, emit, events_of, function_calls
 from models.answers import Answer
-from models.events import Event, run_event, step_closed
-from models.messages import MessageIncompleteReason
+from models.events import Event, step_closed
+from models.finalization import CUT_SHORT, Finalization, step_error
 from models.run_steps import StepStatus, StepType
-from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus, Usage
+from models.runs import Run, RunStatus, Usage
 from models.step_events import STREAM_START, StreamPosition
+from models.turn_attempts import TurnAttempt
 from models.turns import RunState
 
-CUT_SHORT = {
-    RunStatus.CANCELLED: CutShort(MessageIncompleteReason.RUN_CANCELLED, StepStatus.CANCELLED),
-    RunStatus.FAILED: CutShort(MessageIncompleteReason.RUN_FAILED, StepStatus.FAILED),
-    RunStatus.EXPIRED: CutShort(MessageIncompleteReason.RUN_EXPIRED, StepStatus.EXPIRED),
-    RunStatus.INCOMPLETE: CutShort(MessageIncompleteReason.MAX_TOKENS, StepStatus.COMPLETED),
-}
-
-
-@dataclass(frozen=True)
-class RunEnd:
-    """How a run ends. `ended_by` is the execution that ends it, its workflow's or a sweep's."""
-
-    status: RunStatus
-    ended_by: str
-    error: LastError | None = None
-    incomplete_reason: RunIncompleteReason | None = None
+_RUN: BindParameter[Any] = bindparam("run")
+_SET_NEXT_EVENT = update(RUNS).where(RUNS.c.id == _RUN).values(next_event=bindparam("new_next_event"))
+_FIND_WAITING = select(RUNS.c.id).where(RUNS.c.id == _RUN, RUNS.c.waiting)
+_RELOAD = select(RUNS).where(RUNS.c.id == _RUN)
 
 
 @dataclass(frozen=True)
 class Partial:
-    """An answer that was cut short by its run's end, and the attempt at a turn that got it."""
+    """An answer that its run's end cut short, and the attempt at a turn that got it."""
 
     attempt: TurnAttempt
     answer: Answer
@@ -51,127 +41,152 @@ class Partial:
 
 @dataclass(frozen=True)
 class Finalized:
-    """How the run stands, the events of its end, and the run that had waited for it and is to be started now."""
+    """The run's state, the events of its end, and the run that had waited for it and is to be started now."""
 
     state: RunState
     events: EventBatch = NO_EVENTS
     next_run: Run | None = None
 
 
-async def finalize(
-    session: AsyncSession,
-    run_id: str,
-    finalization: RunEnd,
+def finalize(
+    connection: Connection,
+    finalization: Finalization,
     position: StreamPosition = STREAM_START,
     partial: Partial | None = None,
-    *guards: ColumnElement[bool],
+    fencing_token: int | None = None,
 ) -> Finalized:
-    """End the run, close its open step, and keep the words of an answer that was cut short.
+    """Finalize the run, close its open step, and keep the words of an answer that was cut short.
 
-    Returns how the run stands then, which is otherwise where someone else ended it first, or a guard forbids it.
+    Does nothing where the run has ended, the finalizing execution or the attempt of `partial` is superseded, or the
+    newest attempt is not the one of `fencing_token`. Returns the run's state in any case.
     """
-    await threads.hold_of_run(session, run_id)
-    if partial:
-        # An attempt that was taken over has no say any more.
-        guards = (*guards, *is_newest(partial.attempt))
-    guards = (*guards, ~run_retries.is_superseded(run_id, finalization.ended_by))
-    run = await transition(
-        session, run_id, finalization.status, *guards, **await _changes(session, run_id, finalization)
-    )
-    if run is None:
-        return Finalized(await state_of(session, run_id))
-    first = max(position.next_event, run.next_event)
-    emitted = [_being_cancelled(run)] if finalization.status is RunStatus.CANCELLED else []
-    emitted += abort_events(position.unfinished, CUT_SHORT[finalization.status].step_status, now_seconds())
-    emitted += await _close_open_steps(session, run_id, finalization)
-    if partial:
-        emitted += await _keep_partial(
-            session, run, finalization, StreamPosition(first + len(emitted), position.open_step), partial
-        )
-    emitted.append(run_event(to_run(run)))
-    run.next_event = first + len(emitted)
-    await session.flush()
-    # A run that waited itself never held the thread.
-    next_run = None if run.waiting else await thread_queue.advance(session, run.thread_id)
-    state = await state_of(session, run_id)
-    return Finalized(state, EventBatch(first, emitted), to_run(next_run) if next_run else None)
-
-
-def _being_cancelled(run: RunRow) -> Event:
-    """What came before its end."""
-    before = {"status": RunStatus.CANCELLING, "cancelled_at": None, "usage": None, "expires_at": deadline_of(run)}
-    return run_event(to_run(run).model_copy(update=before))
-
-
-async def cancel_waiting(session: AsyncSession, run: Run) -> tuple[Run, EventBatch]:
-    """Cancel a run at once that waits behind another: it has no workflow that would do it. Others are left alone."""
-    row = await session.scalar(select(RunRow).where(RunRow.id == run.id, RunRow.waiting))
+    run_id, status = finalization.run_id, finalization.status
+    # An execution that a retry has superseded may still try to finalize the run.
+    thread = threads.lock_of_run(connection, run_id)
+    parameters = _parameters(connection, finalization)
+    if partial is not None:
+        parameters |= {"of_turn": partial.attempt.turn, "token": partial.attempt.fencing_token}
+    elif fencing_token is not None:
+        parameters["token"] = fencing_token
+    row = _transition(status, partial is not None, fencing_token is not None).apply(connection, run_id, **parameters)
     if row is None:
+        return Finalized(state_of(connection, run_id))
+    # Its deadline, which the row has no more, is part of the events before its end.
+    before = to_run(row).model_copy(update={"expires_at": deadline_of(row)})
+    cancelling = _cancelling(before) if status is RunStatus.CANCELLED else None
+    first = max(position.next_event, row.next_event)
+    opened: list[Event] = abort_events(position.unfinished, CUT_SHORT[status], now_seconds())
+    closed = _close_open_steps(connection, finalization)
+    if partial is not None:
+        opened += _close_emitted_calls(before, status, position, partial)
+        following = StreamPosition(first + len(opened), position.open_step)
+        for step in _keep_words(connection, row.project_id, before, status, following, partial):
+            opened += step.opened
+            closed += step.closed
+    events = EventBatch(first, run_events.finalized(opened, cancelling, closed, to_run(row)))
+    connection.execute(_SET_NEXT_EVENT, {"run": run_id, "new_next_event": events.following})
+    # A run that waited itself never held the thread.
+    next_run = None if row.waiting else thread_queue.advance(connection, thread)
+    state = RunState(status, row.turn, row.expires_at)
+    return Finalized(state, events, to_run(next_run) if next_run else None)
+
+
+def cancel_waiting(connection: Connection, run: Run) -> tuple[Run, EventBatch]:
+    """Cancel a run at once that waits behind another: it has no workflow that would do it. Others are left alone."""
+    if connection.scalar(_FIND_WAITING, {"run": run.id}) is None:
         return run, NO_EVENTS
-    finalized = await finalize(session, run.id, RunEnd(RunStatus.CANCELLED, ended_by=""))
-    await session.refresh(row)
-    return to_run(row), finalized.events
+    finalized = finalize(connection, Finalization(run.id, RunStatus.CANCELLED))
+    return to_run(connection.execute(_RELOAD, {"run": run.id}).one()), finalized.events
 
 
-async def _keep_partial(
-    session: AsyncSession, run: RunRow, finalization: RunEnd, position: StreamPosition, partial: Partial
-) -> list[Event]:
-    attempt, answer, cut_short = partial.attempt, partial.answer, CUT_SHORT[finalization.status]
-    emitted: list[Event] = []
-    for part in answers.answer_parts(run, attempt, answer, position, cut_short):
-        emitted += part.emit(run, position.next_event + len(emitted), position.open_step)
-        session.add_all(part.rows)
-        if part.message is not None:
-            await message_counts.count_answer(session, run.thread_id)
-    if position.open_step and position.open_step.type is StepType.TOOL_CALLS:
-        # Calls that nobody was asked to answer are not kept, but the stream has emitted them.
-        calls = answers.calls_part(run, attempt, answer, answers.call_rows(run, attempt, answer))
-        answers.end_step(calls.step, cut_short.step_status, now_seconds())
-        emitted += calls.emit(run, position.next_event + len(emitted), position.open_step)
+@cache
+def _transition(to: RunStatus, of_attempt: bool, of_token: bool) -> Transition:
+    guards: list[ColumnElement[bool]] = [~run_retries.is_superseded(_RUN, bindparam("by"))]
+    if of_attempt:
+        guards += IS_NEWEST
+    elif of_token:
+        guards.append(RUNS.c.newest_attempt == bindparam("token"))
+    values: dict[str, Any] = {
+        "ended_by": bindparam("by"),
+        "required_action": None,
+        "incomplete_reason": bindparam("reason"),
+        "usage": bindparam("new_usage"),
+    }
+    # An expired run keeps its deadline, so that callers see when it was.
+    if to is not RunStatus.EXPIRED:
+        values["expires_at"] = None
+    if to is RunStatus.CANCELLED:
+        values["cancelled_at"] = bindparam("now")
+    if to is RunStatus.FAILED:
+        values |= {"failed_at": bindparam("now"), "last_error": bindparam("error")}
+    return Transition.of(to, *guards, **values)
+
+
+def _parameters(connection: Connection, finalization: Finalization) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "by": finalization.by,
+        "reason": finalization.incomplete_reason,
+        "new_usage": Usage.of(used_tokens(connection, finalization.run_id)).model_dump(),
+    }
+    match finalization.status:
+        case RunStatus.CANCELLED:
+            parameters["now"] = now_seconds()
+        case RunStatus.FAILED:
+            error = finalization.error
+            parameters |= {"now": now_seconds(), "error": error and error.model_dump(mode="json")}
+    return parameters
+
+
+def _cancelling(run: Run) -> Run:
+    """The run as it was before it was cancelled."""
+    return run.model_copy(update={"status": RunStatus.CANCELLING, "cancelled_at": None, "usage": None})
+
+
+def _close_emitted_calls(run: Run, status: RunStatus, position: StreamPosition, partial: Partial) -> Sequence[Event]:
+    """The stream has emitted calls whose outputs were never asked for: they are closed there and not kept."""
+    if position.open_step is None or position.open_step.type is not StepType.TOOL_CALLS:
+        return ()
+    attempt, answer = partial.attempt, partial.answer
+    calls = function_calls(attempt, answer)
+    step = calls_step(run, attempt, answer, calls, now_seconds(), CUT_SHORT[status])
+    return events_of(emit([step], run.expires_at, position))
+
+
+def _keep_words(
+    connection: Connection, project_id: str, run: Run, status: RunStatus, position: StreamPosition, partial: Partial
+) -> Sequence[EmittedStep]:
+    attempt = partial.attempt
+    steps = answered_steps(run, attempt, partial.answer, position, now_seconds(), CUT_SHORT[status])
+    emitted = emit(steps, run.expires_at, position)
+    run_steps.store(connection, project_id, attempt.turn, emitted)
+    for step in steps:
+        if step.message is not None:
+            messages.store(connection, project_id, [step.message])
+            message_counts.count_answer(connection, run.thread_id)
     return emitted
 
 
-async def _changes(session: AsyncSession, run_id: str, finalization: RunEnd) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        "ended_by": finalization.ended_by,
-        "required_action": None,
-        "incomplete_reason": finalization.incomplete_reason,
-        "usage": Usage.of(await used_tokens(session, run_id)).model_dump(),
-    }
-    # An expired run keeps its deadline, so that callers see when it was.
-    if finalization.status is not RunStatus.EXPIRED:
-        changes["expires_at"] = None
-    match finalization.status:
-        case RunStatus.CANCELLED:
-            changes["cancelled_at"] = now_seconds()
-        case RunStatus.FAILED:
-            changes |= {
-                "failed_at": now_seconds(),
-                "last_error": finalization.error and finalization.error.model_dump(mode="json"),
-            }
-    return changes
-
-
-async def _close_open_steps(session: AsyncSession, run_id: str, finalization: RunEnd) -> list[Event]:
-    step_status = CUT_SHORT[finalization.status].step_status
-    closed = await session.scalars(
-        update(RunStepRow)
-        .where(RunStepRow.run_id == run_id, RunStepRow.status == StepStatus.IN_PROGRESS)
-        .values(
-            status=step_status,
-            expires_at=None,
-            last_error=_step_error(finalization.error),
-            **step_end_times(step_status, now_seconds()),
+def _close_open_steps(connection: Connection, finalization: Finalization) -> list[Event]:
+    error = step_error(finalization.error)
+    closed: list[AnyRow] = list(
+        connection.execute(
+            _close_steps(CUT_SHORT[finalization.status].step_status),
+            {
+                "run": finalization.run_id,
+                "now": now_seconds(),
+                "error": error and error.model_dump(mode="json"),
+            },
         )
-        .returning(RunStepRow)
-        .execution_options(populate_existing=True, synchronize_session=False)
     )
-    return [step_closed(step) for step in await with_calls(session, closed.all())]
+    return [step_closed(step) for step in run_steps.with_calls(connection, closed)]
 
 
-def _step_error(error: LastError | None) -> dict[str, Any] | None:
-    """A step knows two of a run's three error codes."""
-    if error is None:
-        return None
-    known = error.code is not LastErrorCode.INVALID_PROMPT
-    return {"code": error.code if known else LastErrorCode.SERVER_ERROR, "message": error.message}
+@cache
+def _close_steps(status: StepStatus) -> Update:
+    ended_at: dict[str, Any] = {f"{status}_at": bindparam("now")}
+    return (
+        update(RUN_STEPS)
+        .where(RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.status == StepStatus.IN_PROGRESS.value)
+        .values(status=status.value, expires_at=None, last_error=bindparam("error"), **ended_at)
+        .returning(*run_steps.COLUMNS)
+    )

@@ -1,111 +1,107 @@
-"""Failed runs that are taken up again, and the record of when and by whom."""
+"""Failed runs that are resumed, and the record of when and by whom."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, insert, select, update
 
 from infra.clock import now_seconds
 from infra.database import threads
 from infra.database.run_transitions import RunIds, RunReopened, record_transition
-from infra.database.runs import NOUN, to_run, transition
-from infra.database.tables import RunRetryRow, RunRow, TurnRow
+from infra.database.runs import NOUN, Transition, to_run
+from infra.database.tables import RUN_RETRIES, RUNS, TURNS, AnyRow
 from infra.ports import EventBatch
+from models import run_events
 from models.errors import NotFound, ThreadLocked, WrongStatus
-from models.events import run_event
 from models.runs import Run, RunStatus
 from models.turns import RetryCommand, RunInput
+
+_RUN: BindParameter[Any] = bindparam("run")
+_HAS_ANSWERED = exists().where(TURNS.c.run_id == RUNS.c.id, TURNS.c.turn == RUNS.c.turn)
+_IS_FAILED = (RUNS.c.id == _RUN, RUNS.c.status == RunStatus.FAILED.value, ~_HAS_ANSWERED)
+_FAILURE = select(
+    RUNS.c.project_id, RUNS.c.turn, RUNS.c.failed_at, RUNS.c.ended_by, RUNS.c.last_error, RUNS.c.newest_attempt
+).where(*_IS_FAILED)
+_STATUS = select(RUNS.c.status).where(RUNS.c.id == _RUN, RUNS.c.project_id == bindparam("project"))
+_RECORD = insert(RUN_RETRIES)
+_THIS_RETRY = (RUN_RETRIES.c.run_id == _RUN, RUN_RETRIES.c.number == bindparam("retry"))
+_LOAD = select(RUN_RETRIES).where(*_THIS_RETRY)
+_UNEXPLAINED = select(RUN_RETRIES.c.number).where(*_THIS_RETRY, RUN_RETRIES.c.requested_by.is_(None))
+_EXPLAIN = update(RUN_RETRIES).where(*_THIS_RETRY).values(requested_by=bindparam("new_requested_by"))
+
+
+def _resume(to: RunStatus, **values: Any) -> Transition:
+    return Transition.of(
+        to,
+        *_IS_FAILED[1:],
+        expires_at=bindparam("now") + RUNS.c.expires_after_seconds,
+        ended_by=None,
+        failed_at=None,
+        last_error=None,
+        usage=None,
+        retries=RUNS.c.retries + 1,
+        retried_turn=RUNS.c.turn,
+        newest_attempt=bindparam("token"),
+        next_event=RUNS.c.next_event + run_events.RETRIED_COUNT,
+        **values,
+    )
+
+
+_RETRY = _resume(RunStatus.QUEUED)
+_REOPEN = _resume(RunStatus.IN_PROGRESS, started_at=bindparam("started"))
 
 
 @dataclass(frozen=True)
 class RetryRequest:
-    """A run that is queued again, the event of that, and what its workflow is told."""
+    """A run that is queued again, the event of that, and the command to its workflow."""
 
     run: Run
     events: EventBatch
     command: RetryCommand
 
 
-async def request(session: AsyncSession, project_id: str, run_id: str, by: str) -> RetryRequest:
+def request(connection: Connection, project_id: str, run_id: str, by: str) -> RetryRequest:
     """Queue a failed run for its failed turn, with a new deadline; it holds its thread again from now on.
 
     Raises `NotFound`, `WrongStatus` where the run has not failed, or failed while it waited for tool outputs,
     `ThreadLocked` where another one is active on the thread.
     """
-    await threads.hold_of_run(session, run_id)
-    try:
-        async with session.begin_nested():
-            run = await resume(session, run_id, RunStatus.QUEUED, by, RunRow.project_id == project_id)
-    except IntegrityError as error:
-        raise ThreadLocked.for_retry() from error
-    if run is None:
-        status = await session.scalar(select(RunRow.status).where(RunRow.id == run_id, RunRow.project_id == project_id))
-        if status is None:
-            raise NotFound.of(NOUN, run_id)
-        raise WrongStatus.for_retry_of_calls() if status == RunStatus.FAILED else WrongStatus.for_retry(status)
-    queued = to_run(run)
-    return RetryRequest(queued, EventBatch(run.next_event - 1, [run_event(queued)]), await command_of(session, run))
+    thread = threads.lock_of_run(connection, run_id)
+    failure = connection.execute(_FAILURE, {"run": run_id}).one_or_none()
+    if thread is None or failure is None or failure.project_id != project_id:
+        raise _refusal(connection, project_id, run_id)
+    if threads.active_run_id(connection, thread.id) is not None:
+        raise ThreadLocked.for_retry()
+    row = _apply(connection, _RETRY, run_id, failure, by)
+    if row is None:
+        raise _refusal(connection, project_id, run_id)
+    run = to_run(row)
+    return RetryRequest(run, EventBatch.before(row.next_event, run_events.retried(run)), command_of(connection, row))
 
 
-async def resume(
-    session: AsyncSession, run_id: str, to: RunStatus, by: str | None, *guards: ColumnElement[bool], **changes: Any
-) -> RunRow | None:
-    """Take a failed run up again, with a new deadline, and record it.
+def reopen(
+    connection: Connection, run_id: str, workflow_run_id: str, fencing_token: int | None = None
+) -> AnyRow | None:
+    """Resume a failed run whose workflow was reset, with a new deadline; its one event is that it is in progress.
 
-    None where it has not failed, failed while it waited for tool outputs (no turn of it is left to be done), or a guard
-    forbids it.
-
-    Raises SQLAlchemy's `IntegrityError` where another run is active on the thread.
+    Returns its row. None where it has not failed, failed in this very execution or while it waited for tool outputs (no
+    turn of it is left to be done), or a newer attempt has begun. Raises `ThreadLocked` where another run is active on
+    the thread; the transaction is void then.
     """
-    has_answered = exists().where(TurnRow.run_id == RunRow.id, TurnRow.turn == RunRow.turn)
-    failed = (RunRow.id == run_id, RunRow.status == RunStatus.FAILED, ~has_answered, *guards)
-    facts = (RunRow.project_id, RunRow.turn, RunRow.failed_at, RunRow.ended_by, RunRow.last_error)
-    failure = (await session.execute(select(*facts).where(*failed))).one_or_none()
-    if failure is None:
+    thread = threads.lock_of_run(connection, run_id)
+    failure = connection.execute(_FAILURE, {"run": run_id}).one_or_none()
+    if thread is None or failure is None or failure.ended_by == workflow_run_id:
         return None
-    now = now_seconds()
-    # Whoever was at the failed turn, and does not know that it failed, has no say in what comes now.
-    changes = {"fencing_token": RunRow.fencing_token + 1, **changes}
-    run = await transition(
-        session,
-        run_id,
-        to,
-        *failed,
-        expires_at=now + RunRow.expires_after_seconds,
-        ended_by=None,
-        failed_at=None,
-        last_error=None,
-        usage=None,
-        retries=RunRow.retries + 1,
-        retried_turn=RunRow.turn,
-        # That it is queued, or in progress.
-        next_event=RunRow.next_event + 1,
-        **changes,
-    )
-    if run is not None:
-        record_transition(session, RunReopened(RunIds.of(run)))
-        session.add(
-            RunRetryRow(
-                run_id=run_id,
-                number=run.retries,
-                project_id=failure.project_id,
-                requested_at=now,
-                requested_by=by,
-                turn=failure.turn,
-                failed_at=failure.failed_at,
-                failed_execution=failure.ended_by or "",
-                error=failure.last_error,
-            )
-        )
-        await session.flush()
-    return run
+    if fencing_token is not None and failure.newest_attempt > fencing_token:
+        return None
+    if threads.active_run_id(connection, thread.id) is not None:
+        raise ThreadLocked.for_reset(run_id)
+    return _apply(connection, _REOPEN, run_id, failure, None, fencing_token, started=now_seconds())
 
 
-async def command_of(session: AsyncSession, run: RunRow) -> RetryCommand:
-    """What the workflow of a run is told whose retry was requested."""
-    retry = await session.get_one(RunRetryRow, (run.id, run.retries))
+def command_of(connection: Connection, run: AnyRow) -> RetryCommand:
+    """The command to the workflow of a run whose retry was requested."""
+    retry = connection.execute(_LOAD, {"run": run.id, "retry": run.retries}).one()
     return RetryCommand(
         run=RunInput.of(to_run(run), run.expires_after_seconds),
         turn=retry.turn,
@@ -114,18 +110,56 @@ async def command_of(session: AsyncSession, run: RunRow) -> RetryCommand:
     )
 
 
-async def unexplained(session: AsyncSession, run_id: str, number: int) -> bool:
+def is_unexplained(connection: Connection, run_id: str, number: int) -> bool:
     """Whether the run's retry of this number is a reset in Temporal whose reason was not recorded yet."""
-    query = select(RunRetryRow.number).where(RunRetryRow.run_id == run_id, RunRetryRow.number == number)
-    return await session.scalar(query.where(RunRetryRow.requested_by.is_(None))) is not None
+    return connection.scalar(_UNEXPLAINED, {"run": run_id, "retry": number}) is not None
 
 
-async def explain(session: AsyncSession, run_id: str, number: int, by: str) -> None:
-    """Record what is known about who reset the run."""
-    retry = (RunRetryRow.run_id == run_id, RunRetryRow.number == number)
-    await session.execute(update(RunRetryRow).where(*retry).values(requested_by=by))
+def explain(connection: Connection, run_id: str, number: int, by: str) -> None:
+    """Record the reason of a reset."""
+    connection.execute(_EXPLAIN, {"run": run_id, "retry": number, "new_requested_by": by})
 
 
-def is_superseded(run_id: str, execution: str) -> ColumnElement[bool]:
-    """Whether a retry has taken the run away from this execution, whose last words may still be on their way."""
-    return exists().where(RunRetryRow.run_id == run_id, RunRetryRow.failed_execution == execution)
+def is_superseded(run_id: BindParameter[Any], execution: BindParameter[Any]) -> ColumnElement[bool]:
+    """Whether a retry has superseded this execution, which may still finish late."""
+    return exists().where(RUN_RETRIES.c.run_id == run_id, RUN_RETRIES.c.failed_execution == execution)
+
+
+def _apply(
+    connection: Connection,
+    transition: Transition,
+    run_id: str,
+    failure: AnyRow,
+    by: str | None,
+    fencing_token: int | None = None,
+    **parameters: Any,
+) -> AnyRow | None:
+    now = now_seconds()
+    # Attempts at the failed turn that do not know of its failure are superseded.
+    token = failure.newest_attempt + 1 if fencing_token is None else fencing_token
+    run = transition.apply(connection, run_id, now=now, token=token, **parameters)
+    if run is None:
+        return None
+    record_transition(connection, RunReopened(RunIds.of(run)))
+    connection.execute(
+        _RECORD,
+        {
+            "run_id": run_id,
+            "number": run.retries,
+            "project_id": failure.project_id,
+            "requested_at": now,
+            "requested_by": by,
+            "turn": failure.turn,
+            "failed_at": failure.failed_at,
+            "failed_execution": failure.ended_by or "",
+            "error": failure.last_error,
+        },
+    )
+    return run
+
+
+def _refusal(connection: Connection, project_id: str, run_id: str) -> NotFound | WrongStatus:
+    status: str | None = connection.scalar(_STATUS, {"run": run_id, "project": project_id})
+    if status is None:
+        return NotFound.of(NOUN, run_id)
+    return WrongStatus.for_retry_of_calls() if status == RunStatus.FAILED else WrongStatus.for_retry(status)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection
 
-from infra.database.tables import RunRow
+from infra.database.tables import AnyRow
 from models.runs import RunStatus
 
 _RECORDED = "run_transitions"
@@ -17,7 +17,7 @@ class RunIds:
     thread_id: str
 
     @classmethod
-    def of(cls, row: RunRow) -> "RunIds":
+    def of(cls, row: AnyRow) -> "RunIds":
         return cls(row.id, row.thread_id)
 
 
@@ -59,10 +59,13 @@ RunTransition = RunCreated | RunStarted | OutputsSubmitted | RunEnded | RunReope
 OnRunTransitions = Callable[[Sequence[RunTransition]], None]
 
 
-def record_transition(session: AsyncSession, transition: RunTransition) -> None:
-    session.info.setdefault(_RECORDED, []).append(transition)
+def recording_transitions(connection: Connection) -> Sequence[RunTransition]:
+    """Begin to record. The list fills while the connection's transaction makes transitions."""
+    recorded: list[RunTransition] = []
+    # It belongs to the pooled connection: each transaction sets a list of its own.
+    connection.info[_RECORDED] = recorded
+    return recorded
 
 
-def recorded_transitions(session: AsyncSession) -> Sequence[RunTransition]:
-    transitions: Sequence[RunTransition] = session.info.get(_RECORDED, ())
-    return transitions
+def record_transition(connection: Connection, transition: RunTransition) -> None:
+    connection.info[_RECORDED].append(transition)

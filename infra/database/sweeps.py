@@ -1,28 +1,39 @@
 """Bounded looks for runs that stand still, each over an index of just the runs it may find."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
-from infra.database.tables import AWAITS_COMMAND, HAS_DEADLINE, IS_ACTIVE, RunRow
+from infra.database.tables import AWAITS_COMMAND, HAS_DEADLINE, IS_ACTIVE, RUNS, AnyRow
 from models.runs import RunStatus
 
+_MOST: BindParameter[Any] = bindparam("most")
+_SINCE = RUNS.c.status_changed_at
+_OVERDUE = (
+    select(RUNS)
+    .where(AWAITS_COMMAND, bindparam("from_ms") <= _SINCE, bindparam("before_ms") > _SINCE)
+    .order_by(_SINCE)
+    .limit(_MOST)
+)
+_PAST_DEADLINE = (
+    select(RUNS).where(HAS_DEADLINE, RUNS.c.expires_at < bindparam("before")).order_by(RUNS.c.expires_at).limit(_MOST)
+)
+_ACTIVE_AMONG = select(RUNS).where(
+    RUNS.c.id.in_(bindparam("ids", expanding=True)), IS_ACTIVE, RUNS.c.status != RunStatus.QUEUED.value
+)
 
-async def overdue(session: AsyncSession, from_ms: int, before_ms: int, limit: int) -> Sequence[RunRow]:
+
+def overdue(connection: Connection, from_ms: int, before_ms: int, limit: int) -> Sequence[AnyRow]:
     """Runs that have waited for a command's effect since a time between two (milliseconds), the longest first."""
-    since = RunRow.status_changed_at
-    query = select(RunRow).where(AWAITS_COMMAND, since >= from_ms, since < before_ms)
-    return (await session.scalars(query.order_by(RunRow.status_changed_at).limit(limit))).all()
+    return connection.execute(_OVERDUE, {"from_ms": from_ms, "before_ms": before_ms, "most": limit}).all()
 
 
-async def past_deadline(session: AsyncSession, before: int, limit: int) -> Sequence[RunRow]:
+def past_deadline(connection: Connection, before: int, limit: int) -> Sequence[AnyRow]:
     """Runs that no command is due to, and whose deadline passed before a time (seconds), the longest past first."""
-    query = select(RunRow).where(HAS_DEADLINE, RunRow.expires_at < before)
-    return (await session.scalars(query.order_by(RunRow.expires_at).limit(limit))).all()
+    return connection.execute(_PAST_DEADLINE, {"before": before, "most": limit}).all()
 
 
-async def active_among(session: AsyncSession, run_ids: Sequence[str]) -> Sequence[RunRow]:
+def active_among(connection: Connection, run_ids: Sequence[str]) -> Sequence[AnyRow]:
     """Those of a page of runs that have not ended. A queued one is left out: its command may be on its way."""
-    active = (RunRow.id.in_(run_ids), IS_ACTIVE, RunRow.status != RunStatus.QUEUED)
-    return (await session.scalars(select(RunRow).where(*active))).all()
+    return connection.execute(_ACTIVE_AMONG, {"ids": list(run_ids)}).all() if run_ids else []

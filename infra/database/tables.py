@@ -1,18 +1,39 @@
 """The tables. `seq` is the insertion order that lists and cursors follow; `id` is what clients see."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, Text, TextClause, UniqueConstraint, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    TextClause,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeEngine
 
 from models.runs import ACTIVE_STATUSES, RunStatus
 
 # SQLite numbers rows itself only in a column declared INTEGER PRIMARY KEY.
-Sequence = BigInteger().with_variant(Integer, "sqlite")
-Document = dict[str, Any]
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+_OBJECT = JSON(none_as_null=True)
+
+METADATA = MetaData()
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+"""A row of a table, or of the columns that a statement selects; its columns are attributes."""
 
 
-def _status_in(*statuses: RunStatus) -> TextClause:
+def status_in(*statuses: RunStatus) -> TextClause:
+    """A condition without parameters, as partial indexes need it and as costs a statement least."""
     return text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(statuses))))
 
 
@@ -21,285 +42,297 @@ def _and_not_waiting(condition: TextClause) -> TextClause:
 
 
 # A partial index serves a query that has its very condition: use these, not conditions of the same meaning.
-IS_ACTIVE = _and_not_waiting(_status_in(*ACTIVE_STATUSES))
+IS_ACTIVE = _and_not_waiting(status_in(*ACTIVE_STATUSES))
 IS_WAITING = text("waiting AND status = 'queued'")
 IS_WAITING_MESSAGE = text("queued_behind IS NOT NULL")
-AWAITS_COMMAND = _and_not_waiting(_status_in(RunStatus.QUEUED, RunStatus.CANCELLING))
+AWAITS_COMMAND = _and_not_waiting(status_in(RunStatus.QUEUED, RunStatus.CANCELLING))
 # A waiting run has no workflow that would watch its deadline.
-HAS_DEADLINE = text(f"({_status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)} OR ({IS_WAITING}))")
+HAS_DEADLINE = text(f"({status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)} OR ({IS_WAITING}))")
 
 
 def _partial(name: str, *columns: str, only: TextClause, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, sqlite_where=only, postgresql_where=only)
 
 
-class Table(DeclarativeBase):
-    type_annotation_map = {str: Text, int: BigInteger, Document: JSON, list[Document]: JSON, dict[str, str]: JSON}
+def _seq() -> Column[Any]:
+    return Column("seq", _SEQUENCE, primary_key=True)
 
 
-class AssistantRow(Table):
-    __tablename__ = "assistants"
-    __table_args__ = (Index("assistants_by_project", "project_id", "seq"), {"sqlite_autoincrement": True})
-
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    project_id: Mapped[str]
-    created_at: Mapped[int]
-    name: Mapped[str | None]
-    description: Mapped[str | None]
-    model: Mapped[str]
-    instructions: Mapped[str | None]
-    tools: Mapped[list[Document]]
-    temperature: Mapped[float | None]
-    top_p: Mapped[float | None]
-    reasoning_effort: Mapped[str | None]
-    tool_resources: Mapped[Document]
-    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
-    response_format: Mapped[Any] = mapped_column(JSON)
+def _id() -> Column[Any]:
+    return Column("id", Text, unique=True, nullable=False)
 
 
-class ThreadRow(Table):
-    __tablename__ = "threads"
-    __table_args__ = (Index("threads_by_project", "project_id", "seq"), {"sqlite_autoincrement": True})
+def _key(name: str, kind: type[TypeEngine[Any]] = Text) -> Column[Any]:
+    return Column(name, kind, primary_key=True, autoincrement=False)
 
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    project_id: Mapped[str]
-    created_at: Mapped[int]
-    tool_resources: Mapped[Document]
-    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+
+def _required(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] = Text, **more: Any) -> Column[Any]:
+    return Column(name, kind, nullable=False, **more)
+
+
+def _optional(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] = Text) -> Column[Any]:
+    return Column(name, kind, nullable=True)
+
+
+def _counter(name: str) -> Column[Any]:
+    return _required(name, BigInteger, default=0, server_default="0")
+
+
+ASSISTANTS = Table(
+    "assistants",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("created_at", BigInteger),
+    _optional("name"),
+    _optional("description"),
+    _required("model"),
+    _optional("instructions"),
+    _required("tools", JSON),
+    _optional("temperature", Double),
+    _optional("top_p", Double),
+    _optional("reasoning_effort"),
+    _required("tool_resources", JSON),
+    _required("metadata", JSON),
+    _required("response_format", JSON),
+    Index("assistants_by_project", "project_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+THREADS = Table(
+    "threads",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("created_at", BigInteger),
+    _required("tool_resources", JSON),
+    _required("metadata", JSON),
     # What happens to a message or run that arrives while a run is active: "reject" or "enqueue".
-    on_active_run: Mapped[str]
+    _required("on_active_run"),
     # Whether messages or runs wait; see `thread_queue.py`.
-    has_queue: Mapped[bool]
-    # See `message_counts.py`, which alone reads and writes it.
-    message_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    _required("has_queue", Boolean),
+    # See `message_counts.py`, the only module that reads and writes it.
+    _counter("message_count"),
+    Index("threads_by_project", "project_id", "seq"),
+    sqlite_autoincrement=True,
+)
 
+# A thread's metadata by pairs, so that threads are found by them as quickly as by id.
+THREAD_METADATA = Table(
+    "thread_metadata",
+    METADATA,
+    _key("thread_seq", BigInteger),
+    _key("key"),
+    _required("value"),
+    _required("project_id"),
+    Index("threads_by_metadata", "project_id", "key", "value", "thread_seq"),
+)
 
-class ThreadMetadataRow(Table):
-    """A thread's metadata by pairs, so that threads are found by them as quickly as by id."""
+MESSAGES = Table(
+    "messages",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("thread_id"),
+    _required("created_at", BigInteger),
+    _required("status"),
+    _optional("incomplete_reason"),
+    _optional("completed_at", BigInteger),
+    _optional("incomplete_at", BigInteger),
+    _required("role"),
+    _required("content", JSON),
+    _optional("assistant_id"),
+    _optional("run_id"),
+    _required("attachments", JSON),
+    _required("metadata", JSON),
+    # The run, by `seq`, that has to end before a waiting message is admitted. NULL: it does not wait.
+    _optional("queued_behind", BigInteger),
+    Index("messages_by_thread", "thread_id", "seq"),
+    _partial("messages_by_run", "run_id", "thread_id", "seq", only=text("run_id IS NOT NULL")),
+    _partial("messages_waiting", "thread_id", "seq", only=IS_WAITING_MESSAGE),
+    sqlite_autoincrement=True,
+)
 
-    __tablename__ = "thread_metadata"
-    __table_args__ = (Index("threads_by_metadata", "project_id", "key", "value", "thread_seq"),)
-
-    thread_seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[str]
-    project_id: Mapped[str]
-
-
-class MessageRow(Table):
-    __tablename__ = "messages"
-    __table_args__ = (
-        Index("messages_by_thread", "thread_id", "seq"),
-        _partial("messages_by_run", "run_id", "thread_id", "seq", only=text("run_id IS NOT NULL")),
-        _partial("messages_waiting", "thread_id", "seq", only=IS_WAITING_MESSAGE),
-        {"sqlite_autoincrement": True},
-    )
-
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    project_id: Mapped[str]
-    thread_id: Mapped[str]
-    created_at: Mapped[int]
-    status: Mapped[str]
-    incomplete_reason: Mapped[str | None]
-    completed_at: Mapped[int | None]
-    incomplete_at: Mapped[int | None]
-    role: Mapped[str]
-    content: Mapped[list[Document]]
-    assistant_id: Mapped[str | None]
-    run_id: Mapped[str | None]
-    attachments: Mapped[list[Document]]
-    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
-    # The run, by `seq`, that has to end before a waiting message is let in. NULL: it does not wait.
-    queued_behind: Mapped[int | None]
-
-
-class RunRow(Table):
-    __tablename__ = "runs"
-    __table_args__ = (
-        Index("runs_by_thread", "thread_id", "seq"),
-        Index("runs_by_project", "project_id", "seq"),
-        Index("runs_by_status", "project_id", "status", "seq"),
-        Index("runs_by_assistant", "project_id", "assistant_id", "seq"),
-        Index("runs_by_creation", "project_id", "created_at"),
-        _partial("runs_by_failure", "project_id", "failed_at", only=text("failed_at IS NOT NULL")),
-        # The thread lock: one active run per thread, decided by the database.
-        _partial("runs_active", "thread_id", unique=True, only=IS_ACTIVE),
-        _partial("runs_waiting", "thread_id", "seq", only=IS_WAITING),
-        _partial("runs_awaiting_command", "status_changed_at", only=AWAITS_COMMAND),
-        _partial("runs_with_deadline", "expires_at", only=HAS_DEADLINE),
-        {"sqlite_autoincrement": True},
-    )
-
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    project_id: Mapped[str]
-    thread_id: Mapped[str]
-    assistant_id: Mapped[str]
-    status: Mapped[str]
+RUNS = Table(
+    "runs",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("thread_id"),
+    _required("assistant_id"),
+    _required("status"),
     # Queued behind another run of its thread: no lock, no workflow yet.
-    waiting: Mapped[bool]
+    _required("waiting", Boolean),
     # Milliseconds since the epoch; every other time of a run is in the wire's seconds.
-    status_changed_at: Mapped[int]
-    created_at: Mapped[int]
-    started_at: Mapped[int | None]
-    expires_at: Mapped[int | None]
-    expires_after_seconds: Mapped[int]
-    cancelled_at: Mapped[int | None]
-    failed_at: Mapped[int | None]
-    completed_at: Mapped[int | None]
-    # Which execution ended the run outside its answers, its workflow's or a sweep's: a failed run is taken up again by
-    # another one only, a reset. Empty for one that had waited for its thread.
-    ended_by: Mapped[str | None]
+    _required("status_changed_at", BigInteger),
+    _required("created_at", BigInteger),
+    _optional("started_at", BigInteger),
+    _optional("expires_at", BigInteger),
+    _required("expires_after_seconds", BigInteger),
+    _optional("cancelled_at", BigInteger),
+    _optional("failed_at", BigInteger),
+    _optional("completed_at", BigInteger),
+    # Which execution finalized the run outside its answers, its workflow's or a sweep's: only another execution, a
+    # reset, resumes a failed run. Empty for a run that had waited for its thread.
+    _optional("ended_by"),
     # The turn the model is asked for next, or is answering now.
-    turn: Mapped[int]
-    # The newest attempt at a turn: events and commits of older attempts are rejected.
-    fencing_token: Mapped[int] = mapped_column("newest_attempt", default=0, server_default="0")
-    # The number after the last event of the run that a commit has brought about; those of deltas come on top.
-    next_event: Mapped[int]
+    _required("turn", BigInteger),
+    # The fencing token of the newest attempt at a turn: events and commits of older attempts are rejected.
+    _counter("newest_attempt"),
+    # The number after the last event of the run that a commit has numbered; those of deltas come on top.
+    _required("next_event", BigInteger),
     # Whether its thread was created in the same call, and is its first event.
-    with_thread: Mapped[bool]
-    # How often the run was taken up again after it failed, and the turn that it was last taken up at.
-    retries: Mapped[int] = mapped_column(default=0, server_default="0")
-    retried_turn: Mapped[int | None]
-    # The last message of the thread when the run got it: what came later is not part of its prompt.
-    last_message_seq: Mapped[int]
-    required_action: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
-    last_error: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
-    incomplete_reason: Mapped[str | None]
-    model: Mapped[str]
-    instructions: Mapped[str | None]
-    tools: Mapped[list[Document]]
-    tool_resources: Mapped[Document]
-    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
-    temperature: Mapped[float | None]
-    top_p: Mapped[float | None]
-    reasoning_effort: Mapped[str | None]
-    max_completion_tokens: Mapped[int | None]
-    max_prompt_tokens: Mapped[int | None]
-    truncation_strategy: Mapped[Document]
-    response_format: Mapped[Any] = mapped_column(JSON)
-    tool_choice: Mapped[Any] = mapped_column(JSON)
-    parallel_tool_calls: Mapped[bool]
-    usage: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+    _required("with_thread", Boolean),
+    # How often the run was resumed after it failed, and the turn at which it was last resumed.
+    _counter("retries"),
+    _optional("retried_turn", BigInteger),
+    # The last message of the thread when the run got it: later messages are not part of its prompt.
+    _required("last_message_seq", BigInteger),
+    _optional("required_action", _OBJECT),
+    _optional("last_error", _OBJECT),
+    _optional("incomplete_reason"),
+    _required("model"),
+    _optional("instructions"),
+    _required("tools", JSON),
+    _required("tool_resources", JSON),
+    _required("metadata", JSON),
+    _optional("temperature", Double),
+    _optional("top_p", Double),
+    _optional("reasoning_effort"),
+    _optional("max_completion_tokens", BigInteger),
+    _optional("max_prompt_tokens", BigInteger),
+    _required("truncation_strategy", JSON),
+    _required("response_format", JSON),
+    _required("tool_choice", JSON),
+    _required("parallel_tool_calls", Boolean),
+    _optional("usage", _OBJECT),
+    Index("runs_by_thread", "thread_id", "seq"),
+    Index("runs_by_project", "project_id", "seq"),
+    Index("runs_by_status", "project_id", "status", "seq"),
+    Index("runs_by_assistant", "project_id", "assistant_id", "seq"),
+    Index("runs_by_creation", "project_id", "created_at"),
+    _partial("runs_by_failure", "project_id", "failed_at", only=text("failed_at IS NOT NULL")),
+    # The thread lock: one active run per thread, decided by the database.
+    _partial("runs_active", "thread_id", unique=True, only=IS_ACTIVE),
+    _partial("runs_waiting", "thread_id", "seq", only=IS_WAITING),
+    _partial("runs_awaiting_command", "status_changed_at", only=AWAITS_COMMAND),
+    _partial("runs_with_deadline", "expires_at", only=HAS_DEADLINE),
+    sqlite_autoincrement=True,
+)
 
-
-class RunRetryRow(Table):
-    """One time that a failed run was taken up again, and the failure that it was taken up from."""
-
-    __tablename__ = "run_retries"
-
-    run_id: Mapped[str] = mapped_column(primary_key=True)
+# Each time that a failed run was resumed, and the failure that it was resumed from.
+RUN_RETRIES = Table(
+    "run_retries",
+    METADATA,
+    _key("run_id"),
     # From 1; the newest one's is the run's `retries`.
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    project_id: Mapped[str]
-    requested_at: Mapped[int]
+    _key("number", BigInteger),
+    _required("project_id"),
+    _required("requested_at", BigInteger),
     # NULL: by a reset in Temporal, whose reason has not been read yet.
-    requested_by: Mapped[str | None]
-    turn: Mapped[int]
-    failed_at: Mapped[int | None]
-    # The execution that the run failed in. What it says about the run counts no more.
-    failed_execution: Mapped[str]
-    error: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
+    _optional("requested_by"),
+    _required("turn", BigInteger),
+    _optional("failed_at", BigInteger),
+    # The execution that the run failed in, which is superseded: it finalizes the run no more.
+    _required("failed_execution"),
+    _optional("error", _OBJECT),
+)
 
-
-class TurnRow(Table):
-    """A turn that was committed: its presence is the answer to "has this been done?"."""
-
-    __tablename__ = "turns"
-
-    run_id: Mapped[str] = mapped_column(primary_key=True)
-    turn: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    project_id: Mapped[str]
-    attempt: Mapped[int]
-    next_step: Mapped[str]
-    run_status: Mapped[str]
-    finish_reason: Mapped[str]
+# Turns that were committed: a row's presence is the answer to "has this been done?".
+TURNS = Table(
+    "turns",
+    METADATA,
+    _key("run_id"),
+    _key("turn", BigInteger),
+    _required("project_id"),
+    _required("attempt", BigInteger),
+    _required("next_step"),
+    _required("run_status"),
+    _required("finish_reason"),
     # Milliseconds since the epoch.
-    started_at: Mapped[int]
-    finished_at: Mapped[int]
-    prompt_tokens: Mapped[int]
-    completion_tokens: Mapped[int]
-    cached_tokens: Mapped[int]
-    reasoning_tokens: Mapped[int]
+    _required("started_at", BigInteger),
+    _required("finished_at", BigInteger),
+    _required("prompt_tokens", BigInteger),
+    _required("completion_tokens", BigInteger),
+    _required("cached_tokens", BigInteger),
+    _required("reasoning_tokens", BigInteger),
+)
 
-
-class RunStepRow(Table):
-    __tablename__ = "run_steps"
-    __table_args__ = (Index("run_steps_by_run", "run_id", "seq"), {"sqlite_autoincrement": True})
-
-    seq: Mapped[int] = mapped_column(Sequence, primary_key=True)
-    id: Mapped[str] = mapped_column(unique=True)
-    project_id: Mapped[str]
-    thread_id: Mapped[str]
-    run_id: Mapped[str]
-    assistant_id: Mapped[str]
-    turn: Mapped[int]
-    type: Mapped[str]
-    status: Mapped[str]
-    message_id: Mapped[str | None]
-    created_at: Mapped[int]
-    cancelled_at: Mapped[int | None]
-    completed_at: Mapped[int | None]
-    expired_at: Mapped[int | None]
-    expires_at: Mapped[int | None]
-    failed_at: Mapped[int | None]
-    last_error: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
-    metadata_: Mapped[dict[str, str]] = mapped_column("metadata")
+RUN_STEPS = Table(
+    "run_steps",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("thread_id"),
+    _required("run_id"),
+    _required("assistant_id"),
+    _required("turn", BigInteger),
+    _required("type"),
+    _required("status"),
+    _optional("message_id"),
+    _required("created_at", BigInteger),
+    _optional("cancelled_at", BigInteger),
+    _optional("completed_at", BigInteger),
+    _optional("expired_at", BigInteger),
+    _optional("expires_at", BigInteger),
+    _optional("failed_at", BigInteger),
+    _optional("last_error", _OBJECT),
+    _required("metadata", JSON),
     # Known when the turn is committed, shown once the step has ended.
-    usage: Mapped[Document | None] = mapped_column(JSON(none_as_null=True))
-    # What streams showed of the step, so that it can be told again event by event: see models/step_events.py.
-    first_event: Mapped[int]
-    delta_sizes: Mapped[list[Any]] = mapped_column(JSON)
+    _optional("usage", _OBJECT),
+    # The events that streams emitted of the step, for their replay: see models/step_events.py. `delta_sizes` may be
+    # as long as the text: only the replay reads it.
+    _required("first_event", BigInteger),
+    _required("delta_sizes", JSON),
+    Index("run_steps_by_run", "run_id", "seq"),
+    sqlite_autoincrement=True,
+)
 
-
-class ToolCallRow(Table):
-    __tablename__ = "tool_calls"
-    __table_args__ = (
-        UniqueConstraint("step_id", "position"),
-        Index("tool_calls_by_run", "run_id", "turn", "position"),
-    )
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    project_id: Mapped[str]
-    run_id: Mapped[str]
-    step_id: Mapped[str]
-    turn: Mapped[int]
-    position: Mapped[int]
-    type: Mapped[str]
-    name: Mapped[str]
-    arguments: Mapped[str]
+TOOL_CALLS = Table(
+    "tool_calls",
+    METADATA,
+    _key("id"),
+    _required("project_id"),
+    _required("run_id"),
+    _required("step_id"),
+    _required("turn", BigInteger),
+    _required("position", BigInteger),
+    _required("type"),
+    _required("name"),
+    _required("arguments"),
     # NULL until the call was answered.
-    output: Mapped[str | None]
+    _optional("output"),
+    UniqueConstraint("step_id", "position"),
+    Index("tool_calls_by_run", "run_id", "turn", "position"),
+)
 
-
-class DeletedItemRow(Table):
-    """Where a deleted assistant, thread or message stood in its list, for clients that delete while they list."""
-
-    __tablename__ = "deleted_items"
-    __table_args__ = (
-        Index("deleted_items_by_thread", "thread_id"),
-        Index("deleted_items_by_age", "deleted_at"),
-    )
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    project_id: Mapped[str]
+# The places of deleted assistants, threads and messages in their lists, for clients that delete while they list.
+DELETED_ITEMS = Table(
+    "deleted_items",
+    METADATA,
+    _key("id"),
+    _required("project_id"),
     # Only of a message.
-    thread_id: Mapped[str | None]
-    seq: Mapped[int]
-    deleted_at: Mapped[int]
+    _optional("thread_id"),
+    _required("seq", BigInteger),
+    _required("deleted_at", BigInteger),
+    Index("deleted_items_by_thread", "thread_id"),
+    Index("deleted_items_by_age", "deleted_at"),
+)
 
-
-class IdempotencyKeyRow(Table):
-    """A request that a client marked with a key, and its answer as JSON (empty while it is under way)."""
-
-    __tablename__ = "idempotency_keys"
-    __table_args__ = (Index("idempotency_keys_by_age", "created_at"),)
-
-    project_id: Mapped[str] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    fingerprint: Mapped[str]
-    answer: Mapped[str]
-    created_at: Mapped[int]
+# Requests that a client marked with a key, and their answers as JSON (empty while one is under way).
+IDEMPOTENCY_KEYS = Table(
+    "idempotency_keys",
+    METADATA,
+    _key("project_id"),
+    _key("key"),
+    _required("fingerprint"),
+    _required("answer"),
+    _required("created_at", BigInteger),
+    Index("idempotency_keys_by_age", "created_at"),
+)

@@ -1,102 +1,127 @@
-"""What arrives on a thread while a run is active and is to wait for its end: messages and runs, in their order.
+"""Messages and runs that arrive on a thread while a run is active and wait for its end, in their order.
 
-A waiting run is queued to its client and has no workflow yet. A waiting message can be read at once; when its turn
-comes it moves behind the answer that it waited for.
+A waiting run is queued to its client and has no workflow yet. A waiting message can be read at once; when it is
+admitted it moves behind the answer that it waited for.
 """
 
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select, update
 
 from infra.clock import now_ms, now_seconds
 from infra.database import threads
-from infra.database.messages import newest_message_at
-from infra.database.tables import IS_WAITING, IS_WAITING_MESSAGE, MessageRow, RunRow, ThreadRow
+from infra.database.messages import newest_at
+from infra.database.tables import IS_WAITING, IS_WAITING_MESSAGE, MESSAGES, RUNS, THREADS, AnyRow
 from models.errors import ThreadLocked, ThreadQueueFull
 from models.messages import OnActiveRun
 
 MAX_WAITING_RUNS = 100
 MAX_WAITING_MESSAGES = 1_000
 
+_THREAD: BindParameter[Any] = bindparam("thread")
+_COUNT_WAITING_RUNS = select(func.count()).select_from(RUNS).where(RUNS.c.thread_id == _THREAD, IS_WAITING)
+_COUNT_WAITING_MESSAGES = (
+    select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == _THREAD, IS_WAITING_MESSAGE)
+)
+_NEWEST_RUN = select(func.max(RUNS.c.seq)).where(RUNS.c.thread_id == _THREAD)
+_NEWEST_MESSAGE = (
+    select(MESSAGES.c.seq)
+    .where(MESSAGES.c.thread_id == _THREAD, MESSAGES.c.queued_behind.is_(None))
+    .order_by(MESSAGES.c.seq.desc())
+    .limit(1)
+)
+_SET_HAS_QUEUE = update(THREADS).where(THREADS.c.id == _THREAD).values(has_queue=bindparam("new_has_queue"))
+_WAITING_RUNS = (
+    select(RUNS.c.id, RUNS.c.seq)
+    .where(RUNS.c.thread_id == _THREAD, IS_WAITING, RUNS.c.expires_at > bindparam("now"))
+    .order_by(RUNS.c.seq)
+    .limit(2)
+)
+_ADMIT_RUN = (
+    update(RUNS)
+    .where(RUNS.c.id == bindparam("run"))
+    .values(waiting=False, status_changed_at=bindparam("now_ms"), last_message_seq=bindparam("newest_message"))
+    .returning(RUNS)
+)
+_IS_WAITING_HERE = (MESSAGES.c.thread_id == _THREAD, IS_WAITING_MESSAGE)
+_WAITING_MESSAGES = select(MESSAGES).where(*_IS_WAITING_HERE).order_by(MESSAGES.c.seq)
+_TAKE_OUT_MESSAGES = delete(MESSAGES).where(*_IS_WAITING_HERE)
+_PUT_BACK_MESSAGES = insert(MESSAGES)
 
-async def admit_or_enqueue(
-    session: AsyncSession,
-    thread: ThreadRow,
+
+def admit_or_enqueue(
+    connection: Connection,
+    thread: AnyRow,
     choice: OnActiveRun | None,
     refusal: Callable[[str, str], ThreadLocked],
     *,
     new_runs: int = 0,
     new_messages: int = 0,
 ) -> int | None:
-    """Where the messages and the run stand that arrive on a thread whose lock the caller holds.
+    """Whether the messages and the run wait that arrive on a thread whose lock the caller holds.
 
     None: the thread is free. Otherwise they wait behind a run, whose `seq` this is. Raises `refusal` of the thread and
     its active run where neither `choice` nor the thread says `enqueue`, and `ThreadQueueFull`.
     """
-    active = await threads.active_run_id(session, thread.id)
+    active = threads.active_run_id(connection, thread.id)
     if active is None:
         return None
     if (choice or thread.on_active_run) == threads.REJECT:
         raise refusal(thread.id, active)
-    return await _enqueue(session, thread, new_runs, new_messages)
+    return _enqueue(connection, thread.id, new_runs, new_messages)
 
 
-async def _enqueue(session: AsyncSession, thread: ThreadRow, new_runs: int, new_messages: int) -> int:
-    waiting_runs = select(func.count()).select_from(RunRow).where(RunRow.thread_id == thread.id, IS_WAITING)
-    waiting_messages = (
-        select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread.id, IS_WAITING_MESSAGE)
-    )
-    if new_runs and (await session.scalar(waiting_runs) or 0) + new_runs > MAX_WAITING_RUNS:
-        raise ThreadQueueFull(thread.id, MAX_WAITING_RUNS, "runs")
-    if new_messages and (await session.scalar(waiting_messages) or 0) + new_messages > MAX_WAITING_MESSAGES:
-        raise ThreadQueueFull(thread.id, MAX_WAITING_MESSAGES, "messages")
-    thread.has_queue = True
-    return await session.scalar(select(func.max(RunRow.seq)).where(RunRow.thread_id == thread.id)) or 0
+def _enqueue(connection: Connection, thread_id: str, new_runs: int, new_messages: int) -> int:
+    this = {"thread": thread_id}
+    if new_runs and (connection.scalar(_COUNT_WAITING_RUNS, this) or 0) + new_runs > MAX_WAITING_RUNS:
+        raise ThreadQueueFull(thread_id, MAX_WAITING_RUNS, "runs")
+    if new_messages and (connection.scalar(_COUNT_WAITING_MESSAGES, this) or 0) + new_messages > MAX_WAITING_MESSAGES:
+        raise ThreadQueueFull(thread_id, MAX_WAITING_MESSAGES, "messages")
+    connection.execute(_SET_HAS_QUEUE, {**this, "new_has_queue": True})
+    return connection.scalar(_NEWEST_RUN, this) or 0
 
 
-async def advance(session: AsyncSession, thread_id: str) -> RunRow | None:
-    """Let in what waited for the run that ends in this transaction. Returns the run whose turn it is, to be started."""
-    # Locked: what joins the queue at this moment is either seen here or sees that the thread is free.
-    thread = await threads.hold(session, thread_id)
+def advance(connection: Connection, thread: AnyRow | None) -> AnyRow | None:
+    """Admit what waited for the run that ends in this transaction. Returns the run that is to be started next.
+
+    The caller locked `thread` at the transaction's beginning: what joins the queue at this moment is either seen here
+    or sees that the thread is free. None: the thread was deleted.
+    """
     if thread is None or not thread.has_queue:
         return None
-    waiting = select(RunRow).where(RunRow.thread_id == thread_id, IS_WAITING, RunRow.expires_at > now_seconds())
-    following = (await session.scalars(waiting.order_by(RunRow.seq).limit(2))).all()
+    this = {"thread": thread.id}
+    following = connection.execute(_WAITING_RUNS, {**this, "now": now_seconds()}).all()
     run = following[0] if following else None
-    still_waiting = await _admit_messages(session, thread_id, run.seq if run else None)
-    thread.has_queue = len(following) > 1 or still_waiting
-    if run is not None:
-        run.waiting = False
-        run.status_changed_at = now_ms()
-        run.last_message_seq = await last_message_seq(session, thread_id)
-    await session.flush()
-    return run
+    still_waiting = _admit_messages(connection, thread.id, run.seq if run else None)
+    connection.execute(_SET_HAS_QUEUE, {**this, "new_has_queue": len(following) > 1 or still_waiting})
+    if run is None:
+        return None
+    newest = last_message_seq(connection, thread.id)
+    return connection.execute(_ADMIT_RUN, {"run": run.id, "now_ms": now_ms(), "newest_message": newest}).one()
 
 
-async def last_message_seq(session: AsyncSession, thread_id: str) -> int:
+def last_message_seq(connection: Connection, thread_id: str) -> int:
     """The newest message that does not wait."""
-    newest = select(MessageRow.seq).where(MessageRow.thread_id == thread_id, MessageRow.queued_behind.is_(None))
-    return await session.scalar(newest.order_by(MessageRow.seq.desc()).limit(1)) or 0
+    return connection.scalar(_NEWEST_MESSAGE, {"thread": thread_id}) or 0
 
 
-async def _admit_messages(session: AsyncSession, thread_id: str, before_run: int | None) -> bool:
+def _admit_messages(connection: Connection, thread_id: str, before_run: int | None) -> bool:
     """Move the waiting messages to the thread's end; those that came before a run, or all, wait no longer.
 
     Returns whether any still waits. Their `seq` is their place, so they are inserted anew; none is to seem older than
     the answer that it follows now.
     """
-    table = MessageRow.__table__
-    waiting = (table.c.thread_id == thread_id, IS_WAITING_MESSAGE)
-    rows = (await session.execute(select(table).where(*waiting).order_by(table.c.seq))).mappings().all()
+    this = {"thread": thread_id}
+    rows = connection.execute(_WAITING_MESSAGES, this).mappings().all()
     if not rows:
         return False
     moved = [{name: value for name, value in row.items() if name != "seq"} for row in rows]
-    await session.execute(delete(MessageRow).where(*waiting).execution_options(synchronize_session=False))
-    newest = await session.scalar(newest_message_at(thread_id)) or 0
+    connection.execute(_TAKE_OUT_MESSAGES, this)
+    newest = newest_at(connection, thread_id)
     for message in moved:
         message["created_at"] = max(message["created_at"], newest)
         if before_run is None or message["queued_behind"] < before_run:
             message["queued_behind"] = None
-    await session.execute(insert(table), moved)  # type: ignore[arg-type]
+    connection.execute(_PUT_BACK_MESSAGES, moved)
     return any(message["queued_behind"] is not None for message in moved)

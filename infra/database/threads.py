@@ -1,30 +1,41 @@
 """Reads and writes of threads, and the lock that an active run holds on one.
 
-Postgres lets transactions on one thread run side by side. Whoever changes which run is active, who waits, or a
-message's place, locks the thread's row first and other rows after it: so they take turns, and never wait for each other
-in a circle.
+Postgres lets transactions on one thread run side by side. A transaction that changes which run is active, which runs
+wait, or a message's place, locks the thread's row first and other rows after it: so they take turns, and never wait for
+each other in a circle.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, messages
 from infra.database.pages import load_page
 from infra.database.tables import (
+    DELETED_ITEMS,
     IS_ACTIVE,
-    DeletedItemRow,
-    MessageRow,
-    RunRetryRow,
-    RunRow,
-    RunStepRow,
-    ThreadMetadataRow,
-    ThreadRow,
-    ToolCallRow,
-    TurnRow,
+    MESSAGES,
+    RUN_RETRIES,
+    RUN_STEPS,
+    RUNS,
+    THREAD_METADATA,
+    THREADS,
+    TOOL_CALLS,
+    TURNS,
+    AnyRow,
 )
 from models.errors import NotFound
 from models.ids import Prefix, new_id
@@ -35,132 +46,155 @@ from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
 NOUN = "thread"
 REJECT: OnActiveRun = "reject"
 
+_THREAD: BindParameter[Any] = bindparam("thread")
+_OWNED = (THREADS.c.id == _THREAD, THREADS.c.project_id == bindparam("project"))
+_INSERT = insert(THREADS).returning(THREADS.c.seq)
+_INDEX_METADATA = insert(THREAD_METADATA)
+_UNINDEX_METADATA = delete(THREAD_METADATA).where(THREAD_METADATA.c.thread_seq == bindparam("seq"))
+_LOAD = select(THREADS).where(*_OWNED)
+_MODIFY = (
+    update(THREADS)
+    .where(THREADS.c.seq == bindparam("of_seq"))
+    .values(metadata=bindparam("new_metadata"), on_active_run=bindparam("new_on_active_run"))
+    .returning(THREADS)
+)
+_ACTIVE_RUN_ID = select(RUNS.c.id).where(RUNS.c.thread_id == _THREAD, IS_ACTIVE)
+_LOCK_ACTIVE_RUN = _ACTIVE_RUN_ID.with_for_update()
+_ITS_RUNS = select(RUNS.c.id).where(RUNS.c.thread_id == _THREAD)
+_REMOVE = (
+    delete(TOOL_CALLS).where(TOOL_CALLS.c.run_id.in_(_ITS_RUNS)),
+    delete(TURNS).where(TURNS.c.run_id.in_(_ITS_RUNS)),
+    delete(RUN_RETRIES).where(RUN_RETRIES.c.run_id.in_(_ITS_RUNS)),
+    delete(RUN_STEPS).where(RUN_STEPS.c.run_id.in_(_ITS_RUNS)),
+    delete(RUNS).where(RUNS.c.thread_id == _THREAD),
+    delete(MESSAGES).where(MESSAGES.c.thread_id == _THREAD),
+    delete(DELETED_ITEMS).where(DELETED_ITEMS.c.thread_id == _THREAD),
+    delete(THREADS).where(THREADS.c.id == _THREAD),
+)
 
-async def create(session: AsyncSession, project_id: str, body: CreateThreadRequest) -> Thread:
+
+def _locked(query: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
+    # SQLite knows no row locks and needs none: it has one writer at a time.
+    return query.with_for_update(of=THREADS)
+
+
+_LOCK_OWNED = _locked(_LOAD)
+_LOCK = _locked(select(THREADS).where(THREADS.c.id == _THREAD))
+_LOCK_OF_RUN = _locked(select(THREADS).where(RUNS.c.id == bindparam("run"), RUNS.c.thread_id == THREADS.c.id))
+
+
+def create(connection: Connection, project_id: str, body: CreateThreadRequest) -> Thread:
     """Create a thread with the messages that `body` brings. Raises `ThreadFull`."""
-    row = ThreadRow(
+    metadata, on_active_run = body.metadata or {}, body.on_active_run or REJECT
+    thread = Thread(
         id=new_id(Prefix.THREAD),
-        project_id=project_id,
         created_at=now_seconds(),
         tool_resources={},
-        metadata_=body.metadata or {},
-        on_active_run=body.on_active_run or REJECT,
-        has_queue=False,
+        metadata=metadata,
+        on_active_run=None if on_active_run == REJECT else on_active_run,
     )
-    session.add(row)
-    await session.flush()
-    _index_metadata(session, row)
-    await messages.add(session, project_id, row.id, body.messages or [])
-    return _to_thread(row)
+    values = {
+        "id": thread.id,
+        "project_id": project_id,
+        "created_at": thread.created_at,
+        "tool_resources": {},
+        "metadata": metadata,
+        "on_active_run": on_active_run,
+        "has_queue": False,
+    }
+    seq = connection.execute(_INSERT, values).scalar_one()
+    _index_metadata(connection, project_id, seq, metadata)
+    messages.add(connection, project_id, thread.id, body.messages or [])
+    return thread
 
 
-async def load(session: AsyncSession, project_id: str, thread_id: str) -> Thread:
+def load(connection: Connection, project_id: str, thread_id: str) -> Thread:
     """Raises `NotFound`."""
-    return _to_thread(await _find(session, project_id, thread_id))
+    return _to_thread(_find(connection, _LOAD, project_id, thread_id))
 
 
-async def list_page(
-    session: AsyncSession, project_id: str, page: PageRequest, metadata: Mapping[str, str]
-) -> Page[Thread]:
+def list_page(connection: Connection, project_id: str, page: PageRequest, metadata: Mapping[str, str]) -> Page[Thread]:
     """The project's threads that have all pairs of `metadata`."""
-    project, order_by = ThreadRow.project_id == project_id, None
-    only: list[ColumnElement[bool]] = []
-    for key, value in metadata.items():
-        pair = aliased(ThreadMetadataRow)
-        only += [pair.thread_seq == ThreadRow.seq, pair.project_id == project_id, pair.key == key, pair.value == value]
-        order_by = pair.thread_seq if order_by is None else order_by
-    deleted = (DeletedItemRow.project_id == project_id, DeletedItemRow.thread_id.is_(None))
-    rows, has_more = await load_page(
-        session, ThreadRow, NOUN, page, project, deleted=deleted, order_by=order_by, only=only
-    )
+    pairs = [(THREAD_METADATA.alias(), key, value) for key, value in metadata.items()]
+    only = [condition for pair, key, value in pairs for condition in _has_pair(pair, key, value, project_id)]
+    deleted = {"project_id": project_id, "thread_id": None}
+    order_by = pairs[0][0].c.thread_seq if pairs else None
+    scope = {"project_id": project_id}
+    rows, has_more = load_page(connection, THREADS, NOUN, page, scope, deleted=deleted, order_by=order_by, only=only)
     return Page[Thread].of([_to_thread(row) for row in rows], has_more)
 
 
-async def modify(session: AsyncSession, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
+def modify(connection: Connection, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
     """Replace the metadata where `body` has it. Raises `NotFound`."""
-    row = await _find(session, project_id, thread_id, for_update=True)
+    row = lock(connection, project_id, thread_id)
+    metadata, on_active_run = row.metadata, row.on_active_run
     if "metadata" in body.model_fields_set:
-        row.metadata_ = body.metadata or {}
-        await session.execute(delete(ThreadMetadataRow).where(ThreadMetadataRow.thread_seq == row.seq))
-        _index_metadata(session, row)
+        metadata = body.metadata or {}
+        connection.execute(_UNINDEX_METADATA, {"seq": row.seq})
+        _index_metadata(connection, project_id, row.seq, metadata)
     if "on_active_run" in body.model_fields_set:
-        row.on_active_run = body.on_active_run or REJECT
-    await session.flush()
-    return _to_thread(row)
+        on_active_run = body.on_active_run or REJECT
+    changes = {"of_seq": row.seq, "new_metadata": metadata, "new_on_active_run": on_active_run}
+    return _to_thread(connection.execute(_MODIFY, changes).one())
 
 
-async def remove(session: AsyncSession, project_id: str, thread_id: str) -> str | None:
-    """Delete the thread and all that hangs from it. Returns the run that was active on it. Raises `NotFound`."""
-    row = await _find(session, project_id, thread_id, for_update=True)
-    active: str | None = await session.scalar(_active_run_id(thread_id).with_for_update())
-    run_ids = select(RunRow.id).where(RunRow.thread_id == thread_id)
-    for part in (
-        delete(ToolCallRow).where(ToolCallRow.run_id.in_(run_ids)),
-        delete(TurnRow).where(TurnRow.run_id.in_(run_ids)),
-        delete(RunRetryRow).where(RunRetryRow.run_id.in_(run_ids)),
-        delete(RunStepRow).where(RunStepRow.run_id.in_(run_ids)),
-        delete(RunRow).where(RunRow.thread_id == thread_id),
-        delete(MessageRow).where(MessageRow.thread_id == thread_id),
-        delete(DeletedItemRow).where(DeletedItemRow.thread_id == thread_id),
-        delete(ThreadMetadataRow).where(ThreadMetadataRow.thread_seq == row.seq),
-        delete(ThreadRow).where(ThreadRow.id == thread_id),
-    ):
-        await session.execute(part)
-    await deleted_items.remember(session, project_id, None, thread_id, row.seq)
+def remove(connection: Connection, project_id: str, thread_id: str) -> str | None:
+    """Delete the thread and all that belongs to it. Returns the run that was active on it. Raises `NotFound`."""
+    row = lock(connection, project_id, thread_id)
+    this = {"thread": thread_id}
+    active: str | None = connection.scalar(_LOCK_ACTIVE_RUN, this)
+    connection.execute(_UNINDEX_METADATA, {"seq": row.seq})
+    for part in _REMOVE:
+        connection.execute(part, this)
+    deleted_items.remember(connection, project_id, None, thread_id, row.seq)
     return active
 
 
-async def lock(session: AsyncSession, project_id: str, thread_id: str) -> ThreadRow:
+def lock(connection: Connection, project_id: str, thread_id: str) -> AnyRow:
     """Keep other transactions from adding messages or runs until this one ends. Raises `NotFound`."""
-    return await _find(session, project_id, thread_id, for_update=True)
+    return _find(connection, _LOCK_OWNED, project_id, thread_id)
 
 
-async def hold(session: AsyncSession, thread_id: str) -> ThreadRow | None:
-    """Lock a thread of any project on the engine's behalf. None: it was deleted."""
-    return await _locked(session, select(ThreadRow).where(ThreadRow.id == thread_id))
+def lock_any(connection: Connection, thread_id: str) -> AnyRow | None:
+    """Lock a thread of any project, for the engine. None: it was deleted."""
+    return connection.execute(_LOCK, {"thread": thread_id}).one_or_none()
 
 
-async def hold_of_run(session: AsyncSession, run_id: str) -> ThreadRow | None:
+def lock_of_run(connection: Connection, run_id: str) -> AnyRow | None:
     """Lock the thread of a run. None: both were deleted."""
-    on_thread = (RunRow.id == run_id, RunRow.thread_id == ThreadRow.id)
-    return await _locked(session, select(ThreadRow).where(*on_thread))
+    return connection.execute(_LOCK_OF_RUN, {"run": run_id}).one_or_none()
 
 
-async def active_run_id(session: AsyncSession, thread_id: str) -> str | None:
-    return await session.scalar(_active_run_id(thread_id))
+def active_run_id(connection: Connection, thread_id: str) -> str | None:
+    active: str | None = connection.scalar(_ACTIVE_RUN_ID, {"thread": thread_id})
+    return active
 
 
-async def _find(session: AsyncSession, project_id: str, thread_id: str, for_update: bool = False) -> ThreadRow:
-    query = select(ThreadRow).where(ThreadRow.id == thread_id, ThreadRow.project_id == project_id)
-    row = await (_locked(session, query) if for_update else session.scalar(query))
+def _find(connection: Connection, query: Select[tuple[object, ...]], project_id: str, thread_id: str) -> AnyRow:
+    row = connection.execute(query, {"thread": thread_id, "project": project_id}).one_or_none()
     if row is None:
         raise NotFound.of(NOUN, thread_id)
     return row
 
 
-async def _locked(session: AsyncSession, query: Select[ThreadRow]) -> ThreadRow | None:
-    # SQLite knows no row locks and needs none: it has one writer at a time.
-    locking = query.with_for_update(of=ThreadRow).execution_options(populate_existing=True)
-    row: ThreadRow | None = await session.scalar(locking)
-    return row
+def _has_pair(pair: FromClause, key: str, value: str, project_id: str) -> list[ColumnElement[bool]]:
+    is_of_thread = (pair.c.thread_seq == THREADS.c.seq, pair.c.project_id == project_id)
+    return [*is_of_thread, pair.c.key == key, pair.c.value == value]
 
 
-def _active_run_id(thread_id: str) -> Select[str]:
-    return select(RunRow.id).where(RunRow.thread_id == thread_id, IS_ACTIVE)
+def _index_metadata(connection: Connection, project_id: str, seq: int, metadata: Mapping[str, str]) -> None:
+    if metadata:
+        pairs = [
+            {"thread_seq": seq, "key": key, "value": value, "project_id": project_id} for key, value in metadata.items()
+        ]
+        connection.execute(_INDEX_METADATA, pairs)
 
 
-def _index_metadata(session: AsyncSession, row: ThreadRow) -> None:
-    session.add_all(
-        ThreadMetadataRow(thread_seq=row.seq, key=key, value=value, project_id=row.project_id)
-        for key, value in row.metadata_.items()
-    )
-
-
-def _to_thread(row: ThreadRow) -> Thread:
+def _to_thread(row: AnyRow) -> Thread:
     return Thread(
         id=row.id,
         created_at=row.created_at,
         tool_resources=row.tool_resources,
-        metadata=row.metadata_,
+        metadata=row.metadata,
         on_active_run=None if row.on_active_run == REJECT else row.on_active_run,
     )

@@ -1,159 +1,114 @@
-"""What the engine reads and writes for one turn of a run: begin it, find it done, commit its answer."""
+"""The engine's reads and writes for one turn of a run: begin it, find it done, commit its answer."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, insert, select, update
 
-from infra.clock import now_seconds, seconds_since
-from infra.database import answers, message_counts, run_retries, thread_queue, threads
-from infra.database.answers import TurnAttempt
+from infra.clock import now_ms, now_seconds, seconds_since
+from infra.database import message_counts, messages, run_finalization, run_retries, run_steps, thread_queue, threads
 from infra.database.messages import newest_message_at
+from infra.database.run_finalization import Partial
 from infra.database.run_transitions import RunIds, RunStarted, record_transition
-from infra.database.runs import to_run, transition
-from infra.database.tables import RunRow, ToolCallRow, TurnRow
+from infra.database.runs import GONE, IS_NEWEST, Transition, to_run
+from infra.database.tables import RUNS, TURNS, AnyRow
+from infra.database.token_usage import used_before
 from infra.ports import NO_EVENTS, EventBatch
+from models import run_events
+from models.answered_steps import answered_steps, emit, events_of
 from models.answers import Answer
-from models.errors import ThreadLocked
-from models.events import Event, run_event
-from models.language_model import TokenUsage
+from models.finalization import Finalization
+from models.language_model import FinishReason, TokenUsage
+from models.run_steps import FunctionToolCall, ToolCallsDetails, required_action
 from models.runs import Run, RunIncompleteReason, RunStatus, Usage
 from models.step_events import StreamPosition
-from models.turns import NextStep, TurnInput, TurnOutcome
+from models.turn_attempts import TurnAttempt
+from models.turns import NextStep, RunState, TurnInput, TurnOutcome
+
+_RUN: BindParameter[Any] = bindparam("run")
+_TURN: BindParameter[Any] = bindparam("of_turn")
+_TOKEN: BindParameter[Any] = bindparam("token")
 
 
-async def find_done(session: AsyncSession, turn: TurnInput) -> TurnOutcome | None:
-    """The outcome of a turn that was committed before."""
-    query = select(TurnRow, RunRow.expires_at, RunRow.status, RunRow.turn).join(RunRow, RunRow.id == TurnRow.run_id)
-    found = (await session.execute(query.where(TurnRow.run_id == turn.run_id, TurnRow.turn == turn.turn))).one_or_none()
-    if found is None:
-        return None
-    row, expires_at, status, run_turn = found
-    if status == RunStatus.FAILED and run_turn == turn.turn:
-        # While it waited for the outputs of this turn's calls, which were closed with it.
-        return TurnOutcome(NextStep.FINISH, RunStatus.FAILED, expires_at)
-    return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), expires_at)
+def _with_turn(*columns: Any) -> Select[Any]:
+    """A run, whose turn was committed where `next_step` is not null."""
+    this_turn = and_(TURNS.c.run_id == RUNS.c.id, TURNS.c.turn == _TURN)
+    found = select(*columns, TURNS.c.next_step, TURNS.c.run_status).select_from(RUNS.outerjoin(TURNS, this_turn))
+    return found.where(RUNS.c.id == _RUN)
 
 
-async def is_under_way(session: AsyncSession, run: RunRow) -> bool:
-    """Whether there may be an attempt at the run's turn."""
-    if run.status not in (RunStatus.IN_PROGRESS, RunStatus.CANCELLING):
-        return False
-    this = (TurnRow.run_id == run.id, TurnRow.turn == run.turn)
-    return await session.scalar(select(TurnRow.turn).where(*this)) is None
+_FIND = _with_turn(RUNS.c.status, RUNS.c.turn, RUNS.c.expires_at)
+_FIND_TO_BEGIN = _with_turn(*RUNS.c, newest_message_at(RUNS.c.thread_id).label("last_message_at"))
+_IS_COMMITTED = select(TURNS.c.turn).where(TURNS.c.run_id == _RUN, TURNS.c.turn == _TURN)
+_IS_CURRENT = select(RUNS.c.id).where(
+    RUNS.c.id == _RUN,
+    RUNS.c.status == RunStatus.IN_PROGRESS.value,
+    RUNS.c.turn == _TURN,
+    RUNS.c.newest_attempt == _TOKEN,
+)
+_INSERT = insert(TURNS)
+
+_NONE_NEWER = (RUNS.c.turn == _TURN, RUNS.c.newest_attempt <= _TOKEN)
+_BEGIN_QUEUED = Transition.of(
+    RunStatus.IN_PROGRESS,
+    RUNS.c.status == RunStatus.QUEUED.value,
+    *_NONE_NEWER,
+    started_at=bindparam("now"),
+    newest_attempt=_TOKEN,
+    next_event=RUNS.c.next_event + run_events.STARTED_COUNT,
+)
+# A turn that is tried again keeps the time at which it began.
+_BEGIN_AGAIN = (
+    update(RUNS)
+    .where(RUNS.c.id == _RUN, RUNS.c.status == RunStatus.IN_PROGRESS.value, *_NONE_NEWER)
+    .values(newest_attempt=_TOKEN)
+    .returning(RUNS)
+)
+_SKIP_EVENTS = (
+    update(RUNS)
+    .where(RUNS.c.id == _RUN, RUNS.c.status == RunStatus.IN_PROGRESS.value, *IS_NEWEST)
+    .values(next_event=bindparam("new_next_event"))
+)
+
+
+def _commit(to: RunStatus, **values: Any) -> Transition:
+    return Transition.of(to, *IS_NEWEST, next_event=bindparam("new_next_event"), **values)
+
+
+_COMMIT_CALLS = _commit(RunStatus.REQUIRES_ACTION, required_action=bindparam("new_required_action"))
+_COMMIT_INCOMPLETE = _commit(
+    RunStatus.INCOMPLETE,
+    usage=bindparam("new_usage"),
+    expires_at=None,
+    incomplete_reason=RunIncompleteReason.MAX_COMPLETION_TOKENS.value,
+)
+_COMMIT_COMPLETED = _commit(
+    RunStatus.COMPLETED, usage=bindparam("new_usage"), expires_at=None, completed_at=bindparam("now")
+)
 
 
 @dataclass(frozen=True)
 class Begun:
-    """The run as a turn finds it. `events` say that it is in progress now; none where it was before.
+    """The run as an attempt at a turn finds it. `events` are those of its start; none where it was in progress before.
 
-    `last_message_at` is the time of the thread's newest message, 0 where there is none.
+    `next_event` is the number of the run's next event, `last_message_seq` the last message that belongs to the prompt,
+    `last_message_at` the time of the thread's newest message, 0 where there is none.
     """
 
-    run: RunRow
+    run: Run
+    project_id: str
+    retries: int
+    next_event: int
+    last_message_seq: int
+    last_message_at: int
     events: EventBatch
-    last_message_at: int = 0
 
     @classmethod
-    def now(cls, run: RunRow, last_message_at: int = 0) -> "Begun":
-        return cls(run, EventBatch(run.next_event - 1, [run_event(to_run(run))]), last_message_at)
-
-
-async def begin(session: AsyncSession, turn: TurnInput, workflow_run_id: str, fencing_token: int) -> Begun | None:
-    """Put the run in progress for this turn, by the attempt of this fencing_token (`TurnAttempt`).
-
-    None where it has ended, is being cancelled or is at another turn, or a newer attempt has begun. From now on no
-    older one can commit. A run that had failed is taken up again: its workflow was reset. Raises `ThreadLocked` where
-    another run holds the thread meanwhile.
-    """
-    due = (RunRow.id == turn.run_id, RunRow.turn == turn.turn, RunRow.fencing_token <= fencing_token)
-    query = select(RunRow, newest_message_at(RunRow.thread_id).scalar_subquery())
-    found = (await session.execute(query.where(*due, RunRow.waiting.is_(False)))).one_or_none()
-    if found is None:
-        return None
-    run, last_message_at = found[0], found[1] or 0
-    if run.status == RunStatus.FAILED:
-        reopened = await reopen(session, run.id, workflow_run_id, *due, fencing_token=fencing_token)
-        return reopened and replace(reopened, last_message_at=last_message_at)
-    queued_at = run.status_changed_at
-    if run.status == RunStatus.QUEUED and (
-        begun := await _begin_queued(session, run.id, *due, fencing_token=fencing_token)
-    ):
-        record_transition(session, RunStarted(RunIds.of(begun), seconds_since(queued_at)))
-        return Begun.now(begun, last_message_at)
-    # A turn that is tried again keeps the time at which it began.
-    begun = await _begin_attempt(session, *due, fencing_token=fencing_token)
-    return Begun(begun, NO_EVENTS, last_message_at) if begun else None
-
-
-async def _begin_queued(
-    session: AsyncSession, run_id: str, *due: ColumnElement[bool], fencing_token: int
-) -> RunRow | None:
-    return await transition(
-        session,
-        run_id,
-        RunStatus.IN_PROGRESS,
-        RunRow.status == RunStatus.QUEUED,
-        *due,
-        started_at=now_seconds(),
-        fencing_token=fencing_token,
-        next_event=RunRow.next_event + 1,
-    )
-
-
-async def _begin_attempt(session: AsyncSession, *due: ColumnElement[bool], fencing_token: int) -> RunRow | None:
-    """Make this the newest attempt of a run in progress. None where it was moved on, or a newer one was quicker."""
-    run: RunRow | None = await session.scalar(
-        update(RunRow)
-        .where(RunRow.status == RunStatus.IN_PROGRESS, *due)
-        .values(fencing_token=fencing_token)
-        .returning(RunRow)
-        .execution_options(populate_existing=True, synchronize_session=False)
-    )
-    return run
-
-
-async def reopen(
-    session: AsyncSession, run_id: str, workflow_run_id: str, *guards: ColumnElement[bool], **changes: Any
-) -> Begun | None:
-    """Take a failed run up again, with a new deadline. None where it has not failed, or failed in this execution.
-
-    Raises `ThreadLocked` where another run is active on the thread; the transaction is void then.
-    """
-    guards = (RunRow.ended_by != workflow_run_id, *guards)
-    await threads.hold_of_run(session, run_id)
-    changes["started_at"] = now_seconds()
-    try:
-        run = await run_retries.resume(session, run_id, RunStatus.IN_PROGRESS, None, *guards, **changes)
-    except IntegrityError as error:
-        raise ThreadLocked.for_reset(run_id) from error
-    return Begun.now(run) if run else None
-
-
-def is_newest(attempt: TurnAttempt) -> tuple[ColumnElement[bool], ...]:
-    """Whether the run is at the attempt's turn still, and no newer one has taken it over."""
-    return (RunRow.turn == attempt.turn, RunRow.fencing_token == attempt.fencing_token)
-
-
-async def is_current(session: AsyncSession, run_id: str, attempt: TurnAttempt) -> bool:
-    """Whether the run, in progress, waits for this attempt."""
-    query = select(RunRow.id).where(RunRow.id == run_id, RunRow.status == RunStatus.IN_PROGRESS, *is_newest(attempt))
-    return await session.scalar(query) is not None
-
-
-async def skip_events(session: AsyncSession, run: RunRow, attempt: TurnAttempt, next_event: int) -> None:
-    """Have the events of a run in progress go on with number `next_event`, unless the attempt is not due any more."""
-    due = (RunRow.id == run.id, RunRow.status == RunStatus.IN_PROGRESS, *is_newest(attempt))
-    await session.execute(update(RunRow).where(*due).values(next_event=next_event))
-
-
-async def used_tokens(session: AsyncSession, run_id: str) -> TokenUsage:
-    """The sum over the run's committed turns."""
-    columns = (TurnRow.prompt_tokens, TurnRow.completion_tokens, TurnRow.cached_tokens, TurnRow.reasoning_tokens)
-    sums = select(*(func.coalesce(func.sum(column), 0) for column in columns)).where(TurnRow.run_id == run_id)
-    return TokenUsage(*map(int, (await session.execute(sums)).one()))
+    def of(cls, row: AnyRow, last_message_at: int, has_started: bool) -> "Begun":
+        run = to_run(row)
+        events = EventBatch.before(row.next_event, run_events.started(run)) if has_started else NO_EVENTS
+        return cls(run, row.project_id, row.retries, row.next_event, row.last_message_seq, last_message_at, events)
 
 
 @dataclass(frozen=True)
@@ -165,52 +120,157 @@ class Committed:
     next_run: Run | None
 
 
-async def commit(
-    session: AsyncSession, run: RunRow, attempt: TurnAttempt, answer: Answer, position: StreamPosition
-) -> Committed | None:
-    """Store a finished answer and move the run where it leads. None, and nothing stored: someone else was first.
+def find_done(connection: Connection, turn: TurnInput) -> TurnOutcome | RunState:
+    """The outcome of a turn that was committed before, otherwise the run's state."""
+    row = connection.execute(_FIND, {"run": turn.run_id, "of_turn": turn.turn}).one_or_none()
+    if row is None:
+        return GONE
+    return _outcome(row, turn) or RunState(RunStatus(row.status), row.turn, row.expires_at)
 
-    That is also a newer attempt, which is asking: its words are being emitted. The run has one answer, and its stream
-    tells the same.
+
+def begin(
+    connection: Connection, turn: TurnInput, workflow_run_id: str, fencing_token: int
+) -> Begun | TurnOutcome | None:
+    """Put the run in progress for this turn, by the attempt with this token (`TurnAttempt`).
+
+    Returns the outcome where the turn was committed before. None where the run has ended, is being cancelled or is at
+    another turn, or a newer attempt has begun. From now on no older attempt can commit. A run that had failed is
+    resumed: its workflow was reset. Raises `ThreadLocked` where another run holds the thread meanwhile.
     """
-    status = answer.run_status
-    await threads.hold(session, run.thread_id)
-    parts = answers.answer_parts(run, attempt, answer, position)
-    calls = [call for part in parts for call in part.calls]
-    emitted: list[Event] = []
-    for part in parts:
-        emitted += part.emit(run, position.next_event + len(emitted), position.open_step)
-    changes = _run_changes(status, await used_tokens(session, run.id) + answer.usage, calls)
-    next_event = position.next_event + len(emitted) + 1
-    moved = await transition(session, run.id, status, *is_newest(attempt), next_event=next_event, **changes)
-    if moved is None:
+    this = {"run": turn.run_id, "of_turn": turn.turn}
+    found = connection.execute(_FIND_TO_BEGIN, this).one_or_none()
+    if found is None:
         return None
+    if done := _outcome(found, turn):
+        return done
+    if found.waiting or found.turn != turn.turn or found.newest_attempt > fencing_token:
+        return None
+    last_message_at = found.last_message_at or 0
+    if found.status == RunStatus.FAILED:
+        resumed = run_retries.reopen(connection, turn.run_id, workflow_run_id, fencing_token)
+        return Begun.of(resumed, last_message_at, has_started=True) if resumed else None
+    parameters = {"of_turn": turn.turn, "token": fencing_token}
+    if found.status == RunStatus.QUEUED:
+        begun = _BEGIN_QUEUED.apply(connection, turn.run_id, now=now_seconds(), **parameters)
+        if begun is not None:
+            record_transition(connection, RunStarted(RunIds.of(begun), seconds_since(found.status_changed_at)))
+            return Begun.of(begun, last_message_at, has_started=True)
+    again = connection.execute(_BEGIN_AGAIN, {**this, "token": fencing_token}).one_or_none()
+    return Begun.of(again, last_message_at, has_started=False) if again else None
+
+
+def is_committed(connection: Connection, run_id: str, turn: int) -> bool:
+    return connection.scalar(_IS_COMMITTED, {"run": run_id, "of_turn": turn}) is not None
+
+
+def is_current(connection: Connection, run_id: str, attempt: TurnAttempt) -> bool:
+    """Whether the run, in progress, waits for this attempt."""
+    return connection.scalar(_IS_CURRENT, {"run": run_id, **_newest(attempt)}) is not None
+
+
+def skip_events(connection: Connection, run_id: str, attempt: TurnAttempt, next_event: int) -> None:
+    """Have the events of a run in progress go on with number `next_event`, unless the attempt is superseded."""
+    connection.execute(_SKIP_EVENTS, {"run": run_id, **_newest(attempt), "new_next_event": next_event})
+
+
+def commit(
+    connection: Connection, begun: Begun, attempt: TurnAttempt, answer: Answer, position: StreamPosition
+) -> Committed | None:
+    """Store a finished answer and move the run to the status that follows from it.
+
+    Where a cancel came first, the answer's words are kept as those of a cancelled run. None, and nothing is stored,
+    where the run has been ended otherwise, or a newer attempt has begun: that one's answer counts.
+    """
+    run, status = begun.run, answer.run_status
+    thread = threads.lock_any(connection, run.thread_id)
+    steps = answered_steps(run, attempt, answer, position, now_seconds())
+    emitted = emit(steps, run.expires_at, position)
+    step_events = events_of(emitted)
+    next_event = position.next_event + len(step_events) + run_events.ANSWERED_COUNT
+    calls = [call for step in steps for call in _calls_of(step.step.step_details)]
+    usage = used_before(connection, run.id, attempt.turn) + answer.usage
+    moved = _move(connection, run.id, attempt, status, calls, usage, next_event)
+    if moved is None:
+        return _commit_cancelled(connection, begun, attempt, answer, position)
     awaits = status is RunStatus.REQUIRES_ACTION
     outcome = TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS if awaits else NextStep.FINISH, status, moved.expires_at)
-    session.add(answers.turn_row(run, attempt, answer, outcome))
-    session.add_all(row for part in parts for row in part.rows)
-    await session.flush()
-    if any(part.message for part in parts):
-        await message_counts.count_answer(session, run.thread_id)
-    next_run = await thread_queue.advance(session, run.thread_id) if status.is_terminal else None
-    events = EventBatch(position.next_event, [*emitted, run_event(to_run(moved))])
+    connection.execute(_INSERT, _values(begun, attempt, answer, outcome))
+    run_steps.store(connection, begun.project_id, attempt.turn, emitted)
+    for step in steps:
+        if step.message is not None:
+            messages.store(connection, begun.project_id, [step.message])
+            message_counts.count_answer(connection, run.thread_id)
+    next_run = thread_queue.advance(connection, thread) if status.is_terminal else None
+    events = EventBatch(position.next_event, run_events.answered(step_events, to_run(moved)))
     return Committed(outcome, events, to_run(next_run) if next_run else None)
 
 
-def _run_changes(status: RunStatus, total: TokenUsage, calls: list[ToolCallRow]) -> dict[str, Any]:
-    match status:
+def _move(
+    connection: Connection,
+    run_id: str,
+    attempt: TurnAttempt,
+    to: RunStatus,
+    calls: Sequence[FunctionToolCall],
+    usage: TokenUsage,
+    next_event: int,
+) -> AnyRow | None:
+    guards = {**_newest(attempt), "new_next_event": next_event}
+    match to:
         case RunStatus.REQUIRES_ACTION:
-            return {"required_action": _required_action(calls)}
+            required = required_action(calls).model_dump(mode="json")
+            return _COMMIT_CALLS.apply(connection, run_id, new_required_action=required, **guards)
         case RunStatus.INCOMPLETE:
-            reason = RunIncompleteReason.MAX_COMPLETION_TOKENS
-            return {"usage": Usage.of(total).model_dump(), "expires_at": None, "incomplete_reason": reason}
+            return _COMMIT_INCOMPLETE.apply(connection, run_id, new_usage=Usage.of(usage).model_dump(), **guards)
         case _:
-            return {"usage": Usage.of(total).model_dump(), "expires_at": None, "completed_at": now_seconds()}
+            totals = Usage.of(usage).model_dump()
+            return _COMMIT_COMPLETED.apply(connection, run_id, new_usage=totals, now=now_seconds(), **guards)
 
 
-def _required_action(calls: list[ToolCallRow]) -> dict[str, Any]:
-    asked = [
-        {"id": call.id, "type": call.type, "function": {"name": call.name, "arguments": call.arguments}}
-        for call in calls
-    ]
-    return {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": asked}}
+def _commit_cancelled(
+    connection: Connection, begun: Begun, attempt: TurnAttempt, answer: Answer, position: StreamPosition
+) -> Committed | None:
+    """The stream may have emitted the whole answer when the cancel was committed: its words are kept."""
+    found = connection.execute(_FIND, {"run": begun.run.id, "of_turn": attempt.turn}).one_or_none()
+    if found is None or found.status != RunStatus.CANCELLING or _outcome(found, TurnInput(begun.run.id, attempt.turn)):
+        return None
+    cancel = Finalization(begun.run.id, RunStatus.CANCELLED, by=attempt.workflow_run_id)
+    finalized = run_finalization.finalize(connection, cancel, position, Partial(attempt, answer))
+    state = finalized.state
+    if not state.status.is_terminal:
+        return None
+    return Committed(TurnOutcome(NextStep.FINISH, state.status, state.expires_at), finalized.events, finalized.next_run)
+
+
+def _outcome(row: AnyRow, turn: TurnInput) -> TurnOutcome | None:
+    if row.next_step is None:
+        return None
+    if row.status == RunStatus.FAILED and row.turn == turn.turn:
+        # It failed while it waited for the outputs of this turn's calls, which were closed with it.
+        return TurnOutcome(NextStep.FINISH, RunStatus.FAILED, row.expires_at)
+    return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), row.expires_at)
+
+
+def _newest(attempt: TurnAttempt) -> dict[str, int]:
+    return {"of_turn": attempt.turn, "token": attempt.fencing_token}
+
+
+def _calls_of(details: object) -> Sequence[FunctionToolCall]:
+    return details.tool_calls if isinstance(details, ToolCallsDetails) else ()
+
+
+def _values(begun: Begun, attempt: TurnAttempt, answer: Answer, outcome: TurnOutcome) -> dict[str, Any]:
+    return {
+        "run_id": begun.run.id,
+        "turn": attempt.turn,
+        "project_id": begun.project_id,
+        "attempt": attempt.attempt,
+        "next_step": outcome.next_step.value,
+        "run_status": outcome.status.value,
+        "finish_reason": (answer.finish.reason if answer.finish else FinishReason.STOP).value,
+        "started_at": attempt.started_at_ms,
+        "finished_at": now_ms(),
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "completion_tokens": answer.usage.completion_tokens,
+        "cached_tokens": answer.usage.cached_tokens,
+        "reasoning_tokens": answer.usage.reasoning_tokens,
+    }

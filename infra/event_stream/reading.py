@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 
-from infra.background import shielded
 from infra.database import run_events
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
@@ -50,28 +49,19 @@ class RunEvents:
 
     async def goes_on(self, run_id: str, number: int) -> bool:
         """Whether the database knows of events after `number`."""
-        return (await shielded(self._next_event(run_id)) or 0) > number + 1
+        return (await self._database.read(run_events.next_event, run_id) or 0) > number + 1
 
     async def _with_past(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
         """The batch, and before it what the database tells. None: the run has ended before."""
         live = numbered(batch.first, batch.events)
         if live and live[0].number == after + 1:
             return live
-        # The client may go away at any moment.
-        replayed = await shielded(self._replayed(run_id, after))
+        replayed = await self._database.read(run_events.replay_after, run_id, after)
         if replayed is None:
             raise RunGone
         if not live:
             return None if replayed.is_over and not replayed.events else replayed.events
         return [event for event in replayed.events if event.number < live[0].number] + live
-
-    async def _replayed(self, run_id: str, after: int) -> run_events.Replay | None:
-        async with self._database.reading() as session:
-            return await run_events.replay_after(session, run_id, after)
-
-    async def _next_event(self, run_id: str) -> int | None:
-        async with self._database.reading() as session:
-            return await run_events.next_event(session, run_id)
 
     async def _with_past_if_known(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
         try:

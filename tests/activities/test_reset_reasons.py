@@ -1,4 +1,4 @@
-"""What is recorded of a reset in Temporal that says little, or of which Temporal knows nothing."""
+"""The recorded reason of a reset in Temporal that has none, or whose reason Temporal does not answer."""
 
 import dataclasses
 import uuid
@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.reset_reasons import ResetReasons
 from infra.database import run_retries
 from infra.run_workflows import RunWorkflows
-from models.runs import RunStatus
+from tests.database import reading, writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -18,23 +18,23 @@ from tests.resets import reset, workflow_tasks
 pytestmark = pytest.mark.any_database
 
 
-async def test_a_reason_that_temporal_does_not_tell_is_left_for_the_next_turn(
+async def test_a_reason_that_temporal_does_not_answer_is_left_to_the_next_turn(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("reason-unknown", Fails(401))
     await own_holdfast.start_worker()
     run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("reason-unknown")), "failed")
     resources = own_holdfast.resources
-    async with resources.database.transaction() as session:
-        await run_retries.resume(session, run.id, RunStatus.IN_PROGRESS, None)
+    with writing(resources.database) as connection:
+        assert run_retries.reopen(connection, run.id, "a reset") is not None
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(environment.info, workflow_run_id=str(uuid.uuid4()))
     reasons = ResetReasons(resources.database, RunWorkflows(resources.temporal, resources.settings))
 
     await environment.run(reasons.record, run.id, 1)
 
-    async with resources.database.reading() as session:
-        assert await run_retries.unexplained(session, run.id, 1)
+    with reading(resources.database) as connection:
+        assert run_retries.is_unexplained(connection, run.id, 1)
 
 
 async def test_a_reset_without_a_reason_is_recorded_as_one(

@@ -1,24 +1,24 @@
-"""How runs end outside their turns."""
+"""How runs are finalized outside their turns."""
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.run_finalization import GENERIC_FAILURE, RunFinalization
+from activities.run_finalization import RunFinalization
 from infra.run_workflows import RunWorkflows
+from models.finalization import GENERIC_FAILURE, Finalization
 from models.runs import RunStatus
-from models.turns import Finalization
 from tests.holdfast import RunningHoldfast
 
 pytestmark = pytest.mark.any_database
 
 
-async def test_a_run_that_fails_for_no_known_reason_says_no_more_than_that(own_holdfast: RunningHoldfast) -> None:
+async def test_a_run_that_fails_without_a_known_reason_has_a_generic_error(own_holdfast: RunningHoldfast) -> None:
     run = await own_holdfast.run(await own_holdfast.assistant("holdfast/scripted"))
     resources = own_holdfast.resources
     workflows = RunWorkflows(resources.temporal, resources.settings)
-    endings = RunFinalization(resources.database, workflows, resources.event_stream)
+    finalization = RunFinalization(resources.database, workflows, resources.event_stream)
 
-    await ActivityEnvironment().run(endings.finalize, Finalization(run.id, RunStatus.FAILED))
+    await ActivityEnvironment().run(finalization.finalize, Finalization(run.id, RunStatus.FAILED))
 
     failed = await own_holdfast.until(run, "failed")
     assert failed.last_error is not None

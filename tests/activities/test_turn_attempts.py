@@ -1,6 +1,6 @@
-"""Several attempts at one turn, as when a worker stood still so long that another took over, and then goes on.
+"""Several attempts at one turn: a worker stops responding, another one begins the turn anew, and the first goes on.
 
-The newest one has the say, in the database and in the run's stream, whatever an older one still does.
+The newest attempt supersedes the older ones, in the database and in the run's stream.
 """
 
 import asyncio
@@ -27,16 +27,18 @@ from activities.prompt import build_request
 from activities.run_finalization import RunFinalization
 from activities.turn_stream import left_behind
 from infra.clock import now_ms
-from infra.database.tables import RunRow
+from infra.database.tables import RUNS
 from infra.ports import EventStream
 from infra.resources import open_event_stream
 from infra.run_workflows import RunWorkflows
 from models.events import text_delta
+from models.finalization import Finalization
 from models.language_model import ModelRequest
-from models.runs import RunStatus
+from models.runs import RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
-from models.turns import Finalization, TurnInput, TurnOutcome
+from models.turns import TurnInput, TurnOutcome
 from tests.conftest import NewDatabase, settings_for
+from tests.database import writing
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Fails, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -47,7 +49,7 @@ from tests.valkey import ValkeyServer
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 FIRST_BEGAN = datetime.now(UTC)
 CUT_SHORT = ["message.delta", "message.incomplete", "run.step.failed", "run.failed", "done"]
-GIVEN_UP = "This attempt at turn 0 was given up."
+SUPERSEDED = "This attempt at turn 0 was given up."
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,11 @@ class Workers:
         return asyncio.create_task(environment.run(turn.generate, TurnInput(run.id, 0)))
 
     async def end(self, run: Run) -> None:
-        """Have the second worker end the run as a failed one."""
+        """Have the second worker finalize the run as failed."""
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
-        endings = RunFinalization(resources.database, workflows, self.streams[1])
-        await ActivityEnvironment().run(endings.finalize, Finalization(run.id, RunStatus.FAILED))
+        finalization = RunFinalization(resources.database, workflows, self.streams[1])
+        await ActivityEnvironment().run(finalization.finalize, Finalization(run.id, RunStatus.FAILED))
 
 
 @pytest.fixture(params=["up", "apart"])
@@ -97,7 +99,7 @@ async def workers(
         yield Workers(holdfast, (first, second))
 
 
-async def test_the_answer_of_the_newest_is_kept_and_told_though_an_older_one_is_first(
+async def test_the_newest_attempts_answer_is_kept_and_emitted_though_an_older_one_ends_first(
     workers: Workers, provider: ScriptedProvider
 ) -> None:
     slow, quick = Held(Says(" upon a time, at last."), after="Once"), Held(Says(" in short."), after="Told")
@@ -109,9 +111,9 @@ async def test_the_answer_of_the_newest_is_kept_and_told_though_an_older_one_is_
         seen = await _until_said(stream, "Once")
         second = workers.begin(run, 2)
         await quick.arrived()
-        # All at once, as a provider's words that had waited in the worker's buffers.
+        # All at once, as words of a provider that are buffered in the worker.
         slow.release()
-        with pytest.raises(ApplicationError, match=GIVEN_UP):
+        with pytest.raises(ApplicationError, match=SUPERSEDED):
             await first
         quick.release()
         assert (await second).status is RunStatus.COMPLETED
@@ -121,11 +123,11 @@ async def test_the_answer_of_the_newest_is_kept_and_told_though_an_older_one_is_
     assert seen[-4].json["content"][0]["text"]["value"] == "Told in short."
     assert await workers.holdfast.texts(run) == ["Hello", "Told in short."]
     assert "at last" not in "".join(event.data for event in seen)
-    told = await all_events(workers.holdfast, run.to_dict())
-    assert names(told)[-4:] == names(seen)[-4:]
+    replayed = await all_events(workers.holdfast, run.to_dict())
+    assert names(replayed)[-4:] == names(seen)[-4:]
 
 
-async def test_an_attempt_that_hears_of_its_turn_too_late_asks_nothing(
+async def test_an_older_attempt_that_begins_last_does_not_ask_the_model(
     workers: Workers, provider: ScriptedProvider
 ) -> None:
     held = Held(Says(" in short."), after="Told")
@@ -133,7 +135,7 @@ async def test_an_attempt_that_hears_of_its_turn_too_late_asks_nothing(
     second = workers.begin(run, 2)
     await held.arrived()
 
-    with pytest.raises(ApplicationError, match=GIVEN_UP):
+    with pytest.raises(ApplicationError, match=SUPERSEDED):
         await workers.begin(run, 1)
     held.release()
 
@@ -142,21 +144,21 @@ async def test_an_attempt_that_hears_of_its_turn_too_late_asks_nothing(
     assert len(provider.requests(run.model)) == 1
 
 
-async def test_an_attempt_that_stood_still_before_it_asked_asks_no_more(
+async def test_a_superseded_attempt_that_stalled_does_not_ask_the_model(
     workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stands_still, goes_on = asyncio.Event(), asyncio.Event()
+    is_stalled, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def build_request_in_the_end(*about: Any) -> ModelRequest:
+    async def build_request_late(*about: Any) -> ModelRequest | RunIncompleteReason:
         monkeypatch.setattr(model_turn, "build_request", build_request)
-        stands_still.set()
+        is_stalled.set()
         await goes_on.wait()
         return await build_request(*about)
 
-    monkeypatch.setattr(model_turn, "build_request", build_request_in_the_end)
+    monkeypatch.setattr(model_turn, "build_request", build_request_late)
     run = await _run(workers, provider, Says("Told in short."), Says("Never said."))
     first = workers.begin(run, 1)
-    await stands_still.wait()
+    await is_stalled.wait()
     monkeypatch.setattr(model_turn, "now_ms", lambda: now_ms() + HEARTBEAT_TIMEOUT // timedelta(milliseconds=1))
 
     assert (await workers.begin(run, 2)).status is RunStatus.COMPLETED
@@ -166,7 +168,9 @@ async def test_an_attempt_that_stood_still_before_it_asked_asks_no_more(
     assert len(provider.requests(run.model)) == 1
 
 
-async def test_an_attempt_that_hears_it_was_given_up_goes_quietly(workers: Workers, provider: ScriptedProvider) -> None:
+async def test_an_attempt_that_is_cancelled_as_superseded_leaves_no_stack_trace(
+    workers: Workers, provider: ScriptedProvider
+) -> None:
     run = await _run(workers, provider, Hangs(after="Once"))
     environment = ActivityEnvironment()
     first = workers.begin(run, 1, environment)
@@ -174,7 +178,7 @@ async def test_an_attempt_that_hears_it_was_given_up_goes_quietly(workers: Worke
 
     environment.cancel(ActivityCancellationDetails(not_found=True))
 
-    with pytest.raises(ApplicationError, match=GIVEN_UP) as raised:
+    with pytest.raises(ApplicationError, match=SUPERSEDED) as raised:
         await first
     # Of others the SDK logs a stack trace.
     assert raised.value.category is ApplicationErrorCategory.BENIGN
@@ -182,10 +186,10 @@ async def test_an_attempt_that_hears_it_was_given_up_goes_quietly(workers: Worke
     await workers.holdfast.until(run, "in_progress")
 
 
-async def test_an_answer_gets_its_end_though_others_took_the_numbers_of_its_words(
+async def test_an_answer_is_completed_though_other_events_took_the_numbers_of_its_deltas(
     workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a worker does of a version that knows nothing of replaced writers."""
+    """As a worker of a version without fencing tokens appends them."""
     held = Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, held)
     stream = workers.streams[0]
@@ -212,29 +216,29 @@ async def test_an_answer_gets_its_end_though_others_took_the_numbers_of_its_word
     assert seen[-4].json["content"][0]["text"]["value"] == "Told in short."
 
 
-async def test_a_run_that_is_ended_in_mid_answer_is_told_again_as_it_was_shown(
+async def test_a_run_that_is_finalized_in_mid_answer_is_replayed_as_it_was_emitted(
     workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = Held(Hangs(after=" upon a time."), after="Once")
     run = await _run(workers, provider, held)
-    events, says_more = workers.streams[0], asyncio.Event()
+    events, has_emitted = workers.streams[0], asyncio.Event()
     append = events.append
 
     async def append_at_once(run_id: str, *about: Any) -> bool:
         is_added = await append(run_id, *about)
         await events.following(run_id)
-        says_more.set()
+        has_emitted.set()
         return is_added
 
-    async def left_behind_and_said_more(*about: Any) -> StreamPosition:
+    async def left_behind_after_more_words(*about: Any) -> StreamPosition:
         position = await left_behind(*about)
-        says_more.clear()
+        has_emitted.clear()
         held.release()
-        await says_more.wait()
+        await has_emitted.wait()
         return position
 
     monkeypatch.setattr(events, "append", append_at_once)
-    monkeypatch.setattr(run_finalization, "left_behind", left_behind_and_said_more)
+    monkeypatch.setattr(run_finalization, "left_behind", left_behind_after_more_words)
     attempt = workers.begin(run, 1)
     await held.arrived()
 
@@ -251,7 +255,7 @@ async def test_a_run_that_is_ended_in_mid_answer_is_told_again_as_it_was_shown(
     assert await workers.holdfast.texts(run) == ["Hello"]
 
 
-async def test_a_run_is_ended_though_a_new_attempt_begins_meanwhile(
+async def test_a_run_is_finalized_though_a_new_attempt_begins_meanwhile(
     workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = Held(Says(" upon a time."), after="Once")
@@ -280,7 +284,9 @@ async def test_a_run_is_ended_though_a_new_attempt_begins_meanwhile(
     first.cancel()
 
 
-async def test_what_stops_an_older_one_is_not_the_end_of_the_run(workers: Workers, provider: ScriptedProvider) -> None:
+async def test_a_failure_of_an_older_attempt_does_not_finalize_the_run(
+    workers: Workers, provider: ScriptedProvider
+) -> None:
     refused, held = Held(Fails(401)), Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, refused, held)
     first = workers.begin(run, 1)
@@ -298,7 +304,7 @@ async def test_what_stops_an_older_one_is_not_the_end_of_the_run(workers: Worker
 
 
 @pytest.mark.any_database
-async def test_the_deadline_that_an_older_one_knows_of_does_not_count(
+async def test_the_deadline_of_an_older_attempt_does_not_expire_the_run(
     workers: Workers, provider: ScriptedProvider
 ) -> None:
     held = Held(Says(" in short."), after="Told")
@@ -311,7 +317,7 @@ async def test_the_deadline_that_an_older_one_knows_of_does_not_count(
     second = workers.begin(run, 2)
     await held.arrived()
 
-    with pytest.raises(ApplicationError, match=GIVEN_UP):
+    with pytest.raises(ApplicationError, match=SUPERSEDED):
         await first
     held.release()
 
@@ -334,6 +340,6 @@ async def _until_said(stream: AsyncIterator[Sent], word: str) -> list[Sent]:
 
 
 async def _set_deadline(workers: Workers, run: Run, seconds: int) -> None:
-    async with workers.holdfast.resources.database.transaction() as session:
+    with writing(workers.holdfast.resources.database) as connection:
         values = {"expires_at": int(time.time()) + seconds}
-        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**values))
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**values))

@@ -10,7 +10,8 @@ from openai import BadRequestError
 from sqlalchemy import update
 
 from infra.clock import now_seconds
-from infra.database.tables import IdempotencyKeyRow
+from infra.database.tables import IDEMPOTENCY_KEYS
+from tests.database import writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -132,10 +133,10 @@ async def test_a_refused_request_does_not_use_its_key_up(holdfast: RunningHoldfa
 async def test_a_key_is_forgotten_after_a_day(holdfast: RunningHoldfast) -> None:
     key = _key()
     first = await holdfast.client.beta.threads.create(extra_headers=key)
-    async with holdfast.resources.database.transaction() as session:
+    with writing(holdfast.resources.database) as connection:
         aged = now_seconds() - int(timedelta(hours=25).total_seconds())
-        row = IdempotencyKeyRow.key == key["Idempotency-Key"]
-        await session.execute(update(IdempotencyKeyRow).where(row).values(created_at=aged))
+        row = IDEMPOTENCY_KEYS.c.key == key["Idempotency-Key"]
+        connection.execute(update(IDEMPOTENCY_KEYS).where(row).values(created_at=aged))
 
     again = await holdfast.client.beta.threads.create(extra_headers=key)
 

@@ -9,8 +9,9 @@ from openai.types.beta.threads import Run
 from sqlalchemy import update
 
 from infra.clock import now_seconds
-from infra.database.tables import RunRow
+from infra.database.tables import RUNS
 from tests.api.envelope import assert_error
+from tests.database import writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -30,9 +31,9 @@ async def _timeline(http: httpx.AsyncClient, run: Run) -> dict[str, Any]:
     return dict(response.json())
 
 
-async def _age(holdfast: RunningHoldfast, run: Run, **columns: int) -> None:
-    async with holdfast.resources.database.transaction() as session:
-        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**columns))
+def _age(holdfast: RunningHoldfast, run: Run, **columns: int) -> None:
+    with writing(holdfast.resources.database) as connection:
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**columns))
 
 
 async def test_runs_are_found_by_status_assistant_thread_and_error(
@@ -61,9 +62,9 @@ async def test_since_counts_from_the_failure_for_failed_runs_and_from_creation_f
     assistant = await holdfast.assistant("ops-since")
     lately, long_ago, new, old = [await holdfast.until(await holdfast.run(assistant)) for _ in range(4)]
     hour_ago = now_seconds() - HOUR_SECONDS
-    await _age(holdfast, lately, created_at=hour_ago - 60)
-    await _age(holdfast, long_ago, created_at=hour_ago - 60, failed_at=hour_ago - 1)
-    await _age(holdfast, old, created_at=hour_ago - 1)
+    _age(holdfast, lately, created_at=hour_ago - 60)
+    _age(holdfast, long_ago, created_at=hour_ago - 60, failed_at=hour_ago - 1)
+    _age(holdfast, old, created_at=hour_ago - 1)
 
     assert await _ids(http, assistant=assistant, status="failed", since=hour_ago) == [lately.id]
     assert await _ids(http, assistant=assistant, error="server_error", since=hour_ago) == [lately.id]

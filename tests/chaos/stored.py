@@ -1,26 +1,24 @@
-"""The database, read past the API: the rows of runs, identified by their model's name."""
+"""Reads the database directly, without the API: the rows of runs, which are found by their model's name."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, Select, select
 
 from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.tables import IS_ACTIVE, MessageRow, RunRow, RunStepRow, ToolCallRow, TurnRow
+from infra.database.tables import IS_ACTIVE, MESSAGES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS, AnyRow
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    row: RunRow
-    turns: Sequence[TurnRow]
-    steps: Sequence[RunStepRow]
-    calls: Sequence[ToolCallRow]
-    messages: Sequence[MessageRow]
+    row: AnyRow
+    turns: Sequence[AnyRow]
+    steps: Sequence[AnyRow]
+    calls: Sequence[AnyRow]
+    messages: Sequence[AnyRow]
 
 
 class Stored:
@@ -29,33 +27,27 @@ class Stored:
 
     async def status(self, model: str) -> str | None:
         """None where there is no such run, or the database does not answer now."""
-        return await self._one(select(RunRow.status).where(RunRow.model == model))
+        return await self._one(select(RUNS.c.status).where(RUNS.c.model == model))
 
     async def has_turn(self, model: str, turn: int) -> bool:
-        run_ids = select(RunRow.id).where(RunRow.model == model)
-        query = select(TurnRow.run_status).where(TurnRow.run_id.in_(run_ids), TurnRow.turn == turn)
+        run_ids = select(RUNS.c.id).where(RUNS.c.model == model)
+        query = select(TURNS.c.run_status).where(TURNS.c.run_id.in_(run_ids), TURNS.c.turn == turn)
         return await self._one(query) is not None
 
     async def runs(self) -> dict[str, list[StoredRun]]:
         """Every run, by its model's name; the messages are those of its whole thread."""
-        async with self._database.reading() as session:
-            found: dict[str, list[StoredRun]] = {}
-            for row in (await session.scalars(select(RunRow))).all():
-                found.setdefault(row.model, []).append(await _whole(session, row))
-            return found
+        return await self._database.read(_all_runs)
 
     async def active(self) -> Sequence[str]:
-        """The models of runs that hold their thread."""
-        async with self._database.reading() as session:
-            return (await session.scalars(select(RunRow.model).where(IS_ACTIVE))).all()
+        """The models of active runs."""
+        return await self._database.read(_active_models)
 
-    async def _one(self, query: Any) -> str | None:
+    async def _one(self, query: Select[Any]) -> str | None:
         try:
-            async with self._database.reading() as session:
-                found: str | None = await session.scalar(query)
-                return found
-        except (DatabaseUnavailable, SQLAlchemyError):
+            found: str | None = await self._database.read(Connection.scalar, query)
+        except DatabaseUnavailable:
             return None
+        return found
 
 
 @asynccontextmanager
@@ -64,15 +56,26 @@ async def open_stored(url: str) -> AsyncIterator[Stored]:
         yield Stored(database)
 
 
-async def _whole(session: AsyncSession, run: RunRow) -> StoredRun:
-    turns = select(TurnRow).where(TurnRow.run_id == run.id).order_by(TurnRow.turn)
-    steps = select(RunStepRow).where(RunStepRow.run_id == run.id).order_by(RunStepRow.seq)
-    calls = select(ToolCallRow).where(ToolCallRow.run_id == run.id).order_by(ToolCallRow.turn, ToolCallRow.position)
-    messages = select(MessageRow).where(MessageRow.thread_id == run.thread_id).order_by(MessageRow.seq)
+def _all_runs(connection: Connection) -> dict[str, list[StoredRun]]:
+    found: dict[str, list[StoredRun]] = {}
+    for row in connection.execute(select(RUNS)).all():
+        found.setdefault(row.model, []).append(_whole(connection, row))
+    return found
+
+
+def _active_models(connection: Connection) -> Sequence[str]:
+    return connection.scalars(select(RUNS.c.model).where(IS_ACTIVE)).all()
+
+
+def _whole(connection: Connection, run: AnyRow) -> StoredRun:
+    turns = select(TURNS).where(TURNS.c.run_id == run.id).order_by(TURNS.c.turn)
+    steps = select(RUN_STEPS).where(RUN_STEPS.c.run_id == run.id).order_by(RUN_STEPS.c.seq)
+    calls = select(TOOL_CALLS).where(TOOL_CALLS.c.run_id == run.id).order_by(TOOL_CALLS.c.turn, TOOL_CALLS.c.position)
+    messages = select(MESSAGES).where(MESSAGES.c.thread_id == run.thread_id).order_by(MESSAGES.c.seq)
     return StoredRun(
         run,
-        (await session.scalars(turns)).all(),
-        (await session.scalars(steps)).all(),
-        (await session.scalars(calls)).all(),
-        (await session.scalars(messages)).all(),
+        connection.execute(turns).all(),
+        connection.execute(steps).all(),
+        connection.execute(calls).all(),
+        connection.execute(messages).all(),
     )

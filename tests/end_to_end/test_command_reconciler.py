@@ -12,11 +12,12 @@ from activities import command_reconciler
 from activities.command_reconciler import CommandReconciler
 from infra.clock import now_ms, now_seconds
 from infra.database import assistants, runs, threads
-from infra.database.tables import RunRow
+from infra.database.tables import RUNS
 from infra.run_workflows import RunWorkflows
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, ToolOutput
 from models.threads import CreateThreadRequest
+from tests.database import writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -26,9 +27,9 @@ PROJECT = "default"
 MINUTE_MS = 60_000
 
 
-async def _age(holdfast: RunningHoldfast, run_id: str, **changes: int) -> None:
-    async with holdfast.resources.database.transaction() as session:
-        await session.execute(update(RunRow).where(RunRow.id == run_id).values(**changes))
+def _age(holdfast: RunningHoldfast, run_id: str, **changes: int) -> None:
+    with writing(holdfast.resources.database) as connection:
+        connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(**changes))
 
 
 def _lost_commands(holdfast: RunningHoldfast) -> CommandReconciler:
@@ -40,17 +41,17 @@ def _lost_commands(holdfast: RunningHoldfast) -> CommandReconciler:
 
 async def _sweep(holdfast: RunningHoldfast, run_id: str, **aged: int) -> None:
     """Let a minute pass for the run's row, then have the schedule sweep now."""
-    await _age(holdfast, run_id, **(aged or {"status_changed_at": now_ms() - MINUTE_MS}))
+    _age(holdfast, run_id, **(aged or {"status_changed_at": now_ms() - MINUTE_MS}))
     await sweep_now(holdfast)
 
 
 async def _run_never_started(holdfast: RunningHoldfast, model: str) -> Run:
     assistant_id = await holdfast.assistant(model, "weather")
-    async with holdfast.resources.database.transaction() as session:
-        assistant = await assistants.load(session, PROJECT, assistant_id)
-        thread = await threads.create(session, PROJECT, CreateThreadRequest())
+    with writing(holdfast.resources.database) as connection:
+        assistant = assistants.load(connection, PROJECT, assistant_id)
+        thread = threads.create(connection, PROJECT, CreateThreadRequest())
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant_id), default_expiry_seconds=600)
-        run = await runs.create(session, PROJECT, thread.id, spec)
+        run = runs.create(connection, PROJECT, thread.id, spec)
     return await holdfast.client.beta.threads.runs.retrieve(run.id, thread_id=thread.id)
 
 
@@ -70,9 +71,9 @@ async def test_a_lost_submit_is_repeated(own_holdfast: RunningHoldfast, provider
     run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("lost-submit", "weather")))
     assert run.required_action is not None
     [call] = run.required_action.submit_tool_outputs.tool_calls
-    async with own_holdfast.resources.database.transaction() as session:
+    with writing(own_holdfast.resources.database) as connection:
         output = ToolOutput(tool_call_id=call.id, output="sunny")
-        await runs.accept_outputs(session, PROJECT, run.thread_id, run.id, [output])
+        runs.accept_outputs(connection, PROJECT, run.thread_id, run.id, [output])
 
     await _sweep(own_holdfast, run.id)
 
@@ -85,8 +86,8 @@ async def test_a_lost_cancel_is_repeated(own_holdfast: RunningHoldfast, provider
     await own_holdfast.start_worker()
     run = await own_holdfast.run(await own_holdfast.assistant("lost-cancel"))
     await own_holdfast.until(run, "in_progress")
-    async with own_holdfast.resources.database.transaction() as session:
-        await runs.begin_cancelling(session, PROJECT, run.thread_id, run.id)
+    with writing(own_holdfast.resources.database) as connection:
+        runs.begin_cancelling(connection, PROJECT, run.thread_id, run.id)
 
     await _sweep(own_holdfast, run.id)
 
@@ -96,8 +97,8 @@ async def test_a_lost_cancel_is_repeated(own_holdfast: RunningHoldfast, provider
 async def test_a_run_cancelled_before_its_lost_start_is_closed(own_holdfast: RunningHoldfast) -> None:
     await own_holdfast.start_worker()
     run = await _run_never_started(own_holdfast, "lost-both")
-    async with own_holdfast.resources.database.transaction() as session:
-        await runs.begin_cancelling(session, PROJECT, run.thread_id, run.id)
+    with writing(own_holdfast.resources.database) as connection:
+        runs.begin_cancelling(connection, PROJECT, run.thread_id, run.id)
 
     await _sweep(own_holdfast, run.id)
 
@@ -154,9 +155,9 @@ async def test_a_run_that_temporal_does_not_take_does_not_keep_others_waiting(
     provider.script("behind-refused", Says("My turn."))
     await own_holdfast.start_worker()
     refused = await _run_never_started(own_holdfast, "refused")
-    async with own_holdfast.resources.database.transaction() as session:
+    with writing(own_holdfast.resources.database) as connection:
         aged = {"model": "m" * 3_000_000, "status_changed_at": now_ms() - 2 * MINUTE_MS}
-        await session.execute(update(RunRow).where(RunRow.id == refused.id).values(**aged))
+        connection.execute(update(RUNS).where(RUNS.c.id == refused.id).values(**aged))
     behind = await _run_never_started(own_holdfast, "behind-refused")
 
     await _sweep(own_holdfast, behind.id)
@@ -198,7 +199,7 @@ async def test_a_queued_run_long_past_its_deadline_is_closed_though_its_workflow
 ) -> None:
     # Without a worker its workflow stands still, as one does whose tasks fail.
     run = await own_holdfast.run(await own_holdfast.assistant("stuck-queued"))
-    await _age(own_holdfast, run.id, expires_at=now_seconds() - 600, status_changed_at=now_ms() - MINUTE_MS)
+    _age(own_holdfast, run.id, expires_at=now_seconds() - 600, status_changed_at=now_ms() - MINUTE_MS)
 
     await ActivityEnvironment().run(_lost_commands(own_holdfast).repeat)
 
@@ -213,9 +214,9 @@ async def test_a_lost_start_behind_runs_that_stand_still_is_repeated_by_a_later_
     assistant = await own_holdfast.assistant("standing-still")
     for number in range(5):
         standing = await own_holdfast.run(assistant)
-        await _age(own_holdfast, standing.id, status_changed_at=now_ms() - (10 - number) * MINUTE_MS)
+        _age(own_holdfast, standing.id, status_changed_at=now_ms() - (10 - number) * MINUTE_MS)
     lost = await _run_never_started(own_holdfast, "standing-still")
-    await _age(own_holdfast, lost.id, status_changed_at=now_ms() - MINUTE_MS)
+    _age(own_holdfast, lost.id, status_changed_at=now_ms() - MINUTE_MS)
     sweep = _lost_commands(own_holdfast).repeat
     workflows = RunWorkflows(own_holdfast.resources.temporal, own_holdfast.resources.settings)
 

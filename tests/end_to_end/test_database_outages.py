@@ -4,20 +4,20 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from openai import InternalServerError
 from openai.types.beta.threads import Run
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import create_engine, text
 from temporalio.client import ScheduleActionExecutionStartWorkflow
 
 from models.errors import OutcomeUnknown, Unavailable
 from tests.api.envelope import assert_error
 from tests.conftest import NewDatabase, settings_for
+from tests.database import reading
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.postgres.proxy import LosingProxy, losing_proxy
 from tests.postgres.server import PostgresServer, running_postgres
@@ -107,8 +107,9 @@ async def test_a_failover_to_a_standby_that_is_not_promoted_yet_is_an_outage(
     run = await own_holdfast.run(await own_holdfast.assistant("failover"))
     await answer.arrived()
 
-    async with promoted_later(own_holdfast), httpx.AsyncClient(base_url=own_holdfast.url) as http:
-        written, health = await http.post("/v1/threads"), await http.get("/health")
+    with promoted_later(own_holdfast):
+        async with httpx.AsyncClient(base_url=own_holdfast.url) as http:
+            written, health = await http.post("/v1/threads"), await http.get("/health")
         answer.release()
         await answer_held(caplog)
 
@@ -119,18 +120,18 @@ async def test_a_failover_to_a_standby_that_is_not_promoted_yet_is_an_outage(
     assert len(provider.requests("failover")) == 1
 
 
-@asynccontextmanager
-async def promoted_later(holdfast: RunningHoldfast) -> AsyncIterator[None]:
-    """Until the block ends, connections break and new ones reach a server that takes no writes."""
-    engine = create_async_engine(holdfast.resources.database.engine.url, isolation_level="AUTOCOMMIT")
+@contextmanager
+def promoted_later(holdfast: RunningHoldfast) -> Iterator[None]:
+    """The open connections break, and until the block ends new ones reach a server that takes no writes."""
+    engine = create_engine(holdfast.resources.database.engine.url, isolation_level="AUTOCOMMIT")
     name = engine.url.database
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    async with engine.connect() as admin:
-        await admin.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
-        await admin.execute(text(f"SELECT pg_terminate_backend(pid) {others}"))
+    with engine.connect() as admin:
+        admin.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        admin.execute(text(f"SELECT pg_terminate_backend(pid) {others}"))
         yield
-        await admin.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off'))
-    await engine.dispose()
+        admin.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off'))
+    engine.dispose()
 
 
 @pytest.mark.parametrize("how", ["stop", "crash"])
@@ -264,8 +265,8 @@ async def test_no_transaction_is_open_while_the_model_speaks(
         run = await holdfast.run(await holdfast.assistant("no-transaction"))
         await answer.arrived()
 
-        async with holdfast.resources.database.reading() as session:
-            still_open = (await session.scalars(text(OPEN_TRANSACTIONS))).all()
+        with reading(holdfast.resources.database) as connection:
+            still_open = connection.scalars(text(OPEN_TRANSACTIONS)).all()
         answer.release()
         await holdfast.until(run, "completed")
 

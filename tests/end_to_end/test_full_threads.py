@@ -1,4 +1,4 @@
-"""A thread holds 100,000 messages; what runs say is counted, and finds room even where there is none."""
+"""A thread takes at most 100,000 messages. Answers of runs are counted too, but are stored even in a full thread."""
 
 import httpx
 import pytest
@@ -6,9 +6,10 @@ from openai import BadRequestError
 from openai.types.beta.threads import Run
 from sqlalchemy import func, select, update
 
-from infra.database.tables import MessageRow, ThreadRow
+from infra.database.tables import MESSAGES, THREADS
 from models.threads import MAX_THREAD_MESSAGES
 from tests.api.envelope import assert_error
+from tests.database import reading, writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -22,7 +23,7 @@ FULL = "A thread holds at most 100000 messages. Delete some, or go on in a new t
 async def full(holdfast: RunningHoldfast) -> str:
     """A thread whose messages are as many as it can hold, by its own count."""
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
-    await fill(holdfast, thread.id)
+    fill(holdfast, thread.id)
     return thread.id
 
 
@@ -53,7 +54,7 @@ async def test_an_answer_always_finds_room_and_is_counted(
     done = await holdfast.until(await holdfast.submit(await holdfast.until(run), "sunny"))
 
     assert done.status == "completed"
-    assert await counts(holdfast, full) == (MAX_THREAD_MESSAGES + 2, 3)
+    assert counts(holdfast, full) == (MAX_THREAD_MESSAGES + 2, 3)
 
 
 async def test_an_answer_that_was_cut_short_is_counted(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
@@ -64,7 +65,7 @@ async def test_an_answer_that_was_cut_short_is_counted(holdfast: RunningHoldfast
     await holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
     await holdfast.until(run, "cancelled")
 
-    assert await counts(holdfast, run.thread_id) == (2, 2)
+    assert counts(holdfast, run.thread_id) == (2, 2)
 
 
 async def test_a_message_that_waited_is_counted_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
@@ -73,21 +74,21 @@ async def test_a_message_that_waited_is_counted_once(holdfast: RunningHoldfast, 
     say = holdfast.client.beta.threads.messages.create
 
     await say(waiting.thread_id, role="user", content="Well?", extra_body={"on_active_run": "enqueue"})
-    before = await counts(holdfast, waiting.thread_id)
+    before = counts(holdfast, waiting.thread_id)
     await holdfast.until(await holdfast.submit(waiting, "sunny"), "completed")
 
-    assert (before, await counts(holdfast, waiting.thread_id)) == ((2, 2), (3, 3))
+    assert (before, counts(holdfast, waiting.thread_id)) == ((2, 2), (3, 3))
 
 
-async def fill(holdfast: RunningHoldfast, thread_id: str) -> None:
-    async with holdfast.resources.database.transaction() as session:
-        query = update(ThreadRow).where(ThreadRow.id == thread_id)
-        await session.execute(query.values(message_count=MAX_THREAD_MESSAGES))
+def fill(holdfast: RunningHoldfast, thread_id: str) -> None:
+    with writing(holdfast.resources.database) as connection:
+        query = update(THREADS).where(THREADS.c.id == thread_id)
+        connection.execute(query.values(message_count=MAX_THREAD_MESSAGES))
 
 
-async def counts(holdfast: RunningHoldfast, thread_id: str) -> tuple[int, int]:
-    """The number that the thread bears, and how many messages there are."""
-    async with holdfast.resources.database.reading() as session:
-        said = await session.scalar(select(ThreadRow.message_count).where(ThreadRow.id == thread_id))
-        there = select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread_id)
-        return said or 0, await session.scalar(there) or 0
+def counts(holdfast: RunningHoldfast, thread_id: str) -> tuple[int, int]:
+    """The thread's own count of its messages, and how many there are."""
+    with reading(holdfast.resources.database) as connection:
+        counted = connection.scalar(select(THREADS.c.message_count).where(THREADS.c.id == thread_id))
+        there = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == thread_id)
+        return counted or 0, connection.scalar(there) or 0

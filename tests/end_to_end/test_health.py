@@ -1,15 +1,20 @@
 """`GET /health`, with each part well and gone."""
 
-from contextlib import AsyncExitStack
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from api import routes
+from infra.database.engine import SQLITE_READERS, Database
 from tests.conftest import settings_for, temporal_program
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
@@ -43,7 +48,7 @@ async def test_a_temporal_that_does_not_answer_is_named(provider: ScriptedProvid
 @pytest.mark.any_database
 async def test_a_database_that_does_not_answer_is_named(own_holdfast: RunningHoldfast) -> None:
     file = own_holdfast.resources.settings.data_dir / "holdfast.db"
-    await own_holdfast.resources.database.engine.dispose()
+    own_holdfast.resources.database.engine.dispose()
     for part in file.parent.glob("holdfast.db*"):
         part.unlink()
     file.mkdir()
@@ -60,15 +65,29 @@ async def test_a_database_that_hangs_is_named_in_time(
 ) -> None:
     monkeypatch.setattr(routes.health, "HEALTH_TIMEOUT", timedelta(milliseconds=100))
     resources = own_holdfast.resources
-    async with AsyncExitStack() as held:
-        for _ in range(resources.settings.database_pool_size):
-            session = await held.enter_async_context(resources.database.reading())
-            await session.connection()
-
+    threads = max(SQLITE_READERS, resources.settings.database_pool_size)
+    async with _busy(resources.database, threads):
         status, health = await _health(own_holdfast)
 
     assert status == 503
     assert health["database"].startswith("does not answer: nothing within")
+
+
+@asynccontextmanager
+async def _busy(database: Database, threads: int) -> AsyncIterator[None]:
+    """Until the block ends, that many threads of the database's are taken; what comes later waits for one."""
+    is_over = threading.Event()
+
+    def work(_connection: Connection) -> None:
+        is_over.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(threads):
+            tasks.create_task(database.read(work))
+        try:
+            yield
+        finally:
+            is_over.set()
 
 
 async def test_a_run_is_accepted_while_temporal_is_away(provider: ScriptedProvider, tmp_path: Path) -> None:

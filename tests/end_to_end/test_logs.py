@@ -12,6 +12,7 @@ from sqlalchemy import text
 from cli.logs import OUR_PACKAGES, log_handler
 from tests.collector import running_collector
 from tests.conftest import settings_for
+from tests.database import writing
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -81,8 +82,8 @@ async def test_a_runs_lines_name_it_and_quote_nothing(
 async def test_an_error_of_the_database_is_logged_without_the_values(
     own_holdfast: RunningHoldfast, written: Written
 ) -> None:
-    async with own_holdfast.resources.database.transaction() as session:
-        await session.execute(text("DROP TABLE messages"))
+    with writing(own_holdfast.resources.database) as connection:
+        connection.execute(text("DROP TABLE messages"))
 
     with pytest.raises(Exception, match="server had an error"):
         await own_holdfast.client.beta.threads.create(messages=[{"role": "user", "content": SECRET}])
@@ -99,13 +100,13 @@ async def test_an_activity_that_crashes_names_its_run_and_quotes_nothing(
 ) -> None:
     provider.script("logged-crash", Says(SECRET), Says(SECRET))
     run = await own_holdfast.run(await own_holdfast.assistant("logged-crash"), SECRET)
-    async with own_holdfast.resources.database.transaction() as session:
-        await session.execute(text("ALTER TABLE turns RENAME TO turns_away"))
+    with writing(own_holdfast.resources.database) as connection:
+        connection.execute(text("ALTER TABLE turns RENAME TO turns_away"))
     await own_holdfast.start_worker()
     while "no such table: turns" not in written.text:
         await own_holdfast.until(run, "queued", "in_progress")
-    async with own_holdfast.resources.database.transaction() as session:
-        await session.execute(text("ALTER TABLE turns_away RENAME TO turns"))
+    with writing(own_holdfast.resources.database) as connection:
+        connection.execute(text("ALTER TABLE turns_away RENAME TO turns"))
     await own_holdfast.until(run, "completed")
 
     crashes = [line for line in map(json.loads, written.text.splitlines()) if "no such table" in str(line)]

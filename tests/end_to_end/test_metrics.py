@@ -7,11 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Connection
 
-from infra.database import runs
-from infra.database.engine import Database
+from infra.database import run_finalization
 from infra.metrics import MAX_MODEL_LABELS
 from infra.settings import Settings
+from models.finalization import Finalization
 from models.runs import RunStatus
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
@@ -141,17 +142,17 @@ async def test_a_call_that_is_cancelled_is_cut_short(working: RunningHoldfast, p
     assert _value(samples, "holdfast_runs_ended_total", status="cancelled") == 1
 
 
-async def _cancel_and_roll_back(database: Database, run_id: str) -> None:
-    async with database.transaction() as session:
-        assert await runs.transition(session, run_id, RunStatus.CANCELLED)
-        raise InterruptedError
+def _cancel_and_roll_back(connection: Connection, run_id: str) -> None:
+    finalized = run_finalization.finalize(connection, Finalization(run_id, RunStatus.CANCELLED))
+    assert finalized.state.status is RunStatus.CANCELLED
+    raise InterruptedError
 
 
 @pytest.mark.any_database
 async def test_what_was_rolled_back_is_not_counted(working: RunningHoldfast) -> None:
     run = await working.until(await working.run(await working.assistant("holdfast/scripted", "weather")))
     with pytest.raises(InterruptedError):
-        await _cancel_and_roll_back(working.resources.database, run.id)
+        await working.resources.database.write(_cancel_and_roll_back, run.id)
 
     assert _value(await _scrape(working), "holdfast_runs_ended_total", status="cancelled") is None
 
@@ -170,7 +171,7 @@ async def test_a_run_that_no_worker_takes_up_ages(own_holdfast: RunningHoldfast)
 @pytest.mark.any_database
 async def test_a_database_that_is_gone_leaves_the_other_metrics(own_holdfast: RunningHoldfast) -> None:
     file = own_holdfast.resources.settings.data_dir / "holdfast.db"
-    await own_holdfast.resources.database.engine.dispose()
+    own_holdfast.resources.database.engine.dispose()
     for part in file.parent.glob("holdfast.db*"):
         part.unlink()
     file.mkdir()

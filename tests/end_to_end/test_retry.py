@@ -13,11 +13,12 @@ from temporalio.testing import WorkflowEnvironment
 
 from infra.clock import now_ms, now_seconds
 from infra.database import run_finalization, run_retries
-from infra.database.run_finalization import RunEnd
-from infra.database.tables import RunRow
-from models.runs import LastError, LastErrorCode, RunStatus
+from infra.database.tables import RUNS
+from models.finalization import Finalization
+from models.runs import LastErrorCode, RunStatus
 from tests.api.envelope import assert_error
 from tests.conftest import settings_for, temporal_program
+from tests.database import writing
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -58,9 +59,9 @@ async def _timeline(holdfast: RunningHoldfast, run: Run) -> dict[str, Any]:
 
 async def _sweep(holdfast: RunningHoldfast, run: Run) -> None:
     """Let a minute pass for the run's row, then have the schedule sweep now."""
-    async with holdfast.resources.database.transaction() as session:
-        aged = update(RunRow).where(RunRow.id == run.id).values(status_changed_at=now_ms() - 60_000)
-        await session.execute(aged)
+    with writing(holdfast.resources.database) as connection:
+        aged = update(RUNS).where(RUNS.c.id == run.id).values(status_changed_at=now_ms() - 60_000)
+        connection.execute(aged)
     await sweep_now(holdfast)
 
 
@@ -284,8 +285,8 @@ async def test_a_lost_retry_is_repeated_by_the_sweep(own_holdfast: RunningHoldfa
     await own_holdfast.start_worker()
     failed = await _failed_after_a_call(own_holdfast, provider, "retry-lost")
     provider.script("retry-lost", Says("It is sunny."))
-    async with own_holdfast.resources.database.transaction() as session:
-        await run_retries.request(session, "default", failed.id, "ada@laptop")
+    with writing(own_holdfast.resources.database) as connection:
+        run_retries.request(connection, "default", failed.id, "ada@laptop")
 
     await _sweep(own_holdfast, failed)
 
@@ -311,7 +312,7 @@ async def test_a_retry_that_waits_for_a_worker_is_not_sent_twice(
     assert (await handle.describe()).run_id == execution
 
 
-async def test_the_last_words_of_the_failed_execution_do_not_end_a_retried_run(
+async def test_a_late_finalization_by_the_failed_execution_does_not_end_a_retried_run(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     await own_holdfast.start_worker()
@@ -320,11 +321,11 @@ async def test_the_last_words_of_the_failed_execution_do_not_end_a_retried_run(
     await own_holdfast.stop_worker()
     await _retry(own_holdfast, failed)
 
-    late = RunEnd(RunStatus.FAILED, execution, LastError(code=LastErrorCode.SERVER_ERROR, message="Late."))
-    async with own_holdfast.resources.database.transaction() as session:
-        ended = await run_finalization.finalize(session, failed.id, late)
+    late = Finalization(failed.id, RunStatus.FAILED, LastErrorCode.SERVER_ERROR, "Late.", by=execution)
+    with writing(own_holdfast.resources.database) as connection:
+        finalized = run_finalization.finalize(connection, late)
 
-    assert ended.state.status is RunStatus.QUEUED
+    assert finalized.state.status is RunStatus.QUEUED
 
 
 @pytest.mark.any_database

@@ -7,15 +7,8 @@ from openai import BadRequestError, NotFoundError
 from openai.types.beta.threads import Run
 from sqlalchemy import func, select
 
-from infra.database.tables import (
-    MessageRow,
-    RunRow,
-    RunStepRow,
-    ThreadMetadataRow,
-    ThreadRow,
-    ToolCallRow,
-    TurnRow,
-)
+from infra.database.tables import MESSAGES, RUN_STEPS, RUNS, THREAD_METADATA, THREADS, TOOL_CALLS, TURNS
+from tests.database import reading
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -108,27 +101,26 @@ async def test_a_deleted_thread_leaves_no_row_behind(holdfast: RunningHoldfast, 
     assistant = await holdfast.assistant("delete-rows", "weather")
     run = await holdfast.until(await holdfast.run(assistant, thread=thread))
     await holdfast.until(await holdfast.submit(run, "sun"), "completed")
-    before = await _rows(holdfast, run)
+    before = _rows(holdfast, run)
 
     await holdfast.client.beta.threads.delete(run.thread_id)
 
     assert all(before.values()), before
-    assert not any((await _rows(holdfast, run)).values())
+    assert not any(_rows(holdfast, run).values())
 
 
-async def _rows(holdfast: RunningHoldfast, run: Run) -> dict[str, int]:
-    """How many rows hang from the run's thread, by table."""
-    async with holdfast.resources.database.reading() as session:
-        counts = {}
-        for table in (ThreadRow, MessageRow, RunRow):
-            column = table.id if table is ThreadRow else table.__table__.c.thread_id
-            counts[table.__tablename__] = await session.scalar(
-                select(func.count()).select_from(table).where(column == run.thread_id)
-            )
-        for child in (RunStepRow, ToolCallRow, TurnRow):
-            counts[child.__tablename__] = await session.scalar(
-                select(func.count()).select_from(child).where(child.run_id == run.id)
-            )
-        orphans = select(func.count()).where(ThreadMetadataRow.thread_seq.not_in(select(ThreadRow.seq)))
-        assert await session.scalar(orphans) == 0
-    return {name: count or 0 for name, count in counts.items()}
+def _rows(holdfast: RunningHoldfast, run: Run) -> dict[str, int]:
+    """How many rows belong to the run's thread, by table."""
+    conditions = {
+        THREADS: THREADS.c.id == run.thread_id,
+        MESSAGES: MESSAGES.c.thread_id == run.thread_id,
+        RUNS: RUNS.c.thread_id == run.thread_id,
+        RUN_STEPS: RUN_STEPS.c.run_id == run.id,
+        TOOL_CALLS: TOOL_CALLS.c.run_id == run.id,
+        TURNS: TURNS.c.run_id == run.id,
+    }
+    with reading(holdfast.resources.database) as connection:
+        orphans = select(func.count()).where(THREAD_METADATA.c.thread_seq.not_in(select(THREADS.c.seq)))
+        assert connection.scalar(orphans) == 0
+        counts = {table.name: select(func.count()).where(condition) for table, condition in conditions.items()}
+        return {name: connection.scalar(count) or 0 for name, count in counts.items()}

@@ -6,8 +6,9 @@ from openai.types.beta.threads import Run
 from sqlalchemy import update
 
 from infra.clock import now_seconds
-from infra.database.tables import RunRow
+from infra.database.tables import RUNS
 from infra.database.thread_queue import MAX_WAITING_MESSAGES, MAX_WAITING_RUNS
+from tests.database import writing
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -139,9 +140,9 @@ async def test_a_waiting_run_expires(own_holdfast: RunningHoldfast, provider: Sc
     await own_holdfast.start_worker()
     run = await _waiting(own_holdfast, provider, "queue-expire", Says("Done."))
     waiting = await _next_run(own_holdfast, run)
-    async with own_holdfast.resources.database.transaction() as session:
+    with writing(own_holdfast.resources.database) as connection:
         past = now_seconds() - 60
-        await session.execute(update(RunRow).where(RunRow.id == waiting.id).values(expires_at=past))
+        connection.execute(update(RUNS).where(RUNS.c.id == waiting.id).values(expires_at=past))
 
     await sweep_now(own_holdfast)
 

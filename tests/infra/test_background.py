@@ -1,4 +1,4 @@
-"""Work that is not to be left half done."""
+"""Work that a cancellation of its caller does not interrupt."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,14 +12,14 @@ from infra.background import Result, shielded, shielded_until_done
 
 
 async def cancelled(call: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-    """A call that has begun and is cancelled, which it has not heard of yet."""
+    """A call that has begun, and whose cancellation it has not received yet."""
     caller = asyncio.create_task(call)
     await asyncio.sleep(0)
     caller.cancel()
     return caller
 
 
-async def test_a_cancellation_waits_for_what_is_not_to_be_cut_off() -> None:
+async def test_a_cancellation_waits_for_shielded_work() -> None:
     may_end, is_done = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -34,24 +34,24 @@ async def test_a_cancellation_waits_for_what_is_not_to_be_cut_off() -> None:
     assert is_done.is_set()
 
 
-async def test_what_does_not_end_is_cut_off_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_shielded_work_that_does_not_end_is_cancelled_after_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "PATIENCE", timedelta(milliseconds=50))
-    is_cut_off = asyncio.Event()
+    is_cancelled = asyncio.Event()
 
     async def work() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            is_cut_off.set()
+            is_cancelled.set()
 
     caller = await cancelled(shielded(work()))
 
     with pytest.raises(asyncio.CancelledError):
         await caller
-    await is_cut_off.wait()
+    await is_cancelled.wait()
 
 
-async def test_what_was_done_is_known_to_a_caller_that_is_cancelled() -> None:
+async def test_a_cancelled_caller_gets_the_result_of_work_that_was_done() -> None:
     may_end = asyncio.Event()
 
     async def work() -> str:

@@ -1,4 +1,4 @@
-"""A server that takes connections and says nothing is told of, in one line, as one that does not answer."""
+"""A server that accepts connections and sends nothing is reported, in one line, as one that does not answer."""
 
 import socket
 from collections.abc import Iterator

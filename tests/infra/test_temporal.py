@@ -1,4 +1,4 @@
-"""What Holdfast knows of its Temporal server."""
+"""Links to the UI of the Temporal server."""
 
 from pathlib import Path
 

@@ -2,11 +2,11 @@
 
 from temporalio import workflow
 
-from infra.database.tables import RunRow
+from infra.database.tables import RUNS
 
 
 @workflow.defn
 class TableImportingWorkflow:
     @workflow.run
     async def run(self) -> str:
-        return RunRow.__tablename__
+        return RUNS.name

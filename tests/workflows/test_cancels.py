@@ -16,8 +16,9 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from infra.database.outages import DatabaseUnavailable
+from models.finalization import Finalization
 from models.runs import RunStatus
-from models.turns import Finalization, NextStep, RunInput, RunState, TurnInput, TurnOutcome
+from models.turns import NextStep, RunInput, RunState, TurnInput, TurnOutcome
 from tests.resets import finished_tasks, reset_workflow
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
@@ -43,7 +44,7 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
     temporal: WorkflowEnvironment, comes_to: Callable[[], Awaitable[TurnOutcome]]
 ) -> None:
     is_asked, is_cancelled = asyncio.Event(), asyncio.Event()
-    endings: list[Finalization] = []
+    finalizations: list[Finalization] = []
 
     @activity.defn(name="ModelTurn.generate")
     async def generate(turn: TurnInput) -> TurnOutcome:
@@ -56,44 +57,44 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
             is_cancelled.set()
             return await comes_to()
 
-    async with _running(temporal, generate, _noting(endings)) as handle:
+    async with _running(temporal, generate, _recording(finalizations)) as handle:
         await is_asked.wait()
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
 
     assert is_cancelled.is_set()
-    assert [ending.status for ending in endings] == [RunStatus.CANCELLED]
+    assert [finalization.status for finalization in finalizations] == [RunStatus.CANCELLED]
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
 
 
-async def test_an_ending_is_stored_though_a_cancel_comes_meanwhile(temporal: WorkflowEnvironment) -> None:
-    is_ending, is_cancelled = asyncio.Event(), asyncio.Event()
-    endings: list[Finalization] = []
+async def test_a_finalization_is_stored_though_a_cancel_comes_meanwhile(temporal: WorkflowEnvironment) -> None:
+    is_finalizing, is_cancelled = asyncio.Event(), asyncio.Event()
+    finalizations: list[Finalization] = []
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: Finalization) -> RunState:
+    async def finalize(finalization: Finalization) -> RunState:
         if activity.info().attempt == 1:
-            is_ending.set()
+            is_finalizing.set()
             await is_cancelled.wait()
             raise DatabaseUnavailable("gone")
-        endings.append(ending)
-        return RunState(ending.status, 0, None)
+        finalizations.append(finalization)
+        return RunState(finalization.status, 0, None)
 
-    async with _running(temporal, generate_in_vain, end) as handle:
-        await is_ending.wait()
+    async with _running(temporal, generate_in_vain, finalize) as handle:
+        await is_finalizing.wait()
         await _cancel(handle)
         is_cancelled.set()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
 
-    assert [ending.status for ending in endings] == [RunStatus.FAILED]
+    assert [finalization.status for finalization in finalizations] == [RunStatus.FAILED]
     assert (await handle.describe()).status is WorkflowExecutionStatus.FAILED
 
 
 async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(temporal: WorkflowEnvironment) -> None:
     is_reopening, is_cancelled = asyncio.Event(), asyncio.Event()
-    endings: list[Finalization] = []
+    finalizations: list[Finalization] = []
 
     @activity.defn(name="RunEndings.reopen")
     async def reopen(_run_id: str) -> RunState:
@@ -101,7 +102,7 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
         await is_cancelled.wait()
         return RunState(RunStatus.IN_PROGRESS, 0, int(time.time()) + 600)
 
-    async with _running(temporal, generate_in_vain, _noting(endings), reopen) as handle:
+    async with _running(temporal, generate_in_vain, _recording(finalizations), reopen) as handle:
         with pytest.raises(WorkflowFailureError):
             await handle.result()
         first, *_ = await finished_tasks(handle)
@@ -113,19 +114,23 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
         with pytest.raises(WorkflowFailureError):
             await again.result()
 
-    assert [ending.status for ending in endings] == [RunStatus.FAILED, RunStatus.FAILED, RunStatus.CANCELLED]
+    assert [finalization.status for finalization in finalizations] == [
+        RunStatus.FAILED,
+        RunStatus.FAILED,
+        RunStatus.CANCELLED,
+    ]
     assert (await again.describe()).status is WorkflowExecutionStatus.CANCELED
 
 
-def _noting(endings: list[Finalization]) -> Callable[[Finalization], Awaitable[RunState]]:
-    """The activity that ends runs; it does as it is told."""
+def _recording(finalizations: list[Finalization]) -> Callable[[Finalization], Awaitable[RunState]]:
+    """The activity that finalizes runs, always as it is asked to."""
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: Finalization) -> RunState:
-        endings.append(ending)
-        return RunState(ending.status, 0, None)
+    async def finalize(finalization: Finalization) -> RunState:
+        finalizations.append(finalization)
+        return RunState(finalization.status, 0, None)
 
-    return end
+    return finalize
 
 
 @asynccontextmanager

@@ -14,8 +14,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from models.finalization import Finalization
 from models.runs import RunStatus
-from models.turns import Finalization, RunInput, RunState, TurnInput, TurnOutcome
+from models.turns import RunInput, RunState, TurnInput, TurnOutcome
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow, report_unexpected
 from workflows.worker import SANDBOX
@@ -34,7 +35,7 @@ async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
         raise ApplicationError("The provider failed.", non_retryable=True)
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: Finalization) -> RunState:
+    async def finalize(finalization: Finalization) -> RunState:
         return RunState(RunStatus.CANCELLED, 0, None)
 
     def taking_workflows() -> Worker:
@@ -44,7 +45,7 @@ async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
     run = RunInput(run_id, "thread_t", "asst_a", "some-model", int(time.time()) + 600, 600)
     async with (
         Worker(temporal.client, task_queue=task_queue, activities=[fail]),
-        Worker(temporal.client, task_queue=control_task_queue(task_queue), activities=[end]),
+        Worker(temporal.client, task_queue=control_task_queue(task_queue), activities=[finalize]),
     ):
         async with taking_workflows():
             handle = await temporal.client.start_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)

@@ -11,8 +11,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from models.finalization import Finalization
 from models.runs import LastErrorCode, RunStatus
-from models.turns import SUBMIT_SIGNAL, Finalization, NextStep, RunInput, RunState, TurnInput, TurnOutcome
+from models.turns import SUBMIT_SIGNAL, NextStep, RunInput, RunState, TurnInput, TurnOutcome
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
 from workflows.worker import SANDBOX
@@ -26,26 +27,26 @@ async def _run(
     generate: Callable[[TurnInput], Awaitable[TurnOutcome]],
     lifetime_seconds: int = 600,
 ) -> tuple[RunStatus, list[Finalization]]:
-    """Run a workflow whose turns are `generate`. Returns its result and how it asked for the run to be ended.
+    """Run a workflow whose turns are `generate`. Returns its result and how it had the run finalized.
 
     It raises where the run failed; then the result is `failed`.
     """
-    endings: list[Finalization] = []
+    finalizations: list[Finalization] = []
 
     @activity.defn(name="ModelTurn.generate")
     async def answer(turn: TurnInput) -> TurnOutcome:
         return await generate(turn)
 
     @activity.defn(name="RunEndings.end")
-    async def end(ending: Finalization) -> RunState:
-        endings.append(ending)
-        return RunState(ending.status, 0, None)
+    async def finalize(finalization: Finalization) -> RunState:
+        finalizations.append(finalization)
+        return RunState(finalization.status, 0, None)
 
     task_queue = run_id = f"run_{uuid.uuid4().hex}"
     expires_at = int(time.time()) + lifetime_seconds
     run = RunInput(run_id, "thread_t", "asst_a", "some-model", expires_at, lifetime_seconds)
     async with (
-        Worker(environment.client, task_queue=control_task_queue(task_queue), activities=[end]),
+        Worker(environment.client, task_queue=control_task_queue(task_queue), activities=[finalize]),
         Worker(
             environment.client,
             task_queue=task_queue,
@@ -58,7 +59,7 @@ async def _run(
             status = await environment.client.execute_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)
         except WorkflowFailureError:
             status = RunStatus.FAILED
-    return status, endings
+    return status, finalizations
 
 
 async def test_a_signal_that_arrives_before_the_wait_is_not_lost(temporal: WorkflowEnvironment) -> None:
@@ -72,9 +73,9 @@ async def test_a_signal_that_arrives_before_the_wait_is_not_lost(temporal: Workf
             return ASKED
         return COMPLETED
 
-    status, endings = await _run(temporal, generate)
+    status, finalizations = await _run(temporal, generate)
 
-    assert (status, turns, endings) == (RunStatus.COMPLETED, [0, 1], [])
+    assert (status, turns, finalizations) == (RunStatus.COMPLETED, [0, 1], [])
 
 
 async def test_a_signal_for_an_earlier_turn_does_not_answer_this_one(temporal: WorkflowEnvironment) -> None:
@@ -87,18 +88,18 @@ async def test_a_signal_for_an_earlier_turn_does_not_answer_this_one(temporal: W
             await handle.signal(SUBMIT_SIGNAL, 0)
         return ASKED
 
-    status, [ending] = await _run(temporal, generate, lifetime_seconds=2)
+    status, [finalization] = await _run(temporal, generate, lifetime_seconds=2)
 
-    assert (status, turns, ending.status) == (RunStatus.EXPIRED, [0, 1], RunStatus.EXPIRED)
+    assert (status, turns, finalization.status) == (RunStatus.EXPIRED, [0, 1], RunStatus.EXPIRED)
 
 
 async def test_outputs_are_awaited_for_ten_minutes(time_skipping: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         return ASKED
 
-    status, [ending] = await _run(time_skipping, generate, lifetime_seconds=600)
+    status, [finalization] = await _run(time_skipping, generate, lifetime_seconds=600)
 
-    assert (status, ending.status) == (RunStatus.EXPIRED, RunStatus.EXPIRED)
+    assert (status, finalization.status) == (RunStatus.EXPIRED, RunStatus.EXPIRED)
 
 
 async def test_a_turn_that_was_stored_with_a_later_deadline_extends_the_wait(
@@ -123,26 +124,26 @@ async def test_an_error_without_a_code_fails_the_run_without_its_text(temporal: 
     async def generate(turn: TurnInput) -> TurnOutcome:
         raise ApplicationError("a bug", non_retryable=True)
 
-    status, [ending] = await _run(temporal, generate)
+    status, [finalization] = await _run(temporal, generate)
 
-    assert (status, ending.status) == (RunStatus.FAILED, RunStatus.FAILED)
-    assert (ending.error_code, ending.error_message) == (LastErrorCode.SERVER_ERROR, None)
+    assert (status, finalization.status) == (RunStatus.FAILED, RunStatus.FAILED)
+    assert (finalization.error_code, finalization.error_message) == (LastErrorCode.SERVER_ERROR, None)
 
 
 async def test_a_turn_that_is_failed_by_hand_fails_the_run_without_its_words(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         raise ApplicationError("the model is down", {"since": "yesterday"}, non_retryable=True)
 
-    status, [ending] = await _run(temporal, generate)
+    status, [finalization] = await _run(temporal, generate)
 
-    assert (status, ending.status) == (RunStatus.FAILED, RunStatus.FAILED)
-    assert (ending.error_code, ending.error_message) == (LastErrorCode.SERVER_ERROR, None)
+    assert (status, finalization.status) == (RunStatus.FAILED, RunStatus.FAILED)
+    assert (finalization.error_code, finalization.error_message) == (LastErrorCode.SERVER_ERROR, None)
 
 
 async def test_a_turn_that_finds_the_run_cancelling_has_it_cancelled(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         return TurnOutcome(NextStep.FINISH, RunStatus.CANCELLING, None)
 
-    status, [ending] = await _run(temporal, generate)
+    status, [finalization] = await _run(temporal, generate)
 
-    assert (status, ending.status) == (RunStatus.CANCELLED, RunStatus.CANCELLED)
+    assert (status, finalization.status) == (RunStatus.CANCELLED, RunStatus.CANCELLED)

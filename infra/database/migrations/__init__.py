@@ -30,8 +30,7 @@ async def check_migrated(database: Database) -> None:
     """Raises `ConnectionFailed` where the database is not at the schema of this version."""
     scripts = ScriptDirectory.from_config(alembic_config(""))
     newest = scripts.get_current_head()
-    async with database.engine.connect() as connection:
-        current = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    current = await database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
     if current == newest:
         return
     if current is None:

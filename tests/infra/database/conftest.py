@@ -18,6 +18,7 @@ from models.run_specs import RunSpec
 from models.runs import CreateRunRequest
 from models.threads import CreateThreadRequest
 from tests.conftest import NewDatabase
+from tests.database import writing
 
 PROJECT = "default"
 
@@ -38,29 +39,27 @@ async def database(new_database: NewDatabase, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-async def stored(database: Database) -> Stored:
+def stored(database: Database) -> Stored:
     """An assistant, and a thread of one message with a queued run."""
     hello = CreateMessageRequest(role="user", content="Hello")
-    async with database.transaction() as session:
-        assistant = await assistants.create(session, PROJECT, CreateAssistantRequest(model="m"))
-        thread = await threads.create(session, PROJECT, CreateThreadRequest(messages=[hello]))
+    with writing(database) as connection:
+        assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m"))
+        thread = threads.create(connection, PROJECT, CreateThreadRequest(messages=[hello]))
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
-        run = await runs.create(session, PROJECT, thread.id, spec)
+        run = runs.create(connection, PROJECT, thread.id, spec)
     return Stored(assistant.id, thread.id, run.id)
 
 
 @contextmanager
 def recorded(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """The statements that the database is sent meanwhile, with their parameters."""
+    """The statements that the database is sent in the block, with their parameters."""
     statements: list[tuple[str, Any]] = []
 
     def record(_: Connection, __: object, statement: str, parameters: Any, *___: object) -> None:
-        # A savepoint has no plan.
-        if "SAVEPOINT" not in statement:
-            statements.append((statement, parameters))
+        statements.append((statement, parameters))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", record)
+    event.listen(database.engine, "before_cursor_execute", record)
     try:
         yield statements
     finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", record)
+        event.remove(database.engine, "before_cursor_execute", record)

@@ -1,86 +1,84 @@
 import pytest
-from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, func, select, update
 
 from infra.database import messages, threads
 from infra.database.engine import Database
-from infra.database.tables import MessageRow, ThreadRow
+from infra.database.tables import MESSAGES, THREADS
 from models.errors import NotFound, ThreadFull
 from models.messages import CreateMessageRequest
 from models.threads import MAX_THREAD_MESSAGES, CreateThreadRequest
+from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT, Stored
 
 HELLO = CreateMessageRequest(role="user", content="Hello")
 
 
-async def test_messages_are_counted_as_they_come_and_go(database: Database) -> None:
-    async with database.transaction() as session:
-        thread = await threads.create(session, PROJECT, CreateThreadRequest(messages=[HELLO, HELLO]))
-        created = await counts(session, thread.id)
-        [added] = await messages.add(session, PROJECT, thread.id, [HELLO])
-        longer = await counts(session, thread.id)
-        await messages.remove(session, PROJECT, thread.id, added.id)
-        shorter = await counts(session, thread.id)
+def test_messages_are_counted_as_they_come_and_go(database: Database) -> None:
+    with writing(database) as connection:
+        thread = threads.create(connection, PROJECT, CreateThreadRequest(messages=[HELLO, HELLO]))
+        created = counts(connection, thread.id)
+        [added] = messages.add(connection, PROJECT, thread.id, [HELLO])
+        longer = counts(connection, thread.id)
+        messages.remove(connection, PROJECT, thread.id, added.id)
+        shorter = counts(connection, thread.id)
 
     assert (created, longer, shorter) == ((2, 2), (3, 3), (2, 2))
 
 
-async def test_a_message_that_is_not_there_is_not_counted_off(database: Database, stored: Stored) -> None:
-    with pytest.raises(NotFound):
-        async with database.transaction() as session:
-            await messages.remove(session, PROJECT, stored.thread_id, "msg_x")
+def test_an_unknown_message_does_not_change_the_count(database: Database, stored: Stored) -> None:
+    with pytest.raises(NotFound), writing(database) as connection:
+        messages.remove(connection, PROJECT, stored.thread_id, "msg_x")
 
-    async with database.reading() as session:
-        assert await counts(session, stored.thread_id) == (1, 1)
+    with reading(database) as connection:
+        assert counts(connection, stored.thread_id) == (1, 1)
 
 
-async def test_a_thread_takes_messages_up_to_its_limit(database: Database, stored: Stored) -> None:
-    await count_up_to(database, stored.thread_id, MAX_THREAD_MESSAGES - 2)
+def test_a_thread_takes_messages_up_to_its_limit(database: Database, stored: Stored) -> None:
+    count_up_to(database, stored.thread_id, MAX_THREAD_MESSAGES - 2)
 
     with pytest.raises(ThreadFull, match="at most 100000 messages"):
-        await add(database, stored.thread_id, 3)
-    await add(database, stored.thread_id, 2)
+        add(database, stored.thread_id, 3)
+    add(database, stored.thread_id, 2)
     with pytest.raises(ThreadFull):
-        await add(database, stored.thread_id, 1)
+        add(database, stored.thread_id, 1)
 
-    async with database.reading() as session:
-        assert await counts(session, stored.thread_id) == (MAX_THREAD_MESSAGES, 3)
-
-
-async def test_a_deleted_message_makes_room_for_another(database: Database, stored: Stored) -> None:
-    async with database.transaction() as session:
-        [message] = await messages.add(session, PROJECT, stored.thread_id, [HELLO])
-    await count_up_to(database, stored.thread_id, MAX_THREAD_MESSAGES)
-
-    async with database.transaction() as session:
-        await messages.remove(session, PROJECT, stored.thread_id, message.id)
-        await messages.add(session, PROJECT, stored.thread_id, [HELLO])
-
-    async with database.reading() as session:
-        assert await counts(session, stored.thread_id) == (MAX_THREAD_MESSAGES, 2)
+    with reading(database) as connection:
+        assert counts(connection, stored.thread_id) == (MAX_THREAD_MESSAGES, 3)
 
 
-async def test_a_new_thread_has_the_same_limit(database: Database) -> None:
+def test_a_deleted_message_makes_room_for_another(database: Database, stored: Stored) -> None:
+    with writing(database) as connection:
+        [message] = messages.add(connection, PROJECT, stored.thread_id, [HELLO])
+    count_up_to(database, stored.thread_id, MAX_THREAD_MESSAGES)
+
+    with writing(database) as connection:
+        messages.remove(connection, PROJECT, stored.thread_id, message.id)
+        messages.add(connection, PROJECT, stored.thread_id, [HELLO])
+
+    with reading(database) as connection:
+        assert counts(connection, stored.thread_id) == (MAX_THREAD_MESSAGES, 2)
+
+
+def test_a_new_thread_has_the_same_limit(database: Database) -> None:
     too_many = CreateThreadRequest.model_construct(messages=[HELLO] * (MAX_THREAD_MESSAGES + 1))
 
-    with pytest.raises(ThreadFull):
-        async with database.transaction() as session:
-            await threads.create(session, PROJECT, too_many)
+    with pytest.raises(ThreadFull), writing(database) as connection:
+        threads.create(connection, PROJECT, too_many)
 
 
-async def add(database: Database, thread_id: str, number: int) -> None:
-    async with database.transaction() as session:
-        await messages.add(session, PROJECT, thread_id, [HELLO] * number)
+def add(database: Database, thread_id: str, number: int) -> None:
+    with writing(database) as connection:
+        messages.add(connection, PROJECT, thread_id, [HELLO] * number)
 
 
-async def count_up_to(database: Database, thread_id: str, number: int) -> None:
-    """Have the thread say that it holds so many messages, most of which nobody ever wrote."""
-    async with database.transaction() as session:
-        await session.execute(update(ThreadRow).where(ThreadRow.id == thread_id).values(message_count=number))
+def count_up_to(database: Database, thread_id: str, number: int) -> None:
+    """Set the thread's count; most of these messages do not exist."""
+    with writing(database) as connection:
+        connection.execute(update(THREADS).where(THREADS.c.id == thread_id).values(message_count=number))
 
 
-async def counts(session: AsyncSession, thread_id: str) -> tuple[int, int]:
-    """The number that the thread bears, and how many messages there are."""
-    said = await session.scalar(select(ThreadRow.message_count).where(ThreadRow.id == thread_id))
-    there = select(func.count()).select_from(MessageRow).where(MessageRow.thread_id == thread_id)
-    return said or 0, await session.scalar(there) or 0
+def counts(connection: Connection, thread_id: str) -> tuple[int, int]:
+    """The count on the thread's row, and the number of its messages."""
+    counted = connection.scalar(select(THREADS.c.message_count).where(THREADS.c.id == thread_id))
+    existing = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == thread_id)
+    return counted or 0, connection.scalar(existing) or 0

@@ -3,27 +3,28 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from infra.database import assistants, ops_runs, runs, threads
 from infra.database.engine import Database
 from infra.database.ops_runs import CallMade, RunFilter
-from infra.database.tables import RunRow, ToolCallRow
+from infra.database.tables import RUNS, TOOL_CALLS
 from models.lists import Order, PageRequest
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, RunStatus
 from models.threads import CreateThreadRequest
+from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT, Stored, recorded
 
 
-async def add_run(database: Database, stored: Stored, project_id: str, **columns: Any) -> str:
+def add_run(database: Database, stored: Stored, project_id: str, **columns: Any) -> str:
     """Add a run to a project. Returns its id."""
-    async with database.transaction() as session:
-        assistant = await assistants.load(session, PROJECT, stored.assistant_id)
-        thread = await threads.create(session, project_id, CreateThreadRequest())
+    with writing(database) as connection:
+        assistant = assistants.load(connection, PROJECT, stored.assistant_id)
+        thread = threads.create(connection, project_id, CreateThreadRequest())
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
-        run = await runs.create(session, project_id, thread.id, spec)
-        await session.execute(update(RunRow).where(RunRow.id == run.id).values(**columns))
+        run = runs.create(connection, project_id, thread.id, spec)
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**columns))
     return run.id
 
 
@@ -39,7 +40,7 @@ async def add_run(database: Database, stored: Stored, project_id: str, **columns
     ],
     ids=["created", "failed"],
 )
-async def test_runs_since_then_are_found_wherever_they_are(
+def test_runs_since_a_time_are_found_in_any_order_of_times(
     database: Database,
     stored: Stored,
     monkeypatch: pytest.MonkeyPatch,
@@ -50,44 +51,44 @@ async def test_runs_since_then_are_found_wherever_they_are(
     """Clocks go back, and runs fail in another order than they were created in."""
     monkeypatch.setattr(ops_runs, "FEW", few)
     project_id = uuid4().hex
-    oldest, second, _, fourth, newest = [await add_run(database, stored, project_id, **each) for each in columns]
+    oldest, second, _, fourth, newest = [add_run(database, stored, project_id, **each) for each in columns]
 
-    async def listed(since: RunFilter = wanted, **page: Any) -> list[str]:
-        async with database.reading() as session:
-            found, _ = await ops_runs.list_page(session, project_id, PageRequest(**page), since)
+    def listed(since: RunFilter = wanted, **page: Any) -> list[str]:
+        with reading(database) as connection:
+            found, _ = ops_runs.list_page(connection, project_id, PageRequest(**page), since)
         return [each.run.id for each in found]
 
-    assert await listed() == [fourth, second]
-    assert await listed(order=Order.ASC, limit=1) == [second]
-    assert await listed(after=fourth) == [second]
-    assert await listed(after=second) == []
-    assert await listed(before=oldest) == [fourth, second]
-    assert await listed(after=newest, before=second) == [fourth]
-    assert await listed(replace(wanted, since=13)) == []
+    assert listed() == [fourth, second]
+    assert listed(order=Order.ASC, limit=1) == [second]
+    assert listed(after=fourth) == [second]
+    assert listed(after=second) == []
+    assert listed(before=oldest) == [fourth, second]
+    assert listed(after=newest, before=second) == [fourth]
+    assert listed(replace(wanted, since=13)) == []
 
 
-def call(stored: Stored, turn: int, position: int, output: str | None) -> ToolCallRow:
-    return ToolCallRow(
-        id=f"call_{turn}_{position}",
-        project_id=PROJECT,
-        run_id=stored.run_id,
-        step_id=f"step_{turn}",
-        turn=turn,
-        position=position,
-        type="function",
-        name="weather",
-        arguments="{}",
-        output=output,
-    )
+def call(stored: Stored, turn: int, position: int, output: str | None) -> dict[str, Any]:
+    return {
+        "id": f"call_{turn}_{position}",
+        "project_id": PROJECT,
+        "run_id": stored.run_id,
+        "step_id": f"step_{turn}",
+        "turn": turn,
+        "position": position,
+        "type": "function",
+        "name": "weather",
+        "arguments": "{}",
+        "output": output,
+    }
 
 
-async def test_a_record_has_the_calls_by_turn_without_what_was_said_in_them(database: Database, stored: Stored) -> None:
-    async with database.transaction() as session:
-        session.add_all([call(stored, 1, 0, None), call(stored, 0, 1, ""), call(stored, 0, 0, "Sunny")])
+def test_a_record_has_the_calls_by_turn_without_their_arguments(database: Database, stored: Stored) -> None:
+    with writing(database) as connection:
+        calls = [call(stored, 1, 0, None), call(stored, 0, 1, ""), call(stored, 0, 0, "Sunny")]
+        connection.execute(insert(TOOL_CALLS), calls)
 
-    async with database.reading() as session:
-        with recorded(database) as statements:
-            record = await ops_runs.record(session, PROJECT, stored.run_id)
+    with reading(database) as connection, recorded(database) as statements:
+        record = ops_runs.record(connection, PROJECT, stored.run_id)
 
     assert record.calls == {
         0: [CallMade("call_0_0", "weather", True), CallMade("call_0_1", "weather", True)],

@@ -1,19 +1,22 @@
-"""What is told apart when a statement fails: a database that does not answer, and a bug."""
+"""Which failures of statements count as outages, and which as bugs."""
 
+import asyncio
 import sqlite3
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from infra.database import connections
+from infra.database import engine
 from infra.database.connections import Limits
 from infra.database.engine import Database, open_database
-from infra.database.outages import DatabaseUnavailable, is_outage
+from infra.database.outages import CommitUnknown, DatabaseUnavailable, is_outage
 from infra.errors import ConnectionFailed
 from tests.conftest import NewDatabase
+from tests.database import reading, writing
 
 SHORT = Limits(pool_size=1, statement_timeout=timedelta(milliseconds=50))
 
@@ -31,27 +34,55 @@ async def test_a_slow_statement_is_an_outage(new_postgres_database: NewDatabase)
 
 async def test_a_row_that_stays_locked_is_an_outage(new_postgres_database: NewDatabase) -> None:
     limits = Limits(pool_size=2, statement_timeout=timedelta(milliseconds=50))
-    async with open_database(new_postgres_database(), limits) as database, database.transaction() as session:
-        await session.execute(text("LOCK TABLE threads"))
+    async with open_database(new_postgres_database(), limits) as database:
+        with writing(database) as connection:
+            connection.execute(text("LOCK TABLE threads"))
 
-        with pytest.raises(DatabaseUnavailable) as unavailable:
-            await execute(database, "SELECT * FROM threads")
+            with pytest.raises(DatabaseUnavailable) as unavailable:
+                await execute(database, "SELECT * FROM threads")
 
     assert "lock timeout" in unavailable.value.reason or "statement timeout" in unavailable.value.reason
 
 
 async def test_a_pool_in_use_is_an_outage(new_postgres_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "POOL_TIMEOUT", timedelta(milliseconds=50))
-    async with open_database(new_postgres_database(), SHORT) as database, database.reading() as session:
-        await session.execute(text("SELECT 1"))
+    monkeypatch.setattr(engine, "QUEUE_TIMEOUT", timedelta(milliseconds=50))
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def occupy(_: Connection) -> None:
+        has_begun.set()
+        may_end.wait()
+
+    async with open_database(new_postgres_database(), SHORT) as database:
+        occupying = asyncio.create_task(database.read(occupy))
+        await asyncio.to_thread(has_begun.wait)
 
         with pytest.raises(DatabaseUnavailable) as unavailable:
             await database.check()
+        may_end.set()
+        await occupying
 
-    assert "QueuePool limit" in unavailable.value.reason
+        await database.check()
+
+    assert unavailable.value.reason == "no connection became free in 0.05 s"
 
 
-async def test_a_primary_that_became_a_standby_is_an_outage_and_its_connections_are_left(
+async def test_a_connection_that_breaks_in_the_commit_leaves_its_outcome_unknown(
+    new_postgres_database: NewDatabase,
+) -> None:
+    async with open_database(new_postgres_database(), Limits(pool_size=2)) as database:
+
+        def is_disconnected(connection: Connection) -> None:
+            backend = connection.scalar(text("SELECT pg_backend_pid()"))
+            with writing(database) as other:
+                other.execute(text("SELECT pg_terminate_backend(:backend, 5000)"), {"backend": backend})
+
+        with pytest.raises(CommitUnknown):
+            await database.write(is_disconnected)
+
+        await database.check()
+
+
+async def test_a_primary_that_became_a_standby_is_an_outage_and_its_connections_are_closed(
     new_postgres_database: NewDatabase,
 ) -> None:
     async with open_database(new_postgres_database(), SHORT) as database:
@@ -96,9 +127,9 @@ async def test_a_bug_is_no_outage_on_sqlite(tmp_path: Path) -> None:
 
 
 async def test_errors_show_no_values(new_postgres_database: NewDatabase) -> None:
-    async with open_database(new_postgres_database()) as database, database.reading() as session:
+    async with open_database(new_postgres_database()) as database:
         with pytest.raises(ProgrammingError) as failed:
-            await session.execute(text("SELECT nosuch(:said)"), {"said": "secret of the client"})
+            await execute(database, "SELECT nosuch(:said)", said="secret of the client")
 
     assert "secret" not in str(failed.value)
 
@@ -108,28 +139,32 @@ async def test_errors_show_no_values(new_postgres_database: NewDatabase) -> None
     [("statement_timeout", "50ms"), ("lock_timeout", "50ms"), ("idle_in_transaction_session_timeout", "1min")],
 )
 async def test_connections_have_limits(new_postgres_database: NewDatabase, setting: str, value: str) -> None:
-    async with open_database(new_postgres_database(), SHORT) as database, database.reading() as session:
-        assert await session.scalar(text(f"SHOW {setting}")) == value
+    async with open_database(new_postgres_database(), SHORT) as database:
+        shown = await database.read(lambda connection: connection.scalar(text(f"SHOW {setting}")))
+
+    assert shown == value
 
 
-async def test_the_url_has_the_last_word(new_postgres_database: NewDatabase) -> None:
+async def test_settings_in_the_url_win(new_postgres_database: NewDatabase) -> None:
     url = f"{new_postgres_database()}&options=-c%20statement_timeout%3D7000&application_name=mine"
 
-    async with open_database(url, SHORT) as database, database.reading() as session:
-        assert await session.scalar(text("SHOW statement_timeout")) == "7s"
-        assert await session.scalar(text("SHOW lock_timeout")) == "50ms"
-        assert await session.scalar(text("SHOW application_name")) == "mine"
+    async with open_database(url, SHORT) as database:
+        with reading(database) as connection:
+            assert connection.scalar(text("SHOW statement_timeout")) == "7s"
+            assert connection.scalar(text("SHOW lock_timeout")) == "50ms"
+            assert connection.scalar(text("SHOW application_name")) == "mine"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 async def test_a_database_is_named_in_any_of_the_usual_ways(new_postgres_database: NewDatabase, scheme: str) -> None:
     url = new_postgres_database().replace("postgresql", scheme, 1)
 
-    async with open_database(url) as database, database.reading() as session:
-        assert await session.scalar(text("SELECT count(*) FROM threads")) == 0
+    async with open_database(url) as database:
+        with reading(database) as connection:
+            assert connection.scalar(text("SELECT count(*) FROM threads")) == 0
 
 
-async def test_a_database_that_is_not_there_is_named(new_postgres_database: NewDatabase) -> None:
+async def test_a_missing_database_is_named_in_the_error(new_postgres_database: NewDatabase) -> None:
     url = new_postgres_database().replace("/holdfast_", "/nosuch_")
 
     with pytest.raises(ConnectionFailed, match=r'database "nosuch_.*" does not exist'):
@@ -139,19 +174,21 @@ async def test_a_database_that_is_not_there_is_named(new_postgres_database: NewD
 
 async def test_a_reader_sees_one_state(database: Database) -> None:
     count = text("SELECT count(*) FROM deleted_items")
-    async with database.reading() as session:
-        before = await session.scalar(count)
+    with reading(database) as connection:
+        before = connection.scalar(count)
         values = "('x', 'default', 1, 1)"
         await execute(database, f"INSERT INTO deleted_items (id, project_id, seq, deleted_at) VALUES {values}")
 
-        assert await session.scalar(count) == before
-    async with database.reading() as session:
-        assert await session.scalar(count) == before + 1
+        assert connection.scalar(count) == before
+    with reading(database) as connection:
+        assert connection.scalar(count) == before + 1
 
 
-async def execute(database: Database, statement: str) -> None:
-    async with database.transaction() as session:
-        await session.execute(text(statement))
+async def execute(database: Database, statement: str, **parameters: str) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(text(statement), parameters)
+
+    await database.write(work)
 
 
 def test_a_mistake_in_a_statement_is_no_outage_though_it_has_no_code() -> None:

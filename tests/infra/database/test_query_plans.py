@@ -1,15 +1,14 @@
 """Cost must not grow with use: every query finds its rows by an index, in their order, and scans and sorts nothing."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Boolean, Column, Text, select, text
+from sqlalchemy import JSON, Boolean, Column, Connection, Text, select, text, update
 from sqlalchemy.exc import NoResultFound
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from infra.database import (
     active_runs,
@@ -17,26 +16,36 @@ from infra.database import (
     messages,
     ops_runs,
     prompts,
+    run_events,
+    run_finalization,
     run_retries,
     run_steps,
     runs,
     sweeps,
     thread_queue,
     threads,
+    token_usage,
     turns,
 )
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
 from infra.database.ops_runs import RunFilter
-from infra.database.tables import RunRow, Table
+from infra.database.tables import METADATA, RUNS, THREADS
+from infra.database.turns import Begun
+from models.answers import Answer
 from models.errors import NotFound, WrongStatus
+from models.finalization import Finalization
+from models.language_model import TextDelta
 from models.lists import Order, PageRequest
 from models.messages import CreateMessageRequest
 from models.runs import LastErrorCode, RunStatus, ToolOutput
+from models.step_events import STREAM_START
+from models.turn_attempts import TurnAttempt
 from models.turns import TurnInput
+from tests.database import writing
 from tests.infra.database.conftest import PROJECT, Stored, recorded
 
-Query = Callable[[AsyncSession, Stored], Awaitable[object]]
+Query = Callable[[Connection, Stored], object]
 BY_ID = "sqlite_autoindex_{}_1"
 HELLO = CreateMessageRequest(role="user", content="Hello")
 BY_SEQ = ""
@@ -68,30 +77,36 @@ VALUES = {
 """What rows are filled with, from their number `n`."""
 
 
-async def drain(rows: AsyncIterator[object]) -> None:
-    async for _ in rows:
-        pass
-
-
-async def run_row(session: AsyncSession, stored: Stored) -> RunRow:
-    return (await session.scalars(select(RunRow).where(RunRow.id == stored.run_id))).one()
-
-
-async def newest_messages(session: AsyncSession, stored: Stored) -> None:
-    await drain(prompts.messages_newest_first(session, await run_row(session, stored)))
-
-
-async def past_turns(session: AsyncSession, stored: Stored) -> None:
-    await prompts.past_turns(session, await run_row(session, stored))
-
-
-async def submit(session: AsyncSession, stored: Stored) -> None:
-    row = await run_row(session, stored)
-    row.status = RunStatus.REQUIRES_ACTION
-    await session.flush()
-    # The row was never asked anything, and so has no step to close.
+def submit(connection: Connection, stored: Stored) -> None:
+    awaits_outputs = {"status": RunStatus.REQUIRES_ACTION}
+    connection.execute(update(RUNS).where(RUNS.c.id == stored.run_id).values(**awaits_outputs))
+    # The run has not called anything, and so has no step to complete.
     with suppress(NoResultFound):
-        await runs.accept_outputs(session, PROJECT, row.thread_id, row.id, list[ToolOutput]())
+        runs.accept_outputs(connection, PROJECT, stored.thread_id, stored.run_id, list[ToolOutput]())
+
+
+def commit(connection: Connection, stored: Stored) -> None:
+    begun = turns.begin(connection, TurnInput(stored.run_id, 0), "an-execution", fencing_token=1)
+    assert isinstance(begun, Begun)
+    attempt = TurnAttempt("an-execution", turn=0, attempt=1, fencing_token=1, started_at_ms=0)
+    answer = Answer()
+    answer.add(TextDelta("Hi"))
+    assert turns.commit(connection, begun, attempt, answer, STREAM_START) is not None
+
+
+def advance(connection: Connection, stored: Stored) -> None:
+    thread_queue.advance(connection, threads.lock_any(connection, stored.thread_id))
+
+
+def advance_queue(connection: Connection, stored: Stored) -> None:
+    connection.execute(update(THREADS).where(THREADS.c.id == stored.thread_id).values(has_queue=True))
+    advance(connection, stored)
+
+
+def command_of_retry(connection: Connection, stored: Stored) -> None:
+    run = connection.execute(select(RUNS).where(RUNS.c.id == stored.run_id)).one()
+    with suppress(NoResultFound):
+        run_retries.command_of(connection, run)
 
 
 def listed(**page: Any) -> list[tuple[str, Query, set[str]]]:
@@ -100,27 +115,29 @@ def listed(**page: Any) -> list[tuple[str, Query, set[str]]]:
     return [
         (
             f"assistants-{shown}",
-            lambda session, _: assistants.list_page(session, PROJECT, request),
+            lambda connection, _: assistants.list_page(connection, PROJECT, request),
             {"assistants_by_project"},
         ),
         (
             f"messages-{shown}",
-            lambda session, stored: messages.list_page(session, PROJECT, stored.thread_id, request, None),
+            lambda connection, stored: messages.list_page(connection, PROJECT, stored.thread_id, request, None),
             {"messages_by_thread"},
         ),
         (
             f"messages-of-run-{shown}",
-            lambda session, stored: messages.list_page(session, PROJECT, stored.thread_id, request, stored.run_id),
+            lambda connection, stored: messages.list_page(
+                connection, PROJECT, stored.thread_id, request, stored.run_id
+            ),
             {"messages_by_run"},
         ),
         (
             f"runs-{shown}",
-            lambda session, stored: runs.list_page(session, PROJECT, stored.thread_id, request),
+            lambda connection, stored: runs.list_page(connection, PROJECT, stored.thread_id, request),
             {"runs_by_thread"},
         ),
         (
             f"steps-{shown}",
-            lambda session, stored: run_steps.list_page(session, PROJECT, stored.run_id, request),
+            lambda connection, stored: run_steps.list_page(connection, PROJECT, stored.run_id, request),
             {"run_steps_by_run"},
         ),
     ]
@@ -131,62 +148,96 @@ CASES: list[tuple[str, Query, set[str]]] = [
     *listed(order=Order.ASC),
     (
         "assistants-after-unknown",
-        lambda session, _: assistants.list_page(session, PROJECT, PageRequest(after="asst_x")),
+        lambda connection, _: assistants.list_page(connection, PROJECT, PageRequest(after="asst_x")),
         {BY_ID.format("assistants"), BY_ID.format("deleted_items")},
     ),
     (
         "messages-before-unknown",
-        lambda session, stored: messages.list_page(
-            session, PROJECT, stored.thread_id, PageRequest(before="msg_x"), None
+        lambda connection, stored: messages.list_page(
+            connection, PROJECT, stored.thread_id, PageRequest(before="msg_x"), None
         ),
         {BY_ID.format("messages"), BY_ID.format("deleted_items")},
     ),
     (
         "assistant",
-        lambda session, stored: assistants.load(session, PROJECT, stored.assistant_id),
+        lambda connection, stored: assistants.load(connection, PROJECT, stored.assistant_id),
         {BY_ID.format("assistants")},
     ),
-    ("thread", lambda session, stored: threads.load(session, PROJECT, stored.thread_id), {BY_ID.format("threads")}),
+    (
+        "thread",
+        lambda connection, stored: threads.load(connection, PROJECT, stored.thread_id),
+        {BY_ID.format("threads")},
+    ),
     (
         "run",
-        lambda session, stored: runs.load(session, PROJECT, stored.thread_id, stored.run_id),
+        lambda connection, stored: runs.load(connection, PROJECT, stored.thread_id, stored.run_id),
         {BY_ID.format("runs")},
     ),
     (
         "step",
-        lambda session, stored: run_steps.load(session, PROJECT, stored.run_id, "step_x"),
+        lambda connection, stored: run_steps.load(connection, PROJECT, stored.run_id, "step_x"),
         {BY_ID.format("run_steps")},
     ),
-    ("active-run", lambda session, stored: threads.active_run_id(session, stored.thread_id), {"runs_active"}),
+    ("active-run", lambda connection, stored: threads.active_run_id(connection, stored.thread_id), {"runs_active"}),
     (
         "cancel",
-        lambda session, stored: runs.begin_cancelling(session, PROJECT, stored.thread_id, stored.run_id),
+        lambda connection, stored: runs.begin_cancelling(connection, PROJECT, stored.thread_id, stored.run_id),
         {BY_ID.format("runs"), BY_ID.format("threads")},
     ),
     (
         "begin-turn",
-        lambda session, stored: turns.begin(session, TurnInput(stored.run_id, 0), "an-execution", fencing_token=1),
-        {BY_ID.format("runs"), "messages_by_thread"},
+        lambda connection, stored: turns.begin(
+            connection, TurnInput(stored.run_id, 0), "an-execution", fencing_token=1
+        ),
+        {BY_ID.format("runs"), BY_ID.format("turns"), "messages_by_thread"},
+    ),
+    (
+        "commit-turn",
+        commit,
+        {BY_ID.format("runs"), BY_ID.format("turns"), BY_ID.format("threads"), "messages_by_thread"},
+    ),
+    (
+        "find-turn",
+        lambda connection, stored: turns.find_done(connection, TurnInput(stored.run_id, 0)),
+        {BY_ID.format("runs"), BY_ID.format("turns")},
+    ),
+    (
+        "finalize",
+        lambda connection, stored: run_finalization.finalize(
+            connection, Finalization(stored.run_id, RunStatus.FAILED, by="an-execution")
+        ),
+        {
+            BY_ID.format("runs"),
+            BY_ID.format("threads"),
+            BY_ID.format("turns"),
+            BY_ID.format("run_retries"),
+            "run_steps_by_run",
+        },
+    ),
+    (
+        "replay",
+        lambda connection, stored: run_events.replay_after(connection, stored.run_id, 0),
+        {BY_ID.format("runs"), "run_steps_by_run"},
     ),
     ("submit", submit, {BY_ID.format("runs"), "tool_calls_by_run", "run_steps_by_run"}),
     (
         "add-message",
-        lambda session, stored: messages.add(session, PROJECT, stored.thread_id, [HELLO]),
+        lambda connection, stored: messages.add(connection, PROJECT, stored.thread_id, [HELLO]),
         {BY_ID.format("threads"), "messages_by_thread"},
     ),
     (
         "delete-message",
-        lambda session, stored: messages.remove(session, PROJECT, stored.thread_id, "msg_x"),
+        lambda connection, stored: messages.remove(connection, PROJECT, stored.thread_id, "msg_x"),
         {BY_ID.format("threads"), BY_ID.format("messages")},
     ),
     (
         "delete-assistant",
-        lambda session, stored: assistants.remove(session, PROJECT, stored.assistant_id),
+        lambda connection, stored: assistants.remove(connection, PROJECT, stored.assistant_id),
         {BY_ID.format("assistants"), BY_ID.format("deleted_items"), "deleted_items_by_age"},
     ),
     (
         "delete-thread",
-        lambda session, stored: threads.remove(session, PROJECT, stored.thread_id),
+        lambda connection, stored: threads.remove(connection, PROJECT, stored.thread_id),
         {
             BY_ID.format("threads"),
             BY_ID.format("turns"),
@@ -202,41 +253,51 @@ CASES: list[tuple[str, Query, set[str]]] = [
             BY_ID.format("thread_metadata"),
         },
     ),
-    ("threads", lambda session, _: threads.list_page(session, PROJECT, PageRequest(), {}), {"threads_by_project"}),
+    (
+        "threads",
+        lambda connection, _: threads.list_page(connection, PROJECT, PageRequest(), {}),
+        {"threads_by_project"},
+    ),
     (
         "threads-with-metadata",
-        lambda session, _: threads.list_page(session, PROJECT, PageRequest(), {"user": "ada"}),
+        lambda connection, _: threads.list_page(connection, PROJECT, PageRequest(), {"user": "ada"}),
         {"threads_by_metadata"},
     ),
     (
         "threads-with-two-pairs",
-        lambda session, _: threads.list_page(session, PROJECT, PageRequest(), {"user": "ada", "team": "a"}),
+        lambda connection, _: threads.list_page(connection, PROJECT, PageRequest(), {"user": "ada", "team": "a"}),
         {"threads_by_metadata", BY_ID.format("thread_metadata")},
     ),
     (
         "threads-with-metadata-after",
-        lambda session, stored: threads.list_page(
-            session, PROJECT, PageRequest(after=stored.thread_id), {"user": "ada"}
+        lambda connection, stored: threads.list_page(
+            connection, PROJECT, PageRequest(after=stored.thread_id), {"user": "ada"}
         ),
         {"threads_by_metadata", BY_ID.format("threads")},
     ),
-    ("all-runs", lambda session, _: runs.list_everywhere(session, PROJECT, PageRequest(), None), {"runs_by_project"}),
+    (
+        "all-runs",
+        lambda connection, _: runs.list_everywhere(connection, PROJECT, PageRequest(), None),
+        {"runs_by_project"},
+    ),
     (
         "all-runs-of-a-status",
-        lambda session, _: runs.list_everywhere(session, PROJECT, PageRequest(), RunStatus.FAILED),
+        lambda connection, _: runs.list_everywhere(connection, PROJECT, PageRequest(), RunStatus.FAILED),
         {"runs_by_status"},
     ),
     (
         "all-runs-of-a-status-after",
-        lambda session, stored: runs.list_everywhere(
-            session, PROJECT, PageRequest(after=stored.run_id), RunStatus.FAILED
+        lambda connection, stored: runs.list_everywhere(
+            connection, PROJECT, PageRequest(after=stored.run_id), RunStatus.FAILED
         ),
         {"runs_by_status", BY_ID.format("runs")},
     ),
     *(
         (
             f"ops-runs-{'-'.join(wanted)}",
-            lambda session, _, wanted=wanted: ops_runs.list_page(session, PROJECT, PageRequest(), RunFilter(**wanted)),
+            lambda connection, _, wanted=wanted: ops_runs.list_page(
+                connection, PROJECT, PageRequest(), RunFilter(**wanted)
+            ),
             indexes,
         )
         for wanted, indexes in (
@@ -249,49 +310,59 @@ CASES: list[tuple[str, Query, set[str]]] = [
     ),
     (
         "ops-run",
-        lambda session, stored: ops_runs.record(session, PROJECT, stored.run_id),
+        lambda connection, stored: ops_runs.record(connection, PROJECT, stored.run_id),
         {BY_ID.format("runs"), BY_ID.format("turns"), BY_ID.format("run_retries"), "tool_calls_by_run"},
     ),
     (
         "retry",
-        lambda session, stored: run_retries.request(session, PROJECT, stored.run_id, "me"),
+        lambda connection, stored: run_retries.request(connection, PROJECT, stored.run_id, "me"),
         {BY_ID.format("runs"), BY_ID.format("threads"), BY_ID.format("turns")},
     ),
     (
         "advance",
-        lambda session, stored: thread_queue.advance(session, stored.thread_id),
+        advance,
         {BY_ID.format("threads")},
     ),
-    ("overdue", lambda session, _: sweeps.overdue(session, 0, 5, 10), {"runs_awaiting_command"}),
+    (
+        "advance-queue",
+        advance_queue,
+        {BY_ID.format("threads"), "runs_waiting", "messages_waiting"},
+    ),
+    ("command-of-retry", command_of_retry, {BY_ID.format("runs"), BY_ID.format("run_retries")}),
+    ("overdue", lambda connection, _: sweeps.overdue(connection, 0, 5, 10), {"runs_awaiting_command"}),
     (
         "active-among",
-        lambda session, stored: sweeps.active_among(session, [stored.run_id, "run_x"]),
+        lambda connection, stored: sweeps.active_among(connection, [stored.run_id, "run_x"]),
         {BY_ID.format("runs")},
     ),
-    ("past-deadline", lambda session, _: sweeps.past_deadline(session, 5, 10), {"runs_with_deadline"}),
-    ("prompt", newest_messages, {BY_ID.format("runs"), "messages_by_thread"}),
+    ("past-deadline", lambda connection, _: sweeps.past_deadline(connection, 5, 10), {"runs_with_deadline"}),
+    (
+        "prompt",
+        lambda connection, stored: prompts.message_page(connection, stored.thread_id, before=5),
+        {"messages_by_thread"},
+    ),
     (
         "past-turns",
-        past_turns,
-        {BY_ID.format("runs"), "run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"},
+        lambda connection, stored: prompts.past_turns(connection, stored.run_id, turn=1),
+        {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"},
     ),
-    ("usage", lambda session, stored: turns.used_tokens(session, stored.run_id), {BY_ID.format("turns")}),
+    ("usage", lambda connection, stored: token_usage.used_tokens(connection, stored.run_id), {BY_ID.format("turns")}),
 ]
 
 
 @pytest.fixture(scope="module")
-async def filled(database: Database) -> Database:
+def filled(database: Database) -> Database:
     """So many rows that Postgres, which reads a small table as a whole, has a use for indexes."""
     if database.engine.dialect.name == POSTGRES:
-        await fill(database)
+        fill(database)
     return database
 
 
 @pytest.mark.parametrize(("query", "indexes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-async def test_query_uses_its_index(filled: Database, stored: Stored, query: Query, indexes: set[str]) -> None:
+def test_query_uses_its_index(filled: Database, stored: Stored, query: Query, indexes: set[str]) -> None:
     explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
 
-    plan = await plan_of(filled, lambda session: query(session, stored), explained)
+    plan = plan_of(filled, lambda connection: query(connection, stored), explained)
 
     assert not plan.scans_and_sorts
     # By project and seq, Postgres finds a thread as quickly as by seq, and one failed run among a few by its status.
@@ -299,10 +370,10 @@ async def test_query_uses_its_index(filled: Database, stored: Stored, query: Que
     assert plan.indexes - as_good == indexes
 
 
-async def test_standings_look_only_at_runs_under_way(filled: Database) -> None:
+def test_active_runs_are_counted_from_their_own_indexes(filled: Database) -> None:
     explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
 
-    plan = await plan_of(filled, lambda session: active_runs.load(session), explained)
+    plan = plan_of(filled, active_runs.load, explained)
 
     assert plan.indexes == {"runs_active", "runs_awaiting_command"}
 
@@ -315,34 +386,33 @@ class Plan:
     scans_and_sorts: list[str] = field(default_factory=list)
 
 
-Explain = Callable[[AsyncConnection, str, Any, Plan], Awaitable[None]]
+Explain = Callable[[Connection, str, Any, Plan], None]
 
 
-async def plan_of(database: Database, query: Callable[[AsyncSession], Awaitable[object]], explain: Explain) -> Plan:
+def plan_of(database: Database, query: Callable[[Connection], object], explain: Explain) -> Plan:
     """The plans of all statements of `query`, which is rolled back."""
     plan = Plan()
-    async with database.reading() as session:
-        connection = await session.connection()
+    with writing(database) as connection:
         with recorded(database) as statements, suppress(NotFound, WrongStatus):
-            await query(session)
+            query(connection)
         for statement, parameters in statements:
-            await explain(connection, statement, parameters, plan)
-        await session.rollback()
+            explain(connection, statement, parameters, plan)
+        connection.rollback()
     return plan
 
 
-async def explain_sqlite(connection: AsyncConnection, statement: str, parameters: Any, plan: Plan) -> None:
-    for step in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
+def explain_sqlite(connection: Connection, statement: str, parameters: Any, plan: Plan) -> None:
+    for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
         plan.indexes |= set(re.findall(r"INDEX (\w+)", step.detail))
         if step.detail.startswith("SCAN") or "TEMP B-TREE" in step.detail:
             plan.scans_and_sorts.append(step.detail)
 
 
-async def explain_postgres(connection: AsyncConnection, statement: str, parameters: Any, plan: Plan) -> None:
-    # What is few it would rather collect and sort; to be shown is that it need not.
+def explain_postgres(connection: Connection, statement: str, parameters: Any, plan: Plan) -> None:
+    # Postgres prefers to collect and sort a few rows; the plan is to show that it need not.
     for way in ("seqscan", "bitmapscan", "sort"):
-        await connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
-    explained = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+        connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+    explained = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
     for node in nodes_of(explained.scalar_one()[0]["Plan"]):
         plan.indexes |= {sqlite_name(index) for index in [node.get("Index Name")] if index} - {BY_SEQ}
         if "Seq Scan" in node["Node Type"] or "Sort" in node["Node Type"]:
@@ -350,13 +420,11 @@ async def explain_postgres(connection: AsyncConnection, statement: str, paramete
 
 
 def sqlite_name(index: str) -> str:
-    """What SQLite calls an index that neither database was told a name for."""
+    """SQLite's name of an index whose name the schema does not say."""
     if not (unnamed := re.fullmatch(r"(\w+?)_(id_key|pkey)", index)):
         return index
     table, kind = unnamed.groups()
-    return (
-        BY_SEQ if kind == "pkey" and "seq" in Table.metadata.tables[table].primary_key.columns else BY_ID.format(table)
-    )
+    return BY_SEQ if kind == "pkey" and "seq" in METADATA.tables[table].primary_key.columns else BY_ID.format(table)
 
 
 def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -372,12 +440,12 @@ def filling(column: Column[Any]) -> str:
     return {JSON: "'{}'", Boolean: "true", Text: "'x' || n"}.get(type(column.type), "n")
 
 
-async def fill(database: Database) -> None:
-    async with database.transaction() as session:
-        for table in Table.metadata.tables.values():
+def fill(database: Database) -> None:
+    with writing(database) as connection:
+        for table in METADATA.tables.values():
             values = {
                 column.name: filling(column) for column in table.columns if column is not table.autoincrement_column
             }
             rows = f"SELECT {', '.join(values.values())} FROM generate_series(1, {ROWS}) AS n"
-            await session.execute(text(f"INSERT INTO {table.name} ({', '.join(values)}) {rows}"))
-        await session.execute(text("ANALYZE"))
+            connection.execute(text(f"INSERT INTO {table.name} ({', '.join(values)}) {rows}"))
+        connection.execute(text("ANALYZE"))

@@ -1,0 +1,61 @@
+"""How a run is finalized by other means than an answer, and how that closes its open steps and messages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from models.messages import MessageIncompleteReason
+from models.run_steps import StepStatus
+from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
+
+GENERIC_FAILURE = "Sorry, something went wrong."
+
+
+@dataclass(frozen=True)
+class Finalization:
+    """The status that a run is to end with, and why.
+
+    `by` is the execution that finalizes it, its workflow's or a sweep's. Passes between a run's workflow and its
+    activities: a new field needs a default.
+    """
+
+    run_id: str
+    status: RunStatus
+    error_code: LastErrorCode | None = None
+    error_message: str | None = None
+    incomplete_reason: RunIncompleteReason | None = None
+    by: str = ""
+
+    @property
+    def error(self) -> LastError | None:
+        """The run's `last_error`; only a failed run has one."""
+        if self.status is not RunStatus.FAILED:
+            return None
+        return LastError(
+            code=self.error_code or LastErrorCode.SERVER_ERROR, message=self.error_message or GENERIC_FAILURE
+        )
+
+
+@dataclass(frozen=True)
+class CutShort:
+    """How a step and a message are closed that were open when their run, or their attempt, ended."""
+
+    step_status: StepStatus
+    message_reason: MessageIncompleteReason
+
+
+CUT_SHORT: Mapping[RunStatus, CutShort] = {
+    RunStatus.CANCELLED: CutShort(StepStatus.CANCELLED, MessageIncompleteReason.RUN_CANCELLED),
+    RunStatus.FAILED: CutShort(StepStatus.FAILED, MessageIncompleteReason.RUN_FAILED),
+    RunStatus.EXPIRED: CutShort(StepStatus.EXPIRED, MessageIncompleteReason.RUN_EXPIRED),
+    RunStatus.INCOMPLETE: CutShort(StepStatus.COMPLETED, MessageIncompleteReason.MAX_TOKENS),
+}
+
+ATTEMPT_SUPERSEDED = CUT_SHORT[RunStatus.FAILED]
+"""How a stream closes the answer of an attempt that another one follows."""
+
+
+def step_error(error: LastError | None) -> LastError | None:
+    """A run's error as its steps show it: they know two of its three codes."""
+    if error is None or error.code is not LastErrorCode.INVALID_PROMPT:
+        return error
+    return error.model_copy(update={"code": LastErrorCode.SERVER_ERROR})

@@ -1,0 +1,59 @@
+"""The groups of events that commits of a run emit. Writers and the replay take them from here alone.
+
+A writer numbers its group in the statement that commits it, before the run's new row is known: hence the counts beside
+those groups whose length is the same every time.
+"""
+
+from collections.abc import Sequence
+
+from models.events import RUN_CREATED, THREAD_CREATED, Event, run_event, step_closed
+from models.run_steps import RunStep
+from models.runs import Run
+from models.threads import Thread
+
+STARTED_COUNT = 1
+RETRIED_COUNT = 1
+SUBMITTED_COUNT = 2
+ANSWERED_COUNT = 1
+"""Beside the events of the answer's steps."""
+
+
+def created_count(with_thread: bool) -> int:
+    return 3 if with_thread else 2
+
+
+def created(run: Run, thread: Thread | None) -> list[Event]:
+    """A queued run; `thread` is the one that was created with it."""
+    opening = [Event.of(THREAD_CREATED, thread)] if thread else []
+    return [*opening, Event.of(RUN_CREATED, run), run_event(run)]
+
+
+def started(run: Run) -> list[Event]:
+    """A worker works on the run, for the first time or again: after its tool outputs, or a reset."""
+    return [run_event(run)]
+
+
+def retried(run: Run) -> list[Event]:
+    """A failed run is queued again."""
+    return [run_event(run)]
+
+
+def answered(steps: Sequence[Event], run: Run) -> list[Event]:
+    """An answer was committed: the events of its steps that were not emitted before, and where it took the run."""
+    return [*steps, run_event(run)]
+
+
+def submitted(step: RunStep, run: Run) -> list[Event]:
+    """Outputs of the calls of `step` were submitted, and the run is queued again."""
+    return [step_closed(step), run_event(run)]
+
+
+def finalized(before: Sequence[Event], cancelling: Run | None, closed: Sequence[Event], run: Run) -> list[Event]:
+    """A run has ended.
+
+    `before` opens the words of its last answer that were not emitted, and closes answers that are not kept: the replay
+    finds these events with their steps, or not at all. `closed` closes what is kept; `cancelling` is a cancelled run as
+    it was before its end.
+    """
+    was_cancelling = [run_event(cancelling)] if cancelling else []
+    return [*before, *was_cancelling, *closed, run_event(run)]

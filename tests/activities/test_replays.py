@@ -1,0 +1,255 @@
+"""A property of any run: the database replays the events that its stream emitted, with the same numbers."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from activities.run_finalization import finalize_run
+from activities.turn_stream import TurnStream
+from infra.clock import now_ms
+from infra.database import assistants, run_events, run_finalization, runs, threads, turns
+from infra.database.connections import Limits, create_engine
+from infra.database.engine import Database
+from infra.database.migrations import migrate
+from infra.database.run_finalization import Partial
+from infra.database.turns import Begun
+from infra.event_stream.in_process import InProcessEventStream
+from infra.event_stream.publishing import publish
+from infra.ports import EventBatch
+from models.answers import Answer
+from models.assistants import CreateAssistantRequest
+from models.events import NumberedEvent, numbered
+from models.finalization import Finalization
+from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.messages import CreateMessageRequest
+from models.run_events import created
+from models.run_specs import RunSpec
+from models.run_steps import StepType
+from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
+from models.step_events import StreamPosition
+from models.threads import CreateThreadRequest
+from models.turn_attempts import TurnAttempt
+from models.turns import TurnInput
+from tests.database import writing
+
+PROJECT = "default"
+ALL = 100_000
+
+PIECES = st.lists(st.text("ab \N{GRINNING FACE}\ud83d\ude00\0", min_size=1, max_size=4), min_size=1, max_size=5)
+WORDS = PIECES.map(lambda pieces: [TextDelta(piece) for piece in pieces])
+REFUSALS = PIECES.map(lambda pieces: [RefusalDelta(piece) for piece in pieces])
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> list[ModelDelta]:
+    deltas: list[ModelDelta] = []
+    for index in range(draw(st.integers(1, 3))):
+        deltas.append(CallDelta(index, name="weather"))
+        deltas += [CallDelta(index, arguments=piece) for piece in draw(st.just([]) | PIECES)]
+    return deltas
+
+
+ANSWERS = st.one_of(
+    WORDS,
+    REFUSALS,
+    calls(),
+    st.tuples(WORDS, REFUSALS).map(lambda parts: [*parts[0], *parts[1]]),
+    st.tuples(WORDS, calls()).map(lambda parts: [*parts[0], *parts[1]]),
+    st.tuples(calls(), WORDS).map(lambda parts: [*parts[0], *parts[1]]),
+    st.just([]),
+)
+FINISHES = st.sampled_from([FinishReason.STOP, FinishReason.STOP, FinishReason.LENGTH])
+ENDS = st.sampled_from([RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.EXPIRED, RunStatus.INCOMPLETE])
+ENDS_OF_WAITING = st.sampled_from([RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.EXPIRED])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An answer, and what happens to it: committed, or cut short after some pieces by its attempt or from outside."""
+
+    deltas: Sequence[ModelDelta]
+    finish: FinishReason
+    cancels_before_commit: bool
+    cut_after: int | None
+    end: RunStatus
+    by_attempt: bool
+    submits: bool
+
+
+TURNS = st.builds(
+    Turn,
+    ANSWERS,
+    FINISHES,
+    cancels_before_commit=st.booleans(),
+    cut_after=st.none() | st.none() | st.integers(0, 6),
+    end=ENDS,
+    by_attempt=st.booleans(),
+    submits=st.booleans() | st.just(True),
+)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    path: Path = tmp_path_factory.mktemp("replays") / "holdfast.db"
+    migrate(f"sqlite:///{path}")
+    return Database(create_engine(f"sqlite:///{path}", Limits()))
+
+
+@pytest.mark.any_database
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(script=st.lists(TURNS, min_size=1, max_size=4), with_thread=st.booleans(), last_end=ENDS_OF_WAITING)
+def test_the_replay_equals_the_stream(
+    database: Database, script: Sequence[Turn], with_thread: bool, last_end: RunStatus
+) -> None:
+    asyncio.run(Scenario(database).play(script, with_thread, last_end))
+
+
+@pytest.mark.any_database
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=TURNS, second=TURNS)
+def test_the_replay_leaves_out_only_what_was_aborted(database: Database, first: Turn, second: Turn) -> None:
+    asyncio.run(Scenario(database).play_aborted(first, second))
+
+
+@dataclass
+class Scenario:
+    """One run on a new thread, and a stream of its own."""
+
+    database: Database
+    stream: InProcessEventStream = field(default_factory=lambda: InProcessEventStream(timedelta(minutes=1)))
+    execution: str = field(default_factory=lambda: uuid4().hex)
+    aborted: set[int] = field(default_factory=set)
+    """The numbers of events of answers that were aborted."""
+    tokens: count = field(default_factory=lambda: count(1))  # type: ignore[type-arg]
+
+    async def play(self, script: Sequence[Turn], with_thread: bool, last_end: RunStatus) -> None:
+        run = await self._create(with_thread)
+        for number, turn in enumerate(script):
+            begun, attempt, answers = await self._begin(run, number)
+            goes_on = await self._answer(begun, attempt, answers, turn)
+            await self._compare(run)
+            if not goes_on:
+                break
+        await self._finalize(run, last_end)
+        await self._compare(run)
+        assert await self._replayed(run, after=3) == [event for event in await self._replayed(run) if event.number > 3]
+
+    async def play_aborted(self, first: Turn, second: Turn) -> None:
+        run = await self._create(with_thread=False)
+        _, _, answers = await self._begin(run, 0)
+        before = await self.stream.following(run.id)
+        for delta in first.deltas:
+            await answers.emit(delta)
+        begun, attempt, answers = await self._begin(run, 0)
+        self.aborted |= set(range(before, await self.stream.following(run.id)))
+        await self._answer(begun, attempt, answers, second)
+        await self._compare(run)
+        await self._finalize(run, RunStatus.FAILED)
+        await self._compare(run)
+
+    async def _compare(self, run: Run) -> None:
+        """The replay has every event of the stream but those of aborted answers."""
+        emitted = [event for event in await self._emitted(run) if event.number not in self.aborted]
+        replayed = await self._replayed(run)
+        assert [(each.number, each.event.name) for each in replayed] == [
+            (each.number, each.event.name) for each in emitted
+        ]
+        assert replayed == emitted
+
+    async def _create(self, with_thread: bool) -> Run:
+        with writing(self.database) as connection:
+            hello = CreateMessageRequest(role="user", content="Hello")
+            assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m"))
+            thread = threads.create(connection, PROJECT, CreateThreadRequest(messages=[hello]))
+            spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
+            run = runs.create(connection, PROJECT, thread.id, spec, with_thread=with_thread)
+        await publish(self.stream, run.id, EventBatch(0, created(run, thread if with_thread else None)))
+        return run
+
+    async def _begin(self, run: Run, number: int) -> tuple[Begun, TurnAttempt, TurnStream]:
+        token = next(self.tokens)
+        begun = await self.database.write(turns.begin, TurnInput(run.id, number), self.execution, token)
+        assert isinstance(begun, Begun)
+        attempt = TurnAttempt(self.execution, number, 1, token, now_ms(), begun.last_message_at)
+        return begun, attempt, await TurnStream.open(self.database, self.stream, begun, attempt)
+
+    async def _answer(self, begun: Begun, attempt: TurnAttempt, stream: TurnStream, turn: Turn) -> bool:
+        """Returns whether the run goes on with another turn."""
+        run, answer = begun.run, Answer()
+        for index, delta in enumerate(turn.deltas):
+            if index == turn.cut_after:
+                await self._cut_short(run, attempt, answer, stream, turn)
+                return False
+            answer.add(delta)
+            await stream.emit(delta)
+        answer.add(Finish(turn.finish, TokenUsage(1, 2)))
+        position = await stream.finish(answer)
+        if turn.cancels_before_commit:
+            await self.database.write(runs.begin_cancelling, PROJECT, run.thread_id, run.id)
+            await self._note_emitted_calls(run, position)
+        committed = await self.database.write(turns.commit, begun, attempt, answer, position)
+        assert committed is not None
+        await publish(self.stream, run.id, committed.events)
+        if committed.outcome.status is not RunStatus.REQUIRES_ACTION or not turn.submits:
+            return False
+        await self._submit(run)
+        return True
+
+    async def _cut_short(self, run: Run, attempt: TurnAttempt, answer: Answer, stream: TurnStream, turn: Turn) -> None:
+        if not turn.by_attempt:
+            # Finalized from outside while the answer came: its words are lost with its attempt.
+            begins_at = await self.database.read(run_events.next_event, run.id) or 0
+            emitted = set(range(begins_at, await self.stream.following(run.id)))
+            await self._finalize(run, turn.end)
+            closing = [event.number for event in await self._emitted(run) if _closes_answer(event, emitted)]
+            self.aborted |= emitted | set(closing)
+            return
+        finalization = Finalization(run.id, turn.end, by=self.execution)
+        position = await stream.finish(answer)
+        await self._note_emitted_calls(run, position)
+        partial = Partial(attempt, answer)
+        finalized = await self.database.write(run_finalization.finalize, finalization, position, partial)
+        await publish(self.stream, run.id, finalized.events)
+
+    async def _note_emitted_calls(self, run: Run, position: StreamPosition) -> None:
+        """Calls whose outputs were never asked for are closed in the stream, and not kept."""
+        if position.open_step and position.open_step.type is StepType.TOOL_CALLS:
+            begins_at = await self.database.read(run_events.next_event, run.id) or 0
+            self.aborted |= set(range(max(begins_at, position.open_step.emitted.first_event), position.next_event + 1))
+
+    async def _submit(self, run: Run) -> None:
+        asked = await self.database.read(runs.load, PROJECT, run.thread_id, run.id)
+        assert asked.required_action is not None
+        called = asked.required_action.submit_tool_outputs.tool_calls
+        outputs = [ToolOutput(tool_call_id=call.id, output="sunny") for call in called]
+        answered = await self.database.write(runs.accept_outputs, PROJECT, run.thread_id, run.id, outputs)
+        await publish(self.stream, run.id, answered.events)
+
+    async def _finalize(self, run: Run, status: RunStatus) -> None:
+        await finalize_run(self.database, self.stream, Finalization(run.id, status, by=self.execution))
+
+    async def _replayed(self, run: Run, after: int = -1) -> list[NumberedEvent]:
+        replay = await self.database.read(run_events.replay_after, run.id, after)
+        assert replay is not None
+        return replay.events
+
+    async def _emitted(self, run: Run) -> list[NumberedEvent]:
+        batch = await self.stream.read(run.id, -1, timedelta(), ALL)
+        return numbered(batch.first, batch.events)
+
+
+def _closes_answer(event: NumberedEvent, emitted: set[int]) -> bool:
+    is_of_answer = event.event.name.startswith(("thread.message.", "thread.run.step."))
+    return bool(emitted) and event.number > max(emitted) and is_of_answer
