@@ -1,7 +1,7 @@
 """The seams between Holdfast and what it stands on. Each port has two or more real implementations in this package."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +9,8 @@ from typing import Protocol
 
 from models.events import Event
 from models.language_model import ModelDelta, ModelRequest
+from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.stored_objects import StoredObject
 
 
 class LanguageModel(Protocol):
@@ -98,4 +100,82 @@ class EventStream(Protocol):
         It is done at once where the store does not answer, and may never be done where the store has just failed: wait
         with a time limit, and ask the database.
         """
+        ...
+
+
+class ObjectStore(Protocol):
+    """Bytes under keys, streamed in both directions. A key is written once; its bytes never change.
+
+    Rows alone say which objects exist: a reader asks the database first, and the reconciler removes objects without a
+    row. Implementations translate every vendor error into `infra.object_store.errors.ObjectStoreUnavailable`.
+    """
+
+    async def put(self, key: str, content: AsyncIterable[bytes]) -> int:
+        """Store `content` as a whole, or nothing where it raises or is cancelled. Returns its size in bytes.
+
+        It is durable once this returns. No more than some MiB of it are held in memory.
+        """
+        ...
+
+    def get(self, key: str, first: int = 0, last: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The bytes from offset `first` to `last`, both included, or to the end. Raises `ObjectMissing` at once."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove the object. Does nothing where there is none."""
+        ...
+
+    async def list_page(self, after: str, limit: int) -> Sequence[StoredObject]:
+        """Up to `limit` objects whose keys follow `after`, in the order of keys; for the reconciler."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the store answers and takes writes. Raises `ObjectStoreUnavailable`."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of unit length. Vectors of different models are never compared."""
+
+    @property
+    def model(self) -> str:
+        """The name that a vector store remembers."""
+        ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """One vector for each text, in their order; long texts must be cut into windows before.
+
+        Raises `infra.embeddings.errors.EmbeddingFailed`, which knows whether a retry may help.
+        """
+        ...
+
+
+class VectorIndex(Protocol):
+    """The searchable chunks of vector stores: text, vectors, ids. Attributes and states are in the database alone."""
+
+    async def upsert(self, store: IndexedStore, file: IndexedFile, chunks: Sequence[IndexedChunk]) -> None:
+        """Add chunks of a file's generation. Adding the same chunks again changes nothing."""
+        ...
+
+    async def search(self, store: IndexedStore, query: IndexQuery) -> Candidates:
+        """The best chunks by vectors and by keywords, each list with its raw scores, best first."""
+        ...
+
+    async def chunks(self, store: IndexedStore, file: IndexedFile, after: int, limit: int) -> Sequence[IndexedChunk]:
+        """A page of a file's chunks in their order, those that follow number `after`."""
+        ...
+
+    async def delete_file(self, store: IndexedStore, file_id: str, keep_generation: int | None = None) -> None:
+        """Remove a file's chunks, but for those of one generation."""
+        ...
+
+    async def drop(self, store: IndexedStore) -> None:
+        """Remove all that the store has."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the index answers. Raises `infra.vector_index.errors.VectorIndexUnavailable`."""
         ...

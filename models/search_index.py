@@ -1,0 +1,64 @@
+"""What passes through the `VectorIndex` port: chunks with their vectors, queries, and ranked candidates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Vector = Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedStore:
+    """A vector store, and the embedding model that its vectors are of; None: it is searched by keywords alone."""
+
+    id: str
+    embedding_model: str | None
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedFile:
+    """A file in a store. Each time that it is ingested anew has a larger generation."""
+
+    id: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedChunk:
+    """A chunk of a file, counted from 0. `page` is the number of its page, where the format has pages.
+
+    A chunk longer than the model's window has several vectors; one without vectors is found by keywords alone.
+    """
+
+    number: int
+    text: str
+    page: int | None = None
+    vectors: Sequence[Vector] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexQuery:
+    """`files` are those that are searched, each in the generation that counts; `limit` bounds each list."""
+
+    text: str
+    vector: Vector | None
+    files: Sequence[IndexedFile]
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk and its raw score: the cosine of its best vector, or its BM25."""
+
+    file_id: str
+    chunk: IndexedChunk
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """`max_keyword_score` is the BM25 that a chunk could have at most for the query's terms; 0 where it has none."""
+
+    by_vector: Sequence[Candidate]
+    by_keywords: Sequence[Candidate]
+    max_keyword_score: float
