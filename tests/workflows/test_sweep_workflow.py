@@ -10,13 +10,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.command_reconciler import SweepReport
+from tests.sandbox import SANDBOXED
 from workflows.activity_options import control_task_queue
 from workflows.sweep_schedule import ensure_sweep_schedule, sweep_id
 from workflows.sweep_workflow import FIRST_LOOK_BACK, LIST_DELAY, SweepWorkflow
-from workflows.worker import SANDBOX
 
 
 async def _looks(environment: WorkflowEnvironment, *succeeds: bool) -> list[int]:
@@ -49,7 +48,7 @@ async def _sweeps(environment: WorkflowEnvironment, *succeeds: bool) -> tuple[li
             client,
             task_queue=task_queue,
             workflows=[SweepWorkflow],
-            workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+            workflow_runner=SANDBOXED,
         ),
     ):
         await ensure_sweep_schedule(client, task_queue, timedelta(days=1))
