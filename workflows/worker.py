@@ -19,12 +19,14 @@ from activities.log_context import LogContext
 from activities.model_turn import ModelTurn
 from activities.run_finalization import RunFinalization
 from activities.workflow_reconciler import WorkflowReconciler
+from infra.background import beside
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
-from workflows.sweep_schedule import ensure_sweep_schedule
+from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
+from workflows.sweep import keep_sweep_running, start_sweep
 from workflows.sweep_workflow import SweepWorkflow
 
 # Some 200 kB each. A run whose outputs come after so many others is replayed, for a few milliseconds of CPU.
@@ -51,10 +53,13 @@ async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UN
     """
     settings = resources.settings
     await resources.language_model.prepare()
-    await ensure_sweep_schedule(
-        resources.temporal, settings.task_queue, timedelta(seconds=settings.sweep_interval_seconds)
-    )
-    async with create_control_worker(resources), create_worker(resources, workflow_runner) as worker:
+    sweep = (resources.temporal, settings.task_queue, settings.sweep_interval_seconds)
+    await start_sweep(*sweep)
+    async with (
+        create_control_worker(resources),
+        create_worker(resources, workflow_runner) as worker,
+        beside(keep_sweep_running(*sweep)),
+    ):
         yield worker
 
 
@@ -67,7 +72,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
-        workflows=[RunWorkflow, SweepWorkflow],
+        workflows=[RunWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
         activities=[model_turn.generate],
         interceptors=[LogContext(), DatabaseOutages()],
         workflow_runner=workflow_runner,

@@ -5,11 +5,13 @@ from temporalio.worker import Interceptor, Replayer
 
 from tests.sandbox import SANDBOXED
 from workflows.run_workflow import RunWorkflow
+from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
+from workflows.sweep_workflow import SweepWorkflow
 
 
 def replayer(*interceptors: Interceptor) -> Replayer:
     return Replayer(
-        workflows=[RunWorkflow],
+        workflows=[RunWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
         workflow_runner=SANDBOXED,
         data_converter=pydantic_data_converter,
         interceptors=interceptors,
