@@ -9,10 +9,12 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.service import RPCError
 
+from activities.heartbeat import heartbeating
 from activities.workflow_reconciler import close
 from infra.clock import MS_PER_SECOND, now_ms, now_seconds
 from infra.database import run_retries, sweeps
 from infra.database.engine import Database
+from infra.database.outages import DatabaseUnavailable
 from infra.database.runs import to_run
 from infra.database.tables import AnyRow
 from infra.ports import EventStream
@@ -39,7 +41,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SweepReport:
-    """How many runs were given their command again, and how many were closed because no workflow is left to do it.
+    """How many runs were given their command again, how many were closed because no workflow is left to do it, and of
+    how many the repair failed.
 
     The next sweep goes on at `overdue_from` (milliseconds) with the runs that are overdue, and at `looked_until`
     (seconds) with Temporal's list of ended workflows.
@@ -47,6 +50,7 @@ class SweepReport:
 
     repeated: int = 0
     closed: int = 0
+    failed: int = 0
     looked_until: int = 0
     overdue_from: int = 0
 
@@ -63,8 +67,13 @@ class CommandReconciler:
     async def repeat(self, overdue_from: int = 0) -> SweepReport:
         """Give overdue runs their command again; close those that no workflow will ever close.
 
-        Looks at those that are overdue since `overdue_from` (milliseconds) or later, up to `MAX_PAGES` of them.
+        Looks at those that are overdue since `overdue_from` (milliseconds) or later, up to `MAX_PAGES` of them. A run
+        whose repair fails is logged and counted, and does not stop the others. Raises `DatabaseUnavailable`.
         """
+        async with heartbeating():
+            return await self._repeat(overdue_from)
+
+    async def _repeat(self, overdue_from: int) -> SweepReport:
         past = now_seconds() - int(EXPIRED_FOR.total_seconds())
         expired = await self._database.read(sweeps.past_deadline, past, PAGE_SIZE)
         deliveries = await self._repair_all(expired)
@@ -77,17 +86,40 @@ class CommandReconciler:
                 break
             # Those of the same millisecond may be on both pages; to repeat a command twice is harmless.
             overdue_from = max(overdue_from + 1, overdue[-1].status_changed_at)
-        counts = deliveries.count(Delivery.DELIVERED), deliveries.count(Delivery.NO_WORKFLOW)
-        return SweepReport(*counts, overdue_from=overdue_from)
+        return SweepReport(
+            repeated=deliveries.count(Delivery.DELIVERED),
+            closed=deliveries.count(Delivery.NO_WORKFLOW),
+            failed=deliveries.count(None),
+            overdue_from=overdue_from,
+        )
 
-    async def _repair_all(self, found: Sequence[AnyRow]) -> list[Delivery]:
+    async def _repair_all(self, found: Sequence[AnyRow]) -> list[Delivery | None]:
+        """Repair these runs, `MAX_AT_ONCE` at a time; None stands for a repair that failed. None runs on afterwards."""
         room = asyncio.Semaphore(MAX_AT_ONCE)
 
-        async def repair(run: AnyRow) -> Delivery:
+        async def repair(run: AnyRow) -> Delivery | None:
             async with room:
-                return await self._repair(run)
+                return await self._repair_or_log(run)
 
-        return await asyncio.gather(*map(repair, found))
+        try:
+            async with asyncio.TaskGroup() as group:
+                repairs = [group.create_task(repair(run)) for run in found]
+        except* DatabaseUnavailable as outages:
+            outage = outages.exceptions[0]
+        else:
+            return [done.result() for done in repairs]
+        # As itself, so that `DatabaseOutages` knows it.
+        raise outage
+
+    async def _repair_or_log(self, run: AnyRow) -> Delivery | None:
+        try:
+            return await self._repair(run)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            # One run with an error of its own must not keep the others from their repair. The report counts it.
+            log.exception("run.repair_failed", extra={"run_id": run.id, "thread_id": run.thread_id})
+            return None
 
     async def _repair(self, run: AnyRow) -> Delivery:
         try:

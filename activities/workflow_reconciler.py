@@ -1,13 +1,16 @@
-"""Closes runs that no workflow will ever close: someone terminated theirs, or Temporal lost it."""
+"""Closes runs that no workflow will ever close: theirs was terminated, or Temporal lost it."""
 
+import logging
 from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.heartbeat import heartbeating
 from activities.run_finalization import finalize_run
 from infra.clock import now_seconds
 from infra.database import sweeps
 from infra.database.engine import Database
+from infra.database.outages import DatabaseUnavailable
 from infra.database.tables import AnyRow
 from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
@@ -16,9 +19,11 @@ from models.runs import LastErrorCode, RunStatus
 
 LOST_WORKFLOW = "The run's workflow was ended from outside."
 
+log = logging.getLogger(__name__)
+
 
 class WorkflowReconciler:
-    """Runs that wait for a workflow which is gone, told by Temporal's list and not by a deadline that may be far."""
+    """Runs that wait for a workflow which is gone, found in Temporal's list long before their deadline."""
 
     def __init__(self, database: Database, workflows: RunWorkflows, event_stream: EventStream) -> None:
         self._database = database
@@ -29,16 +34,31 @@ class WorkflowReconciler:
     async def close_runs(self, since: int) -> int:
         """Close the runs whose workflow was terminated since a time (seconds). Returns how many there were.
 
-        To be repeated from the same time where it fails: what it has closed by then stays closed.
+        To be repeated from the same time where it fails: what it has closed by then stays closed. A run that cannot be
+        closed fails the activity, after the others are closed.
         """
         closed = 0
-        async for run_ids in self._workflows.ended_from_outside(datetime.fromtimestamp(since, UTC)):
-            active = await self._database.read(sweeps.active_among, run_ids)
-            for run in active:
-                if not await self._workflows.is_running(run.id):
-                    await close(self._database, self._workflows, self._event_stream, run)
-                    closed += 1
+        failures: list[Exception] = []
+        async with heartbeating():
+            async for run_ids in self._workflows.ended_from_outside(datetime.fromtimestamp(since, UTC)):
+                active = await self._database.read(sweeps.active_among, run_ids)
+                for run in active:
+                    try:
+                        closed += await self._close_if_lost(run)
+                    except DatabaseUnavailable:
+                        raise
+                    except Exception as error:
+                        log.exception("run.close_failed", extra={"run_id": run.id, "thread_id": run.thread_id})
+                        failures.append(error)
+        if failures:
+            raise ExceptionGroup("Runs whose workflow is gone could not be closed.", failures)
         return closed
+
+    async def _close_if_lost(self, run: AnyRow) -> bool:
+        if await self._workflows.is_running(run.id):
+            return False
+        await close(self._database, self._workflows, self._event_stream, run)
+        return True
 
 
 async def close(database: Database, workflows: RunWorkflows, event_stream: EventStream, run: AnyRow) -> None:

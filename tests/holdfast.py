@@ -18,6 +18,7 @@ from cli.http_server import PlainHttp
 from infra.database.migrations import migrate
 from infra.resources import Resources, open_resources
 from infra.settings import Settings
+from tests.sandbox import SANDBOXED
 from workflows.worker import open_worker
 
 POLL_INTERVAL_MS = 20
@@ -31,7 +32,7 @@ class RunningHoldfast:
         self._worker = AsyncExitStack()
 
     async def start_worker(self) -> None:
-        await self._worker.enter_async_context(open_worker(self.resources))
+        await self._worker.enter_async_context(open_worker(self.resources, SANDBOXED))
 
     async def stop_worker(self) -> None:
         await self._worker.aclose()

@@ -25,12 +25,20 @@ DATABASE_TIMEOUT = timedelta(seconds=30)
 def control_task_queue(task_queue: str) -> str:
     """Where activities run that only write rows or send commands, in slots of their own.
 
-    Beside the model turns they would wait, cancels and expiries with them, for as long as every slot waits for a model.
+    Beside the model turns, cancels and expiries would wait for as long as every slot waits for a model.
     """
     return f"{task_queue}-short"
 
 
 SWEEP_TIMEOUT = timedelta(minutes=1)
+
+SWEEP_FIRST_LOOK_BACK = timedelta(hours=1)
+SWEEP_LIST_DELAY = timedelta(minutes=1)
+"""Temporal's list of workflows lags behind, and its clock is not ours."""
+
+SWEEP_EXECUTION_LENGTH = timedelta(hours=1)
+SWEEP_EXECUTION_EVENTS = 8_000
+"""After either, the sweep continues as a new execution. One every ten seconds adds some 6,100 events an hour."""
 
 MAX_HISTORY_EVENTS = 50_000
 MAX_HISTORY_BYTES = 48 * 1024 * 1024

@@ -1,43 +1,125 @@
-"""Looks for lost commands and lost workflows at a steady beat, driven by a Temporal Schedule."""
+"""Looks for lost commands and lost workflows at a steady beat, as long as there is a worker."""
 
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from activities.command_reconciler import CommandReconciler, SweepReport
+from activities.command_reconciler import CommandReconciler
 from activities.workflow_reconciler import WorkflowReconciler
 from workflows import activity_options
 
-FIRST_LOOK_BACK = timedelta(hours=1)
-LIST_DELAY = timedelta(minutes=1)
-"""Temporal's list of workflows lags behind, and its clock is not ours."""
+SWEEP_WORKFLOW = "ContinuousSweep"
+SWEEP_EVERY_SIGNAL = "sweep_every"
+PURPOSE = "Finds runs whose command or workflow was lost."
 
 
-@workflow.defn(name="SweepWorkflow")
+@dataclass(frozen=True)
+class Sweep:
+    """The beat in seconds, and where the next sweep goes on.
+
+    At `overdue_from` (milliseconds) with the runs that are overdue, at `looked_until` (seconds) with Temporal's list of
+    ended workflows; 0 stands for "not looked yet".
+    """
+
+    interval_seconds: int
+    overdue_from: int = 0
+    looked_until: int = 0
+
+
+@workflow.defn(name=SWEEP_WORKFLOW)
 class SweepWorkflow:
-    """One sweep. It fails rather than retries for long: the next one comes soon, and looks as far back."""
+    """One per task queue. Runs until it is terminated, and is started again by any worker (`workflows/sweep.py`).
+
+    A sweep that fails ends nothing: the next one looks as far back.
+    """
+
+    @workflow.init
+    def __init__(self, sweep: Sweep) -> None:
+        self._interval_seconds = sweep.interval_seconds
+        self._overdue_from = sweep.overdue_from
+        self._looked_until = sweep.looked_until
+        self._is_asked_for = False
+
+    @workflow.signal(name=SWEEP_EVERY_SIGNAL)
+    def sweep_every(self, *interval_seconds: Any) -> None:
+        """Sweep now, and from then on so many seconds after each sweep; without a number at the beat of before."""
+        # Anyone can send a signal from the Temporal UI: one that is no number must not fail every task from then on.
+        for seconds_apart in interval_seconds:
+            if type(seconds_apart) is int and seconds_apart > 0:
+                self._interval_seconds = seconds_apart
+        self._is_asked_for = True
 
     @workflow.run
-    async def run(self) -> SweepReport:
-        began = workflow.now()
-        last = workflow.get_last_completion_result(SweepReport) or SweepReport()
-        control = activity_options.control_task_queue(workflow.info().task_queue)
-        report = await workflow.execute_activity_method(
-            CommandReconciler.repeat,
-            last.overdue_from,
-            task_queue=control,
-            start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
-            schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
-        )
-        closed = await workflow.execute_activity_method(
-            WorkflowReconciler.close_runs,
-            last.looked_until or _seconds(began - FIRST_LOOK_BACK),
-            task_queue=control,
-            start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
-            schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
-        )
-        return replace(report, closed=report.closed + closed, looked_until=_seconds(began - LIST_DELAY))
+    async def run(self, sweep: Sweep) -> None:
+        while True:
+            self._is_asked_for = False
+            began = workflow.now()
+            commands = await self._repeat_lost_commands()
+            workflows = await self._close_lost_workflows(began)
+            # The Temporal UI shows it. It costs no history; a summary would be lost with each continuation.
+            workflow.set_current_details(
+                f"{PURPOSE} Last round, {began:%Y-%m-%d %H:%M:%S} UTC:\n\n- {commands}\n- {workflows}"
+            )
+            await self._wait()
+            if _is_long():
+                # A sweep that was asked for meanwhile is not lost: the next execution begins with one.
+                workflow.continue_as_new(Sweep(self._interval_seconds, self._overdue_from, self._looked_until))
+
+    async def _repeat_lost_commands(self) -> str:
+        try:
+            report = await workflow.execute_activity_method(
+                CommandReconciler.repeat, self._overdue_from, **_options("lost commands")
+            )
+        except ActivityError as error:
+            return _failed("lost commands", error)
+        self._overdue_from = report.overdue_from
+        return f"lost commands: {report.repeated} repeated, {report.closed} runs closed, {report.failed} failed"
+
+    async def _close_lost_workflows(self, began: datetime) -> str:
+        # Kept even where this look fails: the next one must go back as far.
+        self._looked_until = self._looked_until or _seconds(began - activity_options.SWEEP_FIRST_LOOK_BACK)
+        try:
+            closed = await workflow.execute_activity_method(
+                WorkflowReconciler.close_runs, self._looked_until, **_options("lost workflows")
+            )
+        except ActivityError as error:
+            return _failed("lost workflows", error)
+        self._looked_until = _seconds(began - activity_options.SWEEP_LIST_DELAY)
+        return f"lost workflows: {closed} runs closed"
+
+    async def _wait(self) -> None:
+        interval = timedelta(seconds=self._interval_seconds)
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._is_asked_for, timeout=interval, timeout_summary="next sweep")
+
+
+def _is_long() -> bool:
+    info = workflow.info()
+    return (
+        workflow.now() - info.start_time >= activity_options.SWEEP_EXECUTION_LENGTH
+        or info.get_current_history_length() >= activity_options.SWEEP_EXECUTION_EVENTS
+    )
+
+
+def _options(summary: str) -> workflow.ActivityConfig:
+    return workflow.ActivityConfig(
+        summary=summary,
+        task_queue=activity_options.control_task_queue(workflow.info().task_queue),
+        start_to_close_timeout=activity_options.SWEEP_TIMEOUT,
+        schedule_to_close_timeout=activity_options.SWEEP_TIMEOUT,
+        heartbeat_timeout=activity_options.HEARTBEAT_TIMEOUT,
+    )
+
+
+def _failed(step: str, error: ActivityError) -> str:
+    """What is shown of a failure. Raises it where it is the workflow's own cancellation."""
+    if is_cancelled_exception(error):
+        raise error
+    return f"{step}: failed, {error.cause or error}"
 
 
 def _seconds(moment: datetime) -> int:

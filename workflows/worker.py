@@ -5,9 +5,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-from temporalio.workflow import SandboxImportNotificationPolicy
+from temporalio.worker import (
+    PollerBehaviorAutoscaling,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkflowRunner,
+)
 
 from activities.command_reconciler import CommandReconciler
 from activities.database_outages import DatabaseOutages
@@ -15,12 +19,14 @@ from activities.log_context import LogContext
 from activities.model_turn import ModelTurn
 from activities.run_finalization import RunFinalization
 from activities.workflow_reconciler import WorkflowReconciler
+from infra.background import beside
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
-from workflows.sweep_schedule import ensure_sweep_schedule
+from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
+from workflows.sweep import keep_sweep_running, start_sweep
 from workflows.sweep_workflow import SweepWorkflow
 
 # Some 200 kB each. A run whose outputs come after so many others is replayed, for a few milliseconds of CPU.
@@ -29,35 +35,35 @@ MAX_CONTROL_ACTIVITIES = 50
 # Below the interval of `activities.heartbeat`, so that each of those is sent. The default of 60 s would let a cancelled
 # model call speak on for as long.
 MAX_HEARTBEAT_THROTTLE = timedelta(seconds=0.5)
-# Turns that end within it are kept; the others are handed over. Short, as whoever stops a program waits ten seconds.
+# Turns that end within it are kept; the others are handed over. A stop of the program takes ten seconds at most.
 GRACEFUL_SHUTDOWN = timedelta(seconds=5)
-# How long the next step of a run waits for a worker that was killed before any other may take it. Not shorter: a worker
-# that is only busy would lose what it has cached of a run just when it has least time to replay it.
+# How long the next step of a run waits for a killed worker before any other may take it. Not shorter: a worker that is
+# only busy would lose its cached runs just when it has least time to replay them.
 STICKY_TIMEOUT = timedelta(seconds=3)
 
-# `models` is pure; the others are only names and values to a workflow. Anything else that a workflow module would
-# drag in (a table module costs 0.75 s of CPU per run) is refused when the worker starts.
-SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
-    "models", "activities", "workflows.activity_options"
-).with_import_notification_policy(
-    SandboxImportNotificationPolicy.WARN_ON_DYNAMIC_IMPORT
-    | SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
-)
+# Workflow code is kept deterministic by lint rules and by the sandbox of every test and replay (decision 0013).
+UNSANDBOXED = UnsandboxedWorkflowRunner()
 
 
 @asynccontextmanager
-async def open_worker(resources: Resources) -> AsyncIterator[Worker]:
-    """Run a worker while the block runs; leaving it lets activities finish for `GRACEFUL_SHUTDOWN`."""
+async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UNSANDBOXED) -> AsyncIterator[Worker]:
+    """Run a worker while the block runs; leaving it lets activities finish for `GRACEFUL_SHUTDOWN`.
+
+    Tests pass a `workflow_runner` with the sandbox.
+    """
     settings = resources.settings
     await resources.language_model.prepare()
-    await ensure_sweep_schedule(
-        resources.temporal, settings.task_queue, timedelta(seconds=settings.sweep_interval_seconds)
-    )
-    async with create_control_worker(resources), create_worker(resources) as worker:
+    sweep = (resources.temporal, settings.task_queue, settings.sweep_interval_seconds)
+    await start_sweep(*sweep)
+    async with (
+        create_control_worker(resources),
+        create_worker(resources, workflow_runner) as worker,
+        beside(keep_sweep_running(*sweep)),
+    ):
         yield worker
 
 
-def create_worker(resources: Resources) -> Worker:
+def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Worker:
     """Workflows and model turns."""
     settings = resources.settings
     model_turn = ModelTurn(
@@ -66,10 +72,10 @@ def create_worker(resources: Resources) -> Worker:
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
-        workflows=[RunWorkflow, SweepWorkflow],
+        workflows=[RunWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
         activities=[model_turn.generate],
         interceptors=[LogContext(), DatabaseOutages()],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+        workflow_runner=workflow_runner,
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
         max_concurrent_activities=settings.max_concurrent_activities,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),

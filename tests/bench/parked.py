@@ -6,17 +6,20 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 from openai import AsyncOpenAI
 from openai.types.beta.threads import Run
-from temporalio.client import Client, WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
 
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.bench.load import HEADER, client_of, measure
 from tests.cli.apart import APART_TASK_QUEUE, running_apart
 from tests.cli.program import Place, Up
 from tests.holdfast import function_tool
+from workflows.sweep import sweep_id
 from workflows.worker import MAX_CACHED_WORKFLOWS
 
 PARKED = 10_000
@@ -32,7 +35,7 @@ A_DAY = "86400"
 def measure_parked() -> None:
     """Print the memory at each of `STAGES`, then what it takes to answer the first runs and the last ones.
 
-    API and worker are processes of their own, so that the memory told is the worker's alone.
+    API and worker are processes of their own, so that the worker's memory is its own.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -82,7 +85,7 @@ def _submit_next(client: AsyncOpenAI, runs: Iterator[Run]) -> Callable[[], Await
         run = next(runs)
         assert run.required_action is not None
         calls = run.required_action.submit_tool_outputs.tool_calls
-        # Told by the stream: sixteen that poll every few milliseconds cost the server more than the runs do.
+        # By the stream: sixteen clients that poll every few milliseconds cost the server more than the runs do.
         events = await client.beta.threads.runs.submit_tool_outputs(
             run.id,
             thread_id=run.thread_id,
@@ -101,18 +104,26 @@ def _submit_next(client: AsyncOpenAI, runs: Iterator[Run]) -> Callable[[], Await
 async def _sweep_seconds(temporal_port: int) -> float:
     """How long the next sweeps take: those before had the load of the parking beside them."""
     temporal = await Client.connect(f"127.0.0.1:{temporal_port}")
-    now = datetime.now(UTC).isoformat()
-    query = (
-        f"TaskQueue = '{APART_TASK_QUEUE}' AND WorkflowType = 'SweepWorkflow' "
-        f"AND ExecutionStatus = 'Completed' AND StartTime > '{now}'"
-    )
-    sweeps: list[WorkflowExecution] = []
-    while len(sweeps) < SWEEPS:
+    sweep = temporal.get_workflow_handle(sweep_id(APART_TASK_QUEUE))
+    began = datetime.now(UTC)
+    seconds: list[float] = []
+    while len(seconds) < SWEEPS:
         await asyncio.sleep(1)
-        sweeps = [sweep async for sweep in temporal.list_workflows(query)]
-    return statistics.median(
-        (sweep.close_time - sweep.start_time).total_seconds() for sweep in sweeps if sweep.close_time
-    )
+        seconds = await _sweeps_since(sweep, began)
+    return statistics.median(seconds)
+
+
+async def _sweeps_since(sweep: WorkflowHandle[Any, Any], began: datetime) -> list[float]:
+    """From the order of the first activity of each sweep to the start of the timer behind it."""
+    scheduled, seconds = None, []
+    async for event in sweep.fetch_history_events():
+        at = event.event_time.ToDatetime(UTC)
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and at > began:
+            scheduled = scheduled or at
+        elif event.event_type == EventType.EVENT_TYPE_TIMER_STARTED and scheduled:
+            seconds.append((at - scheduled).total_seconds())
+            scheduled = None
+    return seconds
 
 
 def _megabytes(process: psutil.Process) -> int:

@@ -12,7 +12,6 @@ import pytest
 from openai import InternalServerError
 from openai.types.beta.threads import Run
 from sqlalchemy import create_engine, text
-from temporalio.client import ScheduleActionExecutionStartWorkflow
 
 from models.errors import OutcomeUnknown, Unavailable
 from tests.api.envelope import assert_error
@@ -23,7 +22,8 @@ from tests.postgres.proxy import LosingProxy, losing_proxy
 from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.replies import Calls, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
-from workflows.sweep_schedule import sweep_id
+from tests.sweeps import sweep_now
+from workflows.sweep import sweep_id
 
 CONNECTIONS = 5
 OPEN_TRANSACTIONS = """
@@ -189,21 +189,21 @@ async def test_a_run_cancelled_in_temporal_in_an_outage_is_cancelled_after_it(
 async def test_a_sweep_outlasts_an_outage(
     own_holdfast: RunningHoldfast, own_postgres: PostgresServer, provider: ScriptedProvider
 ) -> None:
-    sweep = sweep_id(own_holdfast.resources.settings.task_queue)
-    schedule = own_holdfast.resources.temporal.get_schedule_handle(sweep)
+    sweep = own_holdfast.resources.temporal.get_workflow_handle(sweep_id(own_holdfast.resources.settings.task_queue))
 
     own_postgres.stop()
-    await schedule.trigger()
+    await sweep_now(own_holdfast)
     async with asyncio.timeout(20):
-        while not (running := (await schedule.describe()).info.running_actions):
+        while not [step for step in (await sweep.describe()).raw_description.pending_activities if step.attempt > 1]:
             await asyncio.sleep(0.02)
     own_postgres.start()
 
-    [execution] = running
-    assert isinstance(execution, ScheduleActionExecutionStartWorkflow)
-    handle = own_holdfast.resources.temporal.get_workflow_handle(execution.workflow_id)
-    report = await handle.result()
-    assert (report["repeated"], report["closed"]) == (0, 0)
+    async with asyncio.timeout(20):
+        while (await sweep.describe()).raw_description.pending_activities:
+            await asyncio.sleep(0.02)
+    history = await sweep.fetch_history()
+    assert not [event for event in history.events if event.HasField("activity_task_timed_out_event_attributes")]
+    assert not [event for event in history.events if event.HasField("activity_task_failed_event_attributes")]
 
 
 async def test_a_lost_answer_to_a_commit_is_said_and_not_asked_for_again(

@@ -16,6 +16,7 @@ from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
+from tests.sandbox import SANDBOXED
 from workflows.worker import open_worker
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
@@ -30,7 +31,7 @@ async def _worker(holdfast: RunningHoldfast, build_id: str) -> AsyncIterator[Non
     settings = holdfast.resources.settings.model_copy(update={"build_id": build_id})
     # A connection of its own, as another process has.
     temporal = await connect_temporal(settings)
-    async with open_worker(replace(holdfast.resources, settings=settings, temporal=temporal)):
+    async with open_worker(replace(holdfast.resources, settings=settings, temporal=temporal), SANDBOXED):
         yield
 
 

@@ -1,6 +1,7 @@
 """Records one history for each path a run can take: `make histories`.
 
 Record anew only what a change is meant to break: the old files prove that runs started before it go on after it.
+`scheduled_sweep` is of a version whose sweeps a Temporal Schedule started; no later one can record it.
 """
 
 import asyncio
@@ -20,9 +21,13 @@ from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.resets import closed, reset, workflow_tasks
+from tests.workflows.swept_queue import swept_queue
+from workflows.sweep import start_sweep
 
 HISTORIES = Path(__file__).parent / "histories"
 CALL = Calls(("weather", '{"city": "Rome"}'))
+SWEEP = "sweep_continued_as_new"
+HALF_AN_HOUR = 1800
 SOON = {"expires_after": {"anchor": "created_at", "seconds": 3}}
 
 
@@ -83,10 +88,31 @@ class Scenarios:
 
 
 def paths() -> list[str]:
-    return [name for name in vars(Scenarios) if not name.startswith("_")]
+    return [*(name for name in vars(Scenarios) if not name.startswith("_")), SWEEP]
 
 
 async def record(names: list[str]) -> None:
+    if SWEEP in names:
+        await _record_sweep()
+    if runs := [name for name in names if name != SWEEP]:
+        await _record_runs(runs)
+
+
+async def _record_sweep() -> None:
+    """An hour of sweeps of which the second fails, up to its continuation as new."""
+    environment = await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=temporal_program(),
+        dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
+        data_converter=pydantic_data_converter,
+    )
+    async with environment, swept_queue(environment, closes_fail={2}) as queue:
+        await start_sweep(queue.client, queue.task_queue, HALF_AN_HOUR)
+        await queue.swept(3)
+        handle = environment.client.get_workflow_handle(queue.sweep.id, run_id=queue.workflow_runs[0])
+        (HISTORIES / f"{SWEEP}.json").write_text(_without_traces((await handle.fetch_history()).to_json()))
+
+
+async def _record_runs(names: list[str]) -> None:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         provider = stack.enter_context(running_provider())

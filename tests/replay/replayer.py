@@ -2,16 +2,17 @@
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Interceptor, Replayer
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from tests.sandbox import SANDBOXED
 from workflows.run_workflow import RunWorkflow
-from workflows.worker import SANDBOX
+from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
+from workflows.sweep_workflow import SweepWorkflow
 
 
 def replayer(*interceptors: Interceptor) -> Replayer:
     return Replayer(
-        workflows=[RunWorkflow],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+        workflows=[RunWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
+        workflow_runner=SANDBOXED,
         data_converter=pydantic_data_converter,
         interceptors=interceptors,
     )

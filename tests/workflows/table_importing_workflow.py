@@ -1,4 +1,4 @@
-"""A workflow as nobody should write one: it imports a module that the sandbox does not let through."""
+"""A workflow as none should be written: it imports a module that the sandbox does not let through."""
 
 from temporalio import workflow
 

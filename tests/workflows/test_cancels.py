@@ -13,16 +13,16 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from infra.database.outages import DatabaseUnavailable
 from models.finalization import Finalization
 from models.runs import RunStatus
 from models.turns import NextStep, RunInput, RunState, TurnInput, TurnOutcome
 from tests.resets import finished_tasks, reset_workflow
+from tests.sandbox import SANDBOXED
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
-from workflows.worker import MAX_HEARTBEAT_THROTTLE, SANDBOX
+from workflows.worker import MAX_HEARTBEAT_THROTTLE
 
 
 async def fails() -> TurnOutcome:
@@ -147,7 +147,7 @@ async def _running(
             task_queue=task_queue,
             workflows=[RunWorkflow],
             activities=[generate],
-            workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+            workflow_runner=SANDBOXED,
             max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
         ),
     ):

@@ -12,14 +12,13 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from models.finalization import Finalization
 from models.runs import RunStatus
 from models.turns import RunInput, RunState, TurnInput, TurnOutcome
+from tests.sandbox import SANDBOXED
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow, report_unexpected
-from workflows.worker import SANDBOX
 
 
 async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
@@ -39,7 +38,7 @@ async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
         return RunState(RunStatus.CANCELLED, 0, None)
 
     def taking_workflows() -> Worker:
-        runner = SandboxedWorkflowRunner(restrictions=SANDBOX)
+        runner = SANDBOXED
         return Worker(temporal.client, task_queue=task_queue, workflows=[RunWorkflow], workflow_runner=runner)
 
     run = RunInput(run_id, "thread_t", "asst_a", "some-model", int(time.time()) + 600, 600)

@@ -9,14 +9,13 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from models.finalization import Finalization
 from models.runs import LastErrorCode, RunStatus
 from models.turns import SUBMIT_SIGNAL, NextStep, RunInput, RunState, TurnInput, TurnOutcome
+from tests.sandbox import SANDBOXED
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
-from workflows.worker import SANDBOX
 
 ASKED = TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS, RunStatus.REQUIRES_ACTION, None)
 COMPLETED = TurnOutcome(NextStep.FINISH, RunStatus.COMPLETED, None)
@@ -52,7 +51,7 @@ async def _run(
             task_queue=task_queue,
             workflows=[RunWorkflow],
             activities=[answer],
-            workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+            workflow_runner=SANDBOXED,
         ),
     ):
         try:

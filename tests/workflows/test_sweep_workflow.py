@@ -1,92 +1,226 @@
-"""A sweep goes on where the last one that succeeded stopped looking; the activities here are the test's own."""
+"""The sweep goes on whatever becomes of one of its steps; the activities here are the test's own."""
 
 import asyncio
+import logging
 import time
-import uuid
-from datetime import timedelta
 
 import pytest
-from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
+    StartWorkflowInput,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities.command_reconciler import SweepReport
-from workflows.activity_options import control_task_queue
-from workflows.sweep_schedule import ensure_sweep_schedule, sweep_id
-from workflows.sweep_workflow import FIRST_LOOK_BACK, LIST_DELAY, SweepWorkflow
-from workflows.worker import SANDBOX
+from infra.background import beside
+from tests.workflows.swept_queue import A_DAY, swept_queue, until
+from workflows import activity_options, sweep
+from workflows.activity_options import SWEEP_FIRST_LOOK_BACK, SWEEP_LIST_DELAY
+from workflows.sweep import keep_sweep_running, start_sweep, sweep_id
+from workflows.sweep_workflow import SweepWorkflow
 
-
-async def _looks(environment: WorkflowEnvironment, *succeeds: bool) -> list[int]:
-    """Sweep once for each, by the schedule. Returns from when on each looked at Temporal's list."""
-    return (await _sweeps(environment, *succeeds))[0]
-
-
-async def _sweeps(environment: WorkflowEnvironment, *succeeds: bool) -> tuple[list[int], list[int]]:
-    """As `_looks`, and from where on each looked at overdue runs: each sweep gets one further."""
-    looks: list[int] = []
-    overdue: list[int] = []
-
-    @activity.defn(name="LostCommands.repeat")
-    async def repeat(overdue_from: int) -> SweepReport:
-        overdue.append(overdue_from)
-        return SweepReport(overdue_from=overdue_from + 1)
-
-    @activity.defn(name="LostWorkflows.close_runs")
-    async def close_runs(since: int) -> int:
-        looks.append(since)
-        if not succeeds[len(looks) - 1]:
-            raise ApplicationError("Temporal's list is out of order.", non_retryable=True)
-        return 0
-
-    task_queue = f"sweep-{uuid.uuid4().hex}"
-    client = environment.client
-    async with (
-        Worker(client, task_queue=control_task_queue(task_queue), activities=[repeat, close_runs]),
-        Worker(
-            client,
-            task_queue=task_queue,
-            workflows=[SweepWorkflow],
-            workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
-        ),
-    ):
-        await ensure_sweep_schedule(client, task_queue, timedelta(days=1))
-        schedule = client.get_schedule_handle(sweep_id(task_queue))
-        async with asyncio.timeout(20):
-            for sweep in range(len(succeeds)):
-                await schedule.trigger()
-                while len(looks) <= sweep or (await schedule.describe()).info.running_actions:
-                    await asyncio.sleep(0.05)
-        await schedule.delete()
-    return looks, overdue
-
-
-async def test_a_sweep_goes_on_with_overdue_runs_where_the_last_one_stopped(temporal: WorkflowEnvironment) -> None:
-    _, overdue = await _sweeps(temporal, True, True, False, True)
-
-    assert overdue == [0, 1, 2, 2]
+TEN_MINUTES = 600
 
 
 async def test_a_sweep_looks_from_where_the_last_one_stopped(temporal: WorkflowEnvironment) -> None:
     began = time.time()
 
-    first, second = await _looks(temporal, True, True)
+    async with swept_queue(temporal) as queue:
+        await queue.sweep_times(2)
 
-    assert first == pytest.approx(began - FIRST_LOOK_BACK.total_seconds(), abs=15)
-    assert second == pytest.approx(began - LIST_DELAY.total_seconds(), abs=15)
-
-
-async def test_a_sweep_looks_again_at_what_a_failed_one_left(temporal: WorkflowEnvironment) -> None:
-    began = time.time()
-
-    _, second = await _looks(temporal, False, True)
-
-    assert second == pytest.approx(began - FIRST_LOOK_BACK.total_seconds(), abs=15)
+    first, second = queue.looked_from
+    assert first == pytest.approx(began - SWEEP_FIRST_LOOK_BACK.total_seconds(), abs=15)
+    assert second == pytest.approx(began - SWEEP_LIST_DELAY.total_seconds(), abs=15)
 
 
-async def test_a_failed_sweep_does_not_forget_where_the_one_before_it_stopped(temporal: WorkflowEnvironment) -> None:
-    _, second, third = await _looks(temporal, True, False, True)
+async def test_a_sweep_looks_again_at_what_failed_ones_left(temporal: WorkflowEnvironment) -> None:
+    async with swept_queue(temporal, closes_fail={1, 3}) as queue:
+        await queue.sweep_times(4)
 
-    assert third == second
+    first, second, third, fourth = queue.looked_from
+    assert first == second
+    assert third - second == pytest.approx((SWEEP_FIRST_LOOK_BACK - SWEEP_LIST_DELAY).total_seconds(), abs=15)
+    assert fourth == third
+
+
+async def test_a_failed_repeat_leaves_its_place_and_the_other_step_as_they_were(
+    temporal: WorkflowEnvironment,
+) -> None:
+    async with swept_queue(temporal, repeats_fail={2}) as queue:
+        await queue.sweep_times(4)
+
+    assert queue.overdue_from == [0, 1, 1, 2]
+    assert len(queue.looked_from) == 4
+
+
+async def test_a_sweep_says_how_its_last_round_went(temporal: WorkflowEnvironment) -> None:
+    async with swept_queue(temporal, closes_fail={1}) as queue:
+        await queue.sweep_times(1)
+        await queue.until_waiting()
+        metadata = await queue.sweep.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+
+    *_, commands, workflows = metadata.current_details.splitlines()
+    assert commands == "- lost commands: 0 repeated, 0 runs closed, 0 failed"
+    assert workflows == "- lost workflows: failed, Temporal's list is out of order."
+
+
+async def test_sweeps_go_on_by_themselves_and_in_a_new_execution_each_hour(time_skipping: WorkflowEnvironment) -> None:
+    async with swept_queue(time_skipping) as queue:
+        await start_sweep(queue.client, queue.task_queue, TEN_MINUTES)
+        await queue.swept(9)
+
+        executions = list(dict.fromkeys(queue.workflow_runs))
+        first_hour = queue.workflow_runs.count(executions[0])
+        assert first_hour == 6
+        assert len(executions) >= 2
+        assert queue.overdue_from == list(range(len(queue.overdue_from)))
+        apart = [later - earlier for earlier, later in zip(queue.looked_from[1:], queue.looked_from[2:], strict=False)]
+        assert apart == [pytest.approx(TEN_MINUTES, abs=5)] * len(apart)
+
+
+async def test_a_history_that_grows_quickly_continues_as_new_before_the_hour(
+    time_skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_options, "SWEEP_EXECUTION_EVENTS", 30)
+
+    async with swept_queue(time_skipping) as queue:
+        await start_sweep(queue.client, queue.task_queue, 1)
+        await queue.swept(5)
+
+    assert queue.workflow_runs[:5].count(queue.workflow_runs[0]) == 2
+    assert queue.overdue_from[:5] == [0, 1, 2, 3, 4]
+
+
+async def test_a_worker_that_starts_sweeps_at_once_and_at_its_own_interval(temporal: WorkflowEnvironment) -> None:
+    async with swept_queue(temporal) as queue:
+        await start_sweep(queue.client, queue.task_queue, A_DAY)
+        await queue.swept(1)
+
+        await start_sweep(queue.client, queue.task_queue, 1)
+        await queue.swept(4)
+
+    assert len(set(queue.workflow_runs)) == 1
+
+
+@pytest.mark.parametrize("nonsense", ["soon", -5, 0, 1.5, True, None, {"every": 1}])
+async def test_a_signal_that_is_no_interval_changes_none(temporal: WorkflowEnvironment, nonsense: object) -> None:
+    async with swept_queue(temporal) as queue:
+        await start_sweep(queue.client, queue.task_queue, A_DAY)
+        await queue.swept(1)
+        await queue.until_waiting()
+
+        await queue.sweep.signal(SweepWorkflow.sweep_every, nonsense)
+        await queue.swept(2)
+        await queue.until_waiting()
+
+        assert await queue.timers() == [A_DAY, A_DAY]
+
+
+async def test_a_sweep_that_was_terminated_is_started_again(
+    temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "ENSURE_INTERVAL", sweep.ENSURE_INTERVAL / 600)
+
+    async with (
+        swept_queue(temporal) as queue,
+        beside(keep_sweep_running(queue.client, queue.task_queue, A_DAY)),
+    ):
+        await queue.swept(1)
+        await queue.sweep.terminate()
+        await queue.swept(2)
+
+    assert len(set(queue.workflow_runs)) == 2
+
+
+async def test_workers_with_different_intervals_leave_a_running_sweep_as_it_is(
+    temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "ENSURE_INTERVAL", sweep.ENSURE_INTERVAL / 600)
+    starts = CountedStarts()
+    client = _client(temporal, starts)
+
+    async with swept_queue(temporal) as queue:
+        await start_sweep(queue.client, queue.task_queue, A_DAY)
+        async with beside(keep_sweep_running(client, queue.task_queue, 1)):
+            await until(lambda: starts.count >= 3)
+        await queue.until_waiting()
+
+        assert await queue.timers() == [A_DAY]
+
+
+async def test_a_temporal_that_is_away_for_a_while_does_not_end_the_worker(
+    temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sweep, "ENSURE_INTERVAL", sweep.ENSURE_INTERVAL / 600)
+    client = _client(temporal, CountedStarts(refused=2))
+
+    with caplog.at_level(logging.WARNING, logger=sweep.__name__):
+        async with swept_queue(temporal) as queue, beside(keep_sweep_running(client, queue.task_queue, A_DAY)):
+            await queue.swept(1)
+
+    assert [record.message for record in caplog.records if record.name == sweep.__name__] == ["sweep.start_delayed"] * 2
+
+
+async def test_a_cancelled_sweep_ends(temporal: WorkflowEnvironment) -> None:
+    async with swept_queue(temporal) as queue:
+        await queue.sweep_times(1)
+
+        await queue.sweep.cancel()
+
+        async with asyncio.timeout(20):
+            while (await queue.sweep.describe()).status is WorkflowExecutionStatus.RUNNING:
+                await asyncio.sleep(0.02)
+        assert (await queue.sweep.describe()).status is WorkflowExecutionStatus.CANCELED
+
+
+async def test_the_schedule_of_an_older_version_is_removed(temporal: WorkflowEnvironment) -> None:
+    async with swept_queue(temporal) as queue:
+        schedule = Schedule(
+            action=ScheduleActionStartWorkflow("SweepWorkflow", id=sweep_id(queue.task_queue), task_queue="none"),
+            spec=ScheduleSpec(),
+        )
+        handle = await queue.client.create_schedule(sweep_id(queue.task_queue), schedule)
+
+        await start_sweep(queue.client, queue.task_queue, A_DAY)
+        await start_sweep(queue.client, queue.task_queue, A_DAY)
+
+        with pytest.raises(RPCError) as missing:
+            await handle.describe()
+        assert missing.value.status is RPCStatusCode.NOT_FOUND
+
+
+class CountedStarts(Interceptor):
+    """Counts starts of workflows, and refuses the first of them as a Temporal does that is away."""
+
+    def __init__(self, refused: int = 0) -> None:
+        self.count = 0
+        self.refused = refused
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return _Counted(next, self)
+
+
+class _Counted(OutboundInterceptor):
+    def __init__(self, next: OutboundInterceptor, starts: CountedStarts) -> None:
+        super().__init__(next)
+        self._starts = starts
+
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[object, object]:
+        self._starts.count += 1
+        if self._starts.count <= self._starts.refused:
+            raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+        return await super().start_workflow(input)
+
+
+def _client(environment: WorkflowEnvironment, interceptor: Interceptor) -> Client:
+    config = environment.client.config()
+    config["interceptors"] = [interceptor]
+    return Client(**config)

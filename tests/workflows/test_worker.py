@@ -1,12 +1,11 @@
-"""The worker's start refuses what would make every run slow."""
+"""The sandbox of the tests refuses what would make every run slow."""
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from tests.sandbox import SANDBOXED
 from tests.workflows.table_importing_workflow import TableImportingWorkflow
-from workflows.worker import SANDBOX
 
 
 async def test_a_workflow_that_imports_a_table_module_is_a_start_up_error(temporal: WorkflowEnvironment) -> None:
@@ -15,5 +14,5 @@ async def test_a_workflow_that_imports_a_table_module_is_a_start_up_error(tempor
             temporal.client,
             task_queue="refused",
             workflows=[TableImportingWorkflow],
-            workflow_runner=SandboxedWorkflowRunner(restrictions=SANDBOX),
+            workflow_runner=SANDBOXED,
         )

@@ -1,0 +1,70 @@
+"""What a driver is asked to do and what it observed. Both cross process borders as JSON."""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Self
+
+POLL_SECONDS = 0.02
+
+
+class Flow(StrEnum):
+    """Thread, message and run are three requests in all but `MODEL_STREAM`, which asks the model itself."""
+
+    PLAIN_POLLS = "plain_polls"
+    """Polls every 20 ms, each answered at once."""
+    LONG_POLLS = "long_polls"
+    """Polls as the SDKs' poll helpers send them."""
+    TOOL_CALL = "tool_call"
+    """With a function call that is answered at once; plain polls."""
+    STREAM = "stream"
+    MODEL_STREAM = "model_stream"
+
+
+@dataclass(frozen=True)
+class Load:
+    """So many clients, each of which begins its next run when its last has ended, until the time is up."""
+
+    flow: Flow
+    clients: int
+    model: str
+    seconds: float
+    runs_each: int = 100_000
+    warm_up_runs: int = 4
+    """What is done once, like the server's first connection to the model, belongs to no measurement."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        fields = json.loads(text)
+        return cls(**{**fields, "flow": Flow(fields["flow"])})
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The seconds from asking for a run to its first delta (streams only) and to its end; and how long all took."""
+
+    runs: list[float]
+    first_deltas: list[float]
+    elapsed: float
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
+
+    @classmethod
+    def joined(cls, rounds: list[Self]) -> Self:
+        return cls(
+            [seconds for each in rounds for seconds in each.runs],
+            [seconds for each in rounds for seconds in each.first_deltas],
+            sum(each.elapsed for each in rounds),
+        )
+
+    @property
+    def runs_per_second(self) -> float:
+        return len(self.runs) / self.elapsed

@@ -1,0 +1,18 @@
+"""The sandbox that workflows run in in every test and replay; in production they run without it.
+
+See docs/decisions/0013-workflows-run-unsandboxed-in-production.md.
+"""
+
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
+
+# `models` is pure; the others are only names and values to a workflow. Whatever else a workflow module imports must be
+# known to the sandbox, or the worker does not start.
+SANDBOXED = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        "models", "activities", "workflows.activity_options"
+    ).with_import_notification_policy(
+        SandboxImportNotificationPolicy.WARN_ON_DYNAMIC_IMPORT
+        | SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
+    )
+)
