@@ -1,7 +1,7 @@
 """`make bench`: what runs cost, with models that answer at once, so that only Holdfast is measured.
 
 With ARGS=streams: how quickly the model's chunks come through, and that each does. With ARGS=parked, which takes
-minutes: what 10,000 runs cost that wait for tool outputs.
+minutes: what 10,000 runs cost that wait for tool outputs. With ARGS=models: what each adapter's calls of a model cost.
 
 Compare rows of one call with each other, not with those of another machine or hour.
 """
@@ -22,6 +22,7 @@ from openai.types.beta.threads import Run
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.bench.growth import fill
 from tests.bench.load import HEADER, Measured, client_of, measure
+from tests.bench.models import measure_models
 from tests.bench.parked import measure_parked
 from tests.bench.streams import measure_streams
 from tests.cli.program import Place, Up
@@ -170,6 +171,8 @@ def main(names: list[str]) -> None:
             measure_streams()
         case ["parked"]:
             measure_parked()
+        case ["models"]:
+            measure_models()
         case _:
             _measure_runs()
 
