@@ -15,11 +15,12 @@ def ready_message(resources: Resources, shows_ui: bool) -> str:
     """The text for a terminal. `shows_ui`: the embedded Temporal server runs, and its UI with it."""
     settings = resources.settings
     url = api_url(settings)
+    model = SCRIPTED_MODEL if resources.catalogue.has_scripted else "the name of a model"
     key = "one of HOLDFAST_API_KEYS" if settings.api_keys else "any"
     return "\n".join(
         (
             f"Holdfast is ready: API on {url}/v1, {_temporal(resources, shows_ui)}. Try it in Python:",
-            TRY_IT.format(url=url, key=key, model=SCRIPTED_MODEL),
+            TRY_IT.format(url=url, key=key, model=model),
             f"Models: {_models(resources.catalogue)}.",
         )
     )

@@ -33,7 +33,7 @@ class LanguageModel(Protocol):
         ...
 
     async def context_window_tokens(self, model: str) -> int | None:
-        """How many tokens of prompt the model takes, None where nobody knows."""
+        """How many tokens of prompt the model takes, None where that is unknown."""
         ...
 
     async def count_tokens(self, model: str, text: str) -> int:

@@ -1,7 +1,7 @@
 """The one place where implementations are chosen: opens what the settings name, yields it, closes it."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -15,9 +15,9 @@ from infra.database.run_transitions import RunTransition
 from infra.errors import ConnectionFailed
 from infra.event_stream.in_process import InProcessEventStream
 from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.litellm_model import LitellmLanguageModel
 from infra.language_model.metered import MeteredLanguageModel
-from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
 from infra.language_model.selection import LanguageModelByName
 from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
@@ -48,11 +48,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     Raises `ConnectionFailed` with one clear line where one of them does not answer or was not migrated,
     `InvalidCatalogue` where the models file cannot be used.
     """
-    catalogue = ModelCatalogue.load(settings.models)
-    by_litellm = LitellmLanguageModel(catalogue)
-    language_model: LanguageModel = LanguageModelByName(
-        named={SCRIPTED_MODEL: ScriptedLanguageModel()}, otherwise=by_litellm
-    )
+    catalogue = ModelCatalogue.load(settings.models, settings.scripted_model)
+    direct, by_litellm = ChatCompletionsLanguageModel(catalogue), LitellmLanguageModel(catalogue)
+    language_model: LanguageModel = LanguageModelByName(catalogue, direct, by_litellm)
     limits = Limits(settings.database_pool_size, timedelta(seconds=settings.database_statement_timeout_seconds))
     metrics = Metrics(catalogue.names())
     language_model = MeteredLanguageModel(language_model, metrics)
@@ -66,9 +64,17 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         await check_migrated(database)
         if tracing:
             language_model = TracedLanguageModel(language_model, catalogue, tracing.tracer)
-        async with open_event_stream(settings) as event_stream:
-            with closing(by_litellm):
-                yield Resources(settings, database, temporal, event_stream, language_model, catalogue, metrics, tracing)
+        async with open_event_stream(settings) as event_stream, _closing(direct, by_litellm):
+            yield Resources(settings, database, temporal, event_stream, language_model, catalogue, metrics, tracing)
+
+
+@asynccontextmanager
+async def _closing(direct: ChatCompletionsLanguageModel, by_litellm: LitellmLanguageModel) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        by_litellm.close()
+        await direct.close()
 
 
 @asynccontextmanager

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     models: Path | None = Field(
         None, description="YAML file in litellm's `model_list` form. Unset: every model name goes to litellm as it is."
     )
+    scripted_model: bool = Field(
+        True, description="Offer `holdfast/scripted`, the built-in model for a first try and for tests."
+    )
     api_keys: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
         repr=False,

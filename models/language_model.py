@@ -70,7 +70,8 @@ class ModelRequest:
 
     `tool_choice` is "none", "auto", "required", or the name of the one function to call as `("function", name)`.
     `response_format` is OpenAI's object (`{"type": "json_object"}`, …) or None for plain text.
-    `max_tokens` bounds the answer, None leaves it to the model. A field that is None is not sent to the provider.
+    `max_tokens` bounds the answer, None leaves it to the model. `stop` is a text before which the answer is to end,
+    where the provider can. A field that is None is not sent to the provider.
     """
 
     model: str
@@ -83,6 +84,7 @@ class ModelRequest:
     max_tokens: int | None = None
     response_format: dict[str, Any] | None = None
     reasoning_effort: str | None = None
+    stop: str | None = None
 
 
 class FinishReason(StrEnum):
@@ -99,7 +101,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class RefusalDelta:
-    """A piece of what the model says instead of an answer, where its provider tells the two apart."""
+    """A piece of what the model says instead of an answer, where its provider distinguishes the two."""
 
     text: str
 

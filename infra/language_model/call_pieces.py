@@ -21,7 +21,7 @@ class _Call:
 class CallPieces:
     """Turns pieces of calls into `CallDelta`s with dense indexes and a name only at the beginning.
 
-    Seen in the wild: no index, one index for several calls told apart by their ids, a whole call in one piece, the
+    Seen in the wild: no index, one index for several calls that differ by their ids, a whole call in one piece, the
     name in several pieces or in every piece, ids in every piece.
     """
 
@@ -63,7 +63,7 @@ class CallPieces:
     def _call_of(self, wire_index: int | None, id: str | None, name: str, arguments: str) -> _Call | None:
         for call in reversed(self._calls):
             if id is not None and call.id is not None:
-                # Some give every call the same id; then the index tells them apart, once the one before is whole.
+                # Some give every call the same id; then the index distinguishes them, once the one before is whole.
                 is_other = wire_index != call.wire_index and name and _is_complete(call)
                 if id == call.id and not is_other:
                     return call
@@ -74,6 +74,9 @@ class CallPieces:
 
 
 def _is_complete(call: _Call) -> bool:
+    # Some name the call in each of thousands of pieces: they are not read again for every one.
+    if not call.arguments or not call.arguments[-1].rstrip().endswith("}"):
+        return False
     try:
         json.loads("".join(call.arguments))
     except (ValueError, RecursionError):

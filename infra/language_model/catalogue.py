@@ -41,18 +41,21 @@ class ModelCatalogue:
     router_settings: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments of litellm's Router, besides its model list."""
     drop_params: bool = False
+    has_scripted: bool = True
+    """Whether the scripted model is offered beside the operator's."""
 
     @classmethod
-    def load(cls, path: Path | None) -> "ModelCatalogue":
+    def load(cls, path: Path | None, has_scripted: bool = True) -> "ModelCatalogue":
         """Read the file at `path`; None is a catalogue without a file. Raises `InvalidCatalogue`."""
         if path is None:
-            return cls()
+            return cls(has_scripted=has_scripted)
         content = _read(path)
         try:
             file = ModelsFile.model_validate(content)
         except ValidationError as error:
             raise InvalidCatalogue(f"{SETTING}={path}: {_first_problem(error)}. {NEXT_STEP}") from error
-        return cls(tuple(file.model_list), file.keyword_arguments(), bool(file.litellm_settings.drop_params))
+        drop_params = bool(file.litellm_settings.drop_params)
+        return cls(tuple(file.model_list), file.keyword_arguments(), drop_params, has_scripted)
 
     @property
     def is_open(self) -> bool:
@@ -61,7 +64,8 @@ class ModelCatalogue:
     def names(self) -> list[str]:
         """The models that can be asked for by name, those of wildcards not among them."""
         hidden = {name for name, target in self._aliases.items() if isinstance(target, Mapping) and target["hidden"]}
-        return [*(name for name in self._offered if "*" not in name and name not in hidden), SCRIPTED_MODEL]
+        listed = [name for name in self._offered if "*" not in name and name not in hidden]
+        return [*listed, SCRIPTED_MODEL] if self.has_scripted else listed
 
     def wildcards(self) -> list[str]:
         """The patterns, such as `openai/*`, that offer further names."""
@@ -70,9 +74,11 @@ class ModelCatalogue:
     def offers(self, model: str) -> bool:
         """Whether a run may ask for `model`: a name, an alias, or what a wildcard matches.
 
-        An address only if it is listed: with some providers litellm calls whatever server the model's name tells it.
+        An address only if it is listed: with some providers litellm calls whatever server the model's name says.
         """
-        if model == SCRIPTED_MODEL or model in self._offered:
+        if model == SCRIPTED_MODEL:
+            return self.has_scripted
+        if model in self._offered:
             return True
         if not model or "://" in model:
             return False
@@ -83,10 +89,21 @@ class ModelCatalogue:
         if self.deployments is None:
             return [ServedModel(model)]
         target = self._alias_target(model)
-        names = {item.model_name for item in self.deployments}
+        return [
+            ServedModel(filled_in(item.model_name, target, item.base_model), item.model_info)
+            for item in self._serving(target)
+        ]
+
+    def deployments_of(self, model: str) -> list[tuple[str, Deployment]]:
+        """The entries of the file that serve `model`, each with the name by which it is called there."""
+        target = self._alias_target(model)
+        return [(filled_in(item.model_name, target, item.litellm_params.model), item) for item in self._serving(target)]
+
+    def _serving(self, target: str) -> list[Deployment]:
+        deployments = self.deployments or ()
+        names = {item.model_name for item in deployments}
         name = target if target in names else most_specific(names, target)
-        serving = [item for item in self.deployments if item.model_name == name]
-        return [ServedModel(filled_in(item.model_name, target, item.base_model), item.model_info) for item in serving]
+        return [item for item in deployments if item.model_name == name]
 
     @cached_property
     def _offered(self) -> list[str]:

@@ -27,6 +27,7 @@ def chat_parameters(request: ModelRequest) -> dict[str, Any]:
         "top_p": request.top_p,
         "max_tokens": request.max_tokens,
         "reasoning_effort": request.reasoning_effort,
+        "stop": None if request.stop is None else [request.stop],
         "response_format": None if request.response_format == {"type": "text"} else request.response_format,
     }
     return {

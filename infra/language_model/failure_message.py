@@ -1,4 +1,4 @@
-"""What a person is told about a failed call: the provider's words, without litellm's wrapping and without secrets."""
+"""The message about a failed call: the provider's words, without litellm's wrapping and without secrets."""
 
 import json
 import re

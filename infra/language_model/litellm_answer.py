@@ -4,16 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
+from infra.language_model.finish_reasons import FINISH_REASONS, corrected
 from models.language_model import Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.wire import MAX_SAFE_INTEGER
-
-FINISH_REASONS = {
-    "stop": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "function_call": FinishReason.TOOL_CALLS,
-    "content_filter": FinishReason.CONTENT_FILTER,
-}
 
 LEGACY_CALL = "function_call"
 """Stands for the id that OpenAI's older form of a call lacks: an answer has only one of it."""
@@ -35,7 +28,7 @@ class LitellmAnswer:
 
     @property
     def is_over(self) -> bool:
-        """litellm tells the usage last: once that and the reason of the end are known, nothing follows."""
+        """litellm reports the usage last: once that and the reason of the end are known, nothing follows."""
         return self._usage is not None and self._reason is not None
 
     def _read_delta(self, delta: Any) -> Iterator[ModelDelta]:
@@ -56,11 +49,7 @@ class LitellmAnswer:
         yield Finish(self._finish_reason(), _usage(self._usage))
 
     def _finish_reason(self) -> FinishReason:
-        reason = FINISH_REASONS.get(self._reason or "", FinishReason.STOP)
-        if reason in {FinishReason.STOP, FinishReason.TOOL_CALLS}:
-            # Some providers say "stop" after calls.
-            return FinishReason.TOOL_CALLS if self._calls.has_any else FinishReason.STOP
-        return reason
+        return corrected(FINISH_REASONS.get(self._reason or "", FinishReason.STOP), self._calls.has_any)
 
 
 def _usage(usage: Any) -> TokenUsage:

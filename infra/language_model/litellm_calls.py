@@ -37,14 +37,13 @@ class LitellmCalls:
         if self._router is not None:
             self._router.discard()
 
-    async def stream(
-        self, model: str, parameters: Mapping[str, Any], stop: str | None = None
-    ) -> AsyncGenerator[Any, None]:
-        """litellm's chunks; `stop` ends the answer where the provider can. Raises what litellm and providers raise."""
+    async def stream(self, model: str, parameters: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+        """litellm's chunks. Raises what litellm and providers raise."""
+        if "stop" in parameters and not self._takes_stop(model):
+            parameters = {name: value for name, value in parameters.items() if name != "stop"}
         stream = await self._complete(
             model=model,
             **parameters,
-            **({"stop": [stop]} if stop and self._takes_stop(model) else {}),
             stream=True,
             stream_options={"include_usage": True},
             **NO_RETRIES,
@@ -60,9 +59,6 @@ class LitellmCalls:
             calls_functions(self._price_list, served, takes_tools=self._takes("tools", served.name))
             for served in self._catalogue.served_by(model)
         )
-
-    def count_prompt_tokens(self, model: str, parameters: Mapping[str, Any]) -> int:
-        return int(self._litellm.token_counter(model=model, messages=parameters["messages"]))
 
     def count_tokens(self, model: str, text: str) -> int:
         return int(self._litellm.token_counter(model=model, text=text))

@@ -1,5 +1,6 @@
-"""Loading litellm: seconds of work, after which it contacts nobody but the providers it is told to call."""
+"""Loading litellm: seconds of work, after which it contacts only the providers of the models that are called."""
 
+import gc
 import importlib
 import logging
 import os
@@ -11,6 +12,7 @@ from typing import Any
 from infra.language_model.failure_message import MAX_READ
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
+from infra.time_slices import TimeSlices
 
 # Without these litellm fetches price lists and header lists from GitHub.
 BUNDLED_LISTS = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
@@ -56,8 +58,12 @@ def load_litellm() -> LoadedLitellm:
     _keep_quiet()
     _refuse_invented_endings()
     _keep_refusals()
+    _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()
+    # As the program does when it is ready, for which this may come too late: to look through litellm at each full
+    # collection takes half a second of the event loop.
+    gc.freeze()
     timeout = openai.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
     return LoadedLitellm(litellm, timeout, read_price_list(litellm.model_cost))
 
@@ -71,7 +77,7 @@ def _keep_quiet() -> None:
 
 def _refuse_invented_endings() -> None:
     # litellm ends a stream that broke off with a finish reason "stop" of its own making, inside whichever of its
-    # wrappers is in use, and nothing outside can tell it from the provider's. So it is refused where it is made.
+    # wrappers is in use, and nothing outside can distinguish it from the provider's. So it is refused where it is made.
     from litellm.litellm_core_utils import streaming_handler
 
     wrapper: Any = streaming_handler.CustomStreamWrapper
@@ -104,6 +110,44 @@ def _or_refusal(has_content: Callable[..., bool]) -> Callable[..., bool]:
     return has_content_or_refusal
 
 
+def _yield_between_chunks() -> None:
+    # litellm reads what is buffered in one go, and what it finds nothing in it does not even pass on: thousands of
+    # chunks that came in one piece would keep the event loop for seconds.
+    from litellm.litellm_core_utils import streaming_handler
+
+    wrapper: Any = streaming_handler.CustomStreamWrapper
+    wrapper.__anext__ = _reading_in_slices(wrapper.__anext__)
+
+
+def _reading_in_slices(read: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    async def read_in_slices(stream: Any) -> Any:
+        source = stream.completion_stream
+        if hasattr(source, "__aiter__") and not isinstance(source, _SlicedSource):
+            stream.completion_stream = _SlicedSource(source)
+        return await read(stream)
+
+    return read_in_slices
+
+
+class _SlicedSource:
+    """Chunks of a provider in their order, with other tasks' turns between; otherwise `source` itself."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._chunks = aiter(source)
+        self._slices = TimeSlices()
+
+    def __aiter__(self) -> "_SlicedSource":
+        return self
+
+    async def __anext__(self) -> Any:
+        await self._slices.checkpoint()
+        return await anext(self._chunks)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
 def _send_messages_as_they_are() -> None:
     # openai's client looks for keys to rename in every field of every message, of which there are none: for 5,000
     # messages that kept the event loop for more than a second.
@@ -123,7 +167,7 @@ def _all_but_messages(transform: Callable[..., Awaitable[Any]]) -> Callable[...,
 
 def _look_at_the_beginning_for_secrets() -> None:
     # A provider's error may send back all that it was asked, and litellm looks for secrets in it six times over, for
-    # two seconds a megabyte on the event loop. Nobody is told more than the beginning: failure_message.py.
+    # two seconds a megabyte on the event loop. Only the beginning is shown: failure_message.py.
     from litellm.litellm_core_utils import secret_redaction
 
     redaction: Any = secret_redaction

@@ -1,18 +1,19 @@
 """The `LanguageModel` port over litellm: any model of any provider it can reach."""
 
-import asyncio
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
+from infra.daemon_threads import DaemonThreads
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_parameters import chat_parameters
 from infra.language_model.litellm_answer import LitellmAnswer
 from infra.language_model.litellm_calls import LitellmCalls
 from infra.language_model.litellm_errors import translated
-from infra.language_model.react.answer import ReactAnswer
-from infra.language_model.react.prompt import STOP_SEQUENCE, as_text, needs_react, offers_tools
-from models.language_model import Finish, FinishReason, ModelDelta, ModelRequest, RefusalDelta, TextDelta, TokenUsage
+from infra.language_model.react.calling import answer_by_react
+from infra.language_model.react.prompt import needs_react
+from models.language_model import ModelDelta, ModelRequest
 
 LONG_TEXT_CHARACTERS = 10_000
 
@@ -24,6 +25,7 @@ class LitellmLanguageModel:
         self._catalogue = catalogue
         self._calls: LitellmCalls | None = None
         self._opening = threading.Lock()
+        self._threads = DaemonThreads()
 
     def close(self) -> None:
         """Call it when no call is under way any more."""
@@ -35,8 +37,10 @@ class LitellmLanguageModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         calls = await self._ready()
-        takes_tools = not needs_react(request) or calls.calls_functions(request.model)
-        deltas = self._answer(calls, request) if takes_tools else self._answer_by_react(calls, request)
+        if needs_react(request) and not calls.calls_functions(request.model):
+            deltas = answer_by_react(request, partial(self._answer, calls), self.count_tokens)
+        else:
+            deltas = self._answer(calls, request)
         async with aclosing(deltas):
             async for delta in deltas:
                 yield delta
@@ -47,16 +51,14 @@ class LitellmLanguageModel:
     async def count_tokens(self, model: str, text: str) -> int:
         calls = await self._ready()
         if len(text) > LONG_TEXT_CHARACTERS:
-            return await asyncio.to_thread(calls.count_tokens, model, text)
+            return await self._threads.run(calls.count_tokens, model, text)
         return calls.count_tokens(model, text)
 
-    async def _answer(
-        self, calls: LitellmCalls, request: ModelRequest, stop: str | None = None
-    ) -> AsyncGenerator[ModelDelta, None]:
+    async def _answer(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         answer = LitellmAnswer()
         has_begun = False
         try:
-            chunks = await calls.stream(request.model, chat_parameters(request), stop)
+            chunks = await calls.stream(request.model, chat_parameters(request))
             async with aclosing(chunks):
                 async for chunk in chunks:
                     for delta in answer.read(chunk):
@@ -69,47 +71,10 @@ class LitellmLanguageModel:
         for delta in answer.end():
             yield delta
 
-    async def _answer_by_react(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        in_text = as_text(request)
-        if not offers_tools(request):
-            deltas = self._answer(calls, in_text)
-        else:
-            deltas = self._actions(calls, in_text, ReactAnswer(request))
-        async with aclosing(deltas):
-            async for delta in deltas:
-                yield delta
-
-    async def _actions(
-        self, calls: LitellmCalls, in_text: ModelRequest, answer: ReactAnswer
-    ) -> AsyncGenerator[ModelDelta, None]:
-        said = ""
-        finish: Finish | None = None
-        async with aclosing(self._answer(calls, in_text, stop=STOP_SEQUENCE)) as deltas:
-            async for delta in deltas:
-                match delta:
-                    case TextDelta(text):
-                        said += text
-                        for piece in answer.feed(text):
-                            yield piece
-                    case RefusalDelta():
-                        yield delta
-                    case Finish():
-                        finish = delta
-                if answer.is_over:
-                    break
-        finish = finish or Finish(FinishReason.STOP, await self._counted(calls, in_text, said))
-        for piece in answer.end(finish):
-            yield piece
-
-    async def _counted(self, calls: LitellmCalls, request: ModelRequest, said: str) -> TokenUsage:
-        """The usage of a call that was closed before the provider told it."""
-        prompt = await asyncio.to_thread(calls.count_prompt_tokens, request.model, chat_parameters(request))
-        return TokenUsage(prompt, await self.count_tokens(request.model, said))
-
     async def _ready(self) -> LitellmCalls:
         if self._calls is not None:
             return self._calls
-        return await asyncio.to_thread(self._open)
+        return await self._threads.run(self._open)
 
     def _open(self) -> LitellmCalls:
         with self._opening:

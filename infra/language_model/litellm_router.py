@@ -1,25 +1,21 @@
 """litellm's Router, made from a models file."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from infra.language_model.catalogue import NEXT_STEP, SETTING, InvalidCatalogue, ModelCatalogue
+from infra.language_model.environment_references import require_variables
 from infra.language_model.litellm_loading import LoadedLitellm
 from infra.language_model.models_file import Deployment
 
-ENVIRONMENT_REFERENCE = "os.environ/"
 COOLDOWN_SETTINGS = frozenset({"allowed_fails", "allowed_fails_policy", "cooldown_time", "disable_cooldowns"})
 SHUFFLE = "simple-shuffle"
 
 
 def open_router(litellm: LoadedLitellm, deployments: tuple[Deployment, ...], catalogue: ModelCatalogue) -> Any:
     """A `litellm.Router` over `deployments` that never retries. Raises `InvalidCatalogue`."""
-    missing = sorted(name for item in deployments for name in _variables(item) if name not in os.environ)
-    if missing:
-        unset = f"{SETTING} refers to environment variables that are not set: {', '.join(missing)}"
-        raise InvalidCatalogue(f"{unset}. Set them, or correct the file.")
+    require_variables(deployments)
     model_list = [item.model_dump(exclude_unset=True) for item in deployments]
     try:
         return litellm.module.Router(model_list=model_list, **_settings(catalogue, litellm.timeout))
@@ -45,9 +41,3 @@ def _settings(catalogue: ModelCatalogue, timeout: Any) -> Mapping[str, Any]:
         **given,
         "num_retries": 0,
     }
-
-
-def _variables(deployment: Deployment) -> Iterator[str]:
-    for value in deployment.litellm_params.model_dump().values():
-        if isinstance(value, str) and value.startswith(ENVIRONMENT_REFERENCE):
-            yield value.removeprefix(ENVIRONMENT_REFERENCE)

@@ -14,6 +14,7 @@ class ListedModel:
     """A model in litellm's price list, which also says what it can do."""
 
     provider: str
+    mode: str
     max_input_tokens: int | None
     calls_functions: bool
 
@@ -26,6 +27,16 @@ def read_price_list(entries: Mapping[str, Mapping[str, Any]]) -> PriceList:
     return {name: _listed(entry) for name, entry in entries.items() if entry.get("mode") in TALKING_MODES}
 
 
+def find_listed(price_list: PriceList, name: str) -> ListedModel | None:
+    """The entry of what litellm calls `name`."""
+    provider, _, rest = name.partition("/")
+    if name in price_list or not rest:
+        return price_list.get(name)
+    listed = price_list.get(rest)
+    # Another provider's model of that name is another model.
+    return listed if listed and listed.provider == provider else None
+
+
 def context_window_tokens(price_list: PriceList, served_by: list[ServedModel]) -> int | None:
     """The smallest of what serves it, for any of them may get the prompt."""
     windows = [served.info.max_input_tokens or _listed_window(price_list, served.name) for served in served_by]
@@ -33,10 +44,10 @@ def context_window_tokens(price_list: PriceList, served_by: list[ServedModel]) -
 
 
 def calls_functions(price_list: PriceList, served: ServedModel, takes_tools: bool) -> bool:
-    """Whether it calls functions by itself. A model that nobody knows is taken to, if its provider `takes_tools`."""
+    """Whether it calls functions by itself. An unknown model is taken to, if its provider `takes_tools`."""
     if served.info.supports_function_calling is not None:
         return served.info.supports_function_calling
-    listed = _find(price_list, served.name)
+    listed = find_listed(price_list, served.name)
     return takes_tools and (listed is None or listed.calls_functions)
 
 
@@ -44,20 +55,12 @@ def _listed(entry: Mapping[str, Any]) -> ListedModel:
     window = entry.get("max_input_tokens")
     return ListedModel(
         provider=str(entry.get("litellm_provider")),
+        mode=str(entry["mode"]),
         max_input_tokens=int(window) if isinstance(window, int | float) else None,
         calls_functions=bool(entry.get("supports_function_calling")),
     )
 
 
 def _listed_window(price_list: PriceList, name: str) -> int | None:
-    listed = _find(price_list, name)
+    listed = find_listed(price_list, name)
     return listed.max_input_tokens if listed else None
-
-
-def _find(price_list: PriceList, name: str) -> ListedModel | None:
-    provider, _, rest = name.partition("/")
-    if name in price_list or not rest:
-        return price_list.get(name)
-    listed = price_list.get(rest)
-    # Another provider's model of that name is another model.
-    return listed if listed and listed.provider == provider else None

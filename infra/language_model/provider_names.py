@@ -1,9 +1,9 @@
-"""Who serves a model, as OpenTelemetry's GenAI conventions call it, read from litellm's name of the model."""
+"""The provider of a model, as OpenTelemetry's GenAI conventions call it, read from litellm's name of the model."""
 
 import re
 
 OTHER = "_OTHER"
-"""The convention's word for a provider that cannot be told."""
+"""The convention's word for an unknown provider."""
 
 CONVENTIONAL: dict[str, str] = {
     "azure": "azure.ai.openai",

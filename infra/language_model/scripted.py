@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from itertools import islice
 
 from infra.language_model.schema_samples import sample
+from infra.time_slices import TimeSlices
 from models.language_model import (
     AssistantTurn,
     CallDelta,
@@ -29,7 +30,7 @@ MAX_QUOTED_CHARACTERS = 1000
 
 
 class ScriptedLanguageModel:
-    """Calls the functions it is given, then answers in words that quote what it was told. A token is a word.
+    """Calls the functions it is given, then answers in words that quote the prompt. A token is a word.
 
     It calls every function at once after a user's message (one, where the request says so), with arguments made from
     each function's schema. Otherwise it quotes the functions' outputs, or what the user said.
@@ -40,13 +41,16 @@ class ScriptedLanguageModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         called = _functions_to_call(request)
-        pieces = list(_calls(called) if called else _words(_answer(request)))
         reason = FinishReason.TOOL_CALLS if called else FinishReason.STOP
-        if request.max_tokens is not None and len(pieces) > request.max_tokens:
-            pieces, reason = pieces[: request.max_tokens], FinishReason.LENGTH
-        for piece in pieces:
+        said, slices = 0, TimeSlices()
+        for piece in _calls(called) if called else _words(_answer(request)):
+            await slices.checkpoint()
+            if said == request.max_tokens:
+                reason = FinishReason.LENGTH
+                break
+            said += 1
             yield piece
-        yield Finish(reason, TokenUsage(sum(map(_tokens_of, request.prompt)), len(pieces)))
+        yield Finish(reason, TokenUsage(sum(map(_tokens_of, request.prompt)), said))
 
     async def context_window_tokens(self, model: str) -> int | None:
         return None

@@ -1,30 +1,50 @@
 """Choosing between language models by the name a request asks for."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
+from infra.language_model.errors import ProviderRefused
+from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
 from infra.ports import LanguageModel
 from models.language_model import ModelDelta, ModelRequest
 
 
 class LanguageModelByName:
-    """The `LanguageModel` port over several: `named` ones answer to their names, `otherwise` to every other."""
+    """The `LanguageModel` port over all that the catalogue offers: `direct` where it can, otherwise `by_litellm`."""
 
-    def __init__(self, named: Mapping[str, LanguageModel], otherwise: LanguageModel) -> None:
-        self._named = named
-        self._otherwise = otherwise
+    def __init__(
+        self, catalogue: ModelCatalogue, direct: ChatCompletionsLanguageModel, by_litellm: LanguageModel
+    ) -> None:
+        self._catalogue = catalogue
+        self._scripted = ScriptedLanguageModel()
+        self._direct = direct
+        self._by_litellm = by_litellm
 
     async def prepare(self) -> None:
-        for language_model in (*self._named.values(), self._otherwise):
-            await language_model.prepare()
+        await self._direct.prepare()
+        if not await self._direct.serves_all():
+            await self._by_litellm.prepare()
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        return self._choose(request.model).stream(request)
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
+        # A run may be older than the models file.
+        if not self._catalogue.offers(request.model):
+            raise ProviderRefused(f"The model '{request.model}' is not offered here.")
+        language_model = await self._choose(request.model)
+        async with aclosing(language_model.stream(request)) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def context_window_tokens(self, model: str) -> int | None:
-        return await self._choose(model).context_window_tokens(model)
+        return await (await self._choose(model)).context_window_tokens(model)
 
     async def count_tokens(self, model: str, text: str) -> int:
-        return await self._choose(model).count_tokens(model, text)
+        return await (await self._choose(model)).count_tokens(model, text)
 
-    def _choose(self, model: str) -> LanguageModel:
-        return self._named.get(model, self._otherwise)
+    async def _choose(self, model: str) -> LanguageModel:
+        if model == SCRIPTED_MODEL:
+            return self._scripted
+        if not self._catalogue.offers(model) or await self._direct.serves(model):
+            return self._direct
+        return self._by_litellm

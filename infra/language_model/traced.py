@@ -56,7 +56,7 @@ class TracedLanguageModel:
         return await self._language_model.count_tokens(model, text)
 
     def _attributes(self, request: ModelRequest) -> dict[str, AttributeValue]:
-        told: dict[str, str | bool | int | float | None] = {
+        values: dict[str, str | bool | int | float | None] = {
             "gen_ai.operation.name": CHAT,
             "gen_ai.provider.name": self._provider(request.model),
             "gen_ai.request.model": request.model,
@@ -66,10 +66,10 @@ class TracedLanguageModel:
             "gen_ai.request.top_p": request.top_p,
             "gen_ai.request.reasoning.level": request.reasoning_effort,
         }
-        return {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in values.items() if value is not None}
 
     def _provider(self, model: str) -> str:
-        # Several deployments of one name are litellm's to choose from; which it takes is not told.
+        # Several deployments of one name are litellm's to choose from; which it takes is not known.
         providers = {provider_name(served.name) for served in self._catalogue.served_by(model)}
         providers = providers or {provider_name(model)}
         return providers.pop() if len(providers) == 1 else OTHER

@@ -1,8 +1,9 @@
 """`make bench`: what runs cost, as multiples of what bare Temporal costs. Takes about six minutes.
 
 ARGS=postgres does so on Postgres, ARGS="--seconds 2" more quickly and less exactly. With ARGS=streams: how quickly the
-model's chunks come through, and that each does. ARGS=waiting: runs beside others that wait, and cancels. ARGS=growth:
-an empty database against a full one. ARGS=parked, which takes minutes: the cost of 10,000 runs that wait for outputs.
+model's chunks come through, and that each does. ARGS=models: what each adapter's calls of a model cost. ARGS=waiting:
+runs beside others that wait, and cancels. ARGS=growth: an empty database against a full one. ARGS=parked, which takes
+minutes: the cost of 10,000 runs that wait for outputs.
 
 Compare figures of one call with each other, not with those of another machine or hour.
 """
@@ -14,9 +15,12 @@ import warnings
 
 from tests.bench.comparison import measure_comparison
 from tests.bench.growth import measure_growth
+from tests.bench.models import measure_models
 from tests.bench.parked import measure_parked
 from tests.bench.streams import measure_streams
 from tests.bench.waiting import measure_waiting
+
+CHOICES = ("sqlite", "postgres", "streams", "models", "waiting", "growth", "parked")
 
 
 def main() -> None:
@@ -33,15 +37,15 @@ def main() -> None:
             measure_growth()
         case "parked":
             measure_parked()
+        case "models":
+            measure_models()
         case database:
             measure_comparison(on_postgres=database == "postgres", seconds=arguments.seconds)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument(
-        "what", nargs="?", default="sqlite", choices=["sqlite", "postgres", "streams", "waiting", "growth", "parked"]
-    )
+    parser.add_argument("what", nargs="?", default="sqlite", choices=CHOICES)
     parser.add_argument("--seconds", type=float, default=5, help="how long each load is put on; twice for each figure")
     return parser.parse_args()
 

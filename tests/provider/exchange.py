@@ -23,11 +23,16 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._has_begun = False
+        self._gathered: list[str] | None = None
         self.client_is_gone = False
 
     @property
     def wants_usage(self) -> bool:
         return bool((self.body.get("stream_options") or {}).get("include_usage"))
+
+    def gather(self) -> None:
+        """Send the body in one piece, once it is complete."""
+        self._gathered = []
 
     async def fail(self, status: int, error: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
         await self._begin(status, {"content-type": "application/json", **(headers or {})})
@@ -80,4 +85,9 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": raw_headers})
 
     async def _body(self, text: str, more: bool) -> None:
+        if self._gathered is not None:
+            self._gathered.append(text)
+            if more:
+                return
+            text = "".join(self._gathered)
         await self._send({"type": "http.response.body", "body": text.encode(), "more_body": more})

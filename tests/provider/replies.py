@@ -124,6 +124,17 @@ class Chunks:
         await (exchange.done() if self.done else exchange.end())
 
 
+@dataclass(frozen=True)
+class InOnePiece:
+    """All that `reply` streams, at once: as from a gateway that gathers what it passes on."""
+
+    reply: Reply
+
+    async def send(self, exchange: Exchange) -> None:
+        exchange.gather()
+        await self.reply.send(exchange)
+
+
 class Held:
     """Streams the words of `after`, then waits for `release()` before `reply`; `arrived()` returns once it waits."""
 

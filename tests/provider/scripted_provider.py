@@ -41,6 +41,11 @@ class ScriptedProvider:
         self._arrivals: defaultdict[str, Signal] = defaultdict(Signal)
         self._disconnects: defaultdict[str, Signal] = defaultdict(Signal)
 
+    @classmethod
+    def at(cls, url: str) -> "ScriptedProvider":
+        """Another process's, for the files that lead to it."""
+        return cls(int(url.rpartition(":")[2].partition("/")[0]))
+
     def script(self, model: str, *replies: Reply) -> None:
         """Add `replies` to the answers of `model`."""
         self._scripts[model].extend(replies)

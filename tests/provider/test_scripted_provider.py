@@ -3,7 +3,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
-from tests.provider.replies import BreaksOff, Calls, Chunks, Fails, Hangs, Held, Says, chunk_of
+from tests.provider.replies import BreaksOff, Calls, Chunks, Fails, Hangs, Held, InOnePiece, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
 
@@ -79,6 +79,18 @@ async def test_it_sends_chunks_as_they_are(client: openai.AsyncOpenAI, provider:
     provider.script("raw", Chunks(chunk_of({"content": "a"}), '{"choices": []}', done=False))
 
     assert len(await chunks(client, "raw")) == 2
+
+
+async def test_it_sends_all_in_one_piece(provider: ScriptedProvider) -> None:
+    provider.script("piece", InOnePiece(Says("It is sunny.")))
+
+    async with httpx.AsyncClient(base_url=provider.url) as http:
+        body = {"model": "piece", "stream": True}
+        async with http.stream("POST", "/chat/completions", json=body) as response:
+            pieces = [piece async for piece in response.aiter_raw()]
+
+    assert len(pieces) == 1
+    assert pieces[0].count(b"data: ") == 6
 
 
 async def test_it_notices_that_a_client_left(client: openai.AsyncOpenAI, provider: ScriptedProvider) -> None:

@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from infra.language_model.react.lenient_json import find_object, repaired_object
+from infra.language_model.react.lenient_json import FoundObject, find_object, repaired_object
 from infra.language_model.react.markers import ACTION, ACTION_INPUT, END_OF_ACTIONS, SECTION
 from models.language_model import Function
 
@@ -14,6 +15,15 @@ NAME_KEYS = ("name", "action", "tool", "tool_name", "function")
 INPUT_KEYS = ("arguments", "action_input", "input", "parameters", "args", "tool_input")
 FINAL_ANSWER_ACTION = "Final Answer"
 """Some models give the answer as the input of an action of this name."""
+
+MAX_ACTIONS = 128
+"""As many calls as OpenAI's models make at once."""
+
+MAX_MARKERS = 2 * MAX_ACTIONS
+"""What looks like an action and is none costs a look at what follows."""
+
+MAX_UNCLOSED = 4
+"""Objects without an end, each of which costs a look through the rest of the text."""
 
 NO_ACTION = frozenset({"none", "n/a", "null", "no action", "no tool", "nothing"})
 NO_INPUT = frozenset({"", "none", "n/a", "null", "nothing"})
@@ -24,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*")
 
 @dataclass(frozen=True)
 class Action:
-    """A call as the model wrote it. `arguments` is JSON wherever its meaning could be told.
+    """A call as the model wrote it. `arguments` is JSON wherever its meaning is clear.
 
     `is_complete` is False where the text ended before the input did.
     """
@@ -36,23 +46,29 @@ class Action:
 
 def parse_actions(text: str, functions: Sequence[Function]) -> list[Action]:
     """The actions in `text` up to the first made-up observation or answer."""
-    return list(_actions(text, {function.name: function for function in functions}))
+    return list(islice(_actions(text, {function.name: function for function in functions}), MAX_ACTIONS))
 
 
 def _actions(text: str, functions: Mapping[str, Function]) -> Iterator[Action]:
-    position, has_any = 0, False
-    while marker := ACTION.search(text, position):
+    position, has_any, unclosed = 0, False, 0
+    for _ in range(MAX_MARKERS):
+        if not (marker := ACTION.search(text, position)):
+            return
         if has_any and END_OF_ACTIONS.search(text, position, marker.start()):
             return
-        action, position = _read_action(text, marker.end(), functions)
+        found = _object_in_place_of_name(text, marker.end()) if unclosed < MAX_UNCLOSED else None
+        unclosed += found is not None and not found.is_closed
+        action, position = _read_action(text, marker.end(), found, functions)
         if action is not None:
             has_any = True
             yield action
 
 
-def _read_action(text: str, start: int, functions: Mapping[str, Function]) -> tuple[Action | None, int]:
-    if structured := _read_structured(text, start):
-        return structured
+def _read_action(
+    text: str, start: int, found: FoundObject | None, functions: Mapping[str, Function]
+) -> tuple[Action | None, int]:
+    if found and (action := _read_structured(text, found)):
+        return action, found.end
     section = SECTION.search(text, start)
     limit = section.start() if section else len(text)
     header_end = _end_of_line(text, start, limit)
@@ -65,17 +81,18 @@ def _read_action(text: str, start: int, functions: Mapping[str, Function]) -> tu
     return (Action(name, arguments, is_complete) if name else None), end
 
 
-def _read_structured(text: str, start: int) -> tuple[Action, int] | None:
-    """`{"action": …, "action_input": …}` in place of a name."""
+def _object_in_place_of_name(text: str, start: int) -> FoundObject | None:
     opening = _BEFORE_OBJECT.match(text, start)
-    if not opening:
-        return None
-    found = find_object(text, opening.end())
-    written = json.loads(repaired_object(text[opening.end() : found.end]) or "{}", strict=False)
+    return find_object(text, opening.end()) if opening else None
+
+
+def _read_structured(text: str, found: FoundObject) -> Action | None:
+    """`{"action": …, "action_input": …}` in place of a name."""
+    written = json.loads(repaired_object(text[found.start : found.end]) or "{}", strict=False)
     name = next((written[key] for key in NAME_KEYS if isinstance(written.get(key), str)), None)
     given: Any = next((written[key] for key in INPUT_KEYS if key in written), {})
     arguments = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-    return (Action(name, arguments, found.is_closed), found.end) if name else None
+    return Action(name, arguments, found.is_closed) if name else None
 
 
 def _read_input(text: str, start: int, function: Function | None) -> tuple[str, int, bool]:

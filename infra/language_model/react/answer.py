@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from infra.language_model.react.actions import FINAL_ANSWER_ACTION, Action, parse_actions
 from infra.language_model.react.final_answer import FinalAnswer
-from infra.language_model.react.markers import ACTION, SECTION, THOUGHT
+from infra.language_model.react.markers import ACTION, MAX_REACH, SECTION, THOUGHT
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, ModelRequest, TextDelta
 
 
 class ReactAnswer:
-    """Feed it the text, then `end` it. Until the final answer begins, nothing can be told before the text is over.
+    """Feed it the text, then `end` it. Until the final answer begins, nothing is known before the text is over.
 
     Once `is_over`, whatever the model still says is made up and the call may be closed.
     """
@@ -18,6 +18,7 @@ class ReactAnswer:
         self._request = request
         self._text = ""
         self._searched = 0
+        self._last_action = 0
         self._is_structured = False
         self._final_answer: FinalAnswer | None = None
         self.is_over = False
@@ -64,12 +65,20 @@ class ReactAnswer:
                     return self._stop_at(before)
                 case "observation" if self._is_structured:
                     return self._stop_at(before)
-                case "action" if not self._request.parallel_tool_calls and self._actions(before):
+                case "action" if not self._request.parallel_tool_calls and self._actions(before[self._last_action :]):
                     return self._stop_at(before)
+                case "action":
+                    # With the character before it, which distinguishes a marker within a line.
+                    self._last_action = max(section.start() - 1, 0)
             self._is_structured = self._is_structured or section.lastgroup != "observation"
-        # A marker is only known from its line's beginning on, and that line may still be coming.
-        self._searched = max(self._searched, self._text.rfind("\n") + 1)
+        self._searched = max(self._searched, self._beginning_of_what_may_come())
         return ""
+
+    def _beginning_of_what_may_come(self) -> int:
+        # A marker at the beginning of a line ends with the line's first colon; others are short. So the rest of a long
+        # line is not searched again for each of its colons.
+        line = self._text.rfind("\n") + 1
+        return max(line, len(self._text) - MAX_REACH) if self._text.find(":", line) >= 0 else line
 
     def _stop_at(self, before: str) -> str:
         self._text = before

@@ -15,8 +15,9 @@ _WORD = re.compile(r"[A-Za-z_][\w-]*")
 
 @dataclass(frozen=True)
 class FoundObject:
-    """`text[start:end]` of an object; `is_closed` unless the text ended before its last brace."""
+    """`text[start:end]` is an object; `is_closed` unless the text ended before its last brace."""
 
+    start: int
     end: int
     is_closed: bool
 
@@ -33,12 +34,12 @@ def find_object(text: str, start: int) -> FoundObject:
         depth += (character in "{[") - (character in "}]")
         position += 1
         if depth == 0:
-            return FoundObject(position, True)
-    return FoundObject(len(text), False)
+            return FoundObject(start, position, True)
+    return FoundObject(start, len(text), False)
 
 
 def repaired_object(text: str) -> str | None:
-    """`text` as a JSON object: itself if it is one, otherwise what it most likely means. None if nobody could tell."""
+    """`text` as a JSON object: itself if it is one, otherwise what it most likely means. None where that is unclear."""
     if isinstance(_loaded(text), dict):
         return text
     meant = _loaded(_as_json(text), strict=False)

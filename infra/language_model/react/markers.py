@@ -7,8 +7,11 @@ _OPEN = r"^[ \t>#]*[*_`]{0,3}"
 _CLOSE = r"[*_`]{0,3}[ \t]*\d*[ \t]*:"
 _THOUGHT = f"{_OPEN}thought{_CLOSE}"
 _OBSERVATION = f"{_OPEN}observation(?:[ \\t]+of[^:\\n]*)?{_CLOSE}"
-# Models that forget the line breaks still spell them as they were told to.
-_ACTION = f"{_OPEN}action{_CLOSE}|(?<=\\s)(?-i:Action:)(?=[^\\n]*Action Input:)"
+MAX_NAME = 200
+"""Characters between an action's marker and its input's, where both are on one line."""
+
+# Models that forget the line breaks still spell them as the prompt does.
+_ACTION = f"{_OPEN}action{_CLOSE}|(?<=\\s)(?-i:Action:)(?=[^\\n]{{0,{MAX_NAME}}}Action Input:)"
 _ACTION_INPUT = f"{_OPEN}action[ _]input{_CLOSE}[*_`]{{0,3}}|(?<=\\s)(?-i:Action Input:)"
 _FINAL_ANSWER = f"{_OPEN}final[ _]answer{_CLOSE}|(?<=\\s)(?-i:Final Answer:)"
 
@@ -22,3 +25,6 @@ SECTION = re.compile(
     f"(?P<thought>{_THOUGHT})|(?P<action>{_ACTION})|(?P<observation>{_OBSERVATION})|(?P<final_answer>{_FINAL_ANSWER})",
     _FLAGS,
 )
+
+MAX_REACH = MAX_NAME + 32
+"""Characters of a marker that begins within a line, with what has to follow it."""

@@ -57,8 +57,8 @@ def offers_tools(request: ModelRequest) -> bool:
 
 
 def as_text(request: ModelRequest) -> ModelRequest:
-    """The same request without functions: they, and the calls and outputs so far, are told in text."""
-    prompt = list(_told(request.prompt))
+    """The same request without functions: they, and the calls and outputs so far, are described in text."""
+    prompt = list(_in_text(request.prompt))
     if not offers_tools(request):
         return replace(request, prompt=tuple(prompt), functions=(), tool_choice="auto")
     rules = SystemPrompt("\n".join([*_instructions(request)]))
@@ -70,6 +70,7 @@ def as_text(request: ModelRequest) -> ModelRequest:
         parallel_tool_calls=True,
         # It would force JSON on the thoughts and actions too.
         response_format=None,
+        stop=STOP_SEQUENCE,
     )
 
 
@@ -104,7 +105,7 @@ def _description(function: Function) -> str:
     return f"- {function.name}{description}\n  JSON Schema of its input: {schema}"
 
 
-def _told(prompt: tuple[PromptItem, ...]) -> Iterator[PromptItem]:
+def _in_text(prompt: tuple[PromptItem, ...]) -> Iterator[PromptItem]:
     names = {call.id: call.name for item in prompt if isinstance(item, AssistantTurn) for call in item.calls}
     outputs: list[FunctionOutput] = []
     for item in prompt:

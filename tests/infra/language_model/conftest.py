@@ -2,14 +2,18 @@
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.litellm_model import LitellmLanguageModel
+from infra.ports import LanguageModel
 from tests.provider.scripted_provider import ScriptedProvider
+
+Adapter = Callable[[ModelCatalogue], LanguageModel]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost", None)
 _is_guarding = False
@@ -55,3 +59,29 @@ def open_litellm_model(provider: ScriptedProvider, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-scripted-provider")
     return LitellmLanguageModel(ModelCatalogue())
+
+
+@pytest.fixture(params=["litellm", "direct"])
+async def adapter(request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
+    """Each of the adapters to providers, over a catalogue of the test's own."""
+    opened: list[ChatCompletionsLanguageModel] = []
+
+    def open_direct(catalogue: ModelCatalogue) -> LanguageModel:
+        opened.append(ChatCompletionsLanguageModel(catalogue))
+        return opened[-1]
+
+    yield LitellmLanguageModel if request.param == "litellm" else open_direct
+    for language_model in opened:
+        await language_model.close()
+
+
+@pytest.fixture
+def language_model(adapter: Adapter, provider: ScriptedProvider, tmp_path: Path) -> LanguageModel:
+    """Any model name reaches the scripted provider, by a models file."""
+    return adapter(ModelCatalogue.load(provider.models_file(tmp_path)))
+
+
+@pytest.fixture
+def open_language_model(adapter: Adapter, open_litellm_model: LitellmLanguageModel) -> LanguageModel:
+    """Without a models file: `openai/…` reaches the scripted provider."""
+    return adapter(ModelCatalogue())

@@ -72,6 +72,18 @@ def test_a_star_offers_everything(tmp_path: Path) -> None:
     assert catalogue.names() == [SCRIPTED_MODEL]
 
 
+def test_the_scripted_model_can_be_switched_off(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text("model_list: [{model_name: '*', litellm_params: {model: 'openai/*'}}]")
+
+    for catalogue in (
+        ModelCatalogue.load(None, has_scripted=False),
+        ModelCatalogue.load(tmp_path / "models.yaml", has_scripted=False),
+    ):
+        assert catalogue.names() == []
+        assert not catalogue.offers(SCRIPTED_MODEL)
+        assert catalogue.offers("gpt-4o")
+
+
 @pytest.mark.parametrize("model", ["http://127.0.0.1", "oobabooga/http://temporal:7233/", "huggingface/https://x"])
 def test_an_address_is_offered_only_where_it_is_listed(tmp_path: Path, model: str) -> None:
     star = "model_list: [{model_name: '*', litellm_params: {model: '*'}}"

@@ -1,11 +1,14 @@
 """What every implementation of the `LanguageModel` port promises."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.litellm_model import LitellmLanguageModel
 from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
 from infra.language_model.selection import LanguageModelByName
@@ -26,17 +29,23 @@ class Subject:
     """Prepares the answer, where the implementation does not find it by itself."""
 
 
-@pytest.fixture(params=["scripted", "litellm", "selection"])
-def subject(
-    request: pytest.FixtureRequest, litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
-) -> Subject:
-    match request.param:
-        case "scripted":
-            return Subject(ScriptedLanguageModel(), SCRIPTED_MODEL, lambda reply: None)
-        case "litellm":
-            return Subject(litellm_model, model, lambda reply: provider.script(model, reply))
-    selection = LanguageModelByName({SCRIPTED_MODEL: ScriptedLanguageModel()}, otherwise=litellm_model)
-    return Subject(selection, SCRIPTED_MODEL, lambda reply: None)
+@pytest.fixture(params=["scripted", "litellm", "direct", "selection"])
+async def subject(
+    request: pytest.FixtureRequest, provider: ScriptedProvider, tmp_path: Path, model: str
+) -> AsyncIterator[Subject]:
+    catalogue = ModelCatalogue.load(provider.models_file(tmp_path))
+    direct, litellm = ChatCompletionsLanguageModel(catalogue), LitellmLanguageModel(catalogue)
+    language_models: dict[str, LanguageModel] = {
+        "scripted": ScriptedLanguageModel(),
+        "litellm": litellm,
+        "direct": direct,
+        "selection": LanguageModelByName(catalogue, direct, litellm),
+    }
+    if request.param == "scripted":
+        yield Subject(language_models[request.param], SCRIPTED_MODEL, lambda reply: None)
+    else:
+        yield Subject(language_models[request.param], model, lambda reply: provider.script(model, reply))
+    await direct.close()
 
 
 async def test_preparing_twice_does_no_harm(subject: Subject) -> None:

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from tests.provider.scripted_provider import ScriptedProvider
 IMPORTING = """
 import sys
 import infra.resources, infra.language_model.catalogue, infra.language_model.litellm_model
+from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_model import LitellmLanguageModel
 LitellmLanguageModel(ModelCatalogue())
+ChatCompletionsLanguageModel(ModelCatalogue())
 print([name for name in ("litellm", "openai", "httpx", "tiktoken") if name in sys.modules])
 """
 
@@ -50,6 +53,41 @@ asyncio.run(call())
 
 def test_a_process_that_calls_no_model_never_loads_litellm() -> None:
     assert _run(IMPORTING) == "[]"
+
+
+DIRECTLY = """
+import asyncio, sys
+from pathlib import Path
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
+from infra.language_model.litellm_model import LitellmLanguageModel
+from infra.language_model.selection import LanguageModelByName
+from models.language_model import Function, ModelRequest, TextPart, UserTurn
+
+async def call():
+    catalogue = ModelCatalogue.load(Path(sys.argv[2]))
+    direct = ChatCompletionsLanguageModel(catalogue)
+    language_model = LanguageModelByName(catalogue, direct, LitellmLanguageModel(catalogue))
+    await language_model.prepare()
+    assert await language_model.context_window_tokens("gpt-4o")
+    assert "tiktoken" not in sys.modules
+    assert await language_model.count_tokens("gpt-4o", "Hello") == 1
+    assert await language_model.count_tokens("gpt-4o", "Hello " * 10_000) > 5_000
+    request = ModelRequest(sys.argv[1], (UserTurn((TextPart("Hello"),)),), functions=(Function("f"),))
+    print([delta async for delta in language_model.stream(request)][0])
+    await direct.close()
+    assert not {"litellm", "openai"} & sys.modules.keys()
+
+asyncio.run(call())
+"""
+
+
+def test_a_process_whose_models_all_go_directly_never_loads_litellm(
+    provider: ScriptedProvider, model: str, tmp_path: Path
+) -> None:
+    provider.script(model, Says("Hi."))
+
+    assert _run(DIRECTLY, model, str(provider.models_file(tmp_path))) == "TextDelta(text='Hi.')"
 
 
 def test_a_first_call_contacts_the_provider_and_nobody_else(provider: ScriptedProvider, model: str) -> None:

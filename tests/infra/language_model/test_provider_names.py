@@ -1,4 +1,4 @@
-"""Who serves a model, by its litellm name."""
+"""The provider of a model, by its litellm name."""
 
 import pytest
 

@@ -1,3 +1,5 @@
+import json
+import time
 from typing import Any
 
 import jsonschema_rs
@@ -61,3 +63,76 @@ def test_a_schema_that_needs_itself_has_an_end() -> None:
 
 def test_a_schema_that_is_none_has_no_sample() -> None:
     assert sample({"$ref": "#/$defs/missing"}) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "minLength": "x"}, "text"),
+        ({"type": "string", "maxLength": [2]}, "text"),
+        ({"type": "string", "minLength": -3}, "text"),
+        ({"type": "string", "maxLength": True}, "text"),
+        ({"type": "string", "minLength": 9.0}, "texttextt"),
+        ({"type": "string", "format": ["date"]}, "text"),
+        ({"type": "array", "minItems": "9", "prefixItems": {}, "items": 3}, [None]),
+        ({"type": "array", "maxItems": "0"}, ["text"]),
+        ({"type": "object", "properties": ["a"], "required": 5}, {}),
+        ({"type": "object", "properties": {"a": {}}, "required": {"b": 1}}, {"a": "a"}),
+        ({"type": {"a": 1}}, "text"),
+        ({"type": "number", "minimum": "3", "maximum": [1]}, 0),
+        ({"type": "number", "minimum": 10**400}, 0),
+        ({"type": "number", "minimum": 2, "multipleOf": 5e-324}, 2),
+        ({"type": "number", "minimum": float("inf")}, 0),
+        ({"type": "number", "minimum": float("nan")}, 0),
+        ({"enum": []}, "text"),
+        ({"enum": "abc"}, "text"),
+        ({"anyOf": [3], "type": "integer"}, 0),
+        ({"allOf": [3, None], "type": "integer"}, 0),
+        ({"$ref": 3}, "text"),
+    ],
+)
+def test_keywords_of_the_wrong_type_count_as_absent(schema: dict[str, Any], value: Any) -> None:
+    assert sample(schema) == value
+
+
+BOMBS: dict[str, dict[str, Any]] = {
+    "many items": {"type": "array", "minItems": 300_000},
+    "no end of items": {"type": "array", "minItems": 10**400},
+    "long text": {"type": "string", "minLength": 10**12},
+    "long texts": {"type": "array", "minItems": 1000, "items": {"type": "string", "minLength": 10**6}},
+    "items of items": {
+        "$defs": {"a": {"type": "array", "minItems": 1000, "items": {"$ref": "#/$defs/a"}}},
+        "$ref": "#/$defs/a",
+    },
+    "doubling": {
+        "$defs": {
+            f"d{level}": {
+                "type": "object",
+                "properties": {side: {"$ref": f"#/$defs/d{level + 1}"} for side in ("a", "b")},
+                "required": ["a", "b"],
+            }
+            for level in range(30)
+        },
+        "$ref": "#/$defs/d0",
+    },
+    "many properties": {"type": "object", "properties": {f"p{number}": {} for number in range(100_000)}},
+    "long defaults": {"properties": {f"p{number}": {"default": "x" * 100_000} for number in range(1000)}},
+    "one large default": {
+        "$defs": {"a": {"default": [[0] * 100] * 100}},
+        "properties": {f"p{number}": {"$ref": "#/$defs/a"} for number in range(1000)},
+    },
+    "deep default": {"default": json.loads("[" * 900 + "]" * 900)},
+    "many parts": {"allOf": [{"properties": {f"p{number}": {}}} for number in range(100_000)]},
+    "many types": {"type": "array", "minItems": 10_000, "items": {"type": ["null"] * 100_000}},
+    "long reference": {"type": "array", "minItems": 10_000, "items": {"$ref": "#" + "/a" * 100_000}},
+}
+
+
+@pytest.mark.parametrize("schema", BOMBS.values(), ids=BOMBS)
+def test_whatever_a_schema_asks_for_its_sample_costs_little(schema: dict[str, Any]) -> None:
+    began = time.process_time()
+
+    text = json.dumps(sample(schema))
+
+    assert len(text) < 40_000
+    assert time.process_time() - began < 0.5

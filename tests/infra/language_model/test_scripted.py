@@ -1,3 +1,4 @@
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -133,3 +134,28 @@ async def test_it_stops_at_the_limit() -> None:
 
 async def test_a_long_text_is_quoted_in_part() -> None:
     assert len((await answer(saying(SCRIPTED_MODEL, "word " * 10_000))).text) < 1_100
+
+
+async def test_a_schema_without_end_leaves_others_their_turn() -> None:
+    endless = {"type": "array", "minItems": 300_000}
+    request = replace(ASKED, functions=tuple(Function(f"f{number}", parameters=endless) for number in range(128)))
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(take_turns())
+    answered = await answer(request)
+    other.cancel()
+
+    assert len(answered.calls) == 128
+    assert turns > 20
+
+
+async def test_a_schema_that_is_nonsense_is_answered() -> None:
+    nonsense = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "minLength": "x"}}}
+
+    assert (await answer(replace(ASKED, response_format=nonsense))).text == '"text"'

@@ -1,10 +1,12 @@
+"""What both adapters make of what providers send."""
+
 from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
 from infra.language_model.errors import ModelStreamBroken
-from infra.language_model.litellm_model import LitellmLanguageModel
+from infra.ports import LanguageModel
 from models.language_model import (
     AssistantTurn,
     FinishReason,
@@ -27,11 +29,11 @@ WEATHER = Function("get_weather", "The weather.", {"type": "object", "properties
 
 
 async def test_text_streams_in_the_providers_pieces(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("It is sunny."))
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert answered.deltas[:-1] == [TextDelta("It"), TextDelta(" is"), TextDelta(" sunny.")]
     assert answered.reason is FinishReason.STOP
@@ -39,11 +41,11 @@ async def test_text_streams_in_the_providers_pieces(
 
 
 async def test_the_provider_is_asked_once_for_a_stream_with_usage(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("Hi."))
 
-    await ask(litellm_model, saying(model))
+    await ask(language_model, saying(model))
 
     assert provider.requests(model) == [
         {
@@ -56,12 +58,12 @@ async def test_the_provider_is_asked_once_for_a_stream_with_usage(
 
 
 async def test_calls_in_parallel_after_text(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     calls = [("get_weather", '{"city": "Rome"}'), ("get_rain", "{}")]
     provider.script(model, Calls(*calls, text="I will look."))
 
-    answered = await ask(litellm_model, replace(saying(model), functions=(WEATHER,)))
+    answered = await ask(language_model, replace(saying(model), functions=(WEATHER,)))
 
     assert answered.text == "I will look."
     assert answered.calls == calls
@@ -84,7 +86,7 @@ async def test_calls_in_parallel_after_text(
     ids=["no index", "one index", "high indexes"],
 )
 async def test_calls_are_numbered_whatever_the_provider_sends(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, pieces: list[dict[str, object]]
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, pieces: list[dict[str, object]]
 ) -> None:
     together = [chunk_of({"tool_calls": pieces})]
     apart = [chunk_of({"tool_calls": [piece]}) for piece in pieces]
@@ -92,43 +94,43 @@ async def test_calls_are_numbered_whatever_the_provider_sends(
     provider.script(model, Chunks(*together, end), Chunks(*apart, end))
 
     for _ in range(2):
-        answered = await ask(litellm_model, replace(saying(model), functions=(WEATHER,)))
+        answered = await ask(language_model, replace(saying(model), functions=(WEATHER,)))
         assert answered.calls == [("f", "{}"), ("g", "")]
 
 
 @pytest.mark.parametrize("finish", ["stop", "tool_calls", "function_call"])
 async def test_an_answer_with_calls_ends_with_them_whatever_the_provider_says(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, finish: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, finish: str
 ) -> None:
     provider.script(model, Calls(("get_weather", "{}"), finish=finish))
 
-    assert (await ask(litellm_model, saying(model))).reason is FinishReason.TOOL_CALLS
+    assert (await ask(language_model, saying(model))).reason is FinishReason.TOOL_CALLS
 
 
 @pytest.mark.parametrize("reason", [FinishReason.LENGTH, FinishReason.CONTENT_FILTER])
 async def test_a_cut_off_answer_says_why(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, reason: FinishReason
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, reason: FinishReason
 ) -> None:
     provider.script(model, Says("It is", finish=reason.value), Calls(("get_weather", '{"ci'), finish=reason.value))
 
-    assert (await ask(litellm_model, saying(model))).reason is reason
-    assert (await ask(litellm_model, saying(model))).reason is reason
+    assert (await ask(language_model, saying(model))).reason is reason
+    assert (await ask(language_model, saying(model))).reason is reason
 
 
 async def test_a_finish_reason_may_come_with_the_last_word(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Chunks(chunk_of({"content": "Hi"}), chunk_of({"content": "!"}, "length")))
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert (answered.text, answered.reason) == ("Hi!", FinishReason.LENGTH)
 
 
 @pytest.mark.parametrize("done", [True, False])
 async def test_a_stream_without_a_finish_reason_is_broken(
-    litellm_model: LitellmLanguageModel,
-    open_litellm_model: LitellmLanguageModel,
+    language_model: LanguageModel,
+    open_language_model: LanguageModel,
     provider: ScriptedProvider,
     model: str,
     done: bool,
@@ -136,26 +138,26 @@ async def test_a_stream_without_a_finish_reason_is_broken(
     provider.script(model, *[Chunks(chunk_of({"content": "It is"}), done=done)] * 2, Chunks(done=done))
 
     with pytest.raises(ModelStreamBroken):
-        await ask(litellm_model, saying(model))
+        await ask(language_model, saying(model))
     with pytest.raises(ModelStreamBroken):
-        await ask(open_litellm_model, saying(f"openai/{model}"))
+        await ask(open_language_model, saying(f"openai/{model}"))
     with pytest.raises(ModelStreamBroken):
-        await ask(litellm_model, saying(model))
+        await ask(language_model, saying(model))
 
 
 async def test_usage_is_counted_where_the_provider_reports_none(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("It is sunny today in Rome.", usage=None))
 
-    usage = (await ask(litellm_model, saying(model, "How is the weather in Rome?"))).usage
+    usage = (await ask(language_model, saying(model, "How is the weather in Rome?"))).usage
 
     assert usage.prompt_tokens > 6
     assert usage.completion_tokens > 5
 
 
 async def test_usage_tells_cached_and_reasoning_tokens(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     usage = {
         "prompt_tokens": 20,
@@ -166,46 +168,46 @@ async def test_usage_tells_cached_and_reasoning_tokens(
     }
     provider.script(model, Says("Hi.", usage=usage))
 
-    assert (await ask(litellm_model, saying(model))).usage == TokenUsage(20, 9, cached_tokens=16, reasoning_tokens=4)
+    assert (await ask(language_model, saying(model))).usage == TokenUsage(20, 9, cached_tokens=16, reasoning_tokens=4)
 
 
 @pytest.mark.parametrize(("given", "counted"), [(-5, 0), (2**70, 2**53 - 1)])
 async def test_usage_that_cannot_be_is_kept_to_what_can(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, given: int, counted: int
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, given: int, counted: int
 ) -> None:
     provider.script(
         model, Says("Hi.", usage={"prompt_tokens": given, "completion_tokens": given, "total_tokens": given})
     )
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert answered.text == "Hi."
     assert answered.usage == TokenUsage(prompt_tokens=counted, completion_tokens=counted)
 
 
 async def test_usage_in_every_piece_is_not_taken_for_the_end(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     pieces = [chunk_of({"content": word}) for word in ["It", " is", " sunny."]]
     usages = [{"prompt_tokens": 7, "completion_tokens": count, "total_tokens": 7 + count} for count in range(1, 5)]
     counted = [{**piece, "usage": usage} for piece, usage in zip([*pieces, chunk_of({}, "stop")], usages, strict=True)]
     provider.script(model, Chunks(*counted))
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert answered.text == "It is sunny."
     assert answered.usage == TokenUsage(7, 4)
 
 
 async def test_broken_arguments_pass_in_and_come_back_as_json(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Calls(("get_weather", '{"city": Rome')), Says("Sorry."))
     request = replace(saying(model), functions=(WEATHER,))
 
-    [(name, arguments)] = (await ask(litellm_model, request)).calls
+    [(name, arguments)] = (await ask(language_model, request)).calls
     history = (AssistantTurn(None, (FunctionCall("c0", name, arguments),)), FunctionOutput("c0", "invalid JSON"))
-    await ask(litellm_model, replace(request, prompt=(*request.prompt, *history)))
+    await ask(language_model, replace(request, prompt=(*request.prompt, *history)))
 
     assert arguments == '{"city": Rome'
     sent = provider.requests(model)[1]["messages"][1]["tool_calls"][0]["function"]["arguments"]
@@ -213,7 +215,7 @@ async def test_broken_arguments_pass_in_and_come_back_as_json(
 
 
 async def test_every_parameter_reaches_the_provider(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("A cat."))
     schema = {"name": "animal", "schema": {"type": "object", "properties": {}}, "strict": True}
@@ -229,7 +231,7 @@ async def test_every_parameter_reaches_the_provider(
         response_format={"type": "json_schema", "json_schema": schema},
     )
 
-    await ask(litellm_model, request)
+    await ask(language_model, request)
 
     [sent] = provider.requests(model)
     image = {"type": "image_url", "image_url": {"url": "https://x.test/cat.png", "detail": "high"}}
@@ -247,28 +249,28 @@ async def test_every_parameter_reaches_the_provider(
 
 @pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
 async def test_closing_the_iterator_drops_the_connection(
-    litellm_model: LitellmLanguageModel,
-    open_litellm_model: LitellmLanguageModel,
+    language_model: LanguageModel,
+    open_language_model: LanguageModel,
     provider: ScriptedProvider,
     model: str,
     prefix: str,
 ) -> None:
     provider.script(model, Hangs("It is"))
-    language_model = open_litellm_model if prefix else litellm_model
+    subject = open_language_model if prefix else language_model
 
-    async with aclosing(language_model.stream(saying(prefix + model))) as deltas:
+    async with aclosing(subject.stream(saying(prefix + model))) as deltas:
         assert await anext(deltas) == TextDelta("It")
 
     await provider.disconnected(model)
 
 
 async def test_words_are_told_as_they_come(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     held = Held(Says(" sunny."), after="It is")
     provider.script(model, held)
 
-    async with aclosing(litellm_model.stream(saying(model))) as deltas:
+    async with aclosing(language_model.stream(saying(model))) as deltas:
         assert [await anext(deltas), await anext(deltas)] == [TextDelta("It"), TextDelta(" is")]
         await held.arrived()
         held.release()
@@ -276,25 +278,25 @@ async def test_words_are_told_as_they_come(
 
 
 async def test_usage_on_every_chunk_does_not_end_the_answer(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     usage = {"usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}}
     words = [{**chunk_of({"content": word}), **usage} for word in ("one ", "two ", "three")]
     provider.script(model, Chunks(*words, {**chunk_of({}, "stop"), **usage}))
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert answered.deltas[:-1] == [TextDelta("one "), TextDelta("two "), TextDelta("three")]
     assert answered.usage == TokenUsage(prompt_tokens=10, completion_tokens=3)
 
 
 async def test_a_drawn_line_is_no_model_gone_mad(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     line = [chunk_of({"content": "===="}) for _ in range(300)]
     provider.script(model, Chunks(*line, chunk_of({}, "stop")))
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert answered.deltas[:-1] == [TextDelta("====")] * 300
 
@@ -308,14 +310,14 @@ REFUSAL = (
 
 
 async def test_a_refusal_is_told_apart_from_text(
-    litellm_model: LitellmLanguageModel,
-    open_litellm_model: LitellmLanguageModel,
+    language_model: LanguageModel,
+    open_language_model: LanguageModel,
     provider: ScriptedProvider,
     model: str,
 ) -> None:
     provider.script(model, Chunks(*REFUSAL), Chunks(*REFUSAL))
 
-    answered = [await ask(litellm_model, saying(model)), await ask(open_litellm_model, saying(f"openai/{model}"))]
+    answered = [await ask(language_model, saying(model)), await ask(open_language_model, saying(f"openai/{model}"))]
 
     for answer in answered:
         assert answer.deltas[:-1] == [RefusalDelta("I can't "), RefusalDelta("help.")]
@@ -323,22 +325,22 @@ async def test_a_refusal_is_told_apart_from_text(
 
 
 async def test_a_refusal_may_come_in_the_last_chunk(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Chunks(chunk_of({"content": "Well."}), chunk_of({"refusal": "No."}, "content_filter")))
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert (answered.text, answered.refusal, answered.reason) == ("Well.", "No.", FinishReason.CONTENT_FILTER)
 
 
 async def test_a_refusal_is_kept_where_usage_is_on_every_chunk(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
     provider.script(model, Chunks(*(chunk | usage for chunk in REFUSAL)))
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert answered.refusal == "I can't help."
 
@@ -354,23 +356,23 @@ async def test_a_refusal_is_kept_where_usage_is_on_every_chunk(
     ids=["in-pieces", "whole", "named-twice", "with-filler"],
 )
 async def test_the_older_form_of_a_call_is_read(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, pieces: list[dict[str, str]]
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, pieces: list[dict[str, str]]
 ) -> None:
     chunks = [chunk_of({"content": None, "function_call": piece}) for piece in pieces]
     provider.script(model, Chunks(*chunks, chunk_of({}, "function_call")))
 
-    answered = await ask(litellm_model, replace(saying(model), functions=(WEATHER,)))
+    answered = await ask(language_model, replace(saying(model), functions=(WEATHER,)))
 
     assert answered.calls == [("get_weather", '{"city": "Rome"}')]
     assert answered.reason is FinishReason.TOOL_CALLS
 
 
 async def test_an_empty_older_call_is_no_call(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     filler = {"name": "", "arguments": ""}
     provider.script(model, Chunks(chunk_of({"content": "Hi.", "function_call": filler}), chunk_of({}, "stop")))
 
-    answered = await ask(litellm_model, saying(model))
+    answered = await ask(language_model, saying(model))
 
     assert (answered.text, answered.calls, answered.reason) == ("Hi.", [], FinishReason.STOP)

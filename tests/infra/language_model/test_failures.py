@@ -1,15 +1,13 @@
+"""What both adapters make of the ways in which calls fail."""
+
 import asyncio
-import importlib
 import socket
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.errors import (
@@ -21,10 +19,10 @@ from infra.language_model.errors import (
     QuotaExceeded,
     RateLimited,
 )
-from infra.language_model.litellm_loading import MAX_REDACTED, load_litellm
-from infra.language_model.litellm_model import LitellmLanguageModel
+from infra.ports import LanguageModel
 from models.language_model import TextDelta
 from tests.infra.language_model.answers import ask, saying
+from tests.infra.language_model.conftest import Adapter
 from tests.provider.replies import BreaksOff, Chunks, Fails, Hangs, Reply, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
@@ -66,8 +64,8 @@ FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
 @pytest.mark.parametrize(("reply", "kind", "said"), FAILURES)
 @pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
 async def test_an_error_of_the_provider_is_told_as_what_it_means(
-    litellm_model: LitellmLanguageModel,
-    open_litellm_model: LitellmLanguageModel,
+    language_model: LanguageModel,
+    open_language_model: LanguageModel,
     provider: ScriptedProvider,
     model: str,
     prefix: str,
@@ -77,7 +75,7 @@ async def test_an_error_of_the_provider_is_told_as_what_it_means(
 ) -> None:
     provider.script(model, reply)
 
-    failure = await _failure(open_litellm_model if prefix else litellm_model, prefix + model)
+    failure = await _failure(open_language_model if prefix else language_model, prefix + model)
 
     assert type(failure) is kind
     assert str(failure).startswith(f"The provider of '{prefix + model}' answered {reply.status}: ")
@@ -103,7 +101,7 @@ async def test_an_error_of_the_provider_is_told_as_what_it_means(
 )
 @pytest.mark.parametrize("status", [429, 503])
 async def test_the_providers_wish_to_wait_is_passed_on(
-    litellm_model: LitellmLanguageModel,
+    language_model: LanguageModel,
     provider: ScriptedProvider,
     model: str,
     status: int,
@@ -112,16 +110,16 @@ async def test_the_providers_wish_to_wait_is_passed_on(
 ) -> None:
     provider.script(model, Fails(status, "Later.", headers=headers))
 
-    assert (await _failure(litellm_model, model)).retry_after == wait
+    assert (await _failure(language_model, model)).retry_after == wait
 
 
 async def test_a_wish_to_wait_may_be_a_date(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     in_a_minute = datetime.now(UTC) + timedelta(minutes=1)
     provider.script(model, Fails(429, "Later.", headers={"retry-after": format_datetime(in_a_minute, usegmt=True)}))
 
-    wait = (await _failure(litellm_model, model)).retry_after
+    wait = (await _failure(language_model, model)).retry_after
 
     assert wait is not None
     assert timedelta(seconds=50) < wait <= timedelta(minutes=1)
@@ -132,22 +130,20 @@ async def test_a_wish_to_wait_may_be_a_date(
     [("sk-abcdefghijklmnop", "."), ("sk-proj-abc*****************wxyz", "."), ("not-a-re****ized", ". You can")],
 )
 async def test_keys_that_the_provider_repeats_are_masked(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, secret: str, rest: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, secret: str, rest: str
 ) -> None:
     provider.script(model, Fails(401, f"Incorrect API key provided: {secret}{rest}"))
 
-    message = str(await _failure(litellm_model, model))
+    message = str(await _failure(language_model, model))
 
     assert secret not in message
     assert message.endswith(f"Incorrect API key provided: {secret[:3]}…{rest}")
 
 
-async def test_a_long_message_is_cut(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
-) -> None:
+async def test_a_long_message_is_cut(language_model: LanguageModel, provider: ScriptedProvider, model: str) -> None:
     provider.script(model, Fails(400, "no " * 1000))
 
-    assert len(str(await _failure(litellm_model, model))) <= 1000
+    assert len(str(await _failure(language_model, model))) <= 1000
 
 
 BROKEN: list[tuple[Reply, type[ModelCallFailed]]] = [
@@ -163,8 +159,8 @@ BROKEN: list[tuple[Reply, type[ModelCallFailed]]] = [
 @pytest.mark.parametrize(("reply", "kind"), BROKEN)
 @pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
 async def test_a_stream_that_breaks_is_told_apart_from_one_that_never_began(
-    litellm_model: LitellmLanguageModel,
-    open_litellm_model: LitellmLanguageModel,
+    language_model: LanguageModel,
+    open_language_model: LanguageModel,
     provider: ScriptedProvider,
     model: str,
     prefix: str,
@@ -173,7 +169,7 @@ async def test_a_stream_that_breaks_is_told_apart_from_one_that_never_began(
 ) -> None:
     provider.script(model, reply)
 
-    failure = await _failure(open_litellm_model if prefix else litellm_model, prefix + model)
+    failure = await _failure(open_language_model if prefix else language_model, prefix + model)
 
     assert type(failure) is kind
     assert str(failure).startswith(f"The {'answer' if kind is ModelStreamBroken else 'call'} of '{prefix + model}' ")
@@ -182,24 +178,24 @@ async def test_a_stream_that_breaks_is_told_apart_from_one_that_never_began(
 
 
 async def test_the_words_before_a_break_were_told(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, BreaksOff("It is"))
 
-    async with aclosing(litellm_model.stream(saying(model))) as deltas:
+    async with aclosing(language_model.stream(saying(model))) as deltas:
         assert [await anext(deltas), await anext(deltas)] == [TextDelta("It"), TextDelta(" is")]
         with pytest.raises(ModelStreamBroken):
             await anext(deltas)
 
 
 async def test_a_provider_that_nobody_can_reach_is_unavailable(
-    open_litellm_model: LitellmLanguageModel, monkeypatch: pytest.MonkeyPatch
+    open_language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
 
-        failure = await _failure(open_litellm_model, "openai/unreachable")
+        failure = await _failure(open_language_model, "openai/unreachable")
 
     assert type(failure) is ProviderUnavailable
     assert str(failure).startswith("The call of 'openai/unreachable' failed: Connection error: Connect call failed")
@@ -207,71 +203,28 @@ async def test_a_provider_that_nobody_can_reach_is_unavailable(
 
 @pytest.mark.parametrize(("after", "kind"), [("", ProviderUnavailable), ("It is", ModelStreamBroken)])
 async def test_a_silent_provider_runs_into_the_time_limit(
-    provider: ScriptedProvider, tmp_path: Path, model: str, after: str, kind: type[ModelCallFailed]
+    adapter: Adapter,
+    provider: ScriptedProvider,
+    tmp_path: Path,
+    model: str,
+    after: str,
+    kind: type[ModelCallFailed],
 ) -> None:
     provider.script(model, Hangs(after))
     file = provider.models_file(tmp_path, router_settings={"timeout": 0.2})
 
-    failure = await _failure(LitellmLanguageModel(ModelCatalogue.load(file)), model)
+    failure = await _failure(adapter(ModelCatalogue.load(file)), model)
 
     assert type(failure) is kind
     await provider.disconnected(model)
 
 
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("openai/gpt-4o", "OPENAI_API_KEY"),
-        ("anthropic/claude-sonnet-4-5", "ANTHROPIC_API_KEY"),
-        ("gemini/gemini-2.5-pro", "GEMINI_API_KEY"),
-    ],
-)
-async def test_a_missing_key_is_not_worth_another_try(
-    open_litellm_model: LitellmLanguageModel, monkeypatch: pytest.MonkeyPatch, name: str, key: str
-) -> None:
-    for variable in (key, "GOOGLE_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-
-    failure = await _failure(open_litellm_model, name)
-
-    assert type(failure) is ProviderRefused
-    assert key in str(failure)
-    assert "Traceback" not in str(failure)
-
-
-async def test_a_name_without_a_provider_is_not_worth_another_try(open_litellm_model: LitellmLanguageModel) -> None:
-    failure = await _failure(open_litellm_model, "no-such-model")
-
-    assert type(failure) is ProviderRefused
-    assert str(failure).startswith("The call of 'no-such-model' failed: LLM Provider NOT provided")
-
-
-async def test_a_parameter_that_the_provider_cannot_honour_is_named(
-    open_litellm_model: LitellmLanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GROQ_API_KEY", "gsk_scripted")
-    request = replace(saying("groq/llama-3.3-70b-versatile"), reasoning_effort="high")
-
-    with pytest.raises(PromptRejected, match=r"groq does not support parameters: \['reasoning_effort'\]"):
-        await ask(open_litellm_model, request)
-
-
-async def test_a_model_that_the_file_does_not_have_is_refused(provider: ScriptedProvider, tmp_path: Path) -> None:
-    file = tmp_path / "models.yaml"
-    deployment = {"model_name": "known", "litellm_params": provider.litellm_params("openai/known")}
-    file.write_text(yaml.safe_dump({"model_list": [deployment]}))
-
-    failure = await _failure(LitellmLanguageModel(ModelCatalogue.load(file)), "unknown")
-
-    assert type(failure) is ProviderRefused
-
-
 @pytest.mark.parametrize("after", ["", "It is"])
 async def test_cancelling_the_reader_drops_the_connection(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, after: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, after: str
 ) -> None:
     provider.script(model, Hangs(after))
-    reading = asyncio.create_task(ask(litellm_model, saying(model)))
+    reading = asyncio.create_task(ask(language_model, saying(model)))
     await provider.requested(model)
 
     reading.cancel()
@@ -282,42 +235,16 @@ async def test_cancelling_the_reader_drops_the_connection(
 
 
 async def test_the_next_call_is_not_harmed_by_a_broken_one(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Fails(500), BreaksOff("x"), Says("Hi."))
 
-    assert isinstance(await _failure(litellm_model, model), ProviderUnavailable)
-    assert isinstance(await _failure(litellm_model, model), ModelStreamBroken)
-    assert (await ask(litellm_model, saying(model))).text == "Hi."
+    assert isinstance(await _failure(language_model, model), ProviderUnavailable)
+    assert isinstance(await _failure(language_model, model), ModelStreamBroken)
+    assert (await ask(language_model, saying(model))).text == "Hi."
 
 
-async def _failure(language_model: LitellmLanguageModel, model: str) -> ModelCallFailed:
+async def _failure(language_model: LanguageModel, model: str) -> ModelCallFailed:
     with pytest.raises(ModelCallFailed) as caught:
         await ask(language_model, saying(model))
     return caught.value
-
-
-async def test_of_an_error_that_sends_the_prompt_back_only_the_beginning_is_looked_at(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    provider.script(model, Fails(400, "Too much: " + "said before " * 100_000))
-    load_litellm()
-    looked_at: list[int] = []
-    pattern = secret_redaction()._SECRET_RE
-
-    class Recorded:
-        def sub(self, replacement: str, text: str) -> str:
-            looked_at.append(len(text))
-            return str(pattern.sub(replacement, text))
-
-    monkeypatch.setattr(secret_redaction(), "_SECRET_RE", Recorded())
-
-    with pytest.raises(PromptRejected, match="answered 400: Too much: said before"):
-        await ask(litellm_model, saying(model))
-
-    assert looked_at
-    assert max(looked_at) <= MAX_REDACTED
-
-
-def secret_redaction() -> Any:
-    return importlib.import_module("litellm.litellm_core_utils.secret_redaction")

@@ -1,4 +1,4 @@
-"""A model without function calling, through litellm over HTTP."""
+"""A model without function calling, over HTTP, through both adapters."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.errors import ModelStreamBroken
-from infra.language_model.litellm_model import LitellmLanguageModel
+from infra.ports import LanguageModel
 from models.language_model import (
     AssistantTurn,
     FinishReason,
@@ -19,6 +19,7 @@ from models.language_model import (
     TokenUsage,
 )
 from tests.infra.language_model.answers import ask, saying
+from tests.infra.language_model.conftest import Adapter
 from tests.provider.replies import BreaksOff, Chunks, Hangs, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
@@ -32,17 +33,17 @@ def request_with_tools(model: str) -> ModelRequest:
 
 
 @pytest.fixture
-def plain_model(provider: ScriptedProvider, tmp_path: Path, model: str) -> LitellmLanguageModel:
+def plain_model(adapter: Adapter, provider: ScriptedProvider, tmp_path: Path, model: str) -> LanguageModel:
     deployment = {
         "model_name": model,
         "litellm_params": provider.litellm_params(f"openai/{model}"),
         "model_info": {"supports_function_calling": False},
     }
-    return LitellmLanguageModel(ModelCatalogue.load(provider.models_file(tmp_path, deployment)))
+    return adapter(ModelCatalogue.load(provider.models_file(tmp_path, deployment)))
 
 
 async def test_tools_are_offered_in_the_prompt_and_an_action_becomes_a_call(
-    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+    plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Says('Thought: I look.\nAction: get_weather\nAction Input: {"city": "Rome"}'))
 
@@ -60,7 +61,7 @@ async def test_tools_are_offered_in_the_prompt_and_an_action_becomes_a_call(
 
 
 async def test_outputs_come_back_as_observations_and_the_answer_streams(
-    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+    plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Says("Thought: I know.\nFinal Answer: It is sunny."))
     history = (AssistantTurn(None, (CALL,)), FunctionOutput("c1", "sunny"))
@@ -76,7 +77,7 @@ async def test_outputs_come_back_as_observations_and_the_answer_streams(
 
 
 async def test_a_made_up_observation_ends_the_call(
-    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+    plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Hangs('Action: get_weather\nAction Input: {"city": "Rome"}\nObservation: sunny'))
 
@@ -89,7 +90,7 @@ async def test_a_made_up_observation_ends_the_call(
 
 
 async def test_without_functions_it_is_asked_like_any_other(
-    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+    plain_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("Thought: a word."))
 
@@ -100,7 +101,7 @@ async def test_without_functions_it_is_asked_like_any_other(
 
 
 async def test_earlier_calls_are_told_even_where_no_tools_are_offered(
-    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+    plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Says("It is sunny."))
     history = (AssistantTurn("I look.", (CALL,)), FunctionOutput("c1", "sunny"))
@@ -116,7 +117,7 @@ async def test_earlier_calls_are_told_even_where_no_tools_are_offered(
 
 
 async def test_a_broken_stream_is_no_answer(
-    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+    plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, BreaksOff("Action: get_weather\nAction Input: {}"))
 
@@ -125,7 +126,7 @@ async def test_a_broken_stream_is_no_answer(
 
 
 async def test_a_refusal_passes_through(
-    plain_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
+    plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Chunks(chunk_of({"refusal": "I can't help."}), chunk_of({}, "stop")))
 

@@ -1,0 +1,148 @@
+"""The chunks of an answer, read into deltas. Only the fields that are used are looked at: every token is a chunk."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.language_model.call_pieces import CallPieces
+from infra.language_model.chat_completions.failures import CallFailed, UnreadableAnswer, reported_in_stream
+from infra.language_model.finish_reasons import FINISH_REASONS, corrected
+from models.language_model import FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.wire import MAX_SAFE_INTEGER
+
+MAX_REASON = 100
+END_OF_STREAM = b"[DONE]"
+LEGACY_CALL = "function_call"
+"""Stands for the id that OpenAI's older form of a call lacks: an answer has only one of it."""
+
+# What servers of open models call the ends that OpenAI calls "stop" and "length".
+SYNONYMS = {
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+}
+
+
+class ChatCompletionsAnswer:
+    """One answer as it comes in: `read` the data of every event, then take its end.
+
+    `is_over` once what follows can only be the usage or the stream's end; `is_whole` once the usage has come as well.
+    """
+
+    def __init__(self) -> None:
+        self._calls = CallPieces()
+        self._reason: str | None = None
+        self._usage: Mapping[str, Any] | None = None
+        self._is_done = False
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_done or self._reason is not None
+
+    @property
+    def is_whole(self) -> bool:
+        return self._is_done or (self._reason is not None and self._usage is not None)
+
+    def read(self, data: bytes) -> Iterator[ModelDelta]:
+        """Raises `CallFailed` where the endpoint says so, `UnreadableAnswer` where `data` is no chunk."""
+        if self._is_done or data.startswith(END_OF_STREAM):
+            self._is_done = True
+            return
+        chunk = _chunk(data)
+        if failure := reported_in_stream(chunk):
+            raise CallFailed(failure)
+        self._usage = _object(chunk.get("usage")) or self._usage
+        if choices := _list(chunk.get("choices")):
+            choice = _object(choices[0])
+            yield from self._read_delta(_object(choice.get("delta")))
+            self._reason = _text(choice.get("finish_reason")) or self._reason
+
+    def end(self) -> Iterator[ModelDelta]:
+        """What was held back of the calls."""
+        yield from self._calls.finish()
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """Raises `UnreadableAnswer` where the answer has none, or an unknown one."""
+        if self._reason is None:
+            raise UnreadableAnswer("ended without saying that it was complete")
+        reason = FINISH_REASONS.get(SYNONYMS.get(self._reason, self._reason))
+        if reason is None:
+            raise UnreadableAnswer(f"ended for the reason '{self._reason[:MAX_REASON]}'")
+        return corrected(reason, self._calls.has_any)
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """None where the endpoint reported none."""
+        if self._usage is None:
+            return None
+        prompt, completion = (_object(self._usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
+        return TokenUsage(
+            prompt_tokens=_count(self._usage.get("prompt_tokens")),
+            completion_tokens=_count(self._usage.get("completion_tokens")),
+            cached_tokens=_count(prompt.get("cached_tokens")),
+            reasoning_tokens=_count(completion.get("reasoning_tokens")),
+        )
+
+    def _read_delta(self, delta: Mapping[str, Any]) -> Iterator[ModelDelta]:
+        if text := _text(delta.get("content")):
+            yield TextDelta(text)
+        if refusal := _text(delta.get("refusal")):
+            yield RefusalDelta(refusal)
+        if pieces := delta.get("tool_calls"):
+            yield from self._read_calls(_list(pieces))
+        if legacy := delta.get("function_call"):
+            name, arguments = _function(legacy)
+            if name or arguments:
+                yield from self._calls.add(None, LEGACY_CALL, name, arguments)
+
+    def _read_calls(self, pieces: list[Any]) -> Iterator[ModelDelta]:
+        for piece in map(_object, pieces):
+            index = piece.get("index")
+            name, arguments = _function(piece.get("function"))
+            yield from self._calls.add(
+                index if isinstance(index, int) else None, _text(piece.get("id")), name, arguments
+            )
+
+
+def _chunk(data: bytes) -> Mapping[str, Any]:
+    try:
+        return _object(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableAnswer("has a piece that is not JSON") from error
+
+
+def _function(function: Any) -> tuple[str, str]:
+    written = _object(function)
+    return _text(written.get("name")), _text(written.get("arguments"))
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UnreadableAnswer(f"has a piece with {type(value).__name__} in place of an object")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise UnreadableAnswer(f"has a piece with {type(value).__name__} in place of a list")
+    return value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UnreadableAnswer(f"has a piece with {type(value).__name__} in place of text")
+    return value
+
+
+def _count(value: Any) -> int:
+    # What cannot be is no reason to throw a paid answer away.
+    return min(max(value, 0), MAX_SAFE_INTEGER) if isinstance(value, int) else 0

@@ -1,0 +1,91 @@
+"""How an endpoint says that a call failed: by status and body, or in the middle of its stream."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from infra.language_model.errors import ModelCallFailed, ModelStreamBroken
+from infra.language_model.failure_facts import FailureFacts
+from infra.language_model.failure_message import message_of
+from infra.language_model.failures import failure_of
+
+NO_WORDS = "It did not say why."
+
+
+class CallFailed(Exception):
+    """The endpoint refused the call, broke it off, or could not be reached."""
+
+    def __init__(self, facts: FailureFacts) -> None:
+        super().__init__(facts.said)
+        self.facts = facts
+
+
+class UnreadableAnswer(Exception):
+    """The answer is not in the form of chat completions, or did not end as they end. `str()` goes on from "It"."""
+
+
+def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed:
+    """`error`, raised by a call of `model`, as what it means for the run. `has_begun`: part of the answer had come."""
+    match error:
+        case ModelCallFailed():
+            return error
+        case CallFailed(facts=facts):
+            return failure_of(facts, model, has_begun)
+        case UnreadableAnswer():
+            return ModelStreamBroken(f"The answer of '{model}' {error}.")
+    raise error
+
+
+def refused_with(status: int, headers: Mapping[str, str], body: bytes) -> FailureFacts:
+    """The facts of an HTTP error. `headers` have lower-case names."""
+    error = _error_in(_parsed(body))
+    said = _said(error) or " ".join(body.decode("utf-8", "replace").split()) or NO_WORDS
+    return FailureFacts(status, True, _codes(error), headers, said, False, frozenset())
+
+
+def reported_in_stream(chunk: Mapping[str, Any]) -> FailureFacts | None:
+    """The facts of an error that comes as an event; None for a chunk that is none."""
+    if not chunk.get("error") and chunk.get("object") != "error":
+        return None
+    error = _error_in(chunk)
+    code = error.get("code")
+    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    return FailureFacts(status, False, _codes(error), {}, _said(error) or NO_WORDS, False, frozenset())
+
+
+def unreachable(said: str) -> FailureFacts:
+    return FailureFacts(None, False, frozenset(), {}, said, True, frozenset())
+
+
+def misconfigured(said: str) -> FailureFacts:
+    """Of a call that cannot even be made."""
+    return FailureFacts(None, False, frozenset(), {}, said, False, frozenset())
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _error_in(content: Any) -> Mapping[str, Any]:
+    match content:
+        case [first, *_]:
+            return _error_in(first)
+        case {"error": str(message)} if message:
+            return {**content, "message": message}
+        case {"error": dict() as error} if error:
+            return error
+        case dict():
+            return content
+    return {}
+
+
+def _said(error: Mapping[str, Any]) -> str | None:
+    detail = error.get("detail")
+    return message_of(error) or (detail if isinstance(detail, str) and detail else None)
+
+
+def _codes(error: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(str(error[key]) for key in ("code", "type") if error.get(key))

@@ -1,0 +1,168 @@
+"""The `LanguageModel` port over OpenAI's chat completions: for OpenAI, and for every server that speaks as it does."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infra.daemon_threads import DaemonThreads
+from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.chat_completions.answer import ChatCompletionsAnswer
+from infra.language_model.chat_completions.endpoints import PREFIX, DirectModels, Endpoint
+from infra.language_model.chat_completions.failures import CallFailed, translated
+from infra.language_model.chat_completions.request import body_of
+from infra.language_model.litellm_files import bundled_price_list
+from infra.language_model.model_facts import PriceList, calls_functions, context_window_tokens
+from infra.language_model.react.calling import answer_by_react, prompt_text
+from infra.language_model.react.prompt import needs_react
+from infra.language_model.tokenizer import Tokenizer
+from infra.time_slices import TimeSlices
+from models.language_model import CallDelta, Finish, ModelDelta, ModelRequest, RefusalDelta, TextDelta, TokenUsage
+
+if TYPE_CHECKING:
+    from infra.language_model.chat_completions.client import ChatCompletionsClient
+
+USAGE_PATIENCE_SECONDS = 5
+"""How long an answer that has said why it ended may take to report its usage."""
+
+END_PATIENCE_SECONDS = 0.05
+"""How long the end of a stream is waited for after all that it says: only then can its connection be used again."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    client: "ChatCompletionsClient"
+    models: DirectModels
+    price_list: PriceList
+
+
+class ChatCompletionsLanguageModel:
+    """What it needs is loaded by `prepare`, or by the first question, never before."""
+
+    def __init__(self, catalogue: ModelCatalogue) -> None:
+        self._catalogue = catalogue
+        self._tokenizer = Tokenizer()
+        self._threads = DaemonThreads()
+        self._opening = threading.Lock()
+        self._opened: _Opened | None = None
+
+    async def close(self) -> None:
+        """Call it when no call is under way any more."""
+        if self._opened is not None:
+            await self._opened.client.close()
+
+    async def prepare(self) -> None:
+        """Raises `InvalidCatalogue`."""
+        await self._ready()
+
+    async def serves(self, model: str) -> bool:
+        """Whether calls of `model` can go this way, with all that the operator says about them."""
+        return (await self._ready()).models.serves(model)
+
+    async def serves_all(self) -> bool:
+        """Whether every model that the operator names can go this way."""
+        return (await self._ready()).models.are_all
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
+        opened = await self._ready()
+        if needs_react(request) and not self._calls_functions(opened, request.model):
+            deltas = answer_by_react(request, self._answer, self.count_tokens)
+        else:
+            deltas = self._answer(request)
+        async with aclosing(deltas):
+            async for delta in deltas:
+                yield delta
+
+    async def context_window_tokens(self, model: str) -> int | None:
+        return context_window_tokens((await self._ready()).price_list, self._catalogue.served_by(model))
+
+    async def count_tokens(self, model: str, text: str) -> int:
+        served = self._catalogue.served_by(model)
+        return await self._tokenizer.count(served[0].name.removeprefix(PREFIX) if served else model, text)
+
+    async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
+        opened = await self._ready()
+        endpoint = opened.models.endpoint(request.model)
+        answer, said = ChatCompletionsAnswer(), _Said()
+        try:
+            async with aclosing(self._deltas(opened, endpoint, request, answer)) as deltas:
+                async for delta in deltas:
+                    said.add(delta)
+                    yield delta
+            reason = answer.finish_reason
+        except Exception as error:
+            raise translated(error, request.model, said.has_any) from error
+        yield Finish(reason, answer.usage or await self._counted(request, said))
+
+    async def _deltas(
+        self, opened: _Opened, endpoint: Endpoint, request: ModelRequest, answer: ChatCompletionsAnswer
+    ) -> AsyncGenerator[ModelDelta, None]:
+        slices = TimeSlices()
+        async with aclosing(opened.client.events(endpoint, body_of(request, endpoint.model))) as events:
+            while (event := await _next(events, answer)) is not None:
+                for delta in answer.read(event):
+                    yield delta
+                # Thousands of events may have come in one piece.
+                await slices.checkpoint()
+        for delta in answer.end():
+            yield delta
+
+    def _calls_functions(self, opened: _Opened, model: str) -> bool:
+        served_by = self._catalogue.served_by(model)
+        return all(calls_functions(opened.price_list, served, takes_tools=True) for served in served_by)
+
+    async def _counted(self, request: ModelRequest, said: "_Said") -> TokenUsage:
+        """The usage of an answer whose provider reported none."""
+        functions = (json.dumps([function.name, function.parameters]) for function in request.functions)
+        asked = "\n".join([prompt_text(request), *functions])
+        counts = [await self.count_tokens(request.model, text) for text in (asked, said.text)]
+        return TokenUsage(*counts)
+
+    async def _ready(self) -> _Opened:
+        if self._opened is not None:
+            return self._opened
+        return await self._threads.run(self._open)
+
+    def _open(self) -> _Opened:
+        with self._opening:
+            if self._opened is None:
+                # httpx takes a quarter of a second to import, and processes that call no model are to be spared it.
+                from infra.language_model.chat_completions.client import ChatCompletionsClient
+
+                price_list = bundled_price_list()
+                models = DirectModels(self._catalogue, price_list)
+                self._opened = _Opened(ChatCompletionsClient(), models, price_list)
+            return self._opened
+
+
+class _Said:
+    """What an answer has said so far, for counting."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self.has_any = False
+
+    def add(self, delta: ModelDelta) -> None:
+        self.has_any = True
+        match delta:
+            case TextDelta(text) | RefusalDelta(text):
+                self._pieces.append(text)
+            case CallDelta(name=name, arguments=arguments):
+                self._pieces.append(f"{name or ''}{arguments}")
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+
+async def _next(events: AsyncGenerator[bytes, None], answer: ChatCompletionsAnswer) -> bytes | None:
+    if not answer.is_over:
+        return await anext(events, None)
+    # The answer is complete, whatever becomes of its connection now.
+    with suppress(TimeoutError, CallFailed):
+        async with asyncio.timeout(END_PATIENCE_SECONDS if answer.is_whole else USAGE_PATIENCE_SECONDS):
+            return await anext(events, None)
+    return None

@@ -1,0 +1,21 @@
+"""The body of a call, as the endpoint is to have it."""
+
+import json
+import re
+
+from infra.language_model.chat_parameters import chat_parameters
+from models.language_model import ModelRequest
+
+REASONING_MODEL = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)(?!-chat)")
+"""OpenAI's models that bound the answer by another name, and take no stop sequences."""
+
+
+def body_of(request: ModelRequest, model: str) -> bytes:
+    """`model` is the provider's name for it."""
+    parameters = chat_parameters(request)
+    if REASONING_MODEL.match(model):
+        parameters.pop("stop", None)
+        if "max_tokens" in parameters:
+            parameters["max_completion_tokens"] = parameters.pop("max_tokens")
+    body = {"model": model, **parameters, "stream": True, "stream_options": {"include_usage": True}}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

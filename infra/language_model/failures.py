@@ -1,0 +1,98 @@
+"""What a failed call means for its run, whichever adapter made it."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from infra.language_model.errors import (
+    ModelCallFailed,
+    ModelStreamBroken,
+    PromptRejected,
+    ProviderRefused,
+    ProviderUnavailable,
+    QuotaExceeded,
+    RateLimited,
+)
+from infra.language_model.failure_facts import FailureFacts
+from infra.language_model.failure_message import failure_message
+
+MAX_RETRY_AFTER = timedelta(minutes=10)
+QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error"})
+PROMPT_CODES = frozenset({"context_length_exceeded", "content_policy_violation"})
+PROMPT_CLASSES = frozenset({"ContextWindowExceededError", "ContentPolicyViolationError"})
+# litellm gives these the status of a bad prompt or of a broken server, but only the operator can cure them.
+SETUP_PROBLEMS = re.compile(
+    r"LLM Provider NOT provided|Missing credentials|Missing \w+ API [Kk]ey|no healthy deployments"
+)
+
+
+def failure_of(
+    facts: FailureFacts, model: str, has_begun: bool, cooldown_seconds: float | None = None
+) -> ModelCallFailed:
+    """`has_begun`: part of the answer had come. `cooldown_seconds`: for how long the model was shut out, if it was."""
+    kind = _kind(facts, has_begun)
+    retry_after = _retry_after(facts.headers, cooldown_seconds) if kind.is_retryable else None
+    return kind(failure_message(_what_happened(facts, model, has_begun), facts.said), retry_after)
+
+
+def _what_happened(facts: FailureFacts, model: str, has_begun: bool) -> str:
+    if has_begun:
+        return f"The answer of '{model}' broke off"
+    if facts.has_answer:
+        return f"The provider of '{model}' answered {facts.status}"
+    return f"The call of '{model}' failed"
+
+
+def _kind(facts: FailureFacts, has_begun: bool) -> type[ModelCallFailed]:
+    if facts.class_names & PROMPT_CLASSES or facts.codes & PROMPT_CODES:
+        return PromptRejected
+    if SETUP_PROBLEMS.search(facts.said):
+        return ProviderRefused
+    if facts.codes & QUOTA_CODES:
+        return QuotaExceeded
+    if has_begun:
+        return ModelStreamBroken
+    if facts.codes & RATE_CODES:
+        return RateLimited
+    return _kind_of_status(facts)
+
+
+def _kind_of_status(facts: FailureFacts) -> type[ModelCallFailed]:
+    match facts.status:
+        case 429:
+            return RateLimited
+        case 408 | 409:
+            return ProviderUnavailable
+        case 400 | 413 | 422:
+            return PromptRejected
+        case int(status) if status >= 500:
+            return ProviderUnavailable
+        case None if facts.is_connection_failure or "RouterRateLimitError" in facts.class_names:
+            return ProviderUnavailable
+    return ProviderRefused
+
+
+def _retry_after(headers: Mapping[str, str], cooldown_seconds: float | None) -> timedelta | None:
+    wait = timedelta(seconds=cooldown_seconds) if cooldown_seconds is not None else None
+    if "retry-after" in headers:
+        wait = _seconds(headers["retry-after"]) or _until(headers["retry-after"])
+    if "retry-after-ms" in headers:
+        milliseconds = _seconds(headers["retry-after-ms"])
+        wait = milliseconds / 1000 if milliseconds is not None else wait
+    return min(max(wait, timedelta()), MAX_RETRY_AFTER) if wait is not None else None
+
+
+def _seconds(value: str) -> timedelta | None:
+    with suppress(ValueError, OverflowError):
+        return timedelta(seconds=float(value))
+    return None
+
+
+def _until(date: str) -> timedelta | None:
+    with suppress(ValueError, TypeError):
+        moment = parsedate_to_datetime(date)
+        return moment - datetime.now(UTC) if moment.tzinfo else None
+    return None

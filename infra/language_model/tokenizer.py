@@ -1,0 +1,56 @@
+"""Counting tokens with tiktoken, which is loaded by the first count."""
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from infra.daemon_threads import DaemonThreads
+from infra.language_model.litellm_files import vocabularies
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
+DEFAULT_ENCODING = "cl100k_base"
+AT_HAND = frozenset({"cl100k_base", "o200k_base", "o200k_harmony"})
+"""The encodings whose vocabularies need no download."""
+
+LONG_TEXT_CHARACTERS = 10_000
+
+
+class Tokenizer:
+    def __init__(self) -> None:
+        self._encodings: dict[str, Encoding] = {}
+        self._loading = threading.Lock()
+        self._threads = DaemonThreads()
+
+    async def count(self, model: str, text: str) -> int:
+        """Tokens of `text` for the model that its provider calls `model`; an estimate for an unknown one."""
+        # Before the first count tiktoken is not to be imported here, which takes a while.
+        encoding = self._encodings.get(_encoding_name(model)) if self._encodings else None
+        if encoding is None or len(text) > LONG_TEXT_CHARACTERS:
+            return await self._threads.run(self._count, model, text)
+        return len(encoding.encode_ordinary(text))
+
+    def _count(self, model: str, text: str) -> int:
+        return len(self._loaded(model).encode_ordinary(text))
+
+    def _loaded(self, model: str) -> "Encoding":
+        with self._loading:
+            os.environ[CACHE_VARIABLE] = str(vocabularies())
+            import tiktoken
+
+            name = _encoding_name(model)
+            if name not in self._encodings:
+                self._encodings[name] = tiktoken.get_encoding(name)
+            return self._encodings[name]
+
+
+def _encoding_name(model: str) -> str:
+    import tiktoken
+
+    try:
+        name = tiktoken.encoding_name_for_model(model)
+    except KeyError:
+        return DEFAULT_ENCODING
+    return name if name in AT_HAND else DEFAULT_ENCODING

@@ -1,0 +1,58 @@
+from itertools import product
+
+import pytest
+
+from infra.language_model.chat_completions.event_stream import MAX_EVENT_BYTES, EventReader, EventTooLong
+
+SEPARATORS = "a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg"
+
+STREAMS: dict[str, tuple[str, list[str]]] = {
+    "two events": ("data: a\n\ndata: b\n\n", ["a", "b"]),
+    "CRLF": ("data: a\r\n\r\ndata: b\r\n\r\n", ["a", "b"]),
+    "CR": ("data: a\r\rdata: b\r\r", ["a", "b"]),
+    "line ends by turns": ("data: a\r\n\ndata: b\n\r\ndata: c\r\r\n", ["a", "b", "c"]),
+    "several lines": ("data: a\ndata: b\n\n", ["a\nb"]),
+    "no space": ("data:a\n\ndata:  b\n\n", ["a", " b"]),
+    "comments and fields": (": ping\n\nevent: x\nid: 1\nretry: 3\ndata: a\n\n: pong\n", ["a"]),
+    "no data": ("event: x\n\n\n\ndata\n\n", [""]),
+    "a byte order mark": ("\ufeffdata: a\n\ndata: \ufeffb\n\n", ["a", "\ufeffb"]),
+    "separators that are text": (
+        "data: a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg\n\n",
+        ["a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg"],
+    ),
+    "no blank line at the end": ("data: a\n\ndata: b", ["a", "b"]),
+    "one line end at the end": ("data: a\n", ["a"]),
+    "nothing": ("", []),
+}
+
+
+def read(*pieces: bytes) -> list[str]:
+    reader = EventReader()
+    events = [event for piece in pieces for event in reader.feed(piece)]
+    return [event.decode() for event in [*events, *reader.end()]]
+
+
+@pytest.mark.parametrize(("stream", "events"), STREAMS.values(), ids=STREAMS)
+def test_the_data_of_each_event_is_found_wherever_the_stream_is_cut(stream: str, events: list[str]) -> None:
+    data = stream.encode()
+    cuts = range(len(data) + 1)
+
+    assert read(data) == events
+    assert read(*(data[index : index + 1] for index in range(len(data)))) == events
+    for first, second in product(cuts, cuts):
+        if first <= second:
+            assert read(data[:first], b"", data[first:second], data[second:]) == events
+
+
+def test_an_event_comes_with_its_blank_line() -> None:
+    reader = EventReader()
+
+    assert list(reader.feed(b"data: a\n\nda")) == [b"a"]
+    assert list(reader.feed(b"ta: b\n")) == []
+    assert list(reader.feed(b"\n")) == [b"b"]
+
+
+@pytest.mark.parametrize("piece", [b"x" * 65_536, b"data: " + b"x" * 65_536 + b"\n"], ids=["line", "lines"])
+def test_an_event_without_end_is_not_kept(piece: bytes) -> None:
+    with pytest.raises(EventTooLong):
+        read(*[piece] * (MAX_EVENT_BYTES // 65_536 + 2))
