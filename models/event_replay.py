@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from models import run_events
-from models.events import Event, NumberedEvent, numbered
+from models.events import Event, NumberedEvent, numbered, run_event
 from models.finalization import CUT_SHORT
 from models.messages import MessageIncompleteReason
 from models.run_steps import FunctionToolCall, StepStatus, ToolCallsDetails, required_action
@@ -27,7 +27,8 @@ class RunSnapshot:
     """A run at one moment. `steps` may leave out the first ones; then `is_whole` is false and so is the replay.
 
     `turn` is the one the model is asked for next, or is answering; `expires_at` the run's deadline, also once it has
-    ended; `next_event` the number that follows the last event that the database knows of.
+    ended; `next_event` the number that follows the last event that the database knows of, `final_event` the number of
+    the first event of the run's finalization.
     """
 
     run: Run
@@ -36,6 +37,7 @@ class RunSnapshot:
     turn: int
     expires_at: int | None
     next_event: int
+    final_event: int | None = None
     is_whole: bool = True
 
 
@@ -55,7 +57,9 @@ def replay(snapshot: RunSnapshot) -> list[NumberedEvent]:
     """The events from the run's beginning, or from the first step of a snapshot that is not whole."""
     replayed: list[NumberedEvent] = []
     following = 0
-    groups = list(_groups(snapshot))
+    groups = [*_groups(snapshot), *_last_groups(snapshot)]
+    if snapshot.run.status is RunStatus.CANCELLED:
+        _insert(groups, _Group([run_event(_at(snapshot, RunStatus.CANCELLING))], snapshot.final_event))
     for group, after in zip(groups, [*groups[1:], None], strict=True):
         if group.may_be_missing and after and after.first is not None and after.first <= following:
             continue
@@ -73,9 +77,6 @@ def _groups(snapshot: RunSnapshot) -> Iterator[_Group]:
             yield _Group(run_events.started(_at(snapshot, RunStatus.IN_PROGRESS)))
     for turn, steps in groupby(snapshot.steps, key=itemgetter(0)):
         yield from _turn(snapshot, turn, [step for _, step in steps])
-    if snapshot.run.status.is_terminal:
-        last = _last_group(snapshot)
-        yield _Group(last, snapshot.next_event - len(last))
 
 
 def _turn(snapshot: RunSnapshot, turn: int, steps: Sequence[StepEvents]) -> Iterator[_Group]:
@@ -93,13 +94,24 @@ def _turn(snapshot: RunSnapshot, turn: int, steps: Sequence[StepEvents]) -> Iter
                 yield _Group(run_events.started(_at(snapshot, RunStatus.IN_PROGRESS)), may_be_missing=True)
 
 
-def _last_group(snapshot: RunSnapshot) -> list[Event]:
-    is_cancelled = snapshot.run.status is RunStatus.CANCELLED
-    cancelling = _at(snapshot, RunStatus.CANCELLING) if is_cancelled else None
-    closed = [
-        event for turn, step in snapshot.steps if _is_closed_by_run(snapshot, turn, step) for event in step.closed()
-    ]
-    return run_events.finalized((), cancelling, closed, snapshot.run)
+def _last_groups(snapshot: RunSnapshot) -> Iterator[_Group]:
+    if snapshot.run.status.is_terminal:
+        closed = [
+            event for turn, step in snapshot.steps if _is_closed_by_run(snapshot, turn, step) for event in step.closed()
+        ]
+        last = run_events.finalized(None, closed, snapshot.run)
+        yield _Group(last, snapshot.next_event - len(last))
+
+
+def _insert(groups: list[_Group], cancelling: _Group) -> None:
+    """Put the event of a run's cancelling in its place: before words of its last answer that were emitted only then."""
+    last = groups[-1]
+    if cancelling.first is None:
+        # Of an earlier version, which did not record the number.
+        groups[-1] = _Group([*cancelling.events, *last.events], last.first and last.first - 1)
+        return
+    place = next(index for index, group in enumerate(groups) if (group.first or 0) > cancelling.first)
+    groups.insert(place, cancelling)
 
 
 def _is_asked(step: StepEvents) -> bool:

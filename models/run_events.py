@@ -48,12 +48,7 @@ def submitted(step: RunStep, run: Run) -> list[Event]:
     return [step_closed(step), run_event(run)]
 
 
-def finalized(before: Sequence[Event], cancelling: Run | None, closed: Sequence[Event], run: Run) -> list[Event]:
-    """A run has ended.
-
-    `before` opens the words of its last answer that were not emitted, and closes answers that are not kept: the replay
-    finds these events with their steps, or not at all. `closed` closes what is kept; `cancelling` is a cancelled run as
-    it was before its end.
-    """
-    was_cancelling = [run_event(cancelling)] if cancelling else []
-    return [*before, *was_cancelling, *closed, run_event(run)]
+def finalized(cancelling: Run | None, steps: Sequence[Event], run: Run) -> list[Event]:
+    """A run has ended: `steps` close what was open. `cancelling` is a cancelled run as it was before its end."""
+    before = [run_event(cancelling)] if cancelling else []
+    return [*before, *steps, run_event(run)]

@@ -101,21 +101,22 @@ class Database:
     async def _in_thread(self, pool: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
         # The context carries the request's and the run's ids into log lines.
         future: Future[Result] = pool.submit(copy_context().run, work)
-        # Cancels only work that has not begun.
-        timer = asyncio.get_running_loop().call_later(QUEUE_TIMEOUT.total_seconds(), future.cancel)
+        has_waited_too_long = False
+
+        def give_up() -> None:
+            nonlocal has_waited_too_long
+            # Only work that has not begun can be cancelled.
+            has_waited_too_long = future.cancel()
+
+        timer = asyncio.get_running_loop().call_later(QUEUE_TIMEOUT.total_seconds(), give_up)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            if _is_cancelled_from_outside():
+            if not has_waited_too_long:
                 raise
             raise DatabaseUnavailable(f"no connection became free in {QUEUE_TIMEOUT.total_seconds():g} s") from None
         finally:
             timer.cancel()
-
-
-def _is_cancelled_from_outside() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _check(connection: Connection) -> None:

@@ -70,6 +70,7 @@ def _snapshot(connection: Connection, row: AnyRow, after: int) -> RunSnapshot:
         turn=row.turn,
         expires_at=runs.deadline_of(row),
         next_event=row.next_event,
+        final_event=row.final_event,
         is_whole=not begins_at,
     )
 

@@ -26,7 +26,11 @@ from models.turn_attempts import TurnAttempt
 from models.turns import RunState
 
 _RUN: BindParameter[Any] = bindparam("run")
-_SET_NEXT_EVENT = update(RUNS).where(RUNS.c.id == _RUN).values(next_event=bindparam("new_next_event"))
+_SET_EVENTS = (
+    update(RUNS)
+    .where(RUNS.c.id == _RUN)
+    .values(next_event=bindparam("new_next_event"), final_event=bindparam("new_final_event"))
+)
 _FIND_WAITING = select(RUNS.c.id).where(RUNS.c.id == _RUN, RUNS.c.waiting)
 _RELOAD = select(RUNS).where(RUNS.c.id == _RUN)
 
@@ -79,12 +83,13 @@ def finalize(
     closed = _close_open_steps(connection, finalization)
     if partial is not None:
         opened += _close_emitted_calls(before, status, position, partial)
-        following = StreamPosition(first + len(opened), position.open_step)
+        after_cancelling = first + (cancelling is not None)
+        following = StreamPosition(after_cancelling + len(opened), position.open_step)
         for step in _keep_words(connection, row.project_id, before, status, following, partial):
             opened += step.opened
             closed += step.closed
-    events = EventBatch(first, run_events.finalized(opened, cancelling, closed, to_run(row)))
-    connection.execute(_SET_NEXT_EVENT, {"run": run_id, "new_next_event": events.following})
+    events = EventBatch(first, run_events.finalized(cancelling, [*opened, *closed], to_run(row)))
+    connection.execute(_SET_EVENTS, {"run": run_id, "new_next_event": events.following, "new_final_event": first})
     # A run that waited itself never held the thread.
     next_run = None if row.waiting else thread_queue.advance(connection, thread)
     state = RunState(status, row.turn, row.expires_at)

@@ -185,6 +185,8 @@ RUNS = Table(
     _counter("newest_attempt"),
     # The number after the last event of the run that a commit has numbered; those of deltas come on top.
     _required("next_event", BigInteger),
+    # The number of the first event of its finalization, after which the stream closes what its last answer left open.
+    _optional("final_event", BigInteger),
     # Whether its thread was created in the same call, and is its first event.
     _required("with_thread", Boolean),
     # How often the run was resumed after it failed, and the turn at which it was last resumed.

@@ -1,6 +1,7 @@
 """A property of any run: the database replays the events that its stream emitted, with the same numbers."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,11 +12,12 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from activities.run_finalization import finalize_run
 from activities.turn_stream import TurnStream
 from infra.clock import now_ms
-from infra.database import assistants, run_events, run_finalization, runs, threads, turns
+from infra.database import assistants, messages, run_events, run_finalization, run_steps, runs, threads, turns
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
 from infra.database.migrations import migrate
@@ -29,12 +31,11 @@ from models.assistants import CreateAssistantRequest
 from models.events import NumberedEvent, numbered
 from models.finalization import Finalization
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.lists import PageRequest
 from models.messages import CreateMessageRequest
 from models.run_events import created
 from models.run_specs import RunSpec
-from models.run_steps import StepType
 from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
-from models.step_events import StreamPosition
 from models.threads import CreateThreadRequest
 from models.turn_attempts import TurnAttempt
 from models.turns import TurnInput
@@ -130,8 +131,6 @@ class Scenario:
     database: Database
     stream: InProcessEventStream = field(default_factory=lambda: InProcessEventStream(timedelta(minutes=1)))
     execution: str = field(default_factory=lambda: uuid4().hex)
-    aborted: set[int] = field(default_factory=set)
-    """The numbers of events of answers that were aborted."""
     tokens: count = field(default_factory=lambda: count(1))  # type: ignore[type-arg]
 
     async def play(self, script: Sequence[Turn], with_thread: bool, last_end: RunStatus) -> None:
@@ -149,23 +148,20 @@ class Scenario:
     async def play_aborted(self, first: Turn, second: Turn) -> None:
         run = await self._create(with_thread=False)
         _, _, answers = await self._begin(run, 0)
-        before = await self.stream.following(run.id)
         for delta in first.deltas:
             await answers.emit(delta)
         begun, attempt, answers = await self._begin(run, 0)
-        self.aborted |= set(range(before, await self.stream.following(run.id)))
         await self._answer(begun, attempt, answers, second)
         await self._compare(run)
         await self._finalize(run, RunStatus.FAILED)
         await self._compare(run)
 
     async def _compare(self, run: Run) -> None:
-        """The replay has every event of the stream but those of aborted answers."""
-        emitted = [event for event in await self._emitted(run) if event.number not in self.aborted]
+        """The replay has every event of the stream but those of answers that were aborted, and so not kept."""
+        kept = await self.database.read(_kept_ids, run)
+        emitted = [each for each in await self._emitted(run) if not _is_of_answer(each) or _id_of(each) in kept]
         replayed = await self._replayed(run)
-        assert [(each.number, each.event.name) for each in replayed] == [
-            (each.number, each.event.name) for each in emitted
-        ]
+        assert _names(replayed) == _names(emitted)
         assert replayed == emitted
 
     async def _create(self, with_thread: bool) -> Run:
@@ -198,7 +194,6 @@ class Scenario:
         position = await stream.finish(answer)
         if turn.cancels_before_commit:
             await self.database.write(runs.begin_cancelling, PROJECT, run.thread_id, run.id)
-            await self._note_emitted_calls(run, position)
         committed = await self.database.write(turns.commit, begun, attempt, answer, position)
         assert committed is not None
         await publish(self.stream, run.id, committed.events)
@@ -209,25 +204,13 @@ class Scenario:
 
     async def _cut_short(self, run: Run, attempt: TurnAttempt, answer: Answer, stream: TurnStream, turn: Turn) -> None:
         if not turn.by_attempt:
-            # Finalized from outside while the answer came: its words are lost with its attempt.
-            begins_at = await self.database.read(run_events.next_event, run.id) or 0
-            emitted = set(range(begins_at, await self.stream.following(run.id)))
             await self._finalize(run, turn.end)
-            closing = [event.number for event in await self._emitted(run) if _closes_answer(event, emitted)]
-            self.aborted |= emitted | set(closing)
             return
         finalization = Finalization(run.id, turn.end, by=self.execution)
         position = await stream.finish(answer)
-        await self._note_emitted_calls(run, position)
         partial = Partial(attempt, answer)
         finalized = await self.database.write(run_finalization.finalize, finalization, position, partial)
         await publish(self.stream, run.id, finalized.events)
-
-    async def _note_emitted_calls(self, run: Run, position: StreamPosition) -> None:
-        """Calls whose outputs were never asked for are closed in the stream, and not kept."""
-        if position.open_step and position.open_step.type is StepType.TOOL_CALLS:
-            begins_at = await self.database.read(run_events.next_event, run.id) or 0
-            self.aborted |= set(range(max(begins_at, position.open_step.emitted.first_event), position.next_event + 1))
 
     async def _submit(self, run: Run) -> None:
         asked = await self.database.read(runs.load, PROJECT, run.thread_id, run.id)
@@ -250,6 +233,20 @@ class Scenario:
         return numbered(batch.first, batch.events)
 
 
-def _closes_answer(event: NumberedEvent, emitted: set[int]) -> bool:
-    is_of_answer = event.event.name.startswith(("thread.message.", "thread.run.step."))
-    return bool(emitted) and event.number > max(emitted) and is_of_answer
+def _kept_ids(connection: Connection, run: Run) -> set[str]:
+    page = PageRequest(limit=100)
+    steps = run_steps.list_page(connection, PROJECT, run.id, page)
+    kept = messages.list_page(connection, PROJECT, run.thread_id, page, run.id)
+    return {each.id for each in (*steps.data, *kept.data)}
+
+
+def _is_of_answer(event: NumberedEvent) -> bool:
+    return event.event.name.startswith(("thread.message.", "thread.run.step."))
+
+
+def _id_of(event: NumberedEvent) -> str:
+    return str(json.loads(event.event.data)["id"])
+
+
+def _names(events: Sequence[NumberedEvent]) -> list[tuple[int, str]]:
+    return [(each.number, each.event.name) for each in events]

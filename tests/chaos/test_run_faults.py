@@ -82,7 +82,7 @@ def twice(items: Any) -> None:
             id="a stored answer asked for again",
         ),
         pytest.param(
-            lambda r, _: r.script.calls.__setitem__(1, ModelCall(1, 1, ())), "was told the outputs", id="outputs lost"
+            lambda r, _: r.script.calls.__setitem__(1, ModelCall(1, 1, ())), "got the outputs", id="outputs lost"
         ),
     ],
 )
