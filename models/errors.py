@@ -19,9 +19,12 @@ ApiError
 └── OutcomeUnknown       503, it was done or it was not
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from models.ids import MAX_LENGTH
 from models.wire import WireObject
+
+MAX_PRINTED_IDS = 20
 
 
 class ApiError(Exception):
@@ -107,10 +110,16 @@ class WrongStatus(InvalidRequest):
 
 
 class ToolOutputsMismatch(InvalidRequest):
-    """Outputs are missing, unknown or given twice; the text prints both sets."""
+    """Outputs are missing, unknown or given twice; the text prints both sets, as far as there is room."""
 
-    def __init__(self, expected: Iterable[str], got: Iterable[str]) -> None:
-        super().__init__(f"Expected tool outputs for call_ids {list(expected)}, got {list(got)}")
+    def __init__(self, expected: Sequence[str], got: Sequence[str]) -> None:
+        super().__init__(f"Expected tool outputs for call_ids {_printed(expected)}, got {_printed(got)}")
+
+
+def _printed(ids: Sequence[str]) -> str:
+    first = [each if len(each) <= MAX_LENGTH else f"{each[:MAX_LENGTH]}…" for each in ids[:MAX_PRINTED_IDS]]
+    others = len(ids) - len(first)
+    return f"{first} and {others} more" if others else str(first)
 
 
 class UnusableToolChoice(InvalidRequest):
