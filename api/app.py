@@ -5,6 +5,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import EXPOSED_HEADERS, ResponseHeaders
+from api.large_bodies import one_at_a_time
 from api.long_polls import LongPolls
 from api.request_metrics import RequestMetrics
 from api.request_spans import RequestSpans
@@ -44,6 +45,7 @@ def create_app(resources: Resources) -> FastAPI:
         responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}},
     )
     app.state.resources = resources
+    app.state.large_bodies = one_at_a_time()
     app.state.run_timelines = RunTimelines(
         resources.database, RunHistories(resources.temporal), resources.temporal.namespace, ui_url(resources.settings)
     )

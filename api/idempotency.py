@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.large_bodies import off_the_loop
 from infra.database import idempotency
 from infra.database.engine import Database
 from models.wire import WireObject
 
 Answer = TypeVar("Answer", bound=WireObject)
+
+CANONICAL = json.JSONEncoder(sort_keys=True)
 
 
 class Idempotency:
@@ -39,5 +42,14 @@ class Idempotency:
 
 async def fingerprint_of(request: Request) -> str:
     """The same for bodies of the same meaning, whatever the order of their keys."""
-    body = json.dumps(await request.json(), sort_keys=True) if await request.body() else ""
-    return hashlib.sha256(f"{request.method} {request.url.path}\n{body}".encode()).hexdigest()
+    body = [await request.json()] if await request.body() else []
+    return await off_the_loop(request, _fingerprint, f"{request.method} {request.url.path}\n", body)
+
+
+def _fingerprint(what: str, bodies: Sequence[Any]) -> str:
+    digest = hashlib.sha256(what.encode())
+    for body in bodies:
+        # Piece by piece: `dumps` keeps the GIL until it has written the whole.
+        for piece in CANONICAL.iterencode(body):
+            digest.update(piece.encode())
+    return digest.hexdigest()

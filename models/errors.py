@@ -9,6 +9,7 @@ ApiError
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
 │   ├── IdempotencyKeyReused
+│   ├── BodyTooComplex
 │   └── BodyTooLarge     413
 ├── Unauthenticated      401
 ├── NotFound             404
@@ -56,6 +57,19 @@ class BodyTooLarge(InvalidRequest):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The request's body is too large: at most {limit} bytes are taken.", code="body_too_large")
+
+
+class BodyTooComplex(InvalidRequest):
+    @classmethod
+    def for_values(cls, limit: int) -> "BodyTooComplex":
+        return cls(f"The request's body has too many values: at most {limit} are taken.", code="body_too_complex")
+
+    @classmethod
+    def for_text(cls, limit: int) -> "BodyTooComplex":
+        return cls(
+            f"The request's body has a string that is too long: at most {limit} bytes are taken.",
+            code="body_too_complex",
+        )
 
 
 class ThreadLocked(InvalidRequest):
