@@ -15,6 +15,7 @@ from models.wire import WireObject
 
 Answer = TypeVar("Answer", bound=WireObject)
 
+API_PREFIX = "/v1"
 CANONICAL = json.JSONEncoder(sort_keys=True)
 
 
@@ -41,9 +42,10 @@ class Idempotency:
 
 
 async def fingerprint_of(request: Request) -> str:
-    """The same for bodies of the same meaning, whatever the order of their keys."""
+    """The same for a path with and without `/v1`, and for bodies of the same meaning, in whatever order their keys."""
+    path = API_PREFIX + request.url.path.removeprefix(API_PREFIX)
     body = [await request.json()] if await request.body() else []
-    return await off_the_loop(request, _fingerprint, f"{request.method} {request.url.path}\n", body)
+    return await off_the_loop(request, _fingerprint, f"{request.method} {path}\n", body)
 
 
 def _fingerprint(what: str, bodies: Sequence[Any]) -> str:
