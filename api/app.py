@@ -5,6 +5,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import EXPOSED_HEADERS, ResponseHeaders
+from api.hosts import AllowedHosts, allowed_hosts
 from api.large_bodies import one_at_a_time
 from api.long_polls import LongPolls
 from api.request_metrics import RequestMetrics
@@ -69,6 +70,8 @@ def create_app(resources: Resources) -> FastAPI:
     app.include_router(metrics.router)
     install_error_handlers(app)
     app.add_middleware(UnexpectedErrors)
+    if (hosts := allowed_hosts(resources.settings)) is not None:
+        app.add_middleware(AllowedHosts, hosts=hosts)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestMetrics, metrics=resources.metrics)
     if origins := resources.settings.allowed_origins:

@@ -26,6 +26,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", env_file=".env", extra="ignore", frozen=True)
 
     host: str = Field("127.0.0.1", description="Address the API listens on. Anything but loopback needs API keys.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names by which clients may call the API, comma-separated, beside loopback's and `HOLDFAST_HOST`; "
+        "`*` is any. Empty: any where API keys are set, and otherwise no others.",
+    )
     port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of the metrics of `holdfast worker`, on the API's address. 0: not served."
@@ -107,6 +112,11 @@ class Settings(BaseSettings):
         if any(not key or not project for key, _, project in pairs):
             raise ValueError("expected comma-separated key=project pairs")
         return {key: project for key, _, project in pairs}
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _parse_list(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("models", mode="before")
     @classmethod

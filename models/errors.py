@@ -10,7 +10,8 @@ ApiError
 │   ├── UnusableToolChoice
 │   ├── IdempotencyKeyReused
 │   ├── BodyTooComplex
-│   └── BodyTooLarge     413
+│   ├── BodyTooLarge     413
+│   └── UnknownHost      421
 ├── Unauthenticated      401
 ├── NotFound             404
 │   ├── ModelNotFound
@@ -178,6 +179,18 @@ class Unauthenticated(ApiError):
         """Shows no more of the key than its owner needs to know it by."""
         shown = f"{key[:9]}****{key[-4:]}" if len(key) > 16 else "****"
         return cls(f"Incorrect API key provided: {shown}.", code="invalid_api_key")
+
+
+class UnknownHost(InvalidRequest):
+    # Misdirected Request: the SDKs do not send it again.
+    status = 421
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"This server does not answer to the host '{host}'. If clients are to reach it by that name, add it to "
+            "HOLDFAST_ALLOWED_HOSTS.",
+            code="unknown_host",
+        )
 
 
 class NotFound(ApiError):
