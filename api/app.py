@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from api.authentication import Keyring
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import EXPOSED_HEADERS, ResponseHeaders
 from api.hosts import AllowedHosts, allowed_hosts
@@ -46,6 +47,7 @@ def create_app(resources: Resources) -> FastAPI:
         responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}},
     )
     app.state.resources = resources
+    app.state.keyring = Keyring.of(resources.settings)
     app.state.large_bodies = one_at_a_time()
     app.state.run_timelines = RunTimelines(
         resources.database, RunHistories(resources.temporal), resources.temporal.namespace, ui_url(resources.settings)

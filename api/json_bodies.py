@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
-from api.authentication import project_of
+from api.authentication import caller_of
 from api.large_bodies import LARGE_BYTES, off_the_loop, parse_large
 from api.problems import shortened
 from models.errors import BodyTooLarge, InvalidRequest, Unauthenticated
@@ -81,7 +81,7 @@ class _BodylessRequest(Request):
 async def _check_key(request: Request) -> None:
     """Raises `Unauthenticated`, once the body was sent. Of what anyone may send nothing is kept, let alone read."""
     try:
-        project_of(request)
+        caller_of(request)
     except Unauthenticated:
         size = 0
         async for chunk in request.stream():

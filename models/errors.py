@@ -13,6 +13,7 @@ ApiError
 │   ├── BodyTooLarge     413
 │   └── UnknownHost      421
 ├── Unauthenticated      401
+├── Forbidden            403, a key that does not open this
 ├── NotFound             404
 │   ├── ModelNotFound
 │   └── UnknownUrl
@@ -190,6 +191,26 @@ class UnknownHost(InvalidRequest):
             f"This server does not answer to the host '{host}'. If clients are to reach it by that name, add it to "
             "HOLDFAST_ALLOWED_HOSTS.",
             code="unknown_host",
+        )
+
+
+class Forbidden(ApiError):
+    status = 403
+    type = "invalid_request_error"
+
+    @classmethod
+    def to_operators(cls) -> "Forbidden":
+        return cls(
+            "An operator's key names no project, and this route is about one: use a project's key, one of "
+            "HOLDFAST_API_KEYS.",
+            code="project_key_required",
+        )
+
+    @classmethod
+    def to_projects(cls) -> "Forbidden":
+        return cls(
+            "This route is about all projects: use an operator's key, one of HOLDFAST_OPERATOR_KEYS.",
+            code="operator_key_required",
         )
 
 

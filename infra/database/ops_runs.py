@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, SQLColumnExpression, literal_column, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.database.pages import load_page
@@ -79,25 +79,28 @@ class RunRecord:
 
 
 async def list_page(
-    session: AsyncSession, project_id: str, page: PageRequest, wanted: RunFilter
+    session: AsyncSession, project_id: str | None, page: PageRequest, wanted: RunFilter
 ) -> tuple[list[FoundRun], bool]:
-    """The project's runs that are `wanted`, and whether more follow. Raises `NotFound` for an unknown cursor."""
+    """The runs of the project, or of all where it is None, that are `wanted`, and whether more follow.
+
+    Raises `NotFound` for an unknown cursor.
+    """
     # A run that was retried since the page before is no longer wanted, and still a place to go on from.
-    project = RunRow.project_id == project_id
+    project = _of(project_id)
     only = [*wanted.conditions(), *await _bounds(session, project, wanted)]
     rows, has_more = await load_page(session, RunRow, NOUN, page, project, only=only)
     return await _with_retries(session, rows), has_more
 
 
-async def load(session: AsyncSession, project_id: str, run_id: str) -> FoundRun:
-    """Raises `NotFound`."""
-    row = await session.scalar(select(RunRow).where(RunRow.id == run_id, RunRow.project_id == project_id))
+async def load(session: AsyncSession, project_id: str | None, run_id: str) -> FoundRun:
+    """A run of the project, or of any where it is None. Raises `NotFound`."""
+    row = await session.scalar(select(RunRow).where(RunRow.id == run_id, _of(project_id)))
     if row is None:
         raise NotFound.of(NOUN, run_id)
     return (await _with_retries(session, [row]))[0]
 
 
-async def record(session: AsyncSession, project_id: str, run_id: str) -> RunRecord:
+async def record(session: AsyncSession, project_id: str | None, run_id: str) -> RunRecord:
     """Raises `NotFound`."""
     found = await load(session, project_id, run_id)
     turns = select(TurnRow).where(TurnRow.run_id == run_id).order_by(TurnRow.turn)
@@ -108,6 +111,10 @@ async def record(session: AsyncSession, project_id: str, run_id: str) -> RunReco
         await _calls(session, run_id),
         (await session.scalars(retries)).all(),
     )
+
+
+def _of(project_id: str | None) -> ColumnElement[bool]:
+    return true() if project_id is None else RunRow.project_id == project_id
 
 
 async def _bounds(session: AsyncSession, project: ColumnElement[bool], wanted: RunFilter) -> list[ColumnElement[bool]]:
