@@ -3,8 +3,11 @@
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from api.authentication import Keyring
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import EXPOSED_HEADERS, ResponseHeaders
+from api.hosts import AllowedHosts, allowed_hosts
+from api.large_bodies import one_at_a_time
 from api.long_polls import LongPolls
 from api.request_metrics import RequestMetrics
 from api.request_spans import RequestSpans
@@ -44,6 +47,8 @@ def create_app(resources: Resources) -> FastAPI:
         responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}},
     )
     app.state.resources = resources
+    app.state.keyring = Keyring.of(resources.settings)
+    app.state.large_bodies = one_at_a_time()
     app.state.run_timelines = RunTimelines(
         resources.database, RunHistories(resources.temporal), resources.temporal.namespace, ui_url(resources.settings)
     )
@@ -67,6 +72,8 @@ def create_app(resources: Resources) -> FastAPI:
     app.include_router(metrics.router)
     install_error_handlers(app)
     app.add_middleware(UnexpectedErrors)
+    if (hosts := allowed_hosts(resources.settings)) is not None:
+        app.add_middleware(AllowedHosts, hosts=hosts)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestMetrics, metrics=resources.metrics)
     if origins := resources.settings.allowed_origins:

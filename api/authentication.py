@@ -1,34 +1,88 @@
-"""Who calls: the API key, and the project that it names."""
+"""Who calls: the API key, and the project or the operator that it names."""
 
+import hashlib
 import hmac
 from base64 import b64decode
-from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
 
 from fastapi import Request
 from fastapi.security.utils import get_authorization_scheme_param
 
-from models.errors import Unauthenticated
+from infra.settings import Settings
+from models.errors import Forbidden, Unauthenticated
 
 DEFAULT_PROJECT = "default"
-"""Everybody's where no keys are set."""
+"""Everybody's where no API keys are set."""
 
 
-def project_of(request: Request) -> str:
-    """The project that the caller's key names. Raises `Unauthenticated`."""
-    keys: Mapping[str, str] = request.app.state.resources.settings.api_keys
-    if not keys:
-        return DEFAULT_PROJECT
-    given = _given(request)
-    if not given:
-        raise Unauthenticated.without_key()
-    for key, project in keys.items():
-        if hmac.compare_digest(key.encode(), given.encode()):
-            return project
-    raise Unauthenticated.with_key(given)
+class Role(StrEnum):
+    PROJECT = "project"
+    OPERATOR = "operator"
 
 
-def _given(request: Request) -> str:
-    scheme, credentials = get_authorization_scheme_param(request.headers.get("authorization"))
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`project` is None for an operator's key: it is about all of them."""
+
+    project: str | None
+    role: Role
+
+    def require_operator(self) -> None:
+        """Raises `Forbidden`."""
+        if self.role is not Role.OPERATOR:
+            raise Forbidden.to_projects()
+
+
+OPERATOR = Caller(None, Role.OPERATOR)
+
+
+class Keyring:
+    """The keys of the settings, and the callers that they name."""
+
+    def __init__(self, callers: dict[str, Caller], without_key: Caller | None) -> None:
+        # Of one length: how long a comparison takes says nothing about a key.
+        self._callers = [(_digest(key), caller) for key, caller in callers.items()]
+        self._without_key = without_key
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        projects = {key: Caller(project, Role.PROJECT) for key, project in settings.api_keys.items()}
+        operators = dict.fromkeys(settings.operator_keys, OPERATOR)
+        # Who has no key has all rights where nothing is locked.
+        role = Role.PROJECT if operators else Role.OPERATOR
+        return cls(projects | operators, None if projects else Caller(DEFAULT_PROJECT, role))
+
+    def caller(self, authorization: str | None) -> Caller:
+        """The caller that a request's header names. Raises `Unauthenticated`."""
+        given = _given(authorization)
+        found = self._find(given) or self._without_key
+        if found is not None:
+            return found
+        raise Unauthenticated.with_key(given) if given else Unauthenticated.without_key()
+
+    def _find(self, given: str) -> Caller | None:
+        digest, found = _digest(given), None
+        # To the end: the time it takes does not say which key matched.
+        for known, caller in self._callers:
+            if hmac.compare_digest(known, digest):
+                found = caller
+        return found
+
+
+def caller_of(request: Request) -> Caller:
+    """Raises `Unauthenticated`."""
+    keyring: Keyring = request.app.state.keyring
+    return keyring.caller(request.headers.get("authorization"))
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def _given(authorization: str | None) -> str:
+    scheme, credentials = get_authorization_scheme_param(authorization)
     match scheme.lower():
         case "bearer":
             return credentials

@@ -6,6 +6,7 @@ The shapes are those of openai-python 1.20.0, the last that spoke v1.
 from collections.abc import Callable
 from typing import Any
 
+from api.problems import shortened
 from models.errors import InvalidRequest
 
 Json = dict[str, Any]
@@ -164,7 +165,7 @@ def _with_v1_tools(body: Json, path: str) -> Json:
                 raise InvalidRequest.unsupported_tool(place, "retrieval")
             case {"type": str(kind)} if kind not in ("code_interpreter", "function"):
                 raise InvalidRequest(
-                    f"Invalid value: '{kind}'. Supported values are: {V1_TOOLS}.", place, "invalid_value"
+                    f"Invalid value: '{shortened(kind)}'. Supported values are: {V1_TOOLS}.", place, "invalid_value"
                 )
     return body
 

@@ -1,4 +1,4 @@
-"""What routes ask for: the open resources, the caller's project, and a list's page."""
+"""What routes ask for: the open resources, the caller and its project, and a list's page."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BeforeValidator
 
-from api.authentication import project_of
+from api.authentication import Caller, caller_of
 from api.beta import BetaVersion, beta_version
 from api.idempotency import Idempotency, fingerprint_of
 from api.long_polls import LongPolls
@@ -16,10 +16,13 @@ from api.sse import Streams
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
 from infra.resources import Resources
+from models.errors import Forbidden
 from models.ids import AnyId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
+OF_OPERATORS = ""
+"""Where idempotency keys of operators are kept: no project has this name."""
 
 _BEARER = HTTPBearer(scheme_name="ApiKeyAuth", auto_error=False)
 
@@ -61,13 +64,29 @@ async def _run_timelines(request: Request) -> RunTimelines:
     return timelines
 
 
-async def _project(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> str:
-    """The project that the caller's key names. Raises `Unauthenticated`."""
-    project = project_of(request)
-    request.state.project = project
-    return project
+async def _caller(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> Caller:
+    """Raises `Unauthenticated`."""
+    caller = caller_of(request)
+    request.state.project = caller.project
+    return caller
 
 
+CallerDep = Annotated[Caller, Depends(_caller)]
+
+
+async def _project(caller: CallerDep) -> str:
+    """The project that the caller's key names. Raises `Unauthenticated`, and `Forbidden` where it names none."""
+    if caller.project is None:
+        raise Forbidden.to_operators()
+    return caller.project
+
+
+async def _operator(caller: CallerDep) -> None:
+    """Raises `Unauthenticated`, and `Forbidden` for a project's key."""
+    caller.require_operator()
+
+
+Operator = Depends(_operator)
 ProjectDep = Annotated[str, Depends(_project)]
 
 
@@ -92,11 +111,11 @@ async def _page(
 async def _idempotency(
     request: Request,
     database: Annotated[Database, Depends(_database)],
-    project: ProjectDep,
+    caller: CallerDep,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)] = None,
 ) -> Idempotency:
     fingerprint = "" if idempotency_key is None else await fingerprint_of(request)
-    return Idempotency(database, project, idempotency_key, fingerprint)
+    return Idempotency(database, caller.project or OF_OPERATORS, idempotency_key, fingerprint)
 
 
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]

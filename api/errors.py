@@ -7,6 +7,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.validation import first_error
@@ -29,6 +31,9 @@ SERVER_ERROR = (
 # The SDKs send a request again that is answered with 5xx, unless this header says otherwise.
 DO_NOT_RETRY = {"x-should-retry": "false"}
 
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's number for a client that did not wait for its answer."""
+
 log = logging.getLogger(__name__)
 
 
@@ -42,7 +47,8 @@ def install_error_handlers(app: FastAPI) -> None:
 class UnexpectedErrors:
     """Answers a crash with the envelope. A middleware, so that this answer too gets the headers of every answer.
 
-    Raises the error on where the answer has begun: the server then breaks it off.
+    Raises the error on where the answer has begun: the server then breaks it off. A client that left before its request
+    was whole is no crash: it is counted as a 499, which reaches nobody.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -58,31 +64,37 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, watched_send)
+        except ClientDisconnect:
+            if not has_begun:
+                await Response(status_code=CLIENT_CLOSED_REQUEST)(scope, receive, watched_send)
         except Exception as error:
             if has_begun or scope["type"] != "http":
                 raise
             request_id = scope.get("state", {}).get("request_id")
             log.error("api.unexpected_error", exc_info=error, extra={"path": scope["path"], "request_id": request_id})
-            await _answer(ApiError(SERVER_ERROR))(scope, receive, send)
+            await answer(ApiError(SERVER_ERROR))(scope, receive, send)
 
 
-def _answer(error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def answer(error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse(ErrorEnvelope.of(error).model_dump(), error.status, headers)
 
 
 async def _api_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
-    return _answer(error)
+    return answer(error)
 
 
 async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    return _answer(first_error(error.errors()))
+    return answer(first_error(error.errors()))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     """A path or method that is not there."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    if isinstance(error.__cause__, ClientDisconnect):
+        # FastAPI makes an answer of what goes wrong while it reads a form.
+        raise error.__cause__
     match error.status_code:
         case 404:
             told: ApiError = UnknownUrl(request.method, request.url.path)
@@ -98,5 +110,5 @@ async def _database_unavailable(request: Request, error: Exception) -> JSONRespo
     assert isinstance(error, DatabaseUnavailable)  # noqa: S101 - registered for this class
     log.error("api.database_unavailable", extra={"path": request.url.path, "reason": error.reason})
     if not isinstance(error, CommitUnknown):
-        return _answer(Unavailable())
-    return _answer(OutcomeUnknown(), None if "idempotency-key" in request.headers else DO_NOT_RETRY)
+        return answer(Unavailable())
+    return answer(OutcomeUnknown(), None if "idempotency-key" in request.headers else DO_NOT_RETRY)

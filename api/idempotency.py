@@ -2,17 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from fastapi import Request
 from sqlalchemy import Connection
 
+from api.large_bodies import off_the_loop
 from infra.database import idempotency
 from infra.database.engine import Database
 from models.wire import WireObject
 
 Answer = TypeVar("Answer", bound=WireObject)
+
+API_PREFIX = "/v1"
+CANONICAL = json.JSONEncoder(sort_keys=True)
 
 
 class Idempotency:
@@ -42,6 +46,16 @@ class Idempotency:
 
 
 async def fingerprint_of(request: Request) -> str:
-    """The same for bodies of the same meaning, whatever the order of their keys."""
-    body = json.dumps(await request.json(), sort_keys=True) if await request.body() else ""
-    return hashlib.sha256(f"{request.method} {request.url.path}\n{body}".encode()).hexdigest()
+    """The same for a path with and without `/v1`, and for bodies of the same meaning, in whatever order their keys."""
+    path = API_PREFIX + request.url.path.removeprefix(API_PREFIX)
+    body = [await request.json()] if await request.body() else []
+    return await off_the_loop(request, _fingerprint, f"{request.method} {path}\n", body)
+
+
+def _fingerprint(what: str, bodies: Sequence[Any]) -> str:
+    digest = hashlib.sha256(what.encode())
+    for body in bodies:
+        # Piece by piece: `dumps` keeps the GIL until it has written the whole.
+        for piece in CANONICAL.iterencode(body):
+            digest.update(piece.encode())
+    return digest.hexdigest()

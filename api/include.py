@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import Depends, Request
 
+from api.problems import shortened
 from models.errors import InvalidRequest
 
 FILE_SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
@@ -25,7 +26,7 @@ async def _include(request: Request) -> None:
     for index, value in enumerate(value for values in given for value in values.split(",")):
         if value != FILE_SEARCH_CONTENT:
             raise InvalidRequest(
-                f"Invalid value: '{value}'. Supported values are: '{FILE_SEARCH_CONTENT}'.",
+                f"Invalid value: '{shortened(value)}'. Supported values are: '{FILE_SEARCH_CONTENT}'.",
                 f"include[{index}]",
                 "invalid_value",
             )

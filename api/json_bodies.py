@@ -1,7 +1,7 @@
 """Reads JSON bodies: strictly, and only what can be stored. A body that is absent or empty counts as `{}`."""
 
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from email.message import Message
 from typing import Any
 
@@ -9,7 +9,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
-from api.authentication import project_of
+from api.authentication import caller_of
+from api.large_bodies import LARGE_BYTES, off_the_loop, parse_large
 from api.problems import shortened
 from models.errors import BodyTooLarge, InvalidRequest, Unauthenticated
 
@@ -35,6 +36,11 @@ class JsonRoute(APIRoute):
         if self.body_field is None and self.methods == {"GET"}:
             return handle
 
+        def body_of(request: Request, content: bytes) -> Any:
+            body = parse(content or b"{}")
+            # PHP writes an object without fields as a list without items.
+            return self.body_of(request, {} if body == [] else body)
+
         async def handle_bodyless(request: Request) -> Response:
             return await handle(_BodylessRequest(request))
 
@@ -43,9 +49,9 @@ class JsonRoute(APIRoute):
             content = await _read(request)
             if content:
                 _check_content_type(request)
-            body = parse(content or b"{}")
-            # PHP writes an object without fields as a list without items.
-            return await handle(_ParsedRequest(request, self.body_of(request, {} if body == [] else body)))
+            # Known to what else is done with the body.
+            request.state.body_bytes = len(content)
+            return await handle(_ParsedRequest(request, await off_the_loop(request, body_of, request, content)))
 
         return handle_bodyless if self.body_field is None else handle_json
 
@@ -75,7 +81,7 @@ class _BodylessRequest(Request):
 async def _check_key(request: Request) -> None:
     """Raises `Unauthenticated`, once the body was sent. Of what anyone may send nothing is kept, let alone read."""
     try:
-        project_of(request)
+        caller_of(request)
     except Unauthenticated:
         size = 0
         async for chunk in request.stream():
@@ -105,7 +111,7 @@ async def _read(request: Request) -> bytes:
 def parse(content: bytes) -> Any:
     """Raises `InvalidRequest` for what is not JSON, nests too deep, or holds a value that cannot be stored."""
     try:
-        body = from_json(content.decode(), allow_inf_nan=False)
+        body = parse_large(content) if len(content) > LARGE_BYTES else from_json(content.decode(), allow_inf_nan=False)
     except UnicodeDecodeError as error:
         raise InvalidRequest(NOT_UNICODE, code=UNPARSABLE) from error
     except ValueError as error:
@@ -130,21 +136,33 @@ def _check_content_type(request: Request) -> None:
 
 def check_storable(value: Any, path: str) -> None:
     """Raises `InvalidRequest` for what stands in `value`, which is at `path`, and no database takes."""
+    # The path is put together from the inside out, and only for what is refused: bodies have thousands of values.
+    if (found := _unstorable(value)) is not None:
+        keys, reason = found
+        for key in keys:
+            path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else key
+        place = shortened(path.replace("\0", "\\u0000"))
+        raise InvalidRequest(f"Invalid '{place}': {reason}.", place or None, "invalid_value")
+
+
+def _unstorable(value: Any) -> tuple[list[str | int], str] | None:
+    """The way to the first value that cannot be stored, and why it cannot."""
     match value:
         case str() if "\0" in value:
-            raise _unstorable(path, "string contains the null character, which is not supported")
+            return [], "string contains the null character, which is not supported"
         case float() if math.isinf(value):
-            raise _unstorable(path, "number is out of range")
-        case dict():
-            for key, item in value.items():
-                place = f"{path}.{key}" if path else key
-                check_storable(key, place)
-                check_storable(item, place)
-        case list():
-            for index, item in enumerate(value):
-                check_storable(item, f"{path}[{index}]")
+            return [], "number is out of range"
+        case dict() | list():
+            for key, item in _items(value):
+                if (found := _unstorable(item)) is not None:
+                    return [key, *found[0]], found[1]
+    return None
 
 
-def _unstorable(path: str, reason: str) -> InvalidRequest:
-    place = shortened(path.replace("\0", "\\u0000"))
-    return InvalidRequest(f"Invalid '{place}': {reason}.", place or None, "invalid_value")
+def _items(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(container, list):
+        yield from enumerate(container)
+        return
+    for key, item in container.items():
+        yield key, key
+        yield key, item

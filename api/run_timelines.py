@@ -20,16 +20,16 @@ class RunTimelines:
         self._histories = histories
         self._workflows_url = ui_url and f"{ui_url}/namespaces/{namespace}/workflows"
 
-    async def list_page(self, project_id: str, page: PageRequest, wanted: RunFilter) -> Page[OpsRun]:
-        """The project's runs that are `wanted`. Raises `NotFound` where a cursor names no run."""
+    async def list_page(self, project_id: str | None, page: PageRequest, wanted: RunFilter) -> Page[OpsRun]:
+        """The runs of the project, or of all, that are `wanted`. Raises `NotFound` where a cursor names no run."""
         found, has_more = await self._database.read(ops_runs.list_page, project_id, page, wanted)
         return Page[OpsRun].of([self._run(each) for each in found], has_more)
 
-    async def load(self, project_id: str, run_id: str) -> OpsRun:
+    async def load(self, project_id: str | None, run_id: str) -> OpsRun:
         """Raises `NotFound`."""
         return self._run(await self._database.read(ops_runs.load, project_id, run_id))
 
-    async def timeline(self, project_id: str, run_id: str) -> OpsRunTimeline:
+    async def timeline(self, project_id: str | None, run_id: str) -> OpsRunTimeline:
         """What the run did, turn by turn. Raises `NotFound`."""
         record = await self._database.read(ops_runs.record, project_id, run_id)
         history = await self._histories.read(run_id)
@@ -44,6 +44,7 @@ class RunTimelines:
         row, retry = found.run, found.retry
         return OpsRun(
             id=row.id,
+            project=row.project_id,
             status=row.status,
             assistant_id=row.assistant_id,
             thread_id=row.thread_id,

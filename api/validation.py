@@ -31,7 +31,7 @@ def first_error(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     match problem.kind:
         case "missing" | "missing_at":
             return problem.refused(f"Missing required parameter: '{problem.param}'.", "missing_required_parameter")
-        case "extra_forbidden":
+        case "extra_forbidden" | "unknown_at":
             return problem.refused(f"Unknown parameter: '{problem.param}'.", "unknown_parameter")
         case "literal_error" | "enum" | "unsupported_at":
             return _unsupported(problem)

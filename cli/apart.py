@@ -4,9 +4,11 @@ import asyncio
 import socket
 
 from api.app import create_app
+from api.authentication import Keyring
 from cli import start
 from cli.api_server import serve_api
 from cli.api_url import api_url
+from cli.configuration import check_api_keys, check_operator_keys
 from cli.data_folder import make_data_folder
 from cli.lifetime import run_until_stopped
 from cli.metrics_server import serving_metrics
@@ -30,6 +32,7 @@ class EventStreamMissing(StartFailed):
 
 def api(settings: Settings) -> None:
     """Serve the API until stopped. Raises `StartFailed`."""
+    check_api_keys(settings)
     _check_apart(settings)
     address = api_address(settings)
     run_until_stopped(_serve(settings, address, bind(address)))
@@ -37,6 +40,7 @@ def api(settings: Settings) -> None:
 
 def worker(settings: Settings) -> None:
     """Carry out runs until stopped. Raises `StartFailed`."""
+    check_operator_keys(settings)
     _check_apart(settings)
     address = metrics_address(settings)
     run_until_stopped(_work(settings, address, bind(address) if settings.metrics_port else []))
@@ -68,7 +72,7 @@ async def _work(settings: Settings, address: Address, sockets: list[socket.socke
         open_resources(settings) as resources,
         open_worker(resources),
         # Last: who finds the metrics there finds a worker that works.
-        serving_metrics(resources.metrics, sockets, address),
+        serving_metrics(resources.metrics, Keyring.of(settings), sockets, address),
     ):
         start.say_ready(f"The Holdfast worker is ready on task queue {settings.task_queue}.")
         await asyncio.Event().wait()

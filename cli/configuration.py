@@ -23,6 +23,21 @@ def load_settings() -> Settings:
         raise InvalidSettings(f"{problems}. Correct it in the environment or in .env.") from error
 
 
+def check_api_keys(settings: Settings) -> None:
+    """For what serves the API. Raises `InvalidSettings`."""
+    if not settings.api_keys and not settings.is_loopback:
+        raise InvalidSettings(f"HOLDFAST_HOST={settings.host} is not loopback: set HOLDFAST_API_KEYS as well.")
+
+
+def check_operator_keys(settings: Settings) -> None:
+    """For a worker, whose metrics have the models and tokens of all projects. Raises `InvalidSettings`."""
+    if settings.metrics_port and not settings.operator_keys and not settings.is_loopback:
+        raise InvalidSettings(
+            f"HOLDFAST_METRICS_PORT={settings.metrics_port} on HOLDFAST_HOST={settings.host}, which is not "
+            "loopback: set HOLDFAST_OPERATOR_KEYS as well."
+        )
+
+
 def _described(problem: ErrorDetails) -> str:
     reason = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:

@@ -8,17 +8,26 @@ from datetime import timedelta
 
 import uvicorn
 from prometheus_client import make_asgi_app
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.authentication import Keyring
+from api.errors import answer
 from cli.http_server import HttpServer
 from cli.ports import Address, listen
 from infra.metrics import Metrics
+from models.errors import ApiError
 
 # A reader that takes no more of its answer must not hold up the worker's end.
 DRAIN_TIMEOUT = timedelta(seconds=1)
+HEALTH_PATH = "/health"
 
 
 @asynccontextmanager
-async def serving_metrics(metrics: Metrics, sockets: Sequence[socket.socket], address: Address) -> AsyncIterator[None]:
+async def serving_metrics(
+    metrics: Metrics, keyring: Keyring, sockets: Sequence[socket.socket], address: Address
+) -> AsyncIterator[None]:
     """Serve `metrics` on bound `sockets` while the block runs; without sockets, just run the block."""
     if not sockets:
         yield
@@ -26,7 +35,7 @@ async def serving_metrics(metrics: Metrics, sockets: Sequence[socket.socket], ad
     listen(sockets, address)
     server = HttpServer(
         uvicorn.Config(
-            make_asgi_app(metrics.registry),
+            _ForOperators(make_asgi_app(metrics.registry), keyring),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -39,3 +48,23 @@ async def serving_metrics(metrics: Metrics, sockets: Sequence[socket.socket], ad
     finally:
         server.should_exit = True
         await serving
+
+
+class _ForOperators:
+    """Asks for an operator's key where keys are configured, but for `/health`, which says only that it answers."""
+
+    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+        self._app = app
+        self._keyring = keyring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer_to(scope)(scope, receive, send)
+
+    def _answer_to(self, scope: Scope) -> ASGIApp:
+        if scope["path"] == HEALTH_PATH:
+            return Response()
+        try:
+            self._keyring.caller(Headers(scope=scope).get("authorization")).require_operator()
+        except ApiError as error:
+            return answer(error)
+        return self._app

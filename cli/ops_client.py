@@ -45,10 +45,8 @@ class OpsClient:
         """The API at `url` or HOLDFAST_URL, otherwise the one of these settings, whose key goes to no other."""
         url = url or os.environ.get("HOLDFAST_URL")
         api_key = api_key or os.environ.get("HOLDFAST_API_KEY")
-        if url is None and api_key is None and settings.api_keys:
-            if len(settings.api_keys) > 1:
-                raise ApiUnusable("HOLDFAST_API_KEYS has several keys: name one with --api-key or HOLDFAST_API_KEY.")
-            [api_key] = settings.api_keys
+        if url is None and api_key is None:
+            api_key = _key_of(settings)
         return cls(url or api_url(settings), api_key)
 
     def __enter__(self) -> Self:
@@ -96,6 +94,14 @@ class OpsClient:
         if response.status_code == httpx.codes.UNAUTHORIZED:
             raise ApiUnusable(f"{reason} Name a key with --api-key or HOLDFAST_API_KEY.")
         raise Refused(reason)
+
+
+def _key_of(settings: Settings) -> str | None:
+    if settings.operator_keys:
+        return settings.operator_keys[0]
+    if len(settings.api_keys) > 1:
+        raise ApiUnusable("HOLDFAST_API_KEYS has several keys: name one with --api-key or HOLDFAST_API_KEY.")
+    return next(iter(settings.api_keys), None)
 
 
 def _path(run_id: str) -> str:

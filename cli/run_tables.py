@@ -33,7 +33,7 @@ def drawn(shown: RenderableType) -> str:
 
 
 def list_table(runs: Iterable[OpsRun]) -> Table:
-    table = _table("RUN", "STATUS", "CREATED", "TOOK", "TOKENS", "RETRIES", "MODEL", "ERROR")
+    table = _table("RUN", "STATUS", "CREATED", "TOOK", "TOKENS", "RETRIES", "PROJECT", "MODEL", "ERROR")
     for run in runs:
         table.add_row(
             _plain(run.id),
@@ -42,6 +42,7 @@ def list_table(runs: Iterable[OpsRun]) -> Table:
             _plain(_took(run)),
             _plain(run.usage.total_tokens if run.usage else None),
             _plain(run.retries or None),
+            _plain(run.project),
             _plain(run.model),
             _plain(run.last_error and run.last_error.code),
         )
@@ -63,6 +64,7 @@ def _facts(run: OpsRunTimeline) -> Table:
     error = f"{run.last_error.code}: {run.last_error.message}" if run.last_error else run.incomplete_reason
     for name, value in {
         "Run": run.id,
+        "Project": run.project,
         "Status": _status(run),
         "Assistant": run.assistant_id,
         "Thread": run.thread_id,

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from api.app import create_app
 from cli import start
 from cli.api_server import serve_api
+from cli.configuration import check_api_keys
 from cli.data_folder import hold_data_folder
 from cli.lifetime import run_until_stopped
 from cli.ports import Address, api_address, bind, require_free
@@ -21,6 +22,7 @@ from workflows.worker import open_worker
 
 def up(settings: Settings, parent: int | None) -> None:
     """Serve until stopped, or until `parent` is no longer the parent process. Raises `StartFailed`."""
+    check_api_keys(settings)
     with hold_data_folder(settings.data_dir) as folder:
         address = api_address(settings)
         temporal = TemporalServer.of(settings) if uses_embedded_server() else None

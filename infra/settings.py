@@ -26,9 +26,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", env_file=".env", extra="ignore", frozen=True)
 
     host: str = Field("127.0.0.1", description="Address the API listens on. Anything but loopback needs API keys.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names by which clients may call the API, comma-separated, beside loopback's and `HOLDFAST_HOST`; "
+        "`*` is any. Empty: any where API keys are set, and otherwise no others.",
+    )
     port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     metrics_port: int = Field(
-        0, ge=0, le=65535, description="Port of the metrics of `holdfast worker`, on the API's address. 0: not served."
+        0,
+        ge=0,
+        le=65535,
+        description="Port of the metrics of `holdfast worker`, on the API's address. Anything but loopback needs "
+        "operators' keys. 0: not served.",
     )
     data_dir: Path = Field(Path(".holdfast"), description="Folder of the embedded database and Temporal server.")
     database_url: str = Field(
@@ -62,6 +71,12 @@ class Settings(BaseSettings):
         default_factory=dict,
         repr=False,
         description="`key=project` pairs, comma-separated. Empty: any key maps to the project `default`.",
+    )
+    operator_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        repr=False,
+        description="Keys that open `/metrics` and, under `/ops`, the runs of all projects, comma-separated. Empty: no "
+        "key does where API keys are set.",
     )
     cors_origins: str = Field(
         "",
@@ -111,15 +126,20 @@ class Settings(BaseSettings):
             raise ValueError("expected comma-separated key=project pairs")
         return {key: project for key, _, project in pairs}
 
+    @field_validator("operator_keys", "allowed_hosts", mode="before")
+    @classmethod
+    def _parse_list(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
     @field_validator("models", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
 
     @model_validator(mode="after")
-    def _only_loopback_without_keys(self) -> "Settings":
-        if not self.api_keys and self.host not in LOOPBACK_HOSTS:
-            raise ValueError(f"HOLDFAST_HOST={self.host} is not loopback: set HOLDFAST_API_KEYS as well")
+    def _a_key_has_one_role(self) -> "Settings":
+        if not self.api_keys.keys().isdisjoint(self.operator_keys):
+            raise ValueError("a key is in both HOLDFAST_API_KEYS and HOLDFAST_OPERATOR_KEYS")
         return self
 
     @model_validator(mode="after")
@@ -132,6 +152,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{self.data_dir / 'holdfast.db'}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches what is served."""
+        return self.host in LOOPBACK_HOSTS
 
     @property
     def allowed_origins(self) -> list[str]:

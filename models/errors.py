@@ -9,8 +9,11 @@ ApiError
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
 │   ├── IdempotencyKeyReused
-│   └── BodyTooLarge     413
+│   ├── BodyTooComplex
+│   ├── BodyTooLarge     413
+│   └── UnknownHost      421
 ├── Unauthenticated      401
+├── Forbidden            403, a key that does not open this
 ├── NotFound             404
 │   ├── ModelNotFound
 │   └── UnknownUrl
@@ -19,9 +22,12 @@ ApiError
 └── OutcomeUnknown       503, it was done or it was not
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from models.ids import MAX_LENGTH
 from models.wire import WireObject
+
+MAX_PRINTED_IDS = 20
 
 
 class ApiError(Exception):
@@ -53,6 +59,19 @@ class BodyTooLarge(InvalidRequest):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The request's body is too large: at most {limit} bytes are taken.", code="body_too_large")
+
+
+class BodyTooComplex(InvalidRequest):
+    @classmethod
+    def for_values(cls, limit: int) -> "BodyTooComplex":
+        return cls(f"The request's body has too many values: at most {limit} are taken.", code="body_too_complex")
+
+    @classmethod
+    def for_text(cls, limit: int) -> "BodyTooComplex":
+        return cls(
+            f"The request's body has a string that is too long: at most {limit} bytes are taken.",
+            code="body_too_complex",
+        )
 
 
 class ThreadLocked(InvalidRequest):
@@ -107,10 +126,16 @@ class WrongStatus(InvalidRequest):
 
 
 class ToolOutputsMismatch(InvalidRequest):
-    """Outputs are missing, unknown or given twice; the text prints both sets."""
+    """Outputs are missing, unknown or given twice; the text prints both sets, as far as there is room."""
 
-    def __init__(self, expected: Iterable[str], got: Iterable[str]) -> None:
-        super().__init__(f"Expected tool outputs for call_ids {list(expected)}, got {list(got)}")
+    def __init__(self, expected: Sequence[str], got: Sequence[str]) -> None:
+        super().__init__(f"Expected tool outputs for call_ids {_printed(expected)}, got {_printed(got)}")
+
+
+def _printed(ids: Sequence[str]) -> str:
+    first = [each if len(each) <= MAX_LENGTH else f"{each[:MAX_LENGTH]}…" for each in ids[:MAX_PRINTED_IDS]]
+    others = len(ids) - len(first)
+    return f"{first} and {others} more" if others else str(first)
 
 
 class UnusableToolChoice(InvalidRequest):
@@ -155,6 +180,38 @@ class Unauthenticated(ApiError):
         """Shows no more of the key than its owner needs to know it by."""
         shown = f"{key[:9]}****{key[-4:]}" if len(key) > 16 else "****"
         return cls(f"Incorrect API key provided: {shown}.", code="invalid_api_key")
+
+
+class UnknownHost(InvalidRequest):
+    # Misdirected Request: the SDKs do not send it again.
+    status = 421
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"This server does not answer to the host '{host}'. If clients are to reach it by that name, add it to "
+            "HOLDFAST_ALLOWED_HOSTS.",
+            code="unknown_host",
+        )
+
+
+class Forbidden(ApiError):
+    status = 403
+    type = "invalid_request_error"
+
+    @classmethod
+    def to_operators(cls) -> "Forbidden":
+        return cls(
+            "An operator's key names no project, and this route is about one: use a project's key, one of "
+            "HOLDFAST_API_KEYS.",
+            code="project_key_required",
+        )
+
+    @classmethod
+    def to_projects(cls) -> "Forbidden":
+        return cls(
+            "This route is about all projects: use an operator's key, one of HOLDFAST_OPERATOR_KEYS.",
+            code="operator_key_required",
+        )
 
 
 class NotFound(ApiError):

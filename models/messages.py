@@ -5,9 +5,23 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from models.wire import IdentifiedObject, Metadata, RequestBody, TaggedBy, WireObject, branch, null_means, one_of
+from models.wire import (
+    IdentifiedObject,
+    Metadata,
+    RequestBody,
+    TaggedBy,
+    WireObject,
+    branch,
+    null_means,
+    one_of,
+)
 
 MAX_CONTENT_LENGTH = 256_000
+MAX_CONTENT_PARTS = 100
+MAX_ATTACHMENTS = 100
+MAX_ATTACHMENT_TOOLS = 10
+MAX_NEW_MESSAGES = 1000
+"""Created with a thread or a run."""
 
 
 class FileCitationSource(WireObject):
@@ -88,7 +102,10 @@ class AttachmentFileSearch(RequestBody):
 
 class Attachment(RequestBody):
     file_id: str
-    tools: list[Annotated[AttachmentCodeInterpreter | AttachmentFileSearch, TaggedBy("type")]]
+    tools: Annotated[
+        list[Annotated[AttachmentCodeInterpreter | AttachmentFileSearch, TaggedBy("type")]],
+        Field(max_length=MAX_ATTACHMENT_TOOLS, fail_fast=True),
+    ]
 
 
 class MessageStatus(StrEnum):
@@ -143,14 +160,26 @@ class CreateMessageRequest(RequestBody):
     role: Literal["user", "assistant"]
     content: Annotated[
         Annotated[str, Field(max_length=MAX_CONTENT_LENGTH), Tag(branch("text"))]
-        | Annotated[list[ContentInput], Field(min_length=1), Tag(branch("parts"))],
+        | Annotated[
+            list[ContentInput], Field(min_length=1, max_length=MAX_CONTENT_PARTS, fail_fast=True), Tag(branch("parts"))
+        ],
         Discriminator(_text_or_parts),
         one_of("a string or array of objects", str, list),
     ]
-    attachments: list[Attachment] | None = None
+    attachments: (
+        Annotated[
+            list[Attachment],
+            Field(max_length=MAX_ATTACHMENTS, fail_fast=True),
+        ]
+        | None
+    ) = None
     metadata: Metadata | None = None
 
 
+NewMessages = Annotated[
+    list[CreateMessageRequest],
+    Field(max_length=MAX_NEW_MESSAGES, fail_fast=True),
+]
 OnActiveRun = Literal["reject", "enqueue"]
 """What happens to a message or run that arrives while a run is active on its thread (a Holdfast extension)."""
 

@@ -12,7 +12,7 @@ MAX_NAME_LENGTH = 256
 
 
 class RetryRunRequest(RequestBody):
-    """`by` is recorded on the run; without it, the project of the caller's key is."""
+    """`by` is recorded on the run; without it, the project of the caller's key is, or that it was an operator's."""
 
     by: str | None = Field(None, min_length=1, max_length=MAX_NAME_LENGTH)
 
@@ -21,6 +21,7 @@ class OpsRun(IdentifiedObject):
     """`turn` is the one the model is asked for next, or was asked for last. Times are in seconds since the epoch."""
 
     object: Literal["ops.run"] = "ops.run"
+    project: str
     status: RunStatus
     assistant_id: str
     thread_id: str

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from models.ids import AssistantId
 from models.language_model import TokenUsage
-from models.messages import CreateMessageRequest, OnActiveRun
+from models.messages import NewMessages, OnActiveRun
 from models.threads import CreateThreadRequest
 from models.tools import ModelName, ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
 from models.wire import (
@@ -26,6 +26,7 @@ from models.wire import (
 
 MAX_INSTRUCTIONS_LENGTH = 256_000
 MAX_RUN_EXPIRY_SECONDS = 2_592_000
+MAX_TOOL_OUTPUTS = 1000
 
 
 class RunStatus(StrEnum):
@@ -216,7 +217,7 @@ class RunOverrides(RequestBody):
 
 class CreateRunRequest(RunOverrides):
     additional_instructions: str | None = Field(None, max_length=MAX_INSTRUCTIONS_LENGTH)
-    additional_messages: list[CreateMessageRequest] | None = None
+    additional_messages: NewMessages | None = None
     reasoning_effort: ReasoningEffort | None = None
     on_active_run: OnActiveRun | None = None
 
@@ -238,5 +239,8 @@ class ToolOutput(RequestBody):
 
 
 class SubmitToolOutputsRequest(RequestBody):
-    tool_outputs: list[ToolOutput]
+    tool_outputs: Annotated[
+        list[ToolOutput],
+        Field(max_length=MAX_TOOL_OUTPUTS, fail_fast=True),
+    ]
     stream: bool | None = None

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.messages import CreateMessageRequest, OnActiveRun
+from models.messages import NewMessages, OnActiveRun
 from models.tools import CreateToolResources, ToolResources
 from models.wire import IdentifiedObject, Metadata, RequestBody, absent
 
@@ -22,7 +22,7 @@ class Thread(IdentifiedObject):
 
 class CreateThreadRequest(RequestBody):
     on_active_run: OnActiveRun | None = None
-    messages: list[CreateMessageRequest] | None = None
+    messages: NewMessages | None = None
     tool_resources: CreateToolResources | None = None
     metadata: Metadata | None = None
 

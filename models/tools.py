@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from models.wire import RequestBody, TaggedBy, absent, branch, null_means, one_of
+from models.wire import Metadata, RequestBody, TaggedBy, absent, branch, null_means, one_of
 
 MAX_ASSISTANT_TOOLS = 128
 MAX_RUN_TOOLS = 20
@@ -61,16 +61,22 @@ class FileSearchTool(RequestBody):
 
 
 Tool = Annotated[CodeInterpreterTool | FunctionTool | FileSearchTool, TaggedBy("type")]
-AssistantTools = Annotated[list[Tool], Field(max_length=MAX_ASSISTANT_TOOLS)]
-RunTools = Annotated[list[Tool], Field(max_length=MAX_RUN_TOOLS)]
+AssistantTools = Annotated[
+    list[Tool],
+    Field(max_length=MAX_ASSISTANT_TOOLS, fail_fast=True),
+]
+RunTools = Annotated[
+    list[Tool],
+    Field(max_length=MAX_RUN_TOOLS, fail_fast=True),
+]
 
 
 class CodeInterpreterResources(RequestBody):
-    file_ids: Annotated[list[str], null_means(list)] = Field(default_factory=list, max_length=20)
+    file_ids: Annotated[list[str], null_means(list)] = Field(fail_fast=True, default_factory=list, max_length=20)
 
 
 class FileSearchResources(RequestBody):
-    vector_store_ids: Annotated[list[str], null_means(list)] = Field(default_factory=list, max_length=1)
+    vector_store_ids: Annotated[list[str], null_means(list)] = Field(fail_fast=True, default_factory=list, max_length=1)
 
 
 class ToolResources(RequestBody):
@@ -93,9 +99,9 @@ class StaticChunking(RequestBody):
 
 
 class InlineVectorStore(RequestBody):
-    file_ids: Annotated[list[str], null_means(list)] = Field(default_factory=list, max_length=10_000)
+    file_ids: Annotated[list[str], null_means(list)] = Field(fail_fast=True, default_factory=list, max_length=10_000)
     chunking_strategy: Annotated[AutoChunking | StaticChunking, TaggedBy("type")] | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Metadata | None = None
 
 
 class CreateFileSearchResources(FileSearchResources):

@@ -4,18 +4,41 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 MAX_SAFE_INTEGER = 2**53 - 1
+MAX_PAIRS = 16
+MAX_UNKNOWN_FIELDS = 16
 BRANCH = "\0"
 """What union tags begin with. No body that reaches a model has this character in a field's name."""
 
 
 class RequestBody(BaseModel):
-    """A body or part of a body that a client sends: unknown fields and loosely typed values are refused."""
+    """A body or part of a body that a client sends: unknown fields and loosely typed values are refused.
+
+    Its lists have a `max_length` and `fail_fast`: one error is reported, and to find thousands takes long.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_many_others(cls, value: Any) -> Any:
+        # Pydantic makes an error of each unknown field: a body can have thousands, and one is reported.
+        if isinstance(value, dict) and len(value) > len(cls.model_fields) + MAX_UNKNOWN_FIELDS:
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            unknown = next(name for name in value if name not in known)
+            raise PydanticCustomError("unknown_at", "unknown", {"at": unknown})
+        return value
 
 
 class WireObject(BaseModel):
@@ -34,8 +57,18 @@ class Deleted(IdentifiedObject):
     deleted: bool = True
 
 
+def _few_pairs(value: object) -> object:
+    # Before the pairs themselves are looked at: each makes an error.
+    if isinstance(value, dict) and len(value) > MAX_PAIRS:
+        context = {"field_type": "Dictionary", "max_length": MAX_PAIRS, "actual_length": len(value)}
+        raise PydanticKnownError("too_long", context)
+    return value
+
+
 Metadata = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
+    Field(max_length=MAX_PAIRS),
+    BeforeValidator(_few_pairs),
 ]
 TokenLimit = Annotated[int, Field(ge=256, le=MAX_SAFE_INTEGER)]
 Temperature = Annotated[float, Field(ge=0, le=2)]

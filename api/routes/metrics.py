@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.dependencies import ProjectDep, ResourcesDep
+from api.dependencies import Operator, ResourcesDep
 from infra.background import in_time
 from infra.database import active_runs
 from infra.database.active_runs import ActiveRuns
@@ -19,9 +19,9 @@ from infra.temporal import HEALTH_TIMEOUT
 router = APIRouter(tags=["Health"])
 
 
-@router.get("/metrics", operation_id="getMetrics", include_in_schema=False)
-async def metrics(resources: ResourcesDep, _: ProjectDep) -> Response:
-    """Needs a key where keys are configured: how much of which model is used is not everybody's to know."""
+@router.get("/metrics", operation_id="getMetrics", include_in_schema=False, dependencies=[Operator])
+async def metrics(resources: ResourcesDep) -> Response:
+    """Needs an operator's key where keys are configured: it has the models and tokens of all projects."""
     gauges = CollectorRegistry()
     gauges.register(_ActiveRunGauges(await _active_runs(resources.database)))
     content = generate_latest(resources.metrics.registry) + generate_latest(gauges)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import IdempotencyDep, PageDep, ProjectDep, RunCommandsDep, RunTimelinesDep
+from api.authentication import Caller
+from api.dependencies import CallerDep, IdempotencyDep, PageDep, RunCommandsDep, RunTimelinesDep
 from api.json_bodies import JsonRoute
 from infra.database.ops_runs import RunFilter
 from models.ids import AssistantId, RunId, ThreadId
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/ops/runs", tags=["Operations"], route_class=JsonRout
 @router.get("", operation_id="listOpsRuns")
 async def list_runs(
     timelines: RunTimelinesDep,
-    project: ProjectDep,
+    caller: CallerDep,
     page: PageDep,
     status: RunStatus | None = None,
     assistant: AssistantId | None = None,
@@ -27,40 +28,48 @@ async def list_runs(
     error: LastErrorCode | None = None,
     since: Annotated[int | None, Query(ge=0, le=MAX_SAFE_INTEGER)] = None,
 ) -> Page[OpsRun]:
-    """The project's runs. `since`, in seconds since the epoch: failed since then, where failed ones are asked for;
-    created since then otherwise."""
-    return await timelines.list_page(project, page, RunFilter(status, assistant, thread, error, since))
+    """The project's runs, or those of all projects for an operator's key.
+
+    `since`, in seconds since the epoch: failed since then, where failed ones are asked for; created since then
+    otherwise.
+    """
+    return await timelines.list_page(caller.project, page, RunFilter(status, assistant, thread, error, since))
 
 
 @router.get("/{run_id}", operation_id="getOpsRun")
-async def retrieve_run(run_id: RunId, timelines: RunTimelinesDep, project: ProjectDep) -> OpsRunTimeline:
+async def retrieve_run(run_id: RunId, timelines: RunTimelinesDep, caller: CallerDep) -> OpsRunTimeline:
     """What the run did, turn by turn: attempts, failures, tokens, names of calls, retries. Never what was said."""
-    return await timelines.timeline(project, run_id)
+    return await timelines.timeline(caller.project, run_id)
 
 
 @router.post("/{run_id}/retry", operation_id="retryOpsRun")
 async def retry_run(
     run_id: RunId,
-    project: ProjectDep,
+    caller: CallerDep,
     idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     timelines: RunTimelinesDep,
     body: RetryRunRequest,
 ) -> OpsRun:
     """Have a failed run go on with the turn that failed; what was finished is not done again."""
-    await commands.retry(idempotency, project, run_id, body.by or f"project {project}")
-    return await timelines.load(project, run_id)
+    found = await timelines.load(caller.project, run_id)
+    await commands.retry(idempotency, found.project, run_id, body.by or _name_of(caller))
+    return await timelines.load(caller.project, run_id)
 
 
 @router.post("/{run_id}/cancel", operation_id="cancelOpsRun")
 async def cancel_run(
     run_id: RunId,
-    project: ProjectDep,
+    caller: CallerDep,
     idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     timelines: RunTimelinesDep,
 ) -> OpsRun:
     """Cancel a run by its id alone."""
-    found = await timelines.load(project, run_id)
-    await commands.cancel(idempotency, project, found.thread_id, run_id)
-    return await timelines.load(project, run_id)
+    found = await timelines.load(caller.project, run_id)
+    await commands.cancel(idempotency, found.project, found.thread_id, run_id)
+    return await timelines.load(caller.project, run_id)
+
+
+def _name_of(caller: Caller) -> str:
+    return "an operator" if caller.project is None else f"project {caller.project}"

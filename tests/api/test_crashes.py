@@ -23,7 +23,7 @@ async def test_crash_is_a_server_error_with_the_id_that_is_logged(
         raise RuntimeError("secret of the server")
 
     with caplog.at_level(logging.ERROR):
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             response = await client.get("/crash")
 
     assert_error(response, 500, SERVER_ERROR, kind="server_error")

@@ -120,6 +120,18 @@ async def test_a_key_belongs_to_one_path(holdfast: RunningHoldfast) -> None:
         await holdfast.client.beta.threads.update(thread.id, extra_headers=key)
 
 
+async def test_a_path_is_the_same_with_and_without_v1_and_with_slashes_twice(http: httpx.AsyncClient) -> None:
+    key = _key()
+
+    answers = [
+        await http.post(path, json={"metadata": {"a": "1"}}, headers=key)
+        for path in ("/v1/threads", "/threads", "//threads", "/v1//threads")
+    ]
+
+    assert [answer.json() for answer in answers] == [answers[0].json()] * 4
+    assert answers[0].status_code == 200
+
+
 async def test_a_refused_request_does_not_use_its_key_up(holdfast: RunningHoldfast) -> None:
     key = _key()
     with pytest.raises(BadRequestError):

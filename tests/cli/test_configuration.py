@@ -34,6 +34,14 @@ def test_the_environment_wins_over_dot_env(folder: Path) -> None:
     assert load_settings().port == 8124
 
 
+def test_lists_are_comma_separated(folder: Path) -> None:
+    (folder / ".env").write_text("HOLDFAST_OPERATOR_KEYS=sk-a, sk-b,\nHOLDFAST_ALLOWED_HOSTS=\n")
+
+    settings = load_settings()
+
+    assert (settings.operator_keys, settings.allowed_hosts) == (("sk-a", "sk-b"), ())
+
+
 def test_an_empty_models_file_is_none(folder: Path) -> None:
     (folder / ".env").write_text("HOLDFAST_MODELS=\n")
 

@@ -9,11 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.authentication import DEFAULT_PROJECT, Caller, Keyring, Role
 from cli.metrics_server import serving_metrics
 from cli.ports import Address, bind
 from infra.metrics import Metrics
+from infra.settings import Settings
 from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place, free_ports, run_to_end, tied, wait_until
 from tests.valkey import running_valkey
+
+OPEN = Keyring({}, Caller(DEFAULT_PROJECT, Role.OPERATOR))
 
 
 @pytest.fixture
@@ -73,6 +77,26 @@ def _is_free(port: int) -> bool:
     return False
 
 
+async def test_metrics_are_for_operators_where_keys_are_configured() -> None:
+    [port] = free_ports(1)
+    address = Address("HOLDFAST_METRICS_PORT", "127.0.0.1", port)
+    keyring = Keyring.of(Settings(_env_file=None, api_keys={"sk-blue": "blue"}, operator_keys=("sk-operator",)))
+
+    async with (
+        serving_metrics(Metrics([]), keyring, bind(address), address),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+    ):
+        keys = ("sk-unknown", "sk-blue", "sk-operator")
+        answers = [await http.get("/metrics", headers={"Authorization": f"Bearer {key}"}) for key in keys]
+        without = await http.get("/metrics")
+        health = await http.get("/health")
+
+    assert [answer.status_code for answer in answers] == [401, 403, 200]
+    assert "holdfast_run_queue_seconds" in answers[2].text
+    assert without.json()["error"]["code"] == "invalid_api_key"
+    assert (health.status_code, health.content) == (200, b"")
+
+
 async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end() -> None:
     [port] = free_ports(1)
     address = Address("HOLDFAST_METRICS_PORT", "127.0.0.1", port)
@@ -83,7 +107,7 @@ async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end() -> None:
     reader = socket.socket()
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     with reader:
-        async with asyncio.timeout(DEADLINE_SECONDS), serving_metrics(Metrics([]), sockets, address):
+        async with asyncio.timeout(DEADLINE_SECONDS), serving_metrics(Metrics([]), OPEN, sockets, address):
             await asyncio.to_thread(reader.connect, ("127.0.0.1", port))
             reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n")
             assert await asyncio.to_thread(reader.recv, 1) == b"H"

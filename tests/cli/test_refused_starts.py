@@ -52,6 +52,43 @@ def test_one_port_for_two_servers(place: Place) -> None:
     assert line == f"holdfast: HOLDFAST_PORT and HOLDFAST_TEMPORAL_PORT are both {place.port}: change one of them."
 
 
+@pytest.mark.parametrize("command", ["up", "api"])
+def test_an_api_beyond_loopback_without_keys(place: Place, command: str) -> None:
+    line = refusal(place, command, HOLDFAST_HOST="0.0.0.0", HOLDFAST_OPERATOR_KEYS="sk-operator", **APART)
+
+    assert line == "holdfast: HOLDFAST_HOST=0.0.0.0 is not loopback: set HOLDFAST_API_KEYS as well."
+
+
+def test_a_workers_metrics_beyond_loopback_without_operators_keys(place: Place) -> None:
+    beyond = {"HOLDFAST_HOST": "0.0.0.0", "HOLDFAST_METRICS_PORT": "9464"}
+
+    line = refusal(place, "worker", HOLDFAST_API_KEYS="sk-key=project", **beyond, **APART)
+
+    assert line == (
+        "holdfast: HOLDFAST_METRICS_PORT=9464 on HOLDFAST_HOST=0.0.0.0, which is not loopback: set "
+        "HOLDFAST_OPERATOR_KEYS as well."
+    )
+
+
+def test_a_key_of_a_project_and_of_an_operator(place: Place) -> None:
+    line = refusal(place, "up", HOLDFAST_API_KEYS="sk-secret=project", HOLDFAST_OPERATOR_KEYS="sk-secret")
+
+    assert line.startswith("holdfast: a key is in both HOLDFAST_API_KEYS and HOLDFAST_OPERATOR_KEYS.")
+    assert "sk-secret" not in line
+
+
+def test_a_worker_needs_no_api_keys(place: Place) -> None:
+    """It gets as far as the database, which is not there."""
+    beyond = {"HOLDFAST_HOST": "0.0.0.0", "HOLDFAST_METRICS_PORT": str(free_ports(1)[0])}
+    place.data_dir.mkdir()
+
+    line = refusal(place, "worker", HOLDFAST_OPERATOR_KEYS="sk-operator", **beyond, **APART)
+    without_metrics = refusal(place, "worker", HOLDFAST_HOST="0.0.0.0", **APART)
+
+    assert line.endswith("Run `holdfast migrate`.")
+    assert without_metrics == line
+
+
 def test_host_of_another_machine(place: Place) -> None:
     line = refusal(place, "api", HOLDFAST_HOST="192.0.2.1", HOLDFAST_API_KEYS="key=project", **APART)
 

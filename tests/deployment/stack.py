@@ -192,7 +192,7 @@ class Stack:
             if service == "api":
                 return await _succeeds(f"http://{changes['HOLDFAST_HOST']}:{self.api_port}/health")
             if service == "worker":
-                return await _succeeds(f"http://127.0.0.1:{changes['HOLDFAST_METRICS_PORT']}/metrics")
+                return await _succeeds(f"http://127.0.0.1:{changes['HOLDFAST_METRICS_PORT']}/health")
             return await self.is_healthy(service, environment)
 
         folder = temporal_ui().built() if service == "temporal-ui" else ROOT

@@ -15,6 +15,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 pytestmark = [pytest.mark.xdist_group("deployment"), pytest.mark.timeout(1800)]
 
 HEADERS = {"Authorization": f"Bearer {SECRETS['HOLDFAST_API_KEYS'].partition('=')[0]}"}
+OPERATOR = {"Authorization": f"Bearer {SECRETS['HOLDFAST_OPERATOR_KEYS']}"}
 REQUESTS = 20
 
 
@@ -77,7 +78,7 @@ async def test_a_client_does_not_notice_that_an_api_is_gone(stack: Stack) -> Non
 
 
 async def _streams_open(stack: Stack) -> int:
-    async with httpx.AsyncClient(headers=HEADERS) as http:
+    async with httpx.AsyncClient(headers=OPERATOR) as http:
         responses = [await http.get(f"http://{address}:{stack.api_port}/metrics") for address in API_ADDRESSES]
     lines = [line for each in responses for line in each.text.splitlines()]
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith("holdfast_streams_open"))

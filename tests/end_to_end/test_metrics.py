@@ -11,11 +11,9 @@ from sqlalchemy import Connection
 
 from infra.database import run_finalization
 from infra.metrics import MAX_MODEL_LABELS
-from infra.settings import Settings
 from models.finalization import Finalization
 from models.runs import RunStatus
-from tests.conftest import settings_for
-from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import reset, workflow_tasks
@@ -181,17 +179,6 @@ async def test_a_database_that_is_gone_leaves_the_other_metrics(own_holdfast: Ru
     assert _value(samples, "holdfast_database_up") == 0
     assert _value(samples, "holdfast_runs_active", status="queued") is None
     assert _value(samples, "process_resident_memory_bytes")
-
-
-async def test_metrics_need_a_key_where_keys_are_configured(
-    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
-) -> None:
-    settings = Settings(**settings_for(tmp_path, temporal_port, provider).model_dump() | {"api_keys": {"sk-a": "a"}})
-    async with running_holdfast(settings, with_worker=False) as holdfast, httpx.AsyncClient() as client:
-        refused = await client.get(f"{holdfast.url}/metrics")
-
-        assert refused.status_code == 401
-        assert await _scrape(holdfast, authorization="Bearer sk-a")
 
 
 @pytest.mark.any_database

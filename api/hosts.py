@@ -1,0 +1,52 @@
+"""The names by which clients may call the server.
+
+Without keys, what protects it is that it listens on loopback only. A web page gets past that with a name of its own
+that leads to 127.0.0.1 (DNS rebinding): the browser then sees one origin. The `Host` header has the page's name.
+"""
+
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.errors import answer
+from api.problems import shortened
+from infra.settings import LOOPBACK_HOSTS, Settings
+from models.errors import UnknownHost
+
+ANY_HOST = "*"
+
+
+def allowed_hosts(settings: Settings) -> frozenset[str] | None:
+    """In lower case; None where any will do."""
+    named = frozenset(host.lower() for host in settings.allowed_hosts)
+    if ANY_HOST in named or (settings.api_keys and not named):
+        return None
+    # With loopback: health checks from the same machine or container have no other name.
+    return named | LOOPBACK_HOSTS | {settings.host.lower()}
+
+
+class AllowedHosts:
+    """Refuses requests to another host, whatever their port. Plain ASGI, as it stands on every request's path."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).getlist("host")
+        if len(given) == 1 and _name(given[0]) in self._hosts:
+            await self._app(scope, receive, send)
+            return
+        await answer(UnknownHost(shortened(", ".join(given))))(scope, receive, send)
+
+
+def _name(host: str) -> str:
+    """Without its port, and an IPv6 address without its brackets."""
+    name = host.lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0]

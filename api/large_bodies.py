@@ -1,0 +1,150 @@
+"""JSON bodies that are too large for the event loop: parsed in a thread, in pieces that each keep the GIL for a moment.
+
+One call of the parser keeps the GIL to its end, in whatever thread it is made: 0.3 s for a text of 32 MB, 3 s for an
+object of a million keys. So what a body is made of is counted first, and each long text is parsed by itself.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Request
+from pydantic_core import SchemaValidator, core_schema, from_json
+
+from models.errors import BodyTooComplex
+
+Result = TypeVar("Result")
+
+LARGE_BYTES = 64 * 1024
+"""Up to here nothing that is done with a body takes more than some milliseconds."""
+
+MAX_VALUES = 30_000
+"""In one body. To validate so many takes 40 ms at most, and the largest real one, 128 tools, has some thousand."""
+
+BYTES_OF_A_VALUE = 64
+"""What is longer outside of texts, such as a number of a thousand digits, counts as several."""
+
+MAX_TEXT_BYTES = 8 * 1024 * 1024
+LONG_TEXT_BYTES = 64
+STEP_BYTES = 1024 * 1024
+# Of a byte that goes on with a character of UTF-8.
+CONTINUATION_BITS, CONTINUATION = 0xC0, 0x80
+# Begins every string of the outline that stands for a text, and no other.
+_MARK = "\0"
+_MARK_IN_JSON = b"\\u0000"
+_WITHIN_TEXT = re.compile(rb'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+')
+_SECOND_HALF = re.compile(rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_ANY_TEXT = SchemaValidator(core_schema.str_schema(min_length=0))
+
+
+def one_at_a_time() -> CapacityLimiter:
+    """What `off_the_loop` finds in the application: threads that all want the GIL would keep it from the event loop."""
+    return CapacityLimiter(1)
+
+
+async def off_the_loop(request: Request, work: Callable[..., Result], *arguments: Any) -> Result:
+    """What `work` makes of the request's body: in a thread, where the body is large."""
+    if getattr(request.state, "body_bytes", 0) <= LARGE_BYTES:
+        return work(*arguments)
+    return await to_thread.run_sync(work, *arguments, limiter=request.app.state.large_bodies)
+
+
+def parse_large(content: bytes) -> Any:
+    """What `from_json` makes of `content`.
+
+    Raises `UnicodeDecodeError`, another `ValueError` where it is no JSON, and `BodyTooComplex`.
+    """
+    _check_unicode(content)
+    outline = bytearray()
+    texts: list[str] = []
+    for piece, is_text in _pieces(content):
+        if not is_text or (len(piece) < LONG_TEXT_BYTES and not piece.startswith(b'"' + _MARK_IN_JSON)):
+            outline += piece
+        else:
+            outline += b'"%b%d"' % (_MARK_IN_JSON, len(texts))
+            texts.append(_text(piece))
+    return _filled(from_json(bytes(outline), allow_inf_nan=False), texts)
+
+
+def _check_unicode(content: bytes) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(content), STEP_BYTES):
+        decoder.decode(content[start : start + STEP_BYTES], final=start + STEP_BYTES >= len(content))
+
+
+def _pieces(content: bytes) -> Iterator[tuple[bytes, bool]]:
+    """The texts of a body, quoted, and what is between them. Raises `BodyTooComplex`, and `ValueError`."""
+    values = texts = position = 0
+    while (quote := content.find(b'"', position)) >= 0:
+        yield (between := content[position:quote]), False
+        values += _values_in(between)
+        texts += 1
+        # A value has one text at most, and one more as its key.
+        if values > MAX_VALUES or texts > 2 * MAX_VALUES:
+            raise BodyTooComplex.for_values(MAX_VALUES)
+        position = _end_of_text(content, quote + 1)
+        yield content[quote:position], True
+    if values + _values_in(content[position:]) > MAX_VALUES:
+        raise BodyTooComplex.for_values(MAX_VALUES)
+    yield content[position:], False
+
+
+def _values_in(between: bytes) -> int:
+    if len(between) > BYTES_OF_A_VALUE * MAX_VALUES:
+        return MAX_VALUES + 1
+    counted = between.count(b",") + between.count(b"[") + between.count(b"{")
+    return counted + len(between) // BYTES_OF_A_VALUE
+
+
+def _end_of_text(content: bytes, start: int) -> int:
+    position = start
+    while (end := _end_of_step(content, position)) > position:
+        position = end
+        if position - start > MAX_TEXT_BYTES:
+            raise BodyTooComplex.for_text(MAX_TEXT_BYTES)
+    if content[position : position + 1] != b'"':
+        raise ValueError("a text that does not end")
+    return position + 1
+
+
+def _end_of_step(content: bytes, start: int) -> int:
+    found = _WITHIN_TEXT.match(content, start, start + STEP_BYTES)
+    return found.end() if found else start
+
+
+def _text(quoted: bytes) -> str:
+    text = "".join(_parts_of_text(quoted[1:-1]))
+    # Validation counts characters in UTF-8, and a string keeps that form: made here, text by text, and not in one call
+    # for all that the body has.
+    _ANY_TEXT.validate_python(text)
+    return text
+
+
+def _parts_of_text(written: bytes) -> Iterator[str]:
+    start = 0
+    while start < len(written):
+        end = _between_characters(written, _end_of_step(written, start))
+        yield from_json(b'"%b"' % written[start:end])
+        start = end
+
+
+def _between_characters(written: bytes, end: int) -> int:
+    """`end`, or a little after it: no character is cut, neither in UTF-8 nor one that is written as two escapes."""
+    while end < len(written) and written[end] & CONTINUATION_BITS == CONTINUATION:
+        end += 1
+    second_half = _SECOND_HALF.match(written, end)
+    return second_half.end() if second_half else end
+
+
+def _filled(value: Any, texts: list[str]) -> Any:
+    match value:
+        case str() if value.startswith(_MARK):
+            return texts[int(value[len(_MARK) :])]
+        case dict():
+            return {_filled(key, texts): _filled(item, texts) for key, item in value.items()}
+        case list():
+            return [_filled(item, texts) for item in value]
+        case _:
+            return value

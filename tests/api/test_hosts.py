@@ -1,0 +1,76 @@
+"""Which names a server may be called by: a web page that leads its own name to loopback gets nothing."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.envelope import assert_error
+from tests.conftest import settings_for
+from tests.holdfast import running_holdfast
+from tests.provider.scripted_provider import ScriptedProvider
+
+pytestmark = pytest.mark.any_database
+
+Serving = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def serving(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> Serving:
+    @asynccontextmanager
+    async def serve(**more: Any) -> AsyncIterator[httpx.AsyncClient]:
+        settings = settings_for(tmp_path, temporal_port, provider, **more)
+        async with (
+            running_holdfast(settings, with_worker=False) as holdfast,
+            httpx.AsyncClient(base_url=holdfast.url, headers={"Authorization": "Bearer sk-key"}) as http,
+        ):
+            yield http
+
+    return serve
+
+
+async def _statuses(http: httpx.AsyncClient, *hosts: str) -> list[int]:
+    return [(await http.get("/v1/threads", headers={"Host": host})).status_code for host in hosts]
+
+
+@pytest.mark.parametrize("path", ["/v1/threads", "/threads", "/health", "/metrics", "/ops/runs", "/docs", "/nothing"])
+async def test_another_name_is_refused_without_keys(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path, headers={"Host": "page.example.com:8000"})
+
+    message = (
+        "This server does not answer to the host 'page.example.com:8000'. If clients are to reach it by that name, add "
+        "it to HOLDFAST_ALLOWED_HOSTS."
+    )
+    assert_error(response, 421, message, code="unknown_host")
+
+
+async def test_loopback_answers_by_its_names(http: httpx.AsyncClient) -> None:
+    good = ("localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:8000", "[::1]")
+    bad = ("localhost.example.com", "127.0.0.1.example.com", "example.com:127.0.0.1", "", "[::2]", "x@localhost")
+
+    assert await _statuses(http, *good) == [200] * len(good)
+    assert await _statuses(http, *bad) == [421] * len(bad)
+
+
+async def test_two_hosts_are_refused(http: httpx.AsyncClient) -> None:
+    response = await http.get("/health", headers=[("Host", "localhost"), ("Host", "page.example.com")])
+
+    assert response.status_code == 421
+
+
+async def test_a_proxys_name_is_allowed_by_the_setting(serving: Serving) -> None:
+    async with serving(allowed_hosts="Proxy.example.com, other.example.com") as http:
+        assert await _statuses(http, "proxy.example.com", "OTHER.example.com:8443", "localhost") == [200] * 3
+        assert await _statuses(http, "page.example.com") == [421]
+
+
+async def test_with_keys_any_name_will_do_unless_some_are_set(serving: Serving) -> None:
+    async with serving(api_keys={"sk-key": "project"}) as http:
+        assert await _statuses(http, "page.example.com") == [200]
+    async with serving(api_keys={"sk-key": "project"}, allowed_hosts="proxy.example.com") as http:
+        assert await _statuses(http, "proxy.example.com", "127.0.0.1", "page.example.com") == [200, 200, 421]
+    async with serving(allowed_hosts="*") as http:
+        assert await _statuses(http, "page.example.com") == [200]
