@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(seconds=30)
-"""With work that its caller no longer waits for: longer than any transaction of a database that answers."""
+"""How long work of a cancelled caller is waited for: longer than any transaction of a database that answers."""
 
 
 @asynccontextmanager
@@ -32,21 +32,11 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.result()
 
 
-async def shielded(work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns; a cancellation that comes meanwhile is raised once it has ended.
-
-    For whatever has a transaction: cut off in one, SQLite's driver may keep it open, and the database locked, for good.
-    """
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await _succeeds(task)
-        raise
-
-
 async def shielded_until_done(work: Coroutine[Any, Any, Result]) -> Result:
-    """As `shielded`, but what was done is returned and the cancellation forgotten: it came too late."""
+    """What `work` returns, also where the caller is cancelled meanwhile: the cancellation came too late.
+
+    Raises the cancellation where the work fails.
+    """
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)

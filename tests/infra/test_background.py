@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import background
-from infra.background import Result, shielded, shielded_until_done
+from infra.background import Result, shielded_until_done
 
 
 async def cancelled(call: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
@@ -17,21 +17,6 @@ async def cancelled(call: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
     await asyncio.sleep(0)
     caller.cancel()
     return caller
-
-
-async def test_a_cancellation_waits_for_shielded_work() -> None:
-    may_end, is_done = asyncio.Event(), asyncio.Event()
-
-    async def work() -> None:
-        await may_end.wait()
-        is_done.set()
-
-    caller = await cancelled(shielded(work()))
-    may_end.set()
-
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    assert is_done.is_set()
 
 
 async def test_shielded_work_that_does_not_end_is_cancelled_after_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +29,7 @@ async def test_shielded_work_that_does_not_end_is_cancelled_after_a_time(monkeyp
         finally:
             is_cancelled.set()
 
-    caller = await cancelled(shielded(work()))
+    caller = await cancelled(shielded_until_done(work()))
 
     with pytest.raises(asyncio.CancelledError):
         await caller

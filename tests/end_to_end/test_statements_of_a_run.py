@@ -1,0 +1,47 @@
+"""What a run costs the database."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from models.events import Event
+from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Says
+from tests.provider.scripted_provider import ScriptedProvider
+
+MOST_STATEMENTS = 14
+ENDED = "thread.run.completed"
+TRANSACTION = ("BEGIN", "COMMIT", "ROLLBACK")
+
+
+@pytest.mark.any_database
+async def test_a_text_run_takes_few_statements(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("frugal", Says("Hello there."))
+    assistant = await holdfast.assistant("frugal")
+    thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
+    statements: list[str] = []
+
+    def record(_: Connection, __: object, statement: str, *___: Any) -> None:
+        if not statement.startswith(TRANSACTION):
+            statements.append(statement)
+
+    event.listen(holdfast.resources.database.engine, "before_cursor_execute", record)
+    try:
+        run = await holdfast.client.beta.threads.runs.create(thread.id, assistant_id=assistant)
+        # Of the stream, not of a poll, which has statements of its own.
+        async with asyncio.timeout(20):
+            while ENDED not in [each.name for each in await _events(holdfast, run.id)]:
+                await asyncio.sleep(0.01)
+    finally:
+        event.remove(holdfast.resources.database.engine, "before_cursor_execute", record)
+
+    assert (await holdfast.until(run)).status == "completed"
+    assert len(statements) <= MOST_STATEMENTS, "\n".join(statements)
+
+
+async def _events(holdfast: RunningHoldfast, run_id: str) -> Sequence[Event]:
+    return (await holdfast.resources.event_stream.read(run_id, -1, timedelta(), limit=100)).events
