@@ -1,6 +1,7 @@
 """What a run costs the database."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from tests.provider.scripted_provider import ScriptedProvider
 
 MOST_STATEMENTS = 14
 ENDED = "thread.run.completed"
+# The first sweep of a worker may still be under way.
+OF_RECONCILER = re.compile(r"ORDER BY runs\.(expires_at|status_changed_at)")
 TRANSACTION = ("BEGIN", "COMMIT", "ROLLBACK")
 
 
@@ -26,7 +29,7 @@ async def test_a_text_run_takes_few_statements(holdfast: RunningHoldfast, provid
     statements: list[str] = []
 
     def record(_: Connection, __: object, statement: str, *___: Any) -> None:
-        if not statement.startswith(TRANSACTION):
+        if not statement.startswith(TRANSACTION) and not OF_RECONCILER.search(statement):
             statements.append(statement)
 
     event.listen(holdfast.resources.database.engine, "before_cursor_execute", record)
