@@ -1,4 +1,4 @@
-"""Work that runs beside a block of code, or on where its caller is cancelled."""
+"""Work that runs beside a block of code, or goes on when its caller is cancelled."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(seconds=30)
-"""With work that its caller no longer waits for: longer than any transaction of a database that answers."""
+"""How long the work of a cancelled caller may take: longer than any transaction of a database that answers."""
 
 
 @asynccontextmanager
@@ -33,9 +33,9 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def shielded(work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns; a cancellation that comes meanwhile is raised once it has ended.
+    """The result of `work`. A cancellation that comes meanwhile is raised once the work has ended.
 
-    For whatever has a transaction: cut off in one, SQLite's driver may keep it open, and the database locked, for good.
+    For transactions: cancelled in one, SQLite's driver may keep it open, and the database locked, for good.
     """
     task = asyncio.create_task(work)
     try:
@@ -46,7 +46,7 @@ async def shielded(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def shielded_until_done(work: Coroutine[Any, Any, Result]) -> Result:
-    """As `shielded`, but what was done is returned and the cancellation forgotten: it came too late."""
+    """As `shielded`, but where the work succeeds its result is returned: the cancellation came too late."""
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)
@@ -57,7 +57,7 @@ async def shielded_until_done(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def in_time(work: Coroutine[Any, Any, Result], limit: timedelta) -> Result:
-    """What `work` returns within `limit`. Raises `TimeoutError` where it takes longer, and leaves it to its end."""
+    """The result of `work`. Raises `TimeoutError` where it takes longer than `limit`; the work goes on to its end."""
     task = asyncio.create_task(work)
     await asyncio.wait([task], timeout=limit.total_seconds())
     if not task.done():
