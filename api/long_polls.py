@@ -1,7 +1,7 @@
-"""Answers the SDKs' poll helpers once there is news, so that they need not ask again and again.
+"""Long polls: requests of the SDKs' poll helpers are answered once the run pauses or ends.
 
-A helper waits for a run that asks for tool outputs or ends. It says that it is one, by a header, so nobody who wants
-to know how a run stands just now waits for anything. See docs/decisions/0011.
+A helper waits until a run asks for tool outputs or ends, and identifies itself by a header. All other requests are
+answered at once. See docs/decisions/0011.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from models.runs import ACTIVE_STATUSES, Run, RunStatus
 
 HELPER = "x-stainless-poll-helper"
 TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
-"""Seconds after which the SDKs for Python and Node give a request up."""
+"""The request timeouts of the SDKs for Python and Node, in seconds."""
 
 NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 LONGEST = timedelta(seconds=5)
-"""Where news is lost, this is how late it comes."""
+"""The delay of an answer whose notification is lost."""
 
 WAITED_FOR = ACTIVE_STATUSES - {RunStatus.REQUIRES_ACTION}
 
@@ -33,16 +33,16 @@ class LongPolls:
         self._is_stopping = False
 
     def stop(self) -> None:
-        """Answer all that are held, with how their runs stand, and hold no more."""
+        """Answer all long polls with the present run state, and every later request at once."""
         self._is_stopping = True
         for news in self._waiting:
             if not news.done():
                 news.set_result(None)
 
     async def answer(self, headers: Headers, run_id: str, load: Callable[[], Awaitable[Run]]) -> Run:
-        """What `load` loads: at once, or where a helper waits for the run, when there is news of it.
+        """The run from `load`: at once, or for a poll helper when the run pauses or ends.
 
-        At the latest after `LONGEST`, or half the time that the client has. Raises what `load` does.
+        At the latest after `LONGEST` or half the client's timeout. Raises the errors of `load`.
         """
         if headers.get(HELPER) != "true" or self._is_stopping:
             return await load()

@@ -1,6 +1,6 @@
-"""Server-sent events: a run's events as OpenAI's SDKs read them, and as a client does that comes back to them.
+"""Server-sent events: a run's events for OpenAI's SDKs, and for clients that resume a stream by its numbers.
 
-The two differ: the SDKs' streams carry no `id:` lines, which crash openai-python beside keepalives.
+Streams for the SDKs carry no `id:` lines, which crash openai-python beside keepalives.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from anyio import CancelScope
 from fastapi.responses import StreamingResponse
 
 from api.beta import BetaVersion
@@ -25,7 +26,7 @@ from models.runs import RunStatus
 
 DONE = b"event: done\ndata: [DONE]\n\n"
 MEDIA_TYPE = "text/event-stream; charset=utf-8"
-# What stands between must neither keep nor collect events.
+# Proxies must neither store nor buffer events.
 HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
 FROM_THE_BEGINNING = -1
@@ -37,7 +38,7 @@ _EVENT_SCHEMA: dict[str, Any] = {
 OrStream: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": _EVENT_SCHEMA}}, "description": "The object, or its events."}
 }
-"""For routes that answer with a stream where they are asked to."""
+"""For routes that answer with a stream on request."""
 
 STOPPING = "The server is stopping. The run goes on: follow it by its /events, or retrieve it."
 BROKEN = "The stream broke off. The run goes on: follow it by its /events, or retrieve it."
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Form:
-    """How events are written, and with which the stream ends."""
+    """How events are written, and the events that end the stream."""
 
     ends: frozenset[str]
     keepalive: bytes
@@ -64,14 +65,14 @@ class _Form:
 
 
 UNTIL_PAUSED = _Form(PAUSES_OR_ENDS, b": keepalive\n\n", has_ids=False)
-"""For the SDKs: the run until it has ended or waits for tool outputs."""
+"""For the SDKs: the run until it ends or waits for tool outputs."""
 
 UNTIL_ENDED = _Form(ENDED, b"event: keepalive\ndata: {}\n\n", has_ids=True)
-"""For clients that come back: the run until it has ended, each event with its number as its id."""
+"""For clients that resume: the run until it ends, each event with its number as its id."""
 
 
 class Streams:
-    """The streams that this server has open. When it stops, each is told so, and ends."""
+    """The streams that this server has open. When it stops, each ends with an error event that says so."""
 
     def __init__(self, events: RunEvents, keepalive: timedelta, metrics: Metrics) -> None:
         self._events = events
@@ -80,7 +81,7 @@ class Streams:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """End all streams at once and cleanly: their runs go on, and can be followed elsewhere."""
+        """End all streams at once and cleanly: their runs go on, and other servers can stream them."""
         self._stopping.set()
 
     def response(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> StreamingResponse:
@@ -122,7 +123,7 @@ class Streams:
     ) -> tuple[list[NumberedEvent], bool]:
         """The events up to the stream's last, and whether that is among them."""
         for position, event in enumerate(batch, 1):
-            # A stream of the whole run goes on where the run failed and was taken up again.
+            # A stream of the whole run goes on where a failed run was retried.
             is_end = event.event.name in form.ends
             if is_end and not (form.has_ids and await self._events.goes_on(run_id, event.number)):
                 return batch[:position], True
@@ -132,24 +133,33 @@ class Streams:
         self, batches: AsyncGenerator[list[NumberedEvent], None]
     ) -> AsyncGenerator[list[NumberedEvent], None]:
         stopping = asyncio.create_task(self._stopping.wait())
-        following: asyncio.Future[list[NumberedEvent]] | None = None
+        # In tasks of their own: Starlette cancels its own task again and again, and so would cut off the database.
+        following: asyncio.Task[list[NumberedEvent] | None] | None = None
         try:
             while True:
-                following = asyncio.ensure_future(anext(batches))
+                following = asyncio.create_task(_next(batches))
                 await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
+                if not following.done() or (batch := following.result()) is None:
                     return
-                try:
-                    yield following.result()
-                except StopAsyncIteration:
-                    return
+                yield batch
         finally:
             stopping.cancel()
-            if following is None or following.done():
+            with CancelScope(shield=True):
+                if following:
+                    await _ended(following)
                 await batches.aclose()
-            else:
-                # The client went away, or the server stops. A generator that runs cannot be closed; cancelled, it ends.
-                following.cancel()
+
+
+async def _next(batches: AsyncGenerator[list[NumberedEvent], None]) -> list[NumberedEvent] | None:
+    return await anext(batches, None)
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Cancel `task` and wait for its end. The client is gone, or the server stops: its outcome does not matter."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
 
 
 def _as_v1(event: Event) -> Event:
@@ -159,6 +169,6 @@ def _as_v1(event: Event) -> Event:
 
 
 def _error(message: str, code: str) -> bytes:
-    """The one form that makes every release of the SDKs raise: `make conformance` holds them to it."""
+    """The one form that makes every release of the SDKs raise, as `make conformance` checks."""
     envelope = ErrorEnvelope.of(ApiError(message, code=code)).model_dump_json()
     return f"event: error\ndata: {envelope}\n\n".encode()

@@ -1,4 +1,4 @@
-"""Work that runs beside a block of code, or on where its caller is cancelled."""
+"""Work that runs beside a block of code, or goes on when its caller is cancelled."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(seconds=30)
-"""How long work of a cancelled caller is waited for: longer than any transaction of a database that answers."""
+"""How long the work of a cancelled caller may take: longer than any transaction of a database that answers."""
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def shielded_until_done(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def in_time(work: Coroutine[Any, Any, Result], limit: timedelta) -> Result:
-    """What `work` returns within `limit`. Raises `TimeoutError` where it takes longer, and leaves it to its end."""
+    """The result of `work`. Raises `TimeoutError` where it takes longer than `limit`; the work goes on to its end."""
     task = asyncio.create_task(work)
     await asyncio.wait([task], timeout=limit.total_seconds())
     if not task.done():

@@ -1,4 +1,4 @@
-"""The seams between Holdfast and what it stands on. Each port has two or more real implementations in this package."""
+"""The seams between Holdfast and the systems that it uses. Each port has two or more real implementations here."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
@@ -33,7 +33,7 @@ class LanguageModel(Protocol):
         ...
 
     async def context_window_tokens(self, model: str) -> int | None:
-        """How many tokens of prompt the model takes, None where that is unknown."""
+        """How many tokens of prompt the model takes, None where that is not known."""
         ...
 
     async def count_tokens(self, model: str, text: str) -> int:
@@ -76,6 +76,13 @@ class EventStream(Protocol):
         """Add events, numbered from `first` on. False, and none added, where the token is old or a number is taken.
 
         A stream that writes in the background reports a rejection with the token's next append, if there is one.
+        """
+        ...
+
+    async def flush(self, run_id: str) -> None:
+        """Return once the run's events appended in this process can be read in every process.
+
+        Waits for a second at most, and not at all where the store is known to be away.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""How much of runs' events is kept in memory or in Redis: a stream that nobody reads must not fill either."""
+"""How many events are kept in memory or in Redis: a stream without readers must not fill either."""
 
 from collections.abc import Sequence
 
@@ -13,5 +13,5 @@ EVENT_OVERHEAD = 100
 
 
 def size_of(events: Sequence[Event]) -> int:
-    """Characters, and about what the objects take beside them."""
+    """Characters, and about as many bytes as the objects take beside them."""
     return sum(len(event.data) + EVENT_OVERHEAD for event in events)

@@ -26,7 +26,7 @@ class _Log:
 
 
 class InProcessEventStream:
-    """Readers hold no more than a number: what they have not read yet is kept once, and not for ever."""
+    """A reader keeps only a number: events are kept once for all readers, and for a limited time."""
 
     def __init__(self, retention: timedelta) -> None:
         self._retention_seconds = retention.total_seconds()
@@ -41,7 +41,7 @@ class InProcessEventStream:
         if first < log.following or (fencing_token is not None and fencing_token < log.fencing_token):
             return False
         if first > log.following:
-            # What came between is lost, here at least: readers are never given events with others left out unseen.
+            # The events between are lost here. A batch without them would hide the gap from readers.
             self._size -= size_of(log.events)
             log.first, log.events = first, []
         log.events += events
@@ -51,6 +51,9 @@ class InProcessEventStream:
         if any(event.name in PAUSES_OR_ENDS for event in events):
             self._awaiting.notify(run_id)
         return True
+
+    async def flush(self, run_id: str) -> None:
+        """Appended events are in the stream at once."""
 
     async def fence(self, run_id: str, fencing_token: int) -> int:
         log = self._log(run_id, first=0)
@@ -95,7 +98,7 @@ class InProcessEventStream:
         return log
 
     def _forget_others(self, before: float) -> None:
-        """Drop those that were quiet since `before`, and as many more as takes it to keep to the size."""
+        """Drop runs without an append since `before`, and as many more as it takes to keep to the size."""
         while len(self._logs) > 1:
             run_id, oldest = next(iter(self._logs.items()))
             if oldest.last_append > before and self._size < MAX_SIZE:
@@ -104,7 +107,7 @@ class InProcessEventStream:
             self._size -= size_of(oldest.events)
 
     def _trim(self, log: _Log) -> None:
-        # In one go for many: each costs a copy of what stays. By size only a log that has no others beside it.
+        # Many at a time, as each trim copies the rest. By size only the last log: others are dropped whole before.
         surplus = len(log.events) // 2 if self._size >= MAX_SIZE and len(self._logs) == 1 else 0
         if len(log.events) > 2 * MAX_EVENTS_PER_RUN:
             surplus = MAX_EVENTS_PER_RUN

@@ -1,4 +1,4 @@
-"""Follows a run: its event stream while it lives, and the database for what the stream does not have."""
+"""Follows a run: by its event stream, and by the database for events that the stream does not have."""
 
 import asyncio
 import logging
@@ -12,10 +12,10 @@ from infra.ports import EventBatch, EventStream
 from models.events import NumberedEvent, numbered
 
 SILENCE = timedelta(seconds=5)
-"""After so long without an event the database is asked whether there is one that the stream never got."""
+"""After so long without an event the database is asked for events that the stream never got."""
 
 ASK_AGAIN_AFTER = timedelta(seconds=1)
-"""What the stream has may wait for what the database has before it: not in a hurry."""
+"""How long readers wait for a database that is away, to which events before those of the stream are left."""
 
 MAX_BATCH = 256
 
@@ -35,8 +35,8 @@ class RunEvents:
     async def follow(self, run_id: str, after: int) -> AsyncGenerator[list[NumberedEvent], None]:
         """The run's events after number `after`, as they happen; ends where the run has ended and nothing follows.
 
-        Yields an empty list after every `SILENCE`, or `longest_silence` where that is shorter. Raises `RunGone`. A
-        reader that is slow costs nobody anything: it takes the next events when it asks for them.
+        Yields an empty list after every `SILENCE`, or `longest_silence` where that is shorter. Raises `RunGone`. Events
+        are read only when they are asked for, so that a slow reader takes no memory.
         """
         silence = min(SILENCE, self._longest_silence)
         batch = await self._stream.read(run_id, after, timedelta(), MAX_BATCH)
@@ -52,7 +52,7 @@ class RunEvents:
         return (await self._database.read(run_events.next_event, run_id) or 0) > number + 1
 
     async def _with_past(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
-        """The batch, and before it what the database tells. None: the run has ended before."""
+        """The batch, and before it events from the database. None: the run has ended before."""
         live = numbered(batch.first, batch.events)
         if live and live[0].number == after + 1:
             return live
@@ -67,7 +67,7 @@ class RunEvents:
         try:
             return await self._with_past(run_id, after, batch)
         except DatabaseUnavailable as error:
-            # A database that is away for a while need not end a stream that lives.
+            # An outage of the database does not end the stream.
             log.warning("run_events.database_down", extra={"run_id": run_id, "reason": error.reason})
             await asyncio.sleep(ASK_AGAIN_AFTER.total_seconds())
             return []

@@ -1,16 +1,16 @@
-"""How events lie in Redis.
+"""How events are laid out in Redis.
 
-A run is one stream; its event with number n has the id `1-n`. Where an attempt took the stream over from another one,
-a key beside it has that writer's number.
+A run is one stream; its event with number n has the id `1-n`. A key beside it has the highest fencing token, and a
+channel with the stream's name carries the number after the last event whenever events are appended.
 """
-
-from typing import Any
 
 from infra.ports import EventBatch
 from models.events import Event
 
 PAUSED_CHANNEL = "holdfast:resting"
-"""The channel on which the ids of runs that rest are published."""
+"""The channel on which the ids of runs that pause or end are published."""
+
+_STREAM = "holdfast:events:"
 
 _FOLLOWING = """
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
@@ -26,8 +26,8 @@ if newest < tonumber(ARGV[2]) then redis.pcall('SET', KEYS[2], ARGV[2], 'PX', AR
 {_FOLLOWING}
 return following
 """
-"""Makes a writer the run's: how long that is to be known in milliseconds, its number. Returns the number of the run's
-next event, also where there is no memory left to note the writer: then only their numbers keep writers apart.
+"""Keeps a fencing token, the second argument, for as many milliseconds as the first says. Returns the number of the
+run's next event, also where there is no memory left for the token: then only the numbers keep writers apart.
 """
 
 APPEND = f"""
@@ -45,20 +45,25 @@ for i = new, #ARGV, 3 do
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '1-' .. ARGV[i], 'name', ARGV[i + 1], 'data', ARGV[i + 2])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
+redis.call('PUBLISH', KEYS[1], string.format('%d', math.max(following, tonumber(ARGV[#ARGV - 2]) + 1)))
 return 1
 """
-"""Appends a run's events: its retention in milliseconds, how many to keep, the writer's number or nothing, and then
+"""Appends a run's events: its retention in milliseconds, how many to keep, the fencing token or nothing, and then
 number, name and data of each.
 
-All of them or none, and 0, where the writer was replaced or someone else has written under one of their numbers: a
-worker that was frozen and goes on must not add its own to the events of the one that took the run over. Those that are
-there as they are, of a write whose answer was lost, are left.
+All of them or none, and 0, where the token is old or another writer has used one of the numbers: a worker that was
+frozen and goes on must not add events to those of its successor. Events that are there already, because the answer to
+an earlier write was lost, are left as they are.
 """
 
 
 def stream_of(run_id: str) -> str:
-    """The key."""
-    return f"holdfast:events:{run_id}"
+    """The key of the run's stream, which is its channel's name as well."""
+    return f"{_STREAM}{run_id}"
+
+
+def run_of(channel: str) -> str:
+    return channel.removeprefix(_STREAM)
 
 
 def keys_of(run_id: str) -> tuple[str, str]:
@@ -75,19 +80,8 @@ def number_of(entry: bytes) -> int:
     return int(entry.partition(b"-")[2])
 
 
-def entries_of(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """What XREAD found, in the order in which it was written."""
-    # A dict in the protocol's version 3, a list of pairs in version 2.
-    streams = list(found.values()) if isinstance(found, dict) else [entries for _, entries in found or ()]
-    return [entry for entries in streams for entry in _flat(entries)]
-
-
-def _flat(entries: Any) -> Any:
-    return entries[0] if entries and isinstance(entries[0], list) else entries
-
-
 def batch_of(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> EventBatch:
-    """The entries up to the first gap."""
+    """The entries, as XRANGE returns them, up to the first gap."""
     first = number_of(entries[0][0])
     events = [
         Event(fields[b"name"].decode(), fields[b"data"].decode())

@@ -1,10 +1,10 @@
-"""Whether Redis is away, as the log tells it: once when it goes, once when it is back."""
+"""Whether Redis is away, logged once when it goes and once when it is back."""
 
 import logging
 from datetime import timedelta
 
 COMMAND_TIMEOUT = timedelta(seconds=5)
-"""Redis is away where it does not answer within."""
+"""Redis is away where a command takes longer."""
 
 log = logging.getLogger(__name__)
 

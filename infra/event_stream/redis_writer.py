@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,22 +17,25 @@ from models.events import PAUSES_OR_ENDS, Event
 
 MAX_PIPELINE = 1_000
 WRITE_AGAIN_AFTER = timedelta(seconds=0.25)
+FLUSH_TIMEOUT = timedelta(seconds=1)
 DRAIN_TIMEOUT = timedelta(seconds=2)
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Append:
     run_id: str
     first: int
     events: Sequence[Event]
     fencing_token: int | None
+    settled: asyncio.Future[None]
+    """Done once the events are written, rejected or dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """What one writer says of a run before another one does: number, name and data of each event."""
+    """Consecutive events of a run with one fencing token: number, name and data of each event."""
 
     run_id: str
     fencing_token: int | None
@@ -40,55 +43,59 @@ class _Stretch:
 
 
 class RedisWriter:
-    """The queue of what is to be written, bounded by its size, and the task that writes it."""
+    """The queue of appends, bounded by its size, and the task that writes them."""
 
     def __init__(self, client: Redis, retention: timedelta, outage: RedisOutage) -> None:
         self._client = client
         self._retention_ms = max(1, retention // timedelta(milliseconds=1))
         self._outage = outage
+        self._is_failing = False
         self._queue: deque[_Append] = deque()
         self._queued_size = 0
+        self._last_of: dict[str, _Append] = {}
         self._changed = asyncio.Event()
-        self._written = asyncio.Event()
-        self._written.set()
-        # Those that have not heard of it yet, and the few that never ask again.
+        # Rejected attempts whose next append has not reported it yet, and the few that make no other append.
         self._superseded: set[tuple[str, int | None]] = set()
 
     def append(self, run_id: str, first: int, events: Sequence[Event], fencing_token: int | None) -> bool:
-        """Queue the events. False, and nothing queued, where what the writer had queued before was refused."""
+        """Queue the events. False, and nothing queued, where an earlier append with this token was rejected."""
         if (run_id, fencing_token) in self._superseded:
             self._superseded.discard((run_id, fencing_token))
             return False
-        # Of what waits for a Redis that does not answer, the oldest is left out where it is too much.
-        self._queue.append(_Append(run_id, first, events, fencing_token))
+        settled = asyncio.get_running_loop().create_future()
+        append = self._last_of[run_id] = _Append(run_id, first, events, fencing_token, settled)
+        self._queue.append(append)
         self._queued_size += size_of(events)
+        # While Redis does not answer, the oldest events are dropped to keep to the size.
         while self._queued_size > MAX_SIZE:
-            self._queued_size -= size_of(self._queue.popleft().events)
-        self._written.clear()
+            self._forget([self._queue[0]])
         self._changed.set()
         return True
 
+    async def flush(self, run_id: str) -> None:
+        """Return once the run's events appended so far are in Redis; at once where Redis is known to be away."""
+        marker = self._last_of.get(run_id)
+        if marker and not self._is_failing:
+            await self._until_settled(marker, FLUSH_TIMEOUT)
+
     async def drain(self) -> None:
-        """Return once what was appended is written, or Redis did not answer for a while."""
-        try:
-            async with asyncio.timeout(DRAIN_TIMEOUT.total_seconds()):
-                await self._written.wait()
-        except TimeoutError:
-            log.warning("event_stream.not_drained", extra={"appends": len(self._queue)})
+        """Return once the events of all runs appended so far are in Redis, or it has not answered for a while."""
+        if self._queue:
+            await self._until_settled(self._queue[-1], DRAIN_TIMEOUT)
 
     async def run(self) -> None:
-        """Write what is appended, until cancelled."""
+        """Write appended events, until cancelled."""
         while True:
             await self._changed.wait()
             appends = self._next_appends()
             if not appends:
                 self._changed.clear()
-                self._written.set()
                 continue
             try:
                 await self._write(appends)
             except (RedisError, OSError, TimeoutError) as error:
-                # Of what was sent some may have been written: to write it again does nothing.
+                # Some events may have been written. To write them again does nothing.
+                self._is_failing = True
                 self._outage.go_on(error)
                 await asyncio.sleep(WRITE_AGAIN_AFTER.total_seconds())
             except UnicodeEncodeError:
@@ -96,8 +103,14 @@ class RedisWriter:
                 log.exception("event_stream.unwritable", extra={"run_ids": sorted({each.run_id for each in appends})})
                 self._forget(appends)
             else:
+                self._is_failing = False
                 self._outage.end()
                 self._forget(appends)
+
+    async def _until_settled(self, marker: _Append, limit: timedelta) -> None:
+        await asyncio.wait({marker.settled}, timeout=limit.total_seconds())
+        if not marker.settled.done():
+            log.warning("event_stream.not_drained", extra={"run_id": marker.run_id, "appends": len(self._queue)})
 
     def _next_appends(self) -> list[_Append]:
         appends: list[_Append] = []
@@ -109,12 +122,18 @@ class RedisWriter:
                 break
         return appends
 
-    def _forget(self, written: list[_Append]) -> None:
-        for append in written:
+    def _forget(self, appends: Iterable[_Append]) -> None:
+        for append in appends:
             # The queue may have been cut meanwhile.
             if self._queue and self._queue[0] is append:
                 self._queue.popleft()
                 self._queued_size -= size_of(append.events)
+                self._settle(append)
+
+    def _settle(self, append: _Append) -> None:
+        append.settled.set_result(None)
+        if self._last_of.get(append.run_id) is append:
+            del self._last_of[append.run_id]
 
     async def _write(self, appends: list[_Append]) -> None:
         pipeline = self._client.pipeline(transaction=False)
@@ -130,24 +149,29 @@ class RedisWriter:
             results = await pipeline.execute(raise_on_error=False)
         for stretch, result in zip(stretches, results, strict=False):
             if isinstance(result, Exception):
-                # Full, loading its file, a replica: it may pass.
+                # Redis is full, loads its file or is a replica: this may pass.
                 raise result
             if not result:
                 self._supersede(stretch.run_id, stretch.fencing_token)
 
     def _supersede(self, run_id: str, fencing_token: int | None) -> None:
-        """Write nothing more of this writer: another one is ahead. It hears of it if it goes on."""
+        """Write nothing more with this token. The attempt's next append reports it."""
         log.info("event_stream.refused", extra={"run_id": run_id})
         if fencing_token is None:
             return
         self._superseded.add((run_id, fencing_token))
-        kept = [append for append in self._queue if (append.run_id, append.fencing_token) != (run_id, fencing_token)]
-        self._queue = deque(kept)
-        self._queued_size = sum(size_of(append.events) for append in kept)
+        queued, self._queue = self._queue, deque()
+        self._queued_size = 0
+        for append in queued:
+            if (append.run_id, append.fencing_token) == (run_id, fencing_token):
+                self._settle(append)
+            else:
+                self._queue.append(append)
+                self._queued_size += size_of(append.events)
 
 
 def _stretches(appends: Sequence[_Append]) -> list[_Stretch]:
-    """Those of all runs, each run's in their order."""
+    """The stretches of all runs, each run's in their order."""
     stretches: list[_Stretch] = []
     last: dict[str, _Stretch] = {}
     for append in appends:

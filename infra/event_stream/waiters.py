@@ -1,4 +1,4 @@
-"""Who waits for news of which run, within this process."""
+"""Readers that wait for news of a run, within this process."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Waiters:
-    """Each is told once, with all others that wait for the same run."""
+    """All that wait for the same run are notified together, each once."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
@@ -28,3 +28,7 @@ class Waiters:
         for news in self._waiting.pop(run_id, ()):
             if not news.done():
                 news.set_result(None)
+
+    def notify_all(self) -> None:
+        for run_id in list(self._waiting):
+            self.notify(run_id)

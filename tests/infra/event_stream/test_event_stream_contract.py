@@ -1,4 +1,4 @@
-"""What every event stream promises."""
+"""The promises of every event stream."""
 
 import asyncio
 from datetime import timedelta
@@ -28,10 +28,10 @@ async def written(stream: EventStream, run_id: str) -> int:
 
 
 async def appended(stream: EventStream, run_id: str, first: int, fencing_token: int) -> bool:
-    """Whether a writer's events are written. A stream that writes in the background says so with the next append."""
-    told = await stream.append(run_id, first, some("x"), fencing_token=fencing_token)
+    """Whether a writer's events are written. A stream that writes in the background reports it with the next append."""
+    taken = await stream.append(run_id, first, some("x"), fencing_token=fencing_token)
     await written(stream, run_id)
-    return told and await stream.append(run_id, first, some("x"), fencing_token=fencing_token)
+    return taken and await stream.append(run_id, first, some("x"), fencing_token=fencing_token)
 
 
 async def test_events_come_back_in_their_order_with_their_numbers(stream: EventStream, run_id: str) -> None:
@@ -63,7 +63,7 @@ async def test_a_reader_gets_what_follows_the_number_it_names(stream: EventStrea
     assert not (await stream.read(run_id, 99, NO_WAIT, 100)).events
 
 
-async def test_a_run_nobody_wrote_of_has_no_events(stream: EventStream, run_id: str) -> None:
+async def test_an_unknown_run_has_no_events(stream: EventStream, run_id: str) -> None:
     assert not (await stream.read(run_id, -1, NO_WAIT, 100)).events
     assert await stream.following(run_id) == 0
 
@@ -105,6 +105,14 @@ async def test_a_reader_that_goes_away_leaves_the_others_alone(stream: EventStre
         assert list((await staying).events) == some("a")
 
 
+async def test_flushed_events_can_be_read(stream: EventStream, run_id: str) -> None:
+    await stream.append(run_id, 0, some("a", "b"))
+    await stream.flush(run_id)
+    await stream.flush(f"{run_id}2")
+
+    assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b")
+
+
 async def test_runs_do_not_mix(stream: EventStream, run_id: str) -> None:
     await stream.append(run_id, 0, some("a"))
     await stream.append(f"{run_id}2", 0, some("b"))
@@ -113,7 +121,7 @@ async def test_runs_do_not_mix(stream: EventStream, run_id: str) -> None:
     assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a")
 
 
-async def test_a_writer_whose_numbers_are_taken_is_told_so(stream: EventStream, run_id: str) -> None:
+async def test_events_whose_numbers_are_taken_are_rejected(stream: EventStream, run_id: str) -> None:
     await stream.append(run_id, 0, some("a", "b", "c"))
     await written(stream, run_id)
 
@@ -122,7 +130,7 @@ async def test_a_writer_whose_numbers_are_taken_is_told_so(stream: EventStream, 
     assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b", "c")
 
 
-async def test_a_writer_that_was_replaced_is_told_so(stream: EventStream, run_id: str) -> None:
+async def test_events_with_an_old_token_are_rejected(stream: EventStream, run_id: str) -> None:
     await stream.append(run_id, 0, some("a", "b"), fencing_token=1)
     assert await stream.fence(run_id, 2) == 2
 
@@ -134,7 +142,7 @@ async def test_a_writer_that_was_replaced_is_told_so(stream: EventStream, run_id
     assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b", "c", "d")
 
 
-async def test_a_writer_is_not_replaced_by_an_older_one(stream: EventStream, run_id: str) -> None:
+async def test_a_fence_with_an_old_token_changes_nothing(stream: EventStream, run_id: str) -> None:
     await stream.append(run_id, 0, some("a"), fencing_token=2)
     assert await stream.fence(run_id, 2) == await stream.fence(run_id, 1) == 1
 
@@ -144,7 +152,7 @@ async def test_a_writer_is_not_replaced_by_an_older_one(stream: EventStream, run
     assert list((await stream.read(run_id, -1, NO_WAIT, 100)).events) == some("a", "b")
 
 
-async def test_a_run_nobody_wrote_of_is_taken_over(stream: EventStream, run_id: str) -> None:
+async def test_an_unknown_run_can_be_fenced(stream: EventStream, run_id: str) -> None:
     assert await stream.fence(run_id, 2) == 0
 
     assert not await appended(stream, run_id, 4, fencing_token=1)
@@ -152,7 +160,7 @@ async def test_a_run_nobody_wrote_of_is_taken_over(stream: EventStream, run_id: 
     assert await written(stream, run_id) == 6
 
 
-async def test_what_several_say_of_a_run_keeps_its_order(stream: EventStream, run_id: str) -> None:
+async def test_events_of_several_writers_keep_their_order(stream: EventStream, run_id: str) -> None:
     # At once, and so in one go where it is written in the background.
     await stream.append(run_id, 0, some("a"))
     await stream.append(run_id, 1, some("b", "c"), fencing_token=1)
@@ -183,17 +191,17 @@ async def test_no_batch_has_a_gap(stream: EventStream, run_id: str) -> None:
     assert (await stream.read(run_id, batch.first, NO_WAIT, 100)).first in {5, 0}
 
 
-@pytest.mark.parametrize("rests", ["requires_action", "completed", "failed", "incomplete", "cancelled", "expired"])
-async def test_who_waits_for_a_run_to_rest_is_told(stream: EventStream, run_id: str, rests: str) -> None:
+@pytest.mark.parametrize("status", ["requires_action", "completed", "failed", "incomplete", "cancelled", "expired"])
+async def test_all_that_await_a_run_are_notified(stream: EventStream, run_id: str, status: str) -> None:
     with stream.awaiting(run_id) as first, stream.awaiting(run_id) as second, stream.awaiting(f"{run_id}2") as other:
-        await stream.append(run_id, 0, [*some("a"), Event(f"thread.run.{rests}", "{}")])
+        await stream.append(run_id, 0, [*some("a"), Event(f"thread.run.{status}", "{}")])
 
         async with asyncio.timeout(5):
             await asyncio.gather(first, second)
         assert not other.done()
 
 
-async def test_what_a_run_says_is_no_rest(stream: EventStream, run_id: str) -> None:
+async def test_other_events_notify_nobody(stream: EventStream, run_id: str) -> None:
     with stream.awaiting(run_id) as news:
         await stream.append(run_id, 0, [*some("a"), Event("thread.run.in_progress", "{}")])
         await stream.append(f"{run_id}2", 0, [Event("thread.run.completed", "{}")])
@@ -205,7 +213,7 @@ async def test_what_a_run_says_is_no_rest(stream: EventStream, run_id: str) -> N
         assert not news.done()
 
 
-async def test_who_no_longer_waits_is_not_told(stream: EventStream, run_id: str) -> None:
+async def test_a_wait_that_has_ended_is_not_notified(stream: EventStream, run_id: str) -> None:
     with stream.awaiting(run_id) as gone:
         pass
     with stream.awaiting(run_id) as staying:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from infra.event_stream import redis_streams, redis_writer
+from infra.event_stream import redis_news, redis_writer
 from infra.event_stream.bounds import size_of
 from infra.event_stream.redis_streams import RedisEventStream, open_redis_event_stream
 from models.events import Event
@@ -25,12 +25,12 @@ def own_valkey() -> Iterator[ValkeyServer]:
         yield server
 
 
-async def test_nobody_waits_for_a_redis_that_is_away(own_valkey: ValkeyServer) -> None:
+async def test_long_polls_are_answered_while_redis_is_away(own_valkey: ValkeyServer) -> None:
     async with open_redis_event_stream(own_valkey.url, timedelta(minutes=1)) as stream:
         await until(lambda: _is_held(stream), "it does not listen")
 
         own_valkey.kill()
-        await until(lambda: _is_held(stream, is_held=False), "who waits is held though no news can come")
+        await until(lambda: _is_held(stream, is_held=False), "long polls wait though no notification can come")
 
         own_valkey.start()
         await until(lambda: _is_held(stream), "it does not listen again")
@@ -40,20 +40,22 @@ async def test_nobody_waits_for_a_redis_that_is_away(own_valkey: ValkeyServer) -
                 await news
 
 
-async def test_nobody_waits_for_a_redis_that_hangs(own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_streams, "PING_AFTER", timedelta(milliseconds=100))
-    monkeypatch.setattr(redis_streams, "COMMAND_TIMEOUT", timedelta(milliseconds=500))
+async def test_long_polls_are_answered_while_redis_hangs(
+    own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_news, "PING_AFTER", timedelta(milliseconds=100))
+    monkeypatch.setattr(redis_news, "COMMAND_TIMEOUT", timedelta(milliseconds=500))
     async with open_redis_event_stream(own_valkey.url, timedelta(minutes=1)) as stream:
         await until(lambda: _is_held(stream), "it does not listen")
 
         own_valkey.freeze()
-        await until(lambda: _is_held(stream, is_held=False), "who waits is held though no news can come")
+        await until(lambda: _is_held(stream, is_held=False), "long polls wait though no notification can come")
 
         own_valkey.thaw()
         await until(lambda: _is_held(stream), "it does not listen again")
 
 
-async def test_what_waits_for_a_redis_that_is_away_is_bounded(
+async def test_the_queue_for_a_redis_that_is_away_is_bounded(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_writer, "MAX_SIZE", 5 * size_of([ENDED]))
@@ -64,7 +66,7 @@ async def test_what_waits_for_a_redis_that_is_away_is_bounded(
 
         own_valkey.start()
         await stream.drain()
-        await until(lambda: _has_events(stream, "run_a"), "what waited is not written")
+        await until(lambda: _has_events(stream, "run_a"), "queued events are not written")
         batch = await stream.read("run_a", -1, timedelta(), 100)
 
     assert (batch.first, len(batch.events)) == (15, 5)
@@ -92,7 +94,7 @@ async def _is_held(stream: RedisEventStream, is_held: bool = True) -> bool:
         return news.done() is not is_held
 
 
-async def test_a_writer_that_was_frozen_adds_nothing_behind_its_successor(valkey: ValkeyServer) -> None:
+async def test_a_writer_that_was_frozen_adds_nothing_after_its_successor(valkey: ValkeyServer) -> None:
     run_id = f"run_{uuid4().hex}"
     async with _opened(valkey) as frozen, _opened(valkey) as successor:
         await frozen.append(run_id, 0, [said("first", number) for number in range(10)], fencing_token=1)
@@ -101,7 +103,7 @@ async def test_a_writer_that_was_frozen_adds_nothing_behind_its_successor(valkey
         await successor.append(run_id, following, [said("second", n) for n in range(5)], fencing_token=2)
         await successor.drain()
 
-        # All that its model said meanwhile comes at once.
+        # The deltas of the frozen time come at once.
         for number in range(10, 80):
             await frozen.append(run_id, number, [said("first", number)], fencing_token=1)
         await frozen.drain()
@@ -115,10 +117,10 @@ async def test_a_writer_that_was_frozen_adds_nothing_behind_its_successor(valkey
     assert (len(kept.events), kept.events[-1]) == (16, ENDED)
 
 
-async def test_a_redis_that_takes_nothing_is_told_of_once(
+async def test_a_redis_that_takes_nothing_is_logged_once(
     own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(redis_streams, "PING_AFTER", timedelta(milliseconds=20))
+    monkeypatch.setattr(redis_news, "PING_AFTER", timedelta(milliseconds=20))
     monkeypatch.setattr(redis_writer, "WRITE_AGAIN_AFTER", timedelta(milliseconds=20))
     async with _opened(own_valkey) as stream, Redis.from_url(own_valkey.url) as client:
         await until(lambda: _is_held(stream), "it does not listen")
@@ -129,12 +131,12 @@ async def test_a_redis_that_takes_nothing_is_told_of_once(
         await until(lambda: _has_called(client, "eval", tried + 5), "it does not try again")
         asked = await _calls(client, "ping")
         await until(lambda: _has_called(client, "ping", asked + 5), "it does not ask whether Redis is there")
-        told = [record.message for record in caplog.records]
+        logged = [record.message for record in caplog.records]
         await client.config_set("maxmemory", "0")
         await stream.drain()
 
-    assert told.count("event_stream.down") == 1
-    assert "event_stream.up" not in told
+    assert logged.count("event_stream.down") == 1
+    assert "event_stream.up" not in logged
 
 
 async def _calls(client: Redis, command: str) -> int:
@@ -146,7 +148,7 @@ async def _has_called(client: Redis, command: str, times: int) -> bool:
     return await _calls(client, command) >= times
 
 
-async def test_a_writer_stays_replaced_when_the_events_are_gone(valkey: ValkeyServer) -> None:
+async def test_a_superseded_writer_stays_so_when_the_events_are_gone(valkey: ValkeyServer) -> None:
     run_id = f"run_{uuid4().hex}"
     brief = timedelta(milliseconds=200)
     async with (
@@ -165,7 +167,7 @@ async def test_a_writer_stays_replaced_when_the_events_are_gone(valkey: ValkeySe
         assert not await _has_events(other, run_id)
 
 
-async def test_a_run_is_taken_over_though_redis_is_full(own_valkey: ValkeyServer) -> None:
+async def test_a_fence_holds_though_redis_is_full(own_valkey: ValkeyServer) -> None:
     async with _opened(own_valkey) as stream, Redis.from_url(own_valkey.url) as client:
         await stream.append("run_a", 0, [said("first", 0)], fencing_token=1)
         await stream.drain()
@@ -174,7 +176,7 @@ async def test_a_run_is_taken_over_though_redis_is_full(own_valkey: ValkeyServer
         assert await stream.fence("run_a", 2) == 1
 
 
-async def test_what_is_written_again_stands_there_once(valkey: ValkeyServer) -> None:
+async def test_events_that_are_written_again_are_stored_once(valkey: ValkeyServer) -> None:
     run_id = f"run_{uuid4().hex}"
     async with _opened(valkey) as stream, _opened(valkey) as repeating:
         await stream.append(run_id, 0, [said("word", number) for number in range(3)])
