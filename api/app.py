@@ -34,12 +34,12 @@ from infra.run_workflows import RunWorkflows
 from infra.temporal import ui_url
 from models.errors import ErrorEnvelope
 
-# `/threads/runs` before `/threads/{thread_id}`.
+# `/threads/runs` is registered before `/threads/{thread_id}`, which would match it.
 ROUTERS = tuple(noun.router for noun in (assistants, runs, threads, messages, run_steps, run_events, all_runs, models))
 
 
 def create_app(resources: Resources) -> FastAPI:
-    """The API over open `resources`, under `/v1` and, for clients that leave it out of `base_url`, under `/` too."""
+    """The API over open `resources`, under `/v1` and, for clients whose `base_url` lacks it, under `/` too."""
     app = FastAPI(
         title="Holdfast",
         version="1",
@@ -85,6 +85,6 @@ def create_app(resources: Resources) -> FastAPI:
             expose_headers=EXPOSED_HEADERS,
         )
     if resources.tracing:
-        # The last one is the outermost.
+        # The middleware that is added last is the outermost.
         app.add_middleware(RequestSpans, tracer=resources.tracing.tracer)
     return app

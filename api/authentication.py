@@ -1,4 +1,4 @@
-"""Who calls: the API key, and the project or the operator that it names."""
+"""Authentication: the API key of a request, and the project or the operator that it names."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ from infra.settings import Settings
 from models.errors import Forbidden, Unauthenticated
 
 DEFAULT_PROJECT = "default"
-"""Everybody's where no API keys are set."""
+"""The project of every request where no API keys are set."""
 
 
 class Role(StrEnum):
@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`project` is None for an operator's key: it is about all of them."""
+    """The sender of a request. `project` is None for an operator's key, which covers all projects."""
 
     project: str | None
     role: Role
@@ -42,7 +42,7 @@ class Keyring:
     """The keys of the settings, and the callers that they name."""
 
     def __init__(self, callers: dict[str, Caller], without_key: Caller | None) -> None:
-        # Of one length: how long a comparison takes says nothing about a key.
+        # Digests have one length: the time of a comparison reveals nothing about a key.
         self._callers = [(_digest(key), caller) for key, caller in callers.items()]
         self._without_key = without_key
 
@@ -50,7 +50,7 @@ class Keyring:
     def of(cls, settings: Settings) -> Self:
         projects = {key: Caller(project, Role.PROJECT) for key, project in settings.api_keys.items()}
         operators = dict.fromkeys(settings.operator_keys, OPERATOR)
-        # Who has no key has all rights where nothing is locked.
+        # Without any keys, requests have the rights of an operator.
         role = Role.PROJECT if operators else Role.OPERATOR
         return cls(projects | operators, None if projects else Caller(DEFAULT_PROJECT, role))
 
@@ -64,7 +64,7 @@ class Keyring:
 
     def _find(self, given: str) -> Caller | None:
         digest, found = _digest(given), None
-        # To the end: the time it takes does not say which key matched.
+        # No early exit: the time of the search does not reveal which key matched.
         for known, caller in self._callers:
             if hmac.compare_digest(known, digest):
                 found = caller
@@ -87,7 +87,7 @@ def _given(authorization: str | None) -> str:
         case "bearer":
             return credentials
         case "basic":
-            # OpenAI takes a key there too, and its guide's curl commands write it there: `-u :$OPENAI_API_KEY`.
+            # OpenAI accepts the key as a password too; its guide's curl commands send it so: `-u :$OPENAI_API_KEY`.
             return _password(credentials)
     return ""
 

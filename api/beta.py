@@ -1,4 +1,4 @@
-"""Which version of the Assistants API a client speaks, by its `OpenAI-Beta` header, and answers in that version."""
+"""The version of the Assistants API that a client's `OpenAI-Beta` header requests, and responses in that version."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -25,7 +25,7 @@ class BetaVersion(StrEnum):
 
 
 def beta_version(request: Request, is_required: bool = False) -> BetaVersion:
-    """The version asked for; none is v2, unless one `is_required`. Raises `InvalidRequest` for any other."""
+    """The requested version; no header means v2, unless one `is_required`. Raises `InvalidRequest` for any other."""
     named = ",".join(request.headers.getlist(HEADER))
     betas = dict(part.strip().partition("=")[::2] for part in named.split(","))
     asked = betas.get("assistants")
@@ -37,7 +37,7 @@ def beta_version(request: Request, is_required: bool = False) -> BetaVersion:
 
 
 class AssistantsRoute(JsonRoute):
-    """A route of the Assistants API. It is written for v2; a v1 client's bodies and answers are translated."""
+    """A route of the Assistants API. It is written for v2; bodies and responses of v1 clients are translated."""
 
     def body_of(self, request: Request, body: Any) -> Any:
         return to_v2(self.operation_id or "", body) if beta_version(request) is BetaVersion.V1 else body

@@ -1,6 +1,6 @@
 """The first beta (`OpenAI-Beta: assistants=v1`): its bodies and objects, over the same stored objects as v2's.
 
-The shapes are those of openai-python 1.20.0, the last that spoke v1.
+The shapes are those of openai-python 1.20.0, the last release that spoke v1.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _V2_RUN = ("top_p", "parallel_tool_calls", "reasoning_effort", "tool_resources")
 
 
 def to_v2(operation_id: str, body: Any) -> Any:
-    """A v1 client's body as the v2 operation takes it. Raises `InvalidRequest` for what v1 did not know."""
+    """A v1 client's body as the v2 operation takes it. Raises `InvalidRequest` for fields and values that v1 lacked."""
     translate = _BODIES.get(operation_id)
     return translate(body, "") if translate and isinstance(body, dict) else body
 
@@ -51,7 +51,7 @@ def _message(message: Json) -> Json:
 
 
 def _content(part: Json) -> Json:
-    """v1 knew text and stored images; what came later is told in words."""
+    """v1 had text and stored images; later kinds of content are converted to text."""
     match part:
         case {"type": "image_url", "image_url": {"url": str(text)}} | {"type": "refusal", "refusal": str(text)}:
             return {"type": "text", "text": {"value": text, "annotations": []}}
@@ -70,7 +70,7 @@ def _content_delta(part: Json) -> Json:
 def _run(run: Json) -> Json:
     kept = {key: value for key, value in run.items() if key not in _V2_RUN}
     return kept | {
-        # v1 had no such status: what was cut short counted as completed, and `incomplete_details` says why.
+        # v1 had no status "incomplete": such runs counted as completed, and `incomplete_details` has the reason.
         "status": "completed" if run["status"] == "incomplete" else run["status"],
         "tools": _tools(run),
         "file_ids": [],
@@ -92,7 +92,7 @@ def _tool(tool: Json) -> Json:
 
 
 def _metadata_body(body: Json, path: str) -> Json:
-    """v1 made texts of numbers and booleans, as Python writes them; v2 refuses them."""
+    """v1 converted numbers and booleans to texts, as Python writes them; v2 refuses them."""
     metadata = body.get("metadata")
     if not isinstance(metadata, dict):
         return body

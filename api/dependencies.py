@@ -1,4 +1,4 @@
-"""What routes ask for: the open resources, the caller and its project, and a list's page."""
+"""Dependencies of routes: the open resources, the caller and its project, and the page of a list."""
 
 from typing import Annotated
 
@@ -22,12 +22,12 @@ from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 OF_OPERATORS = ""
-"""Where idempotency keys of operators are kept: no project has this name."""
+"""The project under which operators' idempotency keys are stored: no real project has this name."""
 
 _BEARER = HTTPBearer(scheme_name="ApiKeyAuth", auto_error=False)
 
 
-# All of them are coroutines: FastAPI runs plain functions in a thread, once for each on every request.
+# All dependencies are coroutines: FastAPI runs a plain function in a thread, on every request.
 async def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
@@ -91,11 +91,11 @@ ProjectDep = Annotated[str, Depends(_project)]
 
 
 async def _assistants_beta(request: Request, resources: ResourcesDep, _: ProjectDep) -> BetaVersion:
-    """Raises `InvalidRequest` for a version that is unknown, or missing where the settings want it."""
+    """Raises `InvalidRequest` for a version that is unknown, or missing where the settings require it."""
     return beta_version(request, resources.settings.require_beta_header)
 
 
-# Empty for programs that always write it: the first page.
+# Programs that always write the parameter send an empty cursor for the first page.
 Cursor = Annotated[AnyId | None, BeforeValidator(lambda given: given or None)]
 
 

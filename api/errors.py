@@ -28,11 +28,11 @@ SERVER_ERROR = (
     "server's log if the error persists."
 )
 
-# The SDKs send a request again that is answered with 5xx, unless this header says otherwise.
+# The SDKs repeat a request that is answered with 5xx, unless this header forbids it.
 DO_NOT_RETRY = {"x-should-retry": "false"}
 
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's number for a client that did not wait for its answer."""
+"""nginx's status for a client that closed the connection before the response."""
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +45,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 class UnexpectedErrors:
-    """Answers a crash with the envelope. A middleware, so that this answer too gets the headers of every answer.
+    """Answers a crash with the error envelope. A middleware, so that this response too gets the common headers.
 
-    Raises the error on where the answer has begun: the server then breaks it off. A client that left before its request
-    was whole is no crash: it is counted as a 499, which reaches nobody.
+    Raises the error again if the response has begun: the server then breaks it off. A client that disconnects before
+    its request is complete is no crash: it is counted as a 499, which is sent to nobody.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -90,23 +90,23 @@ async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    """A path or method that is not there."""
+    """An unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if isinstance(error.__cause__, ClientDisconnect):
-        # FastAPI makes an answer of what goes wrong while it reads a form.
+        # FastAPI turns an error while it reads a form into a response.
         raise error.__cause__
     match error.status_code:
         case 404:
-            told: ApiError = UnknownUrl(request.method, request.url.path)
+            api_error: ApiError = UnknownUrl(request.method, request.url.path)
         case 405:
-            told = MethodNotAllowed(request.method, request.url.path)
+            api_error = MethodNotAllowed(request.method, request.url.path)
         case _:
-            told = InvalidRequest(error.detail)
-    return JSONResponse(ErrorEnvelope.of(told).model_dump(), error.status_code, error.headers)
+            api_error = InvalidRequest(error.detail)
+    return JSONResponse(ErrorEnvelope.of(api_error).model_dump(), error.status_code, error.headers)
 
 
 async def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
-    """Where the database may have stored what was asked for, the SDKs are kept from asking for it again."""
+    """If the outcome of a commit is unknown, the response instructs the SDKs not to repeat the request."""
     assert isinstance(error, DatabaseUnavailable)  # noqa: S101 - registered for this class
     log.error("api.database_unavailable", extra={"path": request.url.path, "reason": error.reason})
     if not isinstance(error, CommitUnknown):

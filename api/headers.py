@@ -1,4 +1,4 @@
-"""The headers that OpenAI's answers carry: the request's id, whose it was, the API's version, the time it took."""
+"""The headers of OpenAI's responses: the request's id, its project, the API's version, the processing time."""
 
 import re
 import secrets
@@ -19,11 +19,11 @@ EXPOSED_HEADERS = (
     "openai-poll-after-ms",
     "x-should-retry",
 )
-"""Those that scripts of web pages may read, which the SDKs are where they run in a browser."""
+"""Headers that scripts of web pages may read, such as the SDKs in a browser."""
 
 
 class ResponseHeaders:
-    """Plain ASGI, as it stands on every request's path."""
+    """Plain ASGI, because it runs on every request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +34,7 @@ class ResponseHeaders:
             return
         began = time.perf_counter()
         if "//" in scope["path"]:
-            # As OpenAI's servers read it: programs join a base URL and a path that both have one.
+            # OpenAI's servers collapse slashes too: programs join a base URL and a path that both have one.
             scope["path"] = SLASHES.sub("/", scope["path"])
         request_id = f"req_{secrets.token_hex(16)}"
         scope.setdefault("state", {})["request_id"] = request_id
@@ -46,7 +46,7 @@ class ResponseHeaders:
                 headers["x-request-id"] = request_id
                 headers["openai-version"] = API_VERSION
                 project = scope["state"].get("project", "")
-                # Others fit no header.
+                # Other characters are not allowed in a header.
                 if project and project.isascii() and project.isprintable():
                     headers["openai-organization"] = project
                 headers["openai-processing-ms"] = str(int((time.perf_counter() - began) * 1000))

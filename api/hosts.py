@@ -1,7 +1,7 @@
-"""The names by which clients may call the server.
+"""The host names under which clients may call the server.
 
-Without keys, what protects it is that it listens on loopback only. A web page gets past that with a name of its own
-that leads to 127.0.0.1 (DNS rebinding): the browser then sees one origin. The `Host` header has the page's name.
+Without keys, the server is protected only because it listens on loopback. A web page circumvents that with a name of
+its own that resolves to 127.0.0.1 (DNS rebinding): the browser then sees one origin. `Host` has the page's name.
 """
 
 from collections.abc import Iterable
@@ -18,16 +18,16 @@ ANY_HOST = "*"
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str] | None:
-    """In lower case; None where any will do."""
+    """In lower case; None where any host is allowed."""
     named = frozenset(host.lower() for host in settings.allowed_hosts)
     if ANY_HOST in named or (settings.api_keys and not named):
         return None
-    # With loopback: health checks from the same machine or container have no other name.
+    # Loopback is always included: health checks from the same machine or container have no other name.
     return named | LOOPBACK_HOSTS | {settings.host.lower()}
 
 
 class AllowedHosts:
-    """Refuses requests to another host, whatever their port. Plain ASGI, as it stands on every request's path."""
+    """Refuses requests to another host, whatever their port. Plain ASGI, because it runs on every request."""
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
         self._app = app
@@ -45,7 +45,7 @@ class AllowedHosts:
 
 
 def _name(host: str) -> str:
-    """Without its port, and an IPv6 address without its brackets."""
+    """The host without its port, and an IPv6 address without its brackets."""
     name = host.lower()
     if name.startswith("["):
         return name[1:].partition("]")[0]

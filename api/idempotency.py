@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a request that is sent again does nothing again and gets the answer of the first time."""
+"""`Idempotency-Key`: a repeated request has no further effect and gets the response of the first one."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ CANONICAL = json.JSONEncoder(sort_keys=True)
 
 
 class Idempotency:
-    """A request's one transaction. With a key, its answer is stored in the same commit and given again to repeats."""
+    """A request's one transaction. With a key, its response is stored in the same commit and returned to repeats."""
 
     def __init__(self, database: Database, project_id: str, key: str | None, fingerprint: str) -> None:
         self._database = database
@@ -29,7 +29,10 @@ class Idempotency:
         self._fingerprint = fingerprint
 
     async def run(self, kind: type[Answer], work: Callable[[Connection], Answer]) -> Answer:
-        """Do `work` in a transaction, unless it was done before. Raises what it raises, and `IdempotencyKeyReused`."""
+        """Run `work` in a transaction, unless the request is a repeat.
+
+        Raises the errors of `work`, and `IdempotencyKeyReused`.
+        """
         if self._key is None:
             return await self._database.write(work)
         return await self._database.write(self._with_key, self._key, kind, work)
@@ -46,7 +49,7 @@ class Idempotency:
 
 
 async def fingerprint_of(request: Request) -> str:
-    """The same for a path with and without `/v1`, and for bodies of the same meaning, in whatever order their keys."""
+    """The same for a path with and without `/v1`, and for bodies that differ only in the order of their keys."""
     path = API_PREFIX + request.url.path.removeprefix(API_PREFIX)
     body = [await request.json()] if await request.body() else []
     return await off_the_loop(request, _fingerprint, f"{request.method} {path}\n", body)
@@ -55,7 +58,7 @@ async def fingerprint_of(request: Request) -> str:
 def _fingerprint(what: str, bodies: Sequence[Any]) -> str:
     digest = hashlib.sha256(what.encode())
     for body in bodies:
-        # Piece by piece: `dumps` keeps the GIL until it has written the whole.
+        # In pieces: `dumps` keeps the GIL until it has written the whole body.
         for piece in CANONICAL.iterencode(body):
             digest.update(piece.encode())
     return digest.hexdigest()

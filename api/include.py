@@ -1,4 +1,4 @@
-"""`include[]`: what else a client wants to see of run steps."""
+"""`include[]`: additional fields of run steps."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ INCLUDE_PARAMETER: dict[str, Any] = {
 async def _include(request: Request) -> None:
     """Accepts `include[]` and `include`, repeated or with commas. Raises `InvalidRequest` for any but the one value.
 
-    No step has results of a file search yet, so there is nothing that the value would add.
+    The value adds nothing yet, because no step has results of a file search.
     """
     given = [*request.query_params.getlist("include[]"), *request.query_params.getlist("include")]
     for index, value in enumerate(value for values in given for value in values.split(",")):

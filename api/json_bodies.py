@@ -1,4 +1,4 @@
-"""Reads JSON bodies: strictly, and only what can be stored. A body that is absent or empty counts as `{}`."""
+"""Reads JSON bodies strictly, and only values that can be stored. An absent or empty body counts as `{}`."""
 
 import math
 from collections.abc import Callable, Coroutine, Iterator
@@ -29,7 +29,7 @@ UNPARSABLE = "invalid_request_error"
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, where it has one, is read by `parse`. Any other body is passed over."""
+    """A route whose body, if it takes one, is read by `parse`. A body that the route does not take is ignored."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -38,7 +38,7 @@ class JsonRoute(APIRoute):
 
         def body_of(request: Request, content: bytes) -> Any:
             body = parse(content or b"{}")
-            # PHP writes an object without fields as a list without items.
+            # PHP encodes an object without fields as an empty list.
             return self.body_of(request, {} if body == [] else body)
 
         async def handle_bodyless(request: Request) -> Response:
@@ -49,19 +49,19 @@ class JsonRoute(APIRoute):
             content = await _read(request)
             if content:
                 _check_content_type(request)
-            # Known to what else is done with the body.
+            # Read by `off_the_loop`, for later work on the body as well.
             request.state.body_bytes = len(content)
             return await handle(_ParsedRequest(request, await off_the_loop(request, body_of, request, content)))
 
         return handle_bodyless if self.body_field is None else handle_json
 
     def body_of(self, request: Request, body: Any) -> Any:
-        """The body that the route takes, from the one that was sent."""
+        """The body for the route, from the one that was sent."""
         return body
 
 
 class _ParsedRequest(Request):
-    """What FastAPI takes its body from. It looks at the header first, which an empty body need not have."""
+    """The request from which FastAPI takes the parsed body. It requires a content type, which empty bodies may lack."""
 
     def __init__(self, request: Request, body: Any) -> None:
         others = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
@@ -71,7 +71,7 @@ class _ParsedRequest(Request):
 
 
 class _BodylessRequest(Request):
-    """A request whose body means nothing to its route, and is not read."""
+    """A request whose body is not read, because its route takes none."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request.scope, request.receive)
@@ -79,7 +79,7 @@ class _BodylessRequest(Request):
 
 
 async def _check_key(request: Request) -> None:
-    """Raises `Unauthenticated`, once the body was sent. Of what anyone may send nothing is kept, let alone read."""
+    """Raises `Unauthenticated`, once the body was sent. A body without a valid key is neither stored nor parsed."""
     try:
         caller_of(request)
     except Unauthenticated:
@@ -92,7 +92,7 @@ async def _check_key(request: Request) -> None:
 
 
 async def _read(request: Request) -> bytes:
-    """Raises `BodyTooLarge`, once the body was sent: a client that is cut off before sees no answer."""
+    """Raises `BodyTooLarge`, once the body was sent: a client whose upload is cut off sees no response."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
@@ -109,7 +109,7 @@ async def _read(request: Request) -> bytes:
 
 
 def parse(content: bytes) -> Any:
-    """Raises `InvalidRequest` for what is not JSON, nests too deep, or holds a value that cannot be stored."""
+    """Raises `InvalidRequest` for a text that is not JSON, nests too deep, or has a value that cannot be stored."""
     try:
         body = parse_large(content) if len(content) > LARGE_BYTES else from_json(content.decode(), allow_inf_nan=False)
     except UnicodeDecodeError as error:
@@ -121,7 +121,8 @@ def parse(content: bytes) -> Any:
 
 
 def _check_content_type(request: Request) -> None:
-    # A web page may send a form or plain text to a server on this machine unasked; JSON the browser asks about first.
+    # A web page may send a form or plain text to a server on this machine without permission; before JSON the browser
+    # sends a preflight request.
     given = request.headers.get("content-type", "")
     header = Message()
     header["content-type"] = given
@@ -135,8 +136,8 @@ def _check_content_type(request: Request) -> None:
 
 
 def check_storable(value: Any, path: str) -> None:
-    """Raises `InvalidRequest` for what stands in `value`, which is at `path`, and no database takes."""
-    # The path is put together from the inside out, and only for what is refused: bodies have thousands of values.
+    """Raises `InvalidRequest` if a value within `value`, which is at `path`, cannot be stored in a database."""
+    # The path is built from the inside out, and only for an invalid value: bodies have thousands of values.
     if (found := _unstorable(value)) is not None:
         keys, reason = found
         for key in keys:
@@ -146,7 +147,7 @@ def check_storable(value: Any, path: str) -> None:
 
 
 def _unstorable(value: Any) -> tuple[list[str | int], str] | None:
-    """The way to the first value that cannot be stored, and why it cannot."""
+    """The path of the first value that cannot be stored, and the reason."""
     match value:
         case str() if "\0" in value:
             return [], "string contains the null character, which is not supported"

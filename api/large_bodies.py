@@ -1,7 +1,7 @@
-"""JSON bodies that are too large for the event loop: parsed in a thread, in pieces that each keep the GIL for a moment.
+"""JSON bodies that are too large for the event loop: parsed in a thread, in pieces that keep the GIL only briefly.
 
-One call of the parser keeps the GIL to its end, in whatever thread it is made: 0.3 s for a text of 32 MB, 3 s for an
-object of a million keys. So what a body is made of is counted first, and each long text is parsed by itself.
+One call of the parser keeps the GIL to its end, in any thread: 0.3 s for a text of 32 MB, 3 s for an object of a
+million keys. So the values of a body are counted first, and each long text is parsed separately.
 """
 
 import codecs
@@ -18,18 +18,18 @@ from models.errors import BodyTooComplex
 Result = TypeVar("Result")
 
 LARGE_BYTES = 64 * 1024
-"""Up to here nothing that is done with a body takes more than some milliseconds."""
+"""Up to this size, no operation on a body takes more than some milliseconds."""
 
 MAX_VALUES = 30_000
-"""In one body. To validate so many takes 40 ms at most, and the largest real one, 128 tools, has some thousand."""
+"""Per body. Validation of so many takes 40 ms at most; the largest real body, 128 tools, has some thousand."""
 
 BYTES_OF_A_VALUE = 64
-"""What is longer outside of texts, such as a number of a thousand digits, counts as several."""
+"""A longer value outside of texts, such as a number of a thousand digits, counts as several."""
 
 MAX_TEXT_BYTES = 8 * 1024 * 1024
 LONG_TEXT_BYTES = 64
 STEP_BYTES = 1024 * 1024
-# Of a byte that goes on with a character of UTF-8.
+# The bits of a continuation byte in UTF-8.
 CONTINUATION_BITS, CONTINUATION = 0xC0, 0x80
 # Begins every string of the outline that stands for a text, and no other.
 _MARK = "\0"
@@ -40,21 +40,21 @@ _ANY_TEXT = SchemaValidator(core_schema.str_schema(min_length=0))
 
 
 def one_at_a_time() -> CapacityLimiter:
-    """What `off_the_loop` finds in the application: threads that all want the GIL would keep it from the event loop."""
+    """The limiter of `off_the_loop`: several threads that need the GIL would keep it from the event loop."""
     return CapacityLimiter(1)
 
 
 async def off_the_loop(request: Request, work: Callable[..., Result], *arguments: Any) -> Result:
-    """What `work` makes of the request's body: in a thread, where the body is large."""
+    """The result of `work` on the request's body; in a thread if the body is large."""
     if getattr(request.state, "body_bytes", 0) <= LARGE_BYTES:
         return work(*arguments)
     return await to_thread.run_sync(work, *arguments, limiter=request.app.state.large_bodies)
 
 
 def parse_large(content: bytes) -> Any:
-    """What `from_json` makes of `content`.
+    """The same result as `from_json(content)`.
 
-    Raises `UnicodeDecodeError`, another `ValueError` where it is no JSON, and `BodyTooComplex`.
+    Raises `UnicodeDecodeError`, another `ValueError` for invalid JSON, and `BodyTooComplex`.
     """
     _check_unicode(content)
     outline = bytearray()
@@ -75,13 +75,13 @@ def _check_unicode(content: bytes) -> None:
 
 
 def _pieces(content: bytes) -> Iterator[tuple[bytes, bool]]:
-    """The texts of a body, quoted, and what is between them. Raises `BodyTooComplex`, and `ValueError`."""
+    """The texts of a body, quoted, and the JSON between them. Raises `BodyTooComplex`, and `ValueError`."""
     values = texts = position = 0
     while (quote := content.find(b'"', position)) >= 0:
         yield (between := content[position:quote]), False
         values += _values_in(between)
         texts += 1
-        # A value has one text at most, and one more as its key.
+        # A value has at most one text, and one more as its key.
         if values > MAX_VALUES or texts > 2 * MAX_VALUES:
             raise BodyTooComplex.for_values(MAX_VALUES)
         position = _end_of_text(content, quote + 1)
@@ -116,8 +116,8 @@ def _end_of_step(content: bytes, start: int) -> int:
 
 def _text(quoted: bytes) -> str:
     text = "".join(_parts_of_text(quoted[1:-1]))
-    # Validation counts characters in UTF-8, and a string keeps that form: made here, text by text, and not in one call
-    # for all that the body has.
+    # Validation counts characters in UTF-8, and a string caches that form: it is made here, text by text, instead of in
+    # one call for the whole body.
     _ANY_TEXT.validate_python(text)
     return text
 
@@ -131,7 +131,7 @@ def _parts_of_text(written: bytes) -> Iterator[str]:
 
 
 def _between_characters(written: bytes, end: int) -> int:
-    """`end`, or a little after it: no character is cut, neither in UTF-8 nor one that is written as two escapes."""
+    """`end`, or the next end of a character, be it in UTF-8 or written as two escapes."""
     while end < len(written) and written[end] & CONTINUATION_BITS == CONTINUATION:
         end += 1
     second_half = _SECOND_HALF.match(written, end)

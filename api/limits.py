@@ -1,11 +1,11 @@
-"""Says which limit a value of the right type exceeds."""
+"""Names the limit that a value of the right type exceeds."""
 
 from collections.abc import Mapping
 
 from api.problems import Problem, shortened
 from models.errors import InvalidRequest
 
-# Pydantic's mark of an error that is about an object's key.
+# Pydantic's marker of an error about an object's key.
 _KEY = ".[key]"
 
 

@@ -1,4 +1,4 @@
-"""`?metadata[key]=value`, as often as wanted: what a list is narrowed to."""
+"""`?metadata[key]=value`, repeated for several pairs: a filter of lists."""
 
 from typing import Annotated, Any
 

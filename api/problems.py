@@ -1,4 +1,4 @@
-"""One of pydantic's errors, with the place it is about written as OpenAI writes `param`."""
+"""One of pydantic's errors, with its location in the form of OpenAI's `param`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MAX_SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`path` is `tools[0].function.name`, or empty where the body as a whole is wrong."""
+    """`path` is `tools[0].function.name`, or empty if the body as a whole is wrong."""
 
     kind: str
     path: str
@@ -35,7 +35,7 @@ class Problem:
 
 
 def shortened(value: object) -> str:
-    """A value as a message can quote it: clients send megabytes."""
+    """A value shortened for a message: clients send megabytes."""
     text = str(value)
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
 

@@ -1,4 +1,4 @@
-"""Counts and times every answer."""
+"""Counts and times every response."""
 
 import time
 
@@ -11,7 +11,7 @@ NO_ROUTE = "none"
 
 
 class RequestMetrics:
-    """Plain ASGI, as it stands on every request's path."""
+    """Plain ASGI, because it runs on every request."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

@@ -1,10 +1,10 @@
-"""What telemetry calls a request: by its route's template and a known method, so that there are few such names."""
+"""Names of requests in telemetry: the route's template and a known method, so that there are few names."""
 
 from starlette.types import Scope
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 OTHER_METHOD = "_OTHER"
-"""OpenTelemetry's word for a method that is none: clients may send any."""
+"""OpenTelemetry's name for an unknown method: clients may send any."""
 
 
 def method_of(scope: Scope) -> str:
@@ -13,6 +13,6 @@ def method_of(scope: Scope) -> str:
 
 
 def route_of(scope: Scope) -> str | None:
-    """`/threads/{thread_id}/runs`, with or without `/v1` in the path; None where no route matched. Known afterwards."""
+    """`/threads/{thread_id}/runs`, with or without `/v1` in the path; None if no route matched. Set after routing."""
     route = scope.get("route")
     return None if route is None else str(route.path)

@@ -8,7 +8,7 @@ from api.request_routes import method_of, route_of
 
 
 class RequestSpans:
-    """A server span under the caller's `traceparent`. No query and no body: they may hold what was said."""
+    """A server span under the caller's `traceparent`. No query and no body: they may contain messages."""
 
     def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
         self._app = app

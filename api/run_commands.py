@@ -1,4 +1,4 @@
-"""Start, submit, cancel, retry: the commands that change a run. Each commits first, then tells the run's workflow."""
+"""Start, submit, cancel, retry: the commands that change a run. Each commits first, then commands the workflow."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ from models.wire import WireObject
 
 
 class Submitted(WireObject):
-    """A run whose calls have their outputs, and the number of the first event after that."""
+    """A run whose calls have their outputs, and the number of the first event after the submission."""
 
     run: Run
     first_event: int
@@ -31,8 +31,8 @@ class Submitted(WireObject):
 class RunCommands:
     """The only part of the API that commands Temporal.
 
-    Commit before command: a row without its workflow can be repaired, a workflow without its row cannot. So a command
-    that Temporal does not take in time is left to the sweep, and the client gets the answer that the commit earned.
+    Commit before command: a row without its workflow can be repaired, a workflow without its row cannot. A command that
+    Temporal does not accept in time is left to the sweep, and the client gets the response for the commit.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RunCommands:
         self._default_expiry_seconds = int(default_expiry.total_seconds())
 
     async def create(self, idempotency: Idempotency, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
-        """Start a run, or have it wait for the one that is active on the thread where that was chosen.
+        """Start a run, or enqueue it behind the active run of the thread if `on_active_run` says so.
 
         Raises `NotFound`, `ModelNotFound`, `ThreadLocked` where a run is active, `ThreadQueueFull`, `ThreadFull`.
         """
@@ -79,7 +79,7 @@ class RunCommands:
 
         run = await idempotency.run(Run, insert)
         await publish(self._event_stream, run.id, events)
-        # Empty where the run waits, or the request is a repeat of one that sent the command.
+        # Empty if the run is enqueued, or the request repeats one that sent the command.
         for new in started:
             await self._workflows.start_or_leave(new)
         return run
@@ -101,14 +101,14 @@ class RunCommands:
 
         run = await idempotency.run(Run, insert)
         await publish(self._event_stream, run.id, events)
-        # Again for a repeat: to start what was started does nothing.
+        # A repeat sends the command again: the start of a started run has no effect.
         await self._workflows.start_or_leave(run)
         return run
 
     async def submit(
         self, idempotency: Idempotency, project_id: str, thread_id: str, run_id: str, body: SubmitToolOutputsRequest
     ) -> Submitted:
-        """Raises what `runs.accept_outputs` raises."""
+        """Raises the errors of `runs.accept_outputs`."""
         accepted: list[Answered] = []
 
         def accept(connection: Connection) -> Submitted:
@@ -117,15 +117,15 @@ class RunCommands:
             return Submitted(run=answered.run, first_event=answered.events.first)
 
         submitted = await idempotency.run(Submitted, accept)
-        # Empty where the request is a repeat: then the first one sent the command.
+        # Empty if the request is a repeat: then the first one sent the command.
         for answered in accepted:
-            # Before the command: what the worker shows comes after it.
+            # Publish before the command: the worker's events follow these.
             await publish(self._event_stream, run_id, answered.events)
             await leave_to_sweep("submit", run_id, self._workflows.submit(run_id, answered.turn))
         return submitted
 
     async def cancel(self, idempotency: Idempotency, project_id: str, thread_id: str, run_id: str) -> Run:
-        """Raises what `runs.begin_cancelling` raises."""
+        """Raises the errors of `runs.begin_cancelling`."""
 
         ended = NO_EVENTS
 
@@ -141,7 +141,7 @@ class RunCommands:
         return run
 
     async def retry(self, idempotency: Idempotency, project_id: str, run_id: str, by: str) -> Run:
-        """Have a failed run go on with its failed turn. Raises what `run_retries.request` raises."""
+        """Continue a failed run with its failed turn. Raises the errors of `run_retries.request`."""
         accepted: list[RetryRequest] = []
 
         def request(connection: Connection) -> Run:
@@ -150,14 +150,14 @@ class RunCommands:
             return retry.run
 
         run = await idempotency.run(Run, request)
-        # Empty where the request is a repeat: then the first one sent the command.
+        # Empty if the request is a repeat: then the first one sent the command.
         for retry in accepted:
             await publish(self._event_stream, run_id, retry.events)
             await leave_to_sweep("retry", run_id, self._workflows.retry(retry.command))
         return run
 
     async def delete_thread(self, project_id: str, thread_id: str) -> None:
-        """Delete a thread with all it holds; a run that is active on it is stopped. Raises `NotFound`."""
+        """Delete a thread with its messages and runs; an active run is stopped. Raises `NotFound`."""
         active = await self._database.write(threads.remove, project_id, thread_id)
         if active is not None:
             await leave_to_sweep("cancel", active, self._workflows.cancel(active))

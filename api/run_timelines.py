@@ -1,4 +1,4 @@
-"""Runs as operators see them, put together from the database and, for one run, from Temporal."""
+"""Runs for operators, assembled from the database and, for a single run, from Temporal."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ class RunTimelines:
         self._workflows_url = ui_url and f"{ui_url}/namespaces/{namespace}/workflows"
 
     async def list_page(self, project_id: str | None, page: PageRequest, wanted: RunFilter) -> Page[OpsRun]:
-        """The runs of the project, or of all, that are `wanted`. Raises `NotFound` where a cursor names no run."""
+        """The runs of the project, or of all, that match `wanted`. Raises `NotFound` for an unknown cursor."""
         found, has_more = await self._database.read(ops_runs.list_page, project_id, page, wanted)
         return Page[OpsRun].of([self._run(each) for each in found], has_more)
 
@@ -30,7 +30,7 @@ class RunTimelines:
         return self._run(await self._database.read(ops_runs.load, project_id, run_id))
 
     async def timeline(self, project_id: str | None, run_id: str) -> OpsRunTimeline:
-        """What the run did, turn by turn. Raises `NotFound`."""
+        """The run's course, turn by turn. Raises `NotFound`."""
         record = await self._database.read(ops_runs.record, project_id, run_id)
         history = await self._histories.read(run_id)
         return OpsRunTimeline(

@@ -1,4 +1,4 @@
-"""Refuses what Holdfast cannot honour yet, naming the field: nothing is accepted and ignored."""
+"""Refuses features that Holdfast does not support yet, by field: no field is accepted and ignored."""
 
 from collections.abc import Iterable
 

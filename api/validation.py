@@ -1,4 +1,4 @@
-"""Says what is wrong with a request in OpenAI's words. The texts are from its recorded errors."""
+"""Describes the error of an invalid request in OpenAI's words. The texts are from its recorded errors."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _EXPECTED = {
 
 
 def first_error(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
-    """The first of pydantic's errors, as OpenAI reports one at a time."""
+    """The first of pydantic's errors, because OpenAI reports one at a time."""
     problem = Problem.of(errors[0])
     match problem.kind:
         case "missing" | "missing_at":

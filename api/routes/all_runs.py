@@ -1,4 +1,4 @@
-"""`/runs`: runs over all threads, which OpenAI never had."""
+"""`/runs`: runs over all threads, an extension of OpenAI's API."""
 
 from fastapi import APIRouter
 
@@ -15,5 +15,5 @@ router = APIRouter(prefix="/runs", tags=["Runs"], dependencies=[AssistantsBeta],
 async def list_all_runs(
     database: DatabaseDep, project: ProjectDep, page: PageDep, status: RunStatus | None = None
 ) -> Page[Run]:
-    """The project's runs over all threads, those of one status where it is given."""
+    """The project's runs over all threads, of one status if it is given."""
     return await database.read(runs.list_everywhere, project, page, status)

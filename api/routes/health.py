@@ -1,4 +1,4 @@
-"""`/health`: whether this process can do its work."""
+"""`/health`: whether this process can work."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Health(BaseModel):
-    """`ok`, or the reason why not, for each part."""
+    """`ok` or the reason of a failure, for each part."""
 
     database: str
     temporal: str
@@ -39,7 +39,7 @@ async def _database(resources: ResourcesDep) -> str:
     try:
         await in_time(resources.database.check(), HEALTH_TIMEOUT)
     except DatabaseUnavailable as error:
-        # Anyone may ask, and the reason names hosts and users.
+        # The route needs no key, and the reason has names of hosts and users.
         log.warning("health.database_unavailable", extra={"reason": error.reason})
         return f"does not answer: {SEE_LOG}"
     except TimeoutError as error:

@@ -1,4 +1,4 @@
-"""`/metrics`: what Prometheus reads of this process, and how the runs of all processes stand."""
+"""`/metrics`: Prometheus metrics of this process, and counts of the active runs of all processes."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["Health"])
 
 @router.get("/metrics", operation_id="getMetrics", include_in_schema=False, dependencies=[Operator])
 async def metrics(resources: ResourcesDep) -> Response:
-    """Needs an operator's key where keys are configured: it has the models and tokens of all projects."""
+    """Needs an operator's key where keys are configured: the metrics include the models and tokens of all projects."""
     gauges = CollectorRegistry()
     gauges.register(_ActiveRunGauges(await _active_runs(resources.database)))
     content = generate_latest(resources.metrics.registry) + generate_latest(gauges)
@@ -29,7 +29,7 @@ async def metrics(resources: ResourcesDep) -> Response:
 
 
 async def _active_runs(database: Database) -> ActiveRuns | None:
-    """None where the database does not answer: the other metrics are the more needed then."""
+    """None where the database does not answer: the other metrics are needed most then."""
     try:
         return await in_time(database.read(active_runs.load), HEALTH_TIMEOUT)
     except (DatabaseUnavailable, SQLAlchemyError, OSError, TimeoutError):

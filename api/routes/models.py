@@ -1,4 +1,4 @@
-"""`/models`: what the operator configured."""
+"""`/models`: the models that the operator configured."""
 
 from fastapi import APIRouter
 
@@ -9,7 +9,7 @@ from models.models import Model, ModelList
 
 router = APIRouter(prefix="/models", tags=["Models"], route_class=JsonRoute)
 
-# The wire wants a time, and no source says when a configured model was made.
+# The wire requires a time, and no source has the creation time of a configured model.
 CREATED = 1_686_935_002
 OWNER = "holdfast"
 
@@ -21,7 +21,7 @@ async def list_models(catalogue: CatalogueDep, _: ProjectDep) -> ModelList:
 
 @router.get("/{model:path}", operation_id="retrieveModel")
 async def retrieve_model(model: str, catalogue: CatalogueDep, _: ProjectDep) -> Model:
-    """A name that the catalogue would take, by wildcard or because it is open, exists as much as a listed one."""
+    """A name that the catalogue offers by wildcard, or because it is open, exists as much as a listed one."""
     if not catalogue.offers(model):
         raise ModelNotFound(model)
     return _model(model)

@@ -1,4 +1,4 @@
-"""`/ops/runs`: what operators see of runs and do with them. No Assistants API, so without a beta version."""
+"""`/ops/runs`: operators list, inspect, retry and cancel runs. Not part of the Assistants API: no beta version."""
 
 from typing import Annotated
 
@@ -30,15 +30,15 @@ async def list_runs(
 ) -> Page[OpsRun]:
     """The project's runs, or those of all projects for an operator's key.
 
-    `since`, in seconds since the epoch: failed since then, where failed ones are asked for; created since then
-    otherwise.
+    `since`, in seconds since the epoch, is compared with the time of failure if failed runs are asked for, and with
+    the time of creation otherwise.
     """
     return await timelines.list_page(caller.project, page, RunFilter(status, assistant, thread, error, since))
 
 
 @router.get("/{run_id}", operation_id="getOpsRun")
 async def retrieve_run(run_id: RunId, timelines: RunTimelinesDep, caller: CallerDep) -> OpsRunTimeline:
-    """What the run did, turn by turn: attempts, failures, tokens, names of calls, retries. Never what was said."""
+    """The run's course, turn by turn: attempts, failures, tokens, names of calls, retries. Never texts of messages."""
     return await timelines.timeline(caller.project, run_id)
 
 
@@ -51,7 +51,7 @@ async def retry_run(
     timelines: RunTimelinesDep,
     body: RetryRunRequest,
 ) -> OpsRun:
-    """Have a failed run go on with the turn that failed; what was finished is not done again."""
+    """Retry a failed run with the turn that failed; completed turns are not repeated."""
     found = await timelines.load(caller.project, run_id)
     await commands.retry(idempotency, found.project, run_id, body.by or _name_of(caller))
     return await timelines.load(caller.project, run_id)

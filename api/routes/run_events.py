@@ -1,4 +1,4 @@
-"""`/threads/{thread_id}/runs/{run_id}/events`: any run followed from any event on, which OpenAI never had."""
+"""`/threads/{thread_id}/runs/{run_id}/events`: streams any run from any event on, an extension of OpenAI's API."""
 
 from typing import Annotated
 
@@ -34,8 +34,8 @@ async def follow_run(
     after: After = None,
     last_event_id: LastEventId = None,
 ) -> StreamingResponse:
-    """The run's events after number `after`, or after the `Last-Event-ID` that browsers send when they come back."""
+    """The run's events after number `after`, or after the `Last-Event-ID` that browsers send when they reconnect."""
     await database.read(runs.load, project, thread_id, run_id)
-    # A client that comes back repeats the `after` of its first request as well.
+    # A client that reconnects repeats the `after` of its first request as well.
     seen = max(number for number in (after, last_event_id, FROM_THE_BEGINNING) if number is not None)
     return streams.response(UNTIL_ENDED, run_id, seen, beta)

@@ -28,7 +28,7 @@ async def create_thread(
 async def list_threads(
     database: DatabaseDep, project: ProjectDep, page: PageDep, metadata: MetadataFilterDep
 ) -> Page[Thread]:
-    """All threads of the project, or those that have every given pair of metadata. OpenAI never had this."""
+    """All threads of the project, or those that have every given pair of metadata. An extension of OpenAI's API."""
     return await database.read(threads.list_page, project, page, metadata)
 
 
