@@ -1,4 +1,4 @@
-"""Answers whose attempt is gone: how the step that they left open in a stream is closed before another one begins."""
+"""Aborted steps: the events that close an open step of a lost attempt before another step begins."""
 
 import json
 from collections.abc import Iterable
@@ -26,14 +26,14 @@ _STEP_CLOSED = frozenset(f"thread.run.step.{status}" for status in StepStatus if
 class _Open:
     step: RunStep
     message: Message | None = None
-    # By their place: the type of each content part, and its pieces.
+    # By the index of the content part: its type and its pieces.
     parts: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
 
 
 def abort_events(emitted: Iterable[Event], cut_short: CutShort, now: int) -> list[Event]:
     """The events that close the step which `emitted` leaves open, its message with all the text that was emitted.
 
-    None where no step is open. `now` is in seconds.
+    An empty list if no step is open. `now` is in seconds.
     """
     aborted = _open_step(emitted)
     if aborted is None:

@@ -1,4 +1,4 @@
-"""The steps and messages that an answer of the model becomes, and the events that a stream has not emitted of them."""
+"""The steps and messages of a model's answer, and those of their events that its stream has not emitted yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ MS_PER_SECOND = 1000
 
 @dataclass(frozen=True)
 class AnsweredStep:
-    """A step of an answer and, where it is words, its message. `usage` is shown once the step has ended."""
+    """A step of an answer and, if it is text, its message. `usage` appears in the step once the step has ended."""
 
     step: RunStep
     message: Message | None
@@ -51,7 +51,7 @@ class EmittedStep:
     answered: AnsweredStep
     deltas: EmittedDeltas
     opened: Sequence[Event]
-    """With all of its deltas; none where the stream has opened it."""
+    """Includes all deltas; empty if the stream has opened the step."""
     closed: Sequence[Event]
 
 
@@ -65,17 +65,17 @@ def answered_steps(
 ) -> list[AnsweredStep]:
     """The steps of an answer in the order in which its stream emits them; `now` in seconds.
 
-    Of an answer that was `cut_short` only the words are kept.
+    Of an answer that was `cut_short` only the text is kept.
     """
     calls = [] if cut_short else function_calls(attempt, answer)
     steps = []
     if answer.has_words or not (calls or cut_short):
-        # Where words come with calls, the calls' step carries the tokens of both, so that none counts twice.
+        # If an answer has text and calls, the calls' step has the tokens of both, so that none counts twice.
         usage = TokenUsage() if calls else answer.usage
         steps.append(message_step(run, attempt, answer, usage, now, position.open_step, cut_short))
     if calls:
         steps.append(calls_step(run, attempt, answer, calls, now))
-    # A step that is open already comes first.
+    # The step that the stream has opened comes first.
     open_step = position.open_step
     return sorted(steps, key=lambda each: open_step is None or each.step.type is not open_step.type)
 
@@ -111,7 +111,7 @@ def message_step(
     open_step: OpenStep | None = None,
     cut_short: CutShort | None = None,
 ) -> AnsweredStep:
-    """The words of the answer as a message, and its step."""
+    """The text of the answer as a message, and its step."""
     is_open = open_step is not None and open_step.type is StepType.MESSAGE_CREATION
     created_at = open_step.opened_at if open_step and is_open else attempt.message_time(now)
     ended_at = max(now, created_at)
@@ -153,7 +153,7 @@ def calls_step(
 
 
 def function_calls(attempt: TurnAttempt, answer: Answer) -> list[FunctionToolCall]:
-    """The calls under ids of our own: providers repeat theirs, or give none."""
+    """The calls under ids of our own: providers repeat ids, or send none."""
     return [
         FunctionToolCall(
             id=attempt.id_of(Prefix.CALL, position),
@@ -194,7 +194,7 @@ def _step(
 
 
 def _content(answer: Answer) -> list[MessageContent]:
-    """The parts in the order in which they began, as the stream emitted them; an empty text where there is none."""
+    """The parts in the order in which they began, as the stream emitted them; an empty text if there are none."""
     parts: dict[SaidAs, MessageContent] = {
         SaidAs.TEXT: TextContent(text=Text(value=answer.text)),
         SaidAs.REFUSAL: RefusalContent(refusal=answer.refusal),

@@ -1,4 +1,4 @@
-"""One answer of a model while it streams in, and what it means for the run."""
+"""One answer of a model while it streams in, and the run status that follows from it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ from models.runs import RunStatus
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 EMPTY_ARGUMENTS = "{}"
-"""What a call without arguments carries: clients parse the text, and models leave it out."""
+"""The arguments of a call without any: clients parse the text, and models leave it out."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Answer:
 
     @property
     def has_words(self) -> bool:
-        """Whether it says anything that a message can hold."""
+        """Whether the answer has text or a refusal, the parts of a message."""
         return bool(self.text or self.refusal)
 
     @property
@@ -76,25 +76,25 @@ class Answer:
 
     @property
     def run_status(self) -> RunStatus:
-        """Where the finished answer takes the run."""
+        """The status of the run after the finished answer."""
         if self.finish is not None and self.finish.reason is FinishReason.LENGTH:
             return RunStatus.INCOMPLETE
         return RunStatus.REQUIRES_ACTION if self.calls else RunStatus.COMPLETED
 
 
 def storable(text: str) -> str:
-    """A model's text without what no database or client takes: halves of surrogate pairs, and null characters."""
+    """A model's text without the characters that no database or client accepts: lone surrogates and null."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", REPLACEMENT)
 
 
 class PieceMender:
-    """Makes the pieces of one text storable, so that together they are what `storable` makes of the whole."""
+    """Makes the pieces of one text storable, so that their concatenation equals `storable` of the whole text."""
 
     def __init__(self) -> None:
         self._held_back = ""
 
     def mend(self, piece: str) -> str:
-        """The piece, without a half of a surrogate pair at its end, whose other half may come with the next."""
+        """The piece, without a first half of a surrogate pair at its end: the second half may begin the next piece."""
         if piece.isascii() and not self._held_back:
             return piece.replace("\0", REPLACEMENT)
         text = self._held_back + piece
@@ -102,6 +102,6 @@ class PieceMender:
         return storable(text[: len(text) - len(self._held_back)])
 
     def rest(self) -> str:
-        """What is left once the last piece has come."""
+        """The remaining text after the last piece."""
         rest, self._held_back = storable(self._held_back), ""
         return rest

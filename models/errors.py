@@ -1,11 +1,11 @@
-"""Errors that a client is told of. Each knows its HTTP status; the texts are OpenAI's, for programs match on them.
+"""Errors that clients receive. Each has an HTTP status; the texts are OpenAI's, because programs match them.
 
 ApiError
 ├── InvalidRequest       400
 │   ├── ThreadLocked     a run is active on the thread
-│   ├── ThreadQueueFull  too much waits for the active run
+│   ├── ThreadQueueFull  too many messages or runs wait for the active run
 │   ├── ThreadFull       the thread holds as many messages as it can
-│   ├── WrongStatus      the run's status does not allow it
+│   ├── WrongStatus      the run's status does not allow the operation
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
 │   ├── IdempotencyKeyReused
@@ -13,13 +13,13 @@ ApiError
 │   ├── BodyTooLarge     413
 │   └── UnknownHost      421
 ├── Unauthenticated      401
-├── Forbidden            403, a key that does not open this
+├── Forbidden            403, a key without the right to the route
 ├── NotFound             404
 │   ├── ModelNotFound
 │   └── UnknownUrl
 ├── MethodNotAllowed     405
 ├── Unavailable          503
-└── OutcomeUnknown       503, it was done or it was not
+└── OutcomeUnknown       503, the outcome of the commit is unknown
 """
 
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ class WrongStatus(InvalidRequest):
 
 
 class ToolOutputsMismatch(InvalidRequest):
-    """Outputs are missing, unknown or given twice; the text prints both sets, as far as there is room."""
+    """Outputs are missing, unknown or given twice; the text lists both sets, up to a limit."""
 
     def __init__(self, expected: Sequence[str], got: Sequence[str]) -> None:
         super().__init__(f"Expected tool outputs for call_ids {_printed(expected)}, got {_printed(got)}")
@@ -139,7 +139,7 @@ def _printed(ids: Sequence[str]) -> str:
 
 
 class UnusableToolChoice(InvalidRequest):
-    """A call is demanded that the run's tools do not allow. The texts are those of chat completions."""
+    """A forced tool choice that the run's tools do not allow. The texts are those of chat completions."""
 
     @classmethod
     def without_tools(cls) -> "UnusableToolChoice":
@@ -177,13 +177,13 @@ class Unauthenticated(ApiError):
 
     @classmethod
     def with_key(cls, key: str) -> "Unauthenticated":
-        """Shows no more of the key than its owner needs to know it by."""
+        """Quotes only as much of the key as its owner needs to recognize it."""
         shown = f"{key[:9]}****{key[-4:]}" if len(key) > 16 else "****"
         return cls(f"Incorrect API key provided: {shown}.", code="invalid_api_key")
 
 
 class UnknownHost(InvalidRequest):
-    # Misdirected Request: the SDKs do not send it again.
+    # Misdirected Request: the SDKs do not repeat it.
     status = 421
 
     def __init__(self, host: str) -> None:
@@ -269,7 +269,7 @@ class ErrorDetails(WireObject):
 
 
 class ErrorEnvelope(WireObject):
-    """How an error is sent."""
+    """The JSON of an error response."""
 
     error: ErrorDetails
 

@@ -1,7 +1,7 @@
-"""Replays a run's events from what the database knows: the same events, with the same numbers, as its stream had.
+"""Replays a run's events from the database: the same events, with the same numbers, as its stream emitted.
 
-Not replayed are the events of an answer that was aborted and asked for again, and the first end and second start of a
-run that failed and was resumed: their numbers are missing.
+Not replayed are the events of an aborted answer, and the first end and second start of a run that failed and was
+resumed: their numbers are missing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ _CLOSED_BY_RUN = frozenset(each.message_reason for each in CUT_SHORT.values()) -
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """A run at one moment. `steps` may leave out the first ones; then `is_whole` is false and so is the replay.
+    """A run at one moment. If `steps` lacks the first ones, `is_whole` is false, and the replay lacks their events.
 
-    `turn` is the one the model is asked for next, or is answering; `expires_at` the run's deadline, also once it has
-    ended; `next_event` the number that follows the last event that the database knows of, `final_event` the number of
-    the first event of the run's finalization.
+    `turn` is the turn in progress or the next one; `expires_at` the run's deadline, also once it has ended;
+    `next_event` the number after the last event in the database, `final_event` that of the first event of
+    the run's finalization.
     """
 
     run: Run
@@ -43,9 +43,9 @@ class RunSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Events without any other between them, from number `first` where that is known.
+    """Consecutive events, from number `first` if that is known.
 
-    One that `may_be_missing` was emitted only if there is a number for it before the next group.
+    A group that `may_be_missing` was emitted only if there is a number for it before the next group.
     """
 
     events: list[Event]
@@ -90,7 +90,7 @@ def _turn(snapshot: RunSnapshot, turn: int, steps: Sequence[StepEvents]) -> Iter
         if step.step.status is StepStatus.COMPLETED:
             yield _Group(run_events.submitted(step.step, _at(snapshot, RunStatus.QUEUED)))
             if snapshot.run.status is not RunStatus.QUEUED or snapshot.turn > turn + 1:
-                # A run may also end before a worker takes it up with its outputs.
+                # A run may also end before a worker resumes it with its outputs.
                 yield _Group(run_events.started(_at(snapshot, RunStatus.IN_PROGRESS)), may_be_missing=True)
 
 
@@ -104,10 +104,10 @@ def _last_groups(snapshot: RunSnapshot) -> Iterator[_Group]:
 
 
 def _insert(groups: list[_Group], cancelling: _Group) -> None:
-    """Put the event of a run's cancelling in its place: before words of its last answer that were emitted only then."""
+    """Insert the event of a cancel: it precedes text of the last answer that was emitted only at the end."""
     last = groups[-1]
     if cancelling.first is None:
-        # Of an earlier version, which did not record the number.
+        # Runs of an earlier version have no number for it.
         groups[-1] = _Group([*cancelling.events, *last.events], last.first and last.first - 1)
         return
     place = next(index for index, group in enumerate(groups) if (group.first or 0) > cancelling.first)
@@ -115,7 +115,7 @@ def _insert(groups: list[_Group], cancelling: _Group) -> None:
 
 
 def _is_asked(step: StepEvents) -> bool:
-    """Whether these are calls whose outputs were asked for: those of an answer that was cut short are not."""
+    """Whether the step has calls that required action: the calls of an answer that was cut short did not."""
     if step.message is not None:
         return False
     return step.step.status is not StepStatus.COMPLETED or all(
@@ -124,7 +124,7 @@ def _is_asked(step: StepEvents) -> bool:
 
 
 def _is_closed_by_run(snapshot: RunSnapshot, turn: int, step: StepEvents) -> bool:
-    """Whether the step was cut short because the run ended. Only those of the last turn can be."""
+    """Whether the step was cut short by the run's end. Only a step of the last turn can be."""
     if not snapshot.run.status.is_terminal or turn != snapshot.steps[-1][0]:
         return False
     if step.message is not None:
@@ -138,7 +138,7 @@ def _at(snapshot: RunSnapshot, status: RunStatus) -> Run:
 
 
 def _earlier(snapshot: RunSnapshot, status: RunStatus, required: RequiredAction | None = None) -> Run:
-    """The run as it was while it had a status."""
+    """The run at the time of an earlier status."""
     not_yet = ("cancelled_at", "failed_at", "completed_at", "last_error", "incomplete_details", "usage")
     return snapshot.run.model_copy(
         update={

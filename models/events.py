@@ -1,7 +1,7 @@
-"""The events of a run as its streams carry them: names, shapes, and the order in which a step shows itself.
+"""The events of a run in its streams: names, shapes, and their order within a step.
 
 As recorded from OpenAI's servers, and as its SDKs read them (tests/conformance). Lifecycle events carry the whole
-object, deltas only what is new.
+object, deltas only the new part.
 """
 
 import json
@@ -22,12 +22,12 @@ STEP_CREATED = "thread.run.step.created"
 STEP_DELTA = "thread.run.step.delta"
 
 ENDED = frozenset(f"thread.run.{status}" for status in RunStatus if status.is_terminal)
-"""After one of these a run has no more events, unless it failed and is taken up again."""
+"""The last events of a run, unless it failed and is resumed."""
 
 PAUSED = f"thread.run.{RunStatus.REQUIRES_ACTION}"
 
 PAUSES_OR_ENDS = ENDED | {PAUSED}
-"""Nothing more happens after one of these unless a client does something."""
+"""After one of these events, nothing happens before a client acts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """A run's events are numbered from 0. Numbers only grow; those of an answer that was given up may be missing."""
+    """A run's events are numbered from 0. Numbers only grow; those of an aborted answer may be missing."""
 
     number: int
     event: Event
@@ -55,12 +55,12 @@ def numbered(first: int, events: Iterable[Event]) -> list[NumberedEvent]:
 
 
 def run_event(run: Run) -> Event:
-    """The run, under the name of its status."""
+    """The run, in an event that is named after its status."""
     return Event.of(f"thread.run.{run.status}", run)
 
 
 def message_opened(step: RunStep, message: Message) -> list[Event]:
-    """`step` and `message` as they are in progress, the message without content."""
+    """The step and the message in progress, the message without content."""
     return [
         *step_opened(step),
         Event.of(MESSAGE_CREATED, message),
@@ -73,7 +73,7 @@ def message_closed(step: RunStep, message: Message) -> list[Event]:
 
 
 def step_opened(step: RunStep) -> list[Event]:
-    """`step` as it is in progress; one of tool calls without calls."""
+    """The step in progress; a step of tool calls without calls."""
     return [Event.of(STEP_CREATED, step), Event.of("thread.run.step.in_progress", step)]
 
 
@@ -83,7 +83,7 @@ def step_closed(step: RunStep) -> Event:
 
 def text_delta(message_id: str, index: int, text: str, is_first: bool) -> Event:
     """`index` is the place of the text among the message's parts."""
-    # The first says that there are no annotations; later ones must not, for SDKs add what they repeat.
+    # Only the first delta has the empty list of annotations: SDKs concatenate lists that are repeated.
     value: dict[str, Any] = {"value": text, "annotations": []} if is_first else {"value": text}
     return _content_delta(message_id, {"index": index, "type": "text", "text": value})
 

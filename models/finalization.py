@@ -1,4 +1,4 @@
-"""How a run is finalized by other means than an answer, and how that closes its open steps and messages."""
+"""The finalization of a run that no complete answer ended, and the closing of its open steps and messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ GENERIC_FAILURE = "Sorry, something went wrong."
 
 @dataclass(frozen=True)
 class Finalization:
-    """The status that a run is to end with, and why.
+    """The final status of a run, and the reason.
 
-    `by` is the execution that finalizes it, its workflow's or a sweep's. Passes between a run's workflow and its
-    activities: a new field needs a default.
+    `by` is the execution that finalizes it, the workflow's or a sweep's. The object is passed between a run's workflow
+    and its activities: a new field needs a default.
     """
 
     run_id: str
@@ -37,7 +37,7 @@ class Finalization:
 
 @dataclass(frozen=True)
 class CutShort:
-    """How a step and a message are closed that were open when their run, or their attempt, ended."""
+    """The status and reason of a step and message that were open when their run, or their attempt, ended."""
 
     step_status: StepStatus
     message_reason: MessageIncompleteReason
@@ -51,11 +51,11 @@ CUT_SHORT: Mapping[RunStatus, CutShort] = {
 }
 
 ATTEMPT_SUPERSEDED = CUT_SHORT[RunStatus.FAILED]
-"""How a stream closes the answer of an attempt that another one follows."""
+"""The stream closes the answer of a superseded attempt in this way."""
 
 
 def step_error(error: LastError | None) -> LastError | None:
-    """A run's error as its steps show it: they know two of its three codes."""
+    """A run's error in the form of its steps: they have two of its three codes."""
     if error is None or error.code is not LastErrorCode.INVALID_PROMPT:
         return error
     return error.model_copy(update={"code": LastErrorCode.SERVER_ERROR})

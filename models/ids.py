@@ -29,7 +29,7 @@ class Prefix(StrEnum):
 
 @dataclass(frozen=True)
 class BeginsWith:
-    """Marks an id that a client sends. What cannot name any object is refused before the database is asked."""
+    """Marks an id from a client. An id of the wrong form is refused before the database is queried."""
 
     prefix: str
 
@@ -61,7 +61,7 @@ def new_id(prefix: Prefix) -> str:
 
 
 def derived_id(prefix: Prefix, *origin: str | int) -> str:
-    """The same id for the same origin, so that an activity that is repeated writes the same rows."""
+    """The same id for the same origin, so that a repeated activity writes the same rows."""
     number = int.from_bytes(hashlib.sha256("/".join(map(str, (prefix, *origin))).encode()).digest())
     body = ""
     while len(body) < BODY_LENGTH:

@@ -1,4 +1,4 @@
-"""What passes through the `LanguageModel` port: one request, and the pieces of its streamed answer."""
+"""The data of the `LanguageModel` port: one request, and the pieces of its streamed answer."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +20,7 @@ class ImagePart:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A call the model made. `arguments` is the text it wrote, which need not be valid JSON."""
+    """A call by the model. `arguments` is the model's text, which may be invalid JSON."""
 
     id: str
     name: str
@@ -39,7 +39,7 @@ class UserTurn:
 
 @dataclass(frozen=True, slots=True)
 class AssistantTurn:
-    """What the model said before: text, function calls, or both."""
+    """An earlier answer of the model: text, function calls, or both."""
 
     text: str | None = None
     calls: tuple[FunctionCall, ...] = ()
@@ -70,8 +70,8 @@ class ModelRequest:
 
     `tool_choice` is "none", "auto", "required", or the name of the one function to call as `("function", name)`.
     `response_format` is OpenAI's object (`{"type": "json_object"}`, …) or None for plain text.
-    `max_tokens` bounds the answer, None leaves it to the model. `stop` is a text before which the answer is to end,
-    where the provider can. A field that is None is not sent to the provider.
+    `max_tokens` bounds the answer; None leaves the length to the model. `stop` is a text before which the answer ends,
+    if the provider supports it. A field that is None is not sent to the provider.
     """
 
     model: str
@@ -101,14 +101,14 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class RefusalDelta:
-    """A piece of what the model says instead of an answer, where its provider distinguishes the two."""
+    """A piece of a refusal, for providers that distinguish it from an answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallDelta:
-    """A piece of the call at `index` (dense from 0). `name` comes with a call's first piece and only there."""
+    """A piece of the call at `index` (dense from 0). `name` is in a call's first piece and only there."""
 
     index: int
     name: str | None = None

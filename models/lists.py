@@ -1,4 +1,4 @@
-"""Lists by cursor: what a client asks for and what it gets."""
+"""Lists by cursor: the requested page and the returned page."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -21,7 +21,7 @@ MAX_CONTENT_PARTS = 100
 MAX_ATTACHMENTS = 100
 MAX_ATTACHMENT_TOOLS = 10
 MAX_NEW_MESSAGES = 1000
-"""Created with a thread or a run."""
+"""The limit for a request that creates a thread or a run."""
 
 
 class FileCitationSource(WireObject):
@@ -143,7 +143,7 @@ class Message(IdentifiedObject):
 
 
 class TextInput(RequestBody):
-    """Text on its way in is a plain string; on its way out it is an object with annotations."""
+    """Text in requests is a plain string; in responses it is an object with annotations."""
 
     type: Literal["text"]
     text: str = Field(max_length=MAX_CONTENT_LENGTH)
@@ -181,11 +181,11 @@ NewMessages = Annotated[
     Field(max_length=MAX_NEW_MESSAGES, fail_fast=True),
 ]
 OnActiveRun = Literal["reject", "enqueue"]
-"""What happens to a message or run that arrives while a run is active on its thread (a Holdfast extension)."""
+"""The treatment of a message or run that arrives while a run is active on its thread (a Holdfast extension)."""
 
 
 class AddMessageRequest(CreateMessageRequest):
-    """A message for a thread that is there already. `on_active_run` null or absent: as the thread says."""
+    """A message for an existing thread. If `on_active_run` is null or absent, the thread's setting applies."""
 
     on_active_run: OnActiveRun | None = None
 

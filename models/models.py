@@ -1,4 +1,4 @@
-"""The models a server offers, as `GET /models` shows them."""
+"""The models that a server offers, as `GET /models` lists them."""
 
 from typing import Literal
 

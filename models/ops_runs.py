@@ -1,4 +1,4 @@
-"""Runs as operators see them: how they stand, what they did, who took them up again. Never what was said."""
+"""Runs for operators: status, course and retries. Never texts of messages or tool calls."""
 
 from typing import Literal
 
@@ -12,13 +12,13 @@ MAX_NAME_LENGTH = 256
 
 
 class RetryRunRequest(RequestBody):
-    """`by` is recorded on the run; without it, the project of the caller's key is, or that it was an operator's."""
+    """`by` is recorded with the retry; without it, the project of the caller's key, or that it was an operator's."""
 
     by: str | None = Field(None, min_length=1, max_length=MAX_NAME_LENGTH)
 
 
 class OpsRun(IdentifiedObject):
-    """`turn` is the one the model is asked for next, or was asked for last. Times are in seconds since the epoch."""
+    """`turn` is the next turn of the model, or its last one. Times are in seconds since the epoch."""
 
     object: Literal["ops.run"] = "ops.run"
     project: str
@@ -41,7 +41,7 @@ class OpsRun(IdentifiedObject):
 
 
 class OpsFailure(WireObject):
-    """An attempt that failed. Of the attempts before the last one Temporal keeps the newest failure only."""
+    """A failed attempt. Of the attempts before the last one Temporal stores the newest failure only."""
 
     attempt: int
     message: str
@@ -55,7 +55,7 @@ class OpsToolCall(WireObject):
 
 
 class OpsTurn(WireObject):
-    """One answer of the model, or the one that is being asked for. What an unfinished one shows comes from Temporal."""
+    """One answer of the model, complete or in progress. The data of a turn in progress come from Temporal."""
 
     turn: int
     is_finished: bool
@@ -69,7 +69,7 @@ class OpsTurn(WireObject):
 
 
 class OpsRetry(WireObject):
-    """`error` is what the run had failed with."""
+    """`error` is the error with which the run had failed."""
 
     number: int
     at: int

@@ -1,7 +1,7 @@
-"""The groups of events that commits of a run emit. Writers and the replay take them from here alone.
+"""The groups of events that commits of a run emit. Writers and the replay share these definitions.
 
-A writer numbers its group in the statement that commits it, before the run's new row is known: hence the counts beside
-those groups whose length is the same every time.
+A writer numbers its group in the statement that commits it, before the run's new row is known. Groups of constant
+length therefore have a count beside them.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ STARTED_COUNT = 1
 RETRIED_COUNT = 1
 SUBMITTED_COUNT = 2
 ANSWERED_COUNT = 1
-"""Beside the events of the answer's steps."""
+"""Without the events of the answer's steps."""
 
 
 def created_count(with_thread: bool) -> int:
@@ -23,13 +23,13 @@ def created_count(with_thread: bool) -> int:
 
 
 def created(run: Run, thread: Thread | None) -> list[Event]:
-    """A queued run; `thread` is the one that was created with it."""
+    """A queued run; `thread` is the thread of the same request."""
     opening = [Event.of(THREAD_CREATED, thread)] if thread else []
     return [*opening, Event.of(RUN_CREATED, run), run_event(run)]
 
 
 def started(run: Run) -> list[Event]:
-    """A worker works on the run, for the first time or again: after its tool outputs, or a reset."""
+    """A run in progress: begun, or resumed after tool outputs or a reset."""
     return [run_event(run)]
 
 
@@ -39,7 +39,7 @@ def retried(run: Run) -> list[Event]:
 
 
 def answered(steps: Sequence[Event], run: Run) -> list[Event]:
-    """An answer was committed: the events of its steps that were not emitted before, and where it took the run."""
+    """A committed answer: the events of its steps that were not emitted before, and the run's new status."""
     return [*steps, run_event(run)]
 
 
@@ -49,6 +49,6 @@ def submitted(step: RunStep, run: Run) -> list[Event]:
 
 
 def finalized(cancelling: Run | None, steps: Sequence[Event], run: Run) -> list[Event]:
-    """A run has ended: `steps` close what was open. `cancelling` is a cancelled run as it was before its end."""
+    """An ended run: `steps` close its open steps. `cancelling` is a cancelled run as it was before its end."""
     before = [run_event(cancelling)] if cancelling else []
     return [*before, *steps, run_event(run)]

@@ -1,4 +1,4 @@
-"""What a run is to do: its assistant's settings with the overrides of the call that made it, fixed at creation."""
+"""The parameters of a run: its assistant's settings with the overrides of the request, fixed at creation."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,7 +30,7 @@ class RunSpec(BaseModel):
 
     @classmethod
     def of(cls, assistant: Assistant, body: RunOverrides, default_expiry_seconds: int) -> "RunSpec":
-        """A field that the body leaves out or sends as null is the assistant's. Metadata is not inherited.
+        """A field that the body leaves out or sends as null comes from the assistant. Metadata is not inherited.
 
         Raises `UnusableToolChoice`.
         """

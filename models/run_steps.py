@@ -1,4 +1,4 @@
-"""Run steps: what a run did, one message or one group of tool calls at a time."""
+"""Run steps: the parts of a run, each one message or one group of tool calls."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -50,7 +50,7 @@ class ToolCallsDetails(WireObject):
 
 
 class RunStep(IdentifiedObject):
-    """Carries both the `expires_at` of the recorded wire and the `expired_at` of the published schema."""
+    """Has both the `expires_at` of the recorded wire and the `expired_at` of the published schema."""
 
     object: Literal["thread.run.step"] = "thread.run.step"
     created_at: int
@@ -71,7 +71,7 @@ class RunStep(IdentifiedObject):
 
 
 def required_action(calls: Iterable[FunctionToolCall]) -> RequiredAction:
-    """What a run waits for that made these calls."""
+    """The `required_action` of a run that made these calls."""
     required = [
         RequiredToolCall(
             id=call.id, function=RequiredFunction(name=call.function.name, arguments=call.function.arguments)

@@ -1,4 +1,4 @@
-"""Runs: the wire objects, the state machine (which status may follow which), and the bodies that steer a run."""
+"""Runs: the wire objects, the state machine (allowed transitions of the status), and the request bodies."""
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -46,7 +46,7 @@ class RunStatus(StrEnum):
 
 
 ACTIVE_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION, RunStatus.CANCELLING})
-"""A run in one of these holds its thread's lock, unless it is queued behind one that does (`on_active_run`)."""
+"""A run with one of these statuses is active on its thread, unless it waits behind another (`on_active_run`)."""
 
 _WORKING = frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION})
 
@@ -57,15 +57,15 @@ ALLOWED_FROM: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.IN_PROGRESS: frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.FAILED}),
     RunStatus.REQUIRES_ACTION: frozenset({RunStatus.IN_PROGRESS}),
     RunStatus.CANCELLING: _WORKING,
-    # From any by an operator who cancels the workflow in Temporal.
+    # From any of these by an operator: a cancel of the workflow in Temporal.
     RunStatus.CANCELLED: _WORKING | {RunStatus.CANCELLING},
     RunStatus.FAILED: _WORKING,
     RunStatus.COMPLETED: frozenset({RunStatus.IN_PROGRESS}),
-    # From any when Temporal's limits leave no room for another turn.
+    # From any of these when Temporal's limits leave no room for another turn.
     RunStatus.INCOMPLETE: _WORKING,
     RunStatus.EXPIRED: _WORKING,
 }
-"""Every status write is guarded by this table: a write whose guard matches nothing lost a race, and re-reads."""
+"""Every status write is guarded by this table. A write whose guard matches nothing lost a race; it reads again."""
 
 
 class LastErrorCode(StrEnum):
@@ -161,7 +161,7 @@ class Run(IdentifiedObject):
     required_action: RequiredAction | None
     last_error: LastError | None
     model: str
-    # The SDKs type it as a string, so one that is not set is sent as an empty one.
+    # The SDKs type it as a string, so unset instructions are sent as an empty one.
     instructions: str
     tools: list[Tool]
     tool_resources: ToolResources
@@ -180,7 +180,7 @@ class Run(IdentifiedObject):
 
 
 class RunExpiry(RequestBody):
-    """How long the run may take (a Holdfast extension, in the form that OpenAI's files have)."""
+    """The time limit of the run (a Holdfast extension, in the form of OpenAI's file expiry)."""
 
     anchor: Literal["created_at"] = "created_at"
     seconds: int = Field(ge=1, le=MAX_RUN_EXPIRY_SECONDS)
@@ -188,7 +188,7 @@ class RunExpiry(RequestBody):
 
 def _with_effect(strategy: TruncationStrategy) -> TruncationStrategy:
     if strategy.type == "auto" and strategy.last_messages is not None:
-        # Only of new runs: one that was stored before it was refused can still be read.
+        # Refused only in requests: runs that were stored before this rule can still be read.
         raise PydanticCustomError(
             "without_effect_at", "only allowed when 'type' is 'last_messages'", {"at": "last_messages"}
         )
@@ -196,7 +196,7 @@ def _with_effect(strategy: TruncationStrategy) -> TruncationStrategy:
 
 
 class RunOverrides(RequestBody):
-    """What both ways of creating a run share. A field that is null or absent is taken from the assistant."""
+    """The common fields of both ways to create a run. A null or absent field is taken from the assistant."""
 
     assistant_id: AssistantId
     model: ModelName | None = None

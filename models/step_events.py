@@ -1,4 +1,4 @@
-"""The events of a step: opened, its deltas, closed; the same while they happen as in a replay."""
+"""The events of a step (opened, its deltas, closed), identical when emitted and when replayed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ from models.messages import Message, MessageStatus, RefusalContent, TextContent
 from models.run_steps import RunStep, StepStatus, StepType, ToolCallsDetails
 
 DeltaSize = tuple[int, int]
-"""Which part of its step a delta is of (content part or tool call, from 0), and how many characters it brings.
+"""The part of the step that a delta belongs to (content part or tool call, from 0), and its number of characters.
 
-The first delta of a tool call brings its id and name, and no characters.
+The first delta of a tool call has its id and name, and no characters.
 """
 
 
@@ -30,7 +30,7 @@ class EmittedDeltas:
         self.parts.add(part)
 
     def run_lengths(self) -> list[list[int]]:
-        """As they are stored: `[part, size, count]` for each series of equal deltas."""
+        """The stored form: `[part, size, count]` for each series of equal deltas."""
         return [[part, size, len(list(series))] for (part, size), series in groupby(self.sizes)]
 
     @classmethod
@@ -42,7 +42,7 @@ class EmittedDeltas:
 
 @dataclass(frozen=True, slots=True)
 class OpenStep:
-    """The step that is open in the stream while its answer comes in. `opened_at` in seconds."""
+    """The step that is open in the stream while its answer arrives. `opened_at` in seconds."""
 
     type: StepType
     opened_at: int
@@ -53,7 +53,7 @@ class OpenStep:
 class StreamPosition:
     """The number of a run's next event, and the step that its stream has opened and not closed.
 
-    `unfinished` are the events of an attempt that is gone and did not close its step.
+    `unfinished` are the events of a lost attempt that did not close its step.
     """
 
     next_event: int
@@ -82,7 +82,7 @@ class StepEvents:
         last = {part: position for position, (part, _) in enumerate(self.emitted.sizes)}
         seen, taken = set[int](), dict.fromkeys(range(len(parts)), 0)
         for position, (part, size) in enumerate(self.emitted.sizes):
-            # What was stored may have been mended: the last delta of a part brings what is left of it.
+            # The stored text may differ in length from the deltas: the last delta of a part has the remaining text.
             until = taken[part] + size if position != last[part] else len(parts[part])
             yield self._delta(part, parts[part][taken[part] : until], is_first=part not in seen)
             seen.add(part)
@@ -102,7 +102,7 @@ class StepEvents:
 
 
 def call_delta(step: RunStep, index: int, arguments: str, is_first: bool) -> Event:
-    """A piece of a tool call; its first one brings id and name alone."""
+    """A piece of a tool call; the first one has only id and name."""
     if is_first:
         assert isinstance(step.step_details, ToolCallsDetails)  # noqa: S101 - a step without message is of calls
         call = step.step_details.tool_calls[index]
@@ -111,7 +111,7 @@ def call_delta(step: RunStep, index: int, arguments: str, is_first: bool) -> Eve
 
 
 def whole(step: RunStep, message: Message | None) -> list[DeltaSize]:
-    """One delta for all of each part: for what was not emitted while it came."""
+    """One delta for each whole part: for a step that was not emitted while it arrived."""
     if message is not None:
         return [(index, len(part)) for index, part in enumerate(_parts(message)) if part]
     return [size for index, part in enumerate(_arguments(step)) for size in ((index, 0), (index, len(part)))]

@@ -16,7 +16,7 @@ class Thread(IdentifiedObject):
     created_at: int
     tool_resources: ToolResources
     metadata: dict[str, str]
-    # An extension, shown only where it was chosen.
+    # An extension, present only if the client set it.
     on_active_run: OnActiveRun | None = Field(None, exclude_if=absent)
 
 

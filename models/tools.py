@@ -1,4 +1,4 @@
-"""Tools and how a run chooses among them; the answer's format."""
+"""Tools, the tool choice of a run, and the format of the answer."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ MAX_ASSISTANT_TOOLS = 128
 MAX_RUN_TOOLS = 20
 FUNCTION_NAME_PATTERN = r"^[a-zA-Z0-9_-]+$"
 
-# Bounded, as it goes into the search attributes of Temporal.
+# Bounded, because it is a search attribute in Temporal.
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 FunctionName = Annotated[str, Field(pattern=FUNCTION_NAME_PATTERN, max_length=64)]
 
@@ -105,14 +105,14 @@ class InlineVectorStore(RequestBody):
 
 
 class CreateFileSearchResources(FileSearchResources):
-    # Never stored: what it makes is an id.
+    # Never stored: the vector store that it creates has an id.
     vector_stores: Annotated[list[InlineVectorStore], null_means(list)] = Field(
         default_factory=list, max_length=1, exclude_if=lambda made: not made
     )
 
 
 class CreateToolResources(RequestBody):
-    """Tool resources of a create call, where a vector store can be made in passing."""
+    """Tool resources of a create request, which may create a vector store as well."""
 
     code_interpreter: CodeInterpreterResources | None = None
     file_search: CreateFileSearchResources | None = None

@@ -1,4 +1,4 @@
-"""What passes between a run's workflow and its activities: ids and small facts, never conversation content."""
+"""The arguments and results of a run's activities: ids and small facts, never texts of messages."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from models.runs import Run, RunStatus
 
 @dataclass(frozen=True)
 class RunInput:
-    """What a run's workflow is started with. `expires_at` is in seconds since the epoch."""
+    """The argument of a run's workflow. `expires_at` is in seconds since the epoch."""
 
     run_id: str
     thread_id: str
@@ -19,7 +19,7 @@ class RunInput:
 
     @classmethod
     def of(cls, run: Run, lifetime_seconds: int | None = None) -> "RunInput":
-        """Without `lifetime_seconds` it is what the run was created with, which a retried run's deadline hides."""
+        """Without `lifetime_seconds`, it is derived from the run's times: not valid for a retried run."""
         expires_at = run.expires_at or run.created_at
         return cls(
             run_id=run.id,
@@ -41,7 +41,7 @@ class TurnInput:
 
 @dataclass(frozen=True)
 class RetryCommand:
-    """Resumes a failed run: its workflow goes on with `turn`, in another execution than `failed_execution`."""
+    """Resumes a failed run: its workflow continues with `turn`, in another execution than `failed_execution`."""
 
     run: RunInput
     turn: int
@@ -50,7 +50,7 @@ class RetryCommand:
 
 
 class NextStep(StrEnum):
-    """What a finished turn asks the workflow to do."""
+    """The workflow's next step after a finished turn."""
 
     FINISH = "finish"
     AWAIT_TOOL_OUTPUTS = "await_tool_outputs"
@@ -58,7 +58,7 @@ class NextStep(StrEnum):
 
 @dataclass(frozen=True)
 class TurnOutcome:
-    """`status` and the deadline `expires_at` are the run's once the turn was committed."""
+    """`status` and the deadline `expires_at` are the run's after the commit of the turn."""
 
     next_step: NextStep
     status: RunStatus
@@ -67,7 +67,7 @@ class TurnOutcome:
 
 @dataclass(frozen=True)
 class RunState:
-    """A run's state in the database. `turn` is the one that the model is asked for next, or is answering."""
+    """A run's state in the database. `turn` is the turn in progress or the next one."""
 
     status: RunStatus
     turn: int
@@ -75,12 +75,12 @@ class RunState:
 
 
 SUBMIT_SIGNAL = "submit_tool_outputs"
-"""Carries the turn that was answered. Defined here because senders must not import the workflow."""
+"""Carries the number of the answered turn. Defined here because senders must not import the workflow."""
 
 RUN_WORKFLOW = "RunWorkflow"
 
 MODEL_TURN = "ModelTurn.generate"
-"""The activity of a turn, as histories name it."""
+"""The name of a turn's activity in histories."""
 
 RUN_STATUS_ATTRIBUTE = "RunStatus"
 """The search attribute that follows a run's status in the Temporal UI."""

@@ -1,4 +1,4 @@
-"""What every body on the wire shares: strictness, metadata, and unions that say which `type` they wanted."""
+"""The common rules of all bodies on the wire: strictness, metadata, and unions whose errors list the known types."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MAX_PAIRS = 16
 MAX_UNKNOWN_FIELDS = 16
 BRANCH = "\0"
-"""What union tags begin with. No body that reaches a model has this character in a field's name."""
+"""The first character of union tags. No body that reaches a model has it in a field's name."""
 
 
 class RequestBody(BaseModel):
     """A body or part of a body that a client sends: unknown fields and loosely typed values are refused.
 
-    Its lists have a `max_length` and `fail_fast`: one error is reported, and to find thousands takes long.
+    Its lists have a `max_length` and `fail_fast`: one error is reported, and a search for thousands is slow.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
@@ -33,7 +33,7 @@ class RequestBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_many_others(cls, value: Any) -> Any:
-        # Pydantic makes an error of each unknown field: a body can have thousands, and one is reported.
+        # Pydantic creates an error for each unknown field: a body can have thousands, and one is reported.
         if isinstance(value, dict) and len(value) > len(cls.model_fields) + MAX_UNKNOWN_FIELDS:
             known = {field.alias or name for name, field in cls.model_fields.items()}
             unknown = next(name for name in value if name not in known)
@@ -44,7 +44,7 @@ class RequestBody(BaseModel):
 class WireObject(BaseModel):
     """An object that the server sends. Every key of the contract is present, null where it has no value."""
 
-    # What was said stands in the input, and an error's text goes into logs.
+    # The input contains texts of messages, and the text of an error is logged.
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, hide_input_in_errors=True)
 
 
@@ -58,7 +58,7 @@ class Deleted(IdentifiedObject):
 
 
 def _few_pairs(value: object) -> object:
-    # Before the pairs themselves are looked at: each makes an error.
+    # Checked before the pairs: each invalid pair creates an error.
     if isinstance(value, dict) and len(value) > MAX_PAIRS:
         context = {"field_type": "Dictionary", "max_length": MAX_PAIRS, "actual_length": len(value)}
         raise PydanticKnownError("too_long", context)
@@ -72,7 +72,7 @@ Metadata = Annotated[
 ]
 TokenLimit = Annotated[int, Field(ge=256, le=MAX_SAFE_INTEGER)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
-# Unset is shown as OpenAI's default but not sent to the model, whose own default it leaves in force.
+# Unset is sent to clients as OpenAI's default but not to the model, which then uses its own default.
 DefaultsToOne = Annotated[
     float | None, PlainSerializer(lambda value: 1.0 if value is None else value, return_type=float)
 ]
@@ -80,17 +80,17 @@ TopP = Annotated[float, Field(ge=0, le=1)]
 
 
 def null_means(default: Callable[[], Any]) -> BeforeValidator:
-    """For fields that may be left out: null is the same, as clients send it that write every field they know."""
+    """For optional fields: null is the same as absent, because some clients send every field that they know."""
     return BeforeValidator(lambda value: default() if value is None else value)
 
 
 def absent(value: object) -> bool:
-    """For `Field(exclude_if=absent)`: the key is left out, not sent as null, where the contract does so."""
+    """For `Field(exclude_if=absent)`: an unset key is left out, not sent as null, where the contract requires that."""
     return value is None
 
 
 def one_of(expected: str, *kinds: type) -> BeforeValidator:
-    """For a union of several JSON types: says what it `expected` of a value that is of none of them."""
+    """For a union of several JSON types: the error for a value of any other type names the `expected` types."""
 
     def check(value: object) -> object:
         if not isinstance(value, kinds):
@@ -102,9 +102,9 @@ def one_of(expected: str, *kinds: type) -> BeforeValidator:
 
 @dataclass(frozen=True)
 class TaggedBy:
-    """Marks a union of models told apart by the literal value of `key`.
+    """Marks a union of models that are distinguished by the literal value of `key`.
 
-    Its errors name that key and the values it may have, as OpenAI's do, not pydantic's branches.
+    Its errors name that key and its allowed values, as OpenAI's do, not pydantic's branches.
     """
 
     key: str
@@ -140,5 +140,5 @@ class TaggedBy:
 
 
 def branch(name: str) -> str:
-    """A union tag, marked so that it can be told from a field in an error's location."""
+    """A union tag, marked to distinguish it from a field in an error's location."""
     return BRANCH + name
