@@ -1,4 +1,4 @@
-"""Finds runs whose next command never reached their workflow, and repeats it."""
+"""Finds runs whose next command did not reach their workflow, and repeats the command."""
 
 import asyncio
 import logging
@@ -23,17 +23,17 @@ from models.runs import RunStatus
 from models.turns import RunInput
 
 OVERDUE_AFTER = timedelta(seconds=5)
-"""A command that takes longer to have its effect may be lost; repeating one that was not is harmless."""
+"""A command without effect after this time may be lost. Repeating a command that was not lost is harmless."""
 
 EXPIRED_FOR = timedelta(seconds=30)
-"""A run this long past its deadline has no workflow that watches it."""
+"""A run this long past its deadline has no workflow that watches its deadline."""
 
 STUCK_AFTER = timedelta(minutes=5)
-"""Long past anything that a workflow which works leaves undone."""
+"""A working workflow ends its run long before this."""
 
 PAGE_SIZE = 100
 MAX_PAGES = 10
-"""Of overdue runs in one sweep; the next goes on behind them. Under load thousands wait that have lost nothing."""
+"""The limit of one sweep; the next one continues behind it. Under load thousands of runs wait without a loss."""
 
 MAX_AT_ONCE = 10
 log = logging.getLogger(__name__)
@@ -41,11 +41,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SweepReport:
-    """How many runs were given their command again, how many were closed because no workflow is left to do it, and of
-    how many the repair failed.
+    """The numbers of runs whose command was repeated, of runs that were closed because they have no workflow, and of
+    failed repairs.
 
-    The next sweep goes on at `overdue_from` (milliseconds) with the runs that are overdue, and at `looked_until`
-    (seconds) with Temporal's list of ended workflows.
+    The next sweep continues at `overdue_from` (milliseconds) in the overdue runs, and at `looked_until` (seconds) in
+    Temporal's list of ended workflows.
     """
 
     repeated: int = 0
@@ -56,7 +56,7 @@ class SweepReport:
 
 
 class CommandReconciler:
-    """Runs for which nothing happens: the API died between its commit and its command, or Temporal did not answer."""
+    """Repairs stalled runs: the API died between its commit and its command, or Temporal did not answer."""
 
     def __init__(self, database: Database, workflows: RunWorkflows, event_stream: EventStream) -> None:
         self._database = database
@@ -65,9 +65,9 @@ class CommandReconciler:
 
     @activity.defn(name="LostCommands.repeat")
     async def repeat(self, overdue_from: int = 0) -> SweepReport:
-        """Give overdue runs their command again; close those that no workflow will ever close.
+        """Repeat the commands of overdue runs, and close runs that no workflow will close.
 
-        Looks at those that are overdue since `overdue_from` (milliseconds) or later, up to `MAX_PAGES` of them. A run
+        Reads runs that are overdue since `overdue_from` (milliseconds) or later, up to `MAX_PAGES` of them. A run
         whose repair fails is logged and counted, and does not stop the others. Raises `DatabaseUnavailable`.
         """
         async with heartbeating():
@@ -84,7 +84,7 @@ class CommandReconciler:
             if len(overdue) < PAGE_SIZE:
                 overdue_from = 0
                 break
-            # Those of the same millisecond may be on both pages; to repeat a command twice is harmless.
+            # Both pages may have runs of the same millisecond; to repeat a command twice is harmless.
             overdue_from = max(overdue_from + 1, overdue[-1].status_changed_at)
         return SweepReport(
             repeated=deliveries.count(Delivery.DELIVERED),
@@ -94,7 +94,7 @@ class CommandReconciler:
         )
 
     async def _repair_all(self, found: Sequence[AnyRow]) -> list[Delivery | None]:
-        """Repair these runs, `MAX_AT_ONCE` at a time; None stands for a repair that failed. None runs on afterwards."""
+        """Repair these runs, `MAX_AT_ONCE` at a time. None stands for a failed repair. All have ended on return."""
         room = asyncio.Semaphore(MAX_AT_ONCE)
 
         async def repair(run: AnyRow) -> Delivery | None:
@@ -108,7 +108,7 @@ class CommandReconciler:
             outage = outages.exceptions[0]
         else:
             return [done.result() for done in repairs]
-        # As itself, so that `DatabaseOutages` knows it.
+        # Raised outside of its group, so that `DatabaseOutages` recognizes it.
         raise outage
 
     async def _repair_or_log(self, run: AnyRow) -> Delivery | None:
@@ -117,7 +117,7 @@ class CommandReconciler:
         except DatabaseUnavailable:
             raise
         except Exception:
-            # One run with an error of its own must not keep the others from their repair. The report counts it.
+            # An error of one run must not prevent the repair of the others. The report counts it.
             log.exception("run.repair_failed", extra={"run_id": run.id, "thread_id": run.thread_id})
             return None
 
@@ -125,7 +125,7 @@ class CommandReconciler:
         try:
             delivery = await self._command(run)
         except RPCError as error:
-            # One run that Temporal does not take must not keep the others waiting; past its deadline it is closed.
+            # A run whose command Temporal refuses must not delay the others; past its deadline it is closed.
             log.exception(
                 "run.command_refused", extra={"run_id": run.id, "thread_id": run.thread_id, "reason": error.message}
             )
@@ -148,7 +148,7 @@ class CommandReconciler:
                 return await self._submit(run)
             case RunStatus.CANCELLING:
                 await self._workflows.cancel(run.id)
-        # Temporal takes a cancel of a workflow that is closed without a word.
+        # Temporal accepts a cancel of a closed workflow without an error.
         return Delivery.DELIVERED if await self._workflows.is_running(run.id) else Delivery.NO_WORKFLOW
 
     async def _retry(self, run: AnyRow) -> Delivery:
@@ -158,13 +158,13 @@ class CommandReconciler:
     async def _submit(self, run: AnyRow) -> Delivery:
         delivery = await self._workflows.submit(run.id, run.turn - 1)
         if delivery is Delivery.NO_WORKFLOW:
-            # Temporal lost it (its database was replaced): a new one finds the finished turns done and goes on.
+            # Temporal lost it (its database was replaced): a new workflow finds the committed turns and continues.
             delivery = await self._workflows.start(RunInput.of(to_run(run)))
         return delivery
 
 
 def _is_stuck(run: AnyRow) -> bool:
-    """Whether the workflow, though it runs, will not end the run any more: its tasks fail, and each try again."""
+    """Whether the workflow runs but will not end its run: its tasks fail, and so does every retry of them."""
     is_cancelling = run.status == RunStatus.CANCELLING or run.expires_at is None
     due_ms = run.status_changed_at if is_cancelling else (run.expires_at or 0) * MS_PER_SECOND
     return now_ms() - due_ms > STUCK_AFTER // timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""What becomes of an activity that meets a database which does not answer: it is tried again, whichever it is."""
+"""Database outages in activities: Temporal retries any activity that meets one."""
 
 import logging
 from datetime import timedelta
@@ -12,13 +12,13 @@ from infra.database.outages import DatabaseUnavailable
 from models.runs import LastErrorCode
 
 RETRY_DELAY = timedelta(seconds=1)
-"""No backoff: that the database is back should be noticed within a second."""
+"""No backoff: an activity is to notice within a second that the database answers again."""
 
 log = logging.getLogger(__name__)
 
 
 class DatabaseOutages(Interceptor):
-    """Turns `DatabaseUnavailable` into a failure that Temporal retries, and that names no host and no statement."""
+    """Converts `DatabaseUnavailable` into a failure that Temporal retries, and that names no host and no statement."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Retried(next)

@@ -1,7 +1,7 @@
-"""How an activity tells Temporal what to do about an error.
+"""The errors of activities, which decide whether Temporal retries.
 
-The first detail of what is wrong with the run is its `last_error.code`; what is only wrong with the attempt has none.
-Raise them `from None`: a cause would go into the history with its stack trace and whatever the provider said.
+The first detail of an error of the run is its `last_error.code`; an error of the attempt alone has no details.
+Raise them `from None`: a cause would go into the history with its stack trace and the provider's text.
 """
 
 from datetime import timedelta
@@ -13,24 +13,24 @@ from models.runs import LastErrorCode, RunStatus
 
 
 def passing_failure(code: LastErrorCode, error: Exception, retry_after: timedelta | None) -> ApplicationError:
-    """It may go away: try again, after the delay that the provider asked for, if it did."""
+    """Retryable, after the delay that the provider asked for, if it did."""
     return _failure(code, error, next_retry_delay=retry_after)
 
 
 def final_failure(code: LastErrorCode, error: Exception) -> ApplicationError:
-    """Trying again is no use."""
+    """Not retryable."""
     return _failure(code, error, non_retryable=True)
 
 
 def _failure(code: LastErrorCode, error: Exception, **what_to_do: Any) -> ApplicationError:
-    # Benign: the SDK would log a stack trace for each, where one line says all there is to say.
+    # Benign: the SDK would log a stack trace for each, although one line has all the facts.
     return ApplicationError(
         str(error), code, type=type(error).__name__, category=ApplicationErrorCategory.BENIGN, **what_to_do
     )
 
 
 class WorkerStopped(ApplicationError):
-    """This worker stops, not the run: another one is to take the activity up at once."""
+    """This worker stops, not the run: another worker retries the activity at once."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -42,21 +42,21 @@ class WorkerStopped(ApplicationError):
 
 
 class AttemptSuperseded(ApplicationError):
-    """Temporal has given this attempt up: a newer one is at the turn, or the run's workflow is gone.
+    """The attempt is superseded by a newer one, or the run's workflow has ended.
 
-    Nobody hears of it, unless Temporal's clock was set back: then the turn is tried again.
+    Temporal discards the error, unless its clock was set back: then the turn is retried.
     """
 
     def __init__(self, turn: int) -> None:
         super().__init__(
-            f"This attempt at turn {turn} was given up.",
+            f"This attempt at turn {turn} was superseded.",
             type="AttemptSuperseded",
             category=ApplicationErrorCategory.BENIGN,
         )
 
 
 class TurnNotReady(ApplicationError):
-    """The run does not wait for this turn yet, whatever the workflow was told: it is tried again until it does."""
+    """The run does not wait for this turn yet, although the workflow scheduled it. Retried until it does."""
 
     def __init__(self, turn: int, status: RunStatus) -> None:
         super().__init__(f"Turn {turn} is not due: the run is {status}.", type="TurnNotReady")

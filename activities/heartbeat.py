@@ -1,4 +1,4 @@
-"""Heartbeats beside a long activity: they tell Temporal that it lives, and bring it the news that it was cancelled."""
+"""Heartbeats beside a long activity: they show Temporal that it is alive, and their responses carry cancellations."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,13 @@ from datetime import timedelta
 
 from temporalio import activity
 
-# A cancellation comes back with the answer to the next one, and is to reach the model call within a second.
+# A cancellation arrives with the response to the next heartbeat, and has to reach the model call within a second.
 HEARTBEAT_INTERVAL = timedelta(seconds=0.6)
 
 
 @asynccontextmanager
 async def heartbeating() -> AsyncIterator[None]:
-    """Heartbeat in the background while the block runs, whatever it waits for."""
+    """Send heartbeats in the background while the block runs, whatever it waits for."""
     beating = asyncio.create_task(_beat())
     try:
         yield
@@ -23,6 +23,6 @@ async def heartbeating() -> AsyncIterator[None]:
 
 async def _beat() -> None:
     while True:
-        # Wait first: most turns of a quick model need no heartbeat at all.
+        # Wait first: most turns of a fast model need no heartbeat.
         await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
         activity.heartbeat()

@@ -1,4 +1,4 @@
-"""Names the run in every log line that is written while one of its activities works."""
+"""Adds the run's id to every log line of its activities."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class _Named(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         if info.workflow_type == RUN_WORKFLOW:
-            # Never unbound: an activity has a context of its own, which ends with it.
+            # Never unbound: an activity has its own context, which ends with it.
             structlog.contextvars.bind_contextvars(run_id=info.workflow_id, attempt=info.attempt)
         if input.args and isinstance(input.args[0], TurnInput):
             structlog.contextvars.bind_contextvars(turn=input.args[0].turn)

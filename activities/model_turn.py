@@ -1,4 +1,4 @@
-"""One turn of a run: the model is asked once, and its answer is stored with what follows from it."""
+"""One turn of a run: the model is asked once, and its answer is committed with the run's new status."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One attempt at a turn of a run: the model's answer so far, and the stream that it is emitted into."""
+    """One attempt at a turn of a run: the model's partial answer, and the stream into which it is emitted."""
 
     begun: Begun
     turn: TurnAttempt
@@ -72,19 +72,19 @@ class ModelTurn:
 
     @activity.defn(name=MODEL_TURN)
     async def generate(self, turn: TurnInput) -> TurnOutcome:
-        """Ask the model for the run's next answer and commit it. A turn that was committed before is not repeated.
+        """Ask the model for the run's next answer and commit it. A committed turn is not repeated.
 
-        Raises the `ApplicationError`s of `failures.py`: retryable while waiting may help, with the provider's own delay
-        where it named one; otherwise the run is failed already.
+        Raises the `ApplicationError`s of `failures.py`: retryable if a later attempt may succeed, with the provider's
+        own delay if it named one; otherwise the run has failed already.
         """
-        # Also while it waits for the database: a worker that is silent counts as dead, and the model is asked again.
+        # Also during waits for the database: a worker without heartbeats counts as dead, and the model is asked again.
         async with heartbeating():
             try:
                 return await self._generate(turn)
             except asyncio.CancelledError:
                 details = activity.cancellation_details()
                 if details and details.worker_shutdown:
-                    # This worker stops, not the run: another one is to take the turn up at once.
+                    # This worker stops, not the run: another worker retries the turn at once.
                     raise WorkerStopped from None
                 if details and (details.not_found or details.timed_out):
                     raise AttemptSuperseded(turn.turn) from None
@@ -102,7 +102,7 @@ class ModelTurn:
         return await self._answer(attempt, request)
 
     async def _begin(self, turn: TurnInput) -> _Attempt | TurnOutcome:
-        """Begin an attempt. Returns the turn's outcome where there is nothing to ask the model."""
+        """Begin an attempt. Returns the turn's outcome if there is no question for the model."""
         info, started_at_ms = activity.info(), now_ms()
         execution, fencing_token = info.workflow_run_id or "", microseconds(info.started_time)
         try:
@@ -120,7 +120,7 @@ class ModelTurn:
         return _Attempt(begun, this, Answer(), stream)
 
     async def _is_superseded(self, attempt: _Attempt) -> bool:
-        """Whether the worker stood still for so long that a newer attempt has begun: then the model is not asked."""
+        """Whether the worker was suspended for so long that a newer attempt has begun: then the model is not asked."""
         silence = timedelta(milliseconds=now_ms() - attempt.turn.started_at_ms)
         if silence < (activity.info().heartbeat_timeout or timedelta()) / 2:
             return False
@@ -152,7 +152,7 @@ class ModelTurn:
             raise PromptRejected(CONTENT_FILTERED)
 
     async def _commit(self, attempt: _Attempt) -> Committed | None:
-        """Keep the answer, however long the database is away before the run's deadline: the model has been paid."""
+        """Commit the answer, with retries during an outage until the run's deadline: the model has been paid."""
         run = attempt.run
         position = await attempt.stream.finish(attempt.answer)
         while True:
@@ -189,14 +189,14 @@ class ModelTurn:
     async def _cancelled(self, attempt: _Attempt) -> None:
         details = activity.cancellation_details()
         if details and details.cancel_requested and not details.worker_shutdown:
-            # Without the database, the workflow cancels the run when it is back, and the partial answer is lost.
+            # Without the database, the workflow cancels the run after the outage, and the partial answer is lost.
             with suppress(DatabaseUnavailable):
                 await self._finalize(attempt, RunStatus.CANCELLED)
 
     async def _finalize_turn(
         self, attempt: _Attempt, status: RunStatus, incomplete_reason: RunIncompleteReason | None = None
     ) -> TurnOutcome:
-        """Finalize the run. Returns the outcome, or the one of a transaction that moved the run on before."""
+        """Finalize the run. Returns the outcome, or that of an earlier transaction that changed the run's state."""
         state = await self._finalize(attempt, status, incomplete_reason)
         return _finished(state) if state.status.is_terminal else await self._outcome_elsewhere(attempt.input)
 
@@ -228,7 +228,7 @@ class ModelTurn:
         return finalized.state
 
     async def _outcome_elsewhere(self, turn: TurnInput) -> TurnOutcome:
-        """The outcome where another transaction has moved the run on meanwhile."""
+        """The outcome after another transaction has changed the run's state."""
         found = await self._database.read(turns.find_done, turn)
         match found:
             case TurnOutcome():

@@ -1,4 +1,4 @@
-"""A turn's request to the model: instructions, the thread's messages as far as they fit, and the run's own calls."""
+"""A turn's request to the model: instructions, as many messages of the thread as fit, and the run's own calls."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -32,16 +32,16 @@ from models.runs import Run, RunIncompleteReason
 from models.tools import ChooseFunction, FunctionTool, TextFormat
 
 DEFAULT_CONTEXT_WINDOW_TOKENS = 128_000
-"""For a model whose window is unknown, so that no prompt is without bound."""
+"""For a model whose window is unknown, so that every prompt is bounded."""
 
 ANSWER_RESERVE_TOKENS = 4_096
 IMAGE_TOKENS = 1_105
-"""What OpenAI counts for a 1024 x 1024 image in high detail."""
+"""OpenAI's count for a 1024 x 1024 image in high detail."""
 
 
 @dataclass(frozen=True)
 class _Past:
-    """What the run's earlier turns used, and their answers and outputs."""
+    """The tokens, answers and outputs of the run's earlier turns."""
 
     used: TokenUsage = field(default_factory=TokenUsage)
     turns: Sequence[PastTurn] = ()
@@ -50,7 +50,7 @@ class _Past:
 async def build_request(
     database: Database, begun: Begun, turn: int, language_model: LanguageModel
 ) -> ModelRequest | RunIncompleteReason:
-    """The request for the run's turn, or which of its token budgets leaves no room for it.
+    """The request for the run's turn, or the reason if a token budget leaves no room for it.
 
     Reads in short transactions: none is open while the prompt is tokenized.
     """
@@ -82,7 +82,7 @@ async def build_request(
 
 
 def remaining(limit: int | None, used: int) -> int | None:
-    """The rest of a budget over the whole run."""
+    """The rest of a budget of the whole run."""
     return None if limit is None else limit - used
 
 
@@ -112,7 +112,7 @@ async def _messages(database: Database, begun: Begun, budget: TokenBudget) -> li
                 continue
             images = sum(isinstance(part, ImageUrlContent) for part in message.content)
             fits = await budget.takes(message_text(message), overhead=MESSAGE_OVERHEAD_TOKENS + images * IMAGE_TOKENS)
-            # The newest message is sent in any case, except against the client's own limit.
+            # The newest message is always sent, except beyond the client's own limit.
             if not fits and (items or is_limited):
                 break
             items.append(item)
@@ -122,7 +122,7 @@ async def _messages(database: Database, begun: Begun, budget: TokenBudget) -> li
 
 
 async def _newest_first(database: Database, begun: Begun) -> AsyncGenerator[Message, None]:
-    """The thread's messages as they were when the run got the thread, read page by page."""
+    """The thread's messages up to the run's admission, newest first, read page by page."""
     before: int | None = begun.last_message_seq + 1
     while before is not None:
         page = await database.read(prompts.message_page, begun.run.thread_id, before)
@@ -170,7 +170,7 @@ def _function(tool: FunctionTool) -> Function:
 
 
 def _tool_choice(run: Run, turn: int) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
-    """A call that was demanded has been made once the first turn is over; to demand it again would never end."""
+    """A required call is required in the first turn only; otherwise the run would never end."""
     match run.tool_choice:
         case "none":
             return "none"

@@ -1,4 +1,4 @@
-"""Records why a failed run was reset in Temporal: its UI knows no names, only the reason that its user gave."""
+"""Records the reason of a reset in Temporal: its UI has no user names, only the reason that the user entered."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ class ResetReasons:
         self._workflows = workflows
 
     async def record(self, run_id: str, number: int) -> None:
-        """Complete the record of the run's newest retry, `number`, where that was a reset in Temporal."""
+        """Complete the record of the run's newest retry, `number`, if that was a reset in Temporal."""
         if number == 0:
             return
         if not await self._database.read(run_retries.is_unexplained, run_id, number):
@@ -32,7 +32,7 @@ class ResetReasons:
             async with asyncio.timeout(LOOKUP_TIMEOUT.total_seconds()):
                 reason = await self._workflows.reset_reason(run_id, activity.info().workflow_run_id or "")
         except (RPCError, TimeoutError) as error:
-            # No reason to keep the run waiting; its next turn asks again.
+            # The run does not wait for the reason; its next turn asks again.
             log.warning("run.reset_reason_unknown", extra={"run_id": run_id, "reason": repr(error)})
             return
         explained = f"{BY_RESET}: {reason}" if reason else BY_RESET

@@ -1,4 +1,4 @@
-"""What becomes of a run outside its turns: it is finalized, or a failed one is resumed after a reset."""
+"""Changes of a run outside its turns: its finalization, and the resumption of a failed run after a reset."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class RunFinalization:
         self._event_stream = event_stream
         self._reset_reasons = ResetReasons(database, workflows)
 
-    # The name in histories, from before.
+    # Histories of earlier versions have this name.
     @activity.defn(name="RunEndings.end")
     async def finalize(self, finalization: Finalization) -> RunState:
         """Finalize the run unless it has ended already. Returns its state."""
@@ -45,10 +45,10 @@ class RunFinalization:
 
     @activity.defn(name="RunEndings.reopen")
     async def reopen(self, run_id: str) -> RunState:
-        """Resume a run that failed in an execution of its workflow before this one, which is a reset of it.
+        """Resume a run that failed in an earlier execution of its workflow: this execution is a reset.
 
         Returns the run's state; a run that failed in this very execution stays failed. Raises a non-retryable
-        `ApplicationError` of type `ThreadLocked` where another run holds the thread.
+        `ApplicationError` of type `ThreadLocked` if another run is active on the thread.
         """
         try:
             begun, state = await self._database.write(_reopen, run_id, activity.info().workflow_run_id or "")
@@ -61,18 +61,18 @@ class RunFinalization:
 
 
 async def finalize_run(database: Database, stream: EventStream, finalization: Finalization) -> Finalized:
-    """Finalize a run outside its turns, and close the step that an attempt, which may still be at work, left open."""
+    """Finalize a run outside its turns, and close the open step of an attempt, which may still be running."""
     run_id = finalization.run_id
     fenced: int | None = None
     while True:
         found = await database.read(_find, run_id)
         if found.is_over or found.newest_attempt == fenced:
-            # It has ended elsewhere, or this execution is superseded.
+            # Another transaction has ended the run, or this execution is superseded.
             return Finalized(found.state)
         fenced = found.newest_attempt
         position = StreamPosition(found.next_event)
         if found.may_emit:
-            # As if an attempt came after the one that may be at work: from now on that one emits nothing.
+            # Fenced like a newer attempt: from now on the event stream rejects the events of the running attempt.
             following = await stream.fence(run_id, fenced + 1)
             position = await left_behind(stream, run_id, found.next_event, following)
         finalized = await database.write(run_finalization.finalize, finalization, position, None, fenced)
@@ -83,7 +83,7 @@ async def finalize_run(database: Database, stream: EventStream, finalization: Fi
 
 @dataclass(frozen=True)
 class _Found:
-    """A run before it is finalized. `may_emit`: an attempt at its turn may be at work."""
+    """A run before it is finalized. `may_emit`: an attempt at its turn may be running."""
 
     state: RunState
     is_over: bool

@@ -1,16 +1,16 @@
-"""Counts what goes into a prompt against a limit, exactly only where it matters."""
+"""Counts the tokens of a prompt against a limit, exactly only where it matters."""
 
 from collections.abc import Awaitable, Callable
 
 MESSAGE_OVERHEAD_TOKENS = 4
-"""What a message costs beside its text (OpenAI's cookbook counts 3 to 4 for role and separators)."""
+"""The tokens of a message beside its text (OpenAI's cookbook counts 3 to 4 for role and separators)."""
 
 
 class TokenBudget:
     """Room for `limit` tokens.
 
-    A text never has more tokens than bytes, so bytes are taken for tokens until they no longer fit; only then is what
-    was taken counted by the model's tokenizer.
+    A text never has more tokens than bytes, so bytes are counted as tokens until the limit is reached. Only then the
+    texts are counted by the model's tokenizer.
     """
 
     def __init__(self, limit: int, count_tokens: Callable[[str], Awaitable[int]]) -> None:
@@ -22,7 +22,7 @@ class TokenBudget:
         self._uncounted_overhead = 0
 
     async def takes(self, text: str, overhead: int = MESSAGE_OVERHEAD_TOKENS) -> bool:
-        """Make room for a text and `overhead` tokens beside it. False, and nothing taken, where they do not fit."""
+        """Take room for a text and `overhead` tokens. Returns False, and takes nothing, if they do not fit."""
         size = len(text.encode())
         uncounted = self._uncounted_bytes + self._uncounted_overhead
         if self._counted + uncounted + size + overhead <= self._limit:

@@ -19,17 +19,17 @@ from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPositi
 from models.turn_attempts import TurnAttempt
 
 SKIPPED_NUMBERS = 1_000_000
-"""More events than an attempt can have: skipped where the stream was lost, and with it how many an attempt emitted."""
+"""More events than an attempt can have. Skipped if the stream was lost, with the number of its emitted events."""
 
 NO_WAIT = timedelta()
 MAX_UNFINISHED = 100_000
 
 
 class TurnStream:
-    """The step that the answer begins with is emitted while it comes; a second one when the turn is committed.
+    """Emits the first step of the answer while it arrives; the turn's commit emits a second one.
 
-    SDKs take one open step at a time, and a message that is followed by calls is not complete before its turn is.
-    A superseded attempt emits nothing more.
+    SDKs support one open step at a time, and a message before calls is not complete until the turn is complete.
+    A superseded attempt emits no further events.
     """
 
     def __init__(self, stream: EventStream, begun: Begun, attempt: TurnAttempt, next_event: int) -> None:
@@ -39,14 +39,14 @@ class TurnStream:
         self._attempt = attempt
         self._next_event = next_event
         self._open_step: OpenStep | None = None
-        # The kinds of the message's parts, and what is kept back of each part or call.
+        # The kinds of the message's parts, and the retained piece of each part or call.
         self._said: list[SaidAs] = []
         self._menders: dict[int, PieceMender] = {}
         self._is_superseded = False
 
     @classmethod
     async def open(cls, database: Database, stream: EventStream, begun: Begun, attempt: TurnAttempt) -> "TurnStream":
-        """Go on where the run's stream is. A step that an earlier attempt left open is closed."""
+        """Continue the run's stream. The open step of an earlier attempt is closed."""
         run = begun.run
         if begun.events.events:
             await stream.append(run.id, begun.events.first, begun.events.events)
@@ -57,7 +57,7 @@ class TurnStream:
         return opened
 
     async def emit(self, delta: ModelDelta) -> None:
-        """Emit a piece of the answer, if it belongs to the step that the answer began with."""
+        """Emit a piece of the answer, if it belongs to the answer's first step."""
         match delta:
             case TextDelta(text) if self._takes(StepType.MESSAGE_CREATION):
                 await self._emit_words(SaidAs.TEXT, text)
@@ -67,11 +67,11 @@ class TurnStream:
                 await self._emit_call(delta)
 
     async def finish(self, answer: Answer) -> StreamPosition:
-        """Emit what was kept back of the open step. Returns the stream's position."""
+        """Emit the retained pieces of the open step. Returns the stream's position."""
         if self._open_step is not None:
             await self._emit_rest(self._open_step, answer)
         if self._is_superseded:
-            # By an attempt that does not commit: it is gone as well, or of a version without fencing tokens.
+            # Emitted by an attempt that does not commit: it is lost as well, or of a version without fencing tokens.
             following = await self._stream.following(self._run.id)
             return await left_behind(self._stream, self._run.id, self._begun.next_event, following)
         return StreamPosition(self._next_event, self._open_step)
@@ -150,20 +150,20 @@ class TurnStream:
 
 
 async def _fence(database: Database, stream: EventStream, begun: Begun, attempt: TurnAttempt) -> StreamPosition:
-    """As `left_behind`, for an attempt that goes on from there, alone, and may be lost in its turn."""
+    """As `left_behind`, for an attempt that continues from there and may be lost in turn."""
     run_id = begun.run.id
     following = await stream.fence(run_id, attempt.fencing_token)
     position = await left_behind(stream, run_id, begun.next_event, following)
     if not position.unfinished and position.next_event > begun.next_event:
-        # Skipped for good: an attempt after this one, which finds the stream lost again, must not begin here as well.
+        # Skipped permanently: a later attempt that finds the stream lost again must not begin here as well.
         await database.write(turns.skip_events, run_id, attempt, position.next_event)
     return position
 
 
 async def left_behind(stream: EventStream, run_id: str, next_event: int, following: int) -> StreamPosition:
-    """The position of a stream whose next event is number `following`, with the events that earlier attempts left.
+    """The position of a stream whose next event is number `following`, with the events of earlier attempts.
 
-    `next_event` is the number after the last event that the database knows of.
+    `next_event` is the number after the last event in the database.
     """
     if following < next_event:
         return StreamPosition(next_event + SKIPPED_NUMBERS)

@@ -1,4 +1,4 @@
-"""Closes runs that no workflow will ever close: theirs was terminated, or Temporal lost it."""
+"""Closes runs that no workflow will close: theirs was terminated, or Temporal lost it."""
 
 import logging
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkflowReconciler:
-    """Runs that wait for a workflow which is gone, found in Temporal's list long before their deadline."""
+    """Finds runs whose workflow has ended, by Temporal's list of workflows, long before the runs' deadline."""
 
     def __init__(self, database: Database, workflows: RunWorkflows, event_stream: EventStream) -> None:
         self._database = database
@@ -32,10 +32,10 @@ class WorkflowReconciler:
 
     @activity.defn(name="LostWorkflows.close_runs")
     async def close_runs(self, since: int) -> int:
-        """Close the runs whose workflow was terminated since a time (seconds). Returns how many there were.
+        """Close the runs whose workflow was terminated since a time (seconds). Returns their number.
 
-        To be repeated from the same time where it fails: what it has closed by then stays closed. A run that cannot be
-        closed fails the activity, after the others are closed.
+        Repeat it from the same time if it fails: closed runs stay closed. A run that cannot be closed fails the
+        activity, after the others are closed.
         """
         closed = 0
         failures: list[Exception] = []
@@ -51,7 +51,7 @@ class WorkflowReconciler:
                         log.exception("run.close_failed", extra={"run_id": run.id, "thread_id": run.thread_id})
                         failures.append(error)
         if failures:
-            raise ExceptionGroup("Runs whose workflow is gone could not be closed.", failures)
+            raise ExceptionGroup("Runs without a workflow could not be closed.", failures)
         return closed
 
     async def _close_if_lost(self, run: AnyRow) -> bool:

@@ -49,7 +49,7 @@ from tests.valkey import ValkeyServer
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 FIRST_BEGAN = datetime.now(UTC)
 CUT_SHORT = ["message.delta", "message.incomplete", "run.step.failed", "run.failed", "done"]
-SUPERSEDED = "This attempt at turn 0 was given up."
+SUPERSEDED = "This attempt at turn 0 was superseded."
 
 
 @dataclass(frozen=True)
