@@ -26,19 +26,19 @@ from models.turns import (
 from workflows import activity_options
 
 RUN_FAILED = "RunFailed"
-# Temporal takes summaries of up to 400 bytes.
-SHOWN_MODEL_LENGTH = 80
-# A workflow that began before goes on as it began.
+# Temporal accepts summaries of up to 400 bytes.
+MAX_SUMMARY_MODEL_LENGTH = 80
+# Workflows that began under an earlier version continue without this patch.
 CANCEL_AFTER_STORED_TURN = "cancel-after-stored-turn"
 RUN_STATUS = SearchAttributeKey.for_keyword(RUN_STATUS_ATTRIBUTE)
 
 
 @workflow.defn(name=RUN_WORKFLOW)
 class RunWorkflow:
-    """The row in the database says how the run stands; this says what comes next.
+    """The order of a run's steps. The run's state is in the database.
 
-    Returns the run's final status. Ends Failed where the run failed, so that the Temporal UI shows it so and it can
-    be reset: whatever it is reset to, it goes on with the turn that failed.
+    Returns the run's final status. Ends Failed if the run failed, so that the Temporal UI lists it as failed and it
+    can be reset: after a reset to any task, it continues with the failed turn.
     """
 
     @workflow.init
@@ -51,7 +51,7 @@ class RunWorkflow:
 
     @workflow.signal(name=SUBMIT_SIGNAL)
     def submit_tool_outputs(self, *turns: Any) -> None:
-        # Anyone can send a signal from the Temporal UI: one that is no turn must not fail every task from then on.
+        # Any user of the Temporal UI can send a signal: an invalid one must not fail every later task.
         self._answered_turn = max([self._answered_turn, *(turn for turn in turns if type(turn) is int)])
 
     @workflow.run
@@ -59,7 +59,7 @@ class RunWorkflow:
         asyncio.get_running_loop().set_exception_handler(report_unexpected)
         while True:
             status = await self._until_ended()
-            self._show(status)
+            self._update_search_attribute(status)
             if status is not RunStatus.FAILED:
                 return status
             if not await self._reopen():
@@ -69,12 +69,12 @@ class RunWorkflow:
         try:
             return await self._take_turns()
         except (asyncio.CancelledError, ActivityError) as error:
-            # A turn that was to be cancelled can fail as well: where its worker is gone.
+            # A turn may fail instead of being cancelled: its worker may be lost.
             if not (is_cancelled_exception(error) or _is_cancel_requested()):
                 return await self._finalize_failed(error)
             status = await self._finalize(Finalization(self._run.run_id, RunStatus.CANCELLED))
             if status is RunStatus.CANCELLED:
-                self._show(status)
+                self._update_search_attribute(status)
                 raise asyncio.CancelledError from error
             return status
 
@@ -82,7 +82,7 @@ class RunWorkflow:
         while not self._is_history_full():
             if self._was_cancelled_meanwhile:
                 raise asyncio.CancelledError
-            self._show(RunStatus.IN_PROGRESS)
+            self._update_search_attribute(RunStatus.IN_PROGRESS)
             outcome = await self._model_turn()
             self._deadline = outcome.expires_at or self._deadline
             match outcome.next_step:
@@ -91,14 +91,14 @@ class RunWorkflow:
                 case NextStep.FINISH:
                     return outcome.status
                 case NextStep.AWAIT_TOOL_OUTPUTS:
-                    # The turn was stored before it heard of the cancel.
+                    # The turn was committed before the cancel reached it.
                     if _is_cancel_requested() and workflow.patched(CANCEL_AFTER_STORED_TURN):
                         raise asyncio.CancelledError
-                    self._show(RunStatus.REQUIRES_ACTION)
+                    self._update_search_attribute(RunStatus.REQUIRES_ACTION)
                     if ended := await self._await_outputs():
                         return ended
             self._turn += 1
-        # Of the two reasons that the wire has, the one that fits: what the run has gathered is too much to go on with.
+        # The nearest of the two reasons of the wire: the run's history is too large to continue.
         reason = RunIncompleteReason.MAX_PROMPT_TOKENS
         return await self._finalize(Finalization(self._run.run_id, RunStatus.INCOMPLETE, incomplete_reason=reason))
 
@@ -111,33 +111,33 @@ class RunWorkflow:
             schedule_to_close_timeout=time_left,
             heartbeat_timeout=activity_options.HEARTBEAT_TIMEOUT,
             retry_policy=activity_options.MODEL_RETRIES,
-            # The turn keeps what the model had said by then; the run is cancelled once it has.
+            # The turn stores the partial answer; the run is cancelled after that.
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"turn {self._turn} · {self._run.model[:SHOWN_MODEL_LENGTH]}",
+            summary=f"turn {self._turn} · {self._run.model[:MAX_SUMMARY_MODEL_LENGTH]}",
         )
 
     async def _await_outputs(self) -> RunStatus | None:
-        """Wait until the calls of this turn are answered. Returns the status of a run that ended instead."""
+        """Wait for the outputs of this turn's calls. Returns the status of a run that ended instead."""
         try:
             await workflow.wait_condition(
-                # Signals that are no answer fill the history as well.
+                # Signals without an answer fill the history as well.
                 lambda: self._answered_turn >= self._turn or self._is_history_full(),
                 timeout=max(self._until_deadline(), timedelta(milliseconds=1)),
                 timeout_summary=f"turn {self._turn} · tool outputs",
             )
         except TimeoutError:
             status = await self._finalize(Finalization(self._run.run_id, RunStatus.EXPIRED))
-            # Only after a reset can it have failed here: the turn that failed takes it up again.
+            # Only after a reset can the run be failed here: the failed turn resumes it.
             return None if status is RunStatus.FAILED else status
         return None
 
     async def _finalize_failed(self, error: BaseException) -> RunStatus:
-        """Close a run whose turn gave up. A turn that could do so has closed it already; then nothing changes."""
+        """Close a run whose turn failed for good. A turn that could close it has done so; then this has no effect."""
         cause = error.__cause__
         if isinstance(cause, temporal_errors.TimeoutError) and self._until_deadline() <= timedelta():
             return await self._finalize(Finalization(self._run.run_id, RunStatus.EXPIRED))
         code, message = LastErrorCode.SERVER_ERROR, None
-        # An operator who fails an activity by hand may say anything.
+        # An operator who fails an activity by hand may enter any details.
         if isinstance(cause, ApplicationError) and cause.details and cause.details[0] in tuple(LastErrorCode):
             code, message = LastErrorCode(cause.details[0]), cause.message
         return await self._finalize(Finalization(self._run.run_id, RunStatus.FAILED, code, message))
@@ -149,7 +149,7 @@ class RunWorkflow:
         return state.status
 
     async def _stored(self, storing: "workflow.ActivityHandle[RunState]") -> RunState:
-        """How the run stands once that is stored. A cancel that comes meanwhile must not leave the row as it was."""
+        """The run's state after the activity. A cancel that arrives meanwhile must not leave the row unchanged."""
         try:
             return await asyncio.shield(storing)
         except asyncio.CancelledError:
@@ -167,7 +167,7 @@ class RunWorkflow:
         )
 
     async def _reopen(self) -> bool:
-        """Take the failed run up again where this execution is a reset. Returns whether it goes on.
+        """Resume the failed run if this execution is a reset. Returns whether it continues.
 
         Without this, a reset to the last workflow task would only replay the failure.
         """
@@ -186,7 +186,7 @@ class RunWorkflow:
         return state.status is RunStatus.IN_PROGRESS
 
     def _is_history_full(self) -> bool:
-        """Whether Temporal might terminate the workflow, and so leave the run open, if it took another turn."""
+        """Whether Temporal might terminate the workflow during another turn, and so leave the run open."""
         info = workflow.info()
         return (
             info.get_current_history_length() >= activity_options.MAX_HISTORY_EVENTS
@@ -197,22 +197,22 @@ class RunWorkflow:
         return timedelta(seconds=self._deadline - workflow.time())
 
     def _time_left(self) -> timedelta:
-        """How long a turn may take. The row of a reset run has a new deadline, which the turn itself keeps."""
+        """The time limit of a turn. The row of a reset run has a new deadline, which the turn itself applies."""
         left = self._until_deadline()
         lifetime = timedelta(seconds=self._run.lifetime_seconds)
         return (lifetime if _is_reset() or left <= timedelta() else left) + activity_options.DEADLINE_GRACE
 
-    def _show(self, status: RunStatus) -> None:
-        """Keep the search attribute in step, so that the Temporal UI can be asked for runs by status."""
+    def _update_search_attribute(self, status: RunStatus) -> None:
+        """Keep the search attribute in step, so that the Temporal UI can search for runs by status."""
         if workflow.info().typed_search_attributes.get(RUN_STATUS) != status:
             workflow.upsert_search_attributes([RUN_STATUS.value_set(status.value)])
 
 
 def report_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What the workflow's event loop says of errors that nobody handled, but for an activity's that a cancel overtook.
+    """The exception handler of the workflow's event loop: silent for an activity's error that lost to a cancel.
 
-    Where both arrive at once the SDK raises the cancel and drops the activity's future, and asyncio would say with a
-    stack trace that its exception was never retrieved. It is in the history, and the run says it if it failed.
+    If both arrive at once, the SDK raises the cancel and drops the activity's future, and asyncio would log with a
+    stack trace that its exception was never retrieved. The error is in the history, and in a failed run's `last_error`.
     """
     is_task = isinstance(context.get("future"), asyncio.Task)
     if is_task or not isinstance(context.get("exception"), ActivityError):
@@ -224,6 +224,6 @@ def _is_cancel_requested() -> bool:
 
 
 def _is_reset() -> bool:
-    """Whether this execution goes on from an earlier one, whose failure may stand in its history."""
+    """Whether this execution continues an earlier one, whose failure may be in its history."""
     info = workflow.info()
     return info.run_id != info.original_execution_run_id

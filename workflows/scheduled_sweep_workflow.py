@@ -1,4 +1,4 @@
-"""One sweep, as older versions started it from a Temporal Schedule. `sweep_workflow.py` took its place.
+"""One sweep as older versions started it, from a Temporal Schedule. `sweep_workflow.py` replaces it.
 
 Kept for executions that an older version began and this one ends.
 """

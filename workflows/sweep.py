@@ -1,4 +1,4 @@
-"""Starts the sweep of a task queue and keeps it running. Any worker does so, and it does not matter how many."""
+"""Starts the sweep of a task queue and keeps it running. Every worker does so; their number does not matter."""
 
 import asyncio
 import logging
@@ -15,20 +15,20 @@ log = logging.getLogger(__name__)
 
 
 def sweep_id(task_queue: str) -> str:
-    """The id of the sweep's workflow: one per task queue, as a Temporal namespace may serve several."""
+    """The id of the sweep's workflow: one per task queue, because a Temporal namespace may serve several."""
     return f"{task_queue}-sweep"
 
 
 async def start_sweep(client: Client, task_queue: str, interval_seconds: int) -> None:
-    """Have the task queue swept now and every so many seconds: a sweep that runs already takes the interval over."""
+    """Sweep the task queue now and at this interval. A running sweep adopts the interval."""
     await _remove_schedule(client, task_queue)
     await _start(client, task_queue, interval_seconds, signal=SWEEP_EVERY_SIGNAL)
 
 
 async def keep_sweep_running(client: Client, task_queue: str, interval_seconds: int) -> None:
-    """Start the sweep again wherever it has ended: an operator terminated it, or Temporal lost it. Never returns.
+    """Restart a sweep that has ended: an operator terminated it, or Temporal lost it. Never returns.
 
-    A sweep that runs keeps its interval. Workers with different settings would otherwise change it for ever.
+    A running sweep keeps its interval. Workers with different settings would otherwise change it again and again.
     """
     while True:
         await asyncio.sleep(ENSURE_INTERVAL.total_seconds())
@@ -36,7 +36,7 @@ async def keep_sweep_running(client: Client, task_queue: str, interval_seconds: 
             await _remove_schedule(client, task_queue)
             await _start(client, task_queue, interval_seconds, signal=None)
         except RPCError as error:
-            # Temporal is away, and with it all that there is to do; the next minute tries again.
+            # Temporal does not answer, so there is nothing to sweep; the next minute tries again.
             log.warning("sweep.start_delayed", extra={"reason": error.message})
 
 
@@ -53,7 +53,7 @@ async def _start(client: Client, task_queue: str, interval_seconds: int, signal:
 
 
 async def _remove_schedule(client: Client, task_queue: str) -> None:
-    """Older versions swept by a schedule of the same id; one that starts after this version creates it again."""
+    """Older versions swept by a schedule of the same id. A worker of such a version creates it again at its start."""
     try:
         await client.get_schedule_handle(sweep_id(task_queue)).delete()
     except RPCError as error:

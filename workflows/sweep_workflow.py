@@ -1,4 +1,4 @@
-"""Looks for lost commands and lost workflows at a steady beat, as long as there is a worker."""
+"""Looks for lost commands and lost workflows at an interval, as long as there is a worker."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ PURPOSE = "Finds runs whose command or workflow was lost."
 
 @dataclass(frozen=True)
 class Sweep:
-    """The beat in seconds, and where the next sweep goes on.
+    """The interval in seconds, and the places at which the next sweep continues.
 
-    At `overdue_from` (milliseconds) with the runs that are overdue, at `looked_until` (seconds) with Temporal's list of
+    These are `overdue_from` (milliseconds) in the overdue runs, and `looked_until` (seconds) in Temporal's list of
     ended workflows; 0 stands for "not looked yet".
     """
 
@@ -34,7 +34,7 @@ class Sweep:
 class SweepWorkflow:
     """One per task queue. Runs until it is terminated, and is started again by any worker (`workflows/sweep.py`).
 
-    A sweep that fails ends nothing: the next one looks as far back.
+    A failed sweep does not end the workflow: the next one looks as far back.
     """
 
     @workflow.init
@@ -46,8 +46,8 @@ class SweepWorkflow:
 
     @workflow.signal(name=SWEEP_EVERY_SIGNAL)
     def sweep_every(self, *interval_seconds: Any) -> None:
-        """Sweep now, and from then on so many seconds after each sweep; without a number at the beat of before."""
-        # Anyone can send a signal from the Temporal UI: one that is no number must not fail every task from then on.
+        """Sweep now, and then at this interval in seconds; without a number at the present interval."""
+        # Any user of the Temporal UI can send a signal: an invalid one must not fail every later task.
         for seconds_apart in interval_seconds:
             if type(seconds_apart) is int and seconds_apart > 0:
                 self._interval_seconds = seconds_apart
@@ -60,13 +60,13 @@ class SweepWorkflow:
             began = workflow.now()
             commands = await self._repeat_lost_commands()
             workflows = await self._close_lost_workflows(began)
-            # The Temporal UI shows it. It costs no history; a summary would be lost with each continuation.
+            # Displayed by the Temporal UI. Details cost no history; a summary would be lost with each continuation.
             workflow.set_current_details(
                 f"{PURPOSE} Last round, {began:%Y-%m-%d %H:%M:%S} UTC:\n\n- {commands}\n- {workflows}"
             )
             await self._wait()
             if _is_long():
-                # A sweep that was asked for meanwhile is not lost: the next execution begins with one.
+                # A sweep that was requested meanwhile is not lost: the next execution begins with one.
                 workflow.continue_as_new(Sweep(self._interval_seconds, self._overdue_from, self._looked_until))
 
     async def _repeat_lost_commands(self) -> str:
@@ -80,7 +80,7 @@ class SweepWorkflow:
         return f"lost commands: {report.repeated} repeated, {report.closed} runs closed, {report.failed} failed"
 
     async def _close_lost_workflows(self, began: datetime) -> str:
-        # Kept even where this look fails: the next one must go back as far.
+        # Stored even if this look fails: the next one must go back as far.
         self._looked_until = self._looked_until or _seconds(began - activity_options.SWEEP_FIRST_LOOK_BACK)
         try:
             closed = await workflow.execute_activity_method(
@@ -116,7 +116,7 @@ def _options(summary: str) -> workflow.ActivityConfig:
 
 
 def _failed(step: str, error: ActivityError) -> str:
-    """What is shown of a failure. Raises it where it is the workflow's own cancellation."""
+    """The description of a failure for the Temporal UI. Raises the workflow's own cancellation."""
     if is_cancelled_exception(error):
         raise error
     return f"{step}: failed, {error.cause or error}"

@@ -1,4 +1,4 @@
-"""The worker: run workflows and their activities in one process."""
+"""The worker: runs workflows and their activities in one process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,16 +29,16 @@ from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
 from workflows.sweep import keep_sweep_running, start_sweep
 from workflows.sweep_workflow import SweepWorkflow
 
-# Some 200 kB each. A run whose outputs come after so many others is replayed, for a few milliseconds of CPU.
+# Some 200 kB each. Other runs are replayed when their outputs arrive, for a few milliseconds of CPU.
 MAX_CACHED_WORKFLOWS = 500
 MAX_CONTROL_ACTIVITIES = 50
-# Below the interval of `activities.heartbeat`, so that each of those is sent. The default of 60 s would let a cancelled
-# model call speak on for as long.
+# Below the interval of `activities.heartbeat`, so that each heartbeat is sent. With the default of 60 s a cancelled
+# model call would continue for as long.
 MAX_HEARTBEAT_THROTTLE = timedelta(seconds=0.5)
-# Turns that end within it are kept; the others are handed over. A stop of the program takes ten seconds at most.
+# Turns that end within it are committed; another worker repeats the others. A stop takes ten seconds at most.
 GRACEFUL_SHUTDOWN = timedelta(seconds=5)
-# How long the next step of a run waits for a killed worker before any other may take it. Not shorter: a worker that is
-# only busy would lose its cached runs just when it has least time to replay them.
+# The time that the next step of a run waits for a killed worker before any other may take it. Not shorter: a busy
+# worker would lose its cached runs when it has least time to replay them.
 STICKY_TIMEOUT = timedelta(seconds=3)
 
 # Workflow code is kept deterministic by lint rules and by the sandbox of every test and replay (decision 0013).
@@ -47,7 +47,7 @@ UNSANDBOXED = UnsandboxedWorkflowRunner()
 
 @asynccontextmanager
 async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UNSANDBOXED) -> AsyncIterator[Worker]:
-    """Run a worker while the block runs; leaving it lets activities finish for `GRACEFUL_SHUTDOWN`.
+    """Run a worker while the block runs. On exit, activities may finish within `GRACEFUL_SHUTDOWN`.
 
     Tests pass a `workflow_runner` with the sandbox.
     """
@@ -88,7 +88,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
 
 
 def create_control_worker(resources: Resources) -> Worker:
-    """What only writes rows or sends commands; see `activity_options.control_task_queue`."""
+    """The worker of activities that only write rows or send commands; see `activity_options.control_task_queue`."""
     finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
     command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     workflow_reconciler = WorkflowReconciler(resources.database, _run_workflows(resources), resources.event_stream)
@@ -109,13 +109,13 @@ def create_control_worker(resources: Resources) -> Worker:
 
 
 def _version(settings: Settings) -> WorkerDeploymentConfig | None:
-    """The worker's place in the deployment, which is named like its task queue."""
+    """The worker's deployment, which is named like its task queue, and its version."""
     if not settings.build_id:
         return None
     return WorkerDeploymentConfig(
         WorkerDeploymentVersion(settings.task_queue, settings.build_id),
         use_worker_versioning=True,
-        # Not pinned: a run can wait for weeks, and the worker that began it would have to wait with it.
+        # Not pinned: a run can wait for weeks, and its first worker would have to wait with it.
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
 
