@@ -1,4 +1,4 @@
-"""The time, in the units the tables have."""
+"""The time, in the units of the tables."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -21,5 +21,5 @@ def microseconds(moment: datetime) -> int:
 
 
 def seconds_since(milliseconds: int) -> float:
-    """Never below zero: another machine's clock may be ahead."""
+    """Never below zero: the clock of another machine may be ahead."""
     return max(0, now_ms() - milliseconds) / MS_PER_SECOND

@@ -1,4 +1,4 @@
-"""Long computations beside the event loop, which the program does not wait for when it stops."""
+"""Threads for long computations beside the event loop; the program does not wait for them when it stops."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ class DaemonThreads:
     async def run(
         self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
-        """What `function` returns or raises. A caller that is cancelled does not wait; the function goes on."""
+        """What `function` returns or raises. A cancelled caller does not wait; the function continues."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
 
@@ -29,7 +29,7 @@ class DaemonThreads:
             with self._slots:
                 try:
                     result = function(*args, **kwargs)
-                # It is raised in the caller.
+                # Raised in the caller.
                 except BaseException as error:  # noqa: BLE001
                     _settle(loop, future, future.set_exception, error)
                 else:
@@ -46,6 +46,6 @@ def _settle(
         if not future.cancelled():
             settle(value)
 
-    # The loop is closed where the program stops meanwhile.
+    # The loop is closed if the program stops meanwhile.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(unless_cancelled)

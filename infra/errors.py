@@ -1,9 +1,9 @@
-"""Why the program cannot start. `str()` of each is one line for the operator that ends with the next step."""
+"""The reasons why the program cannot start. `str()` of each is one line that ends with the operator's next step."""
 
 
 class StartFailed(Exception):
-    """Something the settings name cannot be used."""
+    """A setting has an unusable value."""
 
 
 class ConnectionFailed(StartFailed):
-    """A server the settings name does not answer."""
+    """A server that the settings name does not answer."""

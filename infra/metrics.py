@@ -1,4 +1,4 @@
-"""What Prometheus reads: counts and times of this process, with few labels and never an id or content."""
+"""Prometheus metrics: counts and times of this process, with few labels and never an id or content."""
 
 from collections.abc import Iterable, Sequence
 
@@ -35,7 +35,7 @@ class Metrics:
         self._open_http_metrics(self.registry)
 
     def count_run_transitions(self, transitions: Sequence[RunTransition]) -> None:
-        """Count what a committed transaction did to runs."""
+        """Count the run transitions of a committed transaction."""
         for transition in transitions:
             match transition:
                 case RunCreated():
@@ -52,10 +52,10 @@ class Metrics:
     def _open_run_metrics(self, registry: CollectorRegistry) -> None:
         self.runs_created = Counter("holdfast_runs_created", "Runs that clients created.", registry=registry)
         self.runs_ended = Counter("holdfast_runs_ended", "Runs that ended, by status.", ["status"], registry=registry)
-        self.runs_reopened = Counter("holdfast_runs_reopened", "Failed runs taken up again.", registry=registry)
+        self.runs_reopened = Counter("holdfast_runs_reopened", "Failed runs that were resumed.", registry=registry)
         self.run_queue_seconds = Histogram(
             "holdfast_run_queue_seconds",
-            "From when a run was queued, by its creation or its tool outputs, until a worker took it up.",
+            "From when a run was queued, by its creation or its tool outputs, until a worker started it.",
             buckets=QUEUE_SECONDS,
             registry=registry,
         )
@@ -106,9 +106,9 @@ class Metrics:
 
 
 class ModelLabels:
-    """Which models get a label of their own: the operator's, and the first others that answered.
+    """The models with a label of their own: the operator's, and the first others that answered.
 
-    Clients choose the names where no models file does, and a name that never answered must not use up a label.
+    Without a models file clients choose the names, and a name that never answered must not use up a label.
     """
 
     def __init__(self, known: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""The one place where implementations are chosen: opens what the settings name, yields it, closes it."""
+"""The one place where implementations are chosen: opens the resources that the settings name, and closes them."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -38,15 +38,15 @@ class Resources:
     catalogue: ModelCatalogue
     metrics: Metrics
     tracing: Tracing | None
-    """None where no traces are sent."""
+    """None if no traces are sent."""
 
 
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open the database, Temporal, the event stream, the models that `settings` name, and tracing where it is on.
+    """Open the database, Temporal, the event stream, the models that `settings` name, and tracing if it is on.
 
-    Raises `ConnectionFailed` with one clear line where one of them does not answer or was not migrated,
-    `InvalidCatalogue` where the models file cannot be used.
+    Raises `ConnectionFailed` with one line if one of them does not answer or is not migrated, `InvalidCatalogue` if the
+    models file cannot be used.
     """
     catalogue = ModelCatalogue.load(settings.models, settings.scripted_model)
     direct, by_litellm = ChatCompletionsLanguageModel(catalogue), LitellmLanguageModel(catalogue)
@@ -79,7 +79,7 @@ async def _closing(direct: ChatCompletionsLanguageModel, by_litellm: LitellmLang
 
 @asynccontextmanager
 async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
-    """Raises `ConnectionFailed` where it does not answer, or the URL names nothing that can be one."""
+    """Raises `ConnectionFailed` if it does not answer, or the URL names no event stream."""
     url = settings.event_stream_url
     match scheme := urlsplit(url).scheme:
         case "" if not url:
@@ -91,7 +91,7 @@ async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
                 yield stream
         case _:
             raise ConnectionFailed(
-                # The URL may have a password in it.
+                # The URL may contain a password.
                 f"HOLDFAST_EVENT_STREAM_URL names no event stream: it begins with '{scheme}', "
                 "expected redis://, rediss:// or unix://."
             )

@@ -1,4 +1,4 @@
-"""What Temporal knows of a run's workflow that no row says: how it stands, and which attempts at its turns failed."""
+"""Facts about a run that only Temporal has: the workflow's status, and the failed attempts at its turns."""
 
 import asyncio
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ class RunHistories:
         self._client = client
 
     async def read(self, run_id: str) -> RunHistory:
-        """The newest execution of the run's workflow. Temporal's silence is an answer too."""
+        """The newest execution of the run's workflow. If Temporal does not answer, its status is `unreachable`."""
         try:
             async with asyncio.timeout(READ_TIMEOUT.total_seconds()):
                 return await self._read(run_id)
@@ -81,7 +81,7 @@ def _tries(events: Iterable[HistoryEvent], turns: dict[int, int]) -> dict[int, T
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED if event.event_id in turns:
                 tries[turns[event.event_id]] = TurnTries(event.event_time.seconds)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-                # Written when the last attempt has ended; it carries the failure of the one before that.
+                # Written when the last attempt has ended, with the failure of the attempt before it.
                 started = event.activity_task_started_event_attributes
                 if turn := _of(tries, turns, started.scheduled_event_id):
                     turn.attempts = started.attempt
@@ -107,7 +107,7 @@ def _add_pending(
     turns: dict[int, int],
     pending: Iterable[PendingActivityInfo],
 ) -> None:
-    """An activity that has not ended has no more events than that it was scheduled."""
+    """An unfinished activity has no events after the one of its scheduling."""
     scheduled = {
         event.activity_task_scheduled_event_attributes.activity_id: event.event_id
         for event in events
@@ -122,6 +122,6 @@ def _add_pending(
 
 def _add_failure(turn: TurnTries, attempt: int, failure: Failure, at: Timestamp | None) -> None:
     if failure.message:
-        # A time-out is told by the failure that came before it, where there was one.
+        # A time-out has the failure of the attempt before it as its cause, if there was one.
         message = f"{failure.message}: {failure.cause.message}" if failure.cause.message else failure.message
         turn.failures.append(OpsFailure(attempt=attempt, message=message, at=at.seconds if at else None))

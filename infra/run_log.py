@@ -1,4 +1,4 @@
-"""A log line for each step in a run's life, once it is committed."""
+"""A log line for each run transition, once it is committed."""
 
 import logging
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def log_run_transitions(transitions: Sequence[RunTransition]) -> None:
-    """The end of a run and its return at level info, what happens on the way at debug."""
+    """The end and the resumption of a run at level info, other transitions at debug."""
     for transition in transitions:
         facts: dict[str, object] = {"run_id": transition.run.run_id, "thread_id": transition.run.thread_id}
         match transition:

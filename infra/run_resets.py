@@ -1,4 +1,4 @@
-"""Resets of a run's workflow: where to, and what Temporal keeps of one."""
+"""Resets of a run's workflow: the task to reset to, and the reason of a reset."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -18,9 +18,9 @@ PAGE_EVENTS = 100
 
 
 async def reset_point(client: Client, run_id: str, execution: str) -> int | None:
-    """The workflow task that asked for the newest turn, by the event that Temporal wants it named by.
+    """The workflow task that scheduled the newest turn, as the event id that Temporal requires.
 
-    The first task where no turn was ever asked for; None where the workflow did nothing at all.
+    The first task if no turn was scheduled; None if the workflow completed no task.
     """
     first_task = None
     async for event in _newest_first(client, run_id, execution):
@@ -42,14 +42,14 @@ async def reset(client: Client, run_id: str, execution: str, task: int, reason: 
             workflow_task_finish_event_id=task,
             reason=reason,
             request_id=str(uuid.uuid4()),
-            # A cancel that came too late for the failed execution is not meant for this one.
+            # A cancel that was too late for the failed execution does not apply to this one.
             reset_reapply_exclude_types=[ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_CANCEL_REQUEST],
         )
     )
 
 
 async def reset_reason(client: Client, run_id: str, execution: str) -> str | None:
-    """The reason that was given for the reset which made this execution: all that Temporal keeps of who made it."""
+    """The reason that the user of a reset entered, which is all that Temporal stores about its author."""
     async for event in _newest_first(client, run_id, execution):
         failed = event.workflow_task_failed_event_attributes
         if (

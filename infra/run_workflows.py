@@ -1,4 +1,4 @@
-"""The commands to a run's workflow. Every one is idempotent: repeating it, or sending it too late, does nothing."""
+"""The commands to a run's workflow. Every command is idempotent: a repeated or late one has no effect."""
 
 import asyncio
 import logging
@@ -21,13 +21,13 @@ COMMAND_TIMEOUT = timedelta(seconds=3)
 PAGE_SIZE = 100
 
 MAX_KEYWORD_LENGTH = 255
-"""Of a Temporal that keeps its visibility in Postgres: of a longer one the workflow would be in no list at all."""
+"""The limit of a Temporal with Postgres visibility: a workflow with a longer keyword would be in no list."""
 
 log = logging.getLogger(__name__)
 
 
 class Delivery(StrEnum):
-    """What became of a command. `NO_WORKFLOW`: there is none that could act on it, never was or no longer is."""
+    """The outcome of a command. `NO_WORKFLOW`: the workflow never existed or has ended."""
 
     DELIVERED = "delivered"
     NO_WORKFLOW = "no_workflow"
@@ -35,16 +35,16 @@ class Delivery(StrEnum):
 
 
 class RunWorkflows:
-    """A run's workflow has the run's id, so that commands need no other record of it."""
+    """A run's workflow has the run's id, so commands need no other record of it."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._task_queue = settings.task_queue
-        # An eager start goes to this process's worker, whichever version is the current one.
+        # An eager start goes to this process's worker, even if it is not of the current version.
         self._starts_eagerly = not settings.build_id
 
     async def start(self, run: RunInput) -> Delivery:
-        """Start the workflow, once: one that ran before under this id is never started again."""
+        """Start the workflow once: a workflow that has ended is never started again under its id."""
         return await self._start(run, WorkflowIDReusePolicy.REJECT_DUPLICATE)
 
     async def _start(self, run: RunInput, reuse: WorkflowIDReusePolicy) -> Delivery:
@@ -64,29 +64,29 @@ class RunWorkflows:
         return Delivery.DELIVERED
 
     async def start_or_leave(self, run: Run | None) -> None:
-        """Start a run whose turn has come, if there is one. Where Temporal does not take it, the sweep starts it."""
+        """Start an admitted run, if there is one. If Temporal does not accept the command, the sweep repeats it."""
         if run is not None:
             await leave_to_sweep("start", run.id, self.start(RunInput.of(run)))
 
     async def submit(self, run_id: str, turn: int) -> Delivery:
-        """Tell the workflow that the calls of `turn` have their outputs."""
+        """Signal the workflow that the calls of `turn` have their outputs."""
         return await self._send(self._client.get_workflow_handle(run_id).signal(SUBMIT_SIGNAL, turn))
 
     async def cancel(self, run_id: str) -> Delivery:
         return await self._send(self._client.get_workflow_handle(run_id).cancel())
 
     async def retry(self, retry: RetryCommand) -> Delivery:
-        """Have a failed run go on with its failed turn, in a new execution of its workflow.
+        """Continue a failed run with its failed turn, in a new execution of its workflow.
 
-        That is a reset, as in the Temporal UI, so that the history shows what came before. Where Temporal has nothing
-        left to reset, the workflow is started anew and finds the finished turns done.
+        This is a reset, as in the Temporal UI, so that the history has the earlier events. If Temporal has nothing to
+        reset, the workflow is started anew and finds the committed turns.
         """
         run_id = retry.run.run_id
         current = await self._describe(run_id)
         if current is None or not _goes_on(current, retry):
             await self._go_back(retry, current)
         if retry.turn > 0:
-            # What was submitted may not be in the history: it was lost, or the history is new.
+            # The history may lack the signal: it was lost, or the history is new.
             return await self.submit(run_id, retry.turn - 1)
         return Delivery.DELIVERED
 
@@ -100,7 +100,7 @@ class RunWorkflows:
         await run_resets.reset(self._client, run_id, current.run_id, task, reason)
 
     async def reset_reason(self, run_id: str, execution: str) -> str | None:
-        """The reason that was given for the reset which made this execution."""
+        """The reason that the user of the reset entered, if this execution is a reset."""
         return await run_resets.reset_reason(self._client, run_id, execution)
 
     async def is_running(self, run_id: str) -> bool:
@@ -118,7 +118,7 @@ class RunWorkflows:
     async def ended_from_outside(self, since: datetime) -> AsyncIterator[list[str]]:
         """Pages of the ids of runs whose workflow was terminated or timed out since then.
 
-        One that was reset is among them, as its earlier execution was terminated: ask `is_running`.
+        A run that was reset is among them, because its earlier execution was terminated: check `is_running`.
         """
         query = (
             f"WorkflowType = '{RUN_WORKFLOW}' AND ExecutionStatus IN ('Terminated', 'TimedOut') "
@@ -140,7 +140,7 @@ class RunWorkflows:
 
 
 async def leave_to_sweep(command: str, run_id: str, sending: Awaitable[object]) -> None:
-    """Send a command whose row is committed. One that Temporal does not take in time is the sweep's to repeat."""
+    """Send a command whose row is committed. If Temporal does not accept it in time, the sweep repeats it."""
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
             await sending
@@ -149,7 +149,7 @@ async def leave_to_sweep(command: str, run_id: str, sending: Awaitable[object]) 
 
 
 def _goes_on(current: WorkflowExecutionDescription, retry: RetryCommand) -> bool:
-    """Whether an execution after the failed one is at work already: the command is a repeat, or someone reset it."""
+    """Whether an execution after the failed one is running: the command is a repeat, or an operator reset the run."""
     return current.status is WorkflowExecutionStatus.RUNNING and current.run_id != retry.failed_execution
 
 

@@ -1,6 +1,6 @@
-"""Every setting of the servers, named and described once. Temporal's own are the standard `TEMPORAL_*` variables.
+"""All settings of the servers, with name and description. Temporal's own are the standard `TEMPORAL_*` variables.
 
-Those of `holdfast runs`, which needs no server's settings, are in cli/ops_client.py.
+The settings of `holdfast runs`, which needs none of the servers', are in cli/ops_client.py.
 """
 
 from datetime import timedelta
@@ -20,7 +20,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 class Settings(BaseSettings):
     """Read from `HOLDFAST_*` environment variables and `.env`, checked at start.
 
-    Raises `pydantic.ValidationError` where a value is out of its range.
+    Raises `pydantic.ValidationError` if a value is out of its range.
     """
 
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_", env_file=".env", extra="ignore", frozen=True)
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         20, ge=1, le=1000, description="Connections to the database that one process opens at most."
     )
     database_statement_timeout_seconds: int = Field(
-        15, ge=1, le=3600, description="How long Postgres may work on one statement before it gives up."
+        15, ge=1, le=3600, description="How long Postgres may work on one statement before it fails."
     )
     event_stream_url: str = Field(
         "",
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         600, ge=1, le=604_800, description="How long events stay in the event stream after a run's last one."
     )
     keepalive_seconds: int = Field(
-        15, ge=1, le=3600, description="After how long a silence a stream carries a sign of life, for proxies."
+        15, ge=1, le=3600, description="After how long without events a stream sends a keepalive, for proxies."
     )
     models: Path | None = Field(
         None, description="YAML file in litellm's `model_list` form. Unset: every model name goes to litellm as it is."
@@ -102,7 +102,10 @@ class Settings(BaseSettings):
         description="How long a run may take, from its creation, before it expires.",
     )
     poll_after_ms: int = Field(
-        50, ge=1, le=60_000, description="Wait between polls that the SDKs' poll helpers are told, in milliseconds."
+        50,
+        ge=1,
+        le=60_000,
+        description="Wait between polls that responses ask of the SDKs' poll helpers, in milliseconds.",
     )
     sweep_interval_seconds: int = Field(
         10, ge=1, le=3600, description="How often lost commands (start, submit, cancel, retry) are found and repeated."
@@ -150,17 +153,17 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The database URL in force."""
+        """The effective database URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'holdfast.db'}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine reaches what is served."""
+        """Whether only this machine can reach the API."""
         return self.host in LOOPBACK_HOSTS
 
     @property
     def allowed_origins(self) -> list[str]:
-        """Whose web pages may call the API: `["*"]` for all of them."""
+        """The origins whose web pages may call the API: `["*"]` for all."""
         named = [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
         return named or (["*"] if self.api_keys else [])
 

@@ -1,4 +1,4 @@
-"""Spans on their way to a collector by OTLP over HTTP, without any text that could hold what was said."""
+"""The export of spans by OTLP over HTTP, without any text that could contain messages."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ ERROR_TYPE = "error.type"
 
 
 def create_tracer_provider(service_name: str) -> TracerProvider:
-    """A provider as `OTEL_*` configures it; `service_name` is its name where they give none."""
-    # Not `Resource.create(…)` with the name alone: what it is given would win over the environment.
+    """A provider as `OTEL_*` configures it; `service_name` is its name if they set none."""
+    # Not `Resource.create(…)` with the name alone: its argument would override the environment.
     resource = Resource.create({"service.name": service_name}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(WithoutMessages(OTLPSpanExporter())))
@@ -22,7 +22,7 @@ def create_tracer_provider(service_name: str) -> TracerProvider:
 
 
 class WithoutMessages(SpanExporter):
-    """Leaves out the texts of errors, which may quote a prompt, an answer or a statement's values; their types stay."""
+    """Removes the texts of errors, which may quote a prompt, an answer or a statement's values; their types stay."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -54,7 +54,7 @@ def _without_messages(span: ReadableSpan) -> ReadableSpan:
 
 
 def _error_type(span: ReadableSpan) -> dict[str, str]:
-    """An exception, which the SDK records as an event with message and stack trace, as the attribute that names it."""
+    """An exception, which the SDK records as an event with message and stack trace, as an attribute with its type."""
     attributes = [event.attributes or {} for event in span.events]
     types = [each[EXCEPTION_TYPE] for each in attributes if EXCEPTION_TYPE in each]
     return {ERROR_TYPE: str(types[-1])} if types else {}

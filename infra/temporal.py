@@ -1,4 +1,4 @@
-"""The connection to Temporal, and what Holdfast registers with it."""
+"""The connection to Temporal, and the registration of search attributes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,14 +33,14 @@ def uses_embedded_server() -> bool:
 
 
 def ui_url(settings: Settings) -> str | None:
-    """Where the Temporal UI is, None where nobody said."""
+    """The address of the Temporal UI, None if it is unknown."""
     if settings.temporal_ui_url or not uses_embedded_server():
         return settings.temporal_ui_url.rstrip("/") or None
     return f"http://127.0.0.1:{settings.temporal_ui_port}"
 
 
 def connect_config() -> ClientConnectConfig:
-    """What `TEMPORAL_*` and the file they name say. Raises `ConnectionFailed` where that cannot be read."""
+    """The configuration of `TEMPORAL_*` and the file that they name. Raises `ConnectionFailed` if it is unreadable."""
     try:
         return ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError) as error:
@@ -50,9 +50,9 @@ def connect_config() -> ClientConnectConfig:
 async def connect_temporal(settings: Settings, interceptors: Sequence[Interceptor] = ()) -> Client:
     """Connect to the server that `TEMPORAL_*` names, else to the embedded one.
 
-    `interceptors` stand in the client's calls, and in those of workers that use it.
+    `interceptors` apply to the client's calls, and to those of workers that use it.
 
-    Raises `ConnectionFailed` where it does not answer within `CONNECT_TIMEOUT`, or refuses.
+    Raises `ConnectionFailed` if the server does not answer within `CONNECT_TIMEOUT`, or refuses.
     """
     config = connect_config()
     config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
@@ -74,7 +74,7 @@ async def connect_temporal(settings: Settings, interceptors: Sequence[Intercepto
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Add what the run workflows set and the namespace does not know yet."""
+    """Add the search attributes of the run workflows that the namespace lacks."""
     operator = client.operator_service
     known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
     missing = [name for name in SEARCH_ATTRIBUTE_NAMES if name not in known.custom_attributes]
@@ -86,6 +86,6 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def check_temporal(client: Client) -> None:
-    """Return if Temporal serves; raises `RPCError` or `TimeoutError` where it does not."""
+    """Return if Temporal serves; raises `RPCError` or `TimeoutError` if it does not."""
     async with asyncio.timeout(HEALTH_TIMEOUT.total_seconds()):
         await client.service_client.check_health(timeout=HEALTH_TIMEOUT)

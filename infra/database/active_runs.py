@@ -1,4 +1,4 @@
-"""How many runs are active, for metrics. Bounded looks at the indexes of such runs."""
+"""The numbers of active runs, for metrics. Bounded reads of the indexes of such runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ MAX_COUNTED = 20_000
 
 @dataclass(frozen=True)
 class ActiveRuns:
-    """`active` counts up to `MAX_COUNTED` runs, every active status among its keys.
+    """`active` counts up to `MAX_COUNTED` runs; its keys are all active statuses.
 
-    `oldest_command_seconds` is how long the longest-waiting run has waited for a worker to take it up, or to end it
-    once it was cancelled.
+    `oldest_command_seconds` is the longest time that a run has waited for a worker to start or resume it, or to end it
+    after a cancel.
     """
 
     active: Mapping[RunStatus, int]
@@ -30,7 +30,7 @@ _OLDEST = select(func.min(RUNS.c.status_changed_at)).where(AWAITS_COMMAND)
 
 
 def load(connection: Connection) -> ActiveRuns:
-    """The counts of all projects."""
+    """The numbers for all projects."""
     counted = {RunStatus(row.status): row.runs for row in connection.execute(_COUNTS)}
     oldest = connection.scalar(_OLDEST)
     active = dict.fromkeys(sorted(ACTIVE_STATUSES), 0) | counted

@@ -20,11 +20,11 @@ CLEARED: dict[str, Any] = {
     "tool_resources": {},
     "metadata": {},
 }
-"""The values of fields that cannot be null and that a client sets to null."""
+"""The values of non-nullable fields that a client sets to null."""
 
 
 NEVER_NULL = {"model", "tools"}
-"""Null changes nothing of these: programs send it for every field that they do not mean to change."""
+"""Null leaves these fields unchanged: programs send it for every field that they do not mean to change."""
 
 _OWNED = (ASSISTANTS.c.id == bindparam("assistant_id"), ASSISTANTS.c.project_id == bindparam("project"))
 _LOAD = select(ASSISTANTS).where(*_OWNED)
@@ -69,7 +69,7 @@ def modify(connection: Connection, project_id: str, assistant_id: str, body: Mod
 
 
 def remove(connection: Connection, project_id: str, assistant_id: str) -> None:
-    """Raises `NotFound`. Runs that the assistant made keep their copy of its settings."""
+    """Raises `NotFound`. Runs of the assistant keep their copy of its settings."""
     seq: int | None = connection.scalar(_REMOVE, {"assistant_id": assistant_id, "project": project_id})
     if seq is None:
         raise NotFound.of(NOUN, assistant_id)

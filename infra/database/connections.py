@@ -1,4 +1,4 @@
-"""How each kind of database is connected to: its driver, its time limits, and what a new connection is told."""
+"""Connections to each kind of database: driver, time limits, and the settings of a new connection."""
 
 import select
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ DRIVERS = {
     # The driver of earlier versions, which settings may still name.
     "sqlite+aiosqlite": "sqlite+pysqlite",
 }
-"""What URLs that name no driver mean; `postgres` is how hosting providers write it."""
+"""The full names of URLs without a driver; hosting providers write `postgres`."""
 
 POOL_TIMEOUT = timedelta(seconds=30)
 SQLITE_BUSY_TIMEOUT = timedelta(seconds=30)
-# A connection of the pool is used by one thread at a time, but not always by the same.
+# One thread at a time uses a pooled connection, but not always the same one.
 SQLITE_ARGUMENTS = {"check_same_thread": False}
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 LOCK_TIMEOUT = timedelta(seconds=10)
-"""Transactions are short: whoever waits this long for a row waits for something that hangs."""
+"""Transactions are short: a wait this long for a row is a wait for a transaction that hangs."""
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(minutes=1)
-"""Postgres ends the transaction of a process that stopped in the middle of it, and frees what it locked."""
+"""Postgres ends the transaction of a process that stopped during it, and releases its locks."""
 KEEPALIVE: dict[str, int] = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    # Milliseconds until a statement fails that was sent into a network which is gone.
+    # Milliseconds until a statement fails that was sent over a lost connection.
     "tcp_user_timeout": 30_000,
 }
 IS_POOLED = "holdfast_is_pooled"
@@ -42,7 +42,7 @@ READ_ONLY_TRANSACTION = "25006"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one process asks of its database. `statement_timeout` is Postgres's to keep; None: as long as it takes."""
+    """The limits of one process's connections. Postgres applies `statement_timeout`; None: no limit."""
 
     pool_size: int = 20
     statement_timeout: timedelta | None = timedelta(seconds=15)
@@ -54,7 +54,7 @@ MIGRATING = Limits(pool_size=1, statement_timeout=None)
 def create_engine(url: str, limits: Limits) -> Engine:
     """An engine whose connections behave as Holdfast needs.
 
-    On SQLite: WAL, and `BEGIN` said by us. On Postgres: time limits, and none from the pool that the server has closed.
+    On SQLite: WAL, and explicit `BEGIN`. On Postgres: time limits, and no pooled connection that the server has closed.
     """
     parsed = parse_url(url)
     engine = create_sqlalchemy_engine(
@@ -63,7 +63,7 @@ def create_engine(url: str, limits: Limits) -> Engine:
         pool_size=limits.pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT.total_seconds(),
-        # What clients and models say belongs in no log and no error.
+        # Texts of clients and models must not appear in logs and errors.
         hide_parameters=True,
     )
     if engine.dialect.name == SQLITE:
@@ -77,19 +77,19 @@ def create_engine(url: str, limits: Limits) -> Engine:
 
 
 def parse_url(url: str) -> URL:
-    """The URL with its driver. Raises SQLAlchemy's `ArgumentError` where it is none."""
+    """The URL with its driver. Raises SQLAlchemy's `ArgumentError` for an invalid one."""
     parsed = make_url(url)
     return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
 def _postgres_arguments(url: URL, limits: Limits) -> dict[str, Any]:
-    # What the URL itself says comes after ours, and wins.
+    # Parameters of the URL come after ours and override them.
     given = {name: url.query[name] for name in url.query if name != "options"}
     options = [_options(limits), *_listed(url.query.get("options", ()))]
     return {
         "application_name": "holdfast",
         "connect_timeout": int(CONNECT_TIMEOUT.total_seconds()),
-        # Of several hosts the primary; a single one that is a standby, after a failover, is no database to us.
+        # Of several hosts the primary. A standby is refused, also if it is the only host after a failover.
         "target_session_attrs": "read-write",
         **KEEPALIVE,
         **given,
@@ -128,19 +128,19 @@ def _note_pooled(_connection, record) -> None:  # type: ignore[no-untyped-def]  
 
 
 def _refuse_closed(connection, record, _proxy) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    # A server that closed a connection left word on it, to which nobody listened while it was in the pool. To look
-    # costs microseconds; SQLAlchemy's own way, a question to the server, costs every transaction a round trip.
-    if record.info.pop(IS_POOLED, False) and _has_word(connection):
+    # A server that closes a pooled connection leaves a message on it. This check of the socket costs microseconds;
+    # SQLAlchemy's `pool_pre_ping` costs every transaction a round trip.
+    if record.info.pop(IS_POOLED, False) and _has_unread_bytes(connection):
         raise InvalidatePoolError
 
 
 def _leave_read_only(context) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    # A primary that became a standby: its connections live, and no write will ever succeed on them.
+    # A primary that became a standby: its connections stay open, and every write on them would fail.
     if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_TRANSACTION:
         context.is_disconnect = True
 
 
-def _has_word(connection) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _has_unread_bytes(connection) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
     if connection.closed:
         return True
     poll = select.poll()

@@ -1,4 +1,4 @@
-"""The places of deleted objects in their lists, kept for a day so that their ids remain good as cursors."""
+"""The places of deleted objects in their lists, kept for a day so that their ids remain valid cursors."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,7 +9,7 @@ from infra.clock import now_seconds
 from infra.database.tables import DELETED_ITEMS
 
 KEPT_FOR = timedelta(days=1)
-# More than the one that each deletion adds, so that aged items go away for good.
+# More than the one item that each deletion adds, so that no aged items accumulate.
 FORGOTTEN_AT_A_TIME = 10
 
 _AGED = (
@@ -17,7 +17,7 @@ _AGED = (
     .where(DELETED_ITEMS.c.deleted_at < bindparam("before"))
     .order_by(DELETED_ITEMS.c.deleted_at)
     .limit(FORGOTTEN_AT_A_TIME)
-    # Those that another deletion is forgetting are left to it.
+    # Items that another deletion has locked are left to it.
     .with_for_update(skip_locked=True)
 )
 _FORGET = delete(DELETED_ITEMS).where(DELETED_ITEMS.c.id.in_(_AGED))
@@ -28,7 +28,7 @@ _SEQ = select(DELETED_ITEMS.c.seq, DELETED_ITEMS.c.project_id, DELETED_ITEMS.c.t
 
 
 def remember(connection: Connection, project_id: str, thread_id: str | None, object_id: str, seq: int) -> None:
-    """Keep the place of a deleted object, a message's with its `thread_id`; forget some that were kept long enough."""
+    """Store the place of a deleted object, a message's with its `thread_id`; delete some aged items."""
     now = now_seconds()
     connection.execute(_FORGET, {"before": now - int(KEPT_FOR.total_seconds())})
     connection.execute(
@@ -38,7 +38,7 @@ def remember(connection: Connection, project_id: str, thread_id: str | None, obj
 
 
 def seq_of(connection: Connection, object_id: str, scope: Mapping[str, object]) -> int | None:
-    """The place of an object that was deleted from the list in `scope`. None: it never was there, or is forgotten."""
+    """The place of an object that was deleted from the list in `scope`. None: unknown, or aged."""
     found = connection.execute(_SEQ, {"id": object_id}).one_or_none()
     if found is None or any(getattr(found, name) != value for name, value in scope.items()):
         return None

@@ -1,7 +1,7 @@
 """Opens the database and runs units of work on it, the same way on SQLite and Postgres.
 
 A unit of work is a plain function of a `Connection`. It runs in a thread, in one transaction: one hop for all of its
-statements. Once begun it is done or rolled back, whatever happens to the task that awaits it.
+statements. A unit of work that has begun is committed or rolled back, even if the task that awaits it is cancelled.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 
 SQLITE_READERS = 4
 QUEUE_TIMEOUT = timedelta(seconds=30)
-"""How long a unit of work waits for a thread before the database counts as unavailable."""
+"""The longest wait of a unit of work for a thread; after it the database counts as unavailable."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -37,20 +37,20 @@ _ANYTHING = text("SELECT 1")
 class Database:
     """Runs units of work in threads. SQLite has one writer, and a few readers beside it; Postgres a pool for both.
 
-    Reads and writes raise `DatabaseUnavailable` where the database does not answer, and what the work raises.
+    Reads and writes raise `DatabaseUnavailable` if the database does not answer, and the errors of the work.
     """
 
     def __init__(
         self, engine: Engine, threads: int = SQLITE_READERS, on_run_transitions: OnRunTransitions = lambda _: None
     ) -> None:
-        """`on_run_transitions` is called after every commit with the changes of runs that it made, in its thread."""
+        """`on_run_transitions` is called after every commit, in its thread, with the transaction's run transitions."""
         self.engine = engine
         self._on_run_transitions = on_run_transitions
         is_sqlite = engine.dialect.name == SQLITE
         self._writing = engine.execution_options(**WRITE_LOCK) if is_sqlite else engine
         self._reading = engine if is_sqlite else engine.execution_options(**SNAPSHOT)
         self._readers = ThreadPoolExecutor(threads, "database")
-        # SQLite has one writer. Waiting for a thread is fair and wakes at once; its busy handler sleeps and retries.
+        # SQLite has one writer. Waits for a thread are fair and end at once; SQLite's busy handler sleeps and retries.
         self._writers = ThreadPoolExecutor(1, "database-writer") if is_sqlite else self._readers
 
     async def write(
@@ -58,8 +58,8 @@ class Database:
     ) -> Result:
         """Run `work` in a transaction that may write, and commit it. Returns what `work` returns.
 
-        Keep it short: on SQLite it keeps every other writer waiting. On Postgres each statement sees what was committed
-        before it (READ COMMITTED). Raises `CommitUnknown` where the connection breaks in the commit.
+        Keep it short: on SQLite it blocks every other writer. On Postgres each statement sees earlier commits (READ
+        COMMITTED). Raises `CommitUnknown` if the connection breaks during the commit.
         """
         return await self._in_thread(
             self._writers, lambda: self._write(lambda connection: work(connection, *args, **kwargs))
@@ -68,17 +68,17 @@ class Database:
     async def read(
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
-        """Run `work`, which only reads, on one state of the database. Returns what `work` returns."""
+        """Run `work`, which only reads, on one snapshot of the database. Returns what `work` returns."""
         return await self._in_thread(
             self._readers, lambda: self._read(lambda connection: work(connection, *args, **kwargs))
         )
 
     async def check(self) -> None:
-        """Return if the database answers and, where it is Postgres, takes writes. Raises `DatabaseUnavailable`."""
+        """Return if the database answers and, if it is Postgres, accepts writes. Raises `DatabaseUnavailable`."""
         await self.read(_check)
 
     def close(self) -> None:
-        """Wait for the work that has begun, and close all connections."""
+        """Wait for the units of work that have begun, and close all connections."""
         for pool in (self._writers, self._readers):
             pool.shutdown(cancel_futures=True)
         self.engine.dispose()
@@ -99,7 +99,7 @@ class Database:
             return work(connection)
 
     async def _in_thread(self, pool: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
-        # The context carries the request's and the run's ids into log lines.
+        # The context has the ids of the request and the run for log lines.
         future: Future[Result] = pool.submit(copy_context().run, work)
         has_waited_too_long = False
 
@@ -131,7 +131,7 @@ def _check(connection: Connection) -> None:
 async def open_database(
     url: str, limits: Limits | None = None, on_run_transitions: OnRunTransitions = lambda _: None
 ) -> AsyncIterator[Database]:
-    """Open the database at `url`, libpq's or SQLAlchemy's. Raises `ConnectionFailed` where it does not answer."""
+    """Open the database at `url`, libpq's or SQLAlchemy's. Raises `ConnectionFailed` if it does not answer."""
     limits = limits or Limits()
     with connecting(url):
         engine = create_engine(url, limits)
@@ -147,7 +147,7 @@ async def open_database(
 
 @contextmanager
 def connecting(url: str) -> Iterator[None]:
-    """Raise `ConnectionFailed` where the block finds that `url` names no database or one that does not answer."""
+    """Raise `ConnectionFailed` if the block finds that `url` names no database or one that does not answer."""
     try:
         yield
     except (ArgumentError, InvalidRequestError, ModuleNotFoundError) as error:

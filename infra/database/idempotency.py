@@ -1,4 +1,4 @@
-"""The answers to requests with an idempotency key, kept for a day."""
+"""The responses to requests with an idempotency key, kept for a day."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from infra.database.tables import IDEMPOTENCY_KEYS
 from models.errors import IdempotencyKeyReused
 
 KEPT_FOR = timedelta(hours=24)
-# More than the one that each request adds, so that aged keys go away for good.
+# More than the one key that each request adds, so that no aged keys accumulate.
 FORGOTTEN_AT_A_TIME = 10
 
 _COLUMNS = IDEMPOTENCY_KEYS.c
@@ -29,7 +29,7 @@ _OLDEST = (
 _FORGET = delete(IDEMPOTENCY_KEYS).where(
     tuple_(_COLUMNS.project_id, _COLUMNS.key).in_(bindparam("keys", expanding=True))
 )
-# A request with the same key that is under way is waited for.
+# Waits for a concurrent request with the same key.
 _TAKE = {
     "sqlite": sqlite.insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing().returning(_COLUMNS.key),
     "postgresql": postgresql.insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing().returning(_COLUMNS.key),
@@ -37,10 +37,10 @@ _TAKE = {
 
 
 def answered(connection: Connection, project_id: str, key: str, fingerprint: str) -> str | None:
-    """The answer that this request was given before, as JSON. None: it is the first, and now has the key.
+    """The response to an earlier request with this key, as JSON. None: this is the first one, and takes the key.
 
-    A request with the same key that is under way is waited for. Raises `IdempotencyKeyReused` where the key belongs to
-    a different request.
+    Waits for a concurrent request with the same key. Raises `IdempotencyKeyReused` if the key was used with a different
+    request.
     """
     _forget_aged(connection, project_id, key)
     values = {"project_id": project_id, "key": key, "fingerprint": fingerprint, "answer": ""}
@@ -54,7 +54,7 @@ def answered(connection: Connection, project_id: str, key: str, fingerprint: str
 
 
 def remember(connection: Connection, project_id: str, key: str, answer: str) -> None:
-    """Store the answer of the request that has the key, in the transaction that it describes."""
+    """Store the response of the request that took the key, in the transaction of the request."""
     connection.execute(_REMEMBER, {"project": project_id, "this_key": key, "given_answer": answer})
 
 

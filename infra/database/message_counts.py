@@ -1,4 +1,4 @@
-"""How many messages each thread holds: a number on its row, kept in the transactions that add and delete them."""
+"""The number of messages of each thread: a column of its row, updated by the transactions that add and delete them."""
 
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, update
 
@@ -8,7 +8,7 @@ from models.threads import MAX_THREAD_MESSAGES
 
 
 def _change(*guards: ColumnElement[bool]) -> Update:
-    # Relative, so that it is right whatever other transactions count meanwhile.
+    # Relative, so that concurrent transactions count correctly.
     return (
         update(THREADS)
         .where(THREADS.c.id == bindparam("thread"), *guards)
@@ -22,7 +22,7 @@ _CHANGE_WITHIN_LIMIT = _change(THREADS.c.message_count + bindparam("change") <= 
 
 
 def make_room(connection: Connection, thread_id: str, number: int) -> int:
-    """Count messages that are about to be added. Returns how many there are then. Raises `ThreadFull`."""
+    """Count messages that are about to be added. Returns the new number. Raises `ThreadFull`."""
     count: int | None = connection.scalar(_CHANGE_WITHIN_LIMIT, {"thread": thread_id, "change": number})
     if count is None:
         raise ThreadFull(MAX_THREAD_MESSAGES)
@@ -30,7 +30,7 @@ def make_room(connection: Connection, thread_id: str, number: int) -> int:
 
 
 def count_answer(connection: Connection, thread_id: str) -> None:
-    """Count an assistant's message. There is always room for it: no run is to fail at its end."""
+    """Count an assistant's message. It may exceed the limit: a run must not fail at its end."""
     connection.execute(_CHANGE, {"thread": thread_id, "change": 1})
 
 

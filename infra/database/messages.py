@@ -27,7 +27,7 @@ NOUN = "message"
 
 
 def newest_message_at(thread_id: ColumnElement[str]) -> ScalarSelect[int]:
-    """When the newest message of a thread was created, for a statement that knows the thread."""
+    """The creation time of a thread's newest message, for a statement that selects the thread."""
     return _newest_at(thread_id).scalar_subquery()
 
 
@@ -57,14 +57,14 @@ def add(
 ) -> list[Message]:
     """Append messages to a thread, in their order.
 
-    The caller holds the thread's lock, and saw no active run or has them wait: `queued_behind` is from
+    The caller has locked the thread, and found no active run or enqueues the messages: `queued_behind` is the result of
     `thread_queue.admit_or_enqueue`. Raises `ThreadFull`.
     """
     if not bodies:
         return []
     now = now_seconds()
     if message_counts.make_room(connection, thread_id, len(bodies)) > len(bodies):
-        # Answers are dated up to a second ahead, and no message after one is to seem older.
+        # Answers are dated up to a second ahead, and a later message must not appear older.
         now = max(now, newest_at(connection, thread_id))
     messages = [
         Message(
@@ -96,7 +96,7 @@ def store(
 
 
 def newest_at(connection: Connection, thread_id: str) -> int:
-    """When the thread's newest message was created (seconds); 0 where there is none."""
+    """The creation time of the thread's newest message (seconds); 0 if there is none."""
     return connection.scalar(_NEWEST_AT, {"thread": thread_id}) or 0
 
 
@@ -129,8 +129,8 @@ def modify(
 
 
 def remove(connection: Connection, project_id: str, thread_id: str, message_id: str) -> None:
-    """Raises `NotFound`; the transaction is void then."""
-    # First, as it locks the thread: transactions that lock both begin with the thread.
+    """Raises `NotFound`; the transaction must be rolled back then."""
+    # First, because it locks the thread: transactions that lock both begin with the thread.
     message_counts.count_deletion(connection, thread_id)
     seq: int | None = connection.scalar(_REMOVE, _owned(project_id, thread_id, message_id))
     if seq is None:
@@ -143,7 +143,7 @@ def _owned(project_id: str, thread_id: str, message_id: str) -> dict[str, Any]:
 
 
 def _content(body: CreateMessageRequest) -> list[MessageContent]:
-    """Text comes as a string and is stored as an object."""
+    """Text is a string in requests and is stored as an object."""
     parts = [TextInput(type="text", text=body.content)] if isinstance(body.content, str) else body.content
     return [TextContent(text=Text(value=part.text)) if isinstance(part, TextInput) else part for part in parts]
 

@@ -1,4 +1,4 @@
-"""Reads of runs for operators: found by what went wrong, and shown with what they did."""
+"""Reads of runs for operators: filtered by failures, with the course of each run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,15 @@ from models.lists import PageRequest
 from models.runs import LastErrorCode, RunStatus
 
 FEW = 1000
-"""So many runs are looked up by their time, to spare a page the walk through all others."""
+"""Up to so many runs are looked up by their time, which spares a page the scan of all others."""
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """What a run has to be to be listed; None: anything. A run that has an error has failed.
+    """The conditions of a list of runs; None: no condition. A run with an error has failed.
 
-    `since` is in seconds since the epoch: where failed runs are asked for, they failed since then; others were created.
+    `since` is in seconds since the epoch, and means the time of failure if failed runs are asked for, otherwise that of
+    creation.
     """
 
     status: RunStatus | None = None
@@ -36,13 +37,13 @@ class RunFilter:
         if self.error is not None:
             found.append(RUNS.c.last_error["code"].as_string() == self.error)
         if self.since is not None:
-            # A sum is in no index on the time: where many match, SQLite would sort them all for a page.
+            # An expression prevents the index on the time: if many runs match, SQLite would sort them all for one page.
             found.append(self.time + literal_column("0") >= self.since)
         return found
 
     @property
     def time(self) -> SQLColumnExpression[int | None]:
-        """What `since` is about."""
+        """The time with which `since` is compared."""
         return RUNS.c.failed_at if self._status is RunStatus.FAILED else RUNS.c.created_at
 
     @property
@@ -52,7 +53,7 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run, and how it was last taken up again."""
+    """A run and its last retry."""
 
     run: AnyRow
     retry: AnyRow | None
@@ -60,7 +61,7 @@ class FoundRun:
 
 @dataclass(frozen=True)
 class CallMade:
-    """A tool call without what was said in it."""
+    """A tool call without its arguments and output."""
 
     id: str
     name: str
@@ -69,7 +70,7 @@ class CallMade:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that the database knows of what a run did, each in its order, the calls by turn."""
+    """The course of a run in the database, each part in its order, the calls by turn."""
 
     found: FoundRun
     turns: Sequence[AnyRow]
@@ -80,7 +81,7 @@ class RunRecord:
 _LOAD = select(RUNS).where(RUNS.c.id == bindparam("run"))
 _TURNS = select(TURNS).where(TURNS.c.run_id == bindparam("run")).order_by(TURNS.c.turn)
 _RETRIES = select(RUN_RETRIES).where(RUN_RETRIES.c.run_id == bindparam("run")).order_by(RUN_RETRIES.c.number)
-# Not the rows: arguments and outputs can be large, and are not shown.
+# Not the whole rows: arguments and outputs can be large, and are not used.
 _CALLS = (
     select(TOOL_CALLS.c.turn, TOOL_CALLS.c.id, TOOL_CALLS.c.name, TOOL_CALLS.c.output.is_not(None).label("is_answered"))
     .where(TOOL_CALLS.c.run_id == bindparam("run"))
@@ -94,11 +95,11 @@ _NEWEST_RETRIES = select(RUN_RETRIES).where(
 def list_page(
     connection: Connection, project_id: str | None, page: PageRequest, wanted: RunFilter
 ) -> tuple[list[FoundRun], bool]:
-    """The runs that are `wanted`, of a project or of all, and whether more follow.
+    """The runs that match `wanted`, of a project or of all, and whether more follow.
 
     Raises `NotFound` for an unknown cursor.
     """
-    # A run that was retried since the page before is no longer wanted, and still a place to go on from.
+    # A run that was retried after the page before no longer matches, but remains a valid cursor.
     scope = {} if project_id is None else {"project_id": project_id}
     project = [] if project_id is None else [RUNS.c.project_id == project_id]
     only = [*wanted.conditions(), *_bounds(connection, project, wanted)]
@@ -126,14 +127,14 @@ def record(connection: Connection, project_id: str | None, run_id: str) -> RunRe
 def _bounds(
     connection: Connection, project: Sequence[ColumnElement[bool]], wanted: RunFilter
 ) -> list[ColumnElement[bool]]:
-    # Where few runs are new enough, only the part of the list that has them is read. Where many are, a page soon fills.
+    # If few runs are new enough, only their part of the list is read. If many are, a page fills soon.
     if wanted.since is None:
         return []
     since = select(RUNS.c.seq).where(*project, wanted.time >= wanted.since).order_by(wanted.time).limit(FEW + 1)
     places = connection.scalars(since).all()
     if len(places) > FEW:
         return []
-    # Nothing is between the bounds of none.
+    # Without any such run the range is empty.
     return [RUNS.c.seq.between(min(places, default=1), max(places, default=0))]
 
 

@@ -1,4 +1,4 @@
-"""When the database does not answer: told apart from a bug, and from a commit whose outcome nobody knows."""
+"""Outages of the database, as distinct from bugs, and from commits with an unknown outcome."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-# SQLite has one class for these and for bugs such as a missing table.
+# SQLite's errors of this class include bugs, such as a missing table.
 PASSING_SQLITE_ERRORS = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -22,9 +22,9 @@ PRIMARY_ERROR_CODE = 0xFF
 
 
 class DatabaseUnavailable(Exception):
-    """The database does not answer, or not in time. Nothing was stored; later it may work.
+    """The database does not answer, or not in time. Nothing was stored; a later attempt may succeed.
 
-    `reason` is the database's own words, for the log; `str()` names no host, statement or value.
+    `reason` is the database's own text, for the log; `str()` names no host, statement or value.
     """
 
     text = "The database does not answer."
@@ -35,14 +35,14 @@ class DatabaseUnavailable(Exception):
 
 
 class CommitUnknown(DatabaseUnavailable):
-    """The connection broke in the commit: everything was stored, or nothing."""
+    """The connection broke during the commit: everything was stored, or nothing."""
 
     text = "The connection to the database broke in a commit."
 
 
 @contextmanager
 def outages_translated() -> Iterator[None]:
-    """Raise `DatabaseUnavailable` for what is no fault of the statement that met it; a bug stays what it is."""
+    """Raise `DatabaseUnavailable` for errors that are no fault of the statement; a bug is raised unchanged."""
     try:
         yield
     except (DBAPIError, PoolTimeout) as error:
@@ -53,7 +53,7 @@ def outages_translated() -> Iterator[None]:
 
 @contextmanager
 def committing() -> Iterator[None]:
-    """Raise `CommitUnknown` where the connection breaks in the block, which does nothing but commit."""
+    """Raise `CommitUnknown` if the connection breaks in the block, which only commits."""
     try:
         yield
     except DBAPIError as error:
@@ -66,12 +66,12 @@ def is_outage(error: DBAPIError | PoolTimeout) -> bool:
     if isinstance(error, PoolTimeout) or error.connection_invalidated:
         return True
     if isinstance(error.orig, sqlite3.Error):
-        # Errors of the driver itself, a wrong number of parameters, have no code.
+        # Errors of the driver itself, such as a wrong number of parameters, have no code.
         return getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY_ERROR_CODE in PASSING_SQLITE_ERRORS
-    # Of Postgres: no connection, shutting down, too many connections, a full disk, a time limit, a deadlock.
+    # On Postgres: no connection, shutdown, too many connections, a full disk, a time limit, a deadlock.
     return isinstance(error, OperationalError)
 
 
 def reason_of(error: DBAPIError | PoolTimeout) -> str:
-    """One line."""
+    """The reason in one line."""
     return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())

@@ -1,6 +1,6 @@
-"""Lists by keyset: a cursor is looked up once, and a page reads no more rows than it returns plus one.
+"""Lists by keyset: a cursor is looked up once, and a page reads only the rows that it returns plus one.
 
-Where it is narrowed by `only`, it passes over the rows that are left out.
+A list that is filtered by `only` also reads the rows that the filter excludes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from models.errors import NotFound
 from models.lists import Order, PageRequest
 
 Scope = Mapping[str, object]
-"""Values of columns: what a list is a list of."""
+"""Values of columns that define a list."""
 
 
 def load_page(
@@ -30,12 +30,12 @@ def load_page(
     only: Sequence[ColumnElement[bool]] = (),
     without: tuple[str, ...] = (),
 ) -> tuple[Sequence[AnyRow], bool]:
-    """The rows of `table` in `scope` that `page` asks for, in its order, and whether more follow in its direction.
+    """The rows of `table` in `scope` for `page`, in its order, and whether more follow in its direction.
 
-    `deleted` is the same scope among the deleted items, where single items can be deleted from the list. `order_by` is
-    the column that equals `seq` in an index that finds the scope. `only` narrows the page but not which cursors are
-    known: a row may cease to match while a client lists. `without` are columns that are not loaded. Raises `NotFound`
-    where a cursor names nothing.
+    `deleted` is the same scope among the deleted items, for lists from which single items can be deleted. `order_by` is
+    the column that equals `seq` in an index that finds the scope. `only` filters the page but not the cursors: a row
+    may cease to match while a client lists. `without` are columns that are not loaded. Raises `NotFound` for an
+    unknown cursor.
     """
 
     def place(cursor: str) -> int:
@@ -49,7 +49,7 @@ def load_page(
 
     bounds = {name: place(cursor) for name, cursor in (("after", page.after), ("before", page.before)) if cursor}
     ascending = page.order is Order.ASC
-    # Only `before`: read backwards from the cursor, so that the page is the nearest one, then turn it round.
+    # Only `before`: read backwards from the cursor, so that the page is the nearest one, then reverse it.
     backwards = page.before is not None and page.after is None
     shape = (table, tuple(scope), tuple(bounds), ascending, backwards, without)
     query = _page(*shape) if order_by is None and not only else _build_page(*shape, order_by, only)

@@ -41,7 +41,7 @@ _CALLS = (
 
 @dataclass(slots=True)
 class PastTurn:
-    """An earlier turn of this run: the model's words, its calls, and their outputs by the calls' ids."""
+    """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids."""
 
     text: str | None = None
     calls: list[FunctionCall] = field(default_factory=list)
@@ -50,7 +50,7 @@ class PastTurn:
 
 @dataclass(frozen=True)
 class MessagePage:
-    """Messages, newest first; the next page is read `before` a place in the thread, None where there is none."""
+    """Messages, newest first; `before` is the place in the thread for the next page, None if there is none."""
 
     messages: Sequence[Message]
     before: int | None
@@ -78,7 +78,7 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
 
 
 def message_text(message: Message) -> str:
-    """All words of a message, parts joined by line breaks. A refusal is text: most providers take nothing else."""
+    """The text of a message, parts joined by line breaks. A refusal is text: most providers accept only text."""
     return "\n".join(text for part in message.content if (text := _words(part)) is not None)
 
 

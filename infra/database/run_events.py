@@ -1,4 +1,4 @@
-"""A run's events as its rows replay them, for readers of streams that no longer have them."""
+"""The replay of a run's events from its rows, for readers of streams that no longer have them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _MESSAGES = select(MESSAGES).where(MESSAGES.c.id.in_(bindparam("ids", expanding=
 
 @dataclass(frozen=True)
 class Replay:
-    """The events of a run after a number that the database knows of, and whether none can follow them."""
+    """The events of a run after a number, and whether the run has ended, so that none can follow."""
 
     events: list[NumberedEvent]
     is_over: bool
@@ -52,7 +52,7 @@ def replay_after(connection: Connection, run_id: str, after: int) -> Replay | No
 
 
 def next_event(connection: Connection, run_id: str) -> int | None:
-    """The number after the last event that the database knows of. None: there is no such run."""
+    """The number after the last event in the database. None: there is no such run."""
     found = connection.execute(_POSITION, {"run": run_id}).one_or_none()
     return None if found is None else int(found.next_event)
 
@@ -76,9 +76,9 @@ def _snapshot(connection: Connection, row: AnyRow, after: int) -> RunSnapshot:
 
 
 def _first_step(connection: Connection, run_id: str, after: int) -> int:
-    """The step, by its `seq`, from which the events after a number come; 0 for the run's beginning.
+    """The step, by its `seq`, that has the first events after a number; 0 for the run's beginning.
 
-    So that a run of many turns does not read all of them for each.
+    It spares a run of many turns the read of all of them for each.
     """
     return connection.scalar(_FIRST_STEP, {"run": run_id, "after": after}) or 0
 

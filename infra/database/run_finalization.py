@@ -1,4 +1,4 @@
-"""Finalizes a run that no answer ended: cancelled, failed, expired, or out of tokens. Closes its open steps with it."""
+"""Finalizes a run that no complete answer ended: cancelled, failed, expired, out of tokens. Closes its open steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ _RELOAD = select(RUNS).where(RUNS.c.id == _RUN)
 
 @dataclass(frozen=True)
 class Partial:
-    """An answer that its run's end cut short, and the attempt at a turn that got it."""
+    """A partial answer of a finalized run, and the attempt that received it."""
 
     attempt: TurnAttempt
     answer: Answer
@@ -45,7 +45,7 @@ class Partial:
 
 @dataclass(frozen=True)
 class Finalized:
-    """The run's state, the events of its end, and the run that had waited for it and is to be started now."""
+    """The run's state, the events of its end, and the run that waited for its end and has to be started now."""
 
     state: RunState
     events: EventBatch = NO_EVENTS
@@ -59,13 +59,13 @@ def finalize(
     partial: Partial | None = None,
     fencing_token: int | None = None,
 ) -> Finalized:
-    """Finalize the run, close its open step, and keep the words of an answer that was cut short.
+    """Finalize the run, close its open step, and store the text of a partial answer.
 
-    Does nothing where the run has ended, the finalizing execution or the attempt of `partial` is superseded, or the
-    newest attempt is not the one of `fencing_token`. Returns the run's state in any case.
+    Does nothing if the run has ended, the finalizing execution or the attempt of `partial` is superseded, or the newest
+    attempt is not the one of `fencing_token`. Returns the run's state in any case.
     """
     run_id, status = finalization.run_id, finalization.status
-    # An execution that a retry has superseded may still try to finalize the run.
+    # A superseded execution may still try to finalize the run.
     thread = threads.lock_of_run(connection, run_id)
     parameters = _parameters(connection, finalization)
     if partial is not None:
@@ -75,7 +75,7 @@ def finalize(
     row = _transition(status, partial is not None, fencing_token is not None).apply(connection, run_id, **parameters)
     if row is None:
         return Finalized(state_of(connection, run_id))
-    # Its deadline, which the row has no more, is part of the events before its end.
+    # The deadline belongs to the events before the run's end, and the row no longer has it.
     before = to_run(row).model_copy(update={"expires_at": deadline_of(row)})
     cancelling = _cancelling(before) if status is RunStatus.CANCELLED else None
     first = max(position.next_event, row.next_event)
@@ -90,14 +90,14 @@ def finalize(
             closed += step.closed
     events = EventBatch(first, run_events.finalized(cancelling, [*opened, *closed], to_run(row)))
     connection.execute(_SET_EVENTS, {"run": run_id, "new_next_event": events.following, "new_final_event": first})
-    # A run that waited itself never held the thread.
+    # A waiting run was never active on the thread.
     next_run = None if row.waiting else thread_queue.advance(connection, thread)
     state = RunState(status, row.turn, row.expires_at)
     return Finalized(state, events, to_run(next_run) if next_run else None)
 
 
 def cancel_waiting(connection: Connection, run: Run) -> tuple[Run, EventBatch]:
-    """Cancel a run at once that waits behind another: it has no workflow that would do it. Others are left alone."""
+    """Cancel a waiting run at once, because it has no workflow that could. Other runs are not changed."""
     if connection.scalar(_FIND_WAITING, {"run": run.id}) is None:
         return run, NO_EVENTS
     finalized = finalize(connection, Finalization(run.id, RunStatus.CANCELLED))
@@ -117,7 +117,7 @@ def _transition(to: RunStatus, of_attempt: bool, of_token: bool) -> Transition:
         "incomplete_reason": bindparam("reason"),
         "usage": bindparam("new_usage"),
     }
-    # An expired run keeps its deadline, so that callers see when it was.
+    # An expired run keeps its deadline, which is when it expired.
     if to is not RunStatus.EXPIRED:
         values["expires_at"] = None
     if to is RunStatus.CANCELLED:
@@ -148,7 +148,7 @@ def _cancelling(run: Run) -> Run:
 
 
 def _close_emitted_calls(run: Run, status: RunStatus, position: StreamPosition, partial: Partial) -> Sequence[Event]:
-    """The stream has emitted calls whose outputs were never asked for: they are closed there and not kept."""
+    """The stream has emitted calls whose outputs were never asked for: they are closed in the stream and not stored."""
     if position.open_step is None or position.open_step.type is not StepType.TOOL_CALLS:
         return ()
     attempt, answer = partial.attempt, partial.answer

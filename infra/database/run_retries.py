@@ -1,4 +1,4 @@
-"""Failed runs that are resumed, and the record of when and by whom."""
+"""The resumption of failed runs, and the record of each retry: its time and its author."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +53,7 @@ _REOPEN = _resume(RunStatus.IN_PROGRESS, started_at=bindparam("started"))
 
 @dataclass(frozen=True)
 class RetryRequest:
-    """A run that is queued again, the event of that, and the command to its workflow."""
+    """A run that is queued again, the event of this, and the command to its workflow."""
 
     run: Run
     events: EventBatch
@@ -61,10 +61,10 @@ class RetryRequest:
 
 
 def request(connection: Connection, project_id: str, run_id: str, by: str) -> RetryRequest:
-    """Queue a failed run for its failed turn, with a new deadline; it holds its thread again from now on.
+    """Queue a failed run for its failed turn, with a new deadline. The run is active on its thread again.
 
-    Raises `NotFound`, `WrongStatus` where the run has not failed, or failed while it waited for tool outputs,
-    `ThreadLocked` where another one is active on the thread.
+    Raises `NotFound`; `WrongStatus` if the run has not failed, or failed while it waited for tool outputs;
+    `ThreadLocked` if another run is active on the thread.
     """
     thread = threads.lock_of_run(connection, run_id)
     failure = connection.execute(_FAILURE, {"run": run_id}).one_or_none()
@@ -84,9 +84,9 @@ def reopen(
 ) -> AnyRow | None:
     """Resume a failed run whose workflow was reset, with a new deadline; its one event is that it is in progress.
 
-    Returns its row. None where it has not failed, failed in this very execution or while it waited for tool outputs (no
-    turn of it is left to be done), or a newer attempt has begun. Raises `ThreadLocked` where another run is active on
-    the thread; the transaction is void then.
+    Returns its row. None if it has not failed, failed in this very execution or while it waited for tool outputs (it
+    has no unfinished turn then), or a newer attempt has begun. Raises `ThreadLocked` if another run is active on the
+    thread; the transaction must be rolled back then.
     """
     thread = threads.lock_of_run(connection, run_id)
     failure = connection.execute(_FAILURE, {"run": run_id}).one_or_none()
@@ -111,7 +111,7 @@ def command_of(connection: Connection, run: AnyRow) -> RetryCommand:
 
 
 def is_unexplained(connection: Connection, run_id: str, number: int) -> bool:
-    """Whether the run's retry of this number is a reset in Temporal whose reason was not recorded yet."""
+    """Whether the run's retry of this number is a reset in Temporal whose reason is not recorded yet."""
     return connection.scalar(_UNEXPLAINED, {"run": run_id, "retry": number}) is not None
 
 
@@ -121,7 +121,7 @@ def explain(connection: Connection, run_id: str, number: int, by: str) -> None:
 
 
 def is_superseded(run_id: BindParameter[Any], execution: BindParameter[Any]) -> ColumnElement[bool]:
-    """Whether a retry has superseded this execution, which may still finish late."""
+    """Whether a retry has superseded this execution, which may still end late."""
     return exists().where(RUN_RETRIES.c.run_id == run_id, RUN_RETRIES.c.failed_execution == execution)
 
 
@@ -135,7 +135,7 @@ def _apply(
     **parameters: Any,
 ) -> AnyRow | None:
     now = now_seconds()
-    # Attempts at the failed turn that do not know of its failure are superseded.
+    # Attempts at the failed turn that began before its failure are superseded.
     token = failure.newest_attempt + 1 if fencing_token is None else fencing_token
     run = transition.apply(connection, run_id, now=now, token=token, **parameters)
     if run is None:

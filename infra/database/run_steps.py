@@ -62,7 +62,7 @@ def call_ids(connection: Connection, run_id: str, turn: int) -> list[str]:
 
 
 def store_outputs(connection: Connection, run_id: str, turn: int, outputs: Mapping[str, str]) -> RunStep:
-    """Store the outputs of all calls of a turn, by their ids, and complete their step. Returns it."""
+    """Store the outputs of all calls of a turn, by their ids, and complete their step. Returns the step."""
     if outputs:
         connection.execute(
             _STORE_OUTPUT, [{"call": call_id, "new_output": output} for call_id, output in outputs.items()]
@@ -80,7 +80,7 @@ def store(connection: Connection, project_id: str, turn: int, emitted: Iterable[
 
 
 def with_calls(connection: Connection, rows: Sequence[AnyRow]) -> list[RunStep]:
-    """The steps as clients see them."""
+    """The steps of these rows, with their calls."""
     calls: dict[str, list[AnyRow]] = {row.id: [] for row in rows if row.type == StepType.TOOL_CALLS}
     if calls:
         for call in connection.execute(_CALLS_OF_STEPS, {"steps": list(calls)}):

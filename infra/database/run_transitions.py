@@ -1,4 +1,4 @@
-"""The changes of run status that a transaction makes: recorded while it is open, reported once it is committed."""
+"""Run transitions of a transaction: recorded while it is open, reported after its commit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class RunCreated:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A worker took the run up, or took it up again with the outputs it had waited for."""
+    """A worker started the run, or resumed it with its tool outputs."""
 
     run: RunIds
     queued_seconds: float
@@ -36,7 +36,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class OutputsSubmitted:
-    """A client answered the run's calls."""
+    """A client submitted the outputs of the run's calls."""
 
     run: RunIds
     awaited_seconds: float
@@ -50,7 +50,7 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunReopened:
-    """A run that had failed was taken up again."""
+    """A failed run was resumed."""
 
     run: RunIds
 
@@ -62,7 +62,7 @@ OnRunTransitions = Callable[[Sequence[RunTransition]], None]
 def recording_transitions(connection: Connection) -> Sequence[RunTransition]:
     """Begin to record. The list fills while the connection's transaction makes transitions."""
     recorded: list[RunTransition] = []
-    # It belongs to the pooled connection: each transaction sets a list of its own.
+    # `info` belongs to the pooled connection: each transaction sets its own list.
     connection.info[_RECORDED] = recorded
     return recorded
 

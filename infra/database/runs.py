@@ -1,6 +1,6 @@
-"""Reads and writes of runs: clients' own, and `Transition`, the one way in which a status changes.
+"""Reads and writes of runs: requests of clients, and `Transition`, the one way to change a status.
 
-What else the engine writes is in `turns.py` and `run_finalization.py`.
+Other writes of the engine are in `turns.py` and `run_finalization.py`.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ GONE = RunState(RunStatus.CANCELLED, turn=0, expires_at=None)
 
 @dataclass(frozen=True)
 class Transition:
-    """Moves a run to a status, if the state machine allows it from where the run is and the guards hold."""
+    """Moves a run to a status, if the state machine allows it from the run's status and all guards are true."""
 
     to: RunStatus
     _statement: Update
@@ -46,7 +46,7 @@ class Transition:
         return cls(to, statement)
 
     def apply(self, connection: Connection, run_id: str, **parameters: Any) -> AnyRow | None:
-        """The run's new row. None: another transaction was first, or a guard does not hold."""
+        """The run's new row. None: another transaction was first, or a guard is false."""
         row = connection.execute(self._statement, {"run": run_id, "now_ms": now_ms(), **parameters}).one_or_none()
         if row is not None and self.to.is_terminal:
             record_transition(connection, RunEnded(RunIds.of(row), self.to))
@@ -71,7 +71,7 @@ _SUBMIT = Transition.of(
     RUNS.c.status == RunStatus.REQUIRES_ACTION.value,
     RUNS.c.turn == bindparam("answered"),
     turn=RUNS.c.turn + 1,
-    # Tokens order the attempts at one turn: were Temporal's clock set back meanwhile, the next turn would not begin.
+    # Tokens order only the attempts at one turn: after a step back of Temporal's clock, the next turn could not begin.
     newest_attempt=0,
     required_action=None,
     next_event=RUNS.c.next_event + run_events.SUBMITTED_COUNT,
@@ -81,7 +81,7 @@ _CANCEL = Transition.of(RunStatus.CANCELLING)
 
 @dataclass(frozen=True)
 class Answered:
-    """A run whose calls have their outputs, the turn that made them, and the events of this."""
+    """A run whose calls have their outputs, the turn that made the calls, and the events of the submission."""
 
     run: Run
     turn: int
@@ -96,9 +96,9 @@ def create(
     waiting: bool = False,
     with_thread: bool = False,
 ) -> Run:
-    """Insert a queued run. The caller holds the thread's lock, and saw no active run or has this one wait for it.
+    """Insert a queued run. The caller has locked the thread, and found no active run or enqueues this one.
 
-    `with_thread`: the same call created the thread, which is then the first of the run's events.
+    `with_thread`: the same request created the thread, which is then the first of the run's events.
     """
     now = now_seconds()
     values = {
@@ -133,14 +133,14 @@ def list_page(connection: Connection, project_id: str, thread_id: str, page: Pag
 
 
 def list_everywhere(connection: Connection, project_id: str, page: PageRequest, status: RunStatus | None) -> Page[Run]:
-    """The project's runs over all threads, those of one status where it is given."""
+    """The project's runs over all threads, of one status if it is given."""
     only = [] if status is None else [RUNS.c.status == status.value]
     rows, has_more = load_page(connection, RUNS, NOUN, page, {"project_id": project_id}, only=only)
     return Page[Run].of([to_run(row) for row in rows], has_more)
 
 
 def modify(connection: Connection, project_id: str, thread_id: str, run_id: str, body: ModifyRunRequest) -> Run:
-    """Replace the metadata where `body` has it. Raises `NotFound`."""
+    """Replace the metadata if `body` has it. Raises `NotFound`."""
     if "metadata" in body.model_fields_set:
         owned = _owned(project_id, thread_id, run_id)
         connection.execute(_MODIFY, {**owned, "new_metadata": body.metadata or {}})
@@ -150,10 +150,10 @@ def modify(connection: Connection, project_id: str, thread_id: str, run_id: str,
 def accept_outputs(
     connection: Connection, project_id: str, thread_id: str, run_id: str, outputs: Sequence[ToolOutput]
 ) -> Answered:
-    """Store the outputs that the run waits for and put it back in the queue.
+    """Store the outputs that the run waits for and queue it again.
 
-    Raises `NotFound`; `WrongStatus` where the run does not wait, or another submit was first; `ToolOutputsMismatch`
-    where `outputs` are not exactly those asked for.
+    Raises `NotFound`; `WrongStatus` if the run does not wait, or another submission was first; `ToolOutputsMismatch` if
+    `outputs` are not for exactly the required calls.
     """
     row = _find(connection, project_id, thread_id, run_id)
     if row.status != RunStatus.REQUIRES_ACTION:
@@ -184,7 +184,7 @@ def begin_cancelling(connection: Connection, project_id: str, thread_id: str, ru
 
 
 def state_of(connection: Connection, run_id: str) -> RunState:
-    """The state of a run of any project, for the engine. One that was deleted with its thread counts as cancelled."""
+    """The state of a run of any project, for the engine. A run that was deleted with its thread counts as cancelled."""
     found = connection.execute(_STATE, {"run": run_id}).one_or_none()
     return RunState(RunStatus(found.status), found.turn, found.expires_at) if found else GONE
 
@@ -195,7 +195,7 @@ def find_active(connection: Connection, run_id: str) -> AnyRow | None:
 
 
 def deadline_of(row: AnyRow) -> int:
-    """The run's deadline, also once it has ended: then the one that it was created with, a retry's is not kept."""
+    """The run's deadline. Of an ended run, the deadline of its creation: that of a retry is not stored."""
     if row.expires_at is not None or row.status == RunStatus.EXPIRED:
         return row.expires_at or 0
     return int(row.created_at + row.expires_after_seconds)

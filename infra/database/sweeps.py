@@ -1,4 +1,4 @@
-"""Bounded looks for runs that stand still, each over an index of just the runs it may find."""
+"""Bounded reads of stalled runs, each over an index of only the runs that it may find."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,10 +30,10 @@ def overdue(connection: Connection, from_ms: int, before_ms: int, limit: int) ->
 
 
 def past_deadline(connection: Connection, before: int, limit: int) -> Sequence[AnyRow]:
-    """Runs that no command is due to, and whose deadline passed before a time (seconds), the longest past first."""
+    """Runs without a pending command whose deadline passed before a time (seconds), the longest past first."""
     return connection.execute(_PAST_DEADLINE, {"before": before, "most": limit}).all()
 
 
 def active_among(connection: Connection, run_ids: Sequence[str]) -> Sequence[AnyRow]:
-    """Those of a page of runs that have not ended. A queued one is left out: its command may be on its way."""
+    """Those of `run_ids` that have not ended. A queued run is excluded: its command may be in transit."""
     return connection.execute(_ACTIVE_AMONG, {"ids": list(run_ids)}).all() if run_ids else []

@@ -1,7 +1,7 @@
-"""Messages and runs that arrive on a thread while a run is active and wait for its end, in their order.
+"""The queue of messages and runs that arrive on a thread while a run is active, in order of arrival.
 
-A waiting run is queued to its client and has no workflow yet. A waiting message can be read at once; when it is
-admitted it moves behind the answer that it waited for.
+A waiting run has the status `queued` and no workflow yet. A waiting message can be read at once; when it is admitted
+it moves behind the answer for which it waited.
 """
 
 from collections.abc import Callable
@@ -59,10 +59,10 @@ def admit_or_enqueue(
     new_runs: int = 0,
     new_messages: int = 0,
 ) -> int | None:
-    """Whether the messages and the run wait that arrive on a thread whose lock the caller holds.
+    """Decide whether messages and a run that arrive on a thread are admitted. The caller has locked the thread.
 
-    None: the thread is free. Otherwise they wait behind a run, whose `seq` this is. Raises `refusal` of the thread and
-    its active run where neither `choice` nor the thread says `enqueue`, and `ThreadQueueFull`.
+    None: the thread is free. Otherwise they wait behind the run with this `seq`. Raises `refusal` of the thread and its
+    active run if neither `choice` nor the thread says `enqueue`, and `ThreadQueueFull`.
     """
     active = threads.active_run_id(connection, thread.id)
     if active is None:
@@ -83,10 +83,10 @@ def _enqueue(connection: Connection, thread_id: str, new_runs: int, new_messages
 
 
 def advance(connection: Connection, thread: AnyRow | None) -> AnyRow | None:
-    """Admit what waited for the run that ends in this transaction. Returns the run that is to be started next.
+    """Admit the messages and the run that waited for the run that ends in this transaction. Returns the run to start.
 
-    The caller locked `thread` at the transaction's beginning: what joins the queue at this moment is either seen here
-    or sees that the thread is free. None: the thread was deleted.
+    The caller locked `thread` at the transaction's beginning: a message or run that arrives at this moment is either
+    found here or finds the thread free. None: the thread was deleted.
     """
     if thread is None or not thread.has_queue:
         return None
@@ -102,15 +102,15 @@ def advance(connection: Connection, thread: AnyRow | None) -> AnyRow | None:
 
 
 def last_message_seq(connection: Connection, thread_id: str) -> int:
-    """The newest message that does not wait."""
+    """The `seq` of the newest message that does not wait."""
     return connection.scalar(_NEWEST_MESSAGE, {"thread": thread_id}) or 0
 
 
 def _admit_messages(connection: Connection, thread_id: str, before_run: int | None) -> bool:
-    """Move the waiting messages to the thread's end; those that came before a run, or all, wait no longer.
+    """Move the waiting messages to the thread's end; those that came before a run, or all, are admitted.
 
-    Returns whether any still waits. Their `seq` is their place, so they are inserted anew; none is to seem older than
-    the answer that it follows now.
+    Returns whether any still waits. Their `seq` is their place, so they are inserted anew. None may appear older than
+    the answer that it now follows.
     """
     this = {"thread": thread_id}
     rows = connection.execute(_WAITING_MESSAGES, this).mappings().all()

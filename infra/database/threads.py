@@ -1,8 +1,8 @@
-"""Reads and writes of threads, and the lock that an active run holds on one.
+"""Reads and writes of threads, and the lock of a thread.
 
-Postgres lets transactions on one thread run side by side. A transaction that changes which run is active, which runs
-wait, or a message's place, locks the thread's row first and other rows after it: so they take turns, and never wait for
-each other in a circle.
+Postgres runs transactions on one thread concurrently. A transaction that changes the active run, the queue, or the
+place of a message locks the thread's row first and other rows after it: so such transactions are serialized, and
+never deadlock.
 """
 
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ _REMOVE = (
 
 
 def _locked(query: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
-    # SQLite knows no row locks and needs none: it has one writer at a time.
+    # SQLite has no row locks and needs none: it has one writer at a time.
     return query.with_for_update(of=THREADS)
 
 
@@ -84,7 +84,7 @@ _LOCK_OF_RUN = _locked(select(THREADS).where(RUNS.c.id == bindparam("run"), RUNS
 
 
 def create(connection: Connection, project_id: str, body: CreateThreadRequest) -> Thread:
-    """Create a thread with the messages that `body` brings. Raises `ThreadFull`."""
+    """Create a thread with the messages of `body`. Raises `ThreadFull`."""
     metadata, on_active_run = body.metadata or {}, body.on_active_run or REJECT
     thread = Thread(
         id=new_id(Prefix.THREAD),
@@ -125,7 +125,7 @@ def list_page(connection: Connection, project_id: str, page: PageRequest, metada
 
 
 def modify(connection: Connection, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
-    """Replace the metadata where `body` has it. Raises `NotFound`."""
+    """Replace the metadata if `body` has it. Raises `NotFound`."""
     row = lock(connection, project_id, thread_id)
     metadata, on_active_run = row.metadata, row.on_active_run
     if "metadata" in body.model_fields_set:
@@ -139,7 +139,7 @@ def modify(connection: Connection, project_id: str, thread_id: str, body: Modify
 
 
 def remove(connection: Connection, project_id: str, thread_id: str) -> str | None:
-    """Delete the thread and all that belongs to it. Returns the run that was active on it. Raises `NotFound`."""
+    """Delete the thread and all its objects. Returns the id of its active run. Raises `NotFound`."""
     row = lock(connection, project_id, thread_id)
     this = {"thread": thread_id}
     active: str | None = connection.scalar(_LOCK_ACTIVE_RUN, this)

@@ -1,4 +1,4 @@
-"""The tokens that a run has used: the sum over its committed turns."""
+"""The tokens of a run: the sum over its committed turns."""
 
 from sqlalchemy import Connection, bindparam, func, select
 
@@ -14,5 +14,5 @@ def used_tokens(connection: Connection, run_id: str) -> TokenUsage:
 
 
 def used_before(connection: Connection, run_id: str, turn: int) -> TokenUsage:
-    """The same for a run whose next turn is `turn`: the first turn costs no statement."""
+    """The tokens of a run whose next turn is `turn`: the first turn needs no statement."""
     return used_tokens(connection, run_id) if turn else TokenUsage()

@@ -1,4 +1,4 @@
-"""The engine's reads and writes for one turn of a run: begin it, find it done, commit its answer."""
+"""The engine's reads and writes of a turn: begin it, find its outcome, commit its answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _TOKEN: BindParameter[Any] = bindparam("token")
 
 
 def _with_turn(*columns: Any) -> Select[Any]:
-    """A run, whose turn was committed where `next_step` is not null."""
+    # A run; its turn was committed if `next_step` is not null.
     this_turn = and_(TURNS.c.run_id == RUNS.c.id, TURNS.c.turn == _TURN)
     found = select(*columns, TURNS.c.next_step, TURNS.c.run_status).select_from(RUNS.outerjoin(TURNS, this_turn))
     return found.where(RUNS.c.id == _RUN)
@@ -58,7 +58,7 @@ _BEGIN_QUEUED = Transition.of(
     newest_attempt=_TOKEN,
     next_event=RUNS.c.next_event + run_events.STARTED_COUNT,
 )
-# A turn that is tried again keeps the time at which it began.
+# A repeated turn keeps the time at which it began.
 _BEGIN_AGAIN = (
     update(RUNS)
     .where(RUNS.c.id == _RUN, RUNS.c.status == RunStatus.IN_PROGRESS.value, *_NONE_NEWER)
@@ -90,10 +90,10 @@ _COMMIT_COMPLETED = _commit(
 
 @dataclass(frozen=True)
 class Begun:
-    """The run as an attempt at a turn finds it. `events` are those of its start; none where it was in progress before.
+    """The run at the beginning of an attempt. `events` are those of its start; empty if it was in progress before.
 
-    `next_event` is the number of the run's next event, `last_message_seq` the last message that belongs to the prompt,
-    `last_message_at` the time of the thread's newest message, 0 where there is none.
+    `next_event` is the number of the run's next event, `last_message_seq` the last message of the prompt,
+    `last_message_at` the time of the thread's newest message, 0 if there is none.
     """
 
     run: Run
@@ -113,7 +113,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class Committed:
-    """The turn's outcome and events, and the run that had waited for this one's end and is to be started now."""
+    """The turn's outcome and events, and the run that waited for this one's end and has to be started now."""
 
     outcome: TurnOutcome
     events: EventBatch
@@ -121,7 +121,7 @@ class Committed:
 
 
 def find_done(connection: Connection, turn: TurnInput) -> TurnOutcome | RunState:
-    """The outcome of a turn that was committed before, otherwise the run's state."""
+    """The outcome of a committed turn, otherwise the run's state."""
     row = connection.execute(_FIND, {"run": turn.run_id, "of_turn": turn.turn}).one_or_none()
     if row is None:
         return GONE
@@ -133,9 +133,9 @@ def begin(
 ) -> Begun | TurnOutcome | None:
     """Put the run in progress for this turn, by the attempt with this token (`TurnAttempt`).
 
-    Returns the outcome where the turn was committed before. None where the run has ended, is being cancelled or is at
-    another turn, or a newer attempt has begun. From now on no older attempt can commit. A run that had failed is
-    resumed: its workflow was reset. Raises `ThreadLocked` where another run holds the thread meanwhile.
+    Returns the outcome if the turn was committed before. None if the run has ended, is being cancelled or is at another
+    turn, or a newer attempt has begun. From now on no older attempt can commit. A failed run is resumed: its workflow
+    was reset. Raises `ThreadLocked` if another run is active on the thread meanwhile.
     """
     this = {"run": turn.run_id, "of_turn": turn.turn}
     found = connection.execute(_FIND_TO_BEGIN, this).one_or_none()
@@ -164,22 +164,22 @@ def is_committed(connection: Connection, run_id: str, turn: int) -> bool:
 
 
 def is_current(connection: Connection, run_id: str, attempt: TurnAttempt) -> bool:
-    """Whether the run, in progress, waits for this attempt."""
+    """Whether the run is in progress and this is its newest attempt."""
     return connection.scalar(_IS_CURRENT, {"run": run_id, **_newest(attempt)}) is not None
 
 
 def skip_events(connection: Connection, run_id: str, attempt: TurnAttempt, next_event: int) -> None:
-    """Have the events of a run in progress go on with number `next_event`, unless the attempt is superseded."""
+    """Continue the events of a run in progress with number `next_event`, unless the attempt is superseded."""
     connection.execute(_SKIP_EVENTS, {"run": run_id, **_newest(attempt), "new_next_event": next_event})
 
 
 def commit(
     connection: Connection, begun: Begun, attempt: TurnAttempt, answer: Answer, position: StreamPosition
 ) -> Committed | None:
-    """Store a finished answer and move the run to the status that follows from it.
+    """Store a complete answer and move the run to the status that follows from it.
 
-    Where a cancel came first, the answer's words are kept as those of a cancelled run. None, and nothing is stored,
-    where the run has been ended otherwise, or a newer attempt has begun: that one's answer counts.
+    If a cancel came first, the answer's text is stored as that of a cancelled run. None, and nothing is stored, if the
+    run has ended otherwise, or a newer attempt has begun: only the answer of that attempt counts.
     """
     run, status = begun.run, answer.run_status
     thread = threads.lock_any(connection, run.thread_id)
@@ -229,7 +229,7 @@ def _move(
 def _commit_cancelled(
     connection: Connection, begun: Begun, attempt: TurnAttempt, answer: Answer, position: StreamPosition
 ) -> Committed | None:
-    """The stream may have emitted the whole answer when the cancel was committed: its words are kept."""
+    """The stream may have emitted the whole answer before the cancel was committed: its text is stored."""
     found = connection.execute(_FIND, {"run": begun.run.id, "of_turn": attempt.turn}).one_or_none()
     if found is None or found.status != RunStatus.CANCELLING or _outcome(found, TurnInput(begun.run.id, attempt.turn)):
         return None
@@ -245,7 +245,7 @@ def _outcome(row: AnyRow, turn: TurnInput) -> TurnOutcome | None:
     if row.next_step is None:
         return None
     if row.status == RunStatus.FAILED and row.turn == turn.turn:
-        # It failed while it waited for the outputs of this turn's calls, which were closed with it.
+        # The run failed while it waited for the outputs of this turn's calls, which were closed with it.
         return TurnOutcome(NextStep.FINISH, RunStatus.FAILED, row.expires_at)
     return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), row.expires_at)
 

@@ -1,4 +1,4 @@
-"""Putting the pieces of streamed tool calls in order, whatever a provider makes of OpenAI's wire."""
+"""Assembles streamed tool calls from their pieces, for all variants of OpenAI's wire that providers use."""
 
 import json
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ class _Call:
 
 
 class CallPieces:
-    """Turns pieces of calls into `CallDelta`s with dense indexes and a name only at the beginning.
+    """Converts pieces of calls into `CallDelta`s with dense indexes and a name only at the beginning.
 
-    Seen in the wild: no index, one index for several calls that differ by their ids, a whole call in one piece, the
-    name in several pieces or in every piece, ids in every piece.
+    Variants of real providers: no index, one index for several calls that differ by their ids, a whole call in one
+    piece, the name in several pieces or in every piece, ids in every piece.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class CallPieces:
     def add(self, wire_index: int | None, id: str | None, name: str, arguments: str) -> Iterator[CallDelta]:
         call = self._call_of(wire_index, id or None, name, arguments)
         if call is None:
-            # A call only begins with an id or a name; anything else here is filler.
+            # A call begins only with an id or a name; other pieces are filler.
             if not (id or name or arguments):
                 return
             yield from self.finish()
@@ -49,7 +49,7 @@ class CallPieces:
             yield CallDelta(call.index, arguments=arguments)
 
     def finish(self) -> Iterator[CallDelta]:
-        """What was held back because a name might have gone on."""
+        """The pieces that were retained because a name might have continued."""
         for call in self._calls:
             yield from self._announce(call)
 
@@ -63,7 +63,7 @@ class CallPieces:
     def _call_of(self, wire_index: int | None, id: str | None, name: str, arguments: str) -> _Call | None:
         for call in reversed(self._calls):
             if id is not None and call.id is not None:
-                # Some give every call the same id; then the index distinguishes them, once the one before is whole.
+                # Some repeat one id for every call; then the index distinguishes calls, once the last one is complete.
                 is_other = wire_index != call.wire_index and name and _is_complete(call)
                 if id == call.id and not is_other:
                     return call
@@ -74,7 +74,7 @@ class CallPieces:
 
 
 def _is_complete(call: _Call) -> bool:
-    # Some name the call in each of thousands of pieces: they are not read again for every one.
+    # Some repeat the name in thousands of pieces: the arguments are not parsed again for each one.
     if not call.arguments or not call.arguments[-1].rstrip().endswith("}"):
         return False
     try:

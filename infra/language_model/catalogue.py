@@ -1,4 +1,4 @@
-"""Which models the operator offers: the HOLDFAST_MODELS file, read and checked without loading litellm."""
+"""The models that the operator offers: the HOLDFAST_MODELS file, read and checked without loading litellm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class InvalidCatalogue(StartFailed):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model by litellm's own name, and what the operator says about it."""
+    """A model by litellm's own name, and the operator's facts about it."""
 
     name: str
     info: DeploymentInfo = field(default_factory=DeploymentInfo)
@@ -35,14 +35,14 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class ModelCatalogue:
-    """The models file, or its absence: without one every name goes to litellm as it is."""
+    """The models file, or its absence: without a file every name goes to litellm unchanged."""
 
     deployments: tuple[Deployment, ...] | None = None
     router_settings: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments of litellm's Router, besides its model list."""
     drop_params: bool = False
     has_scripted: bool = True
-    """Whether the scripted model is offered beside the operator's."""
+    """Whether the scripted model is offered as well."""
 
     @classmethod
     def load(cls, path: Path | None, has_scripted: bool = True) -> "ModelCatalogue":
@@ -62,7 +62,7 @@ class ModelCatalogue:
         return self.deployments is None
 
     def names(self) -> list[str]:
-        """The models that can be asked for by name, those of wildcards not among them."""
+        """The models that can be requested by name, without those of wildcards."""
         hidden = {name for name, target in self._aliases.items() if isinstance(target, Mapping) and target["hidden"]}
         listed = [name for name in self._offered if "*" not in name and name not in hidden]
         return [*listed, SCRIPTED_MODEL] if self.has_scripted else listed
@@ -72,9 +72,9 @@ class ModelCatalogue:
         return [name for name in self._offered if "*" in name]
 
     def offers(self, model: str) -> bool:
-        """Whether a run may ask for `model`: a name, an alias, or what a wildcard matches.
+        """Whether a run may use `model`: a name, an alias, or a match of a wildcard.
 
-        An address only if it is listed: with some providers litellm calls whatever server the model's name says.
+        A name with an address must be listed: with some providers litellm calls any server in the model's name.
         """
         if model == SCRIPTED_MODEL:
             return self.has_scripted
@@ -85,7 +85,7 @@ class ModelCatalogue:
         return self.is_open or any(matches(pattern, model) for pattern in self.wildcards())
 
     def served_by(self, model: str) -> list[ServedModel]:
-        """What litellm calls for `model`, one entry a deployment; its fallbacks are not among them."""
+        """The models that litellm calls for `model`, one entry a deployment; without its fallbacks."""
         if self.deployments is None:
             return [ServedModel(model)]
         target = self._alias_target(model)

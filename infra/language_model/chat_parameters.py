@@ -1,4 +1,4 @@
-"""A `ModelRequest` in the words of OpenAI's chat completions, which litellm takes for every provider."""
+"""A `ModelRequest` as parameters of OpenAI's chat completions, which litellm accepts for every provider."""
 
 import json
 from typing import Any
@@ -18,9 +18,9 @@ from models.language_model import (
 
 
 def chat_parameters(request: ModelRequest) -> dict[str, Any]:
-    """Everything but the model's name. What is unset, or OpenAI's default, is left out.
+    """All parameters but the model's name. Unset parameters and OpenAI's defaults are left out.
 
-    So a parameter that a provider cannot honour fails the call only where someone asked for it.
+    So an unsupported parameter fails the call only if a client set it.
     """
     given = {
         "temperature": request.temperature,
@@ -90,8 +90,8 @@ def _tool_call(call: FunctionCall) -> dict[str, Any]:
 
 
 def _json_object(arguments: str) -> str:
-    # Adapters parse the arguments, and some providers take nothing but an object: what the model wrote instead of
-    # one is shown to it as the value of a key that says what it is.
+    # Adapters parse the arguments, and some providers accept only an object: any other text of the model is sent back
+    # to it as the value of a key that says what it is.
     try:
         parsed = json.loads(arguments or "{}")
     except (ValueError, RecursionError):

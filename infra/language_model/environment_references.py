@@ -1,4 +1,4 @@
-"""Values of a models file that stand in the environment: `os.environ/NAME`."""
+"""References of a models file to variables of the environment: `os.environ/NAME`."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ ENVIRONMENT_REFERENCE = "os.environ/"
 
 
 def require_variables(deployments: Iterable[Deployment]) -> None:
-    """Raises `InvalidCatalogue` where a variable is not set that one of `deployments` refers to."""
+    """Raises `InvalidCatalogue` if one of `deployments` refers to an unset variable."""
     missing = sorted(name for item in deployments for name in _variables(item) if name not in os.environ)
     if missing:
         unset = f"{SETTING} refers to environment variables that are not set: {', '.join(missing)}"
@@ -18,7 +18,7 @@ def require_variables(deployments: Iterable[Deployment]) -> None:
 
 
 def resolved(value: str) -> str:
-    """`value`, or that of the variable it refers to, which must be set."""
+    """`value`, or that of the variable to which it refers, which must be set."""
     is_reference = value.startswith(ENVIRONMENT_REFERENCE)
     return os.environ[value.removeprefix(ENVIRONMENT_REFERENCE)] if is_reference else value
 

@@ -1,4 +1,4 @@
-"""How a model call fails, in the words that decide what happens next: try again, or end the run.
+"""The failures of model calls, classified by what happens next: a retry, or the end of the run.
 
 ModelCallFailed
 ├── RateLimited          429: retried; ends a run as `rate_limit_exceeded`
@@ -17,13 +17,13 @@ from models.runs import LastErrorCode
 
 
 class ModelCallFailed(Exception):
-    """A call of a language model failed. `str()` of it is fit for a run's `last_error`: what happened, no secrets."""
+    """A call of a language model failed. `str()` of it is fit for a run's `last_error`: the failure, no secrets."""
 
     is_retryable: ClassVar[bool]
     code: ClassVar[LastErrorCode]
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
-        """`retry_after` is how long the provider asked to wait, where it did."""
+        """`retry_after` is the delay that the provider asked for, if it did."""
         super().__init__(storable(message))
         self.retry_after = retry_after
 

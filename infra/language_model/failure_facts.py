@@ -1,4 +1,4 @@
-"""What is known about a failed call: gathered from litellm's exception and those it was made from."""
+"""The known facts of a failed call, from litellm's exception and its causes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ VENDOR_PACKAGES = frozenset({"litellm", "openai", "httpx", "httpcore", "aiohttp"
 
 @dataclass(frozen=True)
 class FailureFacts:
-    """`status` is the provider's HTTP status, or the one litellm found fitting where there was no answer."""
+    """`status` is the provider's HTTP status, or litellm's choice if there was no response."""
 
     status: int | None
     has_answer: bool
@@ -24,7 +24,7 @@ class FailureFacts:
 
 
 def facts_of(error: BaseException) -> FailureFacts:
-    # litellm wraps what breaks a stream once more, and keeps what it was.
+    # litellm wraps the error of a broken stream once more, and stores the original.
     error = getattr(error, "original_exception", None) or error
     chain = list(_chain(error))
     headers: Mapping[str, str] | None = _first(chain, "litellm_response_headers")
@@ -41,7 +41,7 @@ def facts_of(error: BaseException) -> FailureFacts:
 
 
 def _chain(error: BaseException | None) -> Iterator[Any]:
-    # Only vendors' exceptions, and system errors below them: further down may be what our caller is handling.
+    # Only vendors' exceptions, and system errors below them: further causes may be unrelated errors of the caller.
     for _ in range(MAX_CHAIN_LENGTH):
         if error is None or not (_package(error) in VENDOR_PACKAGES or isinstance(error, OSError)):
             return
@@ -68,7 +68,7 @@ def _status(error: BaseException) -> int | None:
 
 def _told(error: BaseException, is_of_vendor: bool) -> str:
     text = without_wrapping(str(error))
-    # Of any other exception the text alone may be as little as a key.
+    # The text of any other exception may be as little as a key.
     return text if text and is_of_vendor else f"{type(error).__name__}: {text}"
 
 

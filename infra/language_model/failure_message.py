@@ -1,4 +1,4 @@
-"""The message about a failed call: the provider's words, without litellm's wrapping and without secrets."""
+"""The message about a failed call: the provider's text, without litellm's additions and without secrets."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_LENGTH = 1000
-# Providers may send back what they were asked, megabytes of it: no pattern is tried on more than this.
+# Providers may return the request, megabytes of it: patterns are applied to no more than this.
 MAX_READ = 4_000
 
 # litellm prefixes its own class names and the provider's, and appends notes about its routing.
@@ -29,7 +29,7 @@ def failure_message(context: str, said: str) -> str:
 
 
 def without_wrapping(text: str) -> str:
-    """`text` of an exception of litellm, reduced to what the provider said."""
+    """The provider's part of `text`, the text of an exception of litellm."""
     said = _NOTES.split(text[:MAX_READ], maxsplit=1)[0]
     said = _PREFIXES.sub("", said).strip()
     return _message_in(said) or said

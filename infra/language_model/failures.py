@@ -1,4 +1,4 @@
-"""What a failed call means for its run, whichever adapter made it."""
+"""The classification of failed calls, for all adapters."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "bi
 RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error"})
 PROMPT_CODES = frozenset({"context_length_exceeded", "content_policy_violation"})
 PROMPT_CLASSES = frozenset({"ContextWindowExceededError", "ContentPolicyViolationError"})
-# litellm gives these the status of a bad prompt or of a broken server, but only the operator can cure them.
+# litellm gives these the status of a bad prompt or of a broken server, but only the operator can fix them.
 SETUP_PROBLEMS = re.compile(
     r"LLM Provider NOT provided|Missing credentials|Missing \w+ API [Kk]ey|no healthy deployments"
 )
@@ -32,7 +32,7 @@ SETUP_PROBLEMS = re.compile(
 def failure_of(
     facts: FailureFacts, model: str, has_begun: bool, cooldown_seconds: float | None = None
 ) -> ModelCallFailed:
-    """`has_begun`: part of the answer had come. `cooldown_seconds`: for how long the model was shut out, if it was."""
+    """`has_begun`: part of the answer had arrived. `cooldown_seconds`: litellm's cooldown of the model, if any."""
     kind = _kind(facts, has_begun)
     retry_after = _retry_after(facts.headers, cooldown_seconds) if kind.is_retryable else None
     return kind(failure_message(_what_happened(facts, model, has_begun), facts.said), retry_after)

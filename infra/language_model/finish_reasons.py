@@ -1,4 +1,4 @@
-"""How an answer ended, in OpenAI's words, read into ours."""
+"""Finish reasons of answers, from OpenAI's words to ours."""
 
 from models.language_model import FinishReason
 
@@ -12,7 +12,7 @@ FINISH_REASONS = {
 
 
 def corrected(reason: FinishReason, has_calls: bool) -> FinishReason:
-    """`reason`, but for the providers that say "stop" after calls, or the contrary."""
+    """`reason`, corrected for providers that send "stop" after calls, or the reverse."""
     if reason in {FinishReason.STOP, FinishReason.TOOL_CALLS}:
         return FinishReason.TOOL_CALLS if has_calls else FinishReason.STOP
     return reason

@@ -1,4 +1,4 @@
-"""The chunks of litellm's stream, read into deltas. Nothing is copied or validated again: every token is a chunk."""
+"""Reads the chunks of litellm's stream into deltas. Nothing is copied or validated: every token is a chunk."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +9,11 @@ from models.language_model import Finish, FinishReason, ModelDelta, RefusalDelta
 from models.wire import MAX_SAFE_INTEGER
 
 LEGACY_CALL = "function_call"
-"""Stands for the id that OpenAI's older form of a call lacks: an answer has only one of it."""
+"""Replaces the id that OpenAI's older form of a call lacks: an answer has only one such call."""
 
 
 class LitellmAnswer:
-    """One answer as it comes in: `read` every chunk, then take the `end`."""
+    """One answer while it arrives: `read` every chunk, then take the `end`."""
 
     def __init__(self) -> None:
         self._calls = CallPieces()
@@ -28,7 +28,7 @@ class LitellmAnswer:
 
     @property
     def is_over(self) -> bool:
-        """litellm reports the usage last: once that and the reason of the end are known, nothing follows."""
+        """litellm reports the usage last: after that and the finish reason, nothing follows."""
         return self._usage is not None and self._reason is not None
 
     def _read_delta(self, delta: Any) -> Iterator[ModelDelta]:
@@ -44,7 +44,7 @@ class LitellmAnswer:
             yield from self._calls.add(None, LEGACY_CALL, function.name or "", function.arguments or "")
 
     def end(self) -> Iterator[ModelDelta]:
-        """What is left to say after the last chunk; the last of it is the `Finish`."""
+        """The deltas after the last chunk; the last of them is the `Finish`."""
         yield from self._calls.finish()
         yield Finish(self._finish_reason(), _usage(self._usage))
 
@@ -64,5 +64,5 @@ def _usage(usage: Any) -> TokenUsage:
 
 
 def _count(usage: Any, name: str) -> int:
-    # What cannot be is no reason to throw a paid answer away.
+    # An invalid count is no reason to discard a paid answer.
     return min(max(getattr(usage, name, None) or 0, 0), MAX_SAFE_INTEGER)

@@ -1,4 +1,4 @@
-"""litellm, loaded and set up for one catalogue. Its loosely typed calls stay in here."""
+"""litellm, loaded and set up for one catalogue. Only this module makes its loosely typed calls."""
 
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, cast
@@ -24,21 +24,21 @@ class LitellmCalls:
         if catalogue.deployments is None:
             self._given = {"timeout": loaded.timeout}
         else:
-            # The Router has its own order of time limits, those of the file among them.
+            # The Router has its own order of time limits, including those of the file.
             self._router = open_router(loaded, catalogue.deployments, catalogue)
             self._complete = self._router.acompletion
-        # What litellm does once a stream was read to its end, it does for the Router; it is a quarter of a call's CPU.
+        # litellm's work after a complete stream serves only the Router; it is a quarter of a call's CPU.
         self.learn_from_answers = learns_from_answers(catalogue)
         # The first count loads the tokenizer.
         self.count_tokens("", "")
 
     def close(self) -> None:
-        """Take back what litellm calls after every answer: it keeps it for the whole process, and only so much."""
+        """Remove litellm's callbacks: they are global to the process, and limited in number."""
         if self._router is not None:
             self._router.discard()
 
     async def stream(self, model: str, parameters: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        """litellm's chunks. Raises what litellm and providers raise."""
+        """litellm's chunks. Raises the errors of litellm and of providers."""
         if "stop" in parameters and not self._takes_stop(model):
             parameters = {name: value for name, value in parameters.items() if name != "stop"}
         stream = await self._complete(
@@ -71,6 +71,6 @@ class LitellmCalls:
         try:
             supported = self._litellm.get_supported_openai_params(model=name)
         except self._litellm.BadRequestError:
-            # No provider is named: the call itself will say so.
+            # The name has no provider: the call itself raises the error.
             return True
         return supported is None or parameter in supported

@@ -1,4 +1,4 @@
-"""What litellm and the providers raise, translated into `ModelCallFailed`."""
+"""Translates the errors of litellm and of providers into `ModelCallFailed`."""
 
 from infra.language_model.errors import ModelCallFailed, ModelStreamBroken
 from infra.language_model.failure_facts import facts_of
@@ -7,7 +7,7 @@ from infra.language_model.litellm_loading import UnfinishedAnswer
 
 
 def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed:
-    """`error`, raised by a call of `model`, as what it means for the run. `has_begun`: part of the answer had come."""
+    """The `ModelCallFailed` for `error`, raised by a call of `model`. `has_begun`: part of the answer had arrived."""
     if isinstance(error, ModelCallFailed):
         return error
     if isinstance(error, UnfinishedAnswer):

@@ -1,4 +1,4 @@
-"""What litellm's package brings with it and can be read without importing litellm, which takes seconds."""
+"""Files of litellm's package that can be read without importing litellm, which takes seconds."""
 
 import importlib.util
 import json

@@ -17,20 +17,20 @@ from infra.time_slices import TimeSlices
 # Without these litellm fetches price lists and header lists from GitHub.
 BUNDLED_LISTS = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
 MAX_REDACTED = 2 * MAX_READ
-"""Characters of an error in which litellm looks for secrets, and which are left of it: it puts its own words before."""
+"""Characters of an error that litellm searches for secrets, and keeps: its own text comes first."""
 
 LOG_LEVEL_VARIABLE = "LITELLM_LOG"
 
 
 class UnfinishedAnswer(Exception):
-    """A stream ended, but its provider never said that the answer was complete."""
+    """A stream ended without the provider's sign that the answer is complete."""
 
 
 @dataclass(frozen=True)
 class LoadedLitellm:
-    """`price_list` is what the package knows of models, without what Routers add to it later.
+    """`price_list` is the package's list of models, without later additions by Routers.
 
-    `timeout` bounds each wait of a call, in the form that litellm takes it.
+    `timeout` bounds each wait of a call, in litellm's form.
     """
 
     module: Any
@@ -42,15 +42,15 @@ class LoadedLitellm:
 def load_litellm() -> LoadedLitellm:
     """litellm, configured. Takes seconds the first time: call it in a thread."""
     os.environ.update(dict.fromkeys(BUNDLED_LISTS, "True"))
-    # litellm takes 100 equal chunks for a model gone mad. A drawn line is as many, and asking again gives the same.
+    # litellm takes 100 equal chunks for a failure of the model. A drawn line has as many, and a retry gives the same.
     os.environ.setdefault("REPEATED_STREAMING_CHUNK_LIMIT", "10000")
     import litellm
 
-    # Its resources are half a second of imports that the first call would otherwise do on the event loop.
+    # Its resources are half a second of imports, which the first call would otherwise do on the event loop.
     import openai.resources
 
-    # Imported by litellm at the first call with tools, in a thread beside running calls, which a half imported httpx2
-    # breaks: so it is imported here.
+    # litellm imports it at the first call with tools, in a thread beside running calls. These fail with a partly
+    # imported httpx2, so it is imported here.
     importlib.import_module("litellm.responses.mcp.chat_completions_handler")
     # Tokenizers of the hub would be downloaded; the bundled one is a close estimate.
     litellm.disable_hf_tokenizer_download = True
@@ -61,23 +61,23 @@ def load_litellm() -> LoadedLitellm:
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()
-    # As the program does when it is ready, for which this may come too late: to look through litellm at each full
-    # collection takes half a second of the event loop.
+    # The program does the same when it is ready, which may be before this import: a full collection over litellm's
+    # objects takes half a second of the event loop.
     gc.freeze()
     timeout = openai.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
     return LoadedLitellm(litellm, timeout, read_price_list(litellm.model_cost))
 
 
 def _keep_quiet() -> None:
-    # It logs what it also raises, prompts included; LITELLM_LOG is the operator's way to see that.
+    # litellm logs the errors that it raises, prompts included; LITELLM_LOG lets operators see them.
     if LOG_LEVEL_VARIABLE not in os.environ:
         for name in ("LiteLLM", "LiteLLM Router"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _refuse_invented_endings() -> None:
-    # litellm ends a stream that broke off with a finish reason "stop" of its own making, inside whichever of its
-    # wrappers is in use, and nothing outside can distinguish it from the provider's. So it is refused where it is made.
+    # litellm ends a broken stream with a finish reason "stop" of its own, within several of its wrappers, and no caller
+    # can distinguish it from the provider's. So it is refused where it is made.
     from litellm.litellm_core_utils import streaming_handler
 
     wrapper: Any = streaming_handler.CustomStreamWrapper
@@ -94,7 +94,7 @@ def _reported_ending(make_ending: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _keep_refusals() -> None:
-    # litellm passes on only chunks that it finds something in, and for a refusal it does not look.
+    # litellm passes on only chunks with known content, and does not look for a refusal.
     from litellm.litellm_core_utils import streaming_handler
 
     wrapper: Any = streaming_handler.CustomStreamWrapper
@@ -111,8 +111,8 @@ def _or_refusal(has_content: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def _yield_between_chunks() -> None:
-    # litellm reads what is buffered in one go, and what it finds nothing in it does not even pass on: thousands of
-    # chunks that came in one piece would keep the event loop for seconds.
+    # litellm reads all buffered chunks in one go, and does not pass on those without content: thousands of chunks in
+    # one piece would block the event loop for seconds.
     from litellm.litellm_core_utils import streaming_handler
 
     wrapper: Any = streaming_handler.CustomStreamWrapper
@@ -130,7 +130,7 @@ def _reading_in_slices(read: Callable[[Any], Awaitable[Any]]) -> Callable[[Any],
 
 
 class _SlicedSource:
-    """Chunks of a provider in their order, with other tasks' turns between; otherwise `source` itself."""
+    """The chunks of a provider in their order, with pauses for other tasks; otherwise `source` itself."""
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -149,8 +149,8 @@ class _SlicedSource:
 
 
 def _send_messages_as_they_are() -> None:
-    # openai's client looks for keys to rename in every field of every message, of which there are none: for 5,000
-    # messages that kept the event loop for more than a second.
+    # openai's client looks for keys to rename in every field of every message, of which there are none: 5,000 messages
+    # blocked the event loop for more than a second.
     from openai.resources.chat.completions import completions
 
     calls: Any = completions
@@ -166,8 +166,8 @@ def _all_but_messages(transform: Callable[..., Awaitable[Any]]) -> Callable[...,
 
 
 def _look_at_the_beginning_for_secrets() -> None:
-    # A provider's error may send back all that it was asked, and litellm looks for secrets in it six times over, for
-    # two seconds a megabyte on the event loop. Only the beginning is shown: failure_message.py.
+    # A provider's error may return the whole request, and litellm searches it six times for secrets, which takes two
+    # seconds a megabyte on the event loop. Only the beginning is reported: failure_message.py.
     from litellm.litellm_core_utils import secret_redaction
 
     redaction: Any = secret_redaction

@@ -1,4 +1,4 @@
-"""The `LanguageModel` port over litellm: any model of any provider it can reach."""
+"""The `LanguageModel` port over litellm: any model of any provider that it supports."""
 
 import threading
 from collections.abc import AsyncGenerator
@@ -19,7 +19,7 @@ LONG_TEXT_CHARACTERS = 10_000
 
 
 class LitellmLanguageModel:
-    """litellm is loaded by `prepare`, or the first call, never before: that takes seconds."""
+    """`prepare` loads litellm, which takes seconds, or else the first call does."""
 
     def __init__(self, catalogue: ModelCatalogue) -> None:
         self._catalogue = catalogue
@@ -28,7 +28,7 @@ class LitellmLanguageModel:
         self._threads = DaemonThreads()
 
     def close(self) -> None:
-        """Call it when no call is under way any more."""
+        """Call it when no call is in progress."""
         if self._calls is not None:
             self._calls.close()
 

@@ -19,20 +19,20 @@ def open_router(litellm: LoadedLitellm, deployments: tuple[Deployment, ...], cat
     model_list = [item.model_dump(exclude_unset=True) for item in deployments]
     try:
         return litellm.module.Router(model_list=model_list, **_settings(catalogue, litellm.timeout))
-    # litellm raises bare Exception and ValueError for entries it cannot use.
+    # litellm raises bare Exception and ValueError for unusable entries.
     except Exception as error:
         raise InvalidCatalogue(f"{SETTING}: litellm refuses it: {' '.join(str(error).split())}. {NEXT_STEP}") from error
 
 
 def learns_from_answers(catalogue: ModelCatalogue) -> bool:
-    """Whether the Router's choices depend on how earlier answers went."""
+    """Whether the Router's choices depend on the results of earlier answers."""
     settings = catalogue.router_settings
     is_shuffled = settings.get("routing_strategy", SHUFFLE) == SHUFFLE
     return not is_shuffled or bool(COOLDOWN_SETTINGS & settings.keys())
 
 
 def _settings(catalogue: ModelCatalogue, timeout: Any) -> Mapping[str, Any]:
-    # A copy, because the Router appends to what it is given.
+    # A copy, because the Router appends to its arguments.
     given = deepcopy(dict(catalogue.router_settings))
     return {
         "timeout": timeout,

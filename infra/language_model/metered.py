@@ -15,7 +15,7 @@ CUT_SHORT = "cut_short"
 
 
 class MeteredLanguageModel:
-    """`language_model`, whose calls go into `metrics`."""
+    """`language_model`, with its calls recorded in `metrics`."""
 
     def __init__(self, language_model: LanguageModel, metrics: Metrics) -> None:
         self._language_model = language_model

@@ -1,4 +1,4 @@
-"""What is known about a model before it is called: from the models file, or from litellm's own price list."""
+"""Facts about a model before it is called, from the models file or from litellm's own price list."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ TALKING_MODES = frozenset({"chat", "responses"})
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model in litellm's price list, which also says what it can do."""
+    """A model of litellm's price list, which includes capabilities."""
 
     provider: str
     mode: str
@@ -23,28 +23,28 @@ PriceList = Mapping[str, ListedModel]
 
 
 def read_price_list(entries: Mapping[str, Mapping[str, Any]]) -> PriceList:
-    """The models among `entries` that can hold a conversation. A copy: Routers change the entries later."""
+    """The chat models among `entries`. A copy: Routers change the entries later."""
     return {name: _listed(entry) for name, entry in entries.items() if entry.get("mode") in TALKING_MODES}
 
 
 def find_listed(price_list: PriceList, name: str) -> ListedModel | None:
-    """The entry of what litellm calls `name`."""
+    """The entry of the model with litellm's name `name`."""
     provider, _, rest = name.partition("/")
     if name in price_list or not rest:
         return price_list.get(name)
     listed = price_list.get(rest)
-    # Another provider's model of that name is another model.
+    # Another provider's model of the same name is a different model.
     return listed if listed and listed.provider == provider else None
 
 
 def context_window_tokens(price_list: PriceList, served_by: list[ServedModel]) -> int | None:
-    """The smallest of what serves it, for any of them may get the prompt."""
+    """The smallest window of the deployments, because any of them may get the prompt."""
     windows = [served.info.max_input_tokens or _listed_window(price_list, served.name) for served in served_by]
     return min((window for window in windows if window), default=None)
 
 
 def calls_functions(price_list: PriceList, served: ServedModel, takes_tools: bool) -> bool:
-    """Whether it calls functions by itself. An unknown model is taken to, if its provider `takes_tools`."""
+    """Whether the model calls functions itself. For an unknown model, `takes_tools` of its provider decides."""
     if served.info.supports_function_calling is not None:
         return served.info.supports_function_calling
     listed = find_listed(price_list, served.name)

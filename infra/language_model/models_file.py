@@ -1,4 +1,4 @@
-"""The shape of a HOLDFAST_MODELS file: the part of litellm's proxy config that Holdfast honours, nothing beside it."""
+"""The shape of a HOLDFAST_MODELS file: the supported part of litellm's proxy config, and nothing else."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -16,18 +16,18 @@ class _Section(BaseModel):
 
 
 class DeploymentParams(_Section):
-    """litellm's own arguments of a call; whatever a provider needs may stand here."""
+    """litellm's own arguments of a call, with any further ones of the provider."""
 
     model_config = ConfigDict(extra="allow")
 
     model: str = Field(min_length=1)
-    # Holdfast's retries of a run's turn would multiply with these.
+    # Retries would multiply with Holdfast's retries of the turn.
     max_retries: Literal[0] | None = None
     num_retries: Literal[0] | None = None
 
 
 class DeploymentInfo(_Section):
-    """What the operator knows better than litellm's price list; further keys are litellm's."""
+    """Facts that override litellm's price list; further keys are litellm's."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -43,7 +43,7 @@ class Deployment(_Section):
 
     @property
     def base_model(self) -> str:
-        """The name under which litellm's price list has it: an Azure deployment's own name is the operator's."""
+        """The name in litellm's price list: the name of an Azure deployment is the operator's own."""
         return self.model_info.base_model or self.litellm_params.model
 
     @field_validator("model_name")
@@ -112,7 +112,7 @@ class ModelsFile(_Section):
         return self
 
     def keyword_arguments(self) -> dict[str, Any]:
-        """What litellm's Router is given besides the model list; `router_settings` win over `litellm_settings`."""
+        """The arguments of litellm's Router besides the model list; `router_settings` override `litellm_settings`."""
         outer = self.litellm_settings.model_dump(exclude_none=True, exclude={"drop_params"})
         return {**outer, **self.router_settings.model_dump(exclude_none=True)}
 

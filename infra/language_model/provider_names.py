@@ -1,9 +1,9 @@
-"""The provider of a model, as OpenTelemetry's GenAI conventions call it, read from litellm's name of the model."""
+"""The provider of a model in OpenTelemetry's GenAI conventions, from litellm's name of the model."""
 
 import re
 
 OTHER = "_OTHER"
-"""The convention's word for an unknown provider."""
+"""The convention's name for an unknown provider."""
 
 CONVENTIONAL: dict[str, str] = {
     "azure": "azure.ai.openai",
@@ -16,7 +16,7 @@ CONVENTIONAL: dict[str, str] = {
     "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
-"""litellm's prefixes that the conventions call otherwise."""
+"""litellm's prefixes with another name in the conventions."""
 
 BY_MODEL = (
     (re.compile(r"(gpt|chatgpt|o\d)\b"), "openai"),
@@ -24,7 +24,7 @@ BY_MODEL = (
     (re.compile(r"gemini\b"), "gcp.gemini"),
     (re.compile(r"command\b"), "cohere"),
 )
-"""Names that litellm takes without a prefix."""
+"""Names that litellm accepts without a prefix."""
 
 
 def provider_name(model: str) -> str:

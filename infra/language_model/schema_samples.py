@@ -1,6 +1,6 @@
-"""A value that satisfies a JSON Schema, the same one every time: what the scripted model passes and answers.
+"""A value that satisfies a JSON Schema, always the same one: the scripted model's arguments and JSON answers.
 
-Schemas come from clients: keywords of the wrong type count as absent, and what a sample costs is bounded.
+Schemas come from clients: keywords of the wrong type count as absent, and the cost of a sample is bounded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,15 +21,15 @@ FORMATS: Mapping[str, str] = {
     "uri": "https://example.com",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-# Deeper than this only what is required is filled in, and much deeper nothing: a schema may refer to itself.
+# Below this depth only required properties are filled in, and far below none: a schema may refer to itself.
 OPTIONAL_DEPTH = 4
 REQUIRED_DEPTH = 32
 
 MAX_CHARACTERS = 10_000
-"""Of all strings and names of a sample together. A schema that asks for more is not satisfied."""
+"""The limit for all strings and names of a sample together. A schema that requires more is not satisfied."""
 
 MAX_WORK = 2_000
-"""Keywords, names and values that are looked at for one sample; what comes after them is null or left out."""
+"""Keywords, names and values that are read for one sample; later ones are null or left out."""
 
 MAX_NUMBER = 2**53
 LEAST_STEP = 1e-9
@@ -37,10 +37,10 @@ MAX_TYPES = 16
 
 
 def sample(schema: Any, name: str = "text") -> Any:
-    """The first example, default, constant or choice that `schema` has, otherwise a plain value of its type.
+    """The first example, default, constant or choice of `schema`, otherwise a plain value of its type.
 
-    A string is `name`, or the name of the property it stands for; objects get their optional properties too.
-    Patterns are not honoured, nor lengths beyond the limits above.
+    A string is `name`, or the name of its property; objects get their optional properties too. Patterns are ignored,
+    and so are lengths beyond the limits above.
     """
     return _Sampler(schema).value(schema, name, depth=0)
 
@@ -56,7 +56,7 @@ class _Budget:
         return self._work >= 0
 
     def takes(self, value: Any, depth: int = 0) -> bool:
-        """Whether there is room for a value that the schema gives, or for a name; if so it is taken."""
+        """Whether there is room for a value of the schema, or for a name; if so it is taken."""
         if not self.works(1) or depth > REQUIRED_DEPTH:
             return False
         match value:
@@ -72,7 +72,7 @@ class _Budget:
         return True
 
     def text(self, text: str, shortest: int) -> str:
-        """`text`, repeated where it is shorter than `shortest`, as far as there is room."""
+        """`text`, repeated if it is shorter than `shortest`, as far as there is room."""
         length = min(max(len(text), shortest), max(self._characters, 0))
         self._characters -= length
         repeated = text * (length // len(text) + 1) if text else " " * length

@@ -30,10 +30,10 @@ MAX_QUOTED_CHARACTERS = 1000
 
 
 class ScriptedLanguageModel:
-    """Calls the functions it is given, then answers in words that quote the prompt. A token is a word.
+    """Calls the functions of the request, then answers with a text that quotes the prompt. A token is a word.
 
-    It calls every function at once after a user's message (one, where the request says so), with arguments made from
-    each function's schema. Otherwise it quotes the functions' outputs, or what the user said.
+    It calls every function at once after a user's message (one, if the request says so), with arguments from each
+    function's schema. Otherwise it quotes the functions' outputs, or the user's message.
     """
 
     async def prepare(self) -> None:

@@ -1,4 +1,4 @@
-"""Choosing between language models by the name a request asks for."""
+"""The choice of a language model by the name in a request."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,7 +12,7 @@ from models.language_model import ModelDelta, ModelRequest
 
 
 class LanguageModelByName:
-    """The `LanguageModel` port over all that the catalogue offers: `direct` where it can, otherwise `by_litellm`."""
+    """The `LanguageModel` port over all models of the catalogue: `direct` if it serves the model, or `by_litellm`."""
 
     def __init__(
         self, catalogue: ModelCatalogue, direct: ChatCompletionsLanguageModel, by_litellm: LanguageModel

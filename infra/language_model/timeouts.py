@@ -1,4 +1,4 @@
-"""How long a provider may keep a call waiting: OpenAI's own limits, which its SDK has too."""
+"""The time limits of a call: OpenAI's own, which its SDK has too."""
 
 from datetime import timedelta
 

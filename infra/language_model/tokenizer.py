@@ -1,4 +1,4 @@
-"""Counting tokens with tiktoken, which is loaded by the first count."""
+"""Counts tokens with tiktoken, which the first count loads."""
 
 import os
 import threading
@@ -25,8 +25,8 @@ class Tokenizer:
         self._threads = DaemonThreads()
 
     async def count(self, model: str, text: str) -> int:
-        """Tokens of `text` for the model that its provider calls `model`; an estimate for an unknown one."""
-        # Before the first count tiktoken is not to be imported here, which takes a while.
+        """Tokens of `text` for a model by its provider's name; an estimate for an unknown one."""
+        # tiktoken, which is slow to import, must not be imported here before the first count.
         encoding = self._encodings.get(_encoding_name(model)) if self._encodings else None
         if encoding is None or len(text) > LONG_TEXT_CHARACTERS:
             return await self._threads.run(self._count, model, text)

@@ -17,7 +17,7 @@ CHAT = "chat"
 
 
 class TracedLanguageModel:
-    """`language_model`, each call of which is a span `chat MODEL` under the span that is current."""
+    """`language_model`, each call of which is a span `chat MODEL` under the current span."""
 
     def __init__(self, language_model: LanguageModel, catalogue: ModelCatalogue, tracer: Tracer) -> None:
         self._language_model = language_model
@@ -28,7 +28,7 @@ class TracedLanguageModel:
         await self._language_model.prepare()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        # Not made current: a generator may be closed in another context than the one it was begun in.
+        # Not made current: a generator may be closed in another context than the one in which it was begun.
         span = self._tracer.start_span(
             f"{CHAT} {request.model}", kind=SpanKind.CLIENT, attributes=self._attributes(request)
         )
@@ -69,7 +69,7 @@ class TracedLanguageModel:
         return {name: value for name, value in values.items() if value is not None}
 
     def _provider(self, model: str) -> str:
-        # Several deployments of one name are litellm's to choose from; which it takes is not known.
+        # litellm chooses among several deployments of one name; its choice is not known.
         providers = {provider_name(served.name) for served in self._catalogue.served_by(model)}
         providers = providers or {provider_name(model)}
         return providers.pop() if len(providers) == 1 else OTHER

@@ -1,4 +1,4 @@
-"""The chunks of an answer, read into deltas. Only the fields that are used are looked at: every token is a chunk."""
+"""Reads the chunks of an answer into deltas. Only used fields are read, because every token is a chunk."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ from models.wire import MAX_SAFE_INTEGER
 MAX_REASON = 100
 END_OF_STREAM = b"[DONE]"
 LEGACY_CALL = "function_call"
-"""Stands for the id that OpenAI's older form of a call lacks: an answer has only one of it."""
+"""Replaces the id that OpenAI's older form of a call lacks: an answer has only one such call."""
 
-# What servers of open models call the ends that OpenAI calls "stop" and "length".
+# The finish reasons of servers of open models for OpenAI's "stop" and "length".
 SYNONYMS = {
     "eos": "stop",
     "eos_token": "stop",
@@ -26,9 +26,9 @@ SYNONYMS = {
 
 
 class ChatCompletionsAnswer:
-    """One answer as it comes in: `read` the data of every event, then take its end.
+    """One answer while it arrives: `read` the data of every event, then take its end.
 
-    `is_over` once what follows can only be the usage or the stream's end; `is_whole` once the usage has come as well.
+    `is_over` once only the usage or the stream's end can follow; `is_whole` once the usage has arrived as well.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class ChatCompletionsAnswer:
         return self._is_done or (self._reason is not None and self._usage is not None)
 
     def read(self, data: bytes) -> Iterator[ModelDelta]:
-        """Raises `CallFailed` where the endpoint says so, `UnreadableAnswer` where `data` is no chunk."""
+        """Raises `CallFailed` if the endpoint reports an error, `UnreadableAnswer` if `data` is no chunk."""
         if self._is_done or data.startswith(END_OF_STREAM):
             self._is_done = True
             return
@@ -60,12 +60,12 @@ class ChatCompletionsAnswer:
             self._reason = _text(choice.get("finish_reason")) or self._reason
 
     def end(self) -> Iterator[ModelDelta]:
-        """What was held back of the calls."""
+        """The retained pieces of the calls."""
         yield from self._calls.finish()
 
     @property
     def finish_reason(self) -> FinishReason:
-        """Raises `UnreadableAnswer` where the answer has none, or an unknown one."""
+        """Raises `UnreadableAnswer` if the answer has none, or an unknown one."""
         if self._reason is None:
             raise UnreadableAnswer("ended without saying that it was complete")
         reason = FINISH_REASONS.get(SYNONYMS.get(self._reason, self._reason))
@@ -75,7 +75,7 @@ class ChatCompletionsAnswer:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """None where the endpoint reported none."""
+        """None if the endpoint reported none."""
         if self._usage is None:
             return None
         prompt, completion = (_object(self._usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
@@ -144,5 +144,5 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    # What cannot be is no reason to throw a paid answer away.
+    # An invalid count is no reason to discard a paid answer.
     return min(max(value, 0), MAX_SAFE_INTEGER) if isinstance(value, int) else 0

@@ -1,4 +1,4 @@
-"""HTTP to the endpoints: one pool of connections for all of them. httpx stays in here."""
+"""HTTP to the endpoints: one connection pool for all of them. Only this module uses httpx."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -18,9 +18,9 @@ from infra.language_model.failure_facts import facts_of
 
 MAX_ERROR_BYTES = 64 * 1024
 ERROR_SECONDS = 10
-"""How long the body of an error may take: its status says enough."""
+"""The time limit for the body of an error: its status is sufficient."""
 
-# Temporal bounds how many calls there are; those that wait for a model hold one connection each.
+# Temporal limits the number of calls; each call that waits for a model uses one connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=200, keepalive_expiry=30)
 MISCONFIGURATIONS = (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.TooManyRedirects)
 
@@ -34,9 +34,9 @@ class ChatCompletionsClient:
         await self._http.aclose()
 
     async def events(self, endpoint: Endpoint, body: bytes) -> AsyncGenerator[bytes, None]:
-        """The data of the answer's events. Closing the iterator drops the connection, unless it was read to its end.
+        """The data of the answer's events. Closing the iterator closes the connection, unless it was read to its end.
 
-        Raises `CallFailed`, and `UnreadableAnswer` for events without end.
+        Raises `CallFailed`, and `UnreadableAnswer` for events that exceed the limit.
         """
         timeout = httpx.Timeout(endpoint.read_seconds, connect=endpoint.connect_seconds)
         try:
@@ -53,7 +53,7 @@ class ChatCompletionsClient:
                     yield event
         except httpx.TimeoutException as error:
             raise CallFailed(unreachable(f"Timed out: {_waited_for(error, endpoint)}")) from error
-        # Neither error is shown: they quote the key.
+        # Neither error is logged or reported: they quote the key.
         except (UnicodeEncodeError, httpx.LocalProtocolError) as error:
             raise CallFailed(misconfigured("The API key has characters that no header can have.")) from error
         except MISCONFIGURATIONS as error:
@@ -76,7 +76,7 @@ async def _error(response: httpx.Response) -> bytes:
                 body += piece[: MAX_ERROR_BYTES - len(body)]
                 if len(body) >= MAX_ERROR_BYTES:
                     break
-    # What has come is enough; that the rest is missing is no other failure.
+    # The part that has arrived is sufficient; its incompleteness is no other failure.
     except (TimeoutError, httpx.TransportError, httpx.DecodingError):
         pass
     return bytes(body)

@@ -1,6 +1,6 @@
-"""Which models are called directly, and where: those of OpenAI, and what speaks its chat completions.
+"""The models that are called directly, and their endpoints: OpenAI's, and servers of OpenAI's chat completions.
 
-A model goes directly only where every option it was given is honoured here; litellm serves the others.
+A model is called directly only if all of its options are supported here; litellm serves the others.
 """
 
 import os
@@ -35,16 +35,16 @@ KNOWN_INFO = frozenset({"id", "base_model", "max_input_tokens", "supports_functi
 KNOWN_ROUTER_SETTINGS = frozenset({"model_group_alias", "timeout", "stream_timeout"})
 
 LITELLMS_VARIABLES = ("SSL_VERIFY", "SSL_CERTIFICATE", "SSL_SECURITY_LEVEL", "SSL_ECDH_CURVE")
-"""Where one is set, connections are made as litellm makes them."""
+"""If one is set, litellm makes the connections."""
 
-# From 5.4 on OpenAI takes functions of reasoning models only by another API, to which litellm translates.
+# From 5.4 on OpenAI accepts functions of reasoning models only by another API, to which litellm translates.
 _VERSION = re.compile(r"gpt-(\d+)(?:\.(\d+))?")
 FIRST_WITHOUT_FUNCTIONS = (5, 4)
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`url` takes the calls of what its provider calls `model`; `read_seconds` bounds each silence."""
+    """`url` takes the calls of a provider's `model`; `read_seconds` bounds each silence of the provider."""
 
     url: str
     model: str
@@ -55,7 +55,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class _Direct:
-    """A model that is called directly: litellm's name of it, which begins with `openai/` or is one of OpenAI's own."""
+    """A model that is called directly, by litellm's name: it begins with `openai/` or is one of OpenAI's own."""
 
     name: str
     params: DeploymentParams
@@ -63,7 +63,7 @@ class _Direct:
 
 class DirectModels:
     def __init__(self, catalogue: ModelCatalogue, price_list: PriceList) -> None:
-        """Raises `InvalidCatalogue` where a model refers to a variable of the environment that is not set."""
+        """Raises `InvalidCatalogue` if a model refers to an unset variable of the environment."""
         self._catalogue = catalogue
         self._price_list = price_list
         self._takes_any = _takes_any(catalogue)
@@ -82,7 +82,7 @@ class DirectModels:
         return len(set(names)) == len(names) and all(map(self._is_direct, self._catalogue.deployments))
 
     def endpoint(self, model: str) -> Endpoint:
-        """Where calls of `model` go, which must be served. Raises `ProviderRefused` where there is no key for it."""
+        """The endpoint of `model`, which must be served here. Raises `ProviderRefused` if there is no key for it."""
         direct = self._find(model)
         assert direct is not None  # noqa: S101 - the caller has asked
         params = _Params(direct.params, self._catalogue.router_settings)
@@ -121,13 +121,13 @@ class DirectModels:
         is_openais = listed is not None and listed.provider == PROVIDER
         if not (direct.name.startswith(PREFIX) or (is_openais and "/" not in direct.name)):
             return False
-        # Some of OpenAI's models have no chat completions; litellm translates to the API they have.
+        # Some of OpenAI's models have no chat completions; litellm translates to the API that they have.
         has_chat = listed is None or listed.mode == "chat"
         return has_chat and not direct.name.startswith(f"{PREFIX}responses/") and not _refuses_functions(direct)
 
 
 class _Params:
-    """The parameters of a deployment, with what the environment and the router's settings say beside them."""
+    """The parameters of a deployment, with the defaults of the environment and the router's settings."""
 
     def __init__(self, params: DeploymentParams, router_settings: Mapping[str, Any]) -> None:
         self._given = params.model_dump(exclude_none=True)
@@ -188,7 +188,7 @@ def _headers(params: _Params, key: str) -> Iterator[tuple[str, str]]:
     yield "authorization", f"Bearer {key}"
     yield "content-type", "application/json"
     yield "accept", "text/event-stream"
-    # Compressed, small pieces would wait for each other.
+    # In compressed responses small pieces are delayed.
     yield "accept-encoding", "identity"
     yield "user-agent", "holdfast"
     of_environment = (value for name in ORGANIZATION_VARIABLES if (value := os.environ.get(name)))

@@ -1,4 +1,4 @@
-"""Server-sent events, read from bytes as they come. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
+"""Reads server-sent events from bytes. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ class EventTooLong(Exception):
 
 
 class EventReader:
-    """Finds the data of events in pieces that may be cut anywhere. Other fields and comments are left out.
+    """Finds the data of events in pieces that may be cut anywhere. Other fields and comments are ignored.
 
-    It splits bytes, and only at the line ends of the format: a text's own U+2028 or form feed are none.
+    Lines of bytes end only at the line ends of the format: U+2028 or a form feed in a text is none.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class EventReader:
                 self._data, self._data_bytes = [], 0
 
     def end(self) -> Iterator[bytes]:
-        """The data of an event that the stream ended in: some leave the last blank line out."""
+        """The data of an event at the end of the stream: some servers omit the last blank line."""
         if self._unfinished:
             self._read_field(b"".join(self._unfinished))
         if self._data:

@@ -1,4 +1,4 @@
-"""How an endpoint says that a call failed: by status and body, or in the middle of its stream."""
+"""Failures that an endpoint reports: by status and body, or in its stream."""
 
 import json
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ class CallFailed(Exception):
 
 
 class UnreadableAnswer(Exception):
-    """The answer is not in the form of chat completions, or did not end as they end. `str()` goes on from "It"."""
+    """The answer is not in the form of chat completions, or lacks a valid end. `str()` continues a sentence."""
 
 
 def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed:
-    """`error`, raised by a call of `model`, as what it means for the run. `has_begun`: part of the answer had come."""
+    """The `ModelCallFailed` for `error`, raised by a call of `model`. `has_begun`: part of the answer had arrived."""
     match error:
         case ModelCallFailed():
             return error
@@ -44,7 +44,7 @@ def refused_with(status: int, headers: Mapping[str, str], body: bytes) -> Failur
 
 
 def reported_in_stream(chunk: Mapping[str, Any]) -> FailureFacts | None:
-    """The facts of an error that comes as an event; None for a chunk that is none."""
+    """The facts of an error event; None for a chunk without an error."""
     if not chunk.get("error") and chunk.get("object") != "error":
         return None
     error = _error_in(chunk)
@@ -58,7 +58,7 @@ def unreachable(said: str) -> FailureFacts:
 
 
 def misconfigured(said: str) -> FailureFacts:
-    """Of a call that cannot even be made."""
+    """The facts of a call that cannot be sent."""
     return FailureFacts(None, False, frozenset(), {}, said, False, frozenset())
 
 

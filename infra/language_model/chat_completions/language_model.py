@@ -1,4 +1,4 @@
-"""The `LanguageModel` port over OpenAI's chat completions: for OpenAI, and for every server that speaks as it does."""
+"""The `LanguageModel` port over OpenAI's chat completions: for OpenAI, and for every compatible server."""
 
 import asyncio
 import json
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from infra.language_model.chat_completions.client import ChatCompletionsClient
 
 USAGE_PATIENCE_SECONDS = 5
-"""How long an answer that has said why it ended may take to report its usage."""
+"""The time limit for the usage of an answer after its finish reason."""
 
 END_PATIENCE_SECONDS = 0.05
-"""How long the end of a stream is waited for after all that it says: only then can its connection be used again."""
+"""The time limit for the end of the stream after an answer: a connection is reusable only after it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Opened:
 
 
 class ChatCompletionsLanguageModel:
-    """What it needs is loaded by `prepare`, or by the first question, never before."""
+    """`prepare` loads the dependencies, or else the first call does."""
 
     def __init__(self, catalogue: ModelCatalogue) -> None:
         self._catalogue = catalogue
@@ -50,7 +50,7 @@ class ChatCompletionsLanguageModel:
         self._opened: _Opened | None = None
 
     async def close(self) -> None:
-        """Call it when no call is under way any more."""
+        """Call it when no call is in progress."""
         if self._opened is not None:
             await self._opened.client.close()
 
@@ -59,11 +59,11 @@ class ChatCompletionsLanguageModel:
         await self._ready()
 
     async def serves(self, model: str) -> bool:
-        """Whether calls of `model` can go this way, with all that the operator says about them."""
+        """Whether calls of `model` can be made directly, with all of the operator's options."""
         return (await self._ready()).models.serves(model)
 
     async def serves_all(self) -> bool:
-        """Whether every model that the operator names can go this way."""
+        """Whether every model that the operator names can be called directly."""
         return (await self._ready()).models.are_all
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
@@ -105,7 +105,7 @@ class ChatCompletionsLanguageModel:
             while (event := await _next(events, answer)) is not None:
                 for delta in answer.read(event):
                     yield delta
-                # Thousands of events may have come in one piece.
+                # Thousands of events may have arrived in one piece.
                 await slices.checkpoint()
         for delta in answer.end():
             yield delta
@@ -129,7 +129,7 @@ class ChatCompletionsLanguageModel:
     def _open(self) -> _Opened:
         with self._opening:
             if self._opened is None:
-                # httpx takes a quarter of a second to import, and processes that call no model are to be spared it.
+                # httpx takes a quarter of a second to import, which processes without model calls avoid.
                 from infra.language_model.chat_completions.client import ChatCompletionsClient
 
                 price_list = bundled_price_list()
@@ -139,7 +139,7 @@ class ChatCompletionsLanguageModel:
 
 
 class _Said:
-    """What an answer has said so far, for counting."""
+    """The text of an answer so far, for counting."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -161,7 +161,7 @@ class _Said:
 async def _next(events: AsyncGenerator[bytes, None], answer: ChatCompletionsAnswer) -> bytes | None:
     if not answer.is_over:
         return await anext(events, None)
-    # The answer is complete, whatever becomes of its connection now.
+    # The answer is complete, even if its connection fails now.
     with suppress(TimeoutError, CallFailed):
         async with asyncio.timeout(END_PATIENCE_SECONDS if answer.is_whole else USAGE_PATIENCE_SECONDS):
             return await anext(events, None)

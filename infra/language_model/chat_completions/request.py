@@ -1,4 +1,4 @@
-"""The body of a call, as the endpoint is to have it."""
+"""The body of a call in the endpoint's form."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from infra.language_model.chat_parameters import chat_parameters
 from models.language_model import ModelRequest
 
 REASONING_MODEL = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)(?!-chat)")
-"""OpenAI's models that bound the answer by another name, and take no stop sequences."""
+"""OpenAI's models with another parameter for the answer's limit, and without stop sequences."""
 
 
 def body_of(request: ModelRequest, model: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Reading the actions out of a ReAct answer. Pure: the whole text in, the calls it means out."""
+"""Reads the actions of a ReAct answer. Pure: from the whole text to its calls."""
 
 import json
 import re
@@ -14,13 +14,13 @@ from models.language_model import Function
 NAME_KEYS = ("name", "action", "tool", "tool_name", "function")
 INPUT_KEYS = ("arguments", "action_input", "input", "parameters", "args", "tool_input")
 FINAL_ANSWER_ACTION = "Final Answer"
-"""Some models give the answer as the input of an action of this name."""
+"""Some models write the answer as the input of an action of this name."""
 
 MAX_ACTIONS = 128
-"""As many calls as OpenAI's models make at once."""
+"""The number of calls that OpenAI's models make at most at once."""
 
 MAX_MARKERS = 2 * MAX_ACTIONS
-"""What looks like an action and is none costs a look at what follows."""
+"""Each false marker costs a look at the text after it."""
 
 MAX_UNCLOSED = 4
 """Objects without an end, each of which costs a look through the rest of the text."""
@@ -34,9 +34,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*")
 
 @dataclass(frozen=True)
 class Action:
-    """A call as the model wrote it. `arguments` is JSON wherever its meaning is clear.
+    """A call as the model wrote it. `arguments` is JSON if its meaning is clear.
 
-    `is_complete` is False where the text ended before the input did.
+    `is_complete` is False if the text ended before the input did.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Action:
 
 
 def parse_actions(text: str, functions: Sequence[Function]) -> list[Action]:
-    """The actions in `text` up to the first made-up observation or answer."""
+    """The actions in `text` up to the first invented observation, or answer."""
     return list(islice(_actions(text, {function.name: function for function in functions}), MAX_ACTIONS))
 
 

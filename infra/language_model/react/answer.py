@@ -1,4 +1,4 @@
-"""A ReAct answer as it comes in: the final answer passes through, actions become calls, thoughts stay inside."""
+"""A ReAct answer while it arrives: the final answer is passed on, actions become calls, thoughts are removed."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, M
 
 
 class ReactAnswer:
-    """Feed it the text, then `end` it. Until the final answer begins, nothing is known before the text is over.
+    """Call `feed` with the text, then `end`. Before the final answer begins, no delta is known until the text ends.
 
-    Once `is_over`, whatever the model still says is made up and the call may be closed.
+    Once `is_over`, further text of the model is invented, and the call may be closed.
     """
 
     def __init__(self, request: ModelRequest) -> None:
@@ -26,13 +26,13 @@ class ReactAnswer:
     def feed(self, text: str) -> Iterator[ModelDelta]:
         if self._final_answer is None and not self.is_over:
             self._text += text
-            # Every marker ends in a colon: without a new one there is nothing to find, and long lines stay cheap.
+            # Every marker ends in a colon: a piece without one completes no marker, so long lines stay cheap.
             text = self._read_sections() if ":" in text else ""
         if self._final_answer is not None and (piece := self._final_answer.feed(text)):
             yield TextDelta(piece)
 
     def end(self, finish: Finish) -> Iterator[ModelDelta]:
-        """The rest of the answer; `finish` is how the text ended."""
+        """The rest of the answer; `finish` is the end of the text."""
         actions = self._actions(self._text)
         if self._final_answer is not None:
             yield _finish(finish, FinishReason.STOP)
@@ -53,7 +53,7 @@ class ReactAnswer:
         return actions if self._request.parallel_tool_calls else actions[:1]
 
     def _read_sections(self) -> str:
-        """Look at what came since the last look; what is returned belongs to the final answer already."""
+        """Read the new part of the text; the returned text belongs to the final answer."""
         while section := SECTION.search(self._text, self._searched):
             self._searched = section.end()
             before = self._text[: section.start()]
@@ -71,10 +71,10 @@ class ReactAnswer:
                     # With the character before it, which distinguishes a marker within a line.
                     self._last_action = max(section.start() - 1, 0)
             self._is_structured = self._is_structured or section.lastgroup != "observation"
-        self._searched = max(self._searched, self._beginning_of_what_may_come())
+        self._searched = max(self._searched, self._possible_marker_start())
         return ""
 
-    def _beginning_of_what_may_come(self) -> int:
+    def _possible_marker_start(self) -> int:
         # A marker at the beginning of a line ends with the line's first colon; others are short. So the rest of a long
         # line is not searched again for each of its colons.
         line = self._text.rfind("\n") + 1
@@ -92,7 +92,7 @@ def _finish(finish: Finish, reason: FinishReason, is_cut_off: bool = True) -> Fi
 
 
 def _without_markers(text: str) -> str:
-    """What is said in an answer without an action: its one thought, or simply what it says."""
+    """The text of an answer without an action: its one thought, or all of it."""
     thought = THOUGHT.match(text.lstrip())
     said = text.lstrip()[thought.end() :] if thought else text
     dangling = ACTION.search(said)

@@ -1,4 +1,4 @@
-"""Asking a model without function calling, through whichever adapter reaches it."""
+"""Calls of a model without function calling, through any adapter."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -23,13 +23,13 @@ from models.language_model import (
 
 Stream = Callable[[ModelRequest], AsyncGenerator[ModelDelta, None]]
 CountTokens = Callable[[str, str], Awaitable[int]]
-"""As `LanguageModel.count_tokens`."""
+"""The signature of `LanguageModel.count_tokens`."""
 
 
 async def answer_by_react(
     request: ModelRequest, stream: Stream, count_tokens: CountTokens
 ) -> AsyncGenerator[ModelDelta, None]:
-    """The answer to `request`, of a model that `stream` asks for text alone; as `LanguageModel.stream`."""
+    """The answer to `request` by a model that `stream` asks for text alone; as `LanguageModel.stream`."""
     in_text = as_text(request)
     deltas = _actions(request, in_text, stream, count_tokens) if offers_tools(request) else stream(in_text)
     async with aclosing(deltas):
@@ -65,7 +65,7 @@ async def _actions(
 
 
 def prompt_text(request: ModelRequest) -> str:
-    """All that `request` says, for counting."""
+    """All text of `request`, for counting."""
     return "\n".join(map(_text, request.prompt))
 
 

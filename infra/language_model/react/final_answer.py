@@ -7,14 +7,14 @@ _EMPHASIS = re.compile(r"^[\s>#]*([*_`]*).*?([*_`]*)[ \t]*\d*[ \t]*:$", re.DOTAL
 
 class FinalAnswer:
     def __init__(self, marker: str) -> None:
-        """`marker` is what introduced it: emphasis that it leaves open is closed in the text, as in `**…:** text`."""
+        """`marker` is its introduction: emphasis that it opens is closed in the text, as in `**…:** text`."""
         match = _EMPHASIS.match(marker)
         self._closing = match[1] if match and not match[2] else ""
         self._head = ""
         self._has_begun = False
 
     def feed(self, text: str) -> str:
-        """What of `text` is part of the answer: all, but for the space and emphasis before its first word."""
+        """The part of `text` that belongs to the answer: all but the space and emphasis before its first word."""
         if self._has_begun:
             return text
         self._head += text

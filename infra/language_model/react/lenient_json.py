@@ -1,4 +1,4 @@
-"""Reading the JSON objects that models write by hand: single quotes, trailing commas, bare keys, missing braces."""
+"""Reads JSON objects with models' errors: single quotes, trailing commas, bare keys, missing braces."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 CLOSERS = {"{": "}", "[": "]"}
 PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
-# After one of these a quote opens a string, before one of these it closes one: so that "it's" stays one string.
+# After one of these a quote opens a string, before one of these it closes one: so "it's" stays one string.
 BEFORE_STRING = "{[,:"
 AFTER_STRING = ",:}]"
 
@@ -23,7 +23,7 @@ class FoundObject:
 
 
 def find_object(text: str, start: int) -> FoundObject:
-    """The extent of the object whose opening brace is at `start`, braces in strings and nested ones aside."""
+    """The extent of the object whose opening brace is at `start`, without regard to braces in strings."""
     depth = 0
     position = start
     while position < len(text):
@@ -39,7 +39,7 @@ def find_object(text: str, start: int) -> FoundObject:
 
 
 def repaired_object(text: str) -> str | None:
-    """`text` as a JSON object: itself if it is one, otherwise what it most likely means. None where that is unclear."""
+    """`text` as a JSON object: itself if it is one, otherwise its most likely meaning. None if that is unclear."""
     if isinstance(_loaded(text), dict):
         return text
     meant = _loaded(_as_json(text), strict=False)
@@ -105,7 +105,7 @@ def _closes_string(text: str, position: int) -> bool:
 def _next_visible(text: str, position: int, step: int) -> str:
     while 0 <= position < len(text) and text[position].isspace():
         position += step
-    # Nothing is left: that counts as a boundary too.
+    # The end of the text counts as a boundary too.
     return text[position] if 0 <= position < len(text) else ""
 
 

@@ -1,4 +1,4 @@
-"""Offering tools to a model that has no function calling: described in the prompt, called and answered in text."""
+"""Tools for a model without function calling: described in the prompt, called and answered in text."""
 
 import json
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ MUST_FIT_SCHEMA = "The text after Final Answer: must be JSON that fits this sche
 
 
 def needs_react(request: ModelRequest) -> bool:
-    """Whether anything in `request` takes function calling."""
+    """Whether any part of `request` needs function calling."""
     return bool(request.functions) or any(isinstance(item, FunctionOutput) for item in request.prompt)
 
 
@@ -57,7 +57,7 @@ def offers_tools(request: ModelRequest) -> bool:
 
 
 def as_text(request: ModelRequest) -> ModelRequest:
-    """The same request without functions: they, and the calls and outputs so far, are described in text."""
+    """The same request without functions: the tools, calls and outputs are described in text."""
     prompt = list(_in_text(request.prompt))
     if not offers_tools(request):
         return replace(request, prompt=tuple(prompt), functions=(), tool_choice="auto")
@@ -75,7 +75,7 @@ def as_text(request: ModelRequest) -> ModelRequest:
 
 
 def _with_rules(prompt: list[PromptItem], rules: SystemPrompt) -> list[PromptItem]:
-    # One system prompt: not every template of such models has room for two.
+    # One system prompt: some templates of such models have no place for two.
     match prompt:
         case [SystemPrompt(text), *rest]:
             return [SystemPrompt(f"{text}\n\n{rules.text}"), *rest]
