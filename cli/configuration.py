@@ -1,4 +1,4 @@
-"""The settings, read at start; what is wrong with them is told in one line."""
+"""The settings, read at start; errors in them are reported in one line."""
 
 from dotenv import load_dotenv
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ class InvalidSettings(StartFailed):
 
 def load_settings() -> Settings:
     """Read the settings. Raises `InvalidSettings`."""
-    # Into the environment, so that the keys of model providers and Temporal's settings can stand there as well.
+    # Into the environment, because the keys of model providers and Temporal's settings may be in the file as well.
     load_dotenv(".env")
     try:
         return Settings()
@@ -24,13 +24,13 @@ def load_settings() -> Settings:
 
 
 def check_api_keys(settings: Settings) -> None:
-    """For what serves the API. Raises `InvalidSettings`."""
+    """For programs that serve the API. Raises `InvalidSettings`."""
     if not settings.api_keys and not settings.is_loopback:
         raise InvalidSettings(f"HOLDFAST_HOST={settings.host} is not loopback: set HOLDFAST_API_KEYS as well.")
 
 
 def check_operator_keys(settings: Settings) -> None:
-    """For a worker, whose metrics have the models and tokens of all projects. Raises `InvalidSettings`."""
+    """For workers, whose metrics include the models and tokens of all projects. Raises `InvalidSettings`."""
     if settings.metrics_port and not settings.operator_keys and not settings.is_loopback:
         raise InvalidSettings(
             f"HOLDFAST_METRICS_PORT={settings.metrics_port} on HOLDFAST_HOST={settings.host}, which is not "

@@ -1,6 +1,6 @@
-"""Where log lines go and how they look: JSON or coloured text on stderr, from structlog and other loggers alike.
+"""The destination and format of log lines: JSON or coloured text on stderr, from structlog and other loggers alike.
 
-They go through the standard library, whose handlers outlive a reader that went away.
+They pass through the standard library, whose handlers survive a reader that has closed the pipe.
 """
 
 import logging
@@ -20,7 +20,7 @@ RUN_ID_PREFIX = "run_"
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send our events from the level that `settings` name, and other packages' warnings, to stderr."""
+    """Send our events from the level of `settings`, and other packages' warnings, to stderr."""
     logging.basicConfig(level=logging.WARNING, handlers=[log_handler(settings.log_format, sys.stderr)], force=True)
     for package in OUR_PACKAGES:
         logging.getLogger(package).setLevel(settings.log_level.upper())
@@ -32,7 +32,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 def log_handler(log_format: LogFormat, stream: TextIO) -> logging.Handler:
-    """Writes a line a record to `stream`; `auto` is text for a terminal and JSON for whatever else reads it."""
+    """Writes a line per record to `stream`; `auto` is text for a terminal and JSON otherwise."""
     is_text = stream.isatty() if log_format == "auto" else log_format == "console"
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty()) if is_text else structlog.processors.JSONRenderer()
@@ -40,7 +40,7 @@ def log_handler(log_format: LogFormat, stream: TextIO) -> logging.Handler:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            # What `extra=` carries, in the lines of loggers that are not structlog's.
+            # The fields of `extra=`, in the lines of loggers that are not structlog's.
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_facts()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -64,7 +64,7 @@ def _facts() -> Sequence[Processor]:
 
 
 def _name_run(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The run, in lines of Temporal's SDK about its workflow."""
+    """Adds the run's id to lines of Temporal's SDK about its workflow."""
     about = event.get("temporal_workflow") or event.get("temporal_activity")
     workflow_id = about.get("workflow_id") if isinstance(about, dict) else None
     if isinstance(workflow_id, str) and workflow_id.startswith(RUN_ID_PREFIX):

@@ -19,7 +19,7 @@ from cli.ports import Address, listen
 from infra.metrics import Metrics
 from models.errors import ApiError
 
-# A reader that takes no more of its answer must not hold up the worker's end.
+# A client that stops reading its response must not delay the end of the worker.
 DRAIN_TIMEOUT = timedelta(seconds=1)
 HEALTH_PATH = "/health"
 
@@ -28,7 +28,7 @@ HEALTH_PATH = "/health"
 async def serving_metrics(
     metrics: Metrics, keyring: Keyring, sockets: Sequence[socket.socket], address: Address
 ) -> AsyncIterator[None]:
-    """Serve `metrics` on bound `sockets` while the block runs; without sockets, just run the block."""
+    """Serve `metrics` on bound `sockets` while the block runs; without sockets, only run the block."""
     if not sockets:
         yield
         return
@@ -51,7 +51,7 @@ async def serving_metrics(
 
 
 class _ForOperators:
-    """Asks for an operator's key where keys are configured, but for `/health`, which says only that it answers."""
+    """Requires an operator's key where keys are configured, except for `/health`, which only says that it answers."""
 
     def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
         self._app = app

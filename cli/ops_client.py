@@ -1,4 +1,4 @@
-"""A client of the API's `/ops` routes: what `holdfast runs` does, it does through them, from any machine."""
+"""A client of the API's `/ops` routes, for `holdfast runs` on any machine."""
 
 import os
 from collections.abc import Iterator
@@ -25,11 +25,11 @@ NAME_IT = "Start it, or name it with --url or HOLDFAST_URL."
 
 
 class ApiUnusable(StartFailed):
-    """The API does not answer, does not let us in, or is something else."""
+    """The API does not answer, refuses the key, or is another program."""
 
 
 class Refused(StartFailed):
-    """The API does not do what was asked for this run."""
+    """The API refuses the action for this run."""
 
 
 class OpsClient:
@@ -42,7 +42,7 @@ class OpsClient:
 
     @classmethod
     def of(cls, settings: Settings, url: str | None, api_key: str | None) -> Self:
-        """The API at `url` or HOLDFAST_URL, otherwise the one of these settings, whose key goes to no other."""
+        """The API at `url` or HOLDFAST_URL, otherwise that of these settings, whose key is sent to no other."""
         url = url or os.environ.get("HOLDFAST_URL")
         api_key = api_key or os.environ.get("HOLDFAST_API_KEY")
         if url is None and api_key is None:
@@ -58,7 +58,7 @@ class OpsClient:
         self._http.close()
 
     def runs(self, filters: dict[str, Any], limit: int | None, order: str) -> Iterator[OpsRun]:
-        """The runs that match, page by page; all of them without a `limit`."""
+        """The matching runs, page by page; all of them without a `limit`."""
         after, left = None, limit
         while left is None or left > 0:
             size = MAX_LIMIT if left is None else min(left, MAX_LIMIT)
@@ -105,5 +105,5 @@ def _key_of(settings: Settings) -> str | None:
 
 
 def _path(run_id: str) -> str:
-    # Quoted: what is no id must not lead to another route.
+    # Quoted: an invalid id must not lead to another route.
     return f"/{quote(run_id, safe='')}"

@@ -1,4 +1,4 @@
-"""TCP ports: claimed early, so that one that is taken is told of before anything has been started."""
+"""TCP ports, bound early: a port in use is reported before anything has been started."""
 
 import errno
 import socket
@@ -10,18 +10,18 @@ from datetime import timedelta
 from infra.errors import StartFailed
 from infra.settings import Settings
 
-# The servers of a predecessor that was killed may still be on their way out.
+# The servers of a killed predecessor may still be about to end.
 PATIENCE = timedelta(seconds=2)
 RETRY_INTERVAL = timedelta(milliseconds=50)
 
 
 class PortUnusable(StartFailed):
-    """The port is taken, or the host is not an address of this machine."""
+    """The port is in use, or the host is not an address of this machine."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens. `setting` is the environment variable that names the port."""
+    """The address of a server. `setting` is the environment variable that names the port."""
 
     setting: str
     host: str
@@ -37,7 +37,7 @@ def metrics_address(settings: Settings) -> Address:
 
 
 def bind(address: Address) -> list[socket.socket]:
-    """Take the port, without listening yet: until `listen`, connections are refused. Raises `PortUnusable`."""
+    """Bind the port without listening: until `listen`, connections are refused. Raises `PortUnusable`."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
     while True:
         try:
@@ -49,7 +49,7 @@ def bind(address: Address) -> list[socket.socket]:
 
 
 def listen(sockets: Sequence[socket.socket], address: Address) -> None:
-    """Start to accept connections. Raises `PortUnusable` where another process listens since `bind`."""
+    """Start to accept connections. Raises `PortUnusable` if another process has listened since `bind`."""
     try:
         for bound in sockets:
             bound.listen()
@@ -58,7 +58,7 @@ def listen(sockets: Sequence[socket.socket], address: Address) -> None:
 
 
 def require_free(addresses: Iterable[Address]) -> None:
-    """Raises `PortUnusable` where one of the ports is taken, or asked for twice."""
+    """Raises `PortUnusable` if one of the ports is in use, or configured twice."""
     seen: dict[int, Address] = {}
     for address in addresses:
         other = seen.setdefault(address.port, address)
@@ -69,7 +69,7 @@ def require_free(addresses: Iterable[Address]) -> None:
 
 
 def _bind_each(address: Address) -> list[socket.socket]:
-    # A name such as localhost may stand for an IPv6 address too that a machine without IPv6 does not have.
+    # A name such as localhost may also stand for an IPv6 address, which a machine without IPv6 lacks.
     bound, missing = [], None
     for family, kind, protocol, _, where in socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

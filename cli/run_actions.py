@@ -1,4 +1,4 @@
-"""What `holdfast runs` does: asks the API and says what came of it, to people or to machines."""
+"""The actions of `holdfast runs`: requests to the API, and their results as text or JSON."""
 
 import getpass
 import json
@@ -18,7 +18,7 @@ from models.ops_runs import MAX_NAME_LENGTH, OpsRun
 
 @dataclass(frozen=True)
 class Output:
-    """JSON lines for machines instead of tables for people."""
+    """JSON lines for programs instead of tables for people."""
 
     as_json: bool
 
@@ -40,19 +40,19 @@ def show_timeline(client: OpsClient, run_id: str, output: Output) -> None:
 
 def found(client: OpsClient, filters: Sequence[dict[str, Any]], limit: int | None) -> list[str]:
     """The ids of all runs that match one of `filters`, the oldest first."""
-    # By id: a run that moves on meanwhile can match one filter after the other.
+    # Keyed by id: a run whose status changes meanwhile can match one filter after the other.
     runs = {run.id: run for each in filters for run in client.runs(each, limit, "asc")}
     return [run.id for run in sorted(runs.values(), key=lambda run: run.created_at)][:limit]
 
 
 def retry(client: OpsClient, run_ids: Sequence[str], output: Output) -> bool:
-    """Returns whether none was refused."""
+    """Returns whether no run was refused."""
     by = f"{getpass.getuser()}@{socket.gethostname()}"[:MAX_NAME_LENGTH]
     return _each("Retried", run_ids, lambda run_id: client.retry(run_id, by), output)
 
 
 def cancel(client: OpsClient, run_ids: Sequence[str], output: Output) -> bool:
-    """Returns whether none was refused."""
+    """Returns whether no run was refused."""
     return _each("Cancelled", run_ids, client.cancel, output)
 
 

@@ -1,4 +1,4 @@
-"""Runs as tables for people. What the server sends is shown as plain text, whatever characters are in it."""
+"""Runs as tables for people. Texts from the server are printed as plain text, whatever characters they contain."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from rich.text import Text
 from models.ops_runs import OpsRun, OpsRunTimeline, OpsTurn
 from models.runs import RunStatus
 
-# Wide enough for every column where nobody looks at the end of a line, as in a pipe.
+# Wide enough for every column if stdout is a pipe, where long lines do no harm.
 PIPE_WIDTH = 200
 STYLES = {
     RunStatus.FAILED: "red",
@@ -25,7 +25,7 @@ NOTHING = "-"
 
 
 def drawn(shown: RenderableType) -> str:
-    """The text of a table, as wide and colourful as stdout takes it."""
+    """The text of a table, in the width and colours of stdout."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     with console.capture() as capture:
         console.print(shown)
@@ -116,13 +116,13 @@ def _retries(run: OpsRunTimeline) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(columns):
-        # The last one takes what room is left.
+        # The last column gets the remaining width.
         table.add_column(name, no_wrap=position < len(columns) - 1, overflow="fold")
     return table
 
 
 def _plain(value: object) -> Text:
-    """Text without markup, and without the control characters that a terminal would obey."""
+    """Text without markup, and without the control characters that a terminal would execute."""
     shown = NOTHING if value is None else str(value)
     return Text("".join(character if character.isprintable() else " " for character in shown))
 

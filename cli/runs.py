@@ -1,4 +1,4 @@
-"""`holdfast runs`: how operators see runs and act on them. Each command imports what it runs."""
+"""`holdfast runs`: the commands with which operators list, inspect, retry and cancel runs. Imports are deferred."""
 
 import re
 import time
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="See runs, retry failed ones, cancel others: through the API, from any machine.")
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-# A run that is being cancelled needs no other cancel.
+# A run that is being cancelled needs no second cancel.
 CANCELLABLE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)
 
 
