@@ -83,14 +83,14 @@ class RunWorkflows:
         """
         run_id = retry.run.run_id
         current = await self._describe(run_id)
-        if current is None or not _goes_on(current, retry):
-            await self._go_back(retry, current)
+        if current is None or not _continues(current, retry):
+            await self._reset(retry, current)
         if retry.turn > 0:
             # The history may lack the signal: it was lost, or the history is new.
             return await self.submit(run_id, retry.turn - 1)
         return Delivery.DELIVERED
 
-    async def _go_back(self, retry: RetryCommand, current: WorkflowExecutionDescription | None) -> None:
+    async def _reset(self, retry: RetryCommand, current: WorkflowExecutionDescription | None) -> None:
         run_id = retry.run.run_id
         task = await run_resets.reset_point(self._client, run_id, current.run_id) if current else None
         if current is None or task is None:
@@ -148,7 +148,7 @@ async def leave_to_sweep(command: str, run_id: str, sending: Awaitable[object]) 
         log.warning("run.command_delayed", extra={"command": command, "run_id": run_id, "reason": repr(error)})
 
 
-def _goes_on(current: WorkflowExecutionDescription, retry: RetryCommand) -> bool:
+def _continues(current: WorkflowExecutionDescription, retry: RetryCommand) -> bool:
     """Whether an execution after the failed one is running: the command is a repeat, or an operator reset the run."""
     return current.status is WorkflowExecutionStatus.RUNNING and current.run_id != retry.failed_execution
 

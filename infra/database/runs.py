@@ -24,7 +24,7 @@ from models.runs import ACTIVE_STATUSES, ALLOWED_FROM, ModifyRunRequest, Run, Ru
 from models.turns import RunState
 
 NOUN = "run"
-GONE = RunState(RunStatus.CANCELLED, turn=0, expires_at=None)
+DELETED = RunState(RunStatus.CANCELLED, turn=0, expires_at=None)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def begin_cancelling(connection: Connection, project_id: str, thread_id: str, ru
 def state_of(connection: Connection, run_id: str) -> RunState:
     """The state of a run of any project, for the engine. A run that was deleted with its thread counts as cancelled."""
     found = connection.execute(_STATE, {"run": run_id}).one_or_none()
-    return RunState(RunStatus(found.status), found.turn, found.expires_at) if found else GONE
+    return RunState(RunStatus(found.status), found.turn, found.expires_at) if found else DELETED
 
 
 def find_active(connection: Connection, run_id: str) -> AnyRow | None:

@@ -11,7 +11,7 @@ from infra.database import message_counts, messages, run_finalization, run_retri
 from infra.database.messages import newest_message_at
 from infra.database.run_finalization import Partial
 from infra.database.run_transitions import RunIds, RunStarted, record_transition
-from infra.database.runs import GONE, IS_NEWEST, Transition, to_run
+from infra.database.runs import DELETED, IS_NEWEST, Transition, to_run
 from infra.database.tables import RUNS, TURNS, AnyRow
 from infra.database.token_usage import used_before
 from infra.ports import NO_EVENTS, EventBatch
@@ -124,7 +124,7 @@ def find_done(connection: Connection, turn: TurnInput) -> TurnOutcome | RunState
     """The outcome of a committed turn, otherwise the run's state."""
     row = connection.execute(_FIND, {"run": turn.run_id, "of_turn": turn.turn}).one_or_none()
     if row is None:
-        return GONE
+        return DELETED
     return _outcome(row, turn) or RunState(RunStatus(row.status), row.turn, row.expires_at)
 
 

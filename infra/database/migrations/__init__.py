@@ -15,9 +15,9 @@ USE_NEWER = "A newer version of Holdfast made it: run that one, or restore a bac
 
 
 def migrate(url: str) -> None:
-    """Bring the database at SQLAlchemy `url` to the newest schema. Blocking; safe to repeat.
+    """Migrate the database at SQLAlchemy `url` to the newest schema. Blocking; safe to repeat.
 
-    Raises `ConnectionFailed` where it does not answer, or a newer version has migrated it.
+    Raises `ConnectionFailed` if it does not answer, or a newer version has migrated it.
     """
     with connecting(url):
         try:
@@ -27,7 +27,7 @@ def migrate(url: str) -> None:
 
 
 async def check_migrated(database: Database) -> None:
-    """Raises `ConnectionFailed` where the database is not at the schema of this version."""
+    """Raises `ConnectionFailed` if the database is not at the schema of this version."""
     scripts = ScriptDirectory.from_config(alembic_config(""))
     newest = scripts.get_current_head()
     current = await database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())

@@ -1,4 +1,4 @@
-"""What Alembic runs for every command: connects as the server does and applies the versions in order."""
+"""Alembic's environment of every command: connects as the server does and applies the versions in order."""
 
 from alembic import context
 from sqlalchemy import Connection, text
@@ -7,15 +7,15 @@ from infra.database.connections import MIGRATING, POSTGRES, create_engine
 from infra.database.engine import WRITE_LOCK
 from infra.database.tables import METADATA
 
-# Any number that no other program on the database is likely to take.
+# An arbitrary number, which no other program on the database is likely to use.
 POSTGRES_LOCK = 0x686F6C6466617374
 
 
 def _run(connection: Connection) -> None:
-    # Of several processes that migrate at once, the first does it and the others then find nothing to do.
+    # If several processes migrate at once, the first one does it and the others then find nothing to do.
     if connection.dialect.name == POSTGRES:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": POSTGRES_LOCK})
-    # SQLite alters a table by copying it, which batch mode does.
+    # SQLite alters a table by copying it; batch mode does so.
     context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()

@@ -17,5 +17,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # Not in a batch: that copies the table on SQLite, and loses that numbers are never given twice.
+    # Not in batch mode, which copies the table on SQLite, and so permits the reuse of numbers.
     op.drop_column("threads", "message_count")

@@ -1,4 +1,4 @@
-"""What is needed to tell a run's events again"""
+"""Columns for the replay of a run's events"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Of older runs no stream was ever read: any numbers are right for their events.
+    # No streams of older runs were ever read: any numbers are valid for their events.
     op.add_column("runs", sa.Column("next_event", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("runs", sa.Column("with_thread", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("run_steps", sa.Column("first_event", sa.BigInteger(), nullable=False, server_default="0"))

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("run_id", "number"),
     )
-    # Not in batch mode, which would copy a table that may be large: SQLite too can add columns as they are.
+    # Not in batch mode, which would copy a possibly large table: SQLite can add columns without it.
     op.add_column("runs", sa.Column("retries", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("runs", sa.Column("retried_turn", sa.BigInteger(), nullable=True))
     op.create_index("runs_by_assistant", "runs", ["project_id", "assistant_id", "seq"], unique=False)

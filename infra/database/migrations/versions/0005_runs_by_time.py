@@ -1,4 +1,4 @@
-"""Runs by when they were created or failed"""
+"""Indexes of runs by the time of their creation or failure"""
 
 import sqlalchemy as sa
 from alembic import op

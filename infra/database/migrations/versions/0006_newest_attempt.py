@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Not in batch mode, which would copy a table that may be large: SQLite too can add columns as they are.
+    # Not in batch mode, which would copy a possibly large table: SQLite can add columns without it.
     op.add_column("runs", sa.Column("newest_attempt", sa.BigInteger(), nullable=False, server_default="0"))
 
 

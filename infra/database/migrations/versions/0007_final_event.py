@@ -1,4 +1,4 @@
-"""Runs know the number of the first event of their finalization."""
+"""The number of the first event of a run's finalization"""
 
 import sqlalchemy as sa
 from alembic import op
