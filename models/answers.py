@@ -91,17 +91,17 @@ class PieceMender:
     """Makes the pieces of one text storable, so that their concatenation equals `storable` of the whole text."""
 
     def __init__(self) -> None:
-        self._held_back = ""
+        self._half = ""
 
     def mend(self, piece: str) -> str:
         """The piece, without a first half of a surrogate pair at its end: the second half may begin the next piece."""
-        if piece.isascii() and not self._held_back:
+        if piece.isascii() and not self._half:
             return piece.replace("\0", REPLACEMENT)
-        text = self._held_back + piece
-        self._held_back = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return storable(text[: len(text) - len(self._held_back)])
+        text = self._half + piece
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        return storable(text[: len(text) - len(self._half)])
 
     def rest(self) -> str:
         """The remaining text after the last piece."""
-        rest, self._held_back = storable(self._held_back), ""
+        rest, self._half = storable(self._half), ""
         return rest
