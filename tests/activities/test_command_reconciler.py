@@ -1,4 +1,4 @@
-"""Repairs of many runs at once: what one of them meets is not what becomes of the others."""
+"""Repairs of many runs at once: a failure of one does not affect the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ def _every_queued_run_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class ScriptedStarts(RunWorkflows):
-    """Starts of workflows that do what the test says."""
+    """Starts workflows by a function of the test."""
 
     def __init__(self, holdfast: RunningHoldfast, start: Start) -> None:
         super().__init__(holdfast.resources.temporal, holdfast.resources.settings)
@@ -37,7 +37,7 @@ class ScriptedStarts(RunWorkflows):
 
 
 class Repairs:
-    """Repairs that go on until the test lets them end; one of them, `failing`, raises `error` beside the others."""
+    """Repairs that block until the test releases them; the one numbered `failing` raises `error`."""
 
     def __init__(self, count: int, failing: str = "", error: Exception | None = None) -> None:
         self.begun = 0
@@ -73,12 +73,12 @@ def _reconciler(holdfast: RunningHoldfast, start: Start) -> CommandReconciler:
 
 
 async def _queued_runs(holdfast: RunningHoldfast, count: int) -> list[str]:
-    """Their workflows stand still, as there is no worker."""
+    """Queued runs whose workflows make no progress, as there is no worker."""
     assistant = await holdfast.assistant("queued")
     return [(await holdfast.run(assistant)).id for _ in range(count)]
 
 
-async def test_a_repair_that_fails_is_counted_and_the_others_are_done(own_holdfast: RunningHoldfast) -> None:
+async def test_failed_repair_is_counted_and_others_complete(own_holdfast: RunningHoldfast) -> None:
     queued = await _queued_runs(own_holdfast, 3)
     repairs = Repairs(3, failing=queued[0], error=ValueError("a row that cannot be read"))
     repairs.let_end.set()
@@ -88,7 +88,7 @@ async def test_a_repair_that_fails_is_counted_and_the_others_are_done(own_holdfa
     assert (report.repeated, report.closed, report.failed) == (2, 0, 1)
 
 
-async def test_no_repair_runs_on_after_an_outage_ended_the_activity(own_holdfast: RunningHoldfast) -> None:
+async def test_outage_ends_all_repairs_with_activity(own_holdfast: RunningHoldfast) -> None:
     queued = await _queued_runs(own_holdfast, 3)
     repairs = Repairs(3, failing=queued[0], error=DatabaseUnavailable("it is gone"))
 
@@ -98,7 +98,7 @@ async def test_no_repair_runs_on_after_an_outage_ended_the_activity(own_holdfast
     assert (repairs.begun, repairs.ended) == (3, 3)
 
 
-async def test_no_repair_runs_on_after_the_activity_was_cancelled(own_holdfast: RunningHoldfast) -> None:
+async def test_cancellation_ends_all_repairs_with_activity(own_holdfast: RunningHoldfast) -> None:
     await _queued_runs(own_holdfast, 3)
     repairs = Repairs(3)
     environment = ActivityEnvironment()
@@ -112,7 +112,7 @@ async def test_no_repair_runs_on_after_the_activity_was_cancelled(own_holdfast: 
     assert (repairs.begun, repairs.ended) == (3, 3)
 
 
-async def test_repairs_are_done_so_many_at_a_time(
+async def test_number_of_concurrent_repairs_is_limited(
     own_holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command_reconciler, "MAX_AT_ONCE", 2)
@@ -126,7 +126,7 @@ async def test_repairs_are_done_so_many_at_a_time(
     assert repairs.most_at_once == 2
 
 
-async def test_a_long_sweep_heartbeats(own_holdfast: RunningHoldfast) -> None:
+async def test_long_sweep_heartbeats(own_holdfast: RunningHoldfast) -> None:
     await _queued_runs(own_holdfast, 1)
     beaten = asyncio.Event()
     environment = ActivityEnvironment()

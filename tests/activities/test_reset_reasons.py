@@ -1,4 +1,4 @@
-"""The recorded reason of a reset in Temporal that has none, or whose reason Temporal does not answer."""
+"""The recorded reason of a reset that has none, or whose reason Temporal does not return."""
 
 import dataclasses
 import uuid
@@ -18,7 +18,7 @@ from tests.resets import reset, workflow_tasks
 pytestmark = pytest.mark.any_database
 
 
-async def test_a_reason_that_temporal_does_not_answer_is_left_to_the_next_turn(
+async def test_reason_that_cannot_be_read_is_recorded_by_next_turn(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("reason-unknown", Fails(401))
@@ -37,9 +37,7 @@ async def test_a_reason_that_temporal_does_not_answer_is_left_to_the_next_turn(
         assert run_retries.is_unexplained(connection, run.id, 1)
 
 
-async def test_a_reset_without_a_reason_is_recorded_as_one(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_reset_without_reason_is_recorded(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("reason-none", Fails(401), Says("Hi."))
     await own_holdfast.start_worker()
     run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("reason-none")), "failed")
@@ -47,5 +45,5 @@ async def test_a_reset_without_a_reason_is_recorded_as_one(
     await reset(own_holdfast, run, (await workflow_tasks(own_holdfast, run))[0], reason="")
     await own_holdfast.until(run, "completed")
 
-    shown = await own_holdfast.client.get(f"/ops/runs/{run.id}", cast_to=object)
-    assert shown["retried_by"] == "reset in Temporal"  # type: ignore[index]
+    timeline = await own_holdfast.client.get(f"/ops/runs/{run.id}", cast_to=object)
+    assert timeline["retried_by"] == "reset in Temporal"  # type: ignore[index]

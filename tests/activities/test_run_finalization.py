@@ -1,4 +1,4 @@
-"""How runs are finalized outside their turns."""
+"""Finalization of runs outside their turns."""
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -12,7 +12,7 @@ from tests.holdfast import RunningHoldfast
 pytestmark = pytest.mark.any_database
 
 
-async def test_a_run_that_fails_without_a_known_reason_has_a_generic_error(own_holdfast: RunningHoldfast) -> None:
+async def test_failure_without_known_reason_has_generic_error(own_holdfast: RunningHoldfast) -> None:
     run = await own_holdfast.run(await own_holdfast.assistant("holdfast/scripted"))
     resources = own_holdfast.resources
     workflows = RunWorkflows(resources.temporal, resources.settings)

@@ -1,4 +1,4 @@
-"""Several attempts at one turn: a worker stops responding, another one begins the turn anew, and the first goes on.
+"""Several attempts at one turn: a worker stops responding, another one repeats the turn, and the first continues.
 
 The newest attempt supersedes the older ones, in the database and in the run's stream.
 """
@@ -54,7 +54,7 @@ SUPERSEDED = "This attempt at turn 0 was superseded."
 
 @dataclass(frozen=True)
 class Workers:
-    """An API and two workers, which share the event stream as `holdfast up` does or have Redis between them."""
+    """An API and two workers, which share an event stream in process (as `holdfast up` does) or through Redis."""
 
     holdfast: RunningHoldfast
     streams: tuple[EventStream, EventStream]
@@ -62,7 +62,7 @@ class Workers:
     def begin(
         self, run: Run, attempt: int, environment: ActivityEnvironment | None = None
     ) -> asyncio.Task[TurnOutcome]:
-        """Have the first or the second worker make the first or the second attempt at the run's turn."""
+        """Start attempt 1 of the run's turn on the first worker, or attempt 2 on the second."""
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
         turn = ModelTurn(resources.database, resources.language_model, workflows, self.streams[attempt - 1])
@@ -74,7 +74,7 @@ class Workers:
         return asyncio.create_task(environment.run(turn.generate, TurnInput(run.id, 0)))
 
     async def end(self, run: Run) -> None:
-        """Have the second worker finalize the run as failed."""
+        """Finalize the run as failed on the second worker."""
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
         finalization = RunFinalization(resources.database, workflows, self.streams[1])
@@ -99,9 +99,7 @@ async def workers(
         yield Workers(holdfast, (first, second))
 
 
-async def test_the_newest_attempts_answer_is_kept_and_emitted_though_an_older_one_ends_first(
-    workers: Workers, provider: ScriptedProvider
-) -> None:
+async def test_newest_attempts_answer_is_committed_and_emitted(workers: Workers, provider: ScriptedProvider) -> None:
     slow, quick = Held(Says(" upon a time, at last."), after="Once"), Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, slow, quick)
     first = workers.begin(run, 1)
@@ -111,7 +109,7 @@ async def test_the_newest_attempts_answer_is_kept_and_emitted_though_an_older_on
         seen = await _until_said(stream, "Once")
         second = workers.begin(run, 2)
         await quick.arrived()
-        # All at once, as words of a provider that are buffered in the worker.
+        # One chunk, like several words that the worker has buffered.
         slow.release()
         with pytest.raises(ApplicationError, match=SUPERSEDED):
             await first
@@ -127,9 +125,7 @@ async def test_the_newest_attempts_answer_is_kept_and_emitted_though_an_older_on
     assert names(replayed)[-4:] == names(seen)[-4:]
 
 
-async def test_an_older_attempt_that_begins_last_does_not_ask_the_model(
-    workers: Workers, provider: ScriptedProvider
-) -> None:
+async def test_older_attempt_that_begins_last_does_not_call_model(workers: Workers, provider: ScriptedProvider) -> None:
     held = Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, held, Says("Never said."))
     second = workers.begin(run, 2)
@@ -144,7 +140,7 @@ async def test_an_older_attempt_that_begins_last_does_not_ask_the_model(
     assert len(provider.requests(run.model)) == 1
 
 
-async def test_a_superseded_attempt_that_stalled_does_not_ask_the_model(
+async def test_superseded_attempt_does_not_call_model_after_stall(
     workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_stalled, goes_on = asyncio.Event(), asyncio.Event()
@@ -168,9 +164,7 @@ async def test_a_superseded_attempt_that_stalled_does_not_ask_the_model(
     assert len(provider.requests(run.model)) == 1
 
 
-async def test_an_attempt_that_is_cancelled_as_superseded_leaves_no_stack_trace(
-    workers: Workers, provider: ScriptedProvider
-) -> None:
+async def test_superseded_attempt_logs_no_stack_trace(workers: Workers, provider: ScriptedProvider) -> None:
     run = await _run(workers, provider, Hangs(after="Once"))
     environment = ActivityEnvironment()
     first = workers.begin(run, 1, environment)
@@ -180,16 +174,16 @@ async def test_an_attempt_that_is_cancelled_as_superseded_leaves_no_stack_trace(
 
     with pytest.raises(ApplicationError, match=SUPERSEDED) as raised:
         await first
-    # Of others the SDK logs a stack trace.
+    # For other exceptions the SDK logs a stack trace.
     assert raised.value.category is ApplicationErrorCategory.BENIGN
     await provider.disconnected(run.model)
     await workers.holdfast.until(run, "in_progress")
 
 
-async def test_an_answer_is_completed_though_other_events_took_the_numbers_of_its_deltas(
+async def test_answer_completes_although_numbers_of_its_deltas_are_taken(
     workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a worker of a version without fencing tokens appends them."""
+    """A worker of a version without fencing tokens appends such events."""
     held = Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, held)
     stream = workers.streams[0]
@@ -216,7 +210,7 @@ async def test_an_answer_is_completed_though_other_events_took_the_numbers_of_it
     assert seen[-4].json["content"][0]["text"]["value"] == "Told in short."
 
 
-async def test_a_run_that_is_finalized_in_mid_answer_is_replayed_as_it_was_emitted(
+async def test_replay_of_run_finalized_during_answer_equals_stream(
     workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = Held(Hangs(after=" upon a time."), after="Once")
@@ -230,7 +224,7 @@ async def test_a_run_that_is_finalized_in_mid_answer_is_replayed_as_it_was_emitt
         has_emitted.set()
         return is_added
 
-    async def left_behind_after_more_words(*about: Any) -> StreamPosition:
+    async def aborted_step_after_more_words(*about: Any) -> StreamPosition:
         position = await left_behind(*about)
         has_emitted.clear()
         held.release()
@@ -238,7 +232,7 @@ async def test_a_run_that_is_finalized_in_mid_answer_is_replayed_as_it_was_emitt
         return position
 
     monkeypatch.setattr(events, "append", append_at_once)
-    monkeypatch.setattr(run_finalization, "left_behind", left_behind_after_more_words)
+    monkeypatch.setattr(run_finalization, "left_behind", aborted_step_after_more_words)
     attempt = workers.begin(run, 1)
     await held.arrived()
 
@@ -255,7 +249,7 @@ async def test_a_run_that_is_finalized_in_mid_answer_is_replayed_as_it_was_emitt
     assert await workers.holdfast.texts(run) == ["Hello"]
 
 
-async def test_a_run_is_finalized_though_a_new_attempt_begins_meanwhile(
+async def test_run_is_finalized_although_new_attempt_begins_meanwhile(
     workers: Workers, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = Held(Says(" upon a time."), after="Once")
@@ -264,14 +258,14 @@ async def test_a_run_is_finalized_though_a_new_attempt_begins_meanwhile(
     await provider.requested(run.model)
     second: list[asyncio.Task[TurnOutcome]] = []
 
-    async def left_behind_and_begun_again(*about: Any) -> StreamPosition:
+    async def aborted_step_and_new_attempt(*about: Any) -> StreamPosition:
         monkeypatch.setattr(run_finalization, "left_behind", left_behind)
         position = await left_behind(*about)
         second.append(workers.begin(run, 2))
         await held.arrived()
         return position
 
-    monkeypatch.setattr(run_finalization, "left_behind", left_behind_and_begun_again)
+    monkeypatch.setattr(run_finalization, "left_behind", aborted_step_and_new_attempt)
     async with following(events_url(workers.holdfast, run.to_dict())) as stream, asyncio.timeout(30):
         ending = asyncio.create_task(workers.end(run))
         seen = await _until_said(stream, "Once")
@@ -284,7 +278,7 @@ async def test_a_run_is_finalized_though_a_new_attempt_begins_meanwhile(
     first.cancel()
 
 
-async def test_a_failure_of_an_older_attempt_does_not_finalize_the_run(
+async def test_failure_of_superseded_attempt_does_not_finalize_run(
     workers: Workers, provider: ScriptedProvider
 ) -> None:
     refused, held = Held(Fails(401)), Held(Says(" in short."), after="Told")
@@ -304,15 +298,13 @@ async def test_a_failure_of_an_older_attempt_does_not_finalize_the_run(
 
 
 @pytest.mark.any_database
-async def test_the_deadline_of_an_older_attempt_does_not_expire_the_run(
-    workers: Workers, provider: ScriptedProvider
-) -> None:
+async def test_deadline_of_superseded_attempt_does_not_expire_run(workers: Workers, provider: ScriptedProvider) -> None:
     held = Held(Says(" in short."), after="Told")
     run = await _run(workers, provider, Hangs(after="Once"), held)
     await _set_deadline(workers, run, seconds=5)
     first = workers.begin(run, 1)
     await provider.requested(run.model)
-    # As a retry of the failed run does.
+    # A retry of the failed run does this.
     await _set_deadline(workers, run, seconds=600)
     second = workers.begin(run, 2)
     await held.arrived()

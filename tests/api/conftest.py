@@ -1,4 +1,4 @@
-"""What the API's tests share: plain HTTP beside the SDK, and one run that has done everything a run does."""
+"""Shared fixtures of the API's tests: an HTTP client, and a completed run with messages, steps and a tool call."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tests.holdfast import RunningHoldfast
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """Ids of a completed run with a function call, and of what belongs to it."""
+    """Ids of a completed run with a function call, and of its thread, messages and steps."""
 
     assistant_id: str
     thread_id: str

@@ -1,4 +1,4 @@
-"""What tests say about an answer that is an error."""
+"""Assertions on error responses."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ def assert_error(
     code: str | None = None,
     kind: str = "invalid_request_error",
 ) -> None:
-    """The whole envelope, and nothing beside it."""
+    """The response consists of exactly this envelope."""
     expected = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     assert (response.status_code, response.json()) == (status, expected)
     assert_has_headers(response)
 
 
 def assert_refused(response: httpx.Response) -> dict[str, Any]:
-    """Some 4xx in the envelope. Returns the error."""
+    """The response is any 4xx in the envelope. Returns the error."""
     assert 400 <= response.status_code < 500, response.text
     assert response.headers["content-type"] == "application/json"
     assert response.json().keys() == {"error"}

@@ -52,7 +52,7 @@ async def test_minimal_assistant_has_every_key_with_its_default(http: httpx.Asyn
     }
 
 
-async def test_everything_sent_comes_back_and_is_read_back(http: httpx.AsyncClient) -> None:
+async def test_create_and_retrieve_return_every_field_sent(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/assistants", json=EVERYTHING)).json()
 
     assert {key: created[key] for key in EVERYTHING} == EVERYTHING
@@ -74,7 +74,7 @@ async def test_function_tool_is_completed_with_its_defaults(http: httpx.AsyncCli
 
 
 @pytest.mark.any_database
-async def test_nulls_on_create_are_defaults(holdfast: RunningHoldfast) -> None:
+async def test_null_fields_on_create_get_defaults(holdfast: RunningHoldfast) -> None:
     created = await holdfast.client.beta.assistants.create(
         model=SCRIPTED_MODEL,
         name=None,
@@ -93,7 +93,7 @@ async def test_nulls_on_create_are_defaults(holdfast: RunningHoldfast) -> None:
     assert (created.temperature, created.top_p, created.response_format) == (1.0, 1.0, "auto")
 
 
-async def test_modify_changes_only_what_is_sent(http: httpx.AsyncClient) -> None:
+async def test_modify_changes_only_fields_sent(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/assistants", json=EVERYTHING)).json()
 
     modified = (await http.post(f"/v1/assistants/{created['id']}", json={"name": "Coach"})).json()
@@ -101,7 +101,7 @@ async def test_modify_changes_only_what_is_sent(http: httpx.AsyncClient) -> None
     assert modified == created | {"name": "Coach"}
 
 
-async def test_modify_with_nulls_clears(http: httpx.AsyncClient) -> None:
+async def test_modify_with_nulls_clears_fields(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/assistants", json=EVERYTHING)).json()
 
     modified = (await http.post(f"/v1/assistants/{created['id']}", json=dict.fromkeys(EVERYTHING))).json()
@@ -120,7 +120,7 @@ async def test_modify_replaces_metadata(holdfast: RunningHoldfast) -> None:
 
 
 @pytest.mark.any_database
-async def test_modify_with_an_empty_body_changes_nothing(http: httpx.AsyncClient) -> None:
+async def test_modify_with_empty_body_changes_nothing(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/assistants", json=EVERYTHING)).json()
     path = f"/v1/assistants/{created['id']}"
 
@@ -130,7 +130,7 @@ async def test_modify_with_an_empty_body_changes_nothing(http: httpx.AsyncClient
     assert without_body.json() == with_zero_bytes.json() == created
 
 
-async def test_deleted_assistant_is_gone(holdfast: RunningHoldfast) -> None:
+async def test_deleted_assistant_is_not_found(holdfast: RunningHoldfast) -> None:
     created = await holdfast.client.beta.assistants.create(model=SCRIPTED_MODEL)
 
     deleted = await holdfast.client.beta.assistants.delete(created.id)
@@ -140,7 +140,7 @@ async def test_deleted_assistant_is_gone(holdfast: RunningHoldfast) -> None:
         await holdfast.client.beta.assistants.retrieve(created.id)
 
 
-async def test_schema_may_hold_numbers_beyond_64_bits(http: httpx.AsyncClient) -> None:
+async def test_schema_may_contain_numbers_beyond_64_bits(http: httpx.AsyncClient) -> None:
     parameters = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 2**70}}}
     tools = [{"type": "function", "function": {"name": "count", "parameters": parameters}}]
 

@@ -17,7 +17,7 @@ REFUSAL = (
 
 
 @pytest.mark.parametrize("header", [None, "assistants=v2", "realtime=v1, assistants=v2", "realtime=v1", ""])
-async def test_v2_is_what_is_asked_for_or_nothing(http: httpx.AsyncClient, header: str | None) -> None:
+async def test_v2_and_missing_header_are_accepted(http: httpx.AsyncClient, header: str | None) -> None:
     headers = {} if header is None else {"OpenAI-Beta": header}
 
     response = await http.post("/v1/threads", headers=headers)
@@ -25,7 +25,7 @@ async def test_v2_is_what_is_asked_for_or_nothing(http: httpx.AsyncClient, heade
     assert response.status_code == 200
 
 
-async def test_a_version_is_heard_in_whichever_line_it_stands(http: httpx.AsyncClient) -> None:
+async def test_version_is_read_from_any_header_line(http: httpx.AsyncClient) -> None:
     lines = [("OpenAI-Beta", "realtime=v1"), ("OpenAI-Beta", "assistants=v1")]
 
     response = await http.post("/v1/assistants", headers=lines, json={"model": "m"})
@@ -35,19 +35,19 @@ async def test_a_version_is_heard_in_whichever_line_it_stands(http: httpx.AsyncC
 
 @pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads/thread_x", "/v1/threads/thread_x/runs/run_x/steps"])
 @pytest.mark.parametrize("header", ["assistants=v3", "assistants", "realtime=v1,assistants=v0"])
-async def test_another_version_is_refused(http: httpx.AsyncClient, path: str, header: str) -> None:
+async def test_unknown_version_is_rejected(http: httpx.AsyncClient, path: str, header: str) -> None:
     response = await http.get(path, headers={"OpenAI-Beta": header})
 
     assert_error(response, 400, REFUSAL, code="invalid_beta")
 
 
-async def test_models_have_no_version(http: httpx.AsyncClient) -> None:
+async def test_model_routes_ignore_version_header(http: httpx.AsyncClient) -> None:
     response = await http.get("/v1/models", headers={"OpenAI-Beta": "assistants=v1"})
 
     assert response.status_code == 200
 
 
-async def test_a_missing_header_can_be_refused(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> None:
+async def test_setting_rejects_missing_header(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> None:
     settings = settings_for(tmp_path, temporal_port, provider).model_copy(update={"require_beta_header": True})
 
     async with (

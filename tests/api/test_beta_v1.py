@@ -1,4 +1,4 @@
-"""Programs that speak the first beta, on the objects that v2 programs see too."""
+"""Programs that use the first beta (v1), on the same objects as v2 programs."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ async def _get(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
     return answer
 
 
-async def test_an_assistant_has_v1s_keys(http: httpx.AsyncClient) -> None:
+async def test_assistant_has_v1_keys(http: httpx.AsyncClient) -> None:
     created = await _post(http, "/assistants", {"model": "m", "tools": [function_tool("f")], "file_ids": []})
 
     assert set(created) == {
@@ -42,13 +42,13 @@ async def test_an_assistant_has_v1s_keys(http: httpx.AsyncClient) -> None:
     assert (await _get(http, "/assistants"))["data"][0].keys() == created.keys()
 
 
-async def test_a_thread_has_v1s_keys(http: httpx.AsyncClient) -> None:
+async def test_thread_has_v1_keys(http: httpx.AsyncClient) -> None:
     created = await _post(http, "/threads", {"messages": [{"role": "user", "content": "Hi", "file_ids": []}]})
 
     assert set(created) == {"id", "object", "created_at", "metadata"}
 
 
-async def test_a_message_of_v2_is_readable_in_v1(holdfast: RunningHoldfast, http: httpx.AsyncClient) -> None:
+async def test_v2_message_is_readable_in_v1(holdfast: RunningHoldfast, http: httpx.AsyncClient) -> None:
     content: Any = [{"type": "text", "text": "What is it?"}, IMAGE]
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": content}])
 
@@ -59,7 +59,7 @@ async def test_a_message_of_v2_is_readable_in_v1(holdfast: RunningHoldfast, http
     assert [part["text"]["value"] for part in message["content"]] == ["What is it?", IMAGE["image_url"]["url"]]
 
 
-async def test_a_run_goes_from_v1_to_v2_and_back(
+async def test_run_can_be_driven_from_v1_and_v2(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     provider.script("v1-run", Calls(("weather", "{}")), Says("Sunny."))
@@ -81,7 +81,7 @@ async def test_a_run_goes_from_v1_to_v2_and_back(
     assert [step["type"] for step in steps["data"]] == ["message_creation", "tool_calls"]
 
 
-async def test_a_run_cut_short_counts_as_completed(
+async def test_incomplete_run_has_status_completed_in_v1(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     provider.script("v1-cut", Says("Once upon", finish="length"))
@@ -93,7 +93,7 @@ async def test_a_run_cut_short_counts_as_completed(
     assert seen["incomplete_details"] == {"reason": "max_completion_tokens"}
 
 
-async def test_metadata_becomes_text(http: httpx.AsyncClient) -> None:
+async def test_metadata_values_become_strings(http: httpx.AsyncClient) -> None:
     given = {"user": 12, "modified": True, "score": 1.5, "name": "Ada"}
     texts = {"user": "12", "modified": "True", "score": "1.5", "name": "Ada"}
     message = {"role": "user", "content": "Hi", "metadata": given}
@@ -176,7 +176,7 @@ async def test_metadata_becomes_text(http: httpx.AsyncClient) -> None:
         ),
     ],
 )
-async def test_what_v1_did_not_know_is_refused(
+async def test_v1_rejects_v2_only_fields(
     http: httpx.AsyncClient, path: str, body: Any, message: str, param: str, code: str
 ) -> None:
     response = await http.post(f"/v1{path}", json=body, headers=V1)
@@ -184,7 +184,7 @@ async def test_what_v1_did_not_know_is_refused(
     assert_error(response, 400, message, param, code)
 
 
-async def test_v2_does_not_know_what_only_v1_knew(http: httpx.AsyncClient) -> None:
+async def test_v2_rejects_v1_only_tools(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/assistants", json={"model": "m", "tools": [{"type": "retrieval"}]})
 
     assert_error(
@@ -196,7 +196,7 @@ async def test_v2_does_not_know_what_only_v1_knew(http: httpx.AsyncClient) -> No
     )
 
 
-async def test_errors_and_deletions_are_those_of_v2(http: httpx.AsyncClient) -> None:
+async def test_errors_and_deletions_have_v2_form(http: httpx.AsyncClient) -> None:
     thread = await _post(http, "/threads")
 
     deleted = await http.delete(f"/v1/threads/{thread['id']}", headers=V1)

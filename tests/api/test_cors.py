@@ -1,4 +1,4 @@
-"""Web pages that call the API: programs did so with OpenAI's, whose key they had their users type in."""
+"""CORS: web pages may call the API with a key that their user typed in, as they could call OpenAI's."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -33,7 +33,7 @@ def serving(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> S
     return serve
 
 
-async def test_any_page_that_has_a_key_may_call(serving: Serving) -> None:
+async def test_any_origin_is_allowed_with_api_keys(serving: Serving) -> None:
     async with serving(api_keys={"sk-key": "project"}) as http:
         preflight = await http.options("/v1/threads", headers=PREFLIGHT)
         answer = await http.post("/v1/threads", headers={"Origin": PAGE, "Authorization": "Bearer sk-key"})
@@ -48,7 +48,7 @@ async def test_any_page_that_has_a_key_may_call(serving: Serving) -> None:
         assert "x-request-id" in each.headers["access-control-expose-headers"]
 
 
-async def test_without_keys_no_page_may_call(serving: Serving) -> None:
+async def test_no_origin_is_allowed_without_api_keys(serving: Serving) -> None:
     async with serving() as http:
         preflight = await http.options("/v1/threads", headers=PREFLIGHT)
         answer = await http.post("/v1/threads", headers={"Origin": PAGE})
@@ -57,7 +57,7 @@ async def test_without_keys_no_page_may_call(serving: Serving) -> None:
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-async def test_the_pages_that_are_named_may_call(serving: Serving) -> None:
+async def test_only_configured_origins_are_allowed(serving: Serving) -> None:
     async with serving(cors_origins=f"https://other.example.com, {PAGE}") as http:
         named = await http.options("/v1/threads", headers=PREFLIGHT)
         another = await http.options("/v1/threads", headers={**PREFLIGHT, "Origin": "https://evil.example.com"})

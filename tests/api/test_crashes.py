@@ -1,4 +1,4 @@
-"""A bug in a route: the client gets the envelope and an id that the log has too."""
+"""A bug in a route: the client gets the envelope with the request id that is logged."""
 
 import logging
 
@@ -13,7 +13,7 @@ from tests.holdfast import RunningHoldfast
 pytestmark = pytest.mark.any_database
 
 
-async def test_crash_is_a_server_error_with_the_id_that_is_logged(
+async def test_crash_is_server_error_with_logged_request_id(
     holdfast: RunningHoldfast, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = create_app(holdfast.resources)

@@ -1,4 +1,4 @@
-"""A cursor may name what was deleted since: programs delete what they list, and list on after it."""
+"""A cursor may name a deleted object: programs delete listed objects and continue the list after them."""
 
 import httpx
 import pytest
@@ -8,7 +8,7 @@ from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast
 
 
-async def test_assistants_are_deleted_while_they_are_listed(own_holdfast: RunningHoldfast) -> None:
+async def test_assistants_can_be_deleted_while_listed(own_holdfast: RunningHoldfast) -> None:
     client = own_holdfast.client
     created = [await own_holdfast.assistant(SCRIPTED_MODEL) for _ in range(7)]
 
@@ -22,7 +22,7 @@ async def test_assistants_are_deleted_while_they_are_listed(own_holdfast: Runnin
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-async def test_messages_are_deleted_while_they_are_listed(holdfast: RunningHoldfast, order: str) -> None:
+async def test_messages_can_be_deleted_while_listed(holdfast: RunningHoldfast, order: str) -> None:
     messages = holdfast.client.beta.threads.messages
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "x"}] * 7)
 
@@ -35,7 +35,7 @@ async def test_messages_are_deleted_while_they_are_listed(holdfast: RunningHoldf
     assert (await messages.list(thread.id)).data == []
 
 
-async def test_what_was_deleted_keeps_its_place_as_a_cursor(holdfast: RunningHoldfast) -> None:
+async def test_deleted_object_keeps_its_position_as_cursor(holdfast: RunningHoldfast) -> None:
     messages = holdfast.client.beta.threads.messages
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "x"}] * 3)
     oldest, middle, newest = [message.id async for message in messages.list(thread.id, order="asc")]
@@ -48,7 +48,7 @@ async def test_what_was_deleted_keeps_its_place_as_a_cursor(holdfast: RunningHol
     assert [message.id for message in before.data] == [oldest]
 
 
-async def test_deleted_message_is_no_cursor_of_another_thread(http: httpx.AsyncClient) -> None:
+async def test_cursor_rejects_deleted_message_of_another_thread(http: httpx.AsyncClient) -> None:
     body = {"messages": [{"role": "user", "content": "x"}]}
     one, other = [(await http.post("/v1/threads", json=body)).json()["id"] for _ in range(2)]
     deleted = (await http.get(f"/v1/threads/{one}/messages")).json()["first_id"]

@@ -1,4 +1,4 @@
-"""What OpenAI never had: all threads, by metadata; all runs, by status."""
+"""Extensions to OpenAI's API: a list of all threads by metadata, and of all runs by status."""
 
 from typing import Any
 from uuid import uuid4
@@ -18,9 +18,7 @@ async def _ids(http: httpx.AsyncClient, path: str, **query: Any) -> list[str]:
     return [item["id"] for item in response.json()["data"]]
 
 
-async def test_threads_are_listed_newest_first_and_by_cursor(
-    holdfast: RunningHoldfast, http: httpx.AsyncClient
-) -> None:
+async def test_threads_are_listed_newest_first_by_cursor(holdfast: RunningHoldfast, http: httpx.AsyncClient) -> None:
     mark = {"mark": uuid4().hex}
     made = [(await holdfast.client.beta.threads.create(metadata=mark)).id for _ in range(5)]
     query = {"metadata[mark]": mark["mark"]}
@@ -32,7 +30,7 @@ async def test_threads_are_listed_newest_first_and_by_cursor(
     assert made[-1] in await _ids(http, "/v1/threads", limit=100)
 
 
-async def test_threads_are_found_by_every_pair_of_their_metadata(
+async def test_metadata_filter_matches_threads_with_all_given_pairs(
     holdfast: RunningHoldfast, http: httpx.AsyncClient
 ) -> None:
     mark = uuid4().hex
@@ -53,7 +51,7 @@ async def test_threads_are_found_by_every_pair_of_their_metadata(
     ]
 
 
-async def test_a_thread_whose_metadata_changed_is_still_a_place_to_go_on_from(
+async def test_cursor_may_be_thread_that_no_longer_matches_filter(
     holdfast: RunningHoldfast, http: httpx.AsyncClient
 ) -> None:
     mark, threads = uuid4().hex, holdfast.client.beta.threads
@@ -68,7 +66,7 @@ async def test_a_thread_whose_metadata_changed_is_still_a_place_to_go_on_from(
 
 
 @pytest.mark.any_database
-async def test_a_metadata_filter_has_metadatas_limits(http: httpx.AsyncClient) -> None:
+async def test_metadata_filter_has_same_limits_as_metadata(http: httpx.AsyncClient) -> None:
     response = await http.get("/v1/threads", params={f"metadata[k{number}]": "v" for number in range(17)})
 
     assert_error(
@@ -85,7 +83,7 @@ async def test_a_metadata_filter_has_metadatas_limits(http: httpx.AsyncClient) -
 @pytest.mark.parametrize(
     ("name", "value", "param"), [("user", "\0", "metadata.user"), ("a\0", "b", "metadata.a\\u0000")]
 )
-async def test_a_metadata_filter_holds_no_null_character(
+async def test_metadata_filter_rejects_null_character(
     http: httpx.AsyncClient, name: str, value: str, param: str
 ) -> None:
     response = await http.get("/v1/threads", params={f"metadata[{name}]": value})
@@ -94,7 +92,7 @@ async def test_a_metadata_filter_holds_no_null_character(
     assert_error(response, 400, expected, param, "invalid_value")
 
 
-async def test_runs_are_listed_over_all_threads_by_status(
+async def test_runs_of_all_threads_are_listed_by_status(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     provider.script("all-runs", Fails(401), Calls(("weather", "{}")))
@@ -108,7 +106,7 @@ async def test_runs_are_listed_over_all_threads_by_status(
     assert failed.id not in await _ids(http, "/v1/runs", limit=100, status="completed")
 
 
-async def test_a_run_that_no_longer_has_the_status_is_still_a_place_to_go_on_from(
+async def test_cursor_may_be_run_that_no_longer_matches_status(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     provider.script("all-runs-cursor", *[Calls(("weather", "{}"))] * 3, Says("Hi."))
@@ -124,14 +122,14 @@ async def test_a_run_that_no_longer_has_the_status_is_still_a_place_to_go_on_fro
 
 
 @pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs"])
-async def test_an_unknown_cursor_is_not_found(http: httpx.AsyncClient, path: str) -> None:
+async def test_unknown_cursor_is_not_found(http: httpx.AsyncClient, path: str) -> None:
     response = await http.get(path, params={"after": "thread_nothing"})
 
     assert response.status_code == 404
 
 
 @pytest.mark.any_database
-async def test_an_unknown_status_is_refused(http: httpx.AsyncClient) -> None:
+async def test_unknown_status_is_rejected(http: httpx.AsyncClient) -> None:
     response = await http.get("/v1/runs", params={"status": "lost"})
 
     assert response.status_code == 400

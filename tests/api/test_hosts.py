@@ -1,4 +1,4 @@
-"""Which names a server may be called by: a web page that leads its own name to loopback gets nothing."""
+"""Allowed values of `Host`: a web page whose name resolves to loopback (DNS rebinding) is rejected."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -37,7 +37,7 @@ async def _statuses(http: httpx.AsyncClient, *hosts: str) -> list[int]:
 
 
 @pytest.mark.parametrize("path", ["/v1/threads", "/threads", "/health", "/metrics", "/ops/runs", "/docs", "/nothing"])
-async def test_another_name_is_refused_without_keys(http: httpx.AsyncClient, path: str) -> None:
+async def test_foreign_host_is_rejected_without_api_keys(http: httpx.AsyncClient, path: str) -> None:
     response = await http.get(path, headers={"Host": "page.example.com:8000"})
 
     message = (
@@ -47,7 +47,7 @@ async def test_another_name_is_refused_without_keys(http: httpx.AsyncClient, pat
     assert_error(response, 421, message, code="unknown_host")
 
 
-async def test_loopback_answers_by_its_names(http: httpx.AsyncClient) -> None:
+async def test_loopback_names_are_accepted(http: httpx.AsyncClient) -> None:
     good = ("localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:8000", "[::1]")
     bad = ("localhost.example.com", "127.0.0.1.example.com", "example.com:127.0.0.1", "", "[::2]", "x@localhost")
 
@@ -55,19 +55,19 @@ async def test_loopback_answers_by_its_names(http: httpx.AsyncClient) -> None:
     assert await _statuses(http, *bad) == [421] * len(bad)
 
 
-async def test_two_hosts_are_refused(http: httpx.AsyncClient) -> None:
+async def test_two_host_headers_are_rejected(http: httpx.AsyncClient) -> None:
     response = await http.get("/health", headers=[("Host", "localhost"), ("Host", "page.example.com")])
 
     assert response.status_code == 421
 
 
-async def test_a_proxys_name_is_allowed_by_the_setting(serving: Serving) -> None:
+async def test_setting_allows_further_hosts(serving: Serving) -> None:
     async with serving(allowed_hosts="Proxy.example.com, other.example.com") as http:
         assert await _statuses(http, "proxy.example.com", "OTHER.example.com:8443", "localhost") == [200] * 3
         assert await _statuses(http, "page.example.com") == [421]
 
 
-async def test_with_keys_any_name_will_do_unless_some_are_set(serving: Serving) -> None:
+async def test_any_host_is_accepted_with_api_keys_unless_hosts_are_set(serving: Serving) -> None:
     async with serving(api_keys={"sk-key": "project"}) as http:
         assert await _statuses(http, "page.example.com") == [200]
     async with serving(api_keys={"sk-key": "project"}, allowed_hosts="proxy.example.com") as http:

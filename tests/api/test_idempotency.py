@@ -1,4 +1,4 @@
-"""Requests with an `Idempotency-Key`, sent again: nothing is done twice, and the first answer is given again."""
+"""Repeated requests with an `Idempotency-Key` get the first response and have no further effect."""
 
 import asyncio
 from datetime import timedelta
@@ -21,7 +21,7 @@ def _key() -> dict[str, str]:
     return {"Idempotency-Key": uuid4().hex}
 
 
-async def test_a_repeat_gets_the_first_answer_and_creates_nothing(holdfast: RunningHoldfast) -> None:
+async def test_repeated_request_gets_first_response_and_creates_nothing(holdfast: RunningHoldfast) -> None:
     threads = holdfast.client.beta.threads
     thread = await threads.create()
     key = _key()
@@ -33,7 +33,7 @@ async def test_a_repeat_gets_the_first_answer_and_creates_nothing(holdfast: Runn
     assert len((await threads.messages.list(thread.id)).data) == 1
 
 
-async def test_repeats_at_the_same_time_create_one(holdfast: RunningHoldfast) -> None:
+async def test_concurrent_repetitions_create_one_object(holdfast: RunningHoldfast) -> None:
     key = _key()
 
     created = await asyncio.gather(
@@ -43,7 +43,7 @@ async def test_repeats_at_the_same_time_create_one(holdfast: RunningHoldfast) ->
     assert len({assistant.id for assistant in created}) == 1
 
 
-async def test_a_repeated_run_is_one_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_repeated_create_run_creates_one_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("once", Says("Only once."))
     assistant = await holdfast.assistant("once")
     key = _key()
@@ -52,12 +52,12 @@ async def test_a_repeated_run_is_one_run(holdfast: RunningHoldfast, provider: Sc
     done = await holdfast.until(first)
     again = await holdfast.run(assistant, extra_headers=key)
 
-    # The answer of that time: the run has ended since.
+    # The first response, although the run has ended since.
     assert (again, again.status, done.status) == (first, "queued", "completed")
     assert len(provider.requests("once")) == 1
 
 
-async def test_a_repeated_submit_is_not_refused_for_the_status_it_led_to(
+async def test_repeated_submit_is_accepted_after_status_change(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("submit-once", Calls(("weather", "{}")), Says("Thanks."))
@@ -72,7 +72,7 @@ async def test_a_repeated_submit_is_not_refused_for_the_status_it_led_to(
     assert len(provider.requests("submit-once")) == 2
 
 
-async def test_a_repeated_cancel_is_not_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_repeated_cancel_is_accepted(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("cancel-once", Calls(("weather", "{}")))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("cancel-once", "weather")))
     cancel, key = holdfast.client.beta.threads.runs.cancel, _key()
@@ -86,7 +86,7 @@ async def test_a_repeated_cancel_is_not_refused(holdfast: RunningHoldfast, provi
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("content", [b"", b"null", b"not json"])
-async def test_a_body_that_means_nothing_to_its_route_means_nothing_to_the_key(
+async def test_ignored_body_does_not_change_fingerprint(
     holdfast: RunningHoldfast, provider: ScriptedProvider, http: httpx.AsyncClient, content: bytes
 ) -> None:
     model = f"cancel-{uuid4().hex}"
@@ -101,7 +101,7 @@ async def test_a_body_that_means_nothing_to_its_route_means_nothing_to_the_key(
     assert again.json() == first.json()
 
 
-async def test_a_key_belongs_to_one_body(holdfast: RunningHoldfast) -> None:
+async def test_key_with_different_body_is_rejected(holdfast: RunningHoldfast) -> None:
     key = _key()
     await holdfast.client.beta.threads.create(metadata={"a": "1"}, extra_headers=key)
 
@@ -112,7 +112,7 @@ async def test_a_key_belongs_to_one_body(holdfast: RunningHoldfast) -> None:
     assert refused.value.param == "Idempotency-Key"
 
 
-async def test_a_key_belongs_to_one_path(holdfast: RunningHoldfast) -> None:
+async def test_key_with_different_path_is_rejected(holdfast: RunningHoldfast) -> None:
     key = _key()
     thread = await holdfast.client.beta.threads.create(extra_headers=key)
 
@@ -120,7 +120,7 @@ async def test_a_key_belongs_to_one_path(holdfast: RunningHoldfast) -> None:
         await holdfast.client.beta.threads.update(thread.id, extra_headers=key)
 
 
-async def test_a_path_is_the_same_with_and_without_v1_and_with_slashes_twice(http: httpx.AsyncClient) -> None:
+async def test_v1_prefix_and_repeated_slashes_do_not_change_fingerprint(http: httpx.AsyncClient) -> None:
     key = _key()
 
     answers = [
@@ -132,7 +132,7 @@ async def test_a_path_is_the_same_with_and_without_v1_and_with_slashes_twice(htt
     assert answers[0].status_code == 200
 
 
-async def test_a_refused_request_does_not_use_its_key_up(holdfast: RunningHoldfast) -> None:
+async def test_rejected_request_does_not_use_up_key(holdfast: RunningHoldfast) -> None:
     key = _key()
     with pytest.raises(BadRequestError):
         await holdfast.client.beta.threads.create(extra_body={"unknown": 1}, extra_headers=key)
@@ -142,7 +142,7 @@ async def test_a_refused_request_does_not_use_its_key_up(holdfast: RunningHoldfa
     assert thread.id.startswith("thread_")
 
 
-async def test_a_key_is_forgotten_after_a_day(holdfast: RunningHoldfast) -> None:
+async def test_key_expires_after_a_day(holdfast: RunningHoldfast) -> None:
     key = _key()
     first = await holdfast.client.beta.threads.create(extra_headers=key)
     with writing(holdfast.resources.database) as connection:
@@ -157,6 +157,6 @@ async def test_a_key_is_forgotten_after_a_day(holdfast: RunningHoldfast) -> None
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("key", ["", "k" * 256])
-async def test_a_key_has_between_1_and_255_characters(holdfast: RunningHoldfast, key: str) -> None:
+async def test_key_must_have_1_to_255_characters(holdfast: RunningHoldfast, key: str) -> None:
     with pytest.raises(BadRequestError, match="dempotency"):
         await holdfast.client.beta.threads.create(extra_headers={"Idempotency-Key": key})

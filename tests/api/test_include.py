@@ -13,7 +13,7 @@ pytestmark = pytest.mark.any_database
 
 @pytest.mark.parametrize("name", ["include[]", "include"])
 @pytest.mark.parametrize("values", [[FILE_SEARCH_CONTENT], [FILE_SEARCH_CONTENT] * 2, [f"{FILE_SEARCH_CONTENT},"[:-1]]])
-async def test_the_one_value_is_taken(
+async def test_supported_value_is_accepted(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, name: str, values: list[str]
 ) -> None:
     run = await holdfast.until(await holdfast.run(await holdfast.assistant(SCRIPTED_MODEL)))
@@ -34,7 +34,7 @@ async def test_the_one_value_is_taken(
         ("GET", "/v1/threads/thread_x/runs/run_x/steps/step_x"),
     ],
 )
-async def test_another_value_is_refused(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_unsupported_value_is_rejected(http: httpx.AsyncClient, method: str, path: str) -> None:
     body: Any = {"assistant_id": "asst_x"} if method == "POST" else None
 
     response = await http.request(method, path, params={"include[]": f"{FILE_SEARCH_CONTENT},usage"}, json=body)

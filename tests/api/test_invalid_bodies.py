@@ -314,7 +314,7 @@ CASES = [*MISSING_CASES, *UNKNOWN_CASES, *TYPE_CASES, *VALUE_CASES, *LIMIT_CASES
 
 
 @pytest.mark.parametrize(("path", "body", "error"), CASES, ids=[f"{path}-{error[1][:60]}" for path, _, error in CASES])
-async def test_wrong_body_is_refused_in_openais_words(
+async def test_invalid_body_is_rejected_with_openais_message(
     http: httpx.AsyncClient, path: str, body: dict[str, Any], error: tuple[str, str, str]
 ) -> None:
     response = await http.post(path, json=body)
@@ -342,7 +342,7 @@ NOT_YET = [
 
 
 @pytest.mark.parametrize(("path", "body", "param"), NOT_YET)
-async def test_what_is_not_supported_yet_is_refused_by_name(
+async def test_unsupported_feature_is_rejected_by_name(
     http: httpx.AsyncClient, path: str, body: dict[str, Any], param: str
 ) -> None:
     response = await http.post(path, json=body)
@@ -355,14 +355,14 @@ async def test_what_is_not_supported_yet_is_refused_by_name(
 @pytest.mark.parametrize(
     ("body", "got"), [("[1]", "an array"), ('"x"', "a string"), ("7", "an integer"), ("null", "null")]
 )
-async def test_body_that_is_not_an_object(http: httpx.AsyncClient, body: str, got: str) -> None:
+async def test_body_that_is_not_an_object_is_rejected(http: httpx.AsyncClient, body: str, got: str) -> None:
     response = await http.post(ASSISTANTS, content=body, headers={"Content-Type": "application/json"})
 
     assert_error(response, 400, f"Invalid body: expected an object, but got {got} instead.", code=TYPE)
 
 
 @pytest.mark.parametrize("path", [RUNS, THREADS_RUNS])
-async def test_malformed_assistant_id(http: httpx.AsyncClient, path: str) -> None:
+async def test_malformed_assistant_id_is_rejected(http: httpx.AsyncClient, path: str) -> None:
     response = await http.post(path, json={"assistant_id": "thread_x"})
 
     expected = "Invalid 'assistant_id': 'thread_x'. Expected an ID that begins with 'asst'."

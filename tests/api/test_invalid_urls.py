@@ -1,4 +1,4 @@
-"""Paths, methods, ids and query values that are wrong: always a 4xx in the envelope."""
+"""Invalid paths, methods, ids and query values get a 4xx in the error envelope."""
 
 import httpx
 import pytest
@@ -37,7 +37,7 @@ RUN = f"{THREAD}/runs/run_x"
         ("GET", f"{RUN}/steps/{{}}", "step_id", "step"),
     ],
 )
-async def test_id_of_the_wrong_kind_names_the_right_beginning(
+async def test_id_of_wrong_kind_error_names_expected_prefix(
     http: httpx.AsyncClient, method: str, path: str, param: str, prefix: str
 ) -> None:
     response = await http.request(method, path.format("undefined"))
@@ -47,8 +47,8 @@ async def test_id_of_the_wrong_kind_names_the_right_beginning(
 
 
 @pytest.mark.parametrize("path", ["//v1/threads", "/v1//threads", "//threads"])
-async def test_doubled_slashes_count_as_one(http: httpx.AsyncClient, path: str) -> None:
-    # As one text: a path alone that begins with two slashes would name a host.
+async def test_repeated_slashes_count_as_one(http: httpx.AsyncClient, path: str) -> None:
+    # A full URL: in a path alone, two leading slashes would begin a host name.
     response = await http.post(f"{http.base_url}".rstrip("/") + path)
 
     assert (response.status_code, response.json()["object"]) == (200, "thread")
@@ -56,7 +56,7 @@ async def test_doubled_slashes_count_as_one(http: httpx.AsyncClient, path: str) 
 
 @pytest.mark.parametrize("rest", ["%00", "%20", "%F0%9F%A6%86", "%ff", "'--", ".json", "%0A"])
 @pytest.mark.parametrize("path", ["/v1/threads/thread_x{}", f"{THREAD}/messages?after=msg_x{{}}"])
-async def test_id_with_other_characters_is_refused(http: httpx.AsyncClient, path: str, rest: str) -> None:
+async def test_id_with_invalid_characters_is_rejected(http: httpx.AsyncClient, path: str, rest: str) -> None:
     error = assert_refused(await http.get(path.format(rest)))
 
     assert error["code"] == VALUE
@@ -64,7 +64,7 @@ async def test_id_with_other_characters_is_refused(http: httpx.AsyncClient, path
 
 
 @pytest.mark.parametrize("path", ["/v1/threads/thread_{}", "/v1/assistants?before=asst_{}", f"{THREAD}/runs/run_{{}}"])
-async def test_endless_id_is_refused(http: httpx.AsyncClient, path: str) -> None:
+async def test_overlong_id_is_rejected(http: httpx.AsyncClient, path: str) -> None:
     error = assert_refused(await http.get(path.format("x" * 10_000)))
 
     assert error["code"] == "string_above_max_length"
@@ -101,7 +101,7 @@ async def test_endless_id_is_refused(http: httpx.AsyncClient, path: str) -> None
         ("GET", "{thread}/runs/{run}/steps?after=step_x", "run step", "step_x"),
     ],
 )
-async def test_what_does_not_exist_is_named(
+async def test_not_found_error_names_missing_object(
     http: httpx.AsyncClient, finished: FinishedRun, method: str, path: str, noun: str, missing: str
 ) -> None:
     path = path.format(thread=f"/v1/threads/{finished.thread_id}", run=finished.run_id)
@@ -118,7 +118,7 @@ async def test_what_does_not_exist_is_named(
         ("POST", f"{THREAD}/runs", {"assistant_id": "asst_x"}),
     ],
 )
-async def test_missing_thread_of_a_create_is_named(
+async def test_create_error_names_missing_thread(
     http: httpx.AsyncClient, method: str, path: str, body: dict[str, str]
 ) -> None:
     response = await http.request(method, path, json=body)
@@ -126,7 +126,7 @@ async def test_missing_thread_of_a_create_is_named(
     assert_error(response, 404, "No thread found with id 'thread_x'.")
 
 
-async def test_missing_assistant_of_a_run_is_named(http: httpx.AsyncClient, finished: FinishedRun) -> None:
+async def test_create_run_error_names_missing_assistant(http: httpx.AsyncClient, finished: FinishedRun) -> None:
     body = {"assistant_id": "asst_x"}
 
     with_thread = await http.post("/v1/threads/runs", json=body)
@@ -136,7 +136,7 @@ async def test_missing_assistant_of_a_run_is_named(http: httpx.AsyncClient, fini
         assert_error(response, 404, "No assistant found with id 'asst_x'.")
 
 
-async def test_object_of_another_thread_does_not_exist(http: httpx.AsyncClient, finished: FinishedRun) -> None:
+async def test_object_of_another_thread_is_not_found(http: httpx.AsyncClient, finished: FinishedRun) -> None:
     other = (await http.post("/v1/threads")).json()["id"]
 
     message = await http.get(f"/v1/threads/{other}/messages/{finished.message_id}")
@@ -172,7 +172,7 @@ async def test_object_of_another_thread_does_not_exist(http: httpx.AsyncClient, 
         ("order=up", "Invalid value: 'up'. Supported values are: 'asc' and 'desc'.", "order", VALUE),
     ],
 )
-async def test_wrong_query_value_is_refused_in_openais_words(
+async def test_invalid_query_value_is_rejected_with_openais_message(
     http: httpx.AsyncClient, query: str, message: str, param: str, code: str
 ) -> None:
     assert_error(await http.get(f"/v1/assistants?{query}"), 400, message, param, code)
@@ -181,7 +181,7 @@ async def test_wrong_query_value_is_refused_in_openais_words(
 @pytest.mark.parametrize(
     "query", ["limit=", "limit=1.5", "limit=" + "9" * 5_000, "limit=%00", "order=", "order=%00", "after=%ff"]
 )
-async def test_strange_query_value_is_refused(http: httpx.AsyncClient, query: str) -> None:
+async def test_malformed_query_value_is_rejected(http: httpx.AsyncClient, query: str) -> None:
     error = assert_refused(await http.get(f"/v1/assistants?{query}"))
 
     assert error["param"] == query.partition("=")[0]
@@ -190,7 +190,7 @@ async def test_strange_query_value_is_refused(http: httpx.AsyncClient, query: st
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/v1/nothing"), ("POST", "/nothing"), ("GET", "/v1/threads/thread_x/nothing")]
 )
-async def test_unknown_url(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_unknown_url_is_not_found(http: httpx.AsyncClient, method: str, path: str) -> None:
     assert_error(await http.request(method, path), 404, f"Invalid URL ({method} {path})")
 
 
@@ -202,7 +202,7 @@ async def test_unknown_url(http: httpx.AsyncClient, method: str, path: str) -> N
         ("DELETE", "/v1/models/gpt-4o"),
     ],
 )
-async def test_method_that_a_url_does_not_have(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_unsupported_method_is_rejected(http: httpx.AsyncClient, method: str, path: str) -> None:
     response = await http.request(method, path)
 
     expected = f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)"

@@ -1,4 +1,4 @@
-"""Bodies that would keep the event loop busy: counted before they are parsed, and parsed in pieces."""
+"""Bodies that could block the event loop: their values are counted before parsing, and they are parsed in pieces."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.holdfast import RunningHoldfast
 
 pytestmark = pytest.mark.any_database
 
-# 50 ms on a machine that does nothing else; tests share theirs.
+# 50 ms on an idle machine; tests share theirs.
 LONGEST_GAP_SECONDS = 0.2
 TRIES = 3
 HEARTBEAT_SECONDS = 0.001
@@ -37,7 +37,7 @@ def _filled(begin: str, item: str, end: str, size: int = MAX_BODY_BYTES) -> byte
     return (begin + item * (room // len(item.encode())) + end).encode()
 
 
-# Made when they are sent: together they are half a gigabyte.
+# Built when they are sent: together they are half a gigabyte.
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "numbers": lambda: _filled('{"metadata":[', "0,", "0]}"),
     "objects": lambda: _filled('{"metadata":[', "{},", "0]}"),
@@ -62,7 +62,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 @asynccontextmanager
 async def _longest_gap(gaps: list[float]) -> AsyncIterator[None]:
-    """Adds the longest time for which the event loop did not come round while the block ran."""
+    """Append the longest time for which the event loop was blocked while the block ran."""
     longest = 0.0
 
     async def beat() -> None:
@@ -86,13 +86,13 @@ def _post(url: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
 
 @pytest.mark.parametrize("beta", ["v1", "v2"])
 @pytest.mark.parametrize("shape", HOSTILE)
-async def test_no_body_keeps_the_event_loop(holdfast: RunningHoldfast, shape: str, beta: str) -> None:
+async def test_rejected_body_does_not_block_event_loop(holdfast: RunningHoldfast, shape: str, beta: str) -> None:
     headers = {"OpenAI-Beta": f"assistants={beta}", "Idempotency-Key": "hostile"}
     content, gaps = HOSTILE[shape](), list[float]()
 
     for _ in range(TRIES):
         async with _longest_gap(gaps):
-            # In a thread: what the client does is not the server's.
+            # In a thread, so that the client's work is not counted as the server's.
             response = await asyncio.to_thread(_post, f"{holdfast.url}/v1/threads", content, headers)
         assert_refused(response)
         if gaps[-1] < LONGEST_GAP_SECONDS:
@@ -101,7 +101,7 @@ async def test_no_body_keeps_the_event_loop(holdfast: RunningHoldfast, shape: st
     assert min(gaps) < LONGEST_GAP_SECONDS
 
 
-async def test_a_large_body_that_is_taken_does_not_keep_the_event_loop_either(holdfast: RunningHoldfast) -> None:
+async def test_accepted_large_body_does_not_block_event_loop(holdfast: RunningHoldfast) -> None:
     texts = ["é\\n" * 63_000] * 100
     body = ('{"messages":[' + ",".join(f'{{"role":"user","content":"{text}"}}' for text in texts) + "]}").encode()
     gaps: list[float] = []
@@ -121,13 +121,13 @@ async def test_a_large_body_that_is_taken_does_not_keep_the_event_loop_either(ho
     assert min(gaps) < LONGEST_GAP_SECONDS
 
 
-async def test_too_many_values_are_refused(http: httpx.AsyncClient) -> None:
+async def test_too_many_values_are_rejected(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/threads", json={"metadata": [0] * (MAX_VALUES + 1)})
 
     assert_error(response, 400, TOO_MANY_VALUES, code="body_too_complex")
 
 
-async def test_too_long_a_string_is_refused(http: httpx.AsyncClient) -> None:
+async def test_too_long_string_is_rejected(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/threads", json={"metadata": "a" * (MAX_TEXT_BYTES + large_bodies.STEP_BYTES)})
 
     message = f"The request's body has a string that is too long: at most {MAX_TEXT_BYTES} bytes are taken."
@@ -184,7 +184,7 @@ async def test_lists_are_bounded(
     assert f"Expected an array with maximum length {limit}" in error["message"]
 
 
-async def test_one_of_many_unknown_fields_is_named(http: httpx.AsyncClient) -> None:
+async def test_error_names_one_of_many_unknown_fields(http: httpx.AsyncClient) -> None:
     body = {"metadata": {}, **{f"field{number}": 0 for number in range(1000)}}
 
     response = await http.post("/v1/threads", json=body)
@@ -202,7 +202,7 @@ def _outcome(parse: Any, content: bytes) -> object:
 
 
 @pytest.mark.parametrize("step_bytes", [6, 7, 9, 13])
-def test_pieces_make_what_the_parser_makes_of_the_whole(monkeypatch: pytest.MonkeyPatch, step_bytes: int) -> None:
+def test_parsing_in_pieces_equals_parsing_whole_body(monkeypatch: pytest.MonkeyPatch, step_bytes: int) -> None:
     monkeypatch.setattr(large_bodies, "LONG_TEXT_BYTES", 4)
     monkeypatch.setattr(large_bodies, "STEP_BYTES", step_bytes)
     chance = random.Random(step_bytes)
@@ -220,7 +220,7 @@ def test_pieces_make_what_the_parser_makes_of_the_whole(monkeypatch: pytest.Monk
     assert taken > 1000
 
 
-def test_as_many_values_as_are_taken() -> None:
+def test_maximum_number_of_values_is_accepted() -> None:
     assert len(parse_large(b"[" + b"0," * (MAX_VALUES - 500) + b"0]")) == MAX_VALUES - 499
     with pytest.raises(BodyTooComplex):
         parse_large(b"[" + b"0," * MAX_VALUES + b"0]")

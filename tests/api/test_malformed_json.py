@@ -1,4 +1,4 @@
-"""Bodies that are no JSON, or JSON that must not get as far as the database."""
+"""Bodies that are not JSON, or JSON that must not reach the database."""
 
 import json
 
@@ -35,13 +35,13 @@ NUL = "string contains the null character, which is not supported."
         b'{"metadata": ' + b"9" * 5_000 + b"}",
     ],
 )
-async def test_what_is_not_json_is_refused(http: httpx.AsyncClient, content: bytes) -> None:
+async def test_body_that_is_not_json_is_rejected(http: httpx.AsyncClient, content: bytes) -> None:
     response = await http.post("/v1/threads", content=content, headers=JSON)
 
     assert_error(response, 400, NOT_JSON, code="invalid_request_error")
 
 
-async def test_what_is_not_unicode_is_refused(http: httpx.AsyncClient) -> None:
+async def test_body_that_is_not_unicode_is_rejected(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/threads", content=b'{"metadata": {"k": "\xff"}}', headers=JSON)
 
     assert_error(response, 400, NOT_UNICODE, code="invalid_request_error")
@@ -57,7 +57,7 @@ async def test_what_is_not_unicode_is_refused(http: httpx.AsyncClient) -> None:
         ({"\0": 1}, "\\u0000"),
     ],
 )
-async def test_null_character_is_refused_where_it_stands(
+async def test_error_names_position_of_null_character(
     http: httpx.AsyncClient, body: dict[str, object], param: str
 ) -> None:
     response = await http.post("/v1/threads", json=body)
@@ -65,21 +65,21 @@ async def test_null_character_is_refused_where_it_stands(
     assert_error(response, 400, f"Invalid '{param}': {NUL}", param, "invalid_value")
 
 
-async def test_escaped_backslash_before_u0000_is_no_null_character(http: httpx.AsyncClient) -> None:
+async def test_escaped_backslash_before_u0000_is_accepted(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/threads", json={"metadata": {"k": "\\u0000"}})
 
     assert response.json()["metadata"] == {"k": "\\u0000"}
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"{}", b"[]"])
-async def test_what_stands_for_no_fields_is_taken(http: httpx.AsyncClient, content: bytes) -> None:
+async def test_empty_bodies_are_accepted(http: httpx.AsyncClient, content: bytes) -> None:
     response = await http.post("/v1/threads", content=content, headers=JSON)
 
     assert response.json()["object"] == "thread"
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400 + ".0"])
-async def test_number_beyond_a_double_is_refused_in_a_schema(http: httpx.AsyncClient, number: str) -> None:
+async def test_schema_rejects_number_beyond_a_double(http: httpx.AsyncClient, number: str) -> None:
     tool = {"type": "function", "function": {"name": "f", "parameters": {"maximum": 0}}}
     body = json.dumps({"model": SCRIPTED_MODEL, "tools": [tool]}).replace(": 0", f": {number}")
 
@@ -89,7 +89,7 @@ async def test_number_beyond_a_double_is_refused_in_a_schema(http: httpx.AsyncCl
     assert_error(response, 400, f"Invalid '{path}': number is out of range.", path, "invalid_value")
 
 
-async def test_integer_beyond_a_double_is_refused_as_a_decimal(http: httpx.AsyncClient) -> None:
+async def test_decimal_field_rejects_integer_beyond_a_double(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/assistants", json={"model": SCRIPTED_MODEL, "temperature": 10**400})
 
     assert response.status_code == 400
@@ -99,7 +99,7 @@ async def test_integer_beyond_a_double_is_refused_as_a_decimal(http: httpx.Async
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", ""]
 )
-async def test_other_content_types_are_refused(http: httpx.AsyncClient, content_type: str) -> None:
+async def test_other_content_types_are_rejected(http: httpx.AsyncClient, content_type: str) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
 
     response = await http.post("/v1/threads", content=b"{}", headers=headers)
@@ -111,7 +111,7 @@ async def test_other_content_types_are_refused(http: httpx.AsyncClient, content_
     assert_error(response, 400, expected, code="unsupported_content_type")
 
 
-async def test_deepest_schema_that_is_taken_comes_back(http: httpx.AsyncClient) -> None:
+async def test_deepest_accepted_schema_is_returned(http: httpx.AsyncClient) -> None:
     deep: dict[str, object] = {}
     for _ in range(150):
         deep = {"items": deep}
@@ -123,7 +123,7 @@ async def test_deepest_schema_that_is_taken_comes_back(http: httpx.AsyncClient) 
     assert json.dumps(created.json()["tools"][0]["function"]["parameters"]) == json.dumps(deep)
 
 
-async def test_a_body_that_is_too_large_is_refused(http: httpx.AsyncClient) -> None:
+async def test_too_large_body_is_rejected(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/threads", content=b"x" * (MAX_BODY_BYTES + 1), headers=JSON)
 
     message = f"The request's body is too large: at most {MAX_BODY_BYTES} bytes are taken."

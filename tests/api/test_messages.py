@@ -36,7 +36,7 @@ async def test_message_has_every_key(http: httpx.AsyncClient, thread_id: str) ->
     }
 
 
-async def test_content_parts_come_back_in_their_form(holdfast: RunningHoldfast, thread_id: str) -> None:
+async def test_content_parts_are_returned_in_their_form(holdfast: RunningHoldfast, thread_id: str) -> None:
     created = await holdfast.client.beta.threads.messages.create(
         thread_id,
         role="user",
@@ -55,7 +55,7 @@ async def test_content_parts_come_back_in_their_form(holdfast: RunningHoldfast, 
 
 
 @pytest.mark.any_database
-async def test_null_for_what_may_be_left_out_is_no_error(http: httpx.AsyncClient, thread_id: str) -> None:
+async def test_null_is_accepted_for_optional_fields(http: httpx.AsyncClient, thread_id: str) -> None:
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": None}}
     resources = {"code_interpreter": {"file_ids": None}, "file_search": {"vector_store_ids": None}}
 
@@ -66,14 +66,14 @@ async def test_null_for_what_may_be_left_out_is_no_error(http: httpx.AsyncClient
     assert assistant.status_code == 200, assistant.text
 
 
-async def test_assistant_message_of_a_client_belongs_to_no_run(holdfast: RunningHoldfast, thread_id: str) -> None:
+async def test_assistant_message_created_by_client_has_no_run(holdfast: RunningHoldfast, thread_id: str) -> None:
     created = await holdfast.client.beta.threads.messages.create(thread_id, role="assistant", content="I said so.")
 
     assert (created.role, created.assistant_id, created.run_id) == ("assistant", None, None)
 
 
 @pytest.mark.parametrize("content", ["🦆 " * 3, "  \n\t ", "", "﷽" * 1000, "a" * 256_000])
-async def test_text_is_kept_as_it_is(holdfast: RunningHoldfast, thread_id: str, content: str) -> None:
+async def test_text_is_stored_unchanged(holdfast: RunningHoldfast, thread_id: str, content: str) -> None:
     created = await holdfast.client.beta.threads.messages.create(thread_id, role="user", content=content)
 
     read = await holdfast.client.beta.threads.messages.retrieve(created.id, thread_id=thread_id)
@@ -96,7 +96,7 @@ async def test_modify_replaces_metadata_only(http: httpx.AsyncClient, thread_id:
     assert cleared == created | {"metadata": {}}
 
 
-async def test_deleted_message_is_gone(holdfast: RunningHoldfast, thread_id: str) -> None:
+async def test_deleted_message_is_not_found(holdfast: RunningHoldfast, thread_id: str) -> None:
     created = await holdfast.client.beta.threads.messages.create(thread_id, role="user", content="Hi")
 
     deleted = await holdfast.client.beta.threads.messages.delete(created.id, thread_id=thread_id)
@@ -107,7 +107,7 @@ async def test_deleted_message_is_gone(holdfast: RunningHoldfast, thread_id: str
     assert (await holdfast.client.beta.threads.messages.list(thread_id)).data == []
 
 
-async def test_run_id_selects_the_messages_of_a_run(holdfast: RunningHoldfast) -> None:
+async def test_run_id_filters_messages(holdfast: RunningHoldfast) -> None:
     assistant = await holdfast.assistant("holdfast/scripted")
     run = await holdfast.until(await holdfast.run(assistant))
     await holdfast.client.beta.threads.messages.create(run.thread_id, role="user", content="Later")

@@ -1,4 +1,4 @@
-"""The project's own OpenAPI document: what generated clients and the fuzz test believe."""
+"""The server's OpenAPI document, which generated clients and the fuzz test rely on."""
 
 from typing import Any
 
@@ -40,8 +40,8 @@ OPERATIONS = {
 }
 
 
-# Extensions that a program sees only when it uses them.
-SHOWN_WHERE_CHOSEN = {"on_active_run"}
+# Extensions that appear only in objects of programs that use them.
+OPTIONAL_EXTENSIONS = {"on_active_run"}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def document(holdfast: RunningHoldfast) -> dict[str, Any]:
     return create_app(holdfast.resources).openapi()
 
 
-def test_operations_have_openais_names(document: dict[str, Any]) -> None:
+def test_operation_ids_are_openais(document: dict[str, Any]) -> None:
     named = {
         path: {method: operation["operationId"] for method, operation in operations.items()}
         for path, operations in document["paths"].items()
@@ -58,7 +58,7 @@ def test_operations_have_openais_names(document: dict[str, Any]) -> None:
     assert named == OPERATIONS
 
 
-def test_every_operation_documents_its_key_and_the_envelope(document: dict[str, Any]) -> None:
+def test_every_operation_documents_key_and_error_envelope(document: dict[str, Any]) -> None:
     envelope = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}}
 
     for path, operations in document["paths"].items():
@@ -70,7 +70,7 @@ def test_every_operation_documents_its_key_and_the_envelope(document: dict[str, 
     assert document["components"]["securitySchemes"] == {"ApiKeyAuth": {"type": "http", "scheme": "bearer"}}
 
 
-def test_envelope_has_four_keys_that_are_always_there(document: dict[str, Any]) -> None:
+def test_error_envelope_has_four_required_keys(document: dict[str, Any]) -> None:
     details = document["components"]["schemas"]["ErrorDetails"]
 
     assert details["required"] == list(details["properties"]) == ["message", "type", "param", "code"]
@@ -79,13 +79,13 @@ def test_envelope_has_four_keys_that_are_always_there(document: dict[str, Any]) 
 @pytest.mark.parametrize(
     "name", ["Assistant", "Thread", "Message", "Run", "RunStep", "OpsRun", "Model", "Deleted", "Usage"]
 )
-def test_what_is_sent_has_every_key(document: dict[str, Any], name: str) -> None:
+def test_every_key_of_responses_is_required(document: dict[str, Any], name: str) -> None:
     schema = document["components"]["schemas"][name]
 
-    assert set(schema["required"]) == set(schema["properties"]) - SHOWN_WHERE_CHOSEN
+    assert set(schema["required"]) == set(schema["properties"]) - OPTIONAL_EXTENSIONS
 
 
-def test_bodies_take_no_unknown_fields(document: dict[str, Any]) -> None:
+def test_request_bodies_allow_no_unknown_fields(document: dict[str, Any]) -> None:
     bodies = [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Request")]
 
     assert len(bodies) == 12

@@ -1,4 +1,4 @@
-"""schemathesis over the project's own OpenAPI document: nothing answers 5xx, and every answer is as documented."""
+"""schemathesis over the server's OpenAPI document: no response is a 5xx, and all match the document."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.slow
 EXAMPLES = 12
 SEED = 4
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-# A run locks its thread, and what is deleted is missing from the operations that follow.
-HINDRANCES = {
+# Other operations come first: a run locks its thread, and deleted objects are missing from later operations.
+RUN_LATE = {
     "POST /v1/threads/{thread_id}/runs": 1,
     "DELETE /v1/threads/{thread_id}/messages/{message_id}": 2,
     "DELETE /v1/threads/{thread_id}": 3,
@@ -35,10 +35,10 @@ HINDRANCES = {
 }
 
 
-async def test_every_operation_answers_as_documented(own_holdfast: RunningHoldfast) -> None:
+async def test_responses_match_openapi_document(own_holdfast: RunningHoldfast) -> None:
     await own_holdfast.start_worker()
     known = await finish_a_run(own_holdfast)
-    # What is created now stays queued.
+    # Runs that are created from here on stay queued.
     await own_holdfast.stop_worker()
     async with httpx.AsyncClient(base_url=own_holdfast.url) as http:
         document = with_known_ids((await http.get("/openapi.json")).json(), known)
@@ -47,7 +47,7 @@ async def test_every_operation_answers_as_documented(own_holdfast: RunningHoldfa
 
 
 def with_known_ids(document: dict[str, Any], known: FinishedRun) -> dict[str, Any]:
-    """The document with ids that exist, beside one of each kind that does not."""
+    """The document with existing ids as examples, and one unknown id of each kind."""
     ids = vars(known) | {"model": SCRIPTED_MODEL}
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -65,7 +65,7 @@ def fuzz(document: dict[str, Any], url: str) -> None:
     schema = schemathesis.openapi.from_dict(document)
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     assert len(operations) == sum(map(len, document["paths"].values()))
-    for operation in sorted(operations, key=lambda operation: HINDRANCES.get(operation.label, 0)):
+    for operation in sorted(operations, key=lambda operation: RUN_LATE.get(operation.label, 0)):
         for mode in GenerationMode:
             if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
                 continue

@@ -1,4 +1,4 @@
-"""Operators' keys: they open what is about all projects, and no project's objects."""
+"""Operators' keys: they give access to all projects' runs and metrics, and to no project's objects."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,7 +22,7 @@ async def shared(
     new_database: NewDatabase,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningHoldfast]:
-    """A Holdfast of two projects and an operator, without a worker."""
+    """A Holdfast with two projects and an operator, without a worker."""
     settings = settings_for(
         tmp_path_factory.mktemp("operated"),
         temporal_port,
@@ -52,7 +52,7 @@ async def _listed(holdfast: RunningHoldfast, key: str) -> dict[str, str]:
     return {run["id"]: run["project"] for run in response.json()["data"]}
 
 
-async def test_an_operator_sees_the_runs_of_all_projects_and_a_project_its_own(shared: RunningHoldfast) -> None:
+async def test_operator_lists_runs_of_all_projects_and_project_its_own(shared: RunningHoldfast) -> None:
     blue, red = await _run(shared, BLUE), await _run(shared, RED)
 
     of_operator = await _listed(shared, OPERATOR)
@@ -67,7 +67,7 @@ async def test_an_operator_sees_the_runs_of_all_projects_and_a_project_its_own(s
     assert after.json()["data"][0]["id"] == blue
 
 
-async def test_an_operator_acts_on_any_run(shared: RunningHoldfast) -> None:
+async def test_operator_may_act_on_any_run(shared: RunningHoldfast) -> None:
     run = await _run(shared, BLUE)
     key = {"Idempotency-Key": "operators-cancel"}
 
@@ -88,7 +88,7 @@ async def test_an_operator_acts_on_any_run(shared: RunningHoldfast) -> None:
     ("method", "path"),
     [("GET", "/v1/assistants"), ("POST", "/v1/threads"), ("GET", "/v1/models"), ("GET", "/v1/threads/thread_x")],
 )
-async def test_an_operators_key_names_no_project(shared: RunningHoldfast, method: str, path: str) -> None:
+async def test_operator_key_gives_no_access_to_objects(shared: RunningHoldfast, method: str, path: str) -> None:
     response = await _ask(shared, OPERATOR, method, path)
 
     message = (
@@ -98,7 +98,7 @@ async def test_an_operators_key_names_no_project(shared: RunningHoldfast, method
     assert_error(response, 403, message, code="project_key_required")
 
 
-async def test_metrics_are_for_operators(shared: RunningHoldfast) -> None:
+async def test_metrics_require_operator_key(shared: RunningHoldfast) -> None:
     message = "This route is about all projects: use an operator's key, one of HOLDFAST_OPERATOR_KEYS."
 
     assert_error(await _ask(shared, BLUE, "GET", "/metrics"), 403, message, code="operator_key_required")
@@ -106,7 +106,7 @@ async def test_metrics_are_for_operators(shared: RunningHoldfast) -> None:
     assert "holdfast_runs_active" in (await _ask(shared, OPERATOR, "GET", "/metrics")).text
 
 
-async def test_without_api_keys_only_operators_see_metrics_where_there_are_such(
+async def test_metrics_require_operator_key_without_api_keys_if_operators_are_set(
     temporal_port: int, provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     settings = settings_for(tmp_path_factory.mktemp("own"), temporal_port, provider, operator_keys=OPERATOR)

@@ -1,4 +1,4 @@
-"""`/ops/runs`: how operators find runs and what they see of one. Retries are in `tests/end_to_end/test_retry.py`."""
+"""`/ops/runs`: searches for runs, and the timeline of one run. Retries are in `tests/end_to_end/test_retry.py`."""
 
 import json
 from typing import Any
@@ -36,7 +36,7 @@ def _age(holdfast: RunningHoldfast, run: Run, **columns: int) -> None:
         connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(**columns))
 
 
-async def test_runs_are_found_by_status_assistant_thread_and_error(
+async def test_runs_are_filtered_by_status_assistant_thread_and_error(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     provider.script("ops-found", Fails(401), Says("Hi."), Fails(400))
@@ -55,7 +55,7 @@ async def test_runs_are_found_by_status_assistant_thread_and_error(
     assert (await http.get("/v1/ops/runs", params={"assistant": assistant, "limit": 1})).json()["data"] != []
 
 
-async def test_since_counts_from_the_failure_for_failed_runs_and_from_creation_for_others(
+async def test_since_compares_failure_time_of_failed_runs_and_creation_time_of_others(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     provider.script("ops-since", Fails(401), Fails(401), Says("Hi."), Says("Hi."))
@@ -72,10 +72,10 @@ async def test_since_counts_from_the_failure_for_failed_runs_and_from_creation_f
     assert await _ids(http, assistant=assistant, since=hour_ago) == [new.id]
 
 
-async def test_a_run_that_no_longer_matches_is_still_a_place_to_go_on_from(
+async def test_cursor_may_be_run_that_no_longer_matches_filter(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
-    """Who retries page by page lists runs that stop being failed."""
+    """A client that retries page by page lists runs that stop being failed."""
     provider.script("ops-cursor", Fails(401), Fails(401), Fails(401))
     assistant = await holdfast.assistant("ops-cursor")
     runs = [await holdfast.until(await holdfast.run(assistant)) for _ in range(3)]
@@ -95,14 +95,14 @@ async def test_a_run_that_no_longer_matches_is_still_a_place_to_go_on_from(
     ("name", "value"),
     [("status", "lost"), ("error", "bad_luck"), ("since", "-1"), ("since", "1h"), ("assistant", "x"), ("limit", "101")],
 )
-async def test_a_filter_out_of_bounds_is_refused(http: httpx.AsyncClient, name: str, value: str) -> None:
+async def test_filter_out_of_bounds_is_rejected(http: httpx.AsyncClient, name: str, value: str) -> None:
     response = await http.get("/ops/runs", params={name: value})
 
     assert response.status_code == 400
     assert response.json()["error"]["param"] == name
 
 
-async def test_an_unknown_run_or_cursor_is_not_found(http: httpx.AsyncClient) -> None:
+async def test_unknown_run_or_cursor_is_not_found(http: httpx.AsyncClient) -> None:
     for response in (
         await http.get("/ops/runs/run_x"),
         await http.get("/ops/runs", params={"after": "run_x"}),
@@ -112,13 +112,13 @@ async def test_an_unknown_run_or_cursor_is_not_found(http: httpx.AsyncClient) ->
 
 
 @pytest.mark.any_database
-async def test_operators_need_no_beta_header(http: httpx.AsyncClient) -> None:
+async def test_ops_routes_need_no_beta_header(http: httpx.AsyncClient) -> None:
     response = await http.get("/ops/runs", headers={"OpenAI-Beta": "assistants=v7"})
 
     assert response.status_code == 200
 
 
-async def test_a_timeline_has_every_turn_with_its_tokens_calls_and_failed_attempts(
+async def test_timeline_has_tokens_calls_and_failed_attempts_of_every_turn(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     secret = "the cat is in the bag"
@@ -153,7 +153,7 @@ async def test_a_timeline_has_every_turn_with_its_tokens_calls_and_failed_attemp
     assert secret not in json.dumps([unanswered, timeline])
 
 
-async def test_a_timeline_shows_the_attempt_that_is_under_way(
+async def test_timeline_includes_attempt_in_progress(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     held = Held(Says("Hi."))
@@ -175,7 +175,7 @@ async def test_a_timeline_shows_the_attempt_that_is_under_way(
     await holdfast.until(run, "completed")
 
 
-async def test_a_run_is_cancelled_by_its_id_alone(
+async def test_run_is_cancelled_by_id(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     provider.script("ops-cancel", Calls(("weather", "{}")))

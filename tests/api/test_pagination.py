@@ -15,7 +15,7 @@ COUNT = 10
 
 @pytest.fixture(scope="module")
 async def thread_id(holdfast: RunningHoldfast) -> str:
-    """Its messages come from one call, so that they share a second."""
+    """A thread whose messages were created by one call, so that they share a second."""
     messages: Any = [{"role": "user", "content": f"m{number}"} for number in range(COUNT)]
     return (await holdfast.client.beta.threads.create(messages=messages)).id
 
@@ -29,7 +29,7 @@ async def ids(holdfast: RunningHoldfast, thread_id: str) -> list[str]:
 
 @pytest.fixture
 def named(ids: list[str]) -> Callable[[dict[str, Any]], list[int]]:
-    """The numbers of a page's messages."""
+    """Numbers of a page's messages."""
     return lambda page: [ids.index(message["id"]) for message in page["data"]]
 
 
@@ -86,7 +86,7 @@ async def test_page(
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-async def test_walking_by_after_sees_each_once_and_ends_on_an_empty_page(
+async def test_paging_by_after_lists_each_message_once_and_ends_with_empty_page(
     http: httpx.AsyncClient, thread_id: str, ids: list[str], order: str
 ) -> None:
     seen: list[str] = []
@@ -99,13 +99,13 @@ async def test_walking_by_after_sees_each_once_and_ends_on_an_empty_page(
     assert seen == (ids if order == "asc" else ids[::-1])
 
 
-async def test_sdk_follows_pages_by_itself(holdfast: RunningHoldfast, thread_id: str, ids: list[str]) -> None:
+async def test_sdk_iterates_over_all_pages(holdfast: RunningHoldfast, thread_id: str, ids: list[str]) -> None:
     listing = holdfast.client.beta.threads.messages.list(thread_id, limit=3)
 
     assert [message.id async for message in listing] == ids[::-1]
 
 
-async def test_default_page_has_twenty(holdfast: RunningHoldfast) -> None:
+async def test_default_page_has_twenty_messages(holdfast: RunningHoldfast) -> None:
     messages: Any = [{"role": "user", "content": "x"}] * 21
     thread = await holdfast.client.beta.threads.create(messages=messages)
 
@@ -114,7 +114,7 @@ async def test_default_page_has_twenty(holdfast: RunningHoldfast) -> None:
     assert (len(page.data), page.has_more) == (20, True)
 
 
-async def test_cursor_of_another_list_is_unknown(http: httpx.AsyncClient, ids: list[str]) -> None:
+async def test_cursor_of_another_list_is_not_found(http: httpx.AsyncClient, ids: list[str]) -> None:
     other = (await http.post("/v1/threads")).json()["id"]
 
     response = await http.get(f"/v1/threads/{other}/messages", params={"after": ids[0]})
@@ -122,7 +122,7 @@ async def test_cursor_of_another_list_is_unknown(http: httpx.AsyncClient, ids: l
     assert_error(response, 404, f"No message found with id '{ids[0]}'.")
 
 
-async def test_assistants_follow_each_other_in_the_order_of_creation(holdfast: RunningHoldfast) -> None:
+async def test_assistants_are_listed_in_order_of_creation(holdfast: RunningHoldfast) -> None:
     created = [await holdfast.assistant(SCRIPTED_MODEL) for _ in range(3)]
 
     page = await holdfast.client.beta.assistants.list(order="asc", after=created[0], limit=2)

@@ -1,4 +1,4 @@
-"""API keys: who has none is refused everywhere, and one project's key opens nothing of another's."""
+"""API keys: requests without one are rejected on every route, and objects of other projects are not found."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ async def shared(
     new_database: NewDatabase,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningHoldfast]:
-    """A Holdfast of two projects, whose client is blue."""
+    """A Holdfast with two projects; its client uses the key of project blue."""
     settings = settings_for(tmp_path_factory.mktemp("shared"), temporal_port, provider, new_database())
     async with running_holdfast(settings.model_copy(update={"api_keys": KEYS})) as running:
         await running.client.close()
@@ -75,7 +75,7 @@ def operations(holdfast: RunningHoldfast) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.any_database
-async def test_no_operation_works_without_a_key(shared: RunningHoldfast, blue: FinishedRun) -> None:
+async def test_every_operation_rejects_missing_key(shared: RunningHoldfast, blue: FinishedRun) -> None:
     async with httpx.AsyncClient(base_url=shared.url) as client:
         responses = [
             await client.request(method, path.format(**vars(blue), model="x"), json=BODIES.get(operation))
@@ -105,7 +105,7 @@ async def test_no_operation_works_without_a_key(shared: RunningHoldfast, blue: F
         ("", NO_KEY),
     ],
 )
-async def test_wrong_key_is_refused_and_not_shown(shared: RunningHoldfast, header: str, message: str) -> None:
+async def test_wrong_key_is_rejected_and_not_quoted(shared: RunningHoldfast, header: str, message: str) -> None:
     async with httpx.AsyncClient(base_url=shared.url) as client:
         response = await client.get("/v1/assistants", headers=[(b"Authorization", header.encode())])
 
@@ -114,7 +114,7 @@ async def test_wrong_key_is_refused_and_not_shown(shared: RunningHoldfast, heade
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("body", [b"{", b" " * (MAX_BODY_BYTES + 1)], ids=["no-json", "too-large"])
-async def test_nothing_is_read_of_who_has_no_key(shared: RunningHoldfast, body: bytes) -> None:
+async def test_body_is_not_read_without_valid_key(shared: RunningHoldfast, body: bytes) -> None:
     async with httpx.AsyncClient(base_url=shared.url) as client:
         response = await client.post("/v1/threads", content=body, headers={"Content-Type": "application/json"})
 
@@ -122,14 +122,14 @@ async def test_nothing_is_read_of_who_has_no_key(shared: RunningHoldfast, body: 
 
 
 @pytest.mark.any_database
-async def test_a_key_is_taken_as_a_password_too(shared: RunningHoldfast, blue: FinishedRun) -> None:
+async def test_key_is_accepted_as_basic_auth_password(shared: RunningHoldfast, blue: FinishedRun) -> None:
     async with httpx.AsyncClient(base_url=shared.url, auth=("", BLUE)) as client:
         answer = await client.get(f"/v1/threads/{blue.thread_id}")
 
     assert answer.json()["id"] == blue.thread_id
 
 
-async def test_another_projects_objects_do_not_exist(
+async def test_objects_of_another_project_are_not_found(
     shared: RunningHoldfast, blue: FinishedRun, red: httpx.AsyncClient
 ) -> None:
     for method, path, operation in operations(shared):
@@ -147,7 +147,7 @@ async def test_another_projects_objects_do_not_exist(
     assert (await shared.client.beta.threads.runs.retrieve(blue.run_id, thread_id=blue.thread_id)).id == blue.run_id
 
 
-async def test_own_thread_does_not_open_another_projects_assistant(red: httpx.AsyncClient, blue: FinishedRun) -> None:
+async def test_run_rejects_assistant_of_another_project(red: httpx.AsyncClient, blue: FinishedRun) -> None:
     thread = (await red.post("/v1/threads")).json()["id"]
 
     response = await red.post(f"/v1/threads/{thread}/runs", json={"assistant_id": blue.assistant_id})
@@ -155,7 +155,7 @@ async def test_own_thread_does_not_open_another_projects_assistant(red: httpx.As
     assert_error(response, 404, f"No assistant found with id '{blue.assistant_id}'.")
 
 
-async def test_another_projects_assistants_are_not_listed(red: httpx.AsyncClient, blue: FinishedRun) -> None:
+async def test_assistants_of_another_project_are_not_listed(red: httpx.AsyncClient, blue: FinishedRun) -> None:
     own = (await red.post("/v1/assistants", json={"model": SCRIPTED_MODEL})).json()["id"]
 
     listed = (await red.get("/v1/assistants")).json()["data"]
@@ -166,13 +166,17 @@ async def test_another_projects_assistants_are_not_listed(red: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs", "/ops/runs"])
-async def test_lists_over_everything_end_at_the_project(red: httpx.AsyncClient, blue: FinishedRun, path: str) -> None:
+async def test_global_lists_omit_objects_of_other_projects(
+    red: httpx.AsyncClient, blue: FinishedRun, path: str
+) -> None:
     listed = (await red.get(path, params={"limit": 100})).json()["data"]
 
     assert {blue.thread_id, blue.run_id}.isdisjoint(item["id"] for item in listed)
 
 
-async def test_another_projects_deleted_assistant_is_no_cursor(shared: RunningHoldfast, red: httpx.AsyncClient) -> None:
+async def test_cursor_rejects_deleted_assistant_of_another_project(
+    shared: RunningHoldfast, red: httpx.AsyncClient
+) -> None:
     deleted = await shared.assistant(SCRIPTED_MODEL)
     await shared.client.beta.assistants.delete(deleted)
 
@@ -190,16 +194,16 @@ async def test_health_needs_no_key(shared: RunningHoldfast) -> None:
 
 
 @pytest.mark.any_database
-async def test_every_answer_names_the_project(shared: RunningHoldfast, red: httpx.AsyncClient) -> None:
+async def test_responses_name_project_in_header(shared: RunningHoldfast, red: httpx.AsyncClient) -> None:
     answer = await red.get("/v1/assistants")
     refusal = await red.get("/v1/threads/thread_x")
-    async with httpx.AsyncClient(base_url=shared.url) as nobody:
-        without_key = await nobody.get("/v1/assistants")
+    async with httpx.AsyncClient(base_url=shared.url) as anonymous:
+        without_key = await anonymous.get("/v1/assistants")
 
     assert [each.headers.get("openai-organization") for each in (answer, refusal, without_key)] == ["red", "red", None]
 
 
-async def test_a_project_whose_name_fits_no_header_is_served_all_the_same(
+async def test_project_header_is_omitted_if_name_is_not_ascii(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     settings = settings_for(tmp_path, temporal_port, provider, api_keys={"sk-key": "Zürich"})

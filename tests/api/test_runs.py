@@ -13,7 +13,7 @@ from tests.holdfast import RunningHoldfast, function_tool
 
 @pytest.fixture
 async def waiting(holdfast: RunningHoldfast) -> Run:
-    """A run that waits for the output of a call."""
+    """A run that waits for one tool output."""
     assistant = await holdfast.assistant(SCRIPTED_MODEL, "get_weather")
     return await holdfast.until(await holdfast.run(assistant))
 
@@ -56,7 +56,7 @@ async def test_new_run_has_every_key(http: httpx.AsyncClient, holdfast: RunningH
     }
 
 
-async def test_nulls_are_the_assistants_settings(http: httpx.AsyncClient, holdfast: RunningHoldfast) -> None:
+async def test_null_fields_inherit_assistants_settings(http: httpx.AsyncClient, holdfast: RunningHoldfast) -> None:
     settings: dict[str, Any] = {
         "instructions": "Be kind.",
         "temperature": 0.5,
@@ -74,9 +74,7 @@ async def test_nulls_are_the_assistants_settings(http: httpx.AsyncClient, holdfa
     assert (created["metadata"], created["model"], created["tool_choice"]) == ({}, SCRIPTED_MODEL, "auto")
 
 
-async def test_overrides_are_the_runs_and_not_the_assistants(
-    http: httpx.AsyncClient, holdfast: RunningHoldfast
-) -> None:
+async def test_overrides_change_run_and_not_assistant(http: httpx.AsyncClient, holdfast: RunningHoldfast) -> None:
     assistant = await holdfast.assistant(SCRIPTED_MODEL, instructions="Be kind.", temperature=0.5)
     before = (await http.get(f"/v1/assistants/{assistant}")).json()
     thread = await holdfast.client.beta.threads.create()
@@ -104,7 +102,7 @@ async def test_overrides_are_the_runs_and_not_the_assistants(
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("with_thread", [False, True])
-async def test_a_choice_of_an_unknown_function_is_refused(
+async def test_tool_choice_rejects_unknown_function(
     http: httpx.AsyncClient, holdfast: RunningHoldfast, with_thread: bool
 ) -> None:
     thread = await holdfast.client.beta.threads.create()
@@ -119,7 +117,7 @@ async def test_a_choice_of_an_unknown_function_is_refused(
 
 
 @pytest.mark.any_database
-async def test_a_call_is_not_demanded_of_a_run_without_tools(
+async def test_required_tool_choice_is_rejected_without_tools(
     http: httpx.AsyncClient, holdfast: RunningHoldfast
 ) -> None:
     body = {"assistant_id": await holdfast.assistant(SCRIPTED_MODEL), "tool_choice": "required"}
@@ -130,7 +128,7 @@ async def test_a_call_is_not_demanded_of_a_run_without_tools(
     assert_error(response, 400, message, "tool_choice")
 
 
-async def test_own_expiry_sets_the_deadline(http: httpx.AsyncClient, holdfast: RunningHoldfast) -> None:
+async def test_expiry_of_request_sets_deadline(http: httpx.AsyncClient, holdfast: RunningHoldfast) -> None:
     body = {"assistant_id": await holdfast.assistant(SCRIPTED_MODEL), "expires_after": {"seconds": 7}}
 
     created = (await http.post("/v1/threads/runs", json=body)).json()
@@ -152,7 +150,7 @@ async def test_thread_and_run_are_created_together(holdfast: RunningHoldfast) ->
     assert (thread.metadata, run.metadata) == ({"of": "thread"}, {"of": "run"})
 
 
-async def test_run_without_a_thread_gets_an_empty_one(holdfast: RunningHoldfast) -> None:
+async def test_run_without_thread_creates_empty_thread(holdfast: RunningHoldfast) -> None:
     assistant = await holdfast.assistant(SCRIPTED_MODEL)
 
     run = await holdfast.client.beta.threads.create_and_run(assistant_id=assistant)
@@ -160,7 +158,7 @@ async def test_run_without_a_thread_gets_an_empty_one(holdfast: RunningHoldfast)
     assert (await holdfast.client.beta.threads.retrieve(run.thread_id)).metadata == {}
 
 
-async def test_waiting_run_shows_its_calls(http: httpx.AsyncClient, waiting: Run) -> None:
+async def test_waiting_run_lists_its_tool_calls(http: httpx.AsyncClient, waiting: Run) -> None:
     read = await http.get(f"/v1/threads/{waiting.thread_id}/runs/{waiting.id}")
 
     run = read.json()
@@ -172,7 +170,7 @@ async def test_waiting_run_shows_its_calls(http: httpx.AsyncClient, waiting: Run
     assert read.headers["openai-poll-after-ms"].isdecimal()
 
 
-async def test_finished_run_shows_usage_as_recorded(http: httpx.AsyncClient, finished: FinishedRun) -> None:
+async def test_finished_run_has_recorded_usage(http: httpx.AsyncClient, finished: FinishedRun) -> None:
     run = (await http.get(f"/v1/threads/{finished.thread_id}/runs/{finished.run_id}")).json()
 
     usage = run["usage"]

@@ -15,7 +15,7 @@ from tests.holdfast import RunningHoldfast
         (b'{"messages": null, "metadata": null, "tool_resources": null}', {"Content-Type": "application/json"}),
     ],
 )
-async def test_thread_of_nothing_has_every_key(
+async def test_empty_thread_has_every_key(
     http: httpx.AsyncClient, content: bytes | None, headers: dict[str, str]
 ) -> None:
     response = await http.post("/v1/threads", content=content, headers=headers)
@@ -28,13 +28,13 @@ async def test_thread_of_nothing_has_every_key(
 
 
 @pytest.mark.any_database
-async def test_bare_prefix_is_the_same_api(http: httpx.AsyncClient) -> None:
+async def test_v1_prefix_is_optional(http: httpx.AsyncClient) -> None:
     created = (await http.post("/threads", json={"metadata": {"a": "1"}})).json()
 
     assert (await http.get(f"/v1/threads/{created['id']}")).json() == created
 
 
-async def test_first_messages_keep_their_order(holdfast: RunningHoldfast) -> None:
+async def test_initial_messages_keep_their_order(holdfast: RunningHoldfast) -> None:
     thread = await holdfast.client.beta.threads.create(
         messages=[{"role": "user", "content": "first"}, {"role": "assistant", "content": "second"}]
     )

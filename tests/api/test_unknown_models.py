@@ -20,7 +20,7 @@ REFUSAL = (404, "The model 'gpt-404' does not exist", "model", "model_not_found"
 async def closed(
     temporal_port: int, provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RunningHoldfast]:
-    """A Holdfast that offers the models of its file and no others."""
+    """A Holdfast that offers only the models of its models file."""
     folder: Path = tmp_path_factory.mktemp("closed")
     offered = {"model_name": "gpt-4o", "litellm_params": provider.litellm_params("openai/gpt-4o")}
     (folder / "only.yaml").write_text(yaml.safe_dump({"model_list": [offered]}))
@@ -29,7 +29,7 @@ async def closed(
         yield running
 
 
-async def test_model_that_is_not_offered_is_refused_everywhere(closed: RunningHoldfast) -> None:
+async def test_unoffered_model_is_rejected_on_every_route(closed: RunningHoldfast) -> None:
     assistant = await closed.assistant(SCRIPTED_MODEL)
     thread = (await closed.client.beta.threads.create()).id
 
@@ -46,7 +46,7 @@ async def test_model_that_is_not_offered_is_refused_everywhere(closed: RunningHo
         assert_error(response, *REFUSAL)
 
 
-async def test_refused_run_leaves_nothing_behind(closed: RunningHoldfast) -> None:
+async def test_rejected_run_stores_nothing(closed: RunningHoldfast) -> None:
     assistant = await closed.assistant("gpt-4o")
     thread = (await closed.client.beta.threads.create()).id
     message = {"role": "user", "content": "Hi"}

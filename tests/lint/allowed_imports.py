@@ -1,4 +1,4 @@
-"""A contract of import-linter: modules import nothing but what is listed."""
+"""A contract of import-linter: modules import only the listed packages and modules."""
 
 from typing import cast
 

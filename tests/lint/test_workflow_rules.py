@@ -1,4 +1,4 @@
-"""The lint rules that keep workflow code deterministic find what breaks them."""
+"""The lint rules that keep workflow code deterministic report violations."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def _ruff(code: str, path: str = "workflows/new_workflow.py") -> str:
         "workflows.worker",
     ],
 )
-def test_a_workflow_may_not_import(imported: str) -> None:
+def test_forbidden_import_is_reported(imported: str) -> None:
     check = _contract().check(_importing(imported), verbose=False)
 
     assert not check.kept
@@ -57,11 +57,11 @@ def test_a_workflow_may_not_import(imported: str) -> None:
 
 
 @pytest.mark.parametrize("imported", ["temporalio", "datetime", "models.runs", "activities.model_turn"])
-def test_a_workflow_may_import(imported: str) -> None:
+def test_allowed_import_is_accepted(imported: str) -> None:
     assert _contract().check(_importing(imported), verbose=False).kept
 
 
-def test_the_worker_beside_them_imports_what_it_needs() -> None:
+def test_worker_module_may_import_anything() -> None:
     assert _contract().check(_importing("infra.resources", module="workflows.worker"), verbose=False).kept
 
 
@@ -74,9 +74,9 @@ def test_the_worker_beside_them_imports_what_it_needs() -> None:
         "from asyncio import wait",
     ],
 )
-def test_a_workflow_may_not_use(code: str) -> None:
+def test_forbidden_call_is_reported(code: str) -> None:
     assert "TID251" in _ruff(code)
 
 
-def test_what_workflows_may_not_use_is_free_elsewhere() -> None:
+def test_rules_do_not_apply_outside_workflows() -> None:
     assert "TID251" not in _ruff("from datetime import datetime, UTC\ndatetime.now(UTC)", path="infra/clock.py")

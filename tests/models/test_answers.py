@@ -12,13 +12,13 @@ def answer_of(*deltas: ModelDelta) -> Answer:
     return answer
 
 
-def test_text_is_put_together() -> None:
+def test_text_deltas_are_joined() -> None:
     answer = answer_of(TextDelta("Hel"), TextDelta("lo"), Finish(FinishReason.STOP, USAGE))
 
     assert (answer.text, answer.usage, answer.run_status) == ("Hello", USAGE, RunStatus.COMPLETED)
 
 
-def test_calls_are_put_together_by_index() -> None:
+def test_call_deltas_are_joined_by_index() -> None:
     answer = answer_of(
         CallDelta(0, "add", '{"a"'),
         CallDelta(1, "now"),
@@ -30,23 +30,23 @@ def test_calls_are_put_together_by_index() -> None:
     assert answer.run_status is RunStatus.REQUIRES_ACTION
 
 
-def test_answer_out_of_tokens_asks_for_no_calls() -> None:
+def test_answer_out_of_tokens_is_incomplete_despite_calls() -> None:
     answer = answer_of(CallDelta(0, "add", '{"a'), Finish(FinishReason.LENGTH, USAGE))
 
     assert answer.run_status is RunStatus.INCOMPLETE
 
 
-def test_refusal_is_kept_apart() -> None:
+def test_refusal_is_separate_from_text() -> None:
     answer = answer_of(TextDelta("Well."), RefusalDelta("I "), RefusalDelta("can't."), Finish(FinishReason.STOP, USAGE))
 
     assert (answer.text, answer.refusal, answer.run_status) == ("Well.", "I can't.", RunStatus.COMPLETED)
 
 
-def test_a_refusal_alone_is_words() -> None:
+def test_refusal_alone_counts_as_content() -> None:
     assert answer_of(RefusalDelta("No.")).has_words
     assert not answer_of(CallDelta(0, "add")).has_words
 
 
-def test_filtered_answer_says_so() -> None:
+def test_filtered_answer_has_content_filter_reason() -> None:
     assert answer_of(Finish(FinishReason.CONTENT_FILTER, USAGE)).is_filtered
     assert not answer_of(TextDelta("Hello")).is_filtered

@@ -9,7 +9,7 @@ THREAD_ID = TypeAdapter(ThreadId)
 
 
 @pytest.mark.parametrize("prefix", Prefix)
-def test_ids_have_the_form_that_programs_match(prefix: Prefix) -> None:
+def test_ids_match_openais_pattern(prefix: Prefix) -> None:
     form = re.compile(rf"{prefix}_[a-zA-Z0-9]{{24}}")
 
     assert form.fullmatch(new_id(prefix))
@@ -20,7 +20,7 @@ def test_new_ids_differ() -> None:
     assert len({new_id(Prefix.RUN) for _ in range(1000)}) == 1000
 
 
-def test_same_origin_gives_the_same_id_and_another_another() -> None:
+def test_derived_ids_are_equal_only_for_equal_origins() -> None:
     origins: list[tuple[str | int, ...]] = [("run", 1, 2), ("run", 1, 3), ("run", 12), ("run1", 2), ("run", "1", 2, 0)]
 
     assert derived_id(Prefix.STEP, "run", 1, 2) == derived_id(Prefix.STEP, "run", 1, 2)
@@ -28,7 +28,7 @@ def test_same_origin_gives_the_same_id_and_another_another() -> None:
     assert derived_id(Prefix.STEP, "run")[-24:] != derived_id(Prefix.MESSAGE, "run")[-24:]
 
 
-def test_own_ids_are_well_formed() -> None:
+def test_generated_ids_are_valid() -> None:
     own = new_id(Prefix.THREAD)
 
     assert THREAD_ID.validate_python(own) == own
@@ -48,7 +48,7 @@ def test_own_ids_are_well_formed() -> None:
         (1, "string_type"),
     ],
 )
-def test_what_cannot_name_a_thread_is_refused(value: object, kind: str) -> None:
+def test_invalid_thread_id_is_rejected(value: object, kind: str) -> None:
     with pytest.raises(ValidationError) as refused:
         THREAD_ID.validate_python(value)
 

@@ -34,7 +34,7 @@ def spec_of(**body: Any) -> RunSpec:
     return RunSpec.of(assistant(), CreateRunRequest(assistant_id="asst_x", **body), 600)
 
 
-def test_what_the_run_leaves_out_is_the_assistants() -> None:
+def test_omitted_fields_are_inherited_from_assistant() -> None:
     spec = spec_of()
 
     assert (spec.model, spec.instructions, spec.tools) == ("gpt-4o", "Be kind.", [TOOL])
@@ -47,7 +47,7 @@ def test_metadata_is_not_inherited() -> None:
     assert spec_of(metadata={"of": "run"}).metadata == {"of": "run"}
 
 
-def test_zero_and_empty_are_overrides() -> None:
+def test_zero_and_empty_values_override_assistant() -> None:
     spec = spec_of(temperature=0, top_p=0, tools=[], instructions="", parallel_tool_calls=False)
 
     assert (spec.temperature, spec.top_p, spec.tools, spec.instructions) == (0, 0, [], "")
@@ -67,33 +67,33 @@ def test_additional_instructions_are_appended(instructions: str | None, addition
     assert spec_of(instructions=instructions, additional_instructions=additional).instructions == expected
 
 
-def test_run_with_its_thread_has_no_additional_instructions() -> None:
+def test_create_thread_and_run_has_no_additional_instructions() -> None:
     body = CreateThreadAndRunRequest(assistant_id="asst_x", instructions="Be bold.")
 
     assert RunSpec.of(assistant(), body, 600).instructions == "Be bold."
 
 
-def test_own_expiry_goes_before_the_servers() -> None:
+def test_expiry_of_request_overrides_server_default() -> None:
     assert spec_of(expires_after={"seconds": 7}).expires_after_seconds == 7
 
 
 @pytest.mark.parametrize("choice", ["none", "auto", "required", {"type": "function", "function": {"name": "add"}}])
-def test_a_choice_among_the_assistants_tools_is_taken(choice: Any) -> None:
+def test_tool_choice_accepts_assistants_tool(choice: Any) -> None:
     assert spec_of(tool_choice=choice).model_dump()["tool_choice"] == choice
 
 
 @pytest.mark.parametrize("choice", ["none", "auto", None])
-def test_a_choice_that_demands_nothing_needs_no_tools(choice: Any) -> None:
+def test_optional_tool_choice_needs_no_tools(choice: Any) -> None:
     assert spec_of(tools=[], tool_choice=choice).tool_choice == (choice or "auto")
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "add"}}])
-def test_a_call_cannot_be_demanded_without_tools(choice: Any) -> None:
+def test_required_tool_choice_is_rejected_without_tools(choice: Any) -> None:
     with pytest.raises(UnusableToolChoice, match="only allowed when 'tools' are specified"):
         spec_of(tools=[], tool_choice=choice)
 
 
-def test_the_runs_own_tools_are_those_that_a_choice_is_among() -> None:
+def test_tool_choice_is_validated_against_runs_own_tools() -> None:
     subtract = {"type": "function", "function": {"name": "subtract"}}
 
     assert spec_of(tools=[subtract], tool_choice=subtract).tools != [TOOL]

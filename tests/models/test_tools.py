@@ -16,7 +16,7 @@ def normalised(adapter: TypeAdapter[Any], value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("sent", "shown"),
+    ("sent", "normal"),
     [
         (
             {"type": "function", "function": {"name": "f"}},
@@ -33,15 +33,15 @@ def normalised(adapter: TypeAdapter[Any], value: Any) -> Any:
         ),
     ],
 )
-def test_tools_are_shown_as_openai_completed_them(sent: dict[str, Any], shown: dict[str, Any]) -> None:
-    assert normalised(TOOL, sent) == shown
-    assert normalised(TOOL, shown) == shown
+def test_tools_are_completed_with_openais_defaults(sent: dict[str, Any], normal: dict[str, Any]) -> None:
+    assert normalised(TOOL, sent) == normal
+    assert normalised(TOOL, normal) == normal
 
 
 @pytest.mark.parametrize(
     "choice", ["none", "auto", "required", {"type": "function", "function": {"name": "f"}}, {"type": "file_search"}]
 )
-def test_tool_choice_is_a_word_or_names_a_tool(choice: Any) -> None:
+def test_tool_choice_is_mode_or_names_tool(choice: Any) -> None:
     assert normalised(TOOL_CHOICE, choice) == choice
 
 
@@ -58,12 +58,12 @@ def test_tool_choice_is_a_word_or_names_a_tool(choice: Any) -> None:
         },
     ],
 )
-def test_response_format_comes_back_as_it_was_sent(form: Any) -> None:
+def test_response_format_is_returned_as_sent(form: Any) -> None:
     assert normalised(RESPONSE_FORMAT, form) == form
 
 
 @pytest.mark.parametrize("value", [None, 1, [], True])
-def test_union_of_word_and_object_names_both_to_a_stranger(value: object) -> None:
+def test_tool_choice_error_names_modes_and_object(value: object) -> None:
     with pytest.raises(ValidationError) as refused:
         TOOL_CHOICE.validate_python(value)
 

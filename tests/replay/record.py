@@ -1,7 +1,8 @@
 """Records one history for each path a run can take: `make histories`.
 
-Record anew only what a change is meant to break: the old files prove that runs started before it go on after it.
-`scheduled_sweep` is of a version whose sweeps a Temporal Schedule started; no later one can record it.
+Record a path again only if a change is meant to break it: the old files prove that runs started before a change
+continue after it. `scheduled_sweep` is from a version whose sweeps a Temporal Schedule started; later versions cannot
+record it.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ SOON = {"expires_after": {"anchor": "created_at", "seconds": 3}}
 
 
 class Scenarios:
-    """Each takes a run along one path and returns it; the method's name is the history's."""
+    """Each method takes a run along one path and returns it; its name is that of the history."""
 
     def __init__(self, holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
         self._holdfast = holdfast
@@ -53,8 +54,8 @@ class Scenarios:
         return await self._holdfast.until(await self._started("failed"))
 
     async def completed_after_reset(self) -> Run:
-        # To the first task: of a reset to the last one the Replayer knows only the original run id, so that to it
-        # this execution is no reset. `tests/end_to_end/test_reset.py` replays that one in a worker.
+        # To the first task: after a reset to the last one, the Replayer knows only the original run id and does not
+        # see a reset. `tests/end_to_end/test_reset.py` replays that case in a worker.
         self._provider.script("reset", CALL, Fails(401), Says("Done."))
         run = await self._holdfast.until(await self._started("reset"))
         run = await self._holdfast.until(await self._holdfast.submit(run, "sunny"))
@@ -99,7 +100,7 @@ async def record(names: list[str]) -> None:
 
 
 async def _record_sweep() -> None:
-    """An hour of sweeps of which the second fails, up to its continuation as new."""
+    """An hour of sweeps, of which the second fails, until the workflow continues as new."""
     environment = await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=temporal_program(),
         dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
@@ -132,7 +133,7 @@ async def _record_runs(names: list[str]) -> None:
 
 
 def _without_traces(history: str) -> str:
-    """Stack traces hold the paths of the machine that recorded; replay does not look at them."""
+    """Stack traces contain paths of the recording machine; replay ignores them."""
     return re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
 
 

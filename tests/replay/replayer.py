@@ -1,4 +1,4 @@
-"""A worker's workflows as they would take a history up, without a server."""
+"""Replays histories in the workflows of a worker, without a server."""
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Interceptor, Replayer

@@ -1,4 +1,4 @@
-"""Runs that an older Holdfast started go on under this one: recorded histories of every path replay."""
+"""Runs that an older Holdfast started continue under this one: recorded histories of every path replay."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ async def test_history_replays(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(HISTORIES.glob("*.json")), ids=lambda path: path.stem)
-async def test_history_replays_where_traces_are_on(path: Path) -> None:
+async def test_history_replays_with_tracing(path: Path) -> None:
     tracing = TracingInterceptor(TracerProvider(shutdown_on_exit=False).get_tracer("test"))
 
     await replayer(tracing).replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))

@@ -1,4 +1,4 @@
-"""A task queue that is swept, with activities of the test's own."""
+"""A task queue with a sweep workflow and stub activities."""
 
 import asyncio
 import uuid
@@ -23,7 +23,7 @@ TIMER_STARTED = EventType.EVENT_TYPE_TIMER_STARTED
 
 
 class SweptQueue:
-    """A task queue whose sweeps fail where the test says so. `overdue_from` and `looked_from`: where each began."""
+    """A task queue whose sweeps fail in the given rounds. `overdue_from` and `looked_from`: where each round began."""
 
     def __init__(self, client: Client, repeats_fail: set[int], closes_fail: set[int]) -> None:
         self.client = client
@@ -54,11 +54,11 @@ class SweptQueue:
         return 0
 
     async def swept(self, times: int) -> None:
-        """Wait until so many sweeps have ended their activities."""
+        """Wait until the activities of `times` sweeps have ended."""
         await until(lambda: len(self.looked_from) >= times)
 
     async def sweep_times(self, times: int) -> None:
-        """Sweep so often, the first time by starting."""
+        """Run `times` sweeps; the first begins with the workflow."""
         await start_sweep(self.client, self.task_queue, A_DAY)
         for number in range(1, times):
             await self.swept(number)
@@ -66,7 +66,7 @@ class SweptQueue:
         await self.swept(times)
 
     async def timers(self) -> list[int]:
-        """How long the sweep waited after each round, in seconds."""
+        """Length of the timer after each round, in seconds."""
         events = [event async for event in self.sweep.fetch_history_events()]
         started = [event.timer_started_event_attributes for event in events if event.event_type == TIMER_STARTED]
         return [timer.start_to_fire_timeout.seconds for timer in started]

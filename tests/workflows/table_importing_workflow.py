@@ -1,4 +1,4 @@
-"""A workflow as none should be written: it imports a module that the sandbox does not let through."""
+"""A faulty workflow, which imports a module that the sandbox does not pass through."""
 
 from temporalio import workflow
 

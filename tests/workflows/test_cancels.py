@@ -1,4 +1,4 @@
-"""An operator's cancel counts whatever the turn comes to that it was meant for."""
+"""An operator's cancel ends the run as cancelled, whatever the outcome of the turn in progress."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ from workflows.worker import MAX_HEARTBEAT_THROTTLE
 
 
 async def fails() -> TurnOutcome:
-    """As a turn does whose worker is gone."""
+    """Fails as a turn does whose worker is lost."""
     raise ApplicationError("No more of it was heard.", non_retryable=True)
 
 
@@ -35,13 +35,13 @@ async def asks_for_outputs() -> TurnOutcome:
 
 
 @activity.defn(name="ModelTurn.generate")
-async def generate_in_vain(turn: TurnInput) -> TurnOutcome:
+async def generate_failing(turn: TurnInput) -> TurnOutcome:
     return await fails()
 
 
-@pytest.mark.parametrize("comes_to", [fails, asks_for_outputs])
-async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
-    temporal: WorkflowEnvironment, comes_to: Callable[[], Awaitable[TurnOutcome]]
+@pytest.mark.parametrize("turn_result", [fails, asks_for_outputs])
+async def test_cancelled_run_ends_cancelled_whatever_its_turns_outcome(
+    temporal: WorkflowEnvironment, turn_result: Callable[[], Awaitable[TurnOutcome]]
 ) -> None:
     is_asked, is_cancelled = asyncio.Event(), asyncio.Event()
     finalizations: list[Finalization] = []
@@ -55,7 +55,7 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
                 await asyncio.sleep(0.05)
         except asyncio.CancelledError:
             is_cancelled.set()
-            return await comes_to()
+            return await turn_result()
 
     async with _running(temporal, generate, _recording(finalizations)) as handle:
         await is_asked.wait()
@@ -68,7 +68,7 @@ async def test_a_cancelled_run_ends_cancelled_whatever_its_turn_comes_to(
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
 
 
-async def test_a_finalization_is_stored_though_a_cancel_comes_meanwhile(temporal: WorkflowEnvironment) -> None:
+async def test_cancel_does_not_interrupt_finalization(temporal: WorkflowEnvironment) -> None:
     is_finalizing, is_cancelled = asyncio.Event(), asyncio.Event()
     finalizations: list[Finalization] = []
 
@@ -81,7 +81,7 @@ async def test_a_finalization_is_stored_though_a_cancel_comes_meanwhile(temporal
         finalizations.append(finalization)
         return RunState(finalization.status, 0, None)
 
-    async with _running(temporal, generate_in_vain, finalize) as handle:
+    async with _running(temporal, generate_failing, finalize) as handle:
         await is_finalizing.wait()
         await _cancel(handle)
         is_cancelled.set()
@@ -92,7 +92,7 @@ async def test_a_finalization_is_stored_though_a_cancel_comes_meanwhile(temporal
     assert (await handle.describe()).status is WorkflowExecutionStatus.FAILED
 
 
-async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(temporal: WorkflowEnvironment) -> None:
+async def test_run_cancelled_while_reopened_ends_cancelled(temporal: WorkflowEnvironment) -> None:
     is_reopening, is_cancelled = asyncio.Event(), asyncio.Event()
     finalizations: list[Finalization] = []
 
@@ -102,7 +102,7 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
         await is_cancelled.wait()
         return RunState(RunStatus.IN_PROGRESS, 0, int(time.time()) + 600)
 
-    async with _running(temporal, generate_in_vain, _recording(finalizations), reopen) as handle:
+    async with _running(temporal, generate_failing, _recording(finalizations), reopen) as handle:
         with pytest.raises(WorkflowFailureError):
             await handle.result()
         first, *_ = await finished_tasks(handle)
@@ -123,7 +123,7 @@ async def test_a_run_that_is_cancelled_while_it_is_reopened_ends_cancelled(tempo
 
 
 def _recording(finalizations: list[Finalization]) -> Callable[[Finalization], Awaitable[RunState]]:
-    """The activity that finalizes runs, always as it is asked to."""
+    """The activity that finalizes runs, with the status of its input."""
 
     @activity.defn(name="RunEndings.end")
     async def finalize(finalization: Finalization) -> RunState:
@@ -155,7 +155,7 @@ async def _running(
 
 
 async def _cancel(handle: WorkflowHandle[Any, Any]) -> None:
-    """Return when the workflow has heard of it."""
+    """Cancel the workflow and wait until it has received the cancellation."""
     tasks_before = await finished_tasks(handle)
     await handle.cancel()
     while await finished_tasks(handle) == tasks_before:

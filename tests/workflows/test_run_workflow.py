@@ -1,4 +1,4 @@
-"""The order of a run's steps, where real activities are too well-behaved: the activities here are the test's own."""
+"""Orders of events in a run that real activities rarely produce. The activities are stubs."""
 
 import time
 import uuid
@@ -26,9 +26,9 @@ async def _run(
     generate: Callable[[TurnInput], Awaitable[TurnOutcome]],
     lifetime_seconds: int = 600,
 ) -> tuple[RunStatus, list[Finalization]]:
-    """Run a workflow whose turns are `generate`. Returns its result and how it had the run finalized.
+    """Run a workflow whose turns are `generate`. Returns its result and the finalization that it requested.
 
-    It raises where the run failed; then the result is `failed`.
+    The result is `failed` if the workflow raises.
     """
     finalizations: list[Finalization] = []
 
@@ -61,13 +61,13 @@ async def _run(
     return status, finalizations
 
 
-async def test_a_signal_that_arrives_before_the_wait_is_not_lost(temporal: WorkflowEnvironment) -> None:
+async def test_signal_that_arrives_before_wait_is_not_lost(temporal: WorkflowEnvironment) -> None:
     turns: list[int] = []
 
     async def generate(turn: TurnInput) -> TurnOutcome:
         turns.append(turn.turn)
         if turn.turn == 0:
-            # The client saw the committed row and answered before the workflow heard of the turn's end.
+            # The client saw the committed row and submitted before the workflow received the turn's result.
             await temporal.client.get_workflow_handle(turn.run_id).signal(SUBMIT_SIGNAL, 0)
             return ASKED
         return COMPLETED
@@ -77,7 +77,7 @@ async def test_a_signal_that_arrives_before_the_wait_is_not_lost(temporal: Workf
     assert (status, turns, finalizations) == (RunStatus.COMPLETED, [0, 1], [])
 
 
-async def test_a_signal_for_an_earlier_turn_does_not_answer_this_one(temporal: WorkflowEnvironment) -> None:
+async def test_signal_for_earlier_turn_is_ignored(temporal: WorkflowEnvironment) -> None:
     turns: list[int] = []
 
     async def generate(turn: TurnInput) -> TurnOutcome:
@@ -101,10 +101,10 @@ async def test_outputs_are_awaited_for_ten_minutes(time_skipping: WorkflowEnviro
     assert (status, finalization.status) == (RunStatus.EXPIRED, RunStatus.EXPIRED)
 
 
-async def test_a_turn_that_was_stored_with_a_later_deadline_extends_the_wait(
+async def test_later_deadline_in_turn_outcome_extends_wait(
     time_skipping: WorkflowEnvironment,
 ) -> None:
-    """A run that failed and was reset has a new deadline in the database, and the old one in its history."""
+    """A run that failed and was reset has a new deadline in the database and the old one in its history."""
     deadline = int(time.time()) + 7200
     run_ids: list[str] = []
 
@@ -119,7 +119,7 @@ async def test_a_turn_that_was_stored_with_a_later_deadline_extends_the_wait(
     assert (await time_skipping.get_current_time(handle)).timestamp() >= deadline
 
 
-async def test_an_error_without_a_code_fails_the_run_without_its_text(temporal: WorkflowEnvironment) -> None:
+async def test_error_without_code_fails_run_without_its_text(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         raise ApplicationError("a bug", non_retryable=True)
 
@@ -129,7 +129,7 @@ async def test_an_error_without_a_code_fails_the_run_without_its_text(temporal: 
     assert (finalization.error_code, finalization.error_message) == (LastErrorCode.SERVER_ERROR, None)
 
 
-async def test_a_turn_that_is_failed_by_hand_fails_the_run_without_its_words(temporal: WorkflowEnvironment) -> None:
+async def test_manually_failed_turn_fails_run_without_its_text(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         raise ApplicationError("the model is down", {"since": "yesterday"}, non_retryable=True)
 
@@ -139,7 +139,7 @@ async def test_a_turn_that_is_failed_by_hand_fails_the_run_without_its_words(tem
     assert (finalization.error_code, finalization.error_message) == (LastErrorCode.SERVER_ERROR, None)
 
 
-async def test_a_turn_that_finds_the_run_cancelling_has_it_cancelled(temporal: WorkflowEnvironment) -> None:
+async def test_turn_of_cancelling_run_cancels_run(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         return TurnOutcome(NextStep.FINISH, RunStatus.CANCELLING, None)
 

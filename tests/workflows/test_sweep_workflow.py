@@ -1,4 +1,4 @@
-"""The sweep goes on whatever becomes of one of its steps; the activities here are the test's own."""
+"""The sweep continues after failures of its steps. The activities are stubs."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ from workflows.sweep_workflow import SweepWorkflow
 TEN_MINUTES = 600
 
 
-async def test_a_sweep_looks_from_where_the_last_one_stopped(temporal: WorkflowEnvironment) -> None:
+async def test_sweep_begins_where_previous_one_ended(temporal: WorkflowEnvironment) -> None:
     began = time.time()
 
     async with swept_queue(temporal) as queue:
@@ -41,7 +41,7 @@ async def test_a_sweep_looks_from_where_the_last_one_stopped(temporal: WorkflowE
     assert second == pytest.approx(began - SWEEP_LIST_DELAY.total_seconds(), abs=15)
 
 
-async def test_a_sweep_looks_again_at_what_failed_ones_left(temporal: WorkflowEnvironment) -> None:
+async def test_sweep_repeats_range_of_failed_sweep(temporal: WorkflowEnvironment) -> None:
     async with swept_queue(temporal, closes_fail={1, 3}) as queue:
         await queue.sweep_times(4)
 
@@ -51,7 +51,7 @@ async def test_a_sweep_looks_again_at_what_failed_ones_left(temporal: WorkflowEn
     assert fourth == third
 
 
-async def test_a_failed_repeat_leaves_its_place_and_the_other_step_as_they_were(
+async def test_failed_repeat_keeps_its_position_and_does_not_affect_other_step(
     temporal: WorkflowEnvironment,
 ) -> None:
     async with swept_queue(temporal, repeats_fail={2}) as queue:
@@ -61,7 +61,7 @@ async def test_a_failed_repeat_leaves_its_place_and_the_other_step_as_they_were(
     assert len(queue.looked_from) == 4
 
 
-async def test_a_sweep_says_how_its_last_round_went(temporal: WorkflowEnvironment) -> None:
+async def test_sweep_reports_last_round_in_current_details(temporal: WorkflowEnvironment) -> None:
     async with swept_queue(temporal, closes_fail={1}) as queue:
         await queue.sweep_times(1)
         await queue.until_waiting()
@@ -72,7 +72,7 @@ async def test_a_sweep_says_how_its_last_round_went(temporal: WorkflowEnvironmen
     assert workflows == "- lost workflows: failed, Temporal's list is out of order."
 
 
-async def test_sweeps_go_on_by_themselves_and_in_a_new_execution_each_hour(time_skipping: WorkflowEnvironment) -> None:
+async def test_sweep_repeats_and_continues_as_new_each_hour(time_skipping: WorkflowEnvironment) -> None:
     async with swept_queue(time_skipping) as queue:
         await start_sweep(queue.client, queue.task_queue, TEN_MINUTES)
         await queue.swept(9)
@@ -86,7 +86,7 @@ async def test_sweeps_go_on_by_themselves_and_in_a_new_execution_each_hour(time_
         assert apart == [pytest.approx(TEN_MINUTES, abs=5)] * len(apart)
 
 
-async def test_a_history_that_grows_quickly_continues_as_new_before_the_hour(
+async def test_sweep_with_large_history_continues_as_new_early(
     time_skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activity_options, "SWEEP_EXECUTION_EVENTS", 30)
@@ -99,7 +99,7 @@ async def test_a_history_that_grows_quickly_continues_as_new_before_the_hour(
     assert queue.overdue_from[:5] == [0, 1, 2, 3, 4]
 
 
-async def test_a_worker_that_starts_sweeps_at_once_and_at_its_own_interval(temporal: WorkflowEnvironment) -> None:
+async def test_starting_worker_sweeps_at_once_and_sets_interval(temporal: WorkflowEnvironment) -> None:
     async with swept_queue(temporal) as queue:
         await start_sweep(queue.client, queue.task_queue, A_DAY)
         await queue.swept(1)
@@ -111,7 +111,7 @@ async def test_a_worker_that_starts_sweeps_at_once_and_at_its_own_interval(tempo
 
 
 @pytest.mark.parametrize("nonsense", ["soon", -5, 0, 1.5, True, None, {"every": 1}])
-async def test_a_signal_that_is_no_interval_changes_none(temporal: WorkflowEnvironment, nonsense: object) -> None:
+async def test_invalid_interval_signal_is_ignored(temporal: WorkflowEnvironment, nonsense: object) -> None:
     async with swept_queue(temporal) as queue:
         await start_sweep(queue.client, queue.task_queue, A_DAY)
         await queue.swept(1)
@@ -124,9 +124,7 @@ async def test_a_signal_that_is_no_interval_changes_none(temporal: WorkflowEnvir
         assert await queue.timers() == [A_DAY, A_DAY]
 
 
-async def test_a_sweep_that_was_terminated_is_started_again(
-    temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_terminated_sweep_is_restarted(temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "ENSURE_INTERVAL", sweep.ENSURE_INTERVAL / 600)
 
     async with (
@@ -140,7 +138,7 @@ async def test_a_sweep_that_was_terminated_is_started_again(
     assert len(set(queue.workflow_runs)) == 2
 
 
-async def test_workers_with_different_intervals_leave_a_running_sweep_as_it_is(
+async def test_workers_with_different_intervals_do_not_change_running_sweep(
     temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "ENSURE_INTERVAL", sweep.ENSURE_INTERVAL / 600)
@@ -156,7 +154,7 @@ async def test_workers_with_different_intervals_leave_a_running_sweep_as_it_is(
         assert await queue.timers() == [A_DAY]
 
 
-async def test_a_temporal_that_is_away_for_a_while_does_not_end_the_worker(
+async def test_worker_survives_temporary_outage_of_temporal(
     temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sweep, "ENSURE_INTERVAL", sweep.ENSURE_INTERVAL / 600)
@@ -169,7 +167,7 @@ async def test_a_temporal_that_is_away_for_a_while_does_not_end_the_worker(
     assert [record.message for record in caplog.records if record.name == sweep.__name__] == ["sweep.start_delayed"] * 2
 
 
-async def test_a_cancelled_sweep_ends(temporal: WorkflowEnvironment) -> None:
+async def test_cancelled_sweep_ends(temporal: WorkflowEnvironment) -> None:
     async with swept_queue(temporal) as queue:
         await queue.sweep_times(1)
 
@@ -181,7 +179,7 @@ async def test_a_cancelled_sweep_ends(temporal: WorkflowEnvironment) -> None:
         assert (await queue.sweep.describe()).status is WorkflowExecutionStatus.CANCELED
 
 
-async def test_the_schedule_of_an_older_version_is_removed(temporal: WorkflowEnvironment) -> None:
+async def test_schedule_of_older_version_is_removed(temporal: WorkflowEnvironment) -> None:
     async with swept_queue(temporal) as queue:
         schedule = Schedule(
             action=ScheduleActionStartWorkflow("SweepWorkflow", id=sweep_id(queue.task_queue), task_queue="none"),
@@ -198,7 +196,7 @@ async def test_the_schedule_of_an_older_version_is_removed(temporal: WorkflowEnv
 
 
 class CountedStarts(Interceptor):
-    """Counts starts of workflows, and refuses the first of them as a Temporal does that is away."""
+    """Counts starts of workflows, and fails the first ones as an unreachable Temporal does."""
 
     def __init__(self, refused: int = 0) -> None:
         self.count = 0

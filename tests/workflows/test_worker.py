@@ -1,4 +1,4 @@
-"""The sandbox of the tests refuses what would make every run slow."""
+"""The sandbox of the tests rejects imports that would make every run slow."""
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
@@ -8,7 +8,7 @@ from tests.sandbox import SANDBOXED
 from tests.workflows.table_importing_workflow import TableImportingWorkflow
 
 
-async def test_a_workflow_that_imports_a_table_module_is_a_start_up_error(temporal: WorkflowEnvironment) -> None:
+async def test_workflow_that_imports_table_module_fails_at_startup(temporal: WorkflowEnvironment) -> None:
     with pytest.raises(RuntimeError, match="Failed validating workflow TableImportingWorkflow"):
         Worker(
             temporal.client,

@@ -1,4 +1,4 @@
-"""A cancel and the failure of the turn it was meant for, which reach the workflow at the same time: no stack trace."""
+"""A cancel and the failure of the cancelled turn reach the workflow in one task: no stack trace is logged."""
 
 import asyncio
 import gc
@@ -21,7 +21,7 @@ from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow, report_unexpected
 
 
-async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
+async def test_turn_failure_after_cancel_is_not_logged(
     temporal: WorkflowEnvironment, caplog: pytest.LogCaptureFixture
 ) -> None:
     task_queue = run_id = f"run_{uuid.uuid4().hex}"
@@ -37,7 +37,7 @@ async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
     async def finalize(finalization: Finalization) -> RunState:
         return RunState(RunStatus.CANCELLED, 0, None)
 
-    def taking_workflows() -> Worker:
+    def workflow_worker() -> Worker:
         runner = SANDBOXED
         return Worker(temporal.client, task_queue=task_queue, workflows=[RunWorkflow], workflow_runner=runner)
 
@@ -46,14 +46,14 @@ async def test_a_failure_that_a_cancel_overtakes_is_no_error_of_the_program(
         Worker(temporal.client, task_queue=task_queue, activities=[fail]),
         Worker(temporal.client, task_queue=control_task_queue(task_queue), activities=[finalize]),
     ):
-        async with taking_workflows():
+        async with workflow_worker():
             handle = await temporal.client.start_workflow(RunWorkflow.run, run, id=run_id, task_queue=task_queue)
             await is_asked.wait()
-        # Nobody hears of either until the next worker takes the workflow up.
+        # No worker receives either until the next one runs the workflow.
         await handle.cancel()
         may_fail.set()
         await until_failed(handle)
-        async with taking_workflows():
+        async with workflow_worker():
             with pytest.raises(WorkflowFailureError):
                 await handle.result()
     gc.collect()
@@ -67,16 +67,16 @@ async def until_failed(handle: WorkflowHandle[RunWorkflow, RunStatus]) -> None:
 
 
 @pytest.fixture
-def forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[Exception], str]]:
-    """What is logged of a future whose exception nobody retrieves."""
+def log_of_unretrieved(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[Exception], str]]:
+    """Log of a future whose exception is never retrieved."""
     loop = asyncio.new_event_loop()
 
-    async def forget(error: Exception) -> None:
+    async def leave_unretrieved(error: Exception) -> None:
         loop.set_exception_handler(report_unexpected)
         loop.create_future().set_exception(error)
 
     def logged(error: Exception) -> str:
-        loop.run_until_complete(forget(error))
+        loop.run_until_complete(leave_unretrieved(error))
         gc.collect()
         return "\n".join(record.getMessage() for record in caplog.records if record.name == "asyncio")
 
@@ -84,13 +84,13 @@ def forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[Exception]
     loop.close()
 
 
-def test_an_activitys_failure_is_expected(forgotten: Callable[[Exception], str]) -> None:
+def test_unretrieved_activity_failure_is_not_logged(log_of_unretrieved: Callable[[Exception], str]) -> None:
     failure = ActivityError(
         "x", scheduled_event_id=1, started_event_id=2, identity="", activity_type="", activity_id="", retry_state=None
     )
 
-    assert forgotten(failure) == ""
+    assert log_of_unretrieved(failure) == ""
 
 
-def test_any_other_error_is_still_reported(forgotten: Callable[[Exception], str]) -> None:
-    assert "never retrieved" in forgotten(ValueError("a bug"))
+def test_other_unretrieved_error_is_logged(log_of_unretrieved: Callable[[Exception], str]) -> None:
+    assert "never retrieved" in log_of_unretrieved(ValueError("a bug"))

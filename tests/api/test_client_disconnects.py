@@ -1,4 +1,4 @@
-"""A client that leaves before its request was whole: no error of the server's, and counted as such."""
+"""A client that disconnects before its request is complete is counted as 499 and causes no error."""
 
 import logging
 from dataclasses import replace
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.any_database
 KEYS = {"sk-key": "project"}
 
 
-async def _leave(app: FastAPI, path: str, content_type: str, sent: bytes) -> list[Message]:
-    """POST the beginning of a body, and go. Returns what the server would have answered."""
+async def _disconnect(app: FastAPI, path: str, content_type: str, sent: bytes) -> list[Message]:
+    """POST the beginning of a body and disconnect. Returns the response that the server would have sent."""
     messages: list[Message] = [{"type": "http.request", "body": sent, "more_body": True}, {"type": "http.disconnect"}]
     answered: list[Message] = []
 
@@ -52,7 +52,7 @@ def _counted(holdfast: RunningHoldfast, status: str) -> float:
     )
 
 
-def _check_quiet(
+def _assert_counted_as_499(
     holdfast: RunningHoldfast, caplog: pytest.LogCaptureFixture, answered: list[Message], before: tuple[float, float]
 ) -> None:
     assert [message["status"] for message in answered if message["type"] == "http.response.start"] == [499]
@@ -61,7 +61,7 @@ def _check_quiet(
 
 
 @pytest.mark.parametrize("keys", [{}, KEYS], ids=["body", "body-without-key"])
-async def test_a_client_that_leaves_in_its_body_is_no_error(
+async def test_disconnect_during_body_is_no_error(
     holdfast: RunningHoldfast, caplog: pytest.LogCaptureFixture, keys: dict[str, str]
 ) -> None:
     settings = holdfast.resources.settings.model_copy(update={"api_keys": keys})
@@ -69,14 +69,12 @@ async def test_a_client_that_leaves_in_its_body_is_no_error(
     before = _counted(holdfast, "499"), _counted(holdfast, "500")
 
     with caplog.at_level(logging.WARNING):
-        answered = await _leave(app, "/v1/threads", "application/json", b'{"metadata":')
+        answered = await _disconnect(app, "/v1/threads", "application/json", b'{"metadata":')
 
-    _check_quiet(holdfast, caplog, answered, before)
+    _assert_counted_as_499(holdfast, caplog, answered, before)
 
 
-async def test_a_client_that_leaves_in_its_form_is_no_error(
-    holdfast: RunningHoldfast, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_disconnect_during_form_is_no_error(holdfast: RunningHoldfast, caplog: pytest.LogCaptureFixture) -> None:
     app = create_app(holdfast.resources)
 
     @app.post("/form")
@@ -87,6 +85,6 @@ async def test_a_client_that_leaves_in_its_form_is_no_error(
     sent = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc'
 
     with caplog.at_level(logging.WARNING):
-        answered = await _leave(app, "/form", "multipart/form-data; boundary=edge", sent)
+        answered = await _disconnect(app, "/form", "multipart/form-data; boundary=edge", sent)
 
-    _check_quiet(holdfast, caplog, answered, before)
+    _assert_counted_as_499(holdfast, caplog, answered, before)
