@@ -95,7 +95,7 @@ def _values_in(between: bytes) -> int:
     if len(between) > BYTES_OF_A_VALUE * MAX_VALUES:
         return MAX_VALUES + 1
     counted = between.count(b",") + between.count(b"[") + between.count(b"{")
-    return counted + len(between) // BYTES_OF_A_VALUE
+    return max(counted, len(between) // BYTES_OF_A_VALUE)
 
 
 def _end_of_text(content: bytes, start: int) -> int:

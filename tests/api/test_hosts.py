@@ -1,5 +1,6 @@
 """Allowed values of `Host`: a web page whose name resolves to loopback (DNS rebinding) is rejected."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from tests.api.envelope import assert_error
 from tests.conftest import settings_for
-from tests.holdfast import running_holdfast
+from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
 
 pytestmark = pytest.mark.any_database
@@ -55,10 +56,15 @@ async def test_loopback_names_are_accepted(http: httpx.AsyncClient) -> None:
     assert await _statuses(http, *bad) == [421] * len(bad)
 
 
-async def test_two_host_headers_are_rejected(http: httpx.AsyncClient) -> None:
-    response = await http.get("/health", headers=[("Host", "localhost"), ("Host", "page.example.com")])
+@pytest.mark.parametrize("hosts", [b"Host: localhost\r\nHost: page.example.com\r\n", b""], ids=["two", "none"])
+async def test_two_hosts_and_none_are_refused(holdfast: RunningHoldfast, hosts: bytes) -> None:
+    """Which httpx does not send."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(holdfast.url).port)
 
-    assert response.status_code == 421
+    writer.write(b"GET /health HTTP/1.1\r\n" + hosts + b"\r\n")
+
+    assert (await reader.readline()).split()[1] == b"421"
+    writer.close()
 
 
 async def test_setting_allows_further_hosts(serving: Serving) -> None:

@@ -21,8 +21,8 @@ from tests.holdfast import RunningHoldfast
 
 pytestmark = pytest.mark.any_database
 
-# 50 ms on an idle machine; tests share theirs.
-LONGEST_GAP_SECONDS = 0.2
+# It is 30 ms on a machine that does nothing else; tests share theirs.
+LONGEST_GAP_SECONDS = 0.1
 TRIES = 3
 HEARTBEAT_SECONDS = 0.001
 TOO_MANY_VALUES = f"The request's body has too many values: at most {MAX_VALUES} are taken."
@@ -62,15 +62,18 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 @asynccontextmanager
 async def _longest_gap(gaps: list[float]) -> AsyncIterator[None]:
-    """Append the longest time for which the event loop was blocked while the block ran."""
+    """Adds the longest time for which the event loop did not come round while the block ran.
+
+    Of this process, whose threads share one GIL: other processes may have the processor meanwhile.
+    """
     longest = 0.0
 
     async def beat() -> None:
         nonlocal longest
         while True:
-            began = time.perf_counter()
+            began = time.process_time()
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            longest = max(longest, time.perf_counter() - began)
+            longest = max(longest, time.process_time() - began)
 
     beating = asyncio.create_task(beat())
     try:
@@ -101,8 +104,8 @@ async def test_rejected_body_does_not_block_event_loop(holdfast: RunningHoldfast
     assert min(gaps) < LONGEST_GAP_SECONDS
 
 
-async def test_accepted_large_body_does_not_block_event_loop(holdfast: RunningHoldfast) -> None:
-    texts = ["é\\n" * 63_000] * 100
+async def test_a_large_body_that_is_taken_does_not_keep_the_event_loop_either(holdfast: RunningHoldfast) -> None:
+    texts = ["é\\n" * 10_000] * 50
     body = ('{"messages":[' + ",".join(f'{{"role":"user","content":"{text}"}}' for text in texts) + "]}").encode()
     gaps: list[float] = []
 
@@ -117,12 +120,12 @@ async def test_accepted_large_body_does_not_block_event_loop(holdfast: RunningHo
 
     assert again.json() == response.json()
     page = await holdfast.client.beta.threads.messages.list(response.json()["id"], limit=1)
-    assert [part.text.value for part in page.data[0].content if part.type == "text"] == ["é\n" * 63_000]
+    assert [part.text.value for part in page.data[0].content if part.type == "text"] == ["é\n" * 10_000]
     assert min(gaps) < LONGEST_GAP_SECONDS
 
 
-async def test_too_many_values_are_rejected(http: httpx.AsyncClient) -> None:
-    response = await http.post("/v1/threads", json={"metadata": [0] * (MAX_VALUES + 1)})
+async def test_too_many_values_are_refused(http: httpx.AsyncClient) -> None:
+    response = await http.post("/v1/threads", json={"metadata": [0] * (LARGE_BYTES // 2)})
 
     assert_error(response, 400, TOO_MANY_VALUES, code="body_too_complex")
 
@@ -220,7 +223,7 @@ def test_parsing_in_pieces_equals_parsing_whole_body(monkeypatch: pytest.MonkeyP
     assert taken > 1000
 
 
-def test_maximum_number_of_values_is_accepted() -> None:
-    assert len(parse_large(b"[" + b"0," * (MAX_VALUES - 500) + b"0]")) == MAX_VALUES - 499
+def test_as_many_values_as_are_taken() -> None:
+    assert len(parse_large(b"[" + b"0," * (MAX_VALUES - 1) + b"0]")) == MAX_VALUES
     with pytest.raises(BodyTooComplex):
         parse_large(b"[" + b"0," * MAX_VALUES + b"0]")

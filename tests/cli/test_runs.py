@@ -294,3 +294,26 @@ async def test_the_key_comes_from_the_option_the_environment_or_the_settings(
     assert _refusal(not_for_others).startswith("holdfast: You didn't provide an API key.")
     assert _refusal(wrong).startswith("holdfast: Incorrect API key provided")
     assert _refusal(wrong).endswith("Name a key with --api-key or HOLDFAST_API_KEY.")
+
+
+async def test_an_operators_key_comes_first_and_its_rows_name_their_project(
+    place: Place, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    keys = {"api_keys": {"sk-blue": "blue", "sk-red": "red"}, "operator_keys": ("sk-operator",)}
+    settings = settings_for(tmp_path, temporal_port, provider).model_copy(update=keys)
+    async with running_holdfast(settings, with_worker=False) as keyed:
+        for key in keys["api_keys"]:
+            client = keyed.client.with_options(api_key=key)
+            assistant = await client.beta.assistants.create(model="holdfast/scripted")
+            await client.beta.threads.create_and_run(assistant_id=assistant.id)
+        here = {"HOLDFAST_PORT": keyed.url.rpartition(":")[2], "HOLDFAST_OPERATOR_KEYS": "sk-operator"}
+
+        table = await asyncio.to_thread(run_to_end, place, "runs", "list", HOLDFAST_API_KEYS="sk-blue=blue", **here)
+        of_blue = await asyncio.to_thread(
+            run_to_end, place, "runs", "list", "--json", "--url", keyed.url, "--api-key", "sk-blue"
+        )
+
+    head, *rows = table.stdout.splitlines()
+    assert "PROJECT" in head
+    assert [row.split()[-3] for row in rows] == ["red", "blue"]
+    assert [run["project"] for run in _lines(of_blue)] == ["blue"]
