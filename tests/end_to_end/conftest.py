@@ -12,7 +12,7 @@ from workflows.worker import open_worker
 async def apis(
     holdfast_apart: RunningHoldfast,
 ) -> AsyncIterator[tuple[RunningHoldfast, RunningHoldfast]]:
-    """Two APIs and two workers, which have nothing in common but what all processes of a Holdfast share."""
+    """Two APIs and two workers, which share only the database, Temporal and Redis."""
     settings = holdfast_apart.resources.settings
     async with AsyncExitStack() as stack:
         other = await stack.enter_async_context(running_holdfast(settings, with_worker=False))

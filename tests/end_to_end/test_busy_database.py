@@ -1,4 +1,4 @@
-"""A turn that waits for its database lives, and Temporal knows it: nobody else asks the model again."""
+"""A turn that waits for its database sends heartbeats, so that no other attempt calls the model again."""
 
 import asyncio
 import sqlite3
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.any_database
 
 @contextmanager
 def locked(holdfast: RunningHoldfast) -> Iterator[None]:
-    """Another process writes for long, as a VACUUM does."""
+    """Hold the write lock of the database until the block ends, as a VACUUM of another process does."""
     database = holdfast.resources.settings.data_dir / "holdfast.db"
     other = sqlite3.connect(database, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -29,7 +29,7 @@ def locked(holdfast: RunningHoldfast) -> Iterator[None]:
         other.close()
 
 
-async def heard_of(holdfast: RunningHoldfast, run: Run) -> None:
+async def until_heartbeat(holdfast: RunningHoldfast, run: Run) -> None:
     """Wait for a heartbeat of the run's turn that is younger than this call."""
     since = datetime.now(UTC)
     handle = holdfast.resources.temporal.get_workflow_handle(run.id)
@@ -41,8 +41,8 @@ async def heard_of(holdfast: RunningHoldfast, run: Run) -> None:
             await asyncio.sleep(0.05)
 
 
-async def finalizing(holdfast: RunningHoldfast, run: Run) -> None:
-    """Wait until the run's workflow has seen its turn end, and finalizes the run."""
+async def until_finalizing(holdfast: RunningHoldfast, run: Run) -> None:
+    """Wait until the turn has ended and the run's workflow finalizes the run."""
     handle = holdfast.resources.temporal.get_workflow_handle(run.id)
     async with asyncio.timeout(20):
         while True:
@@ -52,9 +52,7 @@ async def finalizing(holdfast: RunningHoldfast, run: Run) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_an_answer_that_waits_to_be_stored_is_heard_of(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_turn_heartbeats_while_commit_waits(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     answer = Held(Says("Paid for once."))
     provider.script("busy-commit", answer)
     await own_holdfast.start_worker()
@@ -63,29 +61,27 @@ async def test_an_answer_that_waits_to_be_stored_is_heard_of(
 
     with locked(own_holdfast):
         answer.release()
-        # The second one is not of the time in which the model spoke.
-        await heard_of(own_holdfast, run)
-        await heard_of(own_holdfast, run)
+        # The first may date from the time of the model call; the second cannot.
+        await until_heartbeat(own_holdfast, run)
+        await until_heartbeat(own_holdfast, run)
 
     assert (await own_holdfast.until(run)).status == "completed"
     assert len(provider.requests("busy-commit")) == 1
 
 
-async def test_a_turn_that_waits_to_begin_is_heard_of(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_turn_heartbeats_while_begin_waits(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("busy-begin", Says("Here I am."))
     run = await own_holdfast.run(await own_holdfast.assistant("busy-begin"))
 
     with locked(own_holdfast):
         await own_holdfast.start_worker()
-        await heard_of(own_holdfast, run)
+        await until_heartbeat(own_holdfast, run)
 
     assert (await own_holdfast.until(run)).status == "completed"
     assert len(provider.requests("busy-begin")) == 1
 
 
-async def test_a_turn_that_is_cancelled_as_it_waits_leaves_nothing_locked(
+async def test_turn_cancelled_while_waiting_leaves_no_lock(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("busy-cancelled", Says("Never asked."))
@@ -93,10 +89,10 @@ async def test_a_turn_that_is_cancelled_as_it_waits_leaves_nothing_locked(
 
     with locked(own_holdfast):
         await own_holdfast.start_worker()
-        await heard_of(own_holdfast, run)
+        await until_heartbeat(own_holdfast, run)
         await own_holdfast.resources.temporal.get_workflow_handle(run.id).cancel()
         # The turn ends at once, while its transaction still waits for the lock.
-        await finalizing(own_holdfast, run)
+        await until_finalizing(own_holdfast, run)
 
     assert (await own_holdfast.until(run)).status == "cancelled"
     assert await own_holdfast.client.beta.threads.create()

@@ -1,4 +1,4 @@
-"""A worker whose every slot waits for a model still cancels, expires and sweeps."""
+"""A worker with all slots waiting for models still cancels, expires and sweeps."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.provider.replies import Calls, Hangs
 from tests.provider.scripted_provider import ScriptedProvider
 
 
-async def test_a_waiting_run_is_cancelled_while_all_slots_are_taken(
+async def test_waiting_run_is_cancelled_while_all_slots_are_taken(
     provider: ScriptedProvider, temporal_port: int, tmp_path: Path
 ) -> None:
     provider.script("busy-waiting", Calls(("weather", "{}")))

@@ -15,7 +15,7 @@ ROME = '{"city": "Rome"}'
 
 
 async def _failures(holdfast: RunningHoldfast, run: Run) -> list[Any]:
-    """Of the run's first turn, so far."""
+    """Number of failures of the run's first turn so far."""
     timeline: Any = await holdfast.client.get(f"/ops/runs/{run.id}", cast_to=object)
     return [failure for turn in timeline["turns"] for failure in turn["failures"]]
 
@@ -24,7 +24,7 @@ async def _cancel(holdfast: RunningHoldfast, run: Run) -> Run:
     return await holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
 
 
-async def test_a_queued_run_is_cancelled(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_queued_run_is_cancelled(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await own_holdfast.run(await own_holdfast.assistant("cancel-queued"))
 
     cancelling = await _cancel(own_holdfast, run)
@@ -38,7 +38,7 @@ async def test_a_queued_run_is_cancelled(own_holdfast: RunningHoldfast, provider
 
 
 @pytest.mark.any_database
-async def test_cancel_stops_the_model_call_and_keeps_what_it_said(
+async def test_cancel_stops_model_call_and_keeps_partial_answer(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("cancel-in-progress", Hangs(after="Once upon a time"))
@@ -60,7 +60,7 @@ async def test_cancel_stops_the_model_call_and_keeps_what_it_said(
     assert (step.status, step.cancelled_at is not None) == ("cancelled", True)
 
 
-async def test_a_run_that_waits_for_outputs_is_cancelled(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_run_waiting_for_outputs_is_cancelled(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("cancel-waiting", Calls(("weather", ROME)))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("cancel-waiting", "weather")))
 
@@ -75,9 +75,7 @@ async def test_a_run_that_waits_for_outputs_is_cancelled(holdfast: RunningHoldfa
 
 
 @pytest.mark.any_database
-async def test_a_run_that_waits_for_its_next_try_is_cancelled(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_run_waiting_for_retry_is_cancelled(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("cancel-retrying", Fails(429, "Slow down.", headers={"retry-after": "300"}))
     run = await holdfast.run(await holdfast.assistant("cancel-retrying"))
     async with asyncio.timeout(20):
@@ -86,12 +84,12 @@ async def test_a_run_that_waits_for_its_next_try_is_cancelled(
 
     await _cancel(holdfast, run)
 
-    # Long before its next try.
+    # Long before its next attempt.
     assert (await holdfast.until(run)).status == "cancelled"
 
 
 @pytest.mark.parametrize("ending", ["completed", "failed", "cancelled", "incomplete", "expired"])
-async def test_a_run_that_has_ended_cannot_be_cancelled(
+async def test_ended_run_cannot_be_cancelled(
     holdfast: RunningHoldfast, provider: ScriptedProvider, ending: str
 ) -> None:
     run = await _ended(holdfast, provider, ending)
@@ -100,7 +98,7 @@ async def test_a_run_that_has_ended_cannot_be_cancelled(
         await _cancel(holdfast, run)
 
 
-async def test_a_run_is_not_cancelled_twice(own_holdfast: RunningHoldfast) -> None:
+async def test_second_cancel_is_rejected(own_holdfast: RunningHoldfast) -> None:
     run = await own_holdfast.run(await own_holdfast.assistant("cancel-twice"))
     await _cancel(own_holdfast, run)
 
@@ -125,7 +123,7 @@ async def _ended(holdfast: RunningHoldfast, provider: ScriptedProvider, ending: 
 
 
 @pytest.mark.any_database
-async def test_an_operator_cancels_a_run_in_temporal_while_the_model_speaks(
+async def test_cancel_in_temporal_stops_run_during_answer(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("operator-cancels", Hangs(after="Once upon"))
@@ -140,9 +138,7 @@ async def test_an_operator_cancels_a_run_in_temporal_while_the_model_speaks(
 
 
 @pytest.mark.any_database
-async def test_an_operator_cancels_a_run_in_temporal_while_it_waits(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_cancel_in_temporal_stops_waiting_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("operator-cancels-waiting", Calls(("weather", ROME)))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("operator-cancels-waiting", "weather")))
 

@@ -1,6 +1,6 @@
-"""Commands that never reached Temporal are found and repeated, so that no run waits for ever.
+"""Commands that never reached Temporal are found and repeated, so that no run waits forever.
 
-Each test leaves the database as an API process does that dies between its commit and its command.
+Each test leaves the database as an API process does that died between its commit and its command.
 """
 
 import pytest
@@ -40,7 +40,7 @@ def _lost_commands(holdfast: RunningHoldfast) -> CommandReconciler:
 
 
 async def _sweep(holdfast: RunningHoldfast, run_id: str, **aged: int) -> None:
-    """Let a minute pass for the run's row, then have the schedule sweep now."""
+    """Age the run's row by a minute, then sweep."""
     _age(holdfast, run_id, **(aged or {"status_changed_at": now_ms() - MINUTE_MS}))
     await sweep_now(holdfast)
 
@@ -55,7 +55,7 @@ async def _run_never_started(holdfast: RunningHoldfast, model: str) -> Run:
     return await holdfast.client.beta.threads.runs.retrieve(run.id, thread_id=thread.id)
 
 
-async def test_a_lost_start_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_lost_start_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("lost-start", Says("Here I am."))
     await own_holdfast.start_worker()
     run = await _run_never_started(own_holdfast, "lost-start")
@@ -65,7 +65,7 @@ async def test_a_lost_start_is_repeated(own_holdfast: RunningHoldfast, provider:
     assert (await own_holdfast.until(run)).status == "completed"
 
 
-async def test_a_lost_submit_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_lost_submit_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("lost-submit", Calls(("weather", "{}")), Says("Thanks."))
     await own_holdfast.start_worker()
     run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("lost-submit", "weather")))
@@ -81,7 +81,7 @@ async def test_a_lost_submit_is_repeated(own_holdfast: RunningHoldfast, provider
     assert await own_holdfast.texts(run) == ["Hello", "Thanks."]
 
 
-async def test_a_lost_cancel_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_lost_cancel_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("lost-cancel", Hangs())
     await own_holdfast.start_worker()
     run = await own_holdfast.run(await own_holdfast.assistant("lost-cancel"))
@@ -94,7 +94,7 @@ async def test_a_lost_cancel_is_repeated(own_holdfast: RunningHoldfast, provider
     assert (await own_holdfast.until(run)).status == "cancelled"
 
 
-async def test_a_run_cancelled_before_its_lost_start_is_closed(own_holdfast: RunningHoldfast) -> None:
+async def test_run_cancelled_before_lost_start_is_closed(own_holdfast: RunningHoldfast) -> None:
     await own_holdfast.start_worker()
     run = await _run_never_started(own_holdfast, "lost-both")
     with writing(own_holdfast.resources.database) as connection:
@@ -105,9 +105,7 @@ async def test_a_run_cancelled_before_its_lost_start_is_closed(own_holdfast: Run
     assert (await own_holdfast.until(run)).status == "cancelled"
 
 
-async def test_a_run_whose_workflow_was_terminated_expires(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_run_of_terminated_workflow_expires(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("terminated", Calls(("weather", "{}")))
     await own_holdfast.start_worker()
     run = await own_holdfast.until(await own_holdfast.run(await own_holdfast.assistant("terminated", "weather")))
@@ -118,7 +116,7 @@ async def test_a_run_whose_workflow_was_terminated_expires(
     assert (await own_holdfast.until(run, "expired")).status == "expired"
 
 
-async def test_a_queued_run_whose_workflow_was_terminated_fails(
+async def test_queued_run_of_terminated_workflow_fails(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     run = await own_holdfast.run(await own_holdfast.assistant("terminated-queued"))
@@ -134,9 +132,7 @@ async def test_a_queued_run_whose_workflow_was_terminated_fails(
     assert provider.requests("terminated-queued") == []
 
 
-async def test_a_sweep_leaves_a_run_alone_that_is_only_slow(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_sweep_does_not_touch_slow_run(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("slow", Says("At last."))
     run = await own_holdfast.run(await own_holdfast.assistant("slow"))
 
@@ -149,7 +145,7 @@ async def test_a_sweep_leaves_a_run_alone_that_is_only_slow(
 
 
 @pytest.mark.any_database
-async def test_a_run_that_temporal_does_not_take_does_not_keep_others_waiting(
+async def test_run_rejected_by_temporal_does_not_delay_others(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("behind-refused", Says("My turn."))
@@ -167,7 +163,7 @@ async def test_a_run_that_temporal_does_not_take_does_not_keep_others_waiting(
     assert (await own_holdfast.until(refused)).status == "expired"
 
 
-async def test_a_run_cancelled_after_its_workflow_was_terminated_is_closed(
+async def test_run_cancelled_after_termination_is_closed(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("terminated-cancelled", Calls(("weather", "{}")))
@@ -182,7 +178,7 @@ async def test_a_run_cancelled_after_its_workflow_was_terminated_is_closed(
     assert (await own_holdfast.until(run, "cancelled")).status == "cancelled"
 
 
-async def test_a_run_long_past_its_deadline_is_closed_though_its_workflow_runs(
+async def test_run_long_past_deadline_is_closed_despite_running_workflow(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("stuck", Calls(("weather", "{}")))
@@ -194,10 +190,10 @@ async def test_a_run_long_past_its_deadline_is_closed_though_its_workflow_runs(
     assert (await own_holdfast.until(run, "expired")).status == "expired"
 
 
-async def test_a_queued_run_long_past_its_deadline_is_closed_though_its_workflow_runs(
+async def test_queued_run_long_past_deadline_is_closed_despite_running_workflow(
     own_holdfast: RunningHoldfast,
 ) -> None:
-    # Without a worker its workflow stands still, as one does whose tasks fail.
+    # Without a worker its workflow makes no progress, like one whose tasks fail.
     run = await own_holdfast.run(await own_holdfast.assistant("stuck-queued"))
     _age(own_holdfast, run.id, expires_at=now_seconds() - 600, status_changed_at=now_ms() - MINUTE_MS)
 
@@ -206,15 +202,15 @@ async def test_a_queued_run_long_past_its_deadline_is_closed_though_its_workflow
     assert (await own_holdfast.until(run, "expired")).status == "expired"
 
 
-async def test_a_lost_start_behind_runs_that_stand_still_is_repeated_by_a_later_sweep(
+async def test_lost_start_behind_stuck_runs_is_repeated_by_later_sweep(
     own_holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command_reconciler, "PAGE_SIZE", 3)
     monkeypatch.setattr(command_reconciler, "MAX_PAGES", 2)
     assistant = await own_holdfast.assistant("standing-still")
     for number in range(5):
-        standing = await own_holdfast.run(assistant)
-        _age(own_holdfast, standing.id, status_changed_at=now_ms() - (10 - number) * MINUTE_MS)
+        stuck = await own_holdfast.run(assistant)
+        _age(own_holdfast, stuck.id, status_changed_at=now_ms() - (10 - number) * MINUTE_MS)
     lost = await _run_never_started(own_holdfast, "standing-still")
     _age(own_holdfast, lost.id, status_changed_at=now_ms() - MINUTE_MS)
     sweep = _lost_commands(own_holdfast).repeat

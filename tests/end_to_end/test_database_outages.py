@@ -1,4 +1,4 @@
-"""Postgres goes away and comes back: meanwhile requests are refused cleanly; no run is lost, failed or done twice."""
+"""Outages of Postgres: requests are rejected with a clear error; no run is lost, failed or executed twice."""
 
 import asyncio
 import shutil
@@ -69,14 +69,14 @@ async def fill_pool(holdfast: RunningHoldfast) -> None:
     await asyncio.gather(*(holdfast.client.beta.threads.create() for _ in range(CONNECTIONS)))
 
 
-async def answer_held(caplog: pytest.LogCaptureFixture) -> None:
-    """Wait until a worker has an answer that it cannot store."""
+async def until_commit_is_retried(caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until a worker has an answer that it cannot commit."""
     async with asyncio.timeout(30):
         while "run.answer_held" not in caplog.messages:
             await asyncio.sleep(0.02)
 
 
-async def test_requests_in_an_outage_are_refused_and_the_first_after_it_works(
+async def test_requests_are_rejected_during_outage_and_work_after_it(
     own_holdfast: RunningHoldfast, own_postgres: PostgresServer
 ) -> None:
     await fill_pool(own_holdfast)
@@ -96,7 +96,7 @@ async def test_requests_in_an_outage_are_refused_and_the_first_after_it_works(
     assert health.json()["database"].startswith("does not answer: ")
 
 
-async def test_a_failover_to_a_standby_that_is_not_promoted_yet_is_an_outage(
+async def test_standby_before_its_promotion_counts_as_outage(
     own_holdfast: RunningHoldfast,
     own_postgres: PostgresServer,
     provider: ScriptedProvider,
@@ -111,7 +111,7 @@ async def test_a_failover_to_a_standby_that_is_not_promoted_yet_is_an_outage(
         async with httpx.AsyncClient(base_url=own_holdfast.url) as http:
             written, health = await http.post("/v1/threads"), await http.get("/health")
         answer.release()
-        await answer_held(caplog)
+        await until_commit_is_retried(caplog)
 
     assert (await own_holdfast.until(run)).status == "completed"
     await fill_pool(own_holdfast)
@@ -122,7 +122,7 @@ async def test_a_failover_to_a_standby_that_is_not_promoted_yet_is_an_outage(
 
 @contextmanager
 def promoted_later(holdfast: RunningHoldfast) -> Iterator[None]:
-    """The open connections break, and until the block ends new ones reach a server that takes no writes."""
+    """Break the open connections; until the block ends, new ones reach a read-only server."""
     engine = create_engine(holdfast.resources.database.engine.url, isolation_level="AUTOCOMMIT")
     name = engine.url.database
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -135,7 +135,7 @@ def promoted_later(holdfast: RunningHoldfast) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("how", ["stop", "crash"])
-async def test_a_restart_between_requests_is_not_noticed(
+async def test_restart_between_requests_causes_no_error(
     own_holdfast: RunningHoldfast, own_postgres: PostgresServer, how: str
 ) -> None:
     await fill_pool(own_holdfast)
@@ -146,7 +146,7 @@ async def test_a_restart_between_requests_is_not_noticed(
     await fill_pool(own_holdfast)
 
 
-async def test_an_answer_that_meets_an_outage_is_kept_until_it_is_over(
+async def test_answer_during_outage_is_committed_after_it(
     own_holdfast: RunningHoldfast,
     own_postgres: PostgresServer,
     provider: ScriptedProvider,
@@ -159,7 +159,7 @@ async def test_an_answer_that_meets_an_outage_is_kept_until_it_is_over(
 
     own_postgres.stop()
     answer.release()
-    await answer_held(caplog)
+    await until_commit_is_retried(caplog)
     own_postgres.start()
 
     assert (await own_holdfast.until(run)).status == "completed"
@@ -168,7 +168,7 @@ async def test_an_answer_that_meets_an_outage_is_kept_until_it_is_over(
 
 
 @pytest.mark.parametrize("script", ["hangs", "waits"])
-async def test_a_run_cancelled_in_temporal_in_an_outage_is_cancelled_after_it(
+async def test_cancel_in_temporal_during_outage_takes_effect_after_it(
     own_holdfast: RunningHoldfast, own_postgres: PostgresServer, provider: ScriptedProvider, script: str
 ) -> None:
     model = f"outage-cancel-{script}"
@@ -186,7 +186,7 @@ async def test_a_run_cancelled_in_temporal_in_an_outage_is_cancelled_after_it(
     assert failure == "The database does not answer."
 
 
-async def test_a_sweep_outlasts_an_outage(
+async def test_sweep_survives_outage(
     own_holdfast: RunningHoldfast, own_postgres: PostgresServer, provider: ScriptedProvider
 ) -> None:
     sweep = own_holdfast.resources.temporal.get_workflow_handle(sweep_id(own_holdfast.resources.settings.task_queue))
@@ -206,7 +206,7 @@ async def test_a_sweep_outlasts_an_outage(
     assert not [event for event in history.events if event.HasField("activity_task_failed_event_attributes")]
 
 
-async def test_a_lost_answer_to_a_commit_is_said_and_not_asked_for_again(
+async def test_unconfirmed_commit_is_reported_and_not_retried(
     proxied: tuple[RunningHoldfast, LosingProxy],
 ) -> None:
     holdfast, proxy = proxied
@@ -222,7 +222,7 @@ async def test_a_lost_answer_to_a_commit_is_said_and_not_asked_for_again(
     assert len((await threads.messages.list(thread.id)).data) == proxy.lost_commits == 1
 
 
-async def test_with_an_idempotency_key_a_lost_answer_is_given_again(
+async def test_unconfirmed_commit_is_retried_with_idempotency_key(
     proxied: tuple[RunningHoldfast, LosingProxy],
 ) -> None:
     holdfast, proxy = proxied
@@ -238,7 +238,7 @@ async def test_with_an_idempotency_key_a_lost_answer_is_given_again(
     assert proxy.lost_commits == 1
 
 
-async def test_a_turn_whose_commit_was_not_confirmed_is_not_repeated(
+async def test_turn_with_unconfirmed_commit_is_not_repeated(
     proxied: tuple[RunningHoldfast, LosingProxy], provider: ScriptedProvider
 ) -> None:
     holdfast, proxy = proxied
@@ -255,7 +255,7 @@ async def test_a_turn_whose_commit_was_not_confirmed_is_not_repeated(
     assert (len(provider.requests("lost-commit")), proxy.lost_commits) == (1, 1)
 
 
-async def test_no_transaction_is_open_while_the_model_speaks(
+async def test_no_transaction_is_open_during_model_call(
     new_postgres_database: NewDatabase, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     answer = Held(Says("Done."), after="Let me think")
@@ -274,7 +274,7 @@ async def test_no_transaction_is_open_while_the_model_speaks(
 
 
 async def retried(holdfast: RunningHoldfast, run: Run) -> str:
-    """Wait until an activity of the run is tried again. Returns why."""
+    """Wait until an activity of the run is retried. Returns the failure."""
     handle = holdfast.resources.temporal.get_workflow_handle(run.id)
     async with asyncio.timeout(20):
         while True:

@@ -1,4 +1,4 @@
-"""Workers are stopped, killed and replaced while others go on: no run waits for one that is gone."""
+"""Workers are stopped, killed and replaced while others continue: no run waits for a lost worker."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ BUSY_MACHINE_SECONDS = 4
 TEMPORALS_OWN_STICKY_SECONDS = 10
 
 
-async def test_a_stopped_worker_hands_its_turns_and_runs_over_at_once(
+async def test_stopped_worker_hands_over_turns_and_runs_at_once(
     holdfast_apart: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("handed-over", Hangs(after="Well"), Says("Taken up."))
@@ -48,9 +48,7 @@ async def test_a_stopped_worker_hands_its_turns_and_runs_over_at_once(
     assert (exit_code, "Traceback" in stopped.output) == (0, False)
 
 
-async def test_a_stopped_worker_finishes_a_turn_that_does_not_take_long(
-    holdfast_apart: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_stopping_worker_finishes_short_turn(holdfast_apart: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says("Finished."), after="Nearly")
     provider.script("finished", held)
     async with worker_process(holdfast_apart.resources.settings, "finishing") as stopped:
@@ -68,7 +66,7 @@ async def test_a_stopped_worker_finishes_a_turn_that_does_not_take_long(
     assert len(provider.requests("finished")) == 1
 
 
-async def test_a_run_of_a_killed_worker_goes_on_elsewhere_before_long(
+async def test_run_of_killed_worker_continues_elsewhere(
     holdfast_apart: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("parked-at-kill", CALL, Says("Thanks."))

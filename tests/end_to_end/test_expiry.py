@@ -15,7 +15,7 @@ SECONDS = 3
 SOON = {"expires_after": {"anchor": "created_at", "seconds": SECONDS}}
 
 
-async def test_the_default_deadline_is_ten_minutes_after_creation(
+async def test_default_deadline_is_ten_minutes_after_creation(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("ten-minutes", Hangs())
@@ -26,7 +26,7 @@ async def test_the_default_deadline_is_ten_minutes_after_creation(
     await holdfast.client.beta.threads.delete(run.thread_id)
 
 
-async def test_a_run_that_waits_for_outputs_expires(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_run_waiting_for_outputs_expires(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("expires-waiting", Calls(("weather", '{"city": "Rome"}')))
     run = await holdfast.run(await holdfast.assistant("expires-waiting", "weather"), extra_body=SOON)
 
@@ -40,7 +40,7 @@ async def test_a_run_that_waits_for_outputs_expires(holdfast: RunningHoldfast, p
     await holdfast.client.beta.threads.messages.create(run.thread_id, role="user", content="The thread is free.")
 
 
-async def test_a_model_that_takes_too_long_is_stopped_and_what_it_said_is_kept(
+async def test_expiry_stops_model_and_keeps_partial_answer(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("expires-speaking", Hangs(after="Well, you see"))
@@ -55,7 +55,7 @@ async def test_a_model_that_takes_too_long_is_stopped_and_what_it_said_is_kept(
     assert await holdfast.texts(run) == ["Hello", "Well, you see"]
 
 
-async def test_the_setting_changes_the_default(provider: ScriptedProvider, temporal_port: int, tmp_path: Path) -> None:
+async def test_setting_changes_default_deadline(provider: ScriptedProvider, temporal_port: int, tmp_path: Path) -> None:
     settings = settings_for(tmp_path, temporal_port, provider).model_copy(update={"run_expiry_seconds": 77})
 
     async with running_holdfast(settings, with_worker=False) as holdfast:

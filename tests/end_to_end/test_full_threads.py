@@ -1,4 +1,4 @@
-"""A thread takes at most 100,000 messages. Answers of runs are counted too, but are stored even in a full thread."""
+"""A thread has at most 100,000 messages. Answers of runs are counted, but are stored even in a full thread."""
 
 import httpx
 import pytest
@@ -21,20 +21,20 @@ FULL = "A thread holds at most 100000 messages. Delete some, or go on in a new t
 
 @pytest.fixture
 async def full(holdfast: RunningHoldfast) -> str:
-    """A thread whose messages are as many as it can hold, by its own count."""
+    """A thread whose message count is at the limit."""
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
     fill(holdfast, thread.id)
     return thread.id
 
 
-async def test_a_full_thread_takes_no_message(holdfast: RunningHoldfast, full: str) -> None:
+async def test_full_thread_rejects_message(holdfast: RunningHoldfast, full: str) -> None:
     async with httpx.AsyncClient(base_url=holdfast.url) as http:
         response = await http.post(f"/v1/threads/{full}/messages", json={"role": "user", "content": "More"})
 
     assert_error(response, 400, FULL)
 
 
-async def test_a_run_with_messages_too_many_is_not_created(holdfast: RunningHoldfast, full: str) -> None:
+async def test_run_with_too_many_messages_is_rejected(holdfast: RunningHoldfast, full: str) -> None:
     assistant = await holdfast.assistant("full-additional")
     more = [{"role": "user", "content": "More"}]
 
@@ -44,7 +44,7 @@ async def test_a_run_with_messages_too_many_is_not_created(holdfast: RunningHold
     assert (await holdfast.client.beta.threads.runs.list(full)).data == []
 
 
-async def test_an_answer_always_finds_room_and_is_counted(
+async def test_answer_is_stored_in_full_thread_and_counted(
     holdfast: RunningHoldfast, provider: ScriptedProvider, full: str
 ) -> None:
     provider.script("full-answer", Calls(("weather", "{}"), text="Let me look."), Says("It is sunny."))
@@ -57,7 +57,7 @@ async def test_an_answer_always_finds_room_and_is_counted(
     assert counts(holdfast, full) == (MAX_THREAD_MESSAGES + 2, 3)
 
 
-async def test_an_answer_that_was_cut_short_is_counted(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_partial_answer_is_counted(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("full-cut-short", Hangs(after="Once upon"))
     run = await holdfast.run(await holdfast.assistant("full-cut-short"))
     await provider.requested("full-cut-short")
@@ -68,7 +68,7 @@ async def test_an_answer_that_was_cut_short_is_counted(holdfast: RunningHoldfast
     assert counts(holdfast, run.thread_id) == (2, 2)
 
 
-async def test_a_message_that_waited_is_counted_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_enqueued_message_is_counted_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("full-queue", Calls(("weather", "{}")), Says("It is sunny."))
     waiting = await holdfast.until(await holdfast.run(await holdfast.assistant("full-queue", "weather")))
     say = holdfast.client.beta.threads.messages.create
@@ -87,7 +87,7 @@ def fill(holdfast: RunningHoldfast, thread_id: str) -> None:
 
 
 def counts(holdfast: RunningHoldfast, thread_id: str) -> tuple[int, int]:
-    """The thread's own count of its messages, and how many there are."""
+    """The thread's message count, and the number of its message rows."""
     with reading(holdfast.resources.database) as connection:
         counted = connection.scalar(select(THREADS.c.message_count).where(THREADS.c.id == thread_id))
         there = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.thread_id == thread_id)

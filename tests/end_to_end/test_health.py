@@ -1,4 +1,4 @@
-"""`GET /health`, with each part well and gone."""
+"""`GET /health`, with each dependency up and down."""
 
 import asyncio
 import threading
@@ -26,11 +26,11 @@ async def _health(holdfast: RunningHoldfast) -> tuple[int, dict[str, str]]:
     return response.status_code, response.json()
 
 
-async def test_all_is_well(holdfast: RunningHoldfast) -> None:
+async def test_all_dependencies_are_ok(holdfast: RunningHoldfast) -> None:
     assert await _health(holdfast) == (200, {"database": "ok", "temporal": "ok"})
 
 
-async def test_a_temporal_that_does_not_answer_is_named(provider: ScriptedProvider, tmp_path: Path) -> None:
+async def test_unreachable_temporal_is_reported(provider: ScriptedProvider, tmp_path: Path) -> None:
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_program(), data_converter=pydantic_data_converter
     )
@@ -46,7 +46,7 @@ async def test_a_temporal_that_does_not_answer_is_named(provider: ScriptedProvid
 
 
 @pytest.mark.any_database
-async def test_a_database_that_does_not_answer_is_named(own_holdfast: RunningHoldfast) -> None:
+async def test_unreachable_database_is_reported(own_holdfast: RunningHoldfast) -> None:
     file = own_holdfast.resources.settings.data_dir / "holdfast.db"
     own_holdfast.resources.database.engine.dispose()
     for part in file.parent.glob("holdfast.db*"):
@@ -60,7 +60,7 @@ async def test_a_database_that_does_not_answer_is_named(own_holdfast: RunningHol
     assert health["temporal"] == "ok"
 
 
-async def test_a_database_that_hangs_is_named_in_time(
+async def test_hanging_database_is_reported_in_time(
     own_holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes.health, "HEALTH_TIMEOUT", timedelta(milliseconds=100))
@@ -75,7 +75,7 @@ async def test_a_database_that_hangs_is_named_in_time(
 
 @asynccontextmanager
 async def _busy(database: Database, threads: int) -> AsyncIterator[None]:
-    """Until the block ends, that many threads of the database's are taken; what comes later waits for one."""
+    """Occupy that many of the database's threads until the block ends; later calls wait for one."""
     is_over = threading.Event()
 
     def work(_connection: Connection) -> None:
@@ -90,7 +90,7 @@ async def _busy(database: Database, threads: int) -> AsyncIterator[None]:
             is_over.set()
 
 
-async def test_a_run_is_accepted_while_temporal_is_away(provider: ScriptedProvider, tmp_path: Path) -> None:
+async def test_run_is_accepted_while_temporal_is_down(provider: ScriptedProvider, tmp_path: Path) -> None:
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_program(), data_converter=pydantic_data_converter
     )

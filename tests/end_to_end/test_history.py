@@ -1,4 +1,4 @@
-"""What a run leaves in Temporal's history: little, however much is said, and never more than Temporal takes."""
+"""The size of a run's history in Temporal: independent of the content, and below Temporal's limit."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -24,21 +24,21 @@ ONE_MEGABYTE = 1_000_000
 
 
 async def _history(holdfast: RunningHoldfast, run: Run) -> tuple[int, int]:
-    """How many bytes and events Temporal counts, once the workflow is closed."""
+    """The bytes and events that Temporal counts, once the workflow is closed."""
     handle = holdfast.resources.temporal.get_workflow_handle(run.id)
     await closed(handle)
     info = (await handle.describe()).raw_description.workflow_execution_info
     return info.history_size_bytes, info.history_length
 
 
-async def test_a_hundred_large_outputs_on_a_long_thread_leave_a_small_history(
+async def test_hundred_large_outputs_on_long_thread_leave_small_history(
     provider: ScriptedProvider, temporal_port: int, tmp_path: Path
 ) -> None:
     # Four calls a turn: to send the growing prompt a hundred times would take half a minute.
     turns, at_once, output = 25, 4, "x" * 100_000
     provider.script("large", *[Calls(*[("weather", "{}")] * at_once)] * turns, Says("Done."))
     settings = settings_for(tmp_path, temporal_port, provider)
-    # A window that holds it all, or most of this test's time would go into counting tokens.
+    # A context window of this size: otherwise most of the test's time would go into counting tokens.
     endless: Any = {"model_name": "large", "litellm_params": provider.litellm_params("openai/large")}
     provider.models_file(tmp_path, endless | {"model_info": {"max_input_tokens": 1_000_000_000}})
     async with running_holdfast(settings) as holdfast:
@@ -53,13 +53,13 @@ async def test_a_hundred_large_outputs_on_a_long_thread_leave_a_small_history(
     last = provider.requests("large")[-1]["messages"]
     assert sum(message["role"] == "user" for message in last) == 1000
     assert [message["content"] for message in last if message["role"] == "tool"] == [output] * 100
-    # Also if each of the hundred calls had had a turn of its own.
+    # Also if each of the hundred calls had a turn of its own.
     assert size * at_once < ONE_MEGABYTE
     assert events * at_once < activity_options.MAX_HISTORY_EVENTS / 10
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_HISTORY_EVENTS", 40), ("MAX_HISTORY_BYTES", 5_000)])
-async def test_a_run_with_too_long_a_history_ends_incomplete(
+async def test_run_with_too_long_history_ends_incomplete(
     holdfast: RunningHoldfast,
     provider: ScriptedProvider,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,7 +72,7 @@ async def test_a_run_with_too_long_a_history_ends_incomplete(
     run = await holdfast.run(await holdfast.assistant(model, "weather"))
 
     while (run := await holdfast.until(run)).status == "requires_action":
-        # The limit may be reached while the run waits: then it has ended just now.
+        # The limit may be reached while the run waits: then it has just ended.
         with suppress(BadRequestError):
             run = await holdfast.submit(run, "sunny")
     size, events = await _history(holdfast, run)
@@ -89,7 +89,7 @@ async def test_a_run_with_too_long_a_history_ends_incomplete(
     assert (await holdfast.until(following)).status == "completed"
 
 
-async def test_signals_that_are_no_answer_end_a_waiting_run_incomplete_before_temporal_does(
+async def test_invalid_signals_end_waiting_run_incomplete_before_temporals_limit(
     holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activity_options, "MAX_HISTORY_EVENTS", 40)

@@ -1,4 +1,4 @@
-"""What is logged of runs: which run, in every line about one; what was said, in none, whatever the level."""
+"""Log lines about runs: each names its run, and none contains content, at any level."""
 
 import io
 import json
@@ -22,7 +22,7 @@ CALL = Calls(("weather", f'{{"city": "{SECRET}"}}'))
 
 
 class Written:
-    """What our loggers and the root's write, from debug on."""
+    """Output of Holdfast's loggers and the root logger, from debug level."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
@@ -52,7 +52,7 @@ def written() -> Iterator[Written]:
 
 
 @pytest.mark.any_database
-async def test_a_runs_lines_name_it_and_quote_nothing(
+async def test_log_lines_name_run_without_content(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, written: Written
 ) -> None:
     provider.script("logged", Fails(500, f"We broke on {SECRET}."), CALL, Fails(401, f"No {SECRET} for you."))
@@ -79,9 +79,7 @@ async def test_a_runs_lines_name_it_and_quote_nothing(
 
 
 @pytest.mark.any_database
-async def test_an_error_of_the_database_is_logged_without_the_values(
-    own_holdfast: RunningHoldfast, written: Written
-) -> None:
+async def test_database_error_is_logged_without_values(own_holdfast: RunningHoldfast, written: Written) -> None:
     with writing(own_holdfast.resources.database) as connection:
         connection.execute(text("DROP TABLE messages"))
 
@@ -95,7 +93,7 @@ async def test_an_error_of_the_database_is_logged_without_the_values(
 
 
 @pytest.mark.any_database
-async def test_an_activity_that_crashes_names_its_run_and_quotes_nothing(
+async def test_crash_of_activity_is_logged_with_run_and_without_content(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, written: Written
 ) -> None:
     provider.script("logged-crash", Says(SECRET), Says(SECRET))
@@ -114,7 +112,7 @@ async def test_an_activity_that_crashes_names_its_run_and_quotes_nothing(
     assert SECRET not in written.text
 
 
-async def test_lines_name_the_trace_where_traces_are_on(
+async def test_log_lines_name_trace_if_tracing_is_on(
     temporal_port: int,
     provider: ScriptedProvider,
     tmp_path: Any,

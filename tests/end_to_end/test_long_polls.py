@@ -1,4 +1,4 @@
-"""The SDKs' poll helpers are answered when there is news; everybody else is answered at once."""
+"""Requests of the SDKs' poll helpers are long polls; all others are answered at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from tests.provider.replies import Calls, Held, Reply, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
 HELPER = {"X-Stainless-Poll-Helper": "true"}
-# As many requests that are answered at once as show that another one is not.
+# Enough requests with immediate answers to show that another one waits.
 OTHERS = 20
 
 
@@ -32,10 +32,10 @@ async def http(holdfast: RunningHoldfast) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def held_run(
+async def blocked_run(
     holdfast: RunningHoldfast, provider: ScriptedProvider, model: str, reply: Reply
 ) -> AsyncIterator[tuple[Run, Held]]:
-    """A run whose model has begun to answer and goes on when it is released."""
+    """A run whose model has begun to answer and continues when it is released."""
     held = Held(reply, after="Well, ")
     provider.script(model, held)
     run = await holdfast.run(await holdfast.assistant(model, "get_weather"))
@@ -57,10 +57,10 @@ def _url(run: Run) -> str:
 @pytest.mark.parametrize(
     ("reply", "status"), [(Says("there."), "completed"), (Calls(("get_weather", "{}")), "requires_action")]
 )
-async def test_a_helper_is_answered_when_the_run_rests(
+async def test_long_poll_ends_when_run_ends_or_requires_action(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider, reply: Reply, status: str
 ) -> None:
-    async with held_run(holdfast, provider, f"held-{status}", reply) as (run, held):
+    async with blocked_run(holdfast, provider, f"held-{status}", reply) as (run, held):
         polls = [poll(http, run) for _ in range(3)]
         for _ in range(OTHERS):
             assert (await http.get(_url(run))).json()["status"] == "in_progress"
@@ -70,13 +70,13 @@ async def test_a_helper_is_answered_when_the_run_rests(
 
         async with asyncio.timeout(long_polls.LONGEST.total_seconds()):
             assert [each.json()["status"] for each in await asyncio.gather(*polls)] == [status] * 3
-        # It rests: there is nothing to wait for.
+        # The run has stopped: a further poll does not wait.
         assert (await poll(http, run)).json()["status"] == status
 
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("header", ["X-Stainless-Read-Timeout", "X-Stainless-Timeout"])
-async def test_a_helper_is_answered_before_its_time_is_up(
+async def test_long_poll_ends_before_clients_timeout(
     holdfast: RunningHoldfast,
     http: httpx.AsyncClient,
     provider: ScriptedProvider,
@@ -84,7 +84,7 @@ async def test_a_helper_is_answered_before_its_time_is_up(
     header: str,
 ) -> None:
     monkeypatch.setattr(long_polls, "LONGEST", timedelta(minutes=1))
-    async with held_run(holdfast, provider, f"held-{header}", Says("there.")) as (run, _), asyncio.timeout(30):
+    async with blocked_run(holdfast, provider, f"held-{header}", Says("there.")) as (run, _), asyncio.timeout(30):
         answer = await poll(http, run, **{header: "0.2"})
 
     assert answer.json()["status"] == "in_progress"
@@ -92,10 +92,10 @@ async def test_a_helper_is_answered_before_its_time_is_up(
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("given", ["", "soon", "-1", "nan", "1.2.3", "1e9"])
-async def test_a_time_that_is_none_is_passed_over(
+async def test_invalid_timeout_header_is_ignored(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider, given: str
 ) -> None:
-    async with held_run(holdfast, provider, f"held-time-{given}", Says("there.")) as (run, held):
+    async with blocked_run(holdfast, provider, f"held-time-{given}", Says("there.")) as (run, held):
         answer = poll(http, run, **{"X-Stainless-Read-Timeout": given})
         held.release()
 
@@ -103,22 +103,22 @@ async def test_a_time_that_is_none_is_passed_over(
 
 
 @pytest.mark.any_database
-async def test_news_that_is_lost_comes_late(
+async def test_long_poll_ends_at_limit_without_news(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(long_polls, "LONGEST", timedelta(seconds=0.05))
-    async with held_run(holdfast, provider, "held-lost", Says("there.")) as (run, _), asyncio.timeout(30):
+    async with blocked_run(holdfast, provider, "held-lost", Says("there.")) as (run, _), asyncio.timeout(30):
         assert (await poll(http, run)).json()["status"] == "in_progress"
 
 
 @pytest.mark.any_database
-async def test_a_run_that_is_not_there_is_not_waited_for(http: httpx.AsyncClient) -> None:
+async def test_long_poll_of_unknown_run_does_not_wait(http: httpx.AsyncClient) -> None:
     missing = await http.get("/v1/threads/thread_none/runs/run_none", headers=HELPER)
 
     assert missing.status_code == httpx.codes.NOT_FOUND
 
 
-async def test_a_server_that_stops_answers_all(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stopping_server_answers_all_long_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_polls, "LONGEST", timedelta(minutes=1))
     run: Any = SimpleNamespace(id="run_held", status=RunStatus.IN_PROGRESS)
     polls = LongPolls(InProcessEventStream(timedelta(minutes=1)))
@@ -129,17 +129,17 @@ async def test_a_server_that_stops_answers_all(monkeypatch: pytest.MonkeyPatch) 
         loads += 1
         return run
 
-    held = [asyncio.create_task(polls.answer(Headers(HELPER), run.id, load)) for _ in range(3)]
-    while loads < len(held):
+    waiting = [asyncio.create_task(polls.answer(Headers(HELPER), run.id, load)) for _ in range(3)]
+    while loads < len(waiting):
         await asyncio.sleep(0)
     polls.stop()
 
     async with asyncio.timeout(5):
-        assert await asyncio.gather(*held) == [run] * 3
+        assert await asyncio.gather(*waiting) == [run] * 3
         assert await polls.answer(Headers(HELPER), run.id, load) == run
 
 
-async def test_a_server_that_stops_answers_those_too_that_it_is_about_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stopping_server_answers_long_polls_that_still_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_polls, "LONGEST", timedelta(minutes=1))
     run: Any = SimpleNamespace(id="run_held", status=RunStatus.IN_PROGRESS)
     polls = LongPolls(InProcessEventStream(timedelta(minutes=1)))
@@ -150,23 +150,23 @@ async def test_a_server_that_stops_answers_those_too_that_it_is_about_to_hold(mo
         await is_loaded.wait()
         return run
 
-    held = asyncio.create_task(polls.answer(Headers(HELPER), run.id, load))
+    waiting = asyncio.create_task(polls.answer(Headers(HELPER), run.id, load))
     await is_loading.wait()
     polls.stop()
     is_loaded.set()
 
     async with asyncio.timeout(5):
-        assert await held == run
+        assert await waiting == run
 
 
 @pytest.mark.any_database
-async def test_a_helper_hears_of_a_run_that_another_process_ends(
+async def test_long_poll_ends_when_another_process_ends_run(
     apis: tuple[RunningHoldfast, RunningHoldfast], provider: ScriptedProvider
 ) -> None:
     for api in apis:
         async with (
             httpx.AsyncClient(base_url=api.url, timeout=30) as http,
-            held_run(apis[0], provider, f"held-apart-{api is apis[0]}", Says("there.")) as (run, held),
+            blocked_run(apis[0], provider, f"held-apart-{api is apis[0]}", Says("there.")) as (run, held),
         ):
             answer = poll(http, run)
             for _ in range(OTHERS):

@@ -1,4 +1,4 @@
-"""`GET /metrics` after real runs: what is counted, once each, under how few labels."""
+"""`GET /metrics` after real runs: each event is counted once, under few labels."""
 
 import asyncio
 import re
@@ -39,13 +39,13 @@ def _value(samples: Samples, name: str, **labels: str) -> float | None:
 
 @pytest.fixture
 async def working(own_holdfast: RunningHoldfast) -> RunningHoldfast:
-    """A Holdfast whose metrics only this test moves."""
+    """A Holdfast whose metrics only this test changes."""
     await own_holdfast.start_worker()
     return own_holdfast
 
 
 @pytest.mark.any_database
-async def test_a_run_with_a_function_call_is_counted(working: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_run_with_function_call_is_counted(working: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("metered", Calls(("weather", "{}")), Says("Sunny."))
     run = await working.until(await working.run(await working.assistant("metered", "weather")))
     waiting = await _scrape(working)
@@ -57,7 +57,7 @@ async def test_a_run_with_a_function_call_is_counted(working: RunningHoldfast, p
     assert _value(samples, "holdfast_runs_active", status="requires_action") == 0
     assert _value(samples, "holdfast_runs_created_total") == 1
     assert _value(samples, "holdfast_runs_ended_total", status="completed") == 1
-    # Taken up when it was new, and once more with its outputs.
+    # Once for the new run and once with its outputs.
     assert _value(samples, "holdfast_run_queue_seconds_count") == 2
     assert _value(samples, "holdfast_tool_outputs_seconds_count") == 1
     assert _value(samples, "holdfast_model_call_seconds_count", model="metered", outcome="answered") == 2
@@ -86,7 +86,7 @@ async def test_requests_are_counted_by_route_and_status(working: RunningHoldfast
 
 
 @pytest.mark.any_database
-async def test_a_failure_is_counted_by_its_error_and_a_reset_as_reopened(
+async def test_failure_is_counted_by_error_and_reset_as_reopened(
     working: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("metered-failure", Fails(401), Says("Hi."))
@@ -97,7 +97,7 @@ async def test_a_failure_is_counted_by_its_error_and_a_reset_as_reopened(
 
     samples = await _scrape(working)
 
-    # A name that has not answered yet has no label of its own.
+    # A model that has not answered yet has no label of its own.
     assert _value(after_failure, "holdfast_model_failures_total", model="other", error="ProviderRefused") == 1
     assert _value(after_failure, "holdfast_model_call_seconds_count", model="other", outcome="failed") == 1
     assert _value(after_failure, "holdfast_runs_ended_total", status="failed") == 1
@@ -107,7 +107,7 @@ async def test_a_failure_is_counted_by_its_error_and_a_reset_as_reopened(
 
 
 @pytest.mark.any_database
-async def test_streams_are_counted_while_they_are_open(working: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_open_streams_are_counted(working: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" a time."), after="Once")
     provider.script("metered-stream", held)
     assistant_id = await working.assistant("metered-stream")
@@ -127,7 +127,7 @@ async def test_streams_are_counted_while_they_are_open(working: RunningHoldfast,
 
 
 @pytest.mark.any_database
-async def test_a_call_that_is_cancelled_is_cut_short(working: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_cancelled_call_has_outcome_cut_short(working: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("metered-cancel", Hangs(after="Well"))
     run = await working.run(await working.assistant("metered-cancel"))
     await provider.requested("metered-cancel")
@@ -147,7 +147,7 @@ def _cancel_and_roll_back(connection: Connection, run_id: str) -> None:
 
 
 @pytest.mark.any_database
-async def test_what_was_rolled_back_is_not_counted(working: RunningHoldfast) -> None:
+async def test_rolled_back_transition_is_not_counted(working: RunningHoldfast) -> None:
     run = await working.until(await working.run(await working.assistant("holdfast/scripted", "weather")))
     with pytest.raises(InterruptedError):
         await working.resources.database.write(_cancel_and_roll_back, run.id)
@@ -155,7 +155,7 @@ async def test_what_was_rolled_back_is_not_counted(working: RunningHoldfast) -> 
     assert _value(await _scrape(working), "holdfast_runs_ended_total", status="cancelled") is None
 
 
-async def test_a_run_that_no_worker_takes_up_ages(own_holdfast: RunningHoldfast) -> None:
+async def test_oldest_command_ages_without_worker(own_holdfast: RunningHoldfast) -> None:
     await own_holdfast.run(await own_holdfast.assistant("holdfast/scripted"))
 
     first = _value(await _scrape(own_holdfast), "holdfast_oldest_command_seconds")
@@ -167,7 +167,7 @@ async def test_a_run_that_no_worker_takes_up_ages(own_holdfast: RunningHoldfast)
 
 
 @pytest.mark.any_database
-async def test_a_database_that_is_gone_leaves_the_other_metrics(own_holdfast: RunningHoldfast) -> None:
+async def test_other_metrics_work_without_database(own_holdfast: RunningHoldfast) -> None:
     file = own_holdfast.resources.settings.data_dir / "holdfast.db"
     own_holdfast.resources.database.engine.dispose()
     for part in file.parent.glob("holdfast.db*"):
@@ -182,7 +182,7 @@ async def test_a_database_that_is_gone_leaves_the_other_metrics(own_holdfast: Ru
 
 
 @pytest.mark.any_database
-async def test_names_beyond_the_first_that_answered_share_a_label(own_holdfast: RunningHoldfast) -> None:
+async def test_models_beyond_limit_share_a_label(own_holdfast: RunningHoldfast) -> None:
     models = own_holdfast.resources.metrics.models
     labels = [models.of_answering(f"model-{number}") for number in range(MAX_MODEL_LABELS + 2)]
 
@@ -192,12 +192,12 @@ async def test_names_beyond_the_first_that_answered_share_a_label(own_holdfast: 
 
 
 @pytest.mark.any_database
-async def test_the_operations_page_names_every_metric_and_no_other(own_holdfast: RunningHoldfast) -> None:
+async def test_operations_page_lists_exactly_the_metrics(own_holdfast: RunningHoldfast) -> None:
     async with httpx.AsyncClient() as client:
-        shown = (await client.get(f"{own_holdfast.url}/metrics")).text
+        exposed = (await client.get(f"{own_holdfast.url}/metrics")).text
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 
-    ours = {name.removesuffix("_total") for name in re.findall(r"^# TYPE (holdfast_\w+)", shown, re.MULTILINE)}
+    ours = {name.removesuffix("_total") for name in re.findall(r"^# TYPE (holdfast_\w+)", exposed, re.MULTILINE)}
     named = {re.sub("_(total|bucket)$", "", name) for name in re.findall(r"holdfast_[a-z_]+", page)}
-    # prometheus_client tells when a counter began beside it.
+    # prometheus_client adds a `_created` sample to each counter.
     assert named == {name for name in ours if not name.endswith("_created")} | {"holdfast_runs_created"}

@@ -1,4 +1,4 @@
-"""What a model refuses is content of its own kind, and is remembered."""
+"""A model's refusal is a content part of its own kind, and later turns receive it."""
 
 import pytest
 from openai.types.beta.threads import Message, Run
@@ -20,7 +20,7 @@ def refuses(*, said: str = "", called: str | None = None, finish: str = "stop") 
     return Chunks(*before, *pieces, *(calls if called else []), chunk_of({}, finish))
 
 
-async def test_a_refusal_alone_is_the_messages_only_part(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_refusal_alone_is_only_part(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("refuses", refuses())
 
     done = await holdfast.until(await holdfast.run(await holdfast.assistant("refuses")))
@@ -30,7 +30,7 @@ async def test_a_refusal_alone_is_the_messages_only_part(holdfast: RunningHoldfa
     assert parts(message) == [REFUSAL_PART]
 
 
-async def test_a_refusal_stands_behind_the_text(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_refusal_follows_text(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("refuses-after-text", refuses(said="Well."))
 
     done = await holdfast.until(await holdfast.run(await holdfast.assistant("refuses-after-text")))
@@ -38,7 +38,7 @@ async def test_a_refusal_stands_behind_the_text(holdfast: RunningHoldfast, provi
     assert parts(await newest(holdfast, done)) == [TEXT_PART, REFUSAL_PART]
 
 
-async def test_a_refusal_before_calls_is_a_message(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_refusal_before_calls_is_message(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("refuses-and-calls", refuses(called="weather", finish="tool_calls"))
 
     waiting = await holdfast.until(await holdfast.run(await holdfast.assistant("refuses-and-calls", "weather")))
@@ -47,7 +47,7 @@ async def test_a_refusal_before_calls_is_a_message(holdfast: RunningHoldfast, pr
     assert parts(await newest(holdfast, waiting)) == [REFUSAL_PART]
 
 
-async def test_a_refusal_cut_short_is_kept(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_partial_refusal_is_stored(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("refuses-filtered", refuses(finish="content_filter"))
 
     failed = await holdfast.until(await holdfast.run(await holdfast.assistant("refuses-filtered")))
@@ -57,7 +57,7 @@ async def test_a_refusal_cut_short_is_kept(holdfast: RunningHoldfast, provider: 
     assert parts(message) == [REFUSAL_PART]
 
 
-async def test_the_model_is_told_what_it_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_later_prompt_contains_refusal(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("refused-before", refuses(said="Well."), Says("As I said."))
     assistant = await holdfast.assistant("refused-before")
     first = await holdfast.until(await holdfast.run(assistant))

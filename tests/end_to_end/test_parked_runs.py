@@ -1,4 +1,4 @@
-"""More runs wait for outputs than the worker keeps in memory: those it let go of come back as they were."""
+"""More runs wait for outputs than the worker's cache has room for: evicted runs continue unchanged."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.any_database
 CALL = Calls(("weather", "{}"))
 
 
-async def test_parked_runs_beyond_the_cache_come_back(
+async def test_evicted_runs_continue(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "MAX_CACHED_WORKFLOWS", 2)
@@ -21,7 +21,7 @@ async def test_parked_runs_beyond_the_cache_come_back(
     assistant = await own_holdfast.assistant("parked", "weather")
     runs = [await own_holdfast.until(await own_holdfast.run(assistant), "requires_action") for _ in range(6)]
 
-    # The second answer, too, finds a run that was let go of meanwhile.
+    # The second submit, too, reaches a run that was evicted meanwhile.
     provider.script("parked", *[CALL] * 6)
     again = [await own_holdfast.until(await own_holdfast.submit(run, "sunny"), "requires_action") for run in runs]
     provider.script("parked", *[Says("Thanks.")] * 6)
@@ -33,7 +33,7 @@ async def test_parked_runs_beyond_the_cache_come_back(
     assert [message["content"] for message in last if message["role"] == "tool"] == ["sunny", "rainy"]
 
 
-async def test_a_parked_run_beyond_the_cache_is_cancelled_and_another_expires(
+async def test_evicted_runs_are_cancelled_and_expire(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "MAX_CACHED_WORKFLOWS", 1)

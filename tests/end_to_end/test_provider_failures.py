@@ -1,4 +1,4 @@
-"""What a run makes of a provider that fails: it tries again while that may help, and says what happened."""
+"""Failures of the provider: a run retries those that may pass, and reports the error."""
 
 import pytest
 from openai.types.beta.threads import Run
@@ -15,9 +15,7 @@ async def _ended(holdfast: RunningHoldfast, provider: ScriptedProvider, model: s
     return await holdfast.until(await holdfast.run(await holdfast.assistant(model)))
 
 
-async def test_429_is_tried_again_after_the_time_the_provider_asked_for(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_429_is_retried_after_requested_delay(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     too_many = Fails(429, "Slow down.", headers={"retry-after-ms": "50"})
 
     run = await _ended(holdfast, provider, "too-many", too_many, too_many, Says("Here I am."))
@@ -27,13 +25,13 @@ async def test_429_is_tried_again_after_the_time_the_provider_asked_for(
     assert len(provider.requests("too-many")) == 3
 
 
-async def test_5xx_is_tried_again(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_5xx_is_retried(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _ended(holdfast, provider, "unavailable", Fails(503), Says("Here I am."))
 
     assert run.status == "completed"
 
 
-async def test_an_answer_cut_off_in_the_middle_is_asked_again_and_kept_once(
+async def test_interrupted_answer_is_retried_and_stored_once(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     run = await _ended(holdfast, provider, "cut-off", BreaksOff(after="Once upon"), Says("Once upon a time."))
@@ -43,9 +41,7 @@ async def test_an_answer_cut_off_in_the_middle_is_asked_again_and_kept_once(
     assert len((await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)).data) == 1
 
 
-async def test_a_failure_whose_text_cannot_be_stored_fails_the_run_all_the_same(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_failure_with_unstorable_text_fails_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _ended(holdfast, provider, "half-a-reason", Fails(400, "Bad \ud83d\0 prompt."))
 
     assert (run.status, run.last_error and run.last_error.code) == ("failed", "invalid_prompt")
@@ -61,7 +57,7 @@ async def test_a_failure_whose_text_cannot_be_stored_fails_the_run_all_the_same(
         ("quota", Fails(429, "You exceeded your quota.", code="insufficient_quota"), "rate_limit_exceeded"),
     ],
 )
-async def test_what_waiting_does_not_cure_fails_the_run_at_once_and_says_so(
+async def test_permanent_error_fails_run_at_once(
     holdfast: RunningHoldfast, provider: ScriptedProvider, model: str, reply: Fails, code: str
 ) -> None:
     run = await _ended(holdfast, provider, model, reply)
@@ -78,7 +74,7 @@ async def test_what_waiting_does_not_cure_fails_the_run_at_once_and_says_so(
     await holdfast.client.beta.threads.messages.create(run.thread_id, role="user", content="The thread is free.")
 
 
-async def test_429_up_to_the_deadline_fails_the_run_with_its_code(
+async def test_429_until_deadline_fails_run_with_its_code(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("always-429", Fails(429, "Slow down.", headers={"retry-after": "60"}))
@@ -93,7 +89,7 @@ async def test_429_up_to_the_deadline_fails_the_run_with_its_code(
     assert run.last_error.code == "rate_limit_exceeded"
 
 
-async def test_a_filtered_answer_fails_the_run_and_leaves_the_message_incomplete(
+async def test_filtered_answer_fails_run_and_leaves_message_incomplete(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     run = await _ended(holdfast, provider, "filtered", Says("How to make a", finish="content_filter"))

@@ -1,4 +1,4 @@
-"""The README's example prints the output beside it, every setting is listed, and every link leads to a file."""
+"""The README's example prints the documented output, every setting is listed, and every link leads to a file."""
 
 import asyncio
 import io
@@ -23,7 +23,7 @@ def _block(language: str) -> str:
     return str(block)
 
 
-async def test_the_example_prints_the_output_in_the_readme(holdfast: RunningHoldfast) -> None:
+async def test_example_prints_documented_output(holdfast: RunningHoldfast) -> None:
     example = _block("python").replace("http://127.0.0.1:8000", holdfast.url)
     printed = io.StringIO()
 

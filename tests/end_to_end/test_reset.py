@@ -1,4 +1,4 @@
-"""Operators reset failed runs, from the Temporal UI or its command line: the run goes on with the turn that failed."""
+"""Operators reset failed runs, from the Temporal UI or its command line: the run continues with the failed turn."""
 
 import pytest
 from openai.types.beta.threads import Run
@@ -22,7 +22,7 @@ async def _failed_after_a_call(holdfast: RunningHoldfast, provider: ScriptedProv
 
 
 @pytest.mark.any_database
-async def test_a_failed_run_shows_as_failed_in_temporal(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_failed_run_is_failed_in_temporal(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("shows-failed", Fails(401, "No such key."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("shows-failed")))
 
@@ -33,7 +33,7 @@ async def test_a_failed_run_shows_as_failed_in_temporal(holdfast: RunningHoldfas
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("which", ["first", "last", "before the failure"])
-async def test_a_reset_goes_on_with_the_turn_that_failed(
+async def test_reset_continues_with_failed_turn(
     holdfast: RunningHoldfast, provider: ScriptedProvider, which: str
 ) -> None:
     model = f"reset-{which.replace(' ', '-')}"
@@ -41,7 +41,7 @@ async def test_a_reset_goes_on_with_the_turn_that_failed(
     tasks = await workflow_tasks(holdfast, failed)
     provider.script(model, Says("It is sunny."))
 
-    # The last task ends the workflow; the two before it close the run and take note of the failed turn.
+    # The last task ends the workflow; the two before it finalize the run and record the failed turn.
     await reset(holdfast, failed, {"first": tasks[0], "last": tasks[-1]}.get(which, tasks[-3]))
     done = await holdfast.until(failed, "completed")
 
@@ -49,16 +49,14 @@ async def test_a_reset_goes_on_with_the_turn_that_failed(
     assert (done.last_error, done.failed_at) == (None, None)
     assert done.usage is not None
     assert done.usage.total_tokens == 30
-    # The finished turn was not asked again: one request for it, one that failed, one that went well.
+    # The committed turn is not repeated: one request for it, one that failed, one that succeeded.
     assert len(provider.requests(model)) == 3
     status = await closed(holdfast.resources.temporal.get_workflow_handle(failed.id))
     assert status is WorkflowExecutionStatus.COMPLETED
 
 
 @pytest.mark.any_database
-async def test_a_reset_run_that_fails_again_is_failed_again(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_reset_run_may_fail_again(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "reset-fails")
     tasks = await workflow_tasks(holdfast, failed)
     provider.script("reset-fails", Fails(403, "Still not."))
@@ -72,7 +70,7 @@ async def test_a_reset_run_that_fails_again_is_failed_again(
     assert len(provider.requests("reset-fails")) == 3
 
 
-async def test_a_reset_is_refused_while_another_run_holds_the_thread(
+async def test_reset_is_rejected_while_another_run_locks_thread(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "reset-locked")
@@ -93,9 +91,7 @@ async def test_a_reset_is_refused_while_another_run_holds_the_thread(
 
 
 @pytest.mark.any_database
-async def test_a_reset_run_goes_on_under_a_worker_that_never_saw_it(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_reset_run_continues_on_new_worker(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     await own_holdfast.start_worker()
     failed = await _failed_after_a_call(own_holdfast, provider, "reset-replayed")
     tasks = await workflow_tasks(own_holdfast, failed)

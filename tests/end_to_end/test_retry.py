@@ -1,4 +1,4 @@
-"""Operators retry failed runs through `/ops`: a run goes on with the turn that failed, whatever became of Temporal."""
+"""Operators retry failed runs through `/ops`: a run continues with the failed turn, even if its workflow is gone."""
 
 import asyncio
 from pathlib import Path
@@ -58,14 +58,14 @@ async def _timeline(holdfast: RunningHoldfast, run: Run) -> dict[str, Any]:
 
 
 async def _sweep(holdfast: RunningHoldfast, run: Run) -> None:
-    """Let a minute pass for the run's row, then have the schedule sweep now."""
+    """Age the run's row by a minute, then sweep."""
     with writing(holdfast.resources.database) as connection:
         aged = update(RUNS).where(RUNS.c.id == run.id).values(status_changed_at=now_ms() - 60_000)
         connection.execute(aged)
     await sweep_now(holdfast)
 
 
-async def test_a_retry_goes_on_with_the_turn_that_failed(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_retry_continues_with_failed_turn(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "retry")
     provider.script("retry", Says("It is sunny."))
 
@@ -77,19 +77,17 @@ async def test_a_retry_goes_on_with_the_turn_that_failed(holdfast: RunningHoldfa
     assert (done.last_error, done.failed_at) == (None, None)
     assert done.usage is not None
     assert done.usage.total_tokens == 30
-    # The finished turn was not asked again: one request for it, one that failed, one that went well.
+    # The committed turn is not repeated: one request for it, one that failed, one that succeeded.
     assert len(provider.requests("retry")) == 3
     handle = holdfast.resources.temporal.get_workflow_handle(failed.id)
     assert await closed(handle) is WorkflowExecutionStatus.COMPLETED
-    # A reset, to the very task that asked for the failed turn.
+    # A reset to the task that scheduled the failed turn.
     history = (await handle.fetch_history()).to_json()
     assert "Retried with Holdfast by ada@laptop" in history
     assert history.count("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED") == 2
 
 
-async def test_who_retried_a_run_when_and_what_it_had_failed_with_is_recorded(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_retry_records_operator_time_and_error(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "retry-record")
     provider.script("retry-record", Fails(403, "Still not."), Says("Now."))
     began = now_seconds()
@@ -110,9 +108,7 @@ async def test_who_retried_a_run_when_and_what_it_had_failed_with_is_recorded(
     assert (timeline["retries"], timeline["retried_by"], timeline["retried_at"]) == (2, "project default", second["at"])
 
 
-async def test_a_reset_in_temporal_is_recorded_with_its_reason(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_reset_in_temporal_is_recorded_with_reason(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     for which in (0, -1):
         failed = await _failed_after_a_call(holdfast, provider, f"reset-record{which}")
         provider.script(f"reset-record{which}", Says("It is sunny."))
@@ -125,7 +121,7 @@ async def test_a_reset_in_temporal_is_recorded_with_its_reason(
         assert "No such key." in recorded["error"]["message"]
 
 
-async def test_of_two_retries_at_once_one_is_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_one_of_two_concurrent_retries_is_rejected(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "retry-twice")
     provider.script("retry-twice", Says("Once."), Says("Twice."))
 
@@ -139,7 +135,7 @@ async def test_of_two_retries_at_once_one_is_refused(holdfast: RunningHoldfast, 
     assert (await _timeline(holdfast, failed))["retries"] == 1
 
 
-async def test_a_repeated_request_with_a_key_is_answered_and_does_nothing(
+async def test_repeated_retry_with_idempotency_key_has_no_effect(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "retry-key")
@@ -153,7 +149,7 @@ async def test_a_repeated_request_with_a_key_is_answered_and_does_nothing(
     assert (await _timeline(holdfast, failed))["retries"] == 1
 
 
-async def test_a_retry_is_refused_while_another_run_holds_the_thread(
+async def test_retry_is_rejected_while_another_run_locks_thread(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     failed = await _failed_after_a_call(holdfast, provider, "retry-locked")
@@ -170,9 +166,7 @@ async def test_a_retry_is_refused_while_another_run_holds_the_thread(
     assert (await _timeline(holdfast, failed))["retry_history"] == []
 
 
-async def test_a_retried_run_holds_its_thread_at_once(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_retried_run_locks_its_thread_at_once(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     await own_holdfast.start_worker()
     failed = await _failed_after_a_call(own_holdfast, provider, "retry-holds")
     await own_holdfast.stop_worker()
@@ -186,7 +180,7 @@ async def test_a_retried_run_holds_its_thread_at_once(
 
 
 @pytest.mark.any_database
-async def test_an_unknown_run_is_not_found(holdfast: RunningHoldfast) -> None:
+async def test_unknown_run_is_not_found(holdfast: RunningHoldfast) -> None:
     response = await _post(holdfast, "run_unknown/retry")
 
     assert_error(response, 404, "No run found with id 'run_unknown'.")
@@ -194,17 +188,17 @@ async def test_an_unknown_run_is_not_found(holdfast: RunningHoldfast) -> None:
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("by", ["", "x" * 257, 7])
-async def test_a_name_out_of_bounds_is_refused(holdfast: RunningHoldfast, by: object) -> None:
+async def test_operator_name_out_of_bounds_is_rejected(holdfast: RunningHoldfast, by: object) -> None:
     response = await _post(holdfast, "run_unknown/retry", json={"by": by})
 
     assert response.status_code == 400
     assert response.json()["error"]["param"] == "by"
 
 
-async def test_a_run_whose_workflow_is_gone_starts_anew_and_repeats_nothing(
+async def test_retry_without_workflow_starts_new_one_and_repeats_no_turn(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
-    """As when Temporal's retention has passed, or its database was replaced."""
+    """The workflow is missing, as after Temporal's retention or a replaced Temporal database."""
     settings = settings_for(tmp_path, temporal_port, provider)
     async with running_holdfast(settings) as before:
         failed = await _failed_after_a_call(before, provider, "retry-gone")
@@ -226,7 +220,7 @@ async def test_a_run_whose_workflow_is_gone_starts_anew_and_repeats_nothing(
 
 
 @pytest.mark.any_database
-async def test_a_workflow_that_was_terminated_before_it_did_anything_starts_anew(
+async def test_retry_restarts_workflow_terminated_before_its_first_task(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     run = await own_holdfast.run(await own_holdfast.assistant("retry-terminated"))
@@ -241,7 +235,7 @@ async def test_a_workflow_that_was_terminated_before_it_did_anything_starts_anew
     assert (await own_holdfast.until(run)).status == "completed"
 
 
-async def test_outputs_that_never_reached_a_terminated_workflow_reach_its_retry(
+async def test_retry_receives_outputs_that_terminated_workflow_missed(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("retry-outputs", Calls(("weather", ROME)), Says("It is sunny."))
@@ -260,7 +254,7 @@ async def test_outputs_that_never_reached_a_terminated_workflow_reach_its_retry(
     assert len(provider.requests("retry-outputs")) == 2
 
 
-async def test_a_run_that_failed_while_it_waited_for_outputs_stays_failed(
+async def test_run_that_failed_while_waiting_for_outputs_cannot_be_retried(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("retry-parked", Calls(("weather", ROME)), Says("Another run."))
@@ -281,7 +275,7 @@ async def test_a_run_that_failed_while_it_waited_for_outputs_stays_failed(
     assert (await own_holdfast.until(following)).status == "completed"
 
 
-async def test_a_lost_retry_is_repeated_by_the_sweep(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_sweep_repeats_lost_retry(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     await own_holdfast.start_worker()
     failed = await _failed_after_a_call(own_holdfast, provider, "retry-lost")
     provider.script("retry-lost", Says("It is sunny."))
@@ -294,7 +288,7 @@ async def test_a_lost_retry_is_repeated_by_the_sweep(own_holdfast: RunningHoldfa
     assert len(provider.requests("retry-lost")) == 3
 
 
-async def test_a_retry_that_waits_for_a_worker_is_not_sent_twice(
+async def test_sweep_does_not_repeat_retry_that_waits_for_worker(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     await own_holdfast.start_worker()
@@ -312,7 +306,7 @@ async def test_a_retry_that_waits_for_a_worker_is_not_sent_twice(
     assert (await handle.describe()).run_id == execution
 
 
-async def test_a_late_finalization_by_the_failed_execution_does_not_end_a_retried_run(
+async def test_late_finalization_of_superseded_execution_does_not_end_retried_run(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     await own_holdfast.start_worker()
@@ -329,10 +323,8 @@ async def test_a_late_finalization_by_the_failed_execution_does_not_end_a_retrie
 
 
 @pytest.mark.any_database
-async def test_a_retried_turn_has_a_whole_lifetime_though_little_was_left_of_the_first(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
-    """The deadline in the history is near or past; the row's is a new one."""
+async def test_retried_turn_has_full_lifetime(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    """The deadline in the history is near or past; the row has a new one."""
     await own_holdfast.start_worker()
     slow = Held(Says("At last."))
     provider.script("retry-deadline", Fails(401), slow)
@@ -352,7 +344,7 @@ async def test_a_retried_turn_has_a_whole_lifetime_though_little_was_left_of_the
     assert (await own_holdfast.until(failed, "completed")).status == "completed"
 
 
-async def test_a_retry_is_accepted_while_temporal_does_not_answer(provider: ScriptedProvider, tmp_path: Path) -> None:
+async def test_retry_is_accepted_while_temporal_is_down(provider: ScriptedProvider, tmp_path: Path) -> None:
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_program(), dev_server_log_level="error"
     ) as temporal:

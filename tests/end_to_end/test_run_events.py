@@ -1,4 +1,4 @@
-"""Coming back to a run: its events from any number on, live or long after."""
+"""Reconnecting to a run: its events from any number on, live or replayed."""
 
 import asyncio
 from datetime import timedelta
@@ -20,31 +20,29 @@ SHORT_SILENCE = timedelta(milliseconds=100)
 
 
 def forget(holdfast: RunningHoldfast) -> None:
-    """What a restart of the process does to its events."""
+    """Drop the stream's events, as a restart of the process does."""
     stream = holdfast.resources.event_stream
     assert isinstance(stream, InProcessEventStream)
     stream.forget_all()
 
 
 @pytest.mark.any_database
-async def test_numbers_are_those_that_a_client_of_the_sdk_counts(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_event_numbers_match_count_of_sdk_clients(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("events-counted", Calls(("f", '{"a": 1}'), text="Let me see."), Says("It is sunny."))
     seen = (await streamed(holdfast, await holdfast.assistant("events-counted", "f")))[:-1]
     run = seen[-1].json
     seen += (await submitted(holdfast, run, "sunny"))[:-1]
 
-    told = await all_events(holdfast, run)
+    replayed = await all_events(holdfast, run)
 
-    assert [event.number for event in told[:-1]] == list(range(len(seen)))
-    assert [(event.name, event.data) for event in told[:-1]] == [(event.name, event.data) for event in seen]
-    assert (told[-1].name, told[-1].number) == ("done", None)
+    assert [event.number for event in replayed[:-1]] == list(range(len(seen)))
+    assert [(event.name, event.data) for event in replayed[:-1]] == [(event.name, event.data) for event in seen]
+    assert (replayed[-1].name, replayed[-1].number) == ("done", None)
 
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("after", [0, 5, 9, 12, 500])
-async def test_it_goes_on_after_the_event_that_was_seen(
+async def test_stream_resumes_after_last_event_id(
     holdfast: RunningHoldfast, provider: ScriptedProvider, after: int
 ) -> None:
     model = f"events-after-{after}"
@@ -54,7 +52,7 @@ async def test_it_goes_on_after_the_event_that_was_seen(
     whole = await all_events(holdfast, run)
 
     assert await all_events(holdfast, run, f"?after={after}") == [*whole[after + 1 : -1], whole[-1]]
-    # A browser that comes back repeats its address and says what it has seen.
+    # A browser that reconnects repeats the URL and sends the id of the last event.
     assert await all_events(holdfast, run, "?after=0", **{"Last-Event-ID": str(after)}) == [
         *whole[after + 1 : -1],
         whole[-1],
@@ -62,7 +60,7 @@ async def test_it_goes_on_after_the_event_that_was_seen(
 
 
 @pytest.mark.any_database
-async def test_a_run_that_was_not_streamed_can_be_followed(
+async def test_run_created_without_stream_can_be_followed(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     held = Held(Says(" a time."), after="Once upon")
@@ -82,7 +80,7 @@ async def test_a_run_that_was_not_streamed_can_be_followed(
 
 
 @pytest.mark.any_database
-async def test_several_readers_follow_one_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_several_readers_may_follow_one_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" a time."), after="Once upon")
     provider.script("events-shared", held)
     run = await begun(holdfast, await holdfast.assistant("events-shared"))
@@ -90,14 +88,14 @@ async def test_several_readers_follow_one_run(holdfast: RunningHoldfast, provide
     await held.arrived()
     held.release()
 
-    told = await asyncio.gather(*readers)
+    replayed = await asyncio.gather(*readers)
 
-    assert all(events == told[0] for events in told)
-    assert told[0][-1].name == "done"
+    assert all(events == replayed[0] for events in replayed)
+    assert replayed[0][-1].name == "done"
 
 
 @pytest.mark.any_database
-async def test_it_goes_on_through_tool_outputs(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_stream_continues_through_tool_outputs(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("events-through", Calls(("f", "{}")), Says("Done."))
     run = (await streamed(holdfast, await holdfast.assistant("events-through", "f")))[-2].json
 
@@ -112,9 +110,7 @@ async def test_it_goes_on_through_tool_outputs(holdfast: RunningHoldfast, provid
     assert "run.requires_action" in names(events)
 
 
-async def test_after_a_restart_the_database_tells_the_same_events(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_replay_after_restart_equals_stream(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     holdfast = own_holdfast
     await holdfast.start_worker()
     first = Calls(("f", '{"a": 1}'), ("g", ""), text="Let me see.")
@@ -128,16 +124,16 @@ async def test_after_a_restart_the_database_tells_the_same_events(
         waiting = await holdfast.client.beta.threads.runs.retrieve(run["id"], thread_id=run["thread_id"])
         seen += _numbered(await submitted(holdfast, waiting.model_dump(), output), len(seen))
         forget(holdfast)
-    told = await all_events(holdfast, run)
+    replayed = await all_events(holdfast, run)
 
-    assert [(event.number, event.name) for event in told[:-1]] == [(event.number, event.name) for event in seen]
-    deltas = [event for event in told if event.name.endswith(".delta")]
+    assert [(event.number, event.name) for event in replayed[:-1]] == [(event.number, event.name) for event in seen]
+    deltas = [event for event in replayed if event.name.endswith(".delta")]
     assert deltas == [event for event in seen if event.name.endswith(".delta")]
-    assert await all_events(holdfast, run, "?after=7") == told[8:]
+    assert await all_events(holdfast, run, "?after=7") == replayed[8:]
 
 
 async def _seen_so_far(holdfast: RunningHoldfast, run: Any) -> list[Sent]:
-    """The events of a run up to the one at which it waits for outputs."""
+    """The events of a run until it waits for outputs."""
     events: list[Sent] = []
     async with following(events_url(holdfast, run)) as stream:
         async for event in stream:
@@ -152,7 +148,7 @@ def _numbered(events: list[Sent], first: int) -> list[Sent]:
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "expired", "failed", "incomplete"])
-async def test_the_database_tells_every_kind_of_end(
+async def test_replay_covers_every_terminal_status(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, ending: str
 ) -> None:
     holdfast = own_holdfast
@@ -163,21 +159,19 @@ async def test_the_database_tells_every_kind_of_end(
     expiry = {"anchor": "created_at", "seconds": 3 if ending == "expired" else 60}
     started = asyncio.create_task(streamed(holdfast, await holdfast.assistant(model), expires_after=expiry))
     if ending == "cancelled":
-        await _cancel_what_speaks(holdfast, provider, model)
+        await _cancel_during_answer(holdfast, provider, model)
     seen = await started
     forget(holdfast)
 
-    told = await all_events(holdfast, seen[1].json)
+    replayed = await all_events(holdfast, seen[1].json)
 
-    assert [event.name for event in told] == [event.name for event in seen]
-    assert told[-2].json == seen[-2].json
-    assert [event.number for event in told[:-1]] == list(range(len(seen) - 1))
-    assert _being_cancelled(told) == _being_cancelled(seen)
+    assert [event.name for event in replayed] == [event.name for event in seen]
+    assert replayed[-2].json == seen[-2].json
+    assert [event.number for event in replayed[:-1]] == list(range(len(seen) - 1))
+    assert _cancelling_events(replayed) == _cancelling_events(seen)
 
 
-async def test_what_a_failure_cut_short_is_told_before_its_retry(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_replay_has_aborted_step_before_retry(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     holdfast = own_holdfast
     await holdfast.start_worker()
     provider.script("events-retried", Says("Once upon", finish="content_filter"), Fails(401))
@@ -187,24 +181,24 @@ async def test_what_a_failure_cut_short_is_told_before_its_retry(
     seen = await all_events(holdfast, failed)
     forget(holdfast)
 
-    told = await all_events(holdfast, failed)
+    replayed = await all_events(holdfast, failed)
 
     assert [event.name for event in seen].count("thread.run.failed") == 2
     numbers = {event.number: event.name for event in seen}
-    assert {event.number: event.name for event in told}.items() <= numbers.items()
-    missing = [name for number, name in numbers.items() if number not in {event.number for event in told}]
+    assert {event.number: event.name for event in replayed}.items() <= numbers.items()
+    missing = [name for number, name in numbers.items() if number not in {event.number for event in replayed}]
     assert missing == ["thread.run.failed", "thread.run.queued", "thread.run.in_progress"]
 
 
-def _being_cancelled(events: list[Sent]) -> list[Any]:
+def _cancelling_events(events: list[Sent]) -> list[Any]:
     return [event.json for event in events if event.name == "thread.run.cancelling"]
 
 
 @pytest.mark.any_database
-async def test_the_end_of_a_run_that_waits_follows_what_was_told_before(
+async def test_cancellation_of_waiting_run_follows_replayed_events(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
-    """Though the stream has forgotten all of it, as after a restart."""
+    """The event stream has lost all earlier events, as after a restart."""
     provider.script("events-parked", Calls(("weather", "{}")))
     await own_holdfast.start_worker()
     seen = await streamed(own_holdfast, await own_holdfast.assistant("events-parked", "weather"))
@@ -213,13 +207,13 @@ async def test_the_end_of_a_run_that_waits_follows_what_was_told_before(
 
     await own_holdfast.client.beta.threads.runs.cancel(run["id"], thread_id=run["thread_id"])
     async with following(events_url(own_holdfast, run)) as stream, asyncio.timeout(20):
-        told = [event async for event in stream]
+        replayed = [event async for event in stream]
 
-    assert names(told)[-4:] == ["run.cancelling", "run.step.cancelled", "run.cancelled", "done"]
-    assert [event.number for event in told[:-1]] == list(range(len(seen) - 1 + 3))
+    assert names(replayed)[-4:] == ["run.cancelling", "run.step.cancelled", "run.cancelled", "done"]
+    assert [event.number for event in replayed[:-1]] == list(range(len(seen) - 1 + 3))
 
 
-async def _cancel_what_speaks(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> None:
+async def _cancel_during_answer(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> None:
     async with asyncio.timeout(10):
         await provider.requested(model)
         run = (await holdfast.client.get("/runs?status=in_progress", cast_to=httpx.Response)).json()["data"][0]
@@ -231,7 +225,7 @@ async def _cancel_what_speaks(holdfast: RunningHoldfast, provider: ScriptedProvi
 
 
 @pytest.mark.any_database
-async def test_numbers_never_repeat_when_an_answer_was_lost_in_the_middle(
+async def test_numbers_do_not_repeat_after_lost_answer(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     holdfast = own_holdfast
@@ -257,7 +251,7 @@ async def test_numbers_never_repeat_when_an_answer_was_lost_in_the_middle(
     assert numbers[0] > (seen[-1].number or 0)
 
 
-async def test_numbers_never_repeat_when_answers_are_lost_one_after_another(
+async def test_numbers_do_not_repeat_after_several_lost_answers(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     holdfast = own_holdfast
@@ -280,7 +274,7 @@ async def test_numbers_never_repeat_when_answers_are_lost_one_after_another(
 
 
 async def _numbers_until(holdfast: RunningHoldfast, run: Any, seen: list[int], word: str) -> list[int]:
-    """The numbers of the events up to the delta that says `word`."""
+    """The numbers of the events up to the delta that contains `word`."""
     numbers: list[int] = []
     async with following(events_url(holdfast, run) + (f"?after={seen[-1]}" if seen else "")) as stream:
         async for event in stream:
@@ -291,10 +285,10 @@ async def _numbers_until(holdfast: RunningHoldfast, run: Any, seen: list[int], w
     return numbers
 
 
-async def test_an_end_that_never_reached_the_stream_is_told_by_the_database(
+async def test_end_missing_from_stream_is_replayed_from_database(
     holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when a process dies between its commit and what it would have shown."""
+    """A process died between its commit and its append to the stream."""
     stream = holdfast.resources.event_stream
     append = stream.append
 
@@ -312,7 +306,7 @@ async def test_an_end_that_never_reached_the_stream_is_told_by_the_database(
 
 
 @pytest.mark.any_database
-async def test_a_thread_that_is_deleted_ends_its_streams(
+async def test_deleting_thread_ends_its_streams(
     holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.event_stream.reading.SILENCE", SHORT_SILENCE)
@@ -330,7 +324,7 @@ async def test_a_thread_that_is_deleted_ends_its_streams(
     assert events[-1].json["error"]["code"] == "run_deleted"
 
 
-async def test_silence_is_filled(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> None:
+async def test_idle_stream_sends_keep_alives(temporal_port: int, provider: ScriptedProvider, tmp_path: Path) -> None:
     held = Held(Says(" a time."), after="Once upon")
     provider.script("events-silence", held)
     async with running_holdfast(settings_for(tmp_path, temporal_port, provider, keepalive_seconds=1)) as holdfast:
@@ -358,7 +352,7 @@ async def test_silence_is_filled(temporal_port: int, provider: ScriptedProvider,
         ("", {"Last-Event-ID": "x"}, "last-event-id"),
     ],
 )
-async def test_a_number_that_is_none_is_refused(
+async def test_invalid_number_is_rejected(
     holdfast: RunningHoldfast, provider: ScriptedProvider, query: str, headers: dict[str, str], param: str
 ) -> None:
     provider.script("events-number", Says("Hi."))
@@ -372,7 +366,7 @@ async def test_a_number_that_is_none_is_refused(
 
 
 @pytest.mark.any_database
-async def test_a_run_of_nobody_has_no_events(holdfast: RunningHoldfast) -> None:
+async def test_events_of_unknown_run_are_not_found(holdfast: RunningHoldfast) -> None:
     async with httpx.AsyncClient() as http:
         answer = await http.get(events_url(holdfast, {"thread_id": "thread_x", "id": "run_x"}))
 

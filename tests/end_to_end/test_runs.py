@@ -1,4 +1,4 @@
-"""Runs that go well, from the client's side: what a program that speaks to OpenAI sees."""
+"""Successful runs, as an OpenAI client sees them."""
 
 import json
 from itertools import pairwise
@@ -33,9 +33,7 @@ async def test_text_run_completes(holdfast: RunningHoldfast, provider: ScriptedP
     ]
 
 
-async def test_parallel_calls_are_asked_answered_and_read_back(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_parallel_calls_complete_and_are_readable(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("calls", Calls(("weather", ROME), ("weather", OSLO)), Says("Rome is warmer."))
     assistant = await holdfast.assistant("calls", "weather")
 
@@ -61,7 +59,7 @@ async def test_parallel_calls_are_asked_answered_and_read_back(
     ]
 
 
-async def test_steps_show_calls_and_messages(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_steps_list_calls_and_messages(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("steps", Calls(("weather", ROME), text="Let me look."), Says("It is sunny."))
     assistant = await holdfast.assistant("steps", "weather")
     steps = holdfast.client.beta.threads.runs.steps
@@ -94,7 +92,7 @@ async def test_steps_show_calls_and_messages(holdfast: RunningHoldfast, provider
 
 
 @pytest.mark.any_database
-async def test_overrides_reach_the_model(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_overrides_reach_model(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("overridden", Says("{}"))
     assistant = await holdfast.assistant("other-model", "unused", instructions="Unused.", temperature=0.1)
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "One"}])
@@ -134,7 +132,7 @@ async def test_overrides_reach_the_model(holdfast: RunningHoldfast, provider: Sc
 
 
 @pytest.mark.any_database
-async def test_what_nobody_set_is_not_sent(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_unset_parameters_are_not_sent(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("defaults", Says("Hi"))
 
     await holdfast.until(await holdfast.run(await holdfast.assistant("defaults")))
@@ -145,7 +143,9 @@ async def test_what_nobody_set_is_not_sent(holdfast: RunningHoldfast, provider: 
 
 
 @pytest.mark.any_database
-async def test_a_demanded_call_is_demanded_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_required_tool_choice_applies_to_first_turn_only(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
     provider.script("demanded", Calls(("weather", ROME)), Says("Done."))
     assistant = await holdfast.assistant("demanded", "weather")
 
@@ -158,7 +158,7 @@ async def test_a_demanded_call_is_demanded_once(holdfast: RunningHoldfast, provi
 
 
 @pytest.mark.any_database
-async def test_images_reach_the_model(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_images_reach_model(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("images", Says("A cat."))
     image = {"url": "https://example.com/cat.png", "detail": "low"}
     content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": image}]
@@ -170,7 +170,9 @@ async def test_images_reach_the_model(holdfast: RunningHoldfast, provider: Scrip
 
 
 @pytest.mark.any_database
-async def test_broken_arguments_are_passed_on_as_written(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_invalid_arguments_are_passed_on_as_written(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
     provider.script("broken", Calls(("weather", '{"city": "Ro'), ("weather", "")), Says("Sorry."))
     assistant = await holdfast.assistant("broken", "weather")
 
@@ -181,13 +183,13 @@ async def test_broken_arguments_are_passed_on_as_written(holdfast: RunningHoldfa
     asked = waiting.required_action.submit_tool_outputs.tool_calls
     assert [call.function.arguments for call in asked] == ['{"city": "Ro', "{}"]
     assert done.status == "completed"
-    # Providers parse what they are sent back; it has to be JSON.
+    # Providers parse the arguments that they are sent back; these have to be JSON.
     for call in provider.requests("broken")[1]["messages"][-3]["tool_calls"]:
         json.loads(call["function"]["arguments"])
 
 
 @pytest.mark.any_database
-async def test_one_run_may_take_many_turns(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_run_may_take_many_turns(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     turns = 5
     provider.script("turns", *(Calls(("weather", ROME)) for _ in range(turns)), Says("Enough."))
     run = await holdfast.run(await holdfast.assistant("turns", "weather"))
@@ -204,7 +206,7 @@ async def test_one_run_may_take_many_turns(holdfast: RunningHoldfast, provider: 
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("finish", ["length"])
-async def test_an_answer_cut_at_its_limit_ends_the_run_incomplete(
+async def test_answer_cut_at_limit_ends_run_incomplete(
     holdfast: RunningHoldfast, provider: ScriptedProvider, finish: str
 ) -> None:
     provider.script("cut", Says("Once upon a", finish=finish))
@@ -221,7 +223,7 @@ async def test_an_answer_cut_at_its_limit_ends_the_run_incomplete(
 
 
 @pytest.mark.any_database
-async def test_completion_tokens_are_a_budget_of_the_whole_run(
+async def test_completion_token_limit_applies_to_whole_run(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 256, "total_tokens": 266}
@@ -238,7 +240,7 @@ async def test_completion_tokens_are_a_budget_of_the_whole_run(
 
 
 @pytest.mark.any_database
-async def test_a_prompt_beyond_the_budget_is_never_sent(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_prompt_over_budget_is_not_sent(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("long-prompt", Says("Never asked."))
     run = await holdfast.run(await holdfast.assistant("long-prompt"), "word " * 1000, max_prompt_tokens=256)
 
@@ -251,9 +253,7 @@ async def test_a_prompt_beyond_the_budget_is_never_sent(holdfast: RunningHoldfas
 
 
 @pytest.mark.any_database
-async def test_prompt_tokens_are_a_budget_of_the_whole_run(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_prompt_token_limit_applies_to_whole_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     usage = {"prompt_tokens": 250, "completion_tokens": 5, "total_tokens": 255}
     provider.script("prompt-budget", Calls(("weather", ROME), usage=usage), Says("Never asked."))
     assistant = await holdfast.assistant("prompt-budget", "weather")
@@ -268,7 +268,7 @@ async def test_prompt_tokens_are_a_budget_of_the_whole_run(
 
 
 @pytest.mark.any_database
-async def test_old_messages_are_left_out_to_keep_within_the_prompt_budget(
+async def test_old_messages_are_dropped_to_meet_prompt_budget(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("shortened", Says("Hi"))
@@ -284,7 +284,7 @@ async def test_old_messages_are_left_out_to_keep_within_the_prompt_budget(
     assert [message["content"][0] for message in request["messages"]] == ["8", "9"]
 
 
-async def test_last_messages_truncates_the_thread(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_last_messages_truncates_thread(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("last", Says("Hi"))
     assistant = await holdfast.assistant("last")
     messages = [{"role": "user", "content": str(number)} for number in range(5)]
@@ -301,7 +301,7 @@ async def test_last_messages_truncates_the_thread(holdfast: RunningHoldfast, pro
 
 
 @pytest.mark.any_database
-async def test_a_run_on_an_empty_thread_is_answered(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_run_on_empty_thread_completes(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("empty", Says("Is anybody there?"))
     assistant = await holdfast.assistant("empty", instructions="Begin.")
 
@@ -310,7 +310,7 @@ async def test_a_run_on_an_empty_thread_is_answered(holdfast: RunningHoldfast, p
     assert run.status == "completed"
 
 
-async def test_a_thread_remembers_earlier_runs(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_later_run_sees_messages_of_earlier_runs(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("memory", Says("I am Ada."), Says("Ada, as I said."))
     assistant = await holdfast.assistant("memory")
     first = await holdfast.until(await holdfast.run(assistant, "Who are you?"))
@@ -325,7 +325,7 @@ async def test_a_thread_remembers_earlier_runs(holdfast: RunningHoldfast, provid
     ]
 
 
-async def test_an_answer_is_dated_after_its_question_and_before_what_follows(
+async def test_created_at_orders_answer_between_question_and_next_message(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("quick", *[Says("At once.")] * 3)
@@ -337,19 +337,17 @@ async def test_an_answer_is_dated_after_its_question_and_before_what_follows(
         run = await holdfast.until(await threads.runs.create(thread.id, assistant_id=assistant))
         await threads.messages.create(thread.id, role="user", content="And then?")
 
-    told = (await threads.messages.list(thread.id, order="asc")).data
+    listed = (await threads.messages.list(thread.id, order="asc")).data
 
-    # Seven within a second or two: programs that sort them by their time see the first answer where it belongs.
-    times = [message.created_at for message in told]
+    # Seven within a second or two: programs that sort by time see the first answer in its place.
+    times = [message.created_at for message in listed]
     assert times == sorted(times)
     assert times[0] < times[1]
     assert times[-1] <= (run.completed_at or 0) + 1
-    assert all((message.completed_at or 0) >= message.created_at >= began for message in told)
+    assert all((message.completed_at or 0) >= message.created_at >= began for message in listed)
 
 
-async def test_half_a_character_from_a_model_spoils_nothing(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_lone_surrogate_in_answer_is_replaced(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     said = '{"choices": [{"index": 0, "delta": {"content": "x\\ud83d\\u0000"}, "finish_reason": null}]}'
     over = '{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}'
     provider.script("half-character", Chunks(said, over), Says("Whole."))
@@ -362,9 +360,7 @@ async def test_half_a_character_from_a_model_spoils_nothing(
     assert await holdfast.texts(run) == ["Hello", "x\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}", "Whole."]
 
 
-async def test_half_a_character_in_the_name_of_a_call_spoils_nothing(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_lone_surrogate_in_call_name_is_replaced(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("half-named", Calls(("weath\ud83d\0", "{}")))
 
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("half-named", "weather")))

@@ -1,4 +1,4 @@
-"""A client that opens a stream and does not read it costs the server no memory and the others no time."""
+"""A client that does not read its stream costs the server no memory and does not delay other clients."""
 
 import asyncio
 import json
@@ -20,11 +20,11 @@ from tests.streams import all_events, begun, events_url, streamed
 pytestmark = pytest.mark.any_database
 
 WORDS = 750
-# In all 12 MB: some times what systems keep of a connection that is not read.
+# 12 MB in all: several times what operating systems buffer for an unread connection.
 LONG_TEXT = " ".join(f"{number}{'.' * 16_000}" for number in range(WORDS))
 
 
-async def test_a_client_that_does_not_read_costs_nothing(
+async def test_client_that_does_not_read_costs_nothing(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holdfast = own_holdfast
@@ -49,7 +49,7 @@ async def test_a_client_that_does_not_read_costs_nothing(
 
     assert names(whole)[-2:] == ["run.completed", "done"]
     assert names(other)[-2:] == ["run.completed", "done"]
-    # The rest stands once, in the event stream that all readers share.
+    # The remaining events are stored once, in the event stream that all readers share.
     assert taken_by_stalled < WORDS / 2
     deltas = [line for line in received if line.startswith(b"data: ") and b'"thread.message.delta"' in line]
     said = [json.loads(line.removeprefix(b"data: "))["delta"]["content"][0]["text"]["value"] for line in deltas]
@@ -58,7 +58,7 @@ async def test_a_client_that_does_not_read_costs_nothing(
 
 
 def _taken_by_readers(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
-    """The number of the last event that each reader has asked for, by the order in which they came."""
+    """The number of the last event that each reader has consumed, by order of arrival."""
     follow = RunEvents.follow
     taken: dict[int, int] = {}
 
@@ -84,5 +84,5 @@ def _read_all(client: socket.socket) -> bytes:
     parts = []
     while part := client.recv(1_000_000):
         parts.append(part)
-    # Without the lines that HTTP puts between its chunks.
+    # Without the chunk sizes of HTTP.
     return b"".join(parts)

@@ -1,4 +1,4 @@
-"""What a run costs the database."""
+"""Number of database statements of a run."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ TRANSACTION = ("BEGIN", "COMMIT", "ROLLBACK")
 
 
 @pytest.mark.any_database
-async def test_a_text_run_takes_few_statements(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_text_run_takes_few_statements(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("frugal", Says("Hello there."))
     assistant = await holdfast.assistant("frugal")
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
@@ -35,7 +35,7 @@ async def test_a_text_run_takes_few_statements(holdfast: RunningHoldfast, provid
     event.listen(holdfast.resources.database.engine, "before_cursor_execute", record)
     try:
         run = await holdfast.client.beta.threads.runs.create(thread.id, assistant_id=assistant)
-        # Of the stream, not of a poll, which has statements of its own.
+        # Wait by the stream: polls have statements of their own.
         async with asyncio.timeout(20):
             while ENDED not in [each.name for each in await _events(holdfast, run.id)]:
                 await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Streams of runs: the events, their order and shapes, and what the SDK makes of them."""
+"""Streams of runs: the events, their order and shapes, and the objects that the SDK accumulates."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -23,7 +23,7 @@ CALL_CHUNK = chunk_of({"tool_calls": [{"index": 0, "id": "c", "function": {"name
 
 
 @pytest.mark.any_database
-async def test_a_message(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_message_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-message", Says("It is sunny."))
 
     events = await streamed(holdfast, await holdfast.assistant("stream-message"))
@@ -35,9 +35,7 @@ async def test_a_message(holdfast: RunningHoldfast, provider: ScriptedProvider) 
     assert deltas[1:] == [[{"index": 0, "type": "text", "text": {"value": text}}] for text in (" is", " sunny.")]
 
 
-async def test_the_objects_of_the_events_are_those_that_are_stored(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_objects_of_events_equal_stored_objects(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-stored", Says("It is sunny."))
 
     events = {event.name: event for event in await streamed(holdfast, await holdfast.assistant("stream-stored"))}
@@ -62,7 +60,7 @@ async def test_the_objects_of_the_events_are_those_that_are_stored(
     assert statuses == ["queued", "queued", "in_progress"]
 
 
-async def test_a_function_call_ends_the_stream_and_submitting_goes_on(
+async def test_function_call_ends_stream_and_submit_continues_it(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("stream-call", Calls(("get_weather", '{"city": "Paris"}')), Says("It is sunny."))
@@ -88,7 +86,7 @@ async def test_a_function_call_ends_the_stream_and_submitting_goes_on(
 
 
 @pytest.mark.any_database
-async def test_parallel_calls_each_have_their_place(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_parallel_calls_have_distinct_indexes(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-parallel", Calls(("a", '{"x": 1}'), ("b", "")))
 
     events = await streamed(holdfast, await holdfast.assistant("stream-parallel", "a", "b"))
@@ -103,7 +101,7 @@ async def test_parallel_calls_each_have_their_place(holdfast: RunningHoldfast, p
 
 
 @pytest.mark.any_database
-async def test_text_before_calls_is_a_message_of_its_own(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_text_before_calls_is_separate_message(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-both", Calls(("get_weather", "{}"), text="Let me look."))
 
     events = await streamed(holdfast, await holdfast.assistant("stream-both", "get_weather"))
@@ -113,7 +111,7 @@ async def test_text_before_calls_is_a_message_of_its_own(holdfast: RunningHoldfa
 
 
 @pytest.mark.any_database
-async def test_a_failed_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_failed_run_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     filtered = Says("Once upon", finish="content_filter")
     provider.script("stream-failed", filtered)
 
@@ -126,7 +124,7 @@ async def test_a_failed_run(holdfast: RunningHoldfast, provider: ScriptedProvide
 
 
 @pytest.mark.any_database
-async def test_a_run_that_fails_before_it_says_anything(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_run_that_fails_without_answer_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-refused", Fails(401, "No such key."))
 
     events = await streamed(holdfast, await holdfast.assistant("stream-refused"))
@@ -135,7 +133,7 @@ async def test_a_run_that_fails_before_it_says_anything(holdfast: RunningHoldfas
 
 
 @pytest.mark.any_database
-async def test_an_answer_that_is_cut_off_for_its_length(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_answer_cut_at_length_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-length", Says("Once upon a", finish="length"))
 
     events = await streamed(holdfast, await holdfast.assistant("stream-length"))
@@ -146,7 +144,7 @@ async def test_an_answer_that_is_cut_off_for_its_length(holdfast: RunningHoldfas
 
 
 @pytest.mark.any_database
-async def test_calls_that_are_cut_off_for_their_length(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_calls_cut_at_length_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-cut-call", Calls(("get_weather", '{"city": "Pa'), finish="length"))
 
     events = await streamed(holdfast, await holdfast.assistant("stream-cut-call", "get_weather"))
@@ -164,7 +162,7 @@ async def test_calls_that_are_cut_off_for_their_length(holdfast: RunningHoldfast
         pytest.param(Hangs(chunks=(CALL_CHUNK,)), CALLS_BEGUN, ["run.step.cancelled"], id="calls"),
     ],
 )
-async def test_a_cancelled_run(
+async def test_cancelled_run_events(
     holdfast: RunningHoldfast, provider: ScriptedProvider, reply: Hangs, begun: list[str], closed: list[str]
 ) -> None:
     model = f"stream-cancelled-{'text' if reply.after else 'calls'}"
@@ -183,7 +181,7 @@ async def test_a_cancelled_run(
 
 
 @pytest.mark.any_database
-async def test_an_expired_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_expired_run_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-expired", Hangs("Once upon"))
 
     assistant_id = await holdfast.assistant("stream-expired")
@@ -194,7 +192,7 @@ async def test_an_expired_run(holdfast: RunningHoldfast, provider: ScriptedProvi
 
 
 @pytest.mark.any_database
-async def test_calls_that_nobody_answers_in_time(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_expired_calls_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-unanswered", Calls(("f", "{}")))
     assistant_id = await holdfast.assistant("stream-unanswered", "f")
     expiry = {"anchor": "created_at", "seconds": 1}
@@ -207,7 +205,7 @@ async def test_calls_that_nobody_answers_in_time(holdfast: RunningHoldfast, prov
 
 
 @pytest.mark.any_database
-async def test_an_answer_that_is_asked_for_again_never_mixes_with_the_first(
+async def test_retried_answer_is_separate_from_aborted_one(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("stream-again", BreaksOff(after="Once upon"), Says("There was."))
@@ -229,7 +227,9 @@ async def test_an_answer_that_is_asked_for_again_never_mixes_with_the_first(
 
 
 @pytest.mark.any_database
-async def test_calls_that_are_asked_for_again(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_retried_calls_are_separate_from_aborted_ones(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
     provider.script("stream-calls-again", Chunks(CALL_CHUNK, done=False), Calls(("f", "{}")))
 
     events = await streamed(holdfast, await holdfast.assistant("stream-calls-again", "f"))
@@ -238,7 +238,7 @@ async def test_calls_that_are_asked_for_again(holdfast: RunningHoldfast, provide
     assert names(events) == ["created", *RUN_BEGUN, *shown]
 
 
-async def test_half_characters_come_whole_or_replaced(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_surrogates_are_joined_or_replaced(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     halves = [chunk_of({"content": text}) for text in ("\ud83d", "\ude00 and \ud83d", " and\ud83d")]
     provider.script("stream-halves", Chunks(*halves, chunk_of({}, "stop")))
 
@@ -251,7 +251,7 @@ async def test_half_characters_come_whole_or_replaced(holdfast: RunningHoldfast,
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("kinds", [("refusal",), ("content", "refusal"), ("refusal", "content")])
-async def test_a_refusal_is_a_part_of_its_own(
+async def test_refusal_is_separate_content_part(
     holdfast: RunningHoldfast, provider: ScriptedProvider, kinds: tuple[str, ...]
 ) -> None:
     model = f"stream-{'-'.join(kinds)}"
@@ -283,7 +283,7 @@ async def test_v1_clients_get_v1_objects(holdfast: RunningHoldfast, provider: Sc
 
 
 @pytest.mark.any_database
-async def test_v1_clients_get_a_refusal_as_text(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_v1_clients_get_refusal_as_text(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     pieces = [chunk_of({"refusal": text}) for text in ("I ", "won't.")]
     provider.script("stream-v1-refusal", Chunks(*pieces, chunk_of({}, "stop")))
     body = {"assistant_id": await holdfast.assistant("stream-v1-refusal"), "thread": THREAD, "stream": True}
@@ -298,7 +298,7 @@ async def test_v1_clients_get_a_refusal_as_text(holdfast: RunningHoldfast, provi
 
 
 @pytest.mark.any_database
-async def test_a_repeated_request_gets_the_stream_again(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_repeated_request_gets_same_stream(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-once", Calls(("f", "{}")), Says("Done."))
     assistant_id = await holdfast.assistant("stream-once", "f")
     body = {"assistant_id": assistant_id, "thread": THREAD, "stream": True}
@@ -316,7 +316,7 @@ async def test_a_repeated_request_gets_the_stream_again(holdfast: RunningHoldfas
 
 
 @pytest.mark.any_database
-async def test_the_sdk_accumulates_what_is_stored(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_sdk_accumulates_stored_objects(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-sdk", Calls(("f", '{"a": 1}'), ("g", '{"b": 2}')), Says("All is well."))
     done: list[Message] = []
 
@@ -326,7 +326,7 @@ async def test_the_sdk_accumulates_what_is_stored(holdfast: RunningHoldfast, pro
 
         async def on_event(self, event: Any) -> None:
             if event.event == "thread.run.requires_action":
-                # As the SDK's guide has it: from inside the handler, while the first stream is still open.
+                # As in the SDK's guide: inside the handler, while the first stream is still open.
                 calls = event.data.required_action.submit_tool_outputs.tool_calls
                 stream = holdfast.client.beta.threads.runs.submit_tool_outputs_stream
                 outputs: Any = [{"tool_call_id": call.id, "output": call.function.arguments} for call in calls]
@@ -347,9 +347,7 @@ async def test_the_sdk_accumulates_what_is_stored(holdfast: RunningHoldfast, pro
 
 
 @pytest.mark.any_database
-async def test_a_client_that_goes_away_leaves_its_run_alone(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_disconnect_of_client_does_not_affect_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" a time."), after="Once upon")
     provider.script("stream-left", held)
     async with followed(holdfast, await holdfast.assistant("stream-left")) as stream:
@@ -367,28 +365,26 @@ async def test_a_client_that_goes_away_leaves_its_run_alone(
 
 
 @pytest.mark.any_database
-async def test_streaming_does_not_wait_for_the_end(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_deltas_are_sent_before_answer_ends(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" a time."), after="Once")
     provider.script("stream-held", held)
     async with followed(holdfast, await holdfast.assistant("stream-held")) as stream, asyncio.timeout(20):
         async for event in stream:
             if event.name == "thread.message.delta" and event.json["delta"]["content"][0]["text"]["value"] == "Once":
-                # The rest is said only now that the first word has come all the way.
+                # The model continues only after the first word has arrived.
                 held.release()
 
     assert event.name == "done"
 
 
 def enqueued(holdfast: RunningHoldfast, thread_id: str, assistant_id: str) -> AbstractAsyncContextManager[Any]:
-    """The events of a run that waits for the one that is active on its thread."""
+    """The events of a run that is enqueued behind the active run of its thread."""
     body = {"assistant_id": assistant_id, "stream": True, "on_active_run": "enqueue"}
     return following(f"{holdfast.url}/v1/threads/{thread_id}/runs", "POST", body)
 
 
 @pytest.mark.any_database
-async def test_a_run_that_waits_is_streamed_once_its_turn_has_come(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_enqueued_run_is_streamed_after_admission(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" first."), after="The")
     provider.script("stream-waits", held, Says("The second."))
     assistant_id = await holdfast.assistant("stream-waits")
@@ -406,7 +402,7 @@ async def test_a_run_that_waits_is_streamed_once_its_turn_has_come(
 
 
 @pytest.mark.any_database
-async def test_a_run_that_is_cancelled_while_it_waits(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_cancelled_enqueued_run_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     held = Held(Says(" first."), after="The")
     provider.script("stream-waits-in-vain", held)
     assistant_id = await holdfast.assistant("stream-waits-in-vain")

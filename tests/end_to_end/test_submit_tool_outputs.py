@@ -1,4 +1,4 @@
-"""What submit_tool_outputs takes and refuses, and that no order of events loses or doubles it."""
+"""Validation of submit_tool_outputs, and its effect exactly once in any order of events."""
 
 import asyncio
 
@@ -35,7 +35,7 @@ async def _refusal(holdfast: RunningHoldfast, run: Run, *call_ids: str) -> str:
     return str(body["message"])
 
 
-async def test_a_missing_output_is_refused_and_loses_nothing(
+async def test_submit_rejects_missing_output_and_can_be_repeated(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     run, [rome, oslo] = await _waiting(holdfast, provider, "missing-output")
@@ -47,7 +47,7 @@ async def test_a_missing_output_is_refused_and_loses_nothing(
 
 
 @pytest.mark.any_database
-async def test_an_unknown_call_is_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_submit_rejects_unknown_call_id(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run, [rome, oslo] = await _waiting(holdfast, provider, "unknown-call")
 
     message = await _refusal(holdfast, run, rome, oslo, "call_unknown")
@@ -58,7 +58,7 @@ async def test_an_unknown_call_is_refused(holdfast: RunningHoldfast, provider: S
 
 
 @pytest.mark.any_database
-async def test_an_output_given_twice_is_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_submit_rejects_duplicate_output(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run, [rome, oslo] = await _waiting(holdfast, provider, "twice")
 
     message = await _refusal(holdfast, run, rome, rome)
@@ -67,7 +67,7 @@ async def test_an_output_given_twice_is_refused(holdfast: RunningHoldfast, provi
 
 
 @pytest.mark.any_database
-async def test_an_absent_output_is_taken_as_empty(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_absent_output_counts_as_empty(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run, calls = await _waiting(holdfast, provider, "absent-output")
 
     await holdfast.client.beta.threads.runs.submit_tool_outputs(
@@ -79,7 +79,7 @@ async def test_an_absent_output_is_taken_as_empty(holdfast: RunningHoldfast, pro
 
 
 @pytest.mark.any_database
-async def test_submit_after_the_end_is_refused(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_submit_is_rejected_after_end_of_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run, calls = await _waiting(holdfast, provider, "submit-late")
     await holdfast.until(await holdfast.submit(run, "1", "2"), "completed")
 
@@ -96,7 +96,9 @@ async def test_submit_to_an_unknown_run_is_not_found(holdfast: RunningHoldfast) 
         await holdfast.client.beta.threads.runs.submit_tool_outputs("run_nothing", thread_id=thread.id, tool_outputs=[])
 
 
-async def test_of_many_submits_at_once_one_is_taken(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_one_of_many_concurrent_submits_is_accepted(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
     run, _ = await _waiting(holdfast, provider, "submit-race")
 
     answers = await asyncio.gather(
@@ -113,7 +115,7 @@ async def test_of_many_submits_at_once_one_is_taken(holdfast: RunningHoldfast, p
     assert await holdfast.texts(done) == ["Hello", "Thanks."]
 
 
-async def test_submit_while_no_worker_runs_is_done_on_its_return(
+async def test_submit_without_worker_takes_effect_when_worker_starts(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     await own_holdfast.start_worker()
@@ -130,7 +132,7 @@ async def test_submit_while_no_worker_runs_is_done_on_its_return(
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("sent", [[], [None], ["first"], [0, 1]])
-async def test_a_signal_that_says_nothing_does_no_harm(
+async def test_malformed_signal_is_ignored(
     holdfast: RunningHoldfast, provider: ScriptedProvider, sent: list[object]
 ) -> None:
     run, _ = await _waiting(holdfast, provider, f"odd-signal-{len(sent)}-{sent}")

@@ -1,4 +1,4 @@
-"""A run that is active holds its thread."""
+"""An active run locks its thread."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ async def _waiting(holdfast: RunningHoldfast, provider: ScriptedProvider, model:
     return await holdfast.until(await holdfast.run(await holdfast.assistant(model, "weather")), "requires_action")
 
 
-async def test_no_message_is_added_while_a_run_is_active(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_message_is_rejected_while_run_is_active(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "lock-message")
 
     with pytest.raises(BadRequestError) as refused:
@@ -29,7 +29,7 @@ async def test_no_message_is_added_while_a_run_is_active(holdfast: RunningHoldfa
     assert refused.value.body["message"] == f"Can't add messages to {run.thread_id} while a run {run.id} is active."
 
 
-async def test_no_second_run_is_started_and_its_messages_are_not_kept(
+async def test_second_run_is_rejected_and_its_messages_are_not_stored(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     run = await _waiting(holdfast, provider, "lock-run")
@@ -46,9 +46,7 @@ async def test_no_second_run_is_started_and_its_messages_are_not_kept(
     assert await holdfast.texts(run) == ["Hello"]
 
 
-async def test_of_many_runs_at_once_on_a_thread_one_is_started(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_one_of_many_concurrent_runs_is_started(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("lock-race", Says("Only once."))
     assistant = await holdfast.assistant("lock-race")
     thread = await holdfast.client.beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
@@ -59,7 +57,7 @@ async def test_of_many_runs_at_once_on_a_thread_one_is_started(
     )
 
     started = [answer for answer in answers if isinstance(answer, Run)]
-    # A run that had ended by the time of a later request may have made room for it.
+    # Another run may start once an earlier one has ended.
     assert started
     for run in started:
         await holdfast.until(run)
@@ -67,7 +65,7 @@ async def test_of_many_runs_at_once_on_a_thread_one_is_started(
     assert len((await holdfast.client.beta.threads.runs.list(thread.id)).data) == len(started)
 
 
-async def test_reads_and_metadata_are_free_while_a_run_is_active(
+async def test_reads_and_metadata_updates_are_allowed_while_run_is_active(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     run = await _waiting(holdfast, provider, "lock-reads")
@@ -80,9 +78,7 @@ async def test_reads_and_metadata_are_free_while_a_run_is_active(
     assert await holdfast.texts(run) == ["Hello"]
 
 
-async def test_deleting_a_thread_stops_its_run_and_leaves_nothing(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_deleting_thread_stops_its_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("delete-active", Hangs(after="I was about to"))
     run = await holdfast.run(await holdfast.assistant("delete-active"))
     await provider.requested("delete-active")
@@ -95,7 +91,7 @@ async def test_deleting_a_thread_stops_its_run_and_leaves_nothing(
         await holdfast.client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
 
 
-async def test_a_deleted_thread_leaves_no_row_behind(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_deleted_thread_leaves_no_rows(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("delete-rows", Calls(("weather", "{}"), text="Let me see."), Says("Sunny."))
     thread = {"messages": [{"role": "user", "content": "Hello"}], "metadata": {"user": "ada"}}
     assistant = await holdfast.assistant("delete-rows", "weather")
@@ -110,7 +106,7 @@ async def test_a_deleted_thread_leaves_no_row_behind(holdfast: RunningHoldfast, 
 
 
 def _rows(holdfast: RunningHoldfast, run: Run) -> dict[str, int]:
-    """How many rows belong to the run's thread, by table."""
+    """Number of rows of the run's thread, by table."""
     conditions = {
         THREADS: THREADS.c.id == run.thread_id,
         MESSAGES: MESSAGES.c.thread_id == run.thread_id,

@@ -1,4 +1,4 @@
-"""Threads on which messages and runs wait for the active run instead of being refused."""
+"""Threads on which messages and runs are enqueued behind the active run instead of being rejected."""
 
 import pytest
 from openai import BadRequestError
@@ -19,7 +19,7 @@ REJECT = {"on_active_run": "reject"}
 
 
 async def _waiting(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str, *then: Says | Fails) -> Run:
-    """A run that waits for one output, on a thread that enqueues; `then` is what the model says next."""
+    """A run that waits for one output, on a thread that enqueues; `then` is the model's next answer."""
     provider.script(model, Calls(("weather", "{}")), *then)
     run = await holdfast.run(await holdfast.assistant(model, "weather"))
     await holdfast.client.beta.threads.update(run.thread_id, extra_body=ENQUEUE)
@@ -37,9 +37,7 @@ async def _next_run(holdfast: RunningHoldfast, run: Run, **fields: object) -> Ru
     return created
 
 
-async def test_a_message_waits_and_comes_behind_the_answer(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_enqueued_message_follows_answer(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-message", Says("Sunny."))
 
     await _say(holdfast, run, "And tomorrow?")
@@ -54,7 +52,7 @@ async def test_a_message_waits_and_comes_behind_the_answer(
     assert times == sorted(times)
 
 
-async def test_runs_wait_and_see_what_came_before_them(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_enqueued_runs_see_earlier_messages(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-runs", Says("One."), Says("Two."), Says("Three."))
 
     await _say(holdfast, run, "Second?")
@@ -76,7 +74,7 @@ async def test_runs_wait_and_see_what_came_before_them(holdfast: RunningHoldfast
 
 
 @pytest.mark.parametrize("ending", ["failed", "cancelled", "expired"])
-async def test_however_a_run_ends_the_next_has_its_turn(
+async def test_next_run_starts_after_every_terminal_status(
     holdfast: RunningHoldfast, provider: ScriptedProvider, ending: str
 ) -> None:
     model = f"queue-{ending}"
@@ -101,7 +99,7 @@ async def test_however_a_run_ends_the_next_has_its_turn(
 
 
 @pytest.mark.any_database
-async def test_the_default_and_a_runs_own_word_refuse(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_default_and_choice_of_request_reject(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-reject")
 
     with pytest.raises(BadRequestError, match="already has an active run"):
@@ -114,7 +112,7 @@ async def test_the_default_and_a_runs_own_word_refuse(holdfast: RunningHoldfast,
 
 
 @pytest.mark.any_database
-async def test_a_threads_choice_is_shown_and_kept(holdfast: RunningHoldfast) -> None:
+async def test_threads_choice_is_returned_and_kept(holdfast: RunningHoldfast) -> None:
     threads = holdfast.client.beta.threads
     thread = await threads.create(extra_body=ENQUEUE)
 
@@ -124,7 +122,7 @@ async def test_a_threads_choice_is_shown_and_kept(holdfast: RunningHoldfast) -> 
     assert "on_active_run" not in (await threads.create()).to_dict()
 
 
-async def test_a_waiting_run_is_cancelled_at_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_enqueued_run_is_cancelled_at_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-cancel", Says("Done."))
     waiting = await _next_run(holdfast, run)
 
@@ -136,7 +134,7 @@ async def test_a_waiting_run_is_cancelled_at_once(holdfast: RunningHoldfast, pro
     assert len(provider.requests("queue-cancel")) == 2
 
 
-async def test_a_waiting_run_expires(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_enqueued_run_expires(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     await own_holdfast.start_worker()
     run = await _waiting(own_holdfast, provider, "queue-expire", Says("Done."))
     waiting = await _next_run(own_holdfast, run)
@@ -151,7 +149,7 @@ async def test_a_waiting_run_expires(own_holdfast: RunningHoldfast, provider: Sc
     assert len(provider.requests("queue-expire")) == 2
 
 
-async def test_deleting_the_thread_ends_what_waits(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_deleting_thread_ends_enqueued_runs(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-delete")
     await _next_run(holdfast, run)
     await _say(holdfast, run, "Still there?")
@@ -162,7 +160,7 @@ async def test_deleting_the_thread_ends_what_waits(holdfast: RunningHoldfast, pr
     assert len(provider.requests("queue-delete")) == 1
 
 
-async def test_a_repeated_request_waits_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_repeated_request_is_enqueued_once(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-once", Says("One."), Says("Two."))
     key = {"Idempotency-Key": run.id}
 
@@ -175,7 +173,7 @@ async def test_a_repeated_request_waits_once(holdfast: RunningHoldfast, provider
     assert await holdfast.texts(run) == ["Hello", "One.", "Two."]
 
 
-async def test_a_queue_has_an_end(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_number_of_enqueued_runs_is_limited(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-full")
     for _ in range(MAX_WAITING_RUNS):
         await _next_run(holdfast, run)
@@ -186,7 +184,7 @@ async def test_a_queue_has_an_end(holdfast: RunningHoldfast, provider: ScriptedP
     await holdfast.client.beta.threads.delete(run.thread_id)
 
 
-async def test_no_more_messages_wait_than_may(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_number_of_enqueued_messages_is_limited(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _waiting(holdfast, provider, "queue-messages-full")
     await _say(holdfast, run, "First")
     too_many = [{"role": "user", "content": "One more"}] * MAX_WAITING_MESSAGES

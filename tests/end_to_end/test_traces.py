@@ -1,4 +1,4 @@
-"""Traces: one from the request over Temporal to the model, at a collector that the standard variables name."""
+"""Traces from the request through Temporal to the model, sent to the collector of the standard variables."""
 
 import subprocess
 import sys
@@ -32,13 +32,13 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 @asynccontextmanager
 async def _tracing_holdfast(folder: Path, port: int, provider: ScriptedProvider) -> AsyncIterator[RunningHoldfast]:
-    """Leaving it sends what spans are left."""
+    """Leaving the block sends the remaining spans."""
     async with running_holdfast(settings_for(folder, port, provider)) as holdfast:
         yield holdfast
 
 
 def _path_to_root(collector: Collector, span: ReceivedSpan) -> list[str]:
-    """The names from `span` up to the request that caused it."""
+    """The names of the spans from `span` up to the request that caused it."""
     by_id = {each.span_id: each for each in collector.spans}
     names = [span.name]
     while span := by_id.get(span.parent_id):  # type: ignore[assignment]
@@ -46,7 +46,7 @@ def _path_to_root(collector: Collector, span: ReceivedSpan) -> list[str]:
     return names
 
 
-async def test_one_trace_goes_from_the_request_to_the_model(
+async def test_one_trace_spans_request_to_model(
     collector: Collector, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     provider.script("traced", Says(f"Have some {SECRET}."))
@@ -70,7 +70,7 @@ async def test_one_trace_goes_from_the_request_to_the_model(
     assert not any(SECRET.encode() in body for body in collector.bodies)
 
 
-async def test_spans_carry_the_conventional_attributes(
+async def test_spans_have_conventional_attributes(
     collector: Collector, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     provider.script("attributes", Says("Hi."))
@@ -106,7 +106,7 @@ async def test_spans_carry_the_conventional_attributes(
     )
 
 
-async def test_a_failed_call_names_its_error_and_quotes_nothing(
+async def test_failed_call_names_error_without_content(
     collector: Collector, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     provider.script("traced-failure", Fails(401, f"Your {SECRET} is refused."))
@@ -120,7 +120,7 @@ async def test_a_failed_call_names_its_error_and_quotes_nothing(
     assert not any(SECRET.encode() in body for body in collector.bodies)
 
 
-async def test_the_turn_after_a_submit_stays_in_the_runs_trace_and_links_to_the_submit(
+async def test_turn_after_submit_stays_in_trace_and_links_to_submit(
     collector: Collector, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     provider.script("traced-tools", Calls(("weather", '{"city": "Rome"}')), Says("Sunny."))
@@ -137,7 +137,7 @@ async def test_the_turn_after_a_submit_stays_in_the_runs_trace_and_links_to_the_
     assert not any(SECRET.encode() in body for body in collector.bodies)
 
 
-async def test_a_run_that_was_traced_goes_on_where_nothing_is_traced(
+async def test_traced_run_continues_without_tracing(
     collector: Collector, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     provider.script("traced-history", Calls(("weather", "{}")), Says("Sunny."))
@@ -152,7 +152,7 @@ async def test_a_run_that_was_traced_goes_on_where_nothing_is_traced(
     await replayer().replay_workflow(history)
 
 
-async def test_a_path_that_is_not_there_gets_no_name_of_its_own(
+async def test_unknown_path_gets_no_span_name_of_its_own(
     collector: Collector, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     async with _tracing_holdfast(tmp_path, temporal_port, provider) as holdfast:
@@ -172,7 +172,7 @@ async def test_a_path_that_is_not_there_gets_no_name_of_its_own(
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"}, False),
     ],
 )
-def test_traces_are_on_where_the_environment_names_a_collector(
+def test_environment_variable_enables_tracing(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], is_on: bool
 ) -> None:
     for name, value in environment.items():
@@ -181,7 +181,7 @@ def test_traces_are_on_where_the_environment_names_a_collector(
     assert is_tracing_on() is is_on
 
 
-async def test_a_name_in_the_environment_wins(
+async def test_service_name_of_environment_takes_precedence(
     collector: Collector,
     temporal_port: int,
     provider: ScriptedProvider,
@@ -196,11 +196,11 @@ async def test_a_name_in_the_environment_wins(
 
 
 @pytest.mark.any_database
-async def test_without_a_collector_nothing_is_traced(holdfast: RunningHoldfast) -> None:
+async def test_tracing_is_off_without_collector(holdfast: RunningHoldfast) -> None:
     assert holdfast.resources.tracing is None
 
 
-def test_without_a_collector_the_sdk_is_not_loaded() -> None:
+def test_sdk_is_not_loaded_without_collector() -> None:
     program = "import sys, cli.up; sys.exit('opentelemetry.sdk' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=False).returncode == 0

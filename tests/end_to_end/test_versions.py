@@ -1,4 +1,4 @@
-"""Workers of two versions side by side: the current one gets the new runs, and those that the other began."""
+"""Workers of two versions side by side: the current one gets new runs and those that the old one began."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,14 +29,14 @@ NOT_YET = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
 @asynccontextmanager
 async def _worker(holdfast: RunningHoldfast, build_id: str) -> AsyncIterator[None]:
     settings = holdfast.resources.settings.model_copy(update={"build_id": build_id})
-    # A connection of its own, as another process has.
+    # A separate connection, as in another process.
     temporal = await connect_temporal(settings)
     async with open_worker(replace(holdfast.resources, settings=settings, temporal=temporal), SANDBOXED):
         yield
 
 
 async def _make_current(holdfast: RunningHoldfast, build_id: str) -> None:
-    """What `temporal worker deployment set-current-version` does, as soon as Temporal knows the version."""
+    """Set the current version, as `temporal worker deployment set-current-version` does, once Temporal knows it."""
     client = holdfast.resources.temporal
     request = SetWorkerDeploymentCurrentVersionRequest(
         namespace=client.namespace, deployment_name=holdfast.resources.settings.task_queue, build_id=build_id
@@ -59,13 +59,13 @@ async def _parked(holdfast: RunningHoldfast, provider: ScriptedProvider, model: 
 
 
 async def _version_of(holdfast: RunningHoldfast, run: Run) -> str:
-    """The version that took the run's last step. Empty for a worker without one."""
+    """The version of the worker that ran the last workflow task. Empty for a worker without one."""
     description = await holdfast.resources.temporal.get_workflow_handle(run.id).describe()
     info = description.raw_description.workflow_execution_info.versioning_info
     return info.deployment_version.build_id
 
 
-async def test_runs_begun_on_the_old_version_go_on_and_end_on_the_new_one(
+async def test_runs_of_old_version_end_on_new_version(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     held = Held(Says("Spoken."))
@@ -83,7 +83,7 @@ async def test_runs_begun_on_the_old_version_go_on_and_end_on_the_new_one(
             held.release()
             await own_holdfast.until(speaking, "completed")
             await own_holdfast.until(await own_holdfast.submit(before[0], "sunny"), "completed")
-        # The old one is gone.
+        # The old worker has stopped.
         for run in (before[1], after):
             await own_holdfast.until(await own_holdfast.submit(run, "sunny"), "completed")
 
@@ -93,7 +93,7 @@ async def test_runs_begun_on_the_old_version_go_on_and_end_on_the_new_one(
         assert [await _version_of(own_holdfast, run) for run in before] == ["1.0.3"] * 2
 
 
-async def test_runs_begun_without_versions_go_on_under_the_first_one(
+async def test_runs_of_unversioned_worker_end_on_first_version(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     async with _worker(own_holdfast, ""):
@@ -107,7 +107,7 @@ async def test_runs_begun_without_versions_go_on_under_the_first_one(
         assert await _version_of(own_holdfast, before) == "first"
 
 
-async def test_a_version_that_is_not_current_takes_no_run_though_it_was_created_in_its_process(
+async def test_version_that_is_not_current_gets_no_run_of_its_own_process(
     provider: ScriptedProvider, temporal_port: int, tmp_path: Path
 ) -> None:
     provider.script("created-by-old", *[Says("Done.")] * 5)

@@ -1,4 +1,4 @@
-"""What an operator sees of runs in the Temporal UI, read back through Temporal's own API."""
+"""Runs in the Temporal UI, read through Temporal's API."""
 
 import asyncio
 import base64
@@ -38,14 +38,14 @@ async def _listed(holdfast: RunningHoldfast, run: Run, status: str) -> None:
 
 
 async def _found(holdfast: RunningHoldfast, query: str, run_ids: list[str]) -> None:
-    """Wait until Temporal lists just these for `query`."""
+    """Wait until Temporal lists exactly these for `query`."""
     async with asyncio.timeout(20):
         while [found.id async for found in holdfast.resources.temporal.list_workflows(query)] != run_ids:
             await asyncio.sleep(0.05)
 
 
 async def _summaries(holdfast: RunningHoldfast, run: Run) -> list[str]:
-    """What the activities and timers of the run's workflow say they are, once it is closed."""
+    """The summaries of the activities and timers of the run's workflow, once it is closed."""
     handle = holdfast.resources.temporal.get_workflow_handle(run.id)
     await closed(handle)
     return [
@@ -67,7 +67,7 @@ async def test_runs_are_found_by_assistant_thread_model_and_status(
     await _listed(holdfast, run, "completed")
 
 
-async def test_a_model_name_is_no_longer_than_a_temporal_on_postgres_can_list(
+async def test_model_name_is_truncated_to_limit_of_temporal_on_postgres(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     longest = "m" * 256
@@ -79,9 +79,7 @@ async def test_a_model_name_is_no_longer_than_a_temporal_on_postgres_can_list(
     assert (run.status, found.typed_search_attributes[MODEL]) == ("completed", longest[:255])
 
 
-async def test_runs_activities_and_timers_say_what_they_are(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_activities_and_timers_have_summaries(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("summaries", Calls(("weather", "{}")), Says("Thanks."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("summaries", "weather")))
     await holdfast.until(await holdfast.submit(run, "sunny"), "completed")
@@ -96,9 +94,7 @@ async def test_runs_activities_and_timers_say_what_they_are(
     ]
 
 
-async def test_failed_runs_are_found_by_model_and_say_how_they_ended(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_failed_runs_are_found_by_model_and_status(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("visibly-failed", Fails(401, "No such key."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("visibly-failed")), "failed")
     query = 'RunStatus = "failed" AND Model = "visibly-failed"'
@@ -109,20 +105,18 @@ async def test_failed_runs_are_found_by_model_and_say_how_they_ended(
     assert await _summaries(holdfast, run) == ["turn 0 · visibly-failed", "end · failed"]
 
 
-async def test_a_retried_run_is_found_by_what_has_become_of_it(
-    holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_retried_run_is_found_by_its_new_status(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("visibly-retried", Fails(401, "No such key."), Says("Hi."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("visibly-retried")), "failed")
     handle = holdfast.resources.temporal.get_workflow_handle(run.id)
-    # Its row fails first: reset before it has said so, the execution would never be found as a failed one.
+    # Its row fails first: an execution that is reset before it has set its status would never be listed as failed.
     await closed(handle)
     async with httpx.AsyncClient(base_url=holdfast.url) as http:
         await http.post(f"/ops/runs/{run.id}/retry")
     await holdfast.until(run, "completed")
 
     await _found(holdfast, 'RunStatus = "completed" AND Model = "visibly-retried"', [run.id])
-    # The execution that failed stays as it was.
+    # The failed execution is unchanged.
     await _found(holdfast, 'RunStatus = "failed" AND Model = "visibly-retried"', [run.id])
 
     assert await (await handle.describe()).static_summary() == f"{run.assistant_id} on {run.thread_id}"
@@ -130,11 +124,11 @@ async def test_a_retried_run_is_found_by_what_has_become_of_it(
 
 
 @pytest.mark.parametrize("query", re.findall(r"```sql\n(.*?)\n```", SEARCHES, re.DOTALL))
-async def test_temporal_takes_every_search_of_the_documentation(holdfast: RunningHoldfast, query: str) -> None:
+async def test_temporal_accepts_every_documented_search(holdfast: RunningHoldfast, query: str) -> None:
     assert isinstance((await holdfast.resources.temporal.count_workflows(query)).count, int)
 
 
-async def test_history_holds_no_content(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+async def test_history_has_no_content(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     secret = "the cat is in the bag"
     provider.script("discreet", Calls(("weather", f'{{"city": "{secret}"}}')), Says(secret))
     assistant = await holdfast.assistant("discreet", "weather", instructions=secret)

@@ -22,8 +22,8 @@ from tests.sweeps import sweep_now
 CALL = Calls(("weather", "{}"))
 
 
-class SpeaksOn:
-    """Says one word after another, until nobody listens any more."""
+class SpeaksUntilDisconnect:
+    """Sends one word after another until the client disconnects."""
 
     async def send(self, exchange: Exchange) -> None:
         for number in range(10_000):
@@ -48,7 +48,7 @@ async def _listed_as_terminated(holdfast: RunningHoldfast, run: Run) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_runs_whose_workflow_was_terminated_fail_with_the_next_sweep(
+async def test_runs_of_terminated_workflows_fail_with_next_sweep(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_workflows, "PAGE_SIZE", 1)
@@ -68,7 +68,7 @@ async def test_runs_whose_workflow_was_terminated_fail_with_the_next_sweep(
 
 
 @pytest.mark.any_database
-async def test_a_model_call_of_a_terminated_workflow_is_dropped_and_its_run_fails(
+async def test_model_call_of_terminated_workflow_is_dropped_and_run_fails(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("terminated-speaking", Hangs(after="Well"))
@@ -85,10 +85,10 @@ async def test_a_model_call_of_a_terminated_workflow_is_dropped_and_its_run_fail
 
 
 @pytest.mark.any_database
-async def test_the_stream_of_a_run_that_is_closed_in_mid_answer_gets_its_end(
+async def test_stream_of_run_closed_during_answer_ends(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
-    provider.script("terminated-in-stream", SpeaksOn())
+    provider.script("terminated-in-stream", SpeaksUntilDisconnect())
     await own_holdfast.start_worker()
     resources = own_holdfast.resources
     sweep = WorkflowReconciler(
@@ -102,7 +102,7 @@ async def test_the_stream_of_a_run_that_is_closed_in_mid_answer_gets_its_end(
             if len(seen) == 30:
                 run = next(event.json for event in seen if event.name == "thread.run.created")
                 await resources.temporal.get_workflow_handle(run["id"]).terminate()
-                # At once, so that the attempt, which hears of it with its next heartbeat, still speaks.
+                # At once, while the attempt still streams: its next heartbeat reports the termination.
                 async with asyncio.timeout(20):
                     while not await ActivityEnvironment().run(sweep.close_runs, run["created_at"] - 60):
                         await asyncio.sleep(0.005)
@@ -110,7 +110,7 @@ async def test_the_stream_of_a_run_that_is_closed_in_mid_answer_gets_its_end(
     assert names(seen)[-4:] == ["message.incomplete", "run.step.failed", "run.failed", "done"]
 
 
-async def test_the_run_that_waited_behind_a_terminated_one_starts(
+async def test_run_enqueued_behind_terminated_run_starts(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("terminated-next", Says("My turn."))
@@ -129,14 +129,12 @@ async def test_the_run_that_waited_behind_a_terminated_one_starts(
 
 
 @pytest.mark.any_database
-async def test_a_run_whose_workflow_was_reset_while_it_waited_is_left_alone(
-    own_holdfast: RunningHoldfast, provider: ScriptedProvider
-) -> None:
+async def test_run_reset_while_waiting_is_not_closed(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     """A reset terminates the execution that it replaces."""
     await own_holdfast.start_worker()
     terminated = await _waiting(own_holdfast, provider, "terminated-before-reset")
     was_reset = await _waiting(own_holdfast, provider, "reset-while-waiting")
-    # The list begins with the latest: once the other has failed, this one has been looked at.
+    # The list begins with the latest: once the other run has failed, this one has been checked.
     await _terminate(own_holdfast, terminated)
     await reset(own_holdfast, was_reset, await _first_task(own_holdfast, was_reset))
     await _listed_as_terminated(own_holdfast, was_reset)

@@ -1,4 +1,4 @@
-"""Streams where API and workers are processes of their own, several of each, with Redis between them."""
+"""Streams with several API and worker processes, connected by Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ RUNS = 12
 
 
 @pytest.mark.any_database
-async def test_each_api_streams_what_any_worker_does(
+async def test_every_api_streams_runs_of_any_worker(
     apis: tuple[RunningHoldfast, RunningHoldfast], provider: ScriptedProvider
 ) -> None:
     for number in range(RUNS):
@@ -29,20 +29,20 @@ async def test_each_api_streams_what_any_worker_does(
         asked = await streamed(here, await here.assistant(f"apart-{number}", "f"))
         answered = await submitted(there, asked[-2].json, "done")
 
-        told = await asyncio.gather(*(all_events(api, asked[-2].json) for api in apis))
+        replayed = await asyncio.gather(*(all_events(api, asked[-2].json) for api in apis))
 
         assert names(asked)[-2:] == ["run.requires_action", "done"]
         assert names(answered)[-2:] == ["run.completed", "done"]
         assert answered[-4].json["content"][0]["text"]["value"] == f"This was number {number}."
-        assert told[0] == told[1]
-        assert [event.number for event in told[0][:-1]] == list(range(len(asked) + len(answered) - 2))
-        assert [event.name for event in told[0][:-1]] == [e.name for e in [*asked, *answered] if e.name != "done"]
+        assert replayed[0] == replayed[1]
+        assert [event.number for event in replayed[0][:-1]] == list(range(len(asked) + len(answered) - 2))
+        assert [event.name for event in replayed[0][:-1]] == [e.name for e in [*asked, *answered] if e.name != "done"]
 
     await asyncio.gather(*(run(number) for number in range(RUNS)))
 
 
 @pytest.mark.any_database
-async def test_a_word_crosses_over_as_soon_as_it_is_said(
+async def test_delta_reaches_other_process_at_once(
     apis: tuple[RunningHoldfast, RunningHoldfast], provider: ScriptedProvider
 ) -> None:
     here, there = apis
@@ -53,7 +53,7 @@ async def test_a_word_crosses_over_as_soon_as_it_is_said(
     async with following(events_url(there, run)) as stream, asyncio.timeout(30):
         async for event in stream:
             if event.name == "thread.message.delta" and "Once" in event.data:
-                # The rest is said only now that the first word has come all the way.
+                # The model continues only after the first word has arrived.
                 held.release()
 
     assert event.name == "done"
@@ -71,7 +71,7 @@ async def with_own_valkey(
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("comes_back", [True, False])
-async def test_a_redis_that_dies_costs_no_run_and_no_stream(
+async def test_outage_of_redis_ends_no_run_and_no_stream(
     with_own_valkey: tuple[RunningHoldfast, ValkeyServer],
     provider: ScriptedProvider,
     comes_back: bool,
@@ -94,7 +94,7 @@ async def test_a_redis_that_dies_costs_no_run_and_no_stream(
     closing = ["message.completed", "run.step.completed", "run.completed", "done"]
     assert names(seen)[-4:] == closing
     assert seen[-4].json["content"][0]["text"]["value"] == "Once upon a time."
-    # What the stream has lost, the database tells.
-    told = await all_events(holdfast, seen[1].json)
-    assert names(told)[-4:] == closing
-    assert [event.number for event in told[:-1]] == list(range(len(told) - 1))
+    # Events that the stream has lost are replayed from the database.
+    replayed = await all_events(holdfast, seen[1].json)
+    assert names(replayed)[-4:] == closing
+    assert [event.number for event in replayed[:-1]] == list(range(len(replayed) - 1))

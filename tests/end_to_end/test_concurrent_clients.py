@@ -1,4 +1,4 @@
-"""Many clients on one thread at once: each request is done or refused, and in the end the thread is free."""
+"""Many concurrent clients on one thread: each request succeeds or is rejected, and the thread is free at the end."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -14,7 +14,7 @@ CLIENTS = 8
 
 
 async def crowd(holdfast: RunningHoldfast, assistant_id: str, thread_id: str) -> None:
-    """Let all clients loose. Raises what none of them should see, such as a 5xx."""
+    """Run all clients. Raises unexpected errors of any client, such as a 5xx."""
     outcomes = await asyncio.gather(
         *(client(holdfast, assistant_id, thread_id) for _ in range(CLIENTS)), return_exceptions=True
     )
@@ -36,7 +36,7 @@ async def client(holdfast: RunningHoldfast, assistant_id: str, thread_id: str) -
 
 
 async def allowed(request: Awaitable[Any]) -> Any:
-    """The answer, or None where the request was refused."""
+    """The response, or None if the request was rejected."""
     try:
         return await request
     except (BadRequestError, NotFoundError):
@@ -44,7 +44,7 @@ async def allowed(request: Awaitable[Any]) -> Any:
 
 
 @pytest.mark.parametrize("choice", ["enqueue", "reject"])
-async def test_a_crowded_thread_is_free_in_the_end(holdfast: RunningHoldfast, choice: str) -> None:
+async def test_thread_is_free_after_concurrent_clients(holdfast: RunningHoldfast, choice: str) -> None:
     assistant = await holdfast.assistant(SCRIPTED_MODEL)
     threads = holdfast.client.beta.threads
     thread = await threads.create(extra_body={"on_active_run": choice})
@@ -59,7 +59,7 @@ async def test_a_crowded_thread_is_free_in_the_end(holdfast: RunningHoldfast, ch
     assert (await threads.messages.list(thread.id, limit=1)).data[0].id == last.id
 
 
-async def test_a_crowded_thread_can_be_deleted(holdfast: RunningHoldfast) -> None:
+async def test_thread_can_be_deleted_during_concurrent_requests(holdfast: RunningHoldfast) -> None:
     assistant = await holdfast.assistant(SCRIPTED_MODEL)
     threads = holdfast.client.beta.threads
     thread = await threads.create(extra_body={"on_active_run": "enqueue"})

@@ -1,4 +1,4 @@
-"""Clients that go away in the middle of a stream."""
+"""Clients that disconnect during a stream."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from tests.streams import begun, events_url
 pytestmark = pytest.mark.any_database
 
 
-async def test_a_reader_that_goes_away_is_no_failure(
+async def test_disconnect_of_reader_is_no_error(
     holdfast: RunningHoldfast, provider: ScriptedProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider.script("gone-reader", Hangs("Once upon"))
