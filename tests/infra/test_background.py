@@ -1,4 +1,4 @@
-"""Work that a cancellation of its caller does not interrupt."""
+"""Work that is shielded from the cancellation of its caller."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,14 +12,14 @@ from infra.background import Result, shielded_until_done
 
 
 async def cancelled(call: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-    """A call that has begun, and whose cancellation it has not received yet."""
+    """A started call whose cancellation is requested and not yet delivered."""
     caller = asyncio.create_task(call)
     await asyncio.sleep(0)
     caller.cancel()
     return caller
 
 
-async def test_shielded_work_that_does_not_end_is_cancelled_after_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_shielded_work_is_cancelled_after_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "PATIENCE", timedelta(milliseconds=50))
     is_cancelled = asyncio.Event()
 
@@ -36,7 +36,7 @@ async def test_shielded_work_that_does_not_end_is_cancelled_after_a_time(monkeyp
     await is_cancelled.wait()
 
 
-async def test_a_cancelled_caller_gets_the_result_of_work_that_was_done() -> None:
+async def test_cancelled_caller_gets_result_of_completed_work() -> None:
     may_end = asyncio.Event()
 
     async def work() -> str:
@@ -49,7 +49,7 @@ async def test_a_cancelled_caller_gets_the_result_of_work_that_was_done() -> Non
     assert await caller == "done"
 
 
-async def test_a_cancelled_caller_whose_work_fails_is_cancelled() -> None:
+async def test_cancelled_caller_of_failed_work_is_cancelled() -> None:
     may_end = asyncio.Event()
 
     async def work() -> None:
@@ -63,7 +63,7 @@ async def test_a_cancelled_caller_whose_work_fails_is_cancelled() -> None:
         await caller
 
 
-async def test_an_error_is_raised() -> None:
+async def test_error_of_work_is_raised() -> None:
     async def work() -> None:
         raise InterruptedError
 

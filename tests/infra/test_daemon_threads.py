@@ -23,7 +23,7 @@ asyncio.run(main())
 """
 
 
-def test_a_program_that_stops_does_not_wait_for_litellm() -> None:
+def test_stopping_program_does_not_wait_for_litellm() -> None:
     done = subprocess.run(
         [sys.executable, "-c", STOPPED_MEANWHILE], timeout=60, check=False, capture_output=True, text=True
     )
@@ -31,7 +31,7 @@ def test_a_program_that_stops_does_not_wait_for_litellm() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-async def test_the_result_or_the_error_comes_back() -> None:
+async def test_result_or_error_is_returned() -> None:
     threads = DaemonThreads()
 
     assert await threads.run(divmod, 7, 2) == (3, 1)
@@ -39,7 +39,7 @@ async def test_the_result_or_the_error_comes_back() -> None:
         await threads.run(divmod, 7, 0)
 
 
-async def test_so_many_run_at_a_time() -> None:
+async def test_number_of_concurrent_calls_is_limited() -> None:
     threads = DaemonThreads()
     begun, released = threading.Semaphore(0), threading.Event()
     count = 0
@@ -60,7 +60,7 @@ async def test_so_many_run_at_a_time() -> None:
     assert (at_first, count) == (MAX_THREADS, MAX_THREADS + 3)
 
 
-async def test_a_caller_that_is_cancelled_does_not_wait() -> None:
+async def test_cancelled_caller_does_not_wait() -> None:
     threads, released = DaemonThreads(), threading.Event()
     waiting = asyncio.create_task(threads.run(released.wait))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A workflow whose turn ends as no provider makes it end. The rest is in `tests/api/test_ops_runs.py`."""
+"""A turn that times out, which no provider can cause. Other outcomes: `tests/api/test_ops_runs.py`."""
 
 import asyncio
 import uuid
@@ -31,7 +31,7 @@ async def never_answers(_: TurnInput) -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_turn_that_timed_out_says_so(temporal: WorkflowEnvironment) -> None:
+async def test_timed_out_turn_has_timeout_reason(temporal: WorkflowEnvironment) -> None:
     run_id = f"run_{uuid.uuid4().hex}"
     worker = Worker(
         temporal.client,

@@ -1,4 +1,4 @@
-"""A server that accepts connections and sends nothing is reported, in one line, as one that does not answer."""
+"""A server that accepts connections and sends nothing is reported as unreachable, in one line."""
 
 import socket
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def silent_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-async def test_temporal(silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_temporal_is_reported(silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "none.toml"))
     monkeypatch.setattr(temporal, "CONNECT_TIMEOUT", SHORTLY)
 
@@ -31,7 +31,7 @@ async def test_temporal(silent_port: int, tmp_path: Path, monkeypatch: pytest.Mo
         await connect_temporal(Settings(temporal_port=silent_port))
 
 
-async def test_redis(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_redis_is_reported(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_streams, "CONNECT_TIMEOUT", SHORTLY)
 
     with pytest.raises(ConnectionFailed, match=r"Redis does not answer: no answer within 5 s. Start it"):

@@ -1,4 +1,4 @@
-"""The end of tracing, with a collector that never answers."""
+"""Shutdown of tracing with a collector that never answers."""
 
 import socket
 import time
@@ -8,7 +8,7 @@ import pytest
 from infra.telemetry import LAST_EXPORT_TIMEOUT, open_tracing
 
 
-async def test_a_collector_that_is_gone_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unreachable_collector_does_not_delay_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         async with open_tracing() as tracing:

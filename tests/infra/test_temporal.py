@@ -10,7 +10,7 @@ from tests.conftest import settings_for
 from tests.provider.scripted_provider import ScriptedProvider
 
 
-def test_links_lead_to_the_embedded_ui_or_where_the_settings_say(
+def test_links_use_embedded_ui_or_configured_url(
     tmp_path: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)

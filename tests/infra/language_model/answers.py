@@ -1,4 +1,4 @@
-"""Asking a language model in a test, and reading what it answered."""
+"""Requests to a language model in a test, and the deltas of its answer."""
 
 from contextlib import aclosing
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Models under test, and a guard: nothing here may talk to anything but loopback."""
+"""Models under test, and a guard: tests may connect to loopback only."""
 
 import hashlib
 import sys
@@ -43,7 +43,7 @@ def _only_loopback() -> Iterator[None]:
 
 @pytest.fixture
 def model(request: pytest.FixtureRequest) -> str:
-    """A model name of the test's own, so that its script is its own too."""
+    """A model name that is unique to the test, and with it the script."""
     return f"model-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]}"
 
 
@@ -55,7 +55,7 @@ def litellm_model(provider: ScriptedProvider, tmp_path: Path) -> LitellmLanguage
 
 @pytest.fixture
 def open_litellm_model(provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> LitellmLanguageModel:
-    """Names go to litellm as they are; `openai/…` reaches the scripted provider."""
+    """Names are passed to litellm unchanged; `openai/…` reaches the scripted provider."""
     monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-scripted-provider")
     return LitellmLanguageModel(ModelCatalogue())
@@ -63,7 +63,7 @@ def open_litellm_model(provider: ScriptedProvider, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(params=["litellm", "direct"])
 async def adapter(request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
-    """Each of the adapters to providers, over a catalogue of the test's own."""
+    """Each adapter to providers, with a catalogue of the test."""
     opened: list[ChatCompletionsLanguageModel] = []
 
     def open_direct(catalogue: ModelCatalogue) -> LanguageModel:

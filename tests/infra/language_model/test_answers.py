@@ -1,4 +1,4 @@
-"""What both adapters make of what providers send."""
+"""Translation of providers' answers by both adapters."""
 
 from contextlib import aclosing
 from dataclasses import replace
@@ -28,7 +28,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 WEATHER = Function("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 
 
-async def test_text_streams_in_the_providers_pieces(
+async def test_text_streams_in_providers_pieces(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("It is sunny."))
@@ -40,7 +40,7 @@ async def test_text_streams_in_the_providers_pieces(
     assert answered.usage == TokenUsage(prompt_tokens=10, completion_tokens=5)
 
 
-async def test_the_provider_is_asked_once_for_a_stream_with_usage(
+async def test_provider_is_called_once_for_stream_with_usage(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("Hi."))
@@ -57,7 +57,7 @@ async def test_the_provider_is_asked_once_for_a_stream_with_usage(
     ]
 
 
-async def test_calls_in_parallel_after_text(
+async def test_parallel_calls_may_follow_text(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     calls = [("get_weather", '{"city": "Rome"}'), ("get_rain", "{}")]
@@ -85,7 +85,7 @@ async def test_calls_in_parallel_after_text(
     ],
     ids=["no index", "one index", "high indexes"],
 )
-async def test_calls_are_numbered_whatever_the_provider_sends(
+async def test_calls_are_numbered_regardless_of_provider_indexes(
     language_model: LanguageModel, provider: ScriptedProvider, model: str, pieces: list[dict[str, object]]
 ) -> None:
     together = [chunk_of({"tool_calls": pieces})]
@@ -99,7 +99,7 @@ async def test_calls_are_numbered_whatever_the_provider_sends(
 
 
 @pytest.mark.parametrize("finish", ["stop", "tool_calls", "function_call"])
-async def test_an_answer_with_calls_ends_with_them_whatever_the_provider_says(
+async def test_answer_with_calls_finishes_with_tool_calls(
     language_model: LanguageModel, provider: ScriptedProvider, model: str, finish: str
 ) -> None:
     provider.script(model, Calls(("get_weather", "{}"), finish=finish))
@@ -108,7 +108,7 @@ async def test_an_answer_with_calls_ends_with_them_whatever_the_provider_says(
 
 
 @pytest.mark.parametrize("reason", [FinishReason.LENGTH, FinishReason.CONTENT_FILTER])
-async def test_a_cut_off_answer_says_why(
+async def test_incomplete_answer_has_finish_reason(
     language_model: LanguageModel, provider: ScriptedProvider, model: str, reason: FinishReason
 ) -> None:
     provider.script(model, Says("It is", finish=reason.value), Calls(("get_weather", '{"ci'), finish=reason.value))
@@ -117,7 +117,7 @@ async def test_a_cut_off_answer_says_why(
     assert (await ask(language_model, saying(model))).reason is reason
 
 
-async def test_a_finish_reason_may_come_with_the_last_word(
+async def test_finish_reason_may_come_with_last_delta(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Chunks(chunk_of({"content": "Hi"}), chunk_of({"content": "!"}, "length")))
@@ -128,7 +128,7 @@ async def test_a_finish_reason_may_come_with_the_last_word(
 
 
 @pytest.mark.parametrize("done", [True, False])
-async def test_a_stream_without_a_finish_reason_is_broken(
+async def test_stream_without_finish_reason_is_rejected(
     language_model: LanguageModel,
     open_language_model: LanguageModel,
     provider: ScriptedProvider,
@@ -145,7 +145,7 @@ async def test_a_stream_without_a_finish_reason_is_broken(
         await ask(language_model, saying(model))
 
 
-async def test_usage_is_counted_where_the_provider_reports_none(
+async def test_usage_is_estimated_if_provider_reports_none(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("It is sunny today in Rome.", usage=None))
@@ -156,7 +156,7 @@ async def test_usage_is_counted_where_the_provider_reports_none(
     assert usage.completion_tokens > 5
 
 
-async def test_usage_tells_cached_and_reasoning_tokens(
+async def test_usage_includes_cached_and_reasoning_tokens(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     usage = {
@@ -172,7 +172,7 @@ async def test_usage_tells_cached_and_reasoning_tokens(
 
 
 @pytest.mark.parametrize(("given", "counted"), [(-5, 0), (2**70, 2**53 - 1)])
-async def test_usage_that_cannot_be_is_kept_to_what_can(
+async def test_impossible_usage_is_clamped(
     language_model: LanguageModel, provider: ScriptedProvider, model: str, given: int, counted: int
 ) -> None:
     provider.script(
@@ -185,7 +185,7 @@ async def test_usage_that_cannot_be_is_kept_to_what_can(
     assert answered.usage == TokenUsage(prompt_tokens=counted, completion_tokens=counted)
 
 
-async def test_usage_in_every_piece_is_not_taken_for_the_end(
+async def test_usage_in_every_piece_does_not_end_answer(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     pieces = [chunk_of({"content": word}) for word in ["It", " is", " sunny."]]
@@ -199,7 +199,7 @@ async def test_usage_in_every_piece_is_not_taken_for_the_end(
     assert answered.usage == TokenUsage(7, 4)
 
 
-async def test_broken_arguments_pass_in_and_come_back_as_json(
+async def test_invalid_arguments_are_yielded_unchanged_and_sent_back_as_json(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Calls(("get_weather", '{"city": Rome')), Says("Sorry."))
@@ -214,7 +214,7 @@ async def test_broken_arguments_pass_in_and_come_back_as_json(
     assert sent == '{"unparsed_arguments": "{\\"city\\": Rome"}'
 
 
-async def test_every_parameter_reaches_the_provider(
+async def test_every_parameter_reaches_provider(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("A cat."))
@@ -248,7 +248,7 @@ async def test_every_parameter_reaches_the_provider(
 
 
 @pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
-async def test_closing_the_iterator_drops_the_connection(
+async def test_closing_iterator_closes_connection(
     language_model: LanguageModel,
     open_language_model: LanguageModel,
     provider: ScriptedProvider,
@@ -264,7 +264,7 @@ async def test_closing_the_iterator_drops_the_connection(
     await provider.disconnected(model)
 
 
-async def test_words_are_told_as_they_come(
+async def test_deltas_are_yielded_as_they_arrive(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     held = Held(Says(" sunny."), after="It is")
@@ -277,7 +277,7 @@ async def test_words_are_told_as_they_come(
         assert await anext(deltas) == TextDelta(" sunny.")
 
 
-async def test_usage_on_every_chunk_does_not_end_the_answer(
+async def test_usage_on_every_chunk_keeps_later_deltas(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     usage = {"usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}}
@@ -290,7 +290,7 @@ async def test_usage_on_every_chunk_does_not_end_the_answer(
     assert answered.usage == TokenUsage(prompt_tokens=10, completion_tokens=3)
 
 
-async def test_a_drawn_line_is_no_model_gone_mad(
+async def test_repeated_identical_chunks_are_no_error(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     line = [chunk_of({"content": "===="}) for _ in range(300)]
@@ -309,7 +309,7 @@ REFUSAL = (
 )
 
 
-async def test_a_refusal_is_told_apart_from_text(
+async def test_refusal_is_separate_from_text(
     language_model: LanguageModel,
     open_language_model: LanguageModel,
     provider: ScriptedProvider,
@@ -324,7 +324,7 @@ async def test_a_refusal_is_told_apart_from_text(
         assert answer.reason is FinishReason.STOP
 
 
-async def test_a_refusal_may_come_in_the_last_chunk(
+async def test_refusal_may_come_in_last_chunk(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Chunks(chunk_of({"content": "Well."}), chunk_of({"refusal": "No."}, "content_filter")))
@@ -334,7 +334,7 @@ async def test_a_refusal_may_come_in_the_last_chunk(
     assert (answered.text, answered.refusal, answered.reason) == ("Well.", "No.", FinishReason.CONTENT_FILTER)
 
 
-async def test_a_refusal_is_kept_where_usage_is_on_every_chunk(
+async def test_refusal_is_kept_with_usage_on_every_chunk(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
@@ -355,7 +355,7 @@ async def test_a_refusal_is_kept_where_usage_is_on_every_chunk(
     ],
     ids=["in-pieces", "whole", "named-twice", "with-filler"],
 )
-async def test_the_older_form_of_a_call_is_read(
+async def test_legacy_function_call_is_read(
     language_model: LanguageModel, provider: ScriptedProvider, model: str, pieces: list[dict[str, str]]
 ) -> None:
     chunks = [chunk_of({"content": None, "function_call": piece}) for piece in pieces]
@@ -367,7 +367,7 @@ async def test_the_older_form_of_a_call_is_read(
     assert answered.reason is FinishReason.TOOL_CALLS
 
 
-async def test_an_empty_older_call_is_no_call(
+async def test_empty_legacy_function_call_is_ignored(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     filler = {"name": "", "arguments": ""}

@@ -1,4 +1,4 @@
-"""Thousands of chunks that come in one piece: read to their end without keeping the event loop for long."""
+"""Thousands of chunks that arrive in one piece are read without blocking the event loop."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ FINISH = Finish(FinishReason.STOP, TokenUsage())
 
 @asynccontextmanager
 async def loop_stays_free() -> AsyncIterator[None]:
-    """Asserts that other tasks get their turns. By the thread's own CPU time: the machine may be busy elsewhere."""
+    """Asserts that other tasks run. Measured in the thread's own CPU time: the machine may be busy."""
     gaps: list[float] = []
 
     async def take_turns() -> None:
@@ -68,7 +68,7 @@ BURSTS: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("chunks", BURSTS.values(), ids=BURSTS)
-async def test_a_burst_leaves_others_their_turn_and_is_asked_for_once(
+async def test_burst_does_not_block_event_loop_and_is_requested_once(
     language_model: LanguageModel, provider: ScriptedProvider, model: str, chunks: list[dict[str, Any]]
 ) -> None:
     await language_model.prepare()
@@ -85,7 +85,7 @@ async def test_a_burst_leaves_others_their_turn_and_is_asked_for_once(
     assert len(provider.requests(model)) == 1
 
 
-async def test_a_burst_of_actions_leaves_others_their_turn(
+async def test_burst_of_actions_does_not_block_event_loop(
     adapter: Adapter, provider: ScriptedProvider, tmp_path: Path, model: str
 ) -> None:
     plain = {
@@ -116,7 +116,7 @@ async def test_a_burst_of_actions_leaves_others_their_turn(
         ["Action: {\n"] * 5_000,
     ],
 )
-def test_reading_a_react_answer_costs_as_much_as_it_is_long(words: list[str]) -> None:
+def test_cost_of_reading_react_answer_is_linear(words: list[str]) -> None:
     answer = ReactAnswer(replace(saying("m"), functions=(FUNCTION,), parallel_tool_calls=False))
 
     with cpu_below(5):
@@ -125,7 +125,7 @@ def test_reading_a_react_answer_costs_as_much_as_it_is_long(words: list[str]) ->
         list(answer.end(FINISH))
 
 
-def test_a_name_in_every_piece_costs_as_much_as_the_call_is_long() -> None:
+def test_cost_of_name_in_every_piece_is_linear() -> None:
     pieces = CallPieces()
 
     with cpu_below(3):
@@ -133,7 +133,7 @@ def test_a_name_in_every_piece_costs_as_much_as_the_call_is_long() -> None:
             list(pieces.add(0, "c", "f", '"a": 1, '))
 
 
-def test_mending_costs_as_much_as_the_text_is_long() -> None:
+def test_cost_of_repairing_json_is_linear() -> None:
     mender, halves = PieceMender(), ("\ud83d", "\ude00")
 
     with cpu_below(3):

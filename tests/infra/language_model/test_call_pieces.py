@@ -55,7 +55,7 @@ WIRES: dict[str, tuple[list[Piece], list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("wire", "calls"), WIRES.values(), ids=WIRES)
-def test_calls_are_told_apart_and_numbered_from_0(wire: list[Piece], calls: list[tuple[str, str]]) -> None:
+def test_calls_are_distinguished_and_numbered_from_0(wire: list[Piece], calls: list[tuple[str, str]]) -> None:
     pieces = CallPieces()
 
     deltas = [delta for piece in wire for delta in pieces.add(*piece)] + [*pieces.finish()]
@@ -65,7 +65,7 @@ def test_calls_are_told_apart_and_numbered_from_0(wire: list[Piece], calls: list
 
 
 @pytest.mark.parametrize("wire", [wire for wire, _ in WIRES.values()], ids=WIRES)
-def test_a_name_comes_once_and_first(wire: list[Piece]) -> None:
+def test_name_is_yielded_once_and_first(wire: list[Piece]) -> None:
     pieces = CallPieces()
 
     deltas = [delta for piece in wire for delta in pieces.add(*piece)] + [*pieces.finish()]
@@ -77,7 +77,7 @@ def test_a_name_comes_once_and_first(wire: list[Piece]) -> None:
     assert [delta.index for delta in deltas if delta.name] == sorted({delta.index for delta in deltas})
 
 
-def test_a_call_without_a_name_breaks_the_answer() -> None:
+def test_call_without_name_is_rejected() -> None:
     pieces = CallPieces()
 
     with pytest.raises(ModelStreamBroken):

@@ -34,7 +34,7 @@ def load(folder: Path, text: str) -> ModelCatalogue:
     return ModelCatalogue.load(path)
 
 
-def test_without_a_file_every_name_is_offered() -> None:
+def test_every_name_is_offered_without_file() -> None:
     catalogue = ModelCatalogue.load(None)
 
     assert catalogue.is_open
@@ -45,7 +45,7 @@ def test_without_a_file_every_name_is_offered() -> None:
     assert [served.name for served in catalogue.served_by("gpt-4o")] == ["gpt-4o"]
 
 
-def test_a_file_lists_its_models_once_and_its_aliases(tmp_path: Path) -> None:
+def test_file_lists_models_once_and_aliases(tmp_path: Path) -> None:
     catalogue = load(tmp_path, OLD_AND_NEW)
 
     assert not catalogue.is_open
@@ -56,23 +56,23 @@ def test_a_file_lists_its_models_once_and_its_aliases(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "model", ["gpt-4-turbo", "claude", "gpt-4", "secret", "ollama/llama3", "ollama/", SCRIPTED_MODEL]
 )
-def test_a_file_offers_names_aliases_and_what_wildcards_match(tmp_path: Path, model: str) -> None:
+def test_file_offers_names_aliases_and_wildcard_matches(tmp_path: Path, model: str) -> None:
     assert load(tmp_path, OLD_AND_NEW).offers(model)
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-4-turbo-2024", "claud", "xollama/llama3", "ollama", "", "*"])
-def test_a_file_offers_nothing_else(tmp_path: Path, model: str) -> None:
+def test_file_offers_nothing_else(tmp_path: Path, model: str) -> None:
     assert not load(tmp_path, OLD_AND_NEW).offers(model)
 
 
-def test_a_star_offers_everything(tmp_path: Path) -> None:
+def test_star_offers_everything(tmp_path: Path) -> None:
     catalogue = load(tmp_path, "model_list: [{model_name: '*', litellm_params: {model: 'openai/*'}}]")
 
     assert catalogue.offers("anything/at.all")
     assert catalogue.names() == [SCRIPTED_MODEL]
 
 
-def test_the_scripted_model_can_be_switched_off(tmp_path: Path) -> None:
+def test_scripted_model_can_be_switched_off(tmp_path: Path) -> None:
     (tmp_path / "models.yaml").write_text("model_list: [{model_name: '*', litellm_params: {model: 'openai/*'}}]")
 
     for catalogue in (
@@ -85,7 +85,7 @@ def test_the_scripted_model_can_be_switched_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["http://127.0.0.1", "oobabooga/http://temporal:7233/", "huggingface/https://x"])
-def test_an_address_is_offered_only_where_it_is_listed(tmp_path: Path, model: str) -> None:
+def test_url_as_name_is_offered_only_if_listed(tmp_path: Path, model: str) -> None:
     star = "model_list: [{model_name: '*', litellm_params: {model: '*'}}"
     listed = f"{star}, {{model_name: '{model}', litellm_params: {{model: '{model}'}}}}]"
 
@@ -94,7 +94,7 @@ def test_an_address_is_offered_only_where_it_is_listed(tmp_path: Path, model: st
     assert load(tmp_path, listed).offers(model)
 
 
-def test_a_name_tells_what_serves_it(tmp_path: Path) -> None:
+def test_name_resolves_to_its_entry(tmp_path: Path) -> None:
     catalogue = load(tmp_path, OLD_AND_NEW)
 
     names = {model: [served.name for served in catalogue.served_by(model)] for model in ["gpt-4", "ollama/llama3", "x"]}
@@ -111,7 +111,7 @@ model_list:
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "anthropic/opus", "anthropic/claude-opus"])
-def test_of_wildcards_that_overlap_the_routers_choice_serves(tmp_path: Path, model: str) -> None:
+def test_overlapping_wildcards_resolve_as_in_router(tmp_path: Path, model: str) -> None:
     catalogue = load(tmp_path, OVERLAPPING)
     router = open_router(load_litellm(), catalogue.deployments or (), catalogue)
 
@@ -122,7 +122,7 @@ def test_of_wildcards_that_overlap_the_routers_choice_serves(tmp_path: Path, mod
     assert served.info.supports_function_calling == chosen["model_info"].get("supports_function_calling")
 
 
-def test_the_routers_settings_are_read_from_both_sections(tmp_path: Path) -> None:
+def test_router_settings_are_read_from_both_sections(tmp_path: Path) -> None:
     catalogue = load(tmp_path, OLD_AND_NEW)
 
     assert catalogue.drop_params
@@ -165,7 +165,7 @@ ENTRY = "model_list: [{model_name: a, litellm_params: {model: openai/b}}]"
         (f"{ENTRY}\nrouter_settings: {{model_group_alias: {{x: c}}}}", "'c' is the target of a fallback or alias"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_in_one_clear_line(tmp_path: Path, text: str, problem: str) -> None:
+def test_unusable_file_is_rejected_in_one_line(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(InvalidCatalogue) as caught:
         load(tmp_path, text)
 
@@ -175,12 +175,12 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_clear_line(tmp_path: Path,
     assert "\n" not in message
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InvalidCatalogue, match=r"HOLDFAST_MODELS=.*none\.yaml cannot be read: No such file"):
         ModelCatalogue.load(tmp_path / "none.yaml")
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_binary_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "models.yaml").write_bytes(b"\xff\xfe\x00")
 
     with pytest.raises(InvalidCatalogue, match="it is not UTF-8 text"):

@@ -19,13 +19,13 @@ HELLO = (UserTurn((TextPart("Hello"),)),)
 WEATHER = Function("get_weather")
 
 
-def test_what_is_unset_or_the_default_is_not_sent() -> None:
+def test_unset_and_default_parameters_are_not_sent() -> None:
     assert chat_parameters(ModelRequest("m", HELLO)) == {"messages": [{"role": "user", "content": "Hello"}]}
     assert chat_parameters(ModelRequest("m", HELLO, functions=(WEATHER,))).keys() == {"messages", "tools"}
     assert "response_format" not in chat_parameters(ModelRequest("m", HELLO, response_format={"type": "text"}))
 
 
-def test_what_is_set_is_sent() -> None:
+def test_set_parameters_are_sent() -> None:
     request = ModelRequest(
         "m",
         HELLO,
@@ -66,13 +66,13 @@ def test_tool_parameters_are_not_sent_without_tools() -> None:
     assert chat_parameters(request).keys() == {"messages"}
 
 
-def test_one_function_can_be_chosen() -> None:
+def test_tool_choice_may_name_function() -> None:
     request = ModelRequest("m", HELLO, functions=(WEATHER,), tool_choice=("function", "get_weather"))
 
     assert chat_parameters(request)["tool_choice"] == {"type": "function", "function": {"name": "get_weather"}}
 
 
-def test_a_conversation_with_calls_and_images() -> None:
+def test_conversation_may_contain_calls_and_images() -> None:
     prompt = (
         SystemPrompt("Be brief."),
         UserTurn((TextPart("What is this?"), ImagePart("https://x.test/a.png"), ImagePart("data:x", "low"))),
@@ -109,7 +109,7 @@ def test_a_conversation_with_calls_and_images() -> None:
 @pytest.mark.parametrize(
     "written", ['{"a": 1', "Rome", "[1]", '"Rome"', "{'a': 1}", pytest.param('{"a":' * 100_000, id="too deep")]
 )
-def test_arguments_that_are_no_object_go_back_as_one(written: str) -> None:
+def test_arguments_that_are_no_object_are_sent_back_as_object(written: str) -> None:
     prompt = (AssistantTurn(None, (FunctionCall("c1", "f", written),)), FunctionOutput("c1", "no"))
 
     [message, _] = chat_parameters(ModelRequest("m", prompt))["messages"]

@@ -32,7 +32,7 @@ from infra.language_model.failure_message import MAX_LENGTH, failure_message, wi
         ("A prompt with {braces} and Error: signs", "A prompt with {braces} and Error: signs"),
     ],
 )
-def test_litellms_wrapping_is_taken_off(raised: str, said: str) -> None:
+def test_litellms_wrapping_is_removed(raised: str, said: str) -> None:
     assert without_wrapping(raised) == said
 
 
@@ -49,11 +49,11 @@ def test_litellms_wrapping_is_taken_off(raised: str, said: str) -> None:
         ("two\n  lines", "two lines"),
     ],
 )
-def test_secrets_are_masked_and_lines_joined(said: str, told: str) -> None:
+def test_secrets_are_masked_and_lines_are_joined(said: str, told: str) -> None:
     assert failure_message("x", said) == f"x: {told}"
 
 
-def test_megabytes_that_a_provider_sends_back_are_cut_before_they_are_searched() -> None:
+def test_huge_message_is_truncated_before_search() -> None:
     assert len(failure_message("Failed", without_wrapping("E" * 3_000_000))) <= MAX_LENGTH
     assert len(failure_message("Failed", without_wrapping(" " * 3_000_000))) <= MAX_LENGTH
     assert len(failure_message("Failed", "*" * 3_000_000)) <= MAX_LENGTH

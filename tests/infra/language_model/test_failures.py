@@ -1,4 +1,4 @@
-"""What both adapters make of the ways in which calls fail."""
+"""Translation of failed calls by both adapters."""
 
 import asyncio
 import socket
@@ -63,7 +63,7 @@ FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
 
 @pytest.mark.parametrize(("reply", "kind", "said"), FAILURES)
 @pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
-async def test_an_error_of_the_provider_is_told_as_what_it_means(
+async def test_provider_error_is_translated(
     language_model: LanguageModel,
     open_language_model: LanguageModel,
     provider: ScriptedProvider,
@@ -100,7 +100,7 @@ async def test_an_error_of_the_provider_is_told_as_what_it_means(
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-async def test_the_providers_wish_to_wait_is_passed_on(
+async def test_retry_after_is_passed_on(
     language_model: LanguageModel,
     provider: ScriptedProvider,
     model: str,
@@ -113,9 +113,7 @@ async def test_the_providers_wish_to_wait_is_passed_on(
     assert (await _failure(language_model, model)).retry_after == wait
 
 
-async def test_a_wish_to_wait_may_be_a_date(
-    language_model: LanguageModel, provider: ScriptedProvider, model: str
-) -> None:
+async def test_retry_after_may_be_date(language_model: LanguageModel, provider: ScriptedProvider, model: str) -> None:
     in_a_minute = datetime.now(UTC) + timedelta(minutes=1)
     provider.script(model, Fails(429, "Later.", headers={"retry-after": format_datetime(in_a_minute, usegmt=True)}))
 
@@ -129,7 +127,7 @@ async def test_a_wish_to_wait_may_be_a_date(
     ("secret", "rest"),
     [("sk-abcdefghijklmnop", "."), ("sk-proj-abc*****************wxyz", "."), ("not-a-re****ized", ". You can")],
 )
-async def test_keys_that_the_provider_repeats_are_masked(
+async def test_keys_in_provider_errors_are_masked(
     language_model: LanguageModel, provider: ScriptedProvider, model: str, secret: str, rest: str
 ) -> None:
     provider.script(model, Fails(401, f"Incorrect API key provided: {secret}{rest}"))
@@ -140,7 +138,7 @@ async def test_keys_that_the_provider_repeats_are_masked(
     assert message.endswith(f"Incorrect API key provided: {secret[:3]}…{rest}")
 
 
-async def test_a_long_message_is_cut(language_model: LanguageModel, provider: ScriptedProvider, model: str) -> None:
+async def test_long_message_is_truncated(language_model: LanguageModel, provider: ScriptedProvider, model: str) -> None:
     provider.script(model, Fails(400, "no " * 1000))
 
     assert len(str(await _failure(language_model, model))) <= 1000
@@ -158,7 +156,7 @@ BROKEN: list[tuple[Reply, type[ModelCallFailed]]] = [
 
 @pytest.mark.parametrize(("reply", "kind"), BROKEN)
 @pytest.mark.parametrize("prefix", ["", "openai/"], ids=["router", "open"])
-async def test_a_stream_that_breaks_is_told_apart_from_one_that_never_began(
+async def test_interrupted_stream_differs_from_failed_request(
     language_model: LanguageModel,
     open_language_model: LanguageModel,
     provider: ScriptedProvider,
@@ -177,7 +175,7 @@ async def test_a_stream_that_breaks_is_told_apart_from_one_that_never_began(
     assert len(provider.requests(model)) == 1
 
 
-async def test_the_words_before_a_break_were_told(
+async def test_deltas_before_interruption_are_yielded(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, BreaksOff("It is"))
@@ -188,7 +186,7 @@ async def test_the_words_before_a_break_were_told(
             await anext(deltas)
 
 
-async def test_a_provider_that_nobody_can_reach_is_unavailable(
+async def test_unreachable_provider_is_unavailable(
     open_language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as unused:
@@ -202,7 +200,7 @@ async def test_a_provider_that_nobody_can_reach_is_unavailable(
 
 
 @pytest.mark.parametrize(("after", "kind"), [("", ProviderUnavailable), ("It is", ModelStreamBroken)])
-async def test_a_silent_provider_runs_into_the_time_limit(
+async def test_silent_provider_times_out(
     adapter: Adapter,
     provider: ScriptedProvider,
     tmp_path: Path,
@@ -220,7 +218,7 @@ async def test_a_silent_provider_runs_into_the_time_limit(
 
 
 @pytest.mark.parametrize("after", ["", "It is"])
-async def test_cancelling_the_reader_drops_the_connection(
+async def test_cancelling_reader_closes_connection(
     language_model: LanguageModel, provider: ScriptedProvider, model: str, after: str
 ) -> None:
     provider.script(model, Hangs(after))
@@ -234,7 +232,7 @@ async def test_cancelling_the_reader_drops_the_connection(
     await provider.disconnected(model)
 
 
-async def test_the_next_call_is_not_harmed_by_a_broken_one(
+async def test_call_after_interrupted_one_succeeds(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Fails(500), BreaksOff("x"), Says("Hi."))

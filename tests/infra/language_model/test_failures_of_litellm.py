@@ -1,4 +1,4 @@
-"""Failures that only litellm has, and exceptions that no provider can be made to cause at will."""
+"""Failures that only litellm has, and exceptions that a scripted provider cannot cause."""
 
 import importlib
 from dataclasses import replace
@@ -33,7 +33,7 @@ from tests.provider.scripted_provider import ScriptedProvider
         (ConnectionResetError(104, "Connection reset by peer"), ProviderUnavailable, "Connection reset by peer"),
     ],
 )
-def test_an_unknown_exception_shows_its_name(error: Exception, kind: type[ModelCallFailed], message: str) -> None:
+def test_unknown_exception_is_named(error: Exception, kind: type[ModelCallFailed], message: str) -> None:
     failure = translated(error, "m", has_begun=False)
 
     assert type(failure) is kind
@@ -41,7 +41,7 @@ def test_an_unknown_exception_shows_its_name(error: Exception, kind: type[ModelC
     assert type(translated(error, "m", has_begun=True)) is ModelStreamBroken
 
 
-def test_what_the_caller_is_handling_is_not_taken_for_the_cause() -> None:
+def test_exception_handled_by_caller_is_not_cause() -> None:
     caught: Exception | None = None
     try:
         try:
@@ -55,7 +55,7 @@ def test_what_the_caller_is_handling_is_not_taken_for_the_cause() -> None:
     assert type(translated(caught, "m", has_begun=False)) is ProviderRefused
 
 
-def test_a_failure_that_is_translated_stays_as_it_is() -> None:
+def test_translated_failure_is_unchanged() -> None:
     failure = ModelStreamBroken("The model called a function without naming it.")
 
     assert translated(failure, "m", has_begun=True) is failure
@@ -69,7 +69,7 @@ def test_a_failure_that_is_translated_stays_as_it_is() -> None:
         ("gemini/gemini-2.5-pro", "GEMINI_API_KEY"),
     ],
 )
-async def test_a_missing_key_is_not_worth_another_try(
+async def test_missing_key_is_not_retryable(
     open_litellm_model: LitellmLanguageModel, monkeypatch: pytest.MonkeyPatch, name: str, key: str
 ) -> None:
     for variable in (key, "GOOGLE_API_KEY"):
@@ -82,14 +82,14 @@ async def test_a_missing_key_is_not_worth_another_try(
     assert "Traceback" not in str(failure)
 
 
-async def test_a_name_without_a_provider_is_not_worth_another_try(open_litellm_model: LitellmLanguageModel) -> None:
+async def test_name_without_provider_is_not_retryable(open_litellm_model: LitellmLanguageModel) -> None:
     failure = await _failure(open_litellm_model, "no-such-model")
 
     assert type(failure) is ProviderRefused
     assert str(failure).startswith("The call of 'no-such-model' failed: LLM Provider NOT provided")
 
 
-async def test_a_parameter_that_the_provider_cannot_honour_is_named(
+async def test_unsupported_parameter_is_named(
     open_litellm_model: LitellmLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GROQ_API_KEY", "gsk_scripted")
@@ -99,7 +99,7 @@ async def test_a_parameter_that_the_provider_cannot_honour_is_named(
         await ask(open_litellm_model, request)
 
 
-async def test_a_model_that_the_file_does_not_have_is_refused(provider: ScriptedProvider, tmp_path: Path) -> None:
+async def test_model_missing_from_file_is_rejected(provider: ScriptedProvider, tmp_path: Path) -> None:
     file = tmp_path / "models.yaml"
     deployment = {"model_name": "known", "litellm_params": provider.litellm_params("openai/known")}
     file.write_text(yaml.safe_dump({"model_list": [deployment]}))
@@ -109,7 +109,7 @@ async def test_a_model_that_the_file_does_not_have_is_refused(provider: Scripted
     assert type(failure) is ProviderRefused
 
 
-async def test_of_an_error_that_sends_the_prompt_back_only_the_beginning_is_looked_at(
+async def test_only_beginning_of_error_with_prompt_is_searched(
     litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider.script(model, Fails(400, "Too much: " + "said before " * 100_000))

@@ -1,4 +1,4 @@
-"""What every implementation of the `LanguageModel` port promises."""
+"""The contract of every implementation of the `LanguageModel` port."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -48,12 +48,12 @@ async def subject(
     await direct.close()
 
 
-async def test_preparing_twice_does_no_harm(subject: Subject) -> None:
+async def test_prepare_is_idempotent(subject: Subject) -> None:
     await subject.language_model.prepare()
     await subject.language_model.prepare()
 
 
-async def test_a_text_comes_in_pieces_and_ends_with_its_finish(subject: Subject) -> None:
+async def test_text_streams_in_deltas_and_ends_with_finish(subject: Subject) -> None:
     subject.expect(Says("You said: Hello"))
 
     answered = await ask(subject.language_model, saying(subject.model))
@@ -65,7 +65,7 @@ async def test_a_text_comes_in_pieces_and_ends_with_its_finish(subject: Subject)
     assert answered.usage.completion_tokens > 0
 
 
-async def test_calls_are_dense_and_named_first(subject: Subject) -> None:
+async def test_call_indexes_are_dense_and_names_come_first(subject: Subject) -> None:
     subject.expect(Calls(("get_weather", "{}"), ("get_rain", "{}")))
 
     answered = await ask(subject.language_model, replace(saying(subject.model), functions=FUNCTIONS))
@@ -78,7 +78,7 @@ async def test_calls_are_dense_and_named_first(subject: Subject) -> None:
         assert not any(delta.name for delta in others)
 
 
-async def test_the_limit_of_an_answer_is_told(subject: Subject) -> None:
+async def test_answer_at_token_limit_finishes_with_length(subject: Subject) -> None:
     subject.expect(Says("You", finish="length"))
 
     answered = await ask(subject.language_model, replace(saying(subject.model), max_tokens=1))
@@ -87,7 +87,7 @@ async def test_the_limit_of_an_answer_is_told(subject: Subject) -> None:
     assert answered.reason is FinishReason.LENGTH
 
 
-async def test_a_reader_may_leave_early(subject: Subject) -> None:
+async def test_reader_may_stop_early(subject: Subject) -> None:
     subject.expect(Says("You said: Hello"))
 
     async with aclosing(subject.language_model.stream(saying(subject.model))) as deltas:
@@ -101,5 +101,5 @@ async def test_tokens_are_counted(subject: Subject) -> None:
     assert 0 < counts[1] < counts[2]
 
 
-async def test_nobody_knows_the_window_of_these(subject: Subject) -> None:
+async def test_context_window_of_unknown_models_is_none(subject: Subject) -> None:
     assert await subject.language_model.context_window_tokens(subject.model) is None

@@ -51,7 +51,7 @@ asyncio.run(call())
 """
 
 
-def test_a_process_that_calls_no_model_never_loads_litellm() -> None:
+def test_litellm_is_not_loaded_without_model_call() -> None:
     assert _run(IMPORTING) == "[]"
 
 
@@ -82,15 +82,13 @@ asyncio.run(call())
 """
 
 
-def test_a_process_whose_models_all_go_directly_never_loads_litellm(
-    provider: ScriptedProvider, model: str, tmp_path: Path
-) -> None:
+def test_litellm_is_not_loaded_for_direct_models(provider: ScriptedProvider, model: str, tmp_path: Path) -> None:
     provider.script(model, Says("Hi."))
 
     assert _run(DIRECTLY, model, str(provider.models_file(tmp_path))) == "TextDelta(text='Hi.')"
 
 
-def test_a_first_call_contacts_the_provider_and_nobody_else(provider: ScriptedProvider, model: str) -> None:
+def test_first_call_contacts_only_provider(provider: ScriptedProvider, model: str) -> None:
     provider.script(model, Says("Hi."))
 
     output = _run(CALLING, f"openai/{model}", OPENAI_BASE_URL=provider.url, OPENAI_API_KEY="sk-scripted-provider")
@@ -98,10 +96,10 @@ def test_a_first_call_contacts_the_provider_and_nobody_else(provider: ScriptedPr
     assert output == "TextDelta(text='Hi.')"
 
 
-async def test_preparing_a_call_costs_the_same_whatever_it_says(
+async def test_cost_of_preparing_call_does_not_depend_on_content(
     litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """openai's client walked through every field of every message, on the event loop."""
+    """openai's client visited every field of every message, on the event loop."""
     visited: list[object] = []
     visit = _transform._async_transform_recursive
 

@@ -1,4 +1,4 @@
-"""What a models file makes of a call: which deployment gets it, and with what."""
+"""Effects of a models file on a call: the deployment that gets it, and its parameters."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ class File:
         self._folder = folder
 
     def opened(self, names: Mapping[str, str], **settings: Mapping[str, Any]) -> LitellmLanguageModel:
-        """`names`: what a run asks for → what the provider is asked for."""
+        """`names`: model name of the run → model name sent to the provider."""
         deployments = [
             {"model_name": name, "litellm_params": self._provider.litellm_params(f"openai/{target}")}
             for name, target in names.items()
@@ -44,13 +44,13 @@ def file(provider: ScriptedProvider, tmp_path: Path) -> File:
     return File(provider, tmp_path)
 
 
-async def test_an_old_name_gets_what_runs_today(file: File, provider: ScriptedProvider, model: str) -> None:
+async def test_old_name_maps_to_current_model(file: File, provider: ScriptedProvider, model: str) -> None:
     provider.script(model, Says("Hi."))
 
     assert (await ask(file.opened({"gpt-4-turbo": model}), saying("gpt-4-turbo"))).text == "Hi."
 
 
-async def test_an_alias_is_followed(file: File, provider: ScriptedProvider, model: str) -> None:
+async def test_alias_is_resolved(file: File, provider: ScriptedProvider, model: str) -> None:
     provider.script(model, Says("Hi."))
     language_model = file.opened({"new": model}, router_settings={"model_group_alias": {"old": "new"}})
 
@@ -58,7 +58,7 @@ async def test_an_alias_is_followed(file: File, provider: ScriptedProvider, mode
 
 
 @pytest.mark.parametrize("prefix", ["", "openai/", "meta-llama/"])
-async def test_a_wildcard_passes_the_name_through(
+async def test_wildcard_passes_name_through(
     litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str, prefix: str
 ) -> None:
     provider.script(prefix + model, Says("Hi."))
@@ -68,7 +68,7 @@ async def test_a_wildcard_passes_the_name_through(
 
 @pytest.mark.parametrize("failure", [Fails(500), Fails(429), Fails(401), BreaksOff("")])
 @pytest.mark.parametrize("section", ["router_settings", "litellm_settings"])
-async def test_a_fallback_answers_for_a_model_that_fails(
+async def test_fallback_answers_for_failing_model(
     file: File, provider: ScriptedProvider, model: str, failure: Fails | BreaksOff, section: str
 ) -> None:
     provider.script(f"{model}-1", failure)
@@ -80,9 +80,7 @@ async def test_a_fallback_answers_for_a_model_that_fails(
     assert len(provider.requests(f"{model}-1")) == len(provider.requests(f"{model}-2")) == 1
 
 
-async def test_when_the_fallback_fails_too_the_first_failure_is_told(
-    file: File, provider: ScriptedProvider, model: str
-) -> None:
+async def test_first_failure_is_reported_if_fallback_fails(file: File, provider: ScriptedProvider, model: str) -> None:
     provider.script(f"{model}-1", Fails(500, "The first is down."))
     provider.script(f"{model}-2", Fails(401, "The second has no key."))
     names = {"first": f"{model}-1", "second": f"{model}-2"}
@@ -92,9 +90,7 @@ async def test_when_the_fallback_fails_too_the_first_failure_is_told(
         await ask(language_model, saying("first"))
 
 
-async def test_a_longer_window_takes_over_a_prompt_that_is_too_long(
-    file: File, provider: ScriptedProvider, model: str
-) -> None:
+async def test_context_window_fallback_gets_too_long_prompt(file: File, provider: ScriptedProvider, model: str) -> None:
     provider.script(f"{model}-1", Fails(400, "This model's maximum context length is 8192 tokens."))
     provider.script(f"{model}-2", Says("I have read it all."))
     names = {"short": f"{model}-1", "long": f"{model}-2"}
@@ -103,7 +99,7 @@ async def test_a_longer_window_takes_over_a_prompt_that_is_too_long(
     assert (await ask(language_model, saying("short"))).text == "I have read it all."
 
 
-async def test_failures_do_not_shut_a_model_out(file: File, provider: ScriptedProvider, model: str) -> None:
+async def test_failures_cause_no_cooldown_by_default(file: File, provider: ScriptedProvider, model: str) -> None:
     provider.script(model, *[Fails(500)] * 8, Says("Back again."))
     language_model = file.opened({"a": model, "b": model})
 
@@ -114,7 +110,7 @@ async def test_failures_do_not_shut_a_model_out(file: File, provider: ScriptedPr
     assert (await ask(language_model, saying("a"))).text == "Back again."
 
 
-async def test_a_cooldown_that_the_file_asks_for_is_told_with_its_length(
+async def test_configured_cooldown_is_reported_with_its_length(
     file: File, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, *[Fails(401)] * 20)
@@ -123,7 +119,7 @@ async def test_a_cooldown_that_the_file_asks_for_is_told_with_its_length(
     language_model = file.written(entry, {**entry, "model_info": {"id": "2"}}, router_settings=settings)
 
     failure: ModelCallFailed | None = None
-    # The Router shuts a deployment out some time after it failed.
+    # The Router begins a cooldown some time after the failure.
     while not isinstance(failure, ProviderUnavailable):
         with pytest.raises(ModelCallFailed) as caught:
             await ask(language_model, saying("a"))
@@ -133,9 +129,7 @@ async def test_a_cooldown_that_the_file_asks_for_is_told_with_its_length(
 
 
 @pytest.mark.parametrize("key", ["timeout", "stream_timeout"])
-async def test_a_deployments_own_time_limit_counts(
-    file: File, provider: ScriptedProvider, model: str, key: str
-) -> None:
+async def test_deployments_own_timeout_applies(file: File, provider: ScriptedProvider, model: str, key: str) -> None:
     provider.script(model, Hangs(""))
     params = {**provider.litellm_params(f"openai/{model}"), key: 0.2}
     language_model = file.written({"model_name": "a", "litellm_params": params})
@@ -144,7 +138,7 @@ async def test_a_deployments_own_time_limit_counts(
         await ask(language_model, saying("a"))
 
 
-async def test_a_key_comes_from_the_environment(
+async def test_key_is_read_from_environment(
     file: File, provider: ScriptedProvider, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider.script(model, Says("Hi."))
@@ -158,16 +152,14 @@ async def test_a_key_comes_from_the_environment(
     assert (await ask(file.written(entry), saying("a"))).text == "Hi."
 
 
-async def test_an_entry_that_litellm_cannot_use_is_refused_at_start(file: File) -> None:
+async def test_unusable_entry_is_rejected_at_startup(file: File) -> None:
     language_model = file.written({"model_name": "a", "litellm_params": {"model": "no-provider"}})
 
     with pytest.raises(InvalidCatalogue, match="HOLDFAST_MODELS: litellm refuses it: "):
         await language_model.prepare()
 
 
-async def test_parameters_are_dropped_only_where_the_file_says_so(
-    file: File, provider: ScriptedProvider, model: str
-) -> None:
+async def test_parameters_are_dropped_only_if_configured(file: File, provider: ScriptedProvider, model: str) -> None:
     params = {"model": "groq/llama-3.3-70b-versatile", "api_base": provider.url, "api_key": "gsk_scripted"}
     provider.script("llama-3.3-70b-versatile", Says("Hi."), Says("Hi."))
     entry = {"model_name": "a", "litellm_params": params}
@@ -181,7 +173,7 @@ async def test_parameters_are_dropped_only_where_the_file_says_so(
     assert all("reasoning_effort" not in sent for sent in provider.requests("llama-3.3-70b-versatile"))
 
 
-async def test_the_context_window_is_the_files_or_litellms(file: File, provider: ScriptedProvider) -> None:
+async def test_context_window_is_from_file_or_litellm(file: File, provider: ScriptedProvider) -> None:
     language_model = file.written(
         {"model_name": "a", "litellm_params": {"model": "openai/gpt-4o"}},
         {"model_name": "b", "litellm_params": {"model": "openai/gpt-4o"}, "model_info": {"max_input_tokens": 77}},
@@ -193,15 +185,13 @@ async def test_the_context_window_is_the_files_or_litellms(file: File, provider:
     assert windows == [128_000, 77, None, 128_000, None]
 
 
-async def test_tokens_are_counted_without_a_network(litellm_model: LitellmLanguageModel) -> None:
+async def test_tokens_are_counted_without_network(litellm_model: LitellmLanguageModel) -> None:
     assert await litellm_model.count_tokens("gpt-4o", "Hello, world!") == 4
     assert await litellm_model.count_tokens("ollama/llama-3", "") == 0
     assert await litellm_model.count_tokens("claude-2", "word " * 10_000) > 5_000
 
 
-async def test_answers_teach_the_router_where_it_learns_from_them(
-    file: File, provider: ScriptedProvider, model: str
-) -> None:
+async def test_stateful_routing_strategy_accepts_answers(file: File, provider: ScriptedProvider, model: str) -> None:
     provider.script(model, *[Says("Hi.")] * 3)
     language_model = file.opened({"a": model}, router_settings={"routing_strategy": "least-busy"})
 
@@ -210,7 +200,7 @@ async def test_answers_teach_the_router_where_it_learns_from_them(
         assert answered.text == "Hi."
 
 
-async def test_a_model_that_is_closed_leaves_nothing_behind(file: File, provider: ScriptedProvider, model: str) -> None:
+async def test_closing_model_removes_its_callbacks(file: File, provider: ScriptedProvider, model: str) -> None:
     provider.script(model, Says("Hi."))
     language_model = file.opened({"a": model})
     before = _callbacks()

@@ -42,7 +42,7 @@ def plain_model(adapter: Adapter, provider: ScriptedProvider, tmp_path: Path, mo
     return adapter(ModelCatalogue.load(provider.models_file(tmp_path, deployment)))
 
 
-async def test_tools_are_offered_in_the_prompt_and_an_action_becomes_a_call(
+async def test_prompt_offers_tools_and_action_becomes_call(
     plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Says('Thought: I look.\nAction: get_weather\nAction Input: {"city": "Rome"}'))
@@ -60,7 +60,7 @@ async def test_tools_are_offered_in_the_prompt_and_an_action_becomes_a_call(
     assert answered.usage == TokenUsage(10, 5)
 
 
-async def test_outputs_come_back_as_observations_and_the_answer_streams(
+async def test_outputs_become_observations_and_answer_streams(
     plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Says("Thought: I know.\nFinal Answer: It is sunny."))
@@ -76,7 +76,7 @@ async def test_outputs_come_back_as_observations_and_the_answer_streams(
     assert answered.reason is FinishReason.STOP
 
 
-async def test_a_made_up_observation_ends_the_call(
+async def test_made_up_observation_ends_call(
     plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Hangs('Action: get_weather\nAction Input: {"city": "Rome"}\nObservation: sunny'))
@@ -89,7 +89,7 @@ async def test_a_made_up_observation_ends_the_call(
     await provider.disconnected(model)
 
 
-async def test_without_functions_it_is_asked_like_any_other(
+async def test_request_without_functions_is_unchanged(
     plain_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("Thought: a word."))
@@ -100,7 +100,7 @@ async def test_without_functions_it_is_asked_like_any_other(
     assert answered.text == "Thought: a word."
 
 
-async def test_earlier_calls_are_told_even_where_no_tools_are_offered(
+async def test_earlier_calls_are_in_prompt_without_tools(
     plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Says("It is sunny."))
@@ -116,7 +116,7 @@ async def test_earlier_calls_are_told_even_where_no_tools_are_offered(
     assert answered.text == "It is sunny."
 
 
-async def test_a_broken_stream_is_no_answer(
+async def test_interrupted_stream_is_no_answer(
     plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, BreaksOff("Action: get_weather\nAction Input: {}"))
@@ -125,7 +125,7 @@ async def test_a_broken_stream_is_no_answer(
         await ask(plain_model, request_with_tools)
 
 
-async def test_a_refusal_passes_through(
+async def test_refusal_passes_through(
     plain_model: LanguageModel, provider: ScriptedProvider, model: str, request_with_tools: ModelRequest
 ) -> None:
     provider.script(model, Chunks(chunk_of({"refusal": "I can't help."}), chunk_of({}, "stop")))

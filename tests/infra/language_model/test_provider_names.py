@@ -21,5 +21,5 @@ from infra.language_model.provider_names import provider_name
         ("o3x", "_OTHER"),
     ],
 )
-def test_the_name_tells_the_provider(model: str, provider: str) -> None:
+def test_provider_is_derived_from_model_name(model: str, provider: str) -> None:
     assert provider_name(model) == provider

@@ -47,7 +47,7 @@ def after(*items: PromptItem) -> ModelRequest:
     return replace(WITH_TOOLS, prompt=(*WITH_TOOLS.prompt, *items))
 
 
-async def test_it_quotes_what_the_user_said_last_word_by_word() -> None:
+async def test_last_user_message_is_quoted_word_by_word() -> None:
     answered = await answer(saying(SCRIPTED_MODEL, "Hello  big world"))
 
     assert answered.deltas[:-1] == [TextDelta(word) for word in ["You", " said:", " Hello", "  big", " world"]]
@@ -55,11 +55,11 @@ async def test_it_quotes_what_the_user_said_last_word_by_word() -> None:
     assert answered.usage == TokenUsage(prompt_tokens=3, completion_tokens=5)
 
 
-async def test_it_says_the_same_each_time() -> None:
+async def test_answers_are_deterministic() -> None:
     assert await answer(WITH_TOOLS) == await answer(WITH_TOOLS)
 
 
-async def test_it_calls_every_function_it_is_given() -> None:
+async def test_every_offered_function_is_called() -> None:
     answered = await answer(WITH_TOOLS)
 
     assert answered.calls == [CALLED_WEATHER, CALLED_RAIN]
@@ -79,27 +79,27 @@ async def test_it_calls_every_function_it_is_given() -> None:
         ({"functions": ()}, []),
     ],
 )
-async def test_it_calls_what_it_was_told_to(changes: dict[str, Any], calls: list[tuple[str, str]]) -> None:
+async def test_tool_choice_is_honoured(changes: dict[str, Any], calls: list[tuple[str, str]]) -> None:
     answered = await answer(replace(WITH_TOOLS, **changes))
 
     assert answered.calls == calls
     assert bool(answered.text) is not bool(calls)
 
 
-async def test_once_it_has_the_outputs_it_quotes_them() -> None:
+async def test_tool_outputs_are_quoted() -> None:
     answered = await answer(after(CALLED, FunctionOutput("c1", "sunny"), FunctionOutput("c2", "none")))
 
     assert answered.text == "get_weather returned: sunny get_rain returned: none"
     assert answered.reason is FinishReason.STOP
 
 
-async def test_it_calls_again_after_the_next_question() -> None:
+async def test_functions_are_called_again_after_next_user_message() -> None:
     answered = await answer(after(CALLED, FunctionOutput("c1", "x"), FunctionOutput("c2", "y"), *ASKED.prompt))
 
     assert answered.calls == [CALLED_WEATHER, CALLED_RAIN]
 
 
-async def test_it_sees_images() -> None:
+async def test_images_are_mentioned() -> None:
     turn = UserTurn((TextPart("Look!"), ImagePart("https://x.test/1"), ImagePart("https://x.test/2")))
 
     assert (await answer(replace(ASKED, prompt=(turn,)))).text == "You said: Look! I see 2 images."
@@ -107,11 +107,11 @@ async def test_it_sees_images() -> None:
 
 
 @pytest.mark.parametrize("prompt", [(), (SystemPrompt("Be brief."),), (UserTurn((TextPart(" "),)),)])
-async def test_it_answers_when_nothing_was_said(prompt: tuple[PromptItem, ...]) -> None:
+async def test_empty_thread_is_answered(prompt: tuple[PromptItem, ...]) -> None:
     assert (await answer(replace(ASKED, prompt=prompt))).text == "You said nothing."
 
 
-async def test_it_answers_in_json() -> None:
+async def test_json_response_format_is_honoured() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
     of_schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
 
@@ -122,7 +122,7 @@ async def test_it_answers_in_json() -> None:
     assert json.loads(fitting.text) == {"city": "city", "days": 0}
 
 
-async def test_it_stops_at_the_limit() -> None:
+async def test_token_limit_is_honoured() -> None:
     cut = await answer(replace(ASKED, max_tokens=3))
     uncut = await answer(replace(ASKED, max_tokens=5))
     cut_call = await answer(replace(WITH_TOOLS, max_tokens=2))
@@ -132,11 +132,11 @@ async def test_it_stops_at_the_limit() -> None:
     assert (cut_call.calls, cut_call.reason) == ([("get_weather", '{"city":')], FinishReason.LENGTH)
 
 
-async def test_a_long_text_is_quoted_in_part() -> None:
+async def test_long_text_is_quoted_in_part() -> None:
     assert len((await answer(saying(SCRIPTED_MODEL, "word " * 10_000))).text) < 1_100
 
 
-async def test_a_schema_without_end_leaves_others_their_turn() -> None:
+async def test_endless_schema_does_not_block_event_loop() -> None:
     endless = {"type": "array", "minItems": 300_000}
     request = replace(ASKED, functions=tuple(Function(f"f{number}", parameters=endless) for number in range(128)))
     turns = 0
@@ -155,7 +155,7 @@ async def test_a_schema_without_end_leaves_others_their_turn() -> None:
     assert turns > 20
 
 
-async def test_a_schema_that_is_nonsense_is_answered() -> None:
+async def test_invalid_schema_is_answered() -> None:
     nonsense = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "minLength": "x"}}}
 
     assert (await answer(replace(ASKED, response_format=nonsense))).text == '"text"'

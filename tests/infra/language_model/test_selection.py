@@ -15,8 +15,8 @@ from tests.provider.scripted_provider import ScriptedProvider
 INDIRECT = "groq/mixtral"
 
 
-class Stand(ScriptedLanguageModel):
-    """Stands for litellm's adapter, and takes note of being prepared."""
+class LiteLLMStub(ScriptedLanguageModel):
+    """Stands for litellm's adapter, and records whether it was prepared."""
 
     is_prepared = False
 
@@ -36,11 +36,11 @@ def catalogue_of(provider: ScriptedProvider, folder: Path) -> ModelCatalogue:
     return ModelCatalogue.load(provider.models_file(folder, indirect))
 
 
-async def test_a_request_goes_to_the_model_it_names(
+async def test_request_goes_to_adapter_of_its_model(
     direct: ChatCompletionsLanguageModel, provider: ScriptedProvider, tmp_path: Path, model: str
 ) -> None:
     provider.script(model, Says("I am the provider's."))
-    selection = LanguageModelByName(catalogue_of(provider, tmp_path), direct, Stand())
+    selection = LanguageModelByName(catalogue_of(provider, tmp_path), direct, LiteLLMStub())
 
     assert (await ask(selection, saying(model))).text == "I am the provider's."
     assert (await ask(selection, saying(SCRIPTED_MODEL))).text == "You said: Hello"
@@ -51,10 +51,10 @@ async def test_a_request_goes_to_the_model_it_names(
     assert await selection.count_tokens(model, "antidisestablishmentarianism") > 1
 
 
-async def test_litellm_is_prepared_only_where_a_model_needs_it(
+async def test_litellm_is_prepared_only_if_model_needs_it(
     direct: ChatCompletionsLanguageModel, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
-    needing, needless = Stand(), Stand()
+    needing, needless = LiteLLMStub(), LiteLLMStub()
     await LanguageModelByName(catalogue_of(provider, tmp_path), direct, needing).prepare()
     all_direct = ModelCatalogue.load(provider.models_file(tmp_path))
     other = ChatCompletionsLanguageModel(all_direct)
@@ -65,9 +65,9 @@ async def test_litellm_is_prepared_only_where_a_model_needs_it(
     assert not needless.is_prepared
 
 
-async def test_a_model_that_is_not_offered_any_more_is_refused() -> None:
+async def test_model_no_longer_offered_is_rejected() -> None:
     catalogue = ModelCatalogue(deployments=(), has_scripted=False)
-    selection = LanguageModelByName(catalogue, ChatCompletionsLanguageModel(catalogue), Stand())
+    selection = LanguageModelByName(catalogue, ChatCompletionsLanguageModel(catalogue), LiteLLMStub())
 
     for name in (SCRIPTED_MODEL, "gone"):
         with pytest.raises(ProviderRefused, match=f"The model '{name}' is not offered here"):

@@ -1,4 +1,4 @@
-"""Wires that litellm makes something else of, or hides: read by the direct adapter alone."""
+"""Wire formats that litellm changes or hides: tested with the direct adapter only."""
 
 import json
 from typing import Any
@@ -46,12 +46,12 @@ def read(*chunks: Any) -> tuple[list[ModelDelta], ChatCompletionsAnswer]:
         ("content_filter", FinishReason.CONTENT_FILTER),
     ],
 )
-def test_known_words_end_an_answer(word: str, reason: FinishReason) -> None:
+def test_known_finish_reasons_end_answer(word: str, reason: FinishReason) -> None:
     assert read(chunk_of({"content": "Hi"}, word))[1].finish_reason is reason
 
 
 @pytest.mark.parametrize("word", ["abort", "insufficient_system_resource", "error", "STOP"])
-def test_any_other_word_is_no_ending(word: str) -> None:
+def test_unknown_finish_reason_is_rejected(word: str) -> None:
     with pytest.raises(UnreadableAnswer, match=f"ended for the reason '{word}'"):
         _ = read(chunk_of({"content": "Hi"}, word))[1].finish_reason
 
@@ -71,7 +71,7 @@ def test_any_other_word_is_no_ending(word: str) -> None:
         {"usage": "much"},
     ],
 )
-def test_a_piece_of_another_form_is_not_passed_over(chunk: Any) -> None:
+def test_malformed_chunk_is_rejected(chunk: Any) -> None:
     with pytest.raises(UnreadableAnswer):
         read(chunk)
 
@@ -90,7 +90,7 @@ def test_a_piece_of_another_form_is_not_passed_over(chunk: Any) -> None:
         {"error": None},
     ],
 )
-def test_a_piece_that_says_nothing_is_passed_over(chunk: Any) -> None:
+def test_empty_chunk_is_ignored(chunk: Any) -> None:
     deltas, answer = read(chunk, chunk_of({"content": "Hi"}, "stop"))
 
     assert deltas == [TextDelta("Hi")]
@@ -98,11 +98,11 @@ def test_a_piece_that_says_nothing_is_passed_over(chunk: Any) -> None:
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": None}, {"prompt_tokens": "3", "prompt_tokens_details": None}])
-def test_odd_usage_counts_nothing(usage: dict[str, Any]) -> None:
+def test_malformed_usage_counts_as_zero(usage: dict[str, Any]) -> None:
     assert read({"usage": usage})[1].usage == TokenUsage()
 
 
-async def test_an_answer_is_complete_without_the_end_of_its_stream(
+async def test_answer_is_complete_without_end_of_stream(
     language_model: ChatCompletionsLanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     whole = (chunk_of({"content": "Hi"}, "stop"), {"choices": [], "usage": USAGE})
@@ -115,7 +115,7 @@ async def test_an_answer_is_complete_without_the_end_of_its_stream(
     assert (await ask(language_model, saying(model))).text == "Next."
 
 
-async def test_what_follows_the_end_is_not_read(
+async def test_data_after_end_is_not_read(
     language_model: ChatCompletionsLanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     end = (chunk_of({"content": "Hi"}, "stop"), "[DONE]")
@@ -135,7 +135,7 @@ async def test_what_follows_the_end_is_not_read(
         ({"error": {"code": 503}}, ProviderUnavailable, "It did not say why."),
     ],
 )
-async def test_an_error_in_the_stream_is_translated(
+async def test_error_in_stream_is_translated(
     language_model: ChatCompletionsLanguageModel,
     provider: ScriptedProvider,
     model: str,
@@ -151,7 +151,7 @@ async def test_an_error_in_the_stream_is_translated(
     assert str(caught.value) == f"The call of '{model}' failed: {said}"
 
 
-async def test_a_piece_that_is_nested_too_deeply_breaks_the_answer(
+async def test_too_deeply_nested_chunk_is_rejected(
     language_model: ChatCompletionsLanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Chunks(chunk_of({"content": "It"}), '{"choices": [' + "[" * 100_000))
@@ -160,7 +160,7 @@ async def test_a_piece_that_is_nested_too_deeply_breaks_the_answer(
         await ask(language_model, saying(model))
 
 
-async def test_of_a_huge_error_only_the_beginning_is_read(
+async def test_only_beginning_of_huge_error_is_read(
     language_model: ChatCompletionsLanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Fails(500, "x" * 5_000_000))
@@ -171,7 +171,7 @@ async def test_of_a_huge_error_only_the_beginning_is_read(
     assert len(str(caught.value)) <= 1000
 
 
-async def test_a_break_after_the_reason_of_the_end_loses_nothing(
+async def test_interruption_after_finish_reason_loses_nothing(
     language_model: ChatCompletionsLanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     class BreaksAfterReason(BreaksOff):
@@ -188,7 +188,7 @@ async def test_a_break_after_the_reason_of_the_end_loses_nothing(
 
 
 @pytest.mark.parametrize("url", ["ftp://own.test", "own.test/v1", "http://"])
-async def test_an_address_that_is_none_is_not_worth_another_try(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+async def test_invalid_url_is_not_retryable(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     language_model = ChatCompletionsLanguageModel(ModelCatalogue())
@@ -199,7 +199,7 @@ async def test_an_address_that_is_none_is_not_worth_another_try(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("key", ["sk-ü", "sk-\nabcdefgh"])
-async def test_a_key_that_no_header_can_hold_is_not_worth_another_try(
+async def test_key_invalid_in_header_is_not_retryable(
     monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider, key: str
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", provider.url)

@@ -1,4 +1,4 @@
-"""Which models are called directly, where, and with what."""
+"""The models that are called directly, with their URLs and parameters."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def entry(name: str = "a", info: dict[str, Any] | None = None, **params: Any) ->
 @pytest.mark.parametrize(
     "model", ["gpt-4o", "openai/gpt-4o", "openai/anything", "gpt-5-mini", "o3-mini", "gpt-5.4-mini"]
 )
-def test_without_a_file_openais_models_go_directly_to_its_server(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+def test_openais_models_are_called_directly_without_file(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     monkeypatch.setenv(KEY_VARIABLE, "sk-of-environment")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://proxy.test/v1")
 
@@ -53,7 +53,7 @@ def test_without_a_file_openais_models_go_directly_to_its_server(monkeypatch: py
     assert (endpoint.connect_seconds, endpoint.read_seconds) == (5, 600)
 
 
-def test_openai_is_where_its_models_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openais_models_use_its_url_and_headers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, "k")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     monkeypatch.setenv(PROJECT_VARIABLE, "proj-1")
@@ -82,16 +82,16 @@ def test_openai_is_where_its_models_are(monkeypatch: pytest.MonkeyPatch) -> None
         "text-embedding-3-small",
     ],
 )
-def test_without_a_file_others_go_to_litellm(model: str) -> None:
+def test_other_models_use_litellm_without_file(model: str) -> None:
     assert not DirectModels(ModelCatalogue(), PRICE_LIST).serves(model)
 
 
-def test_a_key_that_is_missing_is_said() -> None:
+def test_missing_key_is_reported() -> None:
     with pytest.raises(ProviderRefused, match="The call of 'gpt-4o' failed: Missing credentials: set OPENAI_API_KEY"):
         DirectModels(ModelCatalogue(), PRICE_LIST).endpoint("gpt-4o")
 
 
-def test_an_entry_says_where_and_with_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entry_sets_url_and_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THE_KEY", "sk-1")
     monkeypatch.setenv("THE_URL", "http://own.test/v2")
     models = opened(
@@ -126,7 +126,7 @@ def test_an_entry_says_where_and_with_what(tmp_path: Path, monkeypatch: pytest.M
         ({"stream_timeout": 0, "timeout": 9}, {}, 9),
     ],
 )
-def test_time_limits_have_the_routers_order(
+def test_timeouts_have_routers_precedence(
     tmp_path: Path, params: dict[str, Any], router_settings: dict[str, Any], seconds: float
 ) -> None:
     assert opened(tmp_path, entry(**params), router_settings=router_settings).endpoint("a").read_seconds == seconds
@@ -140,7 +140,7 @@ def test_time_limits_have_the_routers_order(
         ("own/*", "openai/meta/*", "own/llama", "meta/llama"),
     ],
 )
-def test_wildcards_are_filled_in(tmp_path: Path, pattern: str, target: str, asked: str, sent: str) -> None:
+def test_wildcards_are_substituted(tmp_path: Path, pattern: str, target: str, asked: str, sent: str) -> None:
     assert opened(tmp_path, entry(pattern, model=target)).endpoint(asked).model == sent
 
 
@@ -162,7 +162,7 @@ def test_wildcards_are_filled_in(tmp_path: Path, pattern: str, target: str, aske
         {"api_base": "http://own.test/v1?api-version=1"},
     ],
 )
-def test_an_entry_with_what_is_not_honoured_here_goes_to_litellm(tmp_path: Path, params: dict[str, Any]) -> None:
+def test_entry_with_unsupported_parameter_uses_litellm(tmp_path: Path, params: dict[str, Any]) -> None:
     models = opened(tmp_path, entry(**params), entry("b"))
 
     assert not models.serves("a")
@@ -181,15 +181,15 @@ def test_an_entry_with_what_is_not_honoured_here_goes_to_litellm(tmp_path: Path,
         ("enable_pre_call_checks", True),
     ],
 )
-def test_a_router_that_does_more_is_litellms(tmp_path: Path, setting: str, value: Any) -> None:
+def test_router_settings_require_litellm(tmp_path: Path, setting: str, value: Any) -> None:
     assert not opened(tmp_path, entry(), entry("b"), router_settings={setting: value}).serves("a")
 
 
-def test_dropped_parameters_are_litellms(tmp_path: Path) -> None:
+def test_drop_params_requires_litellm(tmp_path: Path) -> None:
     assert not opened(tmp_path, entry(), litellm_settings={"drop_params": True}).serves("a")
 
 
-def test_several_entries_of_one_name_are_litellms_to_choose_from(tmp_path: Path) -> None:
+def test_several_entries_of_one_name_require_litellm(tmp_path: Path) -> None:
     models = opened(tmp_path, entry(), entry(api_base="http://other.test/v1"), entry("b"))
 
     assert not models.serves("a")
@@ -197,7 +197,7 @@ def test_several_entries_of_one_name_are_litellms_to_choose_from(tmp_path: Path)
     assert not models.are_all
 
 
-def test_what_the_operator_knows_of_a_model_is_no_obstacle(tmp_path: Path) -> None:
+def test_model_info_does_not_require_litellm(tmp_path: Path) -> None:
     known = {"id": "1", "base_model": "gpt-4o", "max_input_tokens": 5, "supports_function_calling": False}
 
     assert opened(tmp_path, entry(info=known)).are_all
@@ -205,7 +205,7 @@ def test_what_the_operator_knows_of_a_model_is_no_obstacle(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", LITELLMS_VARIABLES)
-def test_connections_that_only_litellm_can_make_are_its(
+def test_litellms_connection_variables_require_litellm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "False")
@@ -213,13 +213,13 @@ def test_connections_that_only_litellm_can_make_are_its(
     assert not opened(tmp_path, entry()).serves("a")
 
 
-def test_a_variable_that_is_not_set_is_refused_at_start(tmp_path: Path) -> None:
+def test_unset_variable_is_rejected_at_startup(tmp_path: Path) -> None:
     with pytest.raises(InvalidCatalogue, match="environment variables that are not set: NO_SUCH_KEY"):
         opened(tmp_path, entry(api_key="os.environ/NO_SUCH_KEY"))
 
 
 @pytest.mark.parametrize(("keys", "are_all"), [([KEY_VARIABLE], True), ([], True), (["ANTHROPIC_API_KEY"], False)])
-def test_without_a_file_the_keys_tell_whether_litellm_is_needed(
+def test_need_for_litellm_follows_from_keys_without_file(
     monkeypatch: pytest.MonkeyPatch, keys: list[str], are_all: bool
 ) -> None:
     monkeypatch.setattr("os.environ", dict.fromkeys(keys, "k"))

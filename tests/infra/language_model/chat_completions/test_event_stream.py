@@ -33,7 +33,7 @@ def read(*pieces: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize(("stream", "events"), STREAMS.values(), ids=STREAMS)
-def test_the_data_of_each_event_is_found_wherever_the_stream_is_cut(stream: str, events: list[str]) -> None:
+def test_event_data_does_not_depend_on_chunk_boundaries(stream: str, events: list[str]) -> None:
     data = stream.encode()
     cuts = range(len(data) + 1)
 
@@ -44,7 +44,7 @@ def test_the_data_of_each_event_is_found_wherever_the_stream_is_cut(stream: str,
             assert read(data[:first], b"", data[first:second], data[second:]) == events
 
 
-def test_an_event_comes_with_its_blank_line() -> None:
+def test_event_is_yielded_at_its_blank_line() -> None:
     reader = EventReader()
 
     assert list(reader.feed(b"data: a\n\nda")) == [b"a"]
@@ -53,6 +53,6 @@ def test_an_event_comes_with_its_blank_line() -> None:
 
 
 @pytest.mark.parametrize("piece", [b"x" * 65_536, b"data: " + b"x" * 65_536 + b"\n"], ids=["line", "lines"])
-def test_an_event_without_end_is_not_kept(piece: bytes) -> None:
+def test_endless_event_is_not_buffered(piece: bytes) -> None:
     with pytest.raises(EventTooLong):
         read(*[piece] * (MAX_EVENT_BYTES // 65_536 + 2))

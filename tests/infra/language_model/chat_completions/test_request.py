@@ -9,7 +9,7 @@ REQUEST = ModelRequest("a", (UserTurn((TextPart("Grüße 🙂"),)),), max_tokens
 
 
 @pytest.mark.parametrize("model", ["o3-mini", "o1", "gpt-5", "gpt-5-mini", "gpt-5.4"])
-def test_reasoning_models_are_limited_in_their_own_words(model: str) -> None:
+def test_reasoning_models_get_max_completion_tokens(model: str) -> None:
     body = json.loads(body_of(REQUEST, model))
 
     assert body["max_completion_tokens"] == 7
@@ -17,7 +17,7 @@ def test_reasoning_models_are_limited_in_their_own_words(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-4.1", "gpt-5-chat-latest", "llama3", "omni", "olmo-7b"])
-def test_others_are_limited_as_ever(model: str) -> None:
+def test_other_models_get_max_tokens(model: str) -> None:
     body = json.loads(body_of(REQUEST, model))
 
     assert (body["model"], body["max_tokens"], body["stop"]) == (model, 7, ["\nObservation:"])
@@ -25,5 +25,5 @@ def test_others_are_limited_as_ever(model: str) -> None:
     assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
 
 
-def test_text_is_sent_as_it_is() -> None:
+def test_text_is_sent_unchanged() -> None:
     assert "Grüße 🙂".encode() in body_of(REQUEST, "m")

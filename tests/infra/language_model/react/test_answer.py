@@ -156,7 +156,7 @@ def test_answers_become_text(written: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("written", [written for written, _ in [*CALLS.values(), *TEXTS.values()]])
-def test_it_makes_no_difference_how_an_answer_is_cut_into_pieces(written: str) -> None:
+def test_result_does_not_depend_on_chunk_boundaries(written: str) -> None:
     whole = read(written)
 
     assert read(*written) == whole
@@ -166,14 +166,14 @@ def test_it_makes_no_difference_how_an_answer_is_cut_into_pieces(written: str) -
         assert read(*(written[start : start + width] for start in range(0, len(written), width))) == whole
 
 
-def test_only_the_first_action_counts_when_calls_are_not_parallel() -> None:
+def test_only_first_action_counts_without_parallel_calls() -> None:
     written = CALLS["several"][0]
 
     assert read(written, parallel=False) == Read("", [ROME], FinishReason.TOOL_CALLS)
     assert read(*written, parallel=False) == Read("", [ROME], FinishReason.TOOL_CALLS)
 
 
-def test_a_final_answer_streams_as_it_comes() -> None:
+def test_final_answer_is_streamed() -> None:
     answer = ReactAnswer(ModelRequest("m", (), FUNCTIONS))
 
     told = [[*answer.feed(piece)] for piece in ["Thought: I", " know.\nFinal", " Answer:", " It", " is", " sunny."]]
@@ -181,7 +181,7 @@ def test_a_final_answer_streams_as_it_comes() -> None:
     assert told == [[], [], [], [TextDelta("It")], [TextDelta(" is")], [TextDelta(" sunny.")]]
 
 
-def test_an_answer_is_over_where_the_model_makes_up_an_observation() -> None:
+def test_made_up_observation_ends_answer() -> None:
     answer = ReactAnswer(ModelRequest("m", (), FUNCTIONS))
 
     for piece in ["Action: get_time\nAction Input: {}", "\nObservation", ":"]:
@@ -192,7 +192,7 @@ def test_an_answer_is_over_where_the_model_makes_up_an_observation() -> None:
 
 
 @pytest.mark.parametrize("reason", [FinishReason.LENGTH, FinishReason.CONTENT_FILTER])
-def test_an_answer_that_was_cut_off_says_so(reason: FinishReason) -> None:
+def test_incomplete_answer_has_finish_reason(reason: FinishReason) -> None:
     assert read("Final Answer: It is", reason=reason) == Read("It is", [], reason)
     assert read("Thought: I wonder", reason=reason) == Read("I wonder", [], reason)
     cut_call = read('Action: get_weather\nAction Input: {"city": "Ro', reason=reason)
@@ -200,13 +200,13 @@ def test_an_answer_that_was_cut_off_says_so(reason: FinishReason) -> None:
     assert [name for name, _ in cut_call.calls] == ["get_weather"]
 
 
-def test_a_call_that_was_written_out_counts_even_if_the_text_after_it_was_cut_off() -> None:
+def test_complete_call_counts_in_incomplete_answer() -> None:
     written = 'Action: get_weather\nAction Input: {"city": "Rome"}\nThought: now I wai'
 
     assert read(written, reason=FinishReason.LENGTH) == Read("", [ROME], FinishReason.TOOL_CALLS)
 
 
-def test_arguments_are_json_wherever_their_meaning_can_be_told() -> None:
+def test_arguments_are_repaired_to_json_if_unambiguous() -> None:
     for name, (_, calls) in CALLS.items():
         if name not in {"bare value of several", "broken json"}:
             for _, arguments in calls:

@@ -29,14 +29,14 @@ MEANT = [
 
 
 @pytest.mark.parametrize(("written", "meant"), MEANT)
-def test_an_object_means_what_it_most_likely_means(written: str, meant: object) -> None:
+def test_malformed_object_is_repaired(written: str, meant: object) -> None:
     repaired = repaired_object(written)
 
     assert repaired is not None
     assert json.loads(repaired) == meant
 
 
-def test_valid_json_is_left_as_it_was_written() -> None:
+def test_valid_json_is_unchanged() -> None:
     assert repaired_object('{ "a":1.0 , "b":"\\u00e9" }') == '{ "a":1.0 , "b":"\\u00e9" }'
 
 
@@ -44,26 +44,26 @@ def test_valid_json_is_left_as_it_was_written() -> None:
     "written",
     ["Rome", "[1, 2]", '"Rome"', "{{", '{"a" "b"}', "{1: 2 3}", "", pytest.param('{"a":' * 100_000, id="too deep")],
 )
-def test_what_nobody_can_tell_is_not_guessed(written: str) -> None:
+def test_ambiguous_text_is_not_repaired(written: str) -> None:
     assert repaired_object(written) is None
 
 
 @pytest.mark.parametrize(("written", "_"), [pair for pair in MEANT if pair[0].endswith("}")])
-def test_an_object_ends_at_its_own_brace(written: str, _: object) -> None:
+def test_object_ends_at_its_closing_brace(written: str, _: object) -> None:
     found = find_object(f"x {written} and }} more", 2)
 
     assert found.is_closed
     assert found.end == 2 + len(written)
 
 
-def test_an_object_without_its_last_brace_is_not_closed() -> None:
+def test_object_without_closing_brace_is_incomplete() -> None:
     found = find_object('{"a": {"b": "}"}', 0)
 
     assert not found.is_closed
     assert found.end == 16
 
 
-def test_a_long_line_of_quotes_is_read_in_time() -> None:
+def test_long_run_of_quotes_is_read_in_time() -> None:
     written = "{" + "'a':'b'," * 20_000
 
     assert repaired_object(written) is not None

@@ -34,7 +34,7 @@ def test_tools_are_described_with_their_schemas() -> None:
     assert as_text(REQUEST).functions == ()
 
 
-def test_the_rules_follow_the_instructions_in_one_system_prompt() -> None:
+def test_rules_follow_instructions_in_one_system_prompt() -> None:
     request = as_text(replace(REQUEST, prompt=(SystemPrompt("Be brief."), ASKED)))
 
     [first, second] = request.prompt
@@ -57,7 +57,7 @@ def test_the_rules_follow_the_instructions_in_one_system_prompt() -> None:
         ),
     ],
 )
-def test_what_the_request_demands_becomes_a_rule(change: dict[str, object], rule: str) -> None:
+def test_request_options_become_rules(change: dict[str, object], rule: str) -> None:
     request = replace(REQUEST, **change)  # type: ignore[arg-type]
 
     assert rule in rules(request)
@@ -65,7 +65,7 @@ def test_what_the_request_demands_becomes_a_rule(change: dict[str, object], rule
     assert as_text(request).response_format is None
 
 
-def test_calls_and_outputs_are_told_in_the_words_of_the_rules() -> None:
+def test_calls_and_outputs_use_format_of_rules() -> None:
     calls = (FunctionCall("c1", "get_weather", '{"city": "Rome"}'), FunctionCall("c2", "get_time", ""))
     prompt = (ASKED, AssistantTurn("Both.", calls), FunctionOutput("c1", "sunny"), FunctionOutput("c2", "noon"))
 
@@ -76,7 +76,7 @@ def test_calls_and_outputs_are_told_in_the_words_of_the_rules() -> None:
     assert observed == UserTurn((TextPart("Observation of get_weather: sunny\nObservation of get_time: noon"),))
 
 
-def test_only_functions_and_their_outputs_need_any_of_this() -> None:
+def test_requests_without_functions_are_unchanged() -> None:
     assert needs_react(REQUEST)
     assert needs_react(ModelRequest("m", (ASKED, AssistantTurn(None), FunctionOutput("c", "x"))))
     assert not needs_react(ModelRequest("m", (ASKED, AssistantTurn("Hi."))))
