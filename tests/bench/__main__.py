@@ -1,9 +1,9 @@
-"""`make bench`: what runs cost, as multiples of what bare Temporal costs. Takes about six minutes.
+"""`make bench`: the cost of runs as multiples of bare Temporal's. Takes about six minutes.
 
-ARGS=postgres does so on Postgres, ARGS="--seconds 2" more quickly and less exactly. With ARGS=streams: how quickly the
-model's chunks come through, and that each does. ARGS=models: what each adapter's calls of a model cost. ARGS=waiting:
-runs beside others that wait, and cancels. ARGS=growth: an empty database against a full one. ARGS=parked, which takes
-minutes: the cost of 10,000 runs that wait for outputs.
+ARGS=postgres uses Postgres, ARGS="--seconds 2" is quicker and less exact. ARGS=streams: the delay and completeness of
+the model's chunks in streams. ARGS=models: the cost of model calls by each adapter. ARGS=waiting: runs
+beside others that wait, and cancels. ARGS=growth: an empty database against a full one. ARGS=parked (minutes):
+the cost of 10,000 runs that wait for outputs.
 
 Compare figures of one call with each other, not with those of another machine or hour.
 """

@@ -1,4 +1,4 @@
-"""What a run costs in Holdfast, as a multiple of what it costs in bare Temporal: measured in turns, in one call."""
+"""The cost of a run in Holdfast as a multiple of its cost in bare Temporal, measured in turns in one process."""
 
 import asyncio
 import tempfile
@@ -31,7 +31,7 @@ NAME_WIDTH = 46
 
 @dataclass
 class Measured:
-    """What was observed of one target under one load, in all rounds, and its CPU seconds by process."""
+    """Observations of one target under one load, in all rounds, and its CPU seconds by process."""
 
     load: Load
     rounds: list[Observed] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of the floor and of each Holdfast, and the ratio of the two that is to be reached."""
+    """A figure of the floor and of each Holdfast, and the target for their ratio."""
 
     name: str
     floor: float

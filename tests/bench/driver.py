@@ -1,7 +1,7 @@
 """The clients of one measurement, a process of their own: `python -m tests.bench.driver URL LOAD`.
 
 Each client is a plain httpx client with a connection of its own. The SDK would cost more CPU than the server: it builds
-a model of every answer. What it sends is the same.
+a model of every answer. Its requests are the same.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Client:
     first_deltas: list[float] = field(default_factory=list)
 
     async def work(self, until: float) -> None:
-        """Do runs one after another until a time of the monotonic clock."""
+        """Execute runs one after another until a time of the monotonic clock."""
         async with self._connection() as self._http:
             while time.monotonic() < until and len(self.runs) < self.load.runs_each:
                 await self._one()
@@ -65,12 +65,12 @@ class Client:
         began = time.monotonic()
         run = await self._post(f"/threads/{thread_id}/runs", {"assistant_id": self.assistant_id})
         path = f"/threads/{thread_id}/runs/{run['id']}"
-        run = await self._until_rests(path)
+        run = await self._until_stopped(path)
         if self.load.flow is Flow.TOOL_CALL:
             calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
             outputs = [{"tool_call_id": call["id"], "output": "sunny"} for call in calls]
             await self._post(f"{path}/submit_tool_outputs", {"tool_outputs": outputs})
-            run = await self._until_rests(path)
+            run = await self._until_stopped(path)
         if run["status"] != "completed":
             raise RunNotCompleted(run["status"], run["last_error"])
         self.runs.append(time.monotonic() - began)
@@ -95,7 +95,7 @@ class Client:
         await self._post(f"/threads/{thread['id']}/messages", MESSAGE)
         return str(thread["id"])
 
-    async def _until_rests(self, path: str) -> dict[str, Any]:
+    async def _until_stopped(self, path: str) -> dict[str, Any]:
         """Poll a run until it has ended or asks for tool outputs."""
         while True:
             response = (await self._http.get(path)).raise_for_status()

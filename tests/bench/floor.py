@@ -1,7 +1,7 @@
-"""The least that a durable run can cost: a workflow with one activity, which asks the model once.
+"""The minimal cost of a durable run: a workflow with one activity, which calls the model once.
 
 A process with worker and clients: `python -m tests.bench.floor TEMPORAL MODEL`. It takes loads on its standard input,
-one a line, and answers each with what it observed. The worker is set up as the SDK sets it up, with its sandbox; the
+one a line, and answers each with its observations. The worker is set up as the SDK sets it up, with its sandbox; the
 other settings are Holdfast's.
 """
 
@@ -28,7 +28,7 @@ SANDBOXED = SandboxedWorkflowRunner(
 
 
 class Model:
-    """Knows which runs have ended, so that a poll costs nothing."""
+    """Records the ended runs, so that a poll costs nothing."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http

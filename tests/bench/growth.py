@@ -1,4 +1,4 @@
-"""The same operations on an empty database and on a full one: cost must not grow with use."""
+"""The same operations on an empty database and on a full one: their cost must not grow with use."""
 
 import asyncio
 import sqlite3
@@ -51,7 +51,7 @@ async def _measure(up: Up) -> None:
 
 
 def _operations(client: AsyncOpenAI, run: Run) -> dict[str, Callable[[], Awaitable[None]]]:
-    """What must not become slower: reads of a long thread in a large project, and a run on it."""
+    """The measured operations: reads of a long thread in a large project, and a run on it."""
     messages, runs = client.beta.threads.messages, client.beta.threads.runs
 
     def repeated(call: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:

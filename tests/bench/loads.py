@@ -1,4 +1,4 @@
-"""What a driver is asked to do and what it observed. Both cross process borders as JSON."""
+"""A driver's load and its observations. Both are passed between processes as JSON."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ POLL_SECONDS = 0.02
 
 
 class Flow(StrEnum):
-    """Thread, message and run are three requests in all but `MODEL_STREAM`, which asks the model itself."""
+    """Thread, message and run are three requests in all flows but `MODEL_STREAM`, which calls the model itself."""
 
     PLAIN_POLLS = "plain_polls"
     """Polls every 20 ms, each answered at once."""
@@ -23,7 +23,7 @@ class Flow(StrEnum):
 
 @dataclass(frozen=True)
 class Load:
-    """So many clients, each of which begins its next run when its last has ended, until the time is up."""
+    """A number of clients, each of which begins its next run when its last has ended, until the time is up."""
 
     flow: Flow
     clients: int
@@ -44,7 +44,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Observed:
-    """The seconds from asking for a run to its first delta (streams only) and to its end; and how long all took."""
+    """Seconds from the request of each run to its first delta (streams only) and to its end, and the total duration."""
 
     runs: list[float]
     first_deltas: list[float]

@@ -1,7 +1,7 @@
-"""The model of `make bench`, an OpenAI-compatible server at next to no cost. A process of its own; it takes a port.
+"""The model of `make bench`, an OpenAI-compatible server of minimal cost. A separate process; its argument is a port.
 
-A model `words-<count>-<first>-<interval>` says so many words: the first after so many milliseconds, the others so far
-apart. Where functions are offered and the last message is a user's, it calls the first of them.
+A model `words-<count>-<first>-<interval>` sends `count` words: the first after `first` milliseconds, the others
+`interval` apart. If functions are offered and the last message is a user's, it calls the first of them.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ def whole_answer(name: str, calls: bool) -> bytes:
 
 @lru_cache
 def streamed_answer(name: str, calls: bool) -> list[bytes]:
-    """One piece a word; the last word brings the end and the usage with it."""
+    """One chunk per word; the last one also has the finish reason and the usage."""
     if calls:
         return [b"".join(_chunks(name, [{"role": "assistant", "tool_calls": [{"index": 0, **CALL}]}], "tool_calls"))]
     words = [{"role": "assistant", "content": f"{word} "} for word in _words(name)]

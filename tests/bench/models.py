@@ -1,6 +1,6 @@
-"""What a call of a model costs this process by each adapter: the CPU of an answer, and of each further chunk.
+"""The cost of a model call by each adapter: CPU of this process for an answer and for each further chunk.
 
-The provider answers from another process, so that its CPU is not counted.
+The provider is a separate process, so that its CPU is not counted.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ async def _measure(catalogue: ModelCatalogue) -> None:
     await direct.close()
     print(HEADER)
     for name in adapters:
-        # The least of the rounds: what else the machine does only adds.
+        # The minimum of the rounds: other load on the machine only adds.
         (cpu, wall), (long_cpu, _) = (min(costs[name, model]) for model in CHUNKS)
         more = (long_cpu - cpu) / (CHUNKS["long"] - CHUNKS["short"])
         print(f"{name:<44} {cpu:>12.2f} {more:>12.3f} {wall:>12.2f}")

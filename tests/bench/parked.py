@@ -1,4 +1,4 @@
-"""Parks thousands of runs that wait for tool outputs, and measures what they cost and how quickly they come back."""
+"""Parks thousands of runs that wait for tool outputs, and measures their cost and how quickly they continue."""
 
 import asyncio
 import statistics
@@ -25,7 +25,7 @@ from workflows.worker import MAX_CACHED_WORKFLOWS
 PARKED = 10_000
 CONCURRENT = 16
 BROUGHT_BACK = 200
-# What is parked while the worker's cache fills belongs to no comparison of memory.
+# Runs that are parked while the worker's cache fills belong to no comparison of memory.
 STAGES = (0, *range(2 * MAX_CACHED_WORKFLOWS, PARKED + 1, 2 * MAX_CACHED_WORKFLOWS))
 # Ten seconds apart.
 SWEEPS = 3
@@ -33,9 +33,9 @@ A_DAY = "86400"
 
 
 def measure_parked() -> None:
-    """Print the memory at each of `STAGES`, then what it takes to answer the first runs and the last ones.
+    """Print the memory at each of `STAGES`, then the time to answer the first runs and the last ones.
 
-    API and worker are processes of their own, so that the worker's memory is its own.
+    API and worker are separate processes, so that the worker's memory is measured alone.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -60,7 +60,7 @@ async def _measure(url: str, temporal_port: int, servers: dict[str, psutil.Proce
             print(f"{stage:>6} parked: " + ", ".join(f"{name} {_megabytes(it)} MB" for name, it in servers.items()))
         print(f"sweeps with {PARKED} parked: {await _sweep_seconds(temporal_port):.3f} s each")
         print(f"\n{HEADER}")
-        # The first are long out of the worker's cache: their histories are fetched and replayed.
+        # The first runs are evicted from the worker's cache: their histories are fetched and replayed.
         submit = _submit_next(client, iter(parked))
         print((await measure(submit, BROUGHT_BACK, 1, servers)).row("submit to in progress, one after another"))
         print((await measure(submit, BROUGHT_BACK, CONCURRENT, servers)).row("submit to in progress, 16 at once"))
@@ -102,7 +102,7 @@ def _submit_next(client: AsyncOpenAI, runs: Iterator[Run]) -> Callable[[], Await
 
 
 async def _sweep_seconds(temporal_port: int) -> float:
-    """How long the next sweeps take: those before had the load of the parking beside them."""
+    """Durations of the next sweeps: earlier ones ran beside the load of the parking."""
     temporal = await Client.connect(f"127.0.0.1:{temporal_port}")
     sweep = temporal.get_workflow_handle(sweep_id(APART_TASK_QUEUE))
     began = datetime.now(UTC)
@@ -114,7 +114,7 @@ async def _sweep_seconds(temporal_port: int) -> float:
 
 
 async def _sweeps_since(sweep: WorkflowHandle[Any, Any], began: datetime) -> list[float]:
-    """From the order of the first activity of each sweep to the start of the timer behind it."""
+    """From the scheduling of the first activity of each sweep to the start of the timer after it."""
     scheduled, seconds = None, []
     async for event in sweep.fetch_history_events():
         at = event.event_time.ToDatetime(UTC)

@@ -1,4 +1,4 @@
-"""CPU and memory of server processes, by what they are. They are found in the process tree, whatever starts them."""
+"""CPU and memory of server processes by name. They are found in the process tree, whatever started them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ def process_name(command: Sequence[str]) -> str:
 
 
 class ProcessTrees:
-    """Processes and all that they have started, and started from there."""
+    """Processes and all their descendants."""
 
     def __init__(self, roots: Sequence[int]) -> None:
         self._roots = roots

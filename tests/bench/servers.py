@@ -22,7 +22,7 @@ APART_TASK_QUEUE = "apart"
 
 @dataclass(frozen=True)
 class Target:
-    """What is measured: `observe` puts a load on it, `processes` are those that carry it."""
+    """A measured server: `observe` puts a load on it, `processes` are its processes."""
 
     name: str
     observe: Callable[[Load], Observed]
@@ -38,7 +38,7 @@ class Targets:
 
 @contextmanager
 def running_targets(folder: Path, on_postgres: bool) -> Iterator[Targets]:
-    """All at once and idle, so that they can be measured in turns. They share one Temporal server, that of `up`."""
+    """All targets, started and idle, to be measured in turns. They share one Temporal server, that of `up`."""
     with _model() as (model_url, model), running_postgres() if on_postgres else nullcontext() as postgres:
         models = str(_models_file(folder, model_url))
         # An empty URL stands for SQLite.
@@ -126,7 +126,7 @@ def _model() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 
 def _children(name: str) -> list[int]:
-    """The processes of this name that this process has started, itself or through another program."""
+    """The processes of this name among the descendants of this process."""
     found = [child for child in psutil.Process().children(recursive=True) if child.name() == name]
     return [child.pid for child in found if child.parent() not in found]
 

@@ -1,7 +1,7 @@
-"""A model provider that writes into every chunk when it sent it. A process of its own; its argument is a port.
+"""A model provider that writes the send time into every chunk. A separate process; its argument is a port.
 
-A model `stamps-<count>-<milliseconds>` says so many chunks, so far apart. Each is its number and nanoseconds since the
-epoch, as in "7:1767225600000000000 ".
+A model `stamps-<count>-<milliseconds>` sends `count` chunks at that interval. Each is its number and nanoseconds since
+the epoch, as in "7:1767225600000000000 ".
 """
 
 import asyncio

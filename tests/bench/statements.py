@@ -1,4 +1,4 @@
-"""How many statements a text run sends to the database. Counted in this process, as SQLAlchemy begins them."""
+"""The number of statements of a text run, counted in this process, as SQLAlchemy begins them."""
 
 import tempfile
 from pathlib import Path
@@ -17,7 +17,7 @@ MODEL = "counted"
 
 
 async def statements_of_a_run(on_postgres: bool) -> dict[str, int]:
-    """By request: to create a thread and a message; and the run, from its request to the end of its workflow."""
+    """Statements by request: thread, message, and the run from its request to the end of its workflow."""
     if not on_postgres:
         return await _count("")
     with running_postgres() as postgres:
@@ -38,7 +38,7 @@ async def _count(database_url: str) -> dict[str, int]:
             async with running_holdfast(settings) as holdfast:
                 provider.script(MODEL, *[Says("Here I am.")] * 2)
                 assistant_id = await holdfast.assistant(MODEL)
-                # The first run does what is done once.
+                # The first run includes one-time work.
                 await _run(holdfast, assistant_id)
                 return await _run(holdfast, assistant_id)
 

@@ -1,4 +1,4 @@
-"""Reads streams at next to no cost, so that a client's own work is not taken for the server's."""
+"""Reads streams at minimal cost, so that a client's own work is not counted as the server's."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ DELTA = re.compile(rb'"(?:value|content)": ?"(\d+):(\d+) "')
 
 
 class StreamWrong(Exception):
-    """A stream lost a chunk of the model's, or brought it twice or out of its order."""
+    """A stream lost, repeated or reordered a chunk of the model."""
 
 
 @dataclass
 class Received:
-    """When each of the model's chunks came, and how long after it was sent, in nanoseconds."""
+    """Arrival times of the model's chunks, and their delays since they were sent, in nanoseconds."""
 
     at: list[int] = field(default_factory=list)
     delays: list[int] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Received:
 
 
 async def read_stream(url: str, body: dict[str, Any], chunks: int) -> Received:
-    """POST `body` and read what is streamed. Raises `StreamWrong` unless it is `chunks` chunks in their order."""
+    """POST `body` and read the stream. Raises `StreamWrong` unless it has `chunks` chunks in order."""
     received = Received()
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -59,7 +59,7 @@ def _request(path: str, host: str, body: dict[str, Any]) -> bytes:
 
 
 def _lines_of_deltas(lines: list[bytes]) -> Iterator[bytes]:
-    # By their data, as the name of an event may have come with the lines before.
+    # By their data, as the name of an event may be in an earlier read.
     for line in lines:
         if line.startswith(b"data: ") and (b"chat.completion.chunk" in line or b"thread.message.delta" in line):
             yield line

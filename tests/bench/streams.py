@@ -1,7 +1,7 @@
-"""Streams: how long a delta takes from the model to the client, and whether every one comes, at a growing number.
+"""Streams: the delay of a delta from the model to the client, and its completeness, at a growing number of streams.
 
-The model says in every chunk when it sent it, so that what is told is Holdfast's share and the wires'. The rows "the
-model itself" are the same client at the model's own stream: what measuring costs.
+Every chunk of the model contains its send time, so that the delay is Holdfast's and the network's share. The rows "the
+model itself" are the same client at the model's own stream: the cost of measuring.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ From the model to the client, in ms: the first delta of each stream, and all. Mo
 
 @dataclass(frozen=True)
 class Level:
-    """So many streams at once, of models that say so many chunks, so far apart; and that again, so many rounds."""
+    """A number of concurrent streams, each of a number of chunks at an interval, and a number of rounds."""
 
     streams: int
     chunks: int
@@ -82,7 +82,7 @@ def measure_streams() -> None:
 
 
 def _measure(name: str, url: str, servers: dict[str, psutil.Process]) -> None:
-    # What is done once, like the model's first connection, belongs to no row.
+    # One-time work, like the model's first connection, belongs to no row.
     asyncio.run(_measure_holdfast(name, url, WARM_UP, servers))
     for level in LEVELS:
         print(asyncio.run(_measure_holdfast(name, url, level, servers)))

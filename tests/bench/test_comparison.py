@@ -1,4 +1,4 @@
-"""The table's figures: what is a run's share, and what a multiple of the floor."""
+"""The figures of the table: shares of a run, and multiples of the floor."""
 
 from tests.bench.comparison import Measured, Row
 from tests.bench.loads import Flow, Load, Observed
@@ -9,7 +9,7 @@ LOAD = Load(Flow.PLAIN_POLLS, clients=2, model="words-16-0-0", seconds=5, warm_u
 
 
 class SpendingProcesses(ProcessTrees):
-    """Each look at it finds a second more of CPU."""
+    """Its CPU time grows by a second with each reading."""
 
     def __init__(self) -> None:
         super().__init__([])
@@ -29,27 +29,27 @@ def _measured(*rounds: Observed) -> Measured:
     return measured
 
 
-def test_rounds_are_taken_together() -> None:
+def test_rounds_are_joined() -> None:
     measured = _measured(Observed([0.1, 0.3], [], 1), Observed([0.2], [], 2))
 
     assert measured.p50_ms == 200
     assert measured.runs_per_second == 1
 
 
-def test_cpu_is_shared_among_all_runs_with_those_that_warm_up() -> None:
+def test_cpu_is_divided_by_all_runs_including_warm_up() -> None:
     measured = _measured(Observed([0.1, 0.3], [], 1), Observed([0.2], [], 2))
 
     # A second in each round; three runs and one in each round before it.
     assert measured.cpu_ms == {"worker": 400}
 
 
-def test_a_row_has_the_ratio_to_the_floor_behind_each_figure() -> None:
+def test_row_has_ratio_to_floor_after_each_figure() -> None:
     row = Row("runs/s", 30, [15, 24], "≥ 0.6")
 
     assert str(row).split() == ["runs/s", "30.0", "15.0", "0.50", "24.0", "0.80", "≥", "0.6"]
 
 
-def test_loads_and_what_was_observed_cross_process_borders() -> None:
+def test_loads_and_observations_are_serialized() -> None:
     observed = Observed([0.1], [0.2], 3)
 
     assert Load.from_json(LOAD.to_json()) == LOAD

@@ -1,4 +1,4 @@
-"""The bench's model says what its name says."""
+"""The bench's model answers as its name specifies."""
 
 import json
 
@@ -7,14 +7,14 @@ import pytest
 from tests.bench.model_server import BenchModel, streamed_answer, whole_answer
 
 
-def test_a_name_says_all_of_a_model() -> None:
+def test_name_specifies_model() -> None:
     model = BenchModel(words=3, first_ms=1000, interval_ms=20)
 
     assert BenchModel.named(model.name) == model
 
 
 @pytest.mark.parametrize("words", [1, 16])
-def test_words_are_streamed_a_piece_each(words: int) -> None:
+def test_words_are_streamed_as_one_chunk_each(words: int) -> None:
     pieces = streamed_answer(BenchModel(words).name, calls=False)
 
     assert len(pieces) == words
@@ -22,7 +22,7 @@ def test_words_are_streamed_a_piece_each(words: int) -> None:
     assert b'"usage"' in pieces[-1]
 
 
-def test_a_call_is_the_same_streamed_and_whole() -> None:
+def test_call_is_equal_streamed_and_whole() -> None:
     name = BenchModel().name
     [piece] = streamed_answer(name, calls=True)
     [delta, finish, _] = [json.loads(line[6:]) for line in piece.decode().split("\n\n") if line]

@@ -1,4 +1,4 @@
-"""Processes are named by what they are, whatever starts them, and their children are counted with them."""
+"""Processes are named by their command, whatever started them, and their children are counted with them."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ child.wait()
         ("sleep 1", "sleep"),
     ],
 )
-def test_a_process_is_named_by_its_command(command: str, name: str) -> None:
+def test_process_is_named_by_its_command(command: str, name: str) -> None:
     assert process_name(command.split()) == name
 
 
@@ -53,7 +53,7 @@ def test_cpu_of_children_counts(parent: subprocess.Popen[bytes]) -> None:
     assert sum(psutil.Process(parent.pid).cpu_times()[:2]) < sum(tree.cpu_seconds().values())
 
 
-def test_memory_is_that_of_all(parent: subprocess.Popen[bytes]) -> None:
+def test_memory_includes_children(parent: subprocess.Popen[bytes]) -> None:
     wait_until(lambda: bool(psutil.Process(parent.pid).children()))
 
     alone = psutil.Process(parent.pid).memory_full_info().pss / 1024 / 1024

@@ -1,4 +1,4 @@
-"""The bench notices a stream that is not the model's."""
+"""The bench detects streams that differ from the model's."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.bench.stream_client import Received, StreamWrong
 LINE = b'data: {"delta":{"content":[{"index":0,"type":"text","text":{"value":"%d:1000 "}}]}}'
 
 
-def test_delays_are_counted_from_the_stamps() -> None:
+def test_delays_are_computed_from_stamps() -> None:
     received = Received()
 
     received.add(LINE % 0, 1500)
@@ -17,7 +17,7 @@ def test_delays_are_counted_from_the_stamps() -> None:
 
 
 @pytest.mark.parametrize("number", [3, 0, 1], ids=["lost", "out of order", "twice"])
-def test_a_chunk_that_was_not_due_is_noticed(number: int) -> None:
+def test_unexpected_chunk_is_detected(number: int) -> None:
     received = Received()
     received.add(LINE % 0, 1500)
     received.add(LINE % 1, 1500)

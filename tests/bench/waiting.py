@@ -1,4 +1,4 @@
-"""What others wait for: a run beside a hundred that wait for their model, and a cancel."""
+"""Latency under load: a run beside a hundred that wait for their model, and a cancel."""
 
 import asyncio
 import tempfile
@@ -56,7 +56,7 @@ async def _text_runs(url: str, servers: dict[str, psutil.Process]) -> Measured:
 
 
 async def _runs_beside_waiting(url: str, provider: ScriptedProvider, servers: dict[str, psutil.Process]) -> Measured:
-    """`_text_runs` while clients poll runs whose model has begun and says no more."""
+    """`_text_runs` while clients poll runs whose model has begun to answer and stalls."""
     provider.script("hangs", *[Hangs(after="Well, let me see")] * WAITING)
     async with client_of(url, WAITING) as client:
         assistant = await client.beta.assistants.create(model="hangs")
@@ -74,7 +74,7 @@ async def _runs_beside_waiting(url: str, provider: ScriptedProvider, servers: di
 
 
 async def _cancels(url: str, provider: ScriptedProvider) -> list[float]:
-    """Seconds from a cancel call to the moment at which the provider sees its connection dropped."""
+    """Seconds from a cancel call until the provider's connection is closed."""
     async with client_of(url, 1) as client:
         return [await _cancel(client, provider, f"cancel-{number}") for number in range(CANCELS)]
 
