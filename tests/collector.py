@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector for tests: takes spans by OTLP over HTTP on loopback and keeps them."""
+"""An OpenTelemetry collector for tests: receives spans by OTLP over HTTP on loopback and stores them."""
 
 import threading
 from collections.abc import Iterator, Mapping

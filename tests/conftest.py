@@ -1,7 +1,7 @@
-"""The servers that tests share: one of each per pytest process, which ends with it however it ends.
+"""Shared servers of the tests: one of each per pytest process, which ends with that process in every case.
 
-Whatever stores something is tested on SQLite and on Postgres. What is decided before the database is asked, or takes no
-notice of which it is, runs once, on SQLite: modules and tests that are marked `any_database`.
+Tests of stored state run on SQLite and on Postgres. Tests whose result does not depend on the kind of database run
+once, on SQLite: modules and tests that are marked `any_database`.
 """
 
 import gc
@@ -47,7 +47,7 @@ pytest_plugins = ("tests.setup_guard",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # The processes of pytest-xdist, so that what they started ends too when only the first is killed.
+    # The processes of pytest-xdist, so that their children end too if only the first process is killed.
     if hasattr(config, "workerinput") and sys.platform == "linux":
         die_with_parent()
 
@@ -60,7 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_finish() -> None:
-    # As the program itself: what is imported by now stays, and to look through it at each full collection takes 0.3 s.
+    # As in the program itself: imported modules stay, and each full collection of them takes 0.3 s.
     gc.freeze()
 
 
@@ -74,7 +74,7 @@ def _no_settings_of_the_machine() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _callbacks_of_the_test() -> Iterator[None]:
-    """Forget the callbacks of Routers that a test opened: each adds some for good, and litellm takes only so many."""
+    """Remove the callbacks of Routers that a test opened: each adds some for good, and litellm limits their number."""
     litellm = sys.modules.get("litellm")
     lists = [getattr(litellm, name) for name in LITELLM_CALLBACKS] if litellm else []
     before = [list(callbacks) for callbacks in lists]
@@ -92,7 +92,7 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[ScriptedProvider]:
-    """A model provider that answers by script."""
+    """A scripted model provider."""
     with running_provider() as running:
         yield running
 
@@ -111,7 +111,7 @@ async def temporal(tied_temporal_program: str) -> AsyncIterator[WorkflowEnvironm
 
 @pytest.fixture(scope="session")
 async def time_skipping(tied_temporal_program: str) -> AsyncIterator[WorkflowEnvironment]:
-    """A real Temporal server in which timers pass at once."""
+    """A real Temporal server that skips time."""
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=tied_temporal_program,
         dev_server_log_level="error",
@@ -168,7 +168,7 @@ def new_postgres_database(postgres: PostgresServer) -> NewDatabase:
 
 @pytest.fixture(scope="session")
 def new_database(database_kind: str, provider: ScriptedProvider, request: pytest.FixtureRequest) -> NewDatabase:
-    """On the kind of database that the test is to run on."""
+    """Creates empty databases of the test's kind."""
     provider.forget()
     if database_kind == "sqlite":
         return lambda: ""
@@ -183,7 +183,7 @@ async def holdfast(
     new_database: NewDatabase,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningHoldfast]:
-    """API and worker, shared by all tests that leave them running."""
+    """API and worker, shared by all tests that do not stop them."""
     settings = settings_for(tmp_path_factory.mktemp("holdfast"), temporal_port, provider, new_database())
     async with running_holdfast(settings) as running:
         yield running
@@ -193,7 +193,7 @@ async def holdfast(
 async def own_holdfast(
     temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, tmp_path: Path
 ) -> AsyncIterator[RunningHoldfast]:
-    """An API of the test's own, without a worker until the test starts one."""
+    """An API for one test, without a worker until the test starts one."""
     settings = settings_for(tmp_path, temporal_port, provider, new_database())
     async with running_holdfast(settings, with_worker=False) as running:
         yield running
@@ -203,7 +203,7 @@ async def own_holdfast(
 async def holdfast_apart(
     temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, valkey: ValkeyServer, tmp_path: Path
 ) -> AsyncIterator[RunningHoldfast]:
-    """An API of the test's own, whose workers are processes that the test starts."""
+    """An API for one test, whose workers are processes that the test starts."""
     settings = settings_for(tmp_path, temporal_port, provider, new_database(), event_stream_url=valkey.url)
     async with running_holdfast(settings, with_worker=False) as running:
         yield running

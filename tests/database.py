@@ -1,4 +1,4 @@
-"""Transactions in the test's own thread, for what a test prepares and looks up in a database."""
+"""Transactions in the test's own thread, to prepare and inspect a database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from infra.database.run_transitions import recording_transitions
 
 @contextmanager
 def writing(database: Database) -> Iterator[Connection]:
-    """A transaction that is committed at the block's end, and rolled back where the block raises."""
+    """A transaction that is committed at the block's end, and rolled back if the block raises."""
     options = WRITE_LOCK if database.engine.dialect.name == SQLITE else {}
     with database.engine.execution_options(**options).connect() as connection:
         recording_transitions(connection)

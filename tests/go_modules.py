@@ -1,4 +1,4 @@
-"""Servers that are published as Go modules and nowhere as a package: built once, into a cache outside the checkout."""
+"""Servers that are published only as Go modules: built once, into a cache outside the checkout."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from filelock import FileLock
 
 
 class BuildFailed(Exception):
-    """A module could not be had, or does not compile."""
+    """A module could not be downloaded or compiled."""
 
 
 @dataclass(frozen=True)
 class GoModule:
-    """A version of a module: `programs` names its main packages by the names they get, `files` what else is used."""
+    """A version of a module. `programs`: main packages by program name; `files`: other files in use."""
 
     path: str
     version: str
@@ -56,7 +56,7 @@ class GoModule:
                 # Without the modes: modules are read-only.
                 copy = shutil.copytree if (source / name).is_dir() else shutil.copyfile
                 copy(source / name, made / name)
-            # Whole or not at all.
+            # Atomically.
             made.rename(folder)
 
 

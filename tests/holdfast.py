@@ -81,7 +81,7 @@ def function_tool(name: str) -> Any:
 
 @asynccontextmanager
 async def running_holdfast(settings: Settings, with_worker: bool = True) -> AsyncIterator[RunningHoldfast]:
-    """Make the database if it is none yet, open the resources that `settings` name, and serve."""
+    """Create the database if it does not exist, open the resources of `settings`, and serve."""
     await asyncio.to_thread(_make_database, settings)
     async with open_resources(settings) as resources, _serving(resources) as url:
         holdfast = RunningHoldfast(resources, url)
@@ -104,7 +104,7 @@ def _make_database(settings: Settings) -> None:
 
 @cache
 def _migrated_sqlite() -> bytes:
-    """A file, whose copies are made in a fiftieth of the time that the migrations take."""
+    """A migrated file: a copy takes a fiftieth of the time of the migrations."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "holdfast.db"
         migrate(f"sqlite:///{file}")

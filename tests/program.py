@@ -1,4 +1,4 @@
-"""A server as a process, to be stopped, killed, frozen and started again. It ends with this process."""
+"""A server process that can be stopped, killed, frozen and started again. It ends with this process."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ Answers = Callable[[], Awaitable[bool]]
 
 
 class Program:
-    """A program that is started with a command; it serves once it `answers`, or else has said that it is ready."""
+    """A program that is started by a command. It is ready once it `answers`, or without that once it has printed so."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Program:
         self.name = name
         self._command = command
         self._environment = environment
-        self._answers = answers or self._says_ready
+        self._answers = answers or self._has_printed_ready
         self._folder = folder
         self._log = log
         self._logged = 0
@@ -65,13 +65,13 @@ class Program:
         self._signal(signal.SIGCONT)
 
     async def _is_up(self) -> bool:
-        assert self.is_alive, f"{self.name} ended: {self._said()}"
+        assert self.is_alive, f"{self.name} ended: {self._printed()}"
         return await self._answers()
 
-    async def _says_ready(self) -> bool:
-        return READY in self._said()
+    async def _has_printed_ready(self) -> bool:
+        return READY in self._printed()
 
-    def _said(self) -> str:
+    def _printed(self) -> str:
         return self._log.read_bytes()[self._logged :].decode(errors="replace")
 
     def _signal(self, number: signal.Signals) -> None:
@@ -80,7 +80,7 @@ class Program:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
-    """Wait for a state. Raises `AssertionError` where it does not come."""
+    """Wait for a state. Raises `AssertionError` if it is not reached."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not await condition():

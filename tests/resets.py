@@ -20,7 +20,7 @@ async def workflow_tasks(holdfast: RunningHoldfast, run: Run) -> list[int]:
 
 
 async def finished_tasks(handle: WorkflowHandle[Any, Any]) -> list[int]:
-    """The event ids of the workflow's tasks that were done by now."""
+    """The event ids of the workflow's completed tasks."""
     return [
         event.event_id
         async for event in handle.fetch_history_events()
@@ -29,7 +29,7 @@ async def finished_tasks(handle: WorkflowHandle[Any, Any]) -> list[int]:
 
 
 async def closed(handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | None:
-    """Wait until the workflow is closed, and say how."""
+    """Wait until the workflow is closed. Returns its status."""
     async with asyncio.timeout(20):
         while True:
             status = (await handle.describe()).status

@@ -1,4 +1,4 @@
-"""The sandbox that workflows run in in every test and replay; in production they run without it.
+"""The sandbox of workflows in every test and replay; in production they run without it.
 
 See docs/decisions/0013-workflows-run-unsandboxed-in-production.md.
 """
@@ -6,7 +6,7 @@ See docs/decisions/0013-workflows-run-unsandboxed-in-production.md.
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
-# `models` is pure; the others are only names and values to a workflow. Whatever else a workflow module imports must be
+# `models` is pure; of the others, workflows use only names and values. All other imports of workflow modules must be
 # known to the sandbox, or the worker does not start.
 SANDBOXED = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(

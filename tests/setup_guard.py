@@ -1,6 +1,6 @@
 """A pytest plugin: a session, package or module fixture that is set up more often than its parameters explain fails.
 
-pytest sets shared fixtures up anew when it re-sorts the suite, and says nothing: tests pass, but take much longer.
+pytest sets shared fixtures up again when it re-sorts the suite, without a warning: tests pass but take much longer.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ SETUPS = pytest.StashKey[set[object]]()
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
     if fixturedef.scope == "function":
         return
-    # By their values: the numbers that pytest gives them are what goes wrong.
+    # By their values: the indexes that pytest assigns are the cause of the repetition.
     parameters = frozenset((name, repr(value)) for name, value in _parameters_of(fixturedef, request._pyfuncitem))
     setup = (fixturedef, request.node, parameters)
     setups = request.config.stash.setdefault(SETUPS, set())

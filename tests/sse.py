@@ -1,4 +1,4 @@
-"""Server-sent events as they stand on the wire, read without any SDK."""
+"""Server-sent events as on the wire, read without any SDK."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ import httpx
 
 @dataclass(frozen=True)
 class Sent:
-    """One event. `number` is its `id:` line, where it has one."""
+    """One event. `number` is its `id:` line, if it has one."""
 
     name: str
     data: str
@@ -23,7 +23,7 @@ class Sent:
 
 
 def parsed(text: str) -> list[Sent]:
-    """Every block of a whole stream; comments are left out."""
+    """Every block of a whole stream, without comments."""
     return [block_of(block) for block in text.split("\n\n") if block and not block.startswith(":")]
 
 
@@ -34,7 +34,7 @@ def block_of(block: str) -> Sent:
 
 
 def names(events: list[Sent]) -> list[str]:
-    """Names without their common prefix, equal deltas that follow each other as one."""
+    """Names without their common prefix; consecutive equal deltas count as one."""
     short = [event.name.removeprefix("thread.") for event in events]
     return [
         name for place, name in enumerate(short) if not (name.endswith("delta") and short[place - 1 : place] == [name])
@@ -45,7 +45,7 @@ def names(events: list[Sent]) -> list[str]:
 async def following(
     url: str, method: str = "GET", body: Any = None, headers: dict[str, str] | None = None
 ) -> AsyncIterator[AsyncIterator[Sent]]:
-    """The events of a stream one by one, as they come."""
+    """The events of a stream one by one, as they arrive."""
     async with (
         httpx.AsyncClient(timeout=30) as http,
         http.stream(method, url, json=body, headers=headers) as response,
@@ -56,7 +56,7 @@ async def following(
 
 
 async def events_of(response: httpx.Response) -> AsyncIterator[Sent]:
-    """The events of an open stream; comments are left out."""
+    """The events of an open stream, without comments."""
     block: list[str] = []
     async for line in response.aiter_lines():
         if line:

@@ -1,4 +1,4 @@
-"""Counts the statements that this process sends to a database, whichever engine sends them."""
+"""Counts the statements that this process sends to a database through any engine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from sqlalchemy import Engine, event
 
 @contextmanager
 def counted_statements() -> Iterator[list[str]]:
-    """The statements that are begun in the block, in their order; BEGIN and COMMIT are none."""
+    """The statements that begin in the block, in order, without BEGIN and COMMIT."""
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
-    # At the class: every engine is listened to, those of asyncio as well.
+    # On the class: this covers every engine, including those of asyncio.
     event.listen(Engine, "before_cursor_execute", note)
     try:
         yield statements

@@ -1,4 +1,4 @@
-"""Runs as streams over HTTP, read without any SDK."""
+"""Streamed runs over HTTP, read without any SDK."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -28,7 +28,7 @@ async def submitted(holdfast: RunningHoldfast, run: Any, output: str) -> list[Se
 
 
 def followed(holdfast: RunningHoldfast, assistant_id: str) -> AbstractAsyncContextManager[AsyncIterator[Sent]]:
-    """The events of a run that is created with a thread, as they come."""
+    """The events of a run that is created with a thread, as they arrive."""
     body = {"assistant_id": assistant_id, "thread": THREAD, "stream": True}
     return following(f"{holdfast.url}/v1/threads/runs", "POST", body)
 

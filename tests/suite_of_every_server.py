@@ -22,7 +22,7 @@ def test_waits(
     tmp_path: Path,
 ) -> None:
     up = Up(Place.new(tmp_path))
-    # The program's own child comes last.
+    # The program's own child starts last.
     wait_until(lambda: up.temporal() is not None)
     Path(os.environ[ALL_UP]).touch()
     threading.Event().wait()

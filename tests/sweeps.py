@@ -1,4 +1,4 @@
-"""Sweeps at a moment of the test's choice."""
+"""Sweeps on request of a test."""
 
 from tests.holdfast import RunningHoldfast
 from workflows.sweep import sweep_id
@@ -6,6 +6,6 @@ from workflows.sweep_workflow import SweepWorkflow
 
 
 async def sweep_now(holdfast: RunningHoldfast) -> None:
-    """Have a sweep begin now, or as soon as the one that runs has ended."""
+    """Start a sweep now, or as soon as the current one has ended."""
     sweep = holdfast.resources.temporal.get_workflow_handle(sweep_id(holdfast.resources.settings.task_queue))
     await sweep.signal(SweepWorkflow.sweep_every)

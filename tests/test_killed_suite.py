@@ -1,4 +1,4 @@
-"""A suite that is stopped or killed leaves no server behind."""
+"""A stopped or killed suite leaves no server running."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ SERVERS = ("WorkflowTimeSkippingEnabled", "bin/postgres", "valkey-server", "cli.
 
 @pytest.fixture
 def suite(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
-    """A pytest that runs `suite_of_every_server` in as many processes of pytest-xdist as the test says."""
+    """A pytest that runs `suite_of_every_server` in the test's number of pytest-xdist processes."""
     all_up = tmp_path / "all-up"
     options = ("-n", str(request.param), "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "suite"))
     with subprocess.Popen(
@@ -46,13 +46,13 @@ def suite(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess
     indirect=["suite"],
     ids=["xdist-Ctrl-C", "xdist-SIGTERM", "xdist-SIGKILL", "one process-SIGTERM"],
 )
-def test_a_killed_suite_leaves_no_process_behind(suite: subprocess.Popen[bytes], how: signal.Signals) -> None:
+def test_killed_suite_leaves_no_process(suite: subprocess.Popen[bytes], how: signal.Signals) -> None:
     processes = psutil.Process(suite.pid).children(recursive=True)
     commands = [" ".join(command_line(process)) for process in processes]
     assert all(any(server in command for command in commands) for server in SERVERS), commands
 
     if how == signal.SIGINT:
-        # As a terminal does: it reaches every process of the group.
+        # To every process of the group, as a terminal does.
         os.killpg(suite.pid, how)
     else:
         suite.send_signal(how)

@@ -67,7 +67,7 @@ def outcome(folder: Path, conftest: str, *modules: str) -> subprocess.CompletedP
     )
 
 
-def test_fixture_that_its_parameters_explain_passes(tmp_path: Path) -> None:
+def test_fixture_set_up_once_per_parameter_passes(tmp_path: Path) -> None:
     ended = outcome(tmp_path, CONFTEST.format(how="indirect=True") + INDIRECT, SUITE)
 
     assert ended.returncode == pytest.ExitCode.OK, ended.stdout
@@ -80,7 +80,7 @@ def test_session_fixture_under_a_direct_parameter_fails(tmp_path: Path) -> None:
     assert "is set up a second time for {'kind': \"'sqlite'\"}" in ended.stdout
 
 
-def test_module_fixture_of_a_module_that_is_entered_twice_fails(tmp_path: Path) -> None:
+def test_module_fixture_of_module_entered_twice_fails(tmp_path: Path) -> None:
     ended = outcome(tmp_path, KIND, RE_SORTED, RE_SORTED)
 
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED

@@ -19,7 +19,7 @@ START_SECONDS = 30
 
 @dataclass
 class ValkeyServer:
-    """One server on a port of its own; `start` after `stop` or `kill` finds nothing of what it had."""
+    """One server on a port of its own; it is empty when started after `stop` or `kill`."""
 
     port: int = field(default_factory=lambda: free_ports(1)[0])
     arguments: Sequence[str] = ("--save", "", "--appendonly", "no", "--loglevel", "warning")

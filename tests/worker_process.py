@@ -1,4 +1,4 @@
-"""A real `holdfast worker`, to be stopped or killed while others go on."""
+"""A real `holdfast worker` process, which can be stopped or killed while others continue."""
 
 import asyncio
 import subprocess
@@ -50,7 +50,7 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(settings: Settings, name: str, **environment: str) -> AsyncIterator[WorkerProcess]:
-    """Run a worker with `settings` while the block runs, if it is not ended before."""
+    """Run a worker with `settings` until the block ends, if it does not end earlier."""
     worker = WorkerProcess(settings, settings.data_dir / f"{name}.log", environment)
     try:
         await worker.says("is ready")
