@@ -1,17 +1,16 @@
 """tiktoken with the vocabularies that litellm's package brings: tiktoken's own would be downloaded."""
 
-import importlib.util
 import os
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from infra.language_model.litellm_files import vocabularies
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
 CL100K = "cl100k_base"
 CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
-VOCABULARIES = "litellm_core_utils/tokenizers"
 
 _loading = threading.Lock()
 _loaded: "dict[str, Encoding]" = {}
@@ -40,11 +39,3 @@ def token_starts(text: str) -> list[int]:
 
 def _continues_a_character(byte: int) -> bool:
     return byte & 0xC0 == 0x80
-
-
-def vocabularies() -> Path:
-    """The folder of vocabularies, in the form of tiktoken's cache; found without importing litellm, which is slow."""
-    spec = importlib.util.find_spec("litellm")
-    assert spec is not None  # noqa: S101 - it is among the dependencies
-    assert spec.origin is not None  # noqa: S101 - a package with a file of its own
-    return Path(spec.origin).parent / VOCABULARIES
