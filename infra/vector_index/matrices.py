@@ -1,5 +1,6 @@
 """The vectors of stores that were searched lately, in memory; read anew as far as their file has changed."""
 
+import os
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from infra.vector_index.sqlite_file import CHUNK_BITS
 from models.search_index import Vector
+
+# Before numpy is imported: its own threads wait for one another by spinning, which takes as long again as the work.
+# Searches run in threads of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +112,7 @@ class Matrices:
 def _up_to_date(known: Matrix | None, path: Path, connection: sqlite3.Connection, dimensions: int) -> Matrix:
     import numpy as np
 
-    (removals,) = connection.execute("SELECT count FROM removals").fetchone()
+    (removals,) = connection.execute("SELECT removals FROM state").fetchone()
     # A file that was dropped and made anew counts from the beginning.
     file_number = path.stat().st_ino
     if known is None or (known.file_number, known.removals) != (file_number, removals):

@@ -15,6 +15,7 @@ CHUNK_BITS = 32
 
 # `vector` and `window` only grow at their ends and shrink by whole files, so that a reader needs to read only what was
 # added, unless `removals` has changed. Chunks that share a window share its vector.
+# `state.chunks` is kept because to count them, SQLite would read the whole table.
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 BEGIN;
@@ -26,16 +27,18 @@ CREATE TABLE vector (id INTEGER PRIMARY KEY AUTOINCREMENT, file INTEGER NOT NULL
 CREATE INDEX vector_of_file ON vector (file);
 CREATE TABLE window (id INTEGER PRIMARY KEY AUTOINCREMENT, chunk INTEGER NOT NULL, vector INTEGER NOT NULL);
 CREATE INDEX window_of_chunk ON window (chunk);
-CREATE TABLE removals (count INTEGER NOT NULL);
-INSERT INTO removals VALUES (0);
+CREATE TABLE state (chunks INTEGER NOT NULL, removals INTEGER NOT NULL);
+INSERT INTO state VALUES (0, 0);
 CREATE VIRTUAL TABLE words USING fts5 (
     text, content = 'chunk', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2'
 );
 CREATE TRIGGER chunk_added AFTER INSERT ON chunk BEGIN
     INSERT INTO words (rowid, text) VALUES (new.id, new.text);
+    UPDATE state SET chunks = chunks + 1;
 END;
 CREATE TRIGGER chunk_removed AFTER DELETE ON chunk BEGIN
     INSERT INTO words (words, rowid, text) VALUES ('delete', old.id, old.text);
+    UPDATE state SET chunks = chunks - 1;
 END;
 PRAGMA user_version = 1;
 COMMIT;

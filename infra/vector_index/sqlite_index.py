@@ -209,7 +209,7 @@ def _delete_row(connection: sqlite3.Connection, row: int) -> None:
     connection.execute("DELETE FROM vector WHERE file = ?", (row,))
     connection.execute("DELETE FROM chunk WHERE id >= ? AND id < ?", ids)
     connection.execute("DELETE FROM file WHERE row = ?", (row,))
-    connection.execute("UPDATE removals SET count = count + 1")
+    connection.execute("UPDATE state SET removals = removals + 1")
 
 
 def _searched_rows(connection: sqlite3.Connection, files: Iterable[IndexedFile]) -> dict[int, IndexedFile]:
@@ -238,7 +238,7 @@ class _Terms:
         terms = [f'"{" ".join(words)}"' for words in search_terms(query)]
         if not terms:
             return cls({}, 0)
-        return cls({term: _frequency(connection, term) for term in terms}, _count(connection, "chunk"))
+        return cls({term: _frequency(connection, term) for term in terms}, _chunk_count(connection))
 
 
 def _frequency(connection: sqlite3.Connection, term: str) -> int:
@@ -246,8 +246,8 @@ def _frequency(connection: sqlite3.Connection, term: str) -> int:
     return int(count)
 
 
-def _count(connection: sqlite3.Connection, table: str) -> int:
-    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - a name of this file
+def _chunk_count(connection: sqlite3.Connection) -> int:
+    (count,) = connection.execute("SELECT chunks FROM state").fetchone()
     return int(count)
 
 

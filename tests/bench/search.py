@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import psutil
 
 from infra.embeddings.minilm import DIMENSIONS, MODEL, MiniLmEmbedder
@@ -107,10 +106,15 @@ def _chunks(words: Sequence[str], file: int) -> Sequence[IndexedChunk]:
 
 
 def _zipf_words() -> Sequence[str]:
+    # Not before the index's module, which sets how many threads numpy has.
+    import numpy as np
+
     return [f"w{rank}" for rank in np.random.default_rng(1).zipf(1.3, size=400_000) % VOCABULARY]
 
 
 def _vectors(seed: int, count: int) -> Sequence[Sequence[float]]:
+    import numpy as np
+
     made = np.random.default_rng(seed).standard_normal((count, DIMENSIONS), dtype=np.float32)
     vectors: list[list[float]] = (made / np.linalg.norm(made, axis=1, keepdims=True)).tolist()
     return vectors
