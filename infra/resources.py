@@ -1,7 +1,8 @@
 """The one place where implementations are chosen: opens the resources that the settings name, and closes them."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from infra.language_model.metered import MeteredLanguageModel
 from infra.language_model.selection import LanguageModelByName
 from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
-from infra.ports import EventStream, LanguageModel
+from infra.ports import Embedder, EventStream, LanguageModel, VectorIndex
 from infra.run_log import log_run_transitions
 from infra.settings import Settings
 from infra.telemetry import Tracing, open_tracing
@@ -35,6 +36,9 @@ class Resources:
     temporal: Client
     event_stream: EventStream
     language_model: LanguageModel
+    embedder: Embedder | None
+    """None where vector stores are searched by keywords alone."""
+    vector_index: VectorIndex
     catalogue: ModelCatalogue
     metrics: Metrics
     tracing: Tracing | None
@@ -64,8 +68,24 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         await check_migrated(database)
         if tracing:
             language_model = TracedLanguageModel(language_model, catalogue, tracing.tracer)
-        async with open_event_stream(settings) as event_stream, _closing(direct, by_litellm):
-            yield Resources(settings, database, temporal, event_stream, language_model, catalogue, metrics, tracing)
+        async with (
+            open_event_stream(settings) as event_stream,
+            open_embedder(settings) as embedder,
+            open_vector_index(settings) as vector_index,
+            _closing(direct, by_litellm),
+        ):
+            yield Resources(
+                settings=settings,
+                database=database,
+                temporal=temporal,
+                event_stream=event_stream,
+                language_model=language_model,
+                embedder=embedder,
+                vector_index=vector_index,
+                catalogue=catalogue,
+                metrics=metrics,
+                tracing=tracing,
+            )
 
 
 @asynccontextmanager
@@ -95,3 +115,33 @@ async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
                 f"HOLDFAST_EVENT_STREAM_URL names no event stream: it begins with '{scheme}', "
                 "expected redis://, rediss:// or unix://."
             )
+
+
+@asynccontextmanager
+async def open_embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
+    """The model is loaded, or its endpoint asked, by the first text. Raises `StartFailed`."""
+    kind, _, name = settings.embedding_model.partition("/")
+    match kind:
+        case "none":
+            yield None
+        case "openai":
+            from infra.embeddings.openai_compatible import EmbeddingEndpoint, open_openai_embedder
+
+            endpoint = EmbeddingEndpoint.from_environment(
+                name, settings.embedding_dimensions, settings.embedding_window_tokens
+            )
+            async with open_openai_embedder(name, endpoint) as openai_embedder:
+                yield openai_embedder
+        case _:
+            from infra.embeddings.minilm import MiniLmEmbedder
+
+            with closing(MiniLmEmbedder(settings.embedding_threads or max((os.cpu_count() or 1) // 2, 1))) as local:
+                yield local
+
+
+@asynccontextmanager
+async def open_vector_index(settings: Settings) -> AsyncIterator[VectorIndex]:
+    from infra.vector_index.sqlite_index import SqliteVectorIndex
+
+    with closing(SqliteVectorIndex(settings.vector_index_dir, settings.search_cache_mb * 1_000_000)) as index:
+        yield index

@@ -1,17 +1,13 @@
 """Counts tokens with tiktoken, which the first count loads."""
 
-import os
-import threading
 from typing import TYPE_CHECKING
 
 from infra.daemon_threads import DaemonThreads
-from infra.language_model.litellm_files import vocabularies
+from infra.tokenizers import CL100K, encoding
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
-CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
-DEFAULT_ENCODING = "cl100k_base"
 AT_HAND = frozenset({"cl100k_base", "o200k_base", "o200k_harmony"})
 """The encodings whose vocabularies need no download."""
 
@@ -21,29 +17,23 @@ LONG_TEXT_CHARACTERS = 10_000
 class Tokenizer:
     def __init__(self) -> None:
         self._encodings: dict[str, Encoding] = {}
-        self._loading = threading.Lock()
         self._threads = DaemonThreads()
 
     async def count(self, model: str, text: str) -> int:
         """Tokens of `text` for a model by its provider's name; an estimate for an unknown one."""
         # tiktoken, which is slow to import, must not be imported here before the first count.
-        encoding = self._encodings.get(_encoding_name(model)) if self._encodings else None
-        if encoding is None or len(text) > LONG_TEXT_CHARACTERS:
+        known = self._encodings.get(_encoding_name(model)) if self._encodings else None
+        if known is None or len(text) > LONG_TEXT_CHARACTERS:
             return await self._threads.run(self._count, model, text)
-        return len(encoding.encode_ordinary(text))
+        return len(known.encode_ordinary(text))
 
     def _count(self, model: str, text: str) -> int:
         return len(self._loaded(model).encode_ordinary(text))
 
     def _loaded(self, model: str) -> "Encoding":
-        with self._loading:
-            os.environ[CACHE_VARIABLE] = str(vocabularies())
-            import tiktoken
-
-            name = _encoding_name(model)
-            if name not in self._encodings:
-                self._encodings[name] = tiktoken.get_encoding(name)
-            return self._encodings[name]
+        name = _encoding_name(model)
+        self._encodings[name] = encoding(name)
+        return self._encodings[name]
 
 
 def _encoding_name(model: str) -> str:
@@ -52,5 +42,5 @@ def _encoding_name(model: str) -> str:
     try:
         name = tiktoken.encoding_name_for_model(model)
     except KeyError:
-        return DEFAULT_ENCODING
-    return name if name in AT_HAND else DEFAULT_ENCODING
+        return CL100K
+    return name if name in AT_HAND else CL100K

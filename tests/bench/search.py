@@ -1,0 +1,124 @@
+"""`python -m tests.bench.search`: what searches of the embedded index cost, and how quickly the local model embeds.
+
+Chunks are of 150 words with one vector each; queries are of five words, none of them among the commonest, in stores of
+100 chunks a file, all of whose files are searched. `--sizes 1000` for one row.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+
+from infra.embeddings.minilm import DIMENSIONS, MODEL, MiniLmEmbedder
+from infra.vector_index.sqlite_index import SqliteVectorIndex
+from models.ranking import ranked
+from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+
+STORE = IndexedStore("vs_bench", MODEL, DIMENSIONS)
+CHUNKS_PER_FILE = 100
+WORDS_PER_CHUNK = 150
+VOCABULARY = 20_000
+# As stop words are left out of queries.
+COMMONEST = 50
+QUERIES = 60
+WINDOW_TOKENS = 240
+WINDOWS = 24
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--threads", type=int, default=1, help="of the model")
+    arguments = parser.parse_args()
+    asyncio.run(_measure(arguments.sizes, arguments.threads))
+
+
+async def _measure(sizes: Sequence[int], threads: int) -> None:
+    await _measure_model(threads)
+    print(
+        f"{'chunks':>8} {'ingest/s':>9} {'first ms':>9} {'p50 ms':>8} {'p95 ms':>8} {'CPU ms':>8} {'file MB':>8} RSS MB"
+    )
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder, closing(SqliteVectorIndex(Path(folder), 10**9)) as index:
+            await _measure_index(index, Path(folder), size)
+
+
+async def _measure_model(threads: int) -> None:
+    with closing(MiniLmEmbedder(threads)) as embedder:
+        [_, *_] = await embedder.embed(["loads the model"])
+        windows = [" ".join(f"the {number}" for number in range(at, at + WINDOW_TOKENS // 2)) for at in range(WINDOWS)]
+        began, cpu = time.perf_counter(), time.process_time()
+        await embedder.embed(windows)
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        print(f"model: {WINDOWS / seconds:.1f} windows/s, {WINDOWS / cpu:.1f} per CPU second, {threads} threads")
+        began = time.perf_counter()
+        for number in range(WINDOWS):
+            await embedder.embed([f"How long is the warranty of pump number {number}?"])
+        print(f"model: {(time.perf_counter() - began) / WINDOWS * 1000:.1f} ms for a query")
+
+
+async def _measure_index(index: SqliteVectorIndex, folder: Path, size: int) -> None:
+    words = _zipf_words()
+    files = [IndexedFile(f"file-{number}", 1) for number in range(size // CHUNKS_PER_FILE)]
+    began = time.perf_counter()
+    for number, file in enumerate(files):
+        await index.upsert(STORE, file, _chunks(words, number))
+    ingested = time.perf_counter() - began
+    first, *_ = await _search(index, files, 1)
+    before = time.process_time()
+    measured = sorted(await _search(index, files, QUERIES))
+    cpu = (time.process_time() - before) / QUERIES * 1000
+    file_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    rss = psutil.Process().memory_info().rss / 1e6
+    print(
+        f"{size:>8} {size / ingested:>9.0f} {first:>9.1f} {statistics.median(measured):>8.1f} "
+        f"{measured[int(len(measured) * 0.95)]:>8.1f} {cpu:>8.1f} {file_mb:>8.0f} {rss:>6.0f}"
+    )
+
+
+async def _search(index: SqliteVectorIndex, files: Sequence[IndexedFile], count: int) -> list[float]:
+    chance = random.Random(count)
+    measured = []
+    for _ in range(count):
+        text = " ".join(f"w{chance.randint(COMMONEST, 4000)}" for _ in range(5))
+        [vector] = _vectors(chance.randint(0, 10**6), 1)
+        began = time.perf_counter()
+        candidates = await index.search(STORE, IndexQuery(text, vector, files))
+        assert ranked(candidates, limit=20)
+        measured.append((time.perf_counter() - began) * 1000)
+    return measured
+
+
+def _chunks(words: Sequence[str], file: int) -> Sequence[IndexedChunk]:
+    vectors = _vectors(file, CHUNKS_PER_FILE)
+    chance = random.Random(file)
+    return [
+        IndexedChunk(number, " ".join(chance.choices(words, k=WORDS_PER_CHUNK)), None, [vector])
+        for number, vector in enumerate(vectors)
+    ]
+
+
+def _zipf_words() -> Sequence[str]:
+    # Not before the index's module, which sets how many threads numpy has.
+    import numpy as np
+
+    return [f"w{rank}" for rank in np.random.default_rng(1).zipf(1.3, size=400_000) % VOCABULARY]
+
+
+def _vectors(seed: int, count: int) -> Sequence[Sequence[float]]:
+    import numpy as np
+
+    made = np.random.default_rng(seed).standard_normal((count, DIMENSIONS), dtype=np.float32)
+    vectors: list[list[float]] = (made / np.linalg.norm(made, axis=1, keepdims=True)).tolist()
+    return vectors
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""An endpoint on loopback that speaks OpenAI's `/v1/embeddings`, by script."""
+
+import json
+import random
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class ScriptedEndpoint:
+    """Answers from `script`; beyond it, with vectors that depend on the text alone, not of unit length."""
+
+    def __init__(self, url: str, dimensions: int) -> None:
+        self.url = url
+        self.dimensions = dimensions
+        self.script: deque[Answer] = deque()
+        self.requests: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+
+    def answer(self, request: dict[str, Any], key: str | None) -> Answer:
+        self.requests.append(request)
+        self.keys.append(key)
+        if self.script:
+            return self.script.popleft()
+        length = request.get("dimensions", self.dimensions)
+        data = [
+            {"object": "embedding", "index": index, "embedding": _vector(text, length)}
+            for index, text in enumerate(request["input"])
+        ]
+        return Answer(200, {"object": "list", "data": list(reversed(data)), "model": request["model"]})
+
+
+@contextmanager
+def running_endpoint(dimensions: int = 8) -> Iterator[ScriptedEndpoint]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            assert self.path == "/v1/embeddings"
+            answer = endpoint.answer(body, self.headers["authorization"])
+            content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            for name, value in {"content-length": str(len(content)), **answer.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: a failed test shows the requests."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    endpoint = ScriptedEndpoint(f"http://127.0.0.1:{server.server_port}/v1", dimensions)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield endpoint
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _vector(text: str, length: int) -> Sequence[float]:
+    of_text = random.Random(text)
+    return [of_text.uniform(-3, 3) for _ in range(length)]
