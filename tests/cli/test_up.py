@@ -22,8 +22,8 @@ def _first_worker(up: Up) -> psutil.Process | None:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     # A key of a provider that litellm serves: its workers load it at their start.
-    environment = {"HOLDFAST_WORKERS": "2", "ANTHROPIC_API_KEY": "never used"}
-    program = Up(Place.new(tmp_path_factory.mktemp("up")), **environment)
+    place = Place.new(tmp_path_factory.mktemp("up"))
+    program = Up(place, HOLDFAST_WORKERS="2", ANTHROPIC_API_KEY="never used")
     try:
         yield program.ready()
     finally:
