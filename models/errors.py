@@ -16,6 +16,7 @@ ApiError
 ├── Forbidden            403, a key that does not open this
 ├── NotFound             404
 │   ├── ModelNotFound
+│   ├── FileNotFound
 │   └── UnknownUrl
 ├── MethodNotAllowed     405
 ├── Unavailable          503
@@ -226,6 +227,11 @@ class NotFound(ApiError):
 class ModelNotFound(NotFound):
     def __init__(self, model: str) -> None:
         super().__init__(f"The model '{model}' does not exist", "model", "model_not_found")
+
+
+class FileNotFound(NotFound):
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f"No such File object: {file_id}", "id")
 
 
 class UnknownUrl(NotFound):
