@@ -21,7 +21,9 @@ from infra.language_model.metered import MeteredLanguageModel
 from infra.language_model.selection import LanguageModelByName
 from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
-from infra.ports import EventStream, LanguageModel
+from infra.object_store.directory import DirectoryObjectStore
+from infra.object_store.errors import ObjectStoreUnavailable
+from infra.ports import EventStream, LanguageModel, ObjectStore
 from infra.run_log import log_run_transitions
 from infra.settings import Settings
 from infra.telemetry import Tracing, open_tracing
@@ -34,6 +36,7 @@ class Resources:
     database: Database
     temporal: Client
     event_stream: EventStream
+    object_store: ObjectStore
     language_model: LanguageModel
     catalogue: ModelCatalogue
     metrics: Metrics
@@ -64,8 +67,22 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         await check_migrated(database)
         if tracing:
             language_model = TracedLanguageModel(language_model, catalogue, tracing.tracer)
-        async with open_event_stream(settings) as event_stream, _closing(direct, by_litellm):
-            yield Resources(settings, database, temporal, event_stream, language_model, catalogue, metrics, tracing)
+        async with (
+            open_event_stream(settings) as event_stream,
+            open_object_store(settings) as object_store,
+            _closing(direct, by_litellm),
+        ):
+            yield Resources(
+                settings,
+                database,
+                temporal,
+                event_stream,
+                object_store,
+                language_model,
+                catalogue,
+                metrics,
+                tracing,
+            )
 
 
 @asynccontextmanager
@@ -94,4 +111,30 @@ async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
                 # The URL may have a password in it.
                 f"HOLDFAST_EVENT_STREAM_URL names no event stream: it begins with '{scheme}', "
                 "expected redis://, rediss:// or unix://."
+            )
+
+
+@asynccontextmanager
+async def open_object_store(settings: Settings) -> AsyncIterator[ObjectStore]:
+    """Raises `ConnectionFailed` where it does not answer, or the URL names nothing that can be one."""
+    url = settings.object_store_url
+    match scheme := urlsplit(url).scheme:
+        case "" if not url:
+            store = DirectoryObjectStore(settings.object_folder)
+            try:
+                await store.open()
+            except ObjectStoreUnavailable as error:
+                raise ConnectionFailed(
+                    f"The folder {settings.object_folder} cannot be used: {error.reason}. Check HOLDFAST_DATA_DIR."
+                ) from error
+            yield store
+        case "s3":
+            from infra.object_store.s3 import open_s3_object_store
+
+            async with open_s3_object_store(url) as bucket:
+                yield bucket
+        case _:
+            raise ConnectionFailed(
+                # The URL may have a secret in it.
+                f"HOLDFAST_OBJECT_STORE_URL names no object store: it begins with '{scheme}', expected s3://."
             )
