@@ -14,6 +14,7 @@ from api.request_spans import RequestSpans
 from api.routes import (
     all_runs,
     assistants,
+    files,
     health,
     messages,
     metrics,
@@ -23,6 +24,7 @@ from api.routes import (
     run_steps,
     runs,
     threads,
+    uploads,
 )
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
@@ -35,7 +37,12 @@ from infra.temporal import ui_url
 from models.errors import ErrorEnvelope
 
 # `/threads/runs` is registered before `/threads/{thread_id}`, which would match it.
-ROUTERS = tuple(noun.router for noun in (assistants, runs, threads, messages, run_steps, run_events, all_runs, models))
+ROUTERS = (
+    *(noun.router for noun in (assistants, runs, threads, messages, run_steps, run_events, all_runs, models)),
+    files.router,
+    uploads.router,
+    uploads.parts_router,
+)
 
 
 def create_app(resources: Resources) -> FastAPI:

@@ -15,6 +15,7 @@ from api.run_timelines import RunTimelines
 from api.sse import Streams
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
+from infra.ports import ObjectStore
 from infra.resources import Resources
 from models.errors import Forbidden
 from models.ids import AnyId
@@ -38,6 +39,10 @@ ResourcesDep = Annotated[Resources, Depends(_resources)]
 
 async def _database(resources: ResourcesDep) -> Database:
     return resources.database
+
+
+async def _object_store(resources: ResourcesDep) -> ObjectStore:
+    return resources.object_store
 
 
 async def _catalogue(resources: ResourcesDep) -> ModelCatalogue:
@@ -108,11 +113,14 @@ async def _page(
     return PageRequest(limit, order, after, before)
 
 
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)]
+
+
 async def _idempotency(
     request: Request,
     database: Annotated[Database, Depends(_database)],
     caller: CallerDep,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Idempotency:
     fingerprint = "" if idempotency_key is None else await fingerprint_of(request)
     return Idempotency(database, caller.project or OF_OPERATORS, idempotency_key, fingerprint)
@@ -120,6 +128,7 @@ async def _idempotency(
 
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
 DatabaseDep = Annotated[Database, Depends(_database)]
+ObjectStoreDep = Annotated[ObjectStore, Depends(_object_store)]
 LongPollsDep = Annotated[LongPolls, Depends(_long_polls)]
 RunCommandsDep = Annotated[RunCommands, Depends(_run_commands)]
 StreamsDep = Annotated[Streams, Depends(_streams)]

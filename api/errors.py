@@ -13,12 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.validation import first_error
 from infra.database.outages import CommitUnknown, DatabaseUnavailable
+from infra.object_store.errors import ObjectStoreUnavailable
 from models.errors import (
     ApiError,
     ErrorEnvelope,
     InvalidRequest,
     MethodNotAllowed,
     OutcomeUnknown,
+    RangeNotSatisfiable,
+    StoreUnavailable,
     Unavailable,
     UnknownUrl,
 )
@@ -42,6 +45,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(DatabaseUnavailable, _database_unavailable)
+    app.add_exception_handler(ObjectStoreUnavailable, _object_store_unavailable)
+    app.add_exception_handler(RangeNotSatisfiable, _range_not_satisfiable)
 
 
 class UnexpectedErrors:
@@ -112,3 +117,14 @@ async def _database_unavailable(request: Request, error: Exception) -> JSONRespo
     if not isinstance(error, CommitUnknown):
         return answer(Unavailable())
     return answer(OutcomeUnknown(), None if "idempotency-key" in request.headers else DO_NOT_RETRY)
+
+
+async def _object_store_unavailable(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ObjectStoreUnavailable)  # noqa: S101 - registered for this class
+    log.error("api.object_store_unavailable", extra={"path": request.url.path, "reason": error.reason})
+    return answer(StoreUnavailable())
+
+
+async def _range_not_satisfiable(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RangeNotSatisfiable)  # noqa: S101 - registered for this class
+    return answer(error, {"content-range": f"bytes */{error.size}"})

@@ -22,7 +22,9 @@ from infra.language_model.metered import MeteredLanguageModel
 from infra.language_model.selection import LanguageModelByName
 from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
-from infra.ports import Embedder, EventStream, LanguageModel, VectorIndex
+from infra.object_store.directory import DirectoryObjectStore
+from infra.object_store.errors import ObjectStoreUnavailable
+from infra.ports import Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex
 from infra.run_log import log_run_transitions
 from infra.settings import Settings
 from infra.telemetry import Tracing, open_tracing
@@ -35,6 +37,7 @@ class Resources:
     database: Database
     temporal: Client
     event_stream: EventStream
+    object_store: ObjectStore
     language_model: LanguageModel
     embedder: Embedder | None
     """None where vector stores are searched by keywords alone."""
@@ -70,6 +73,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             language_model = TracedLanguageModel(language_model, catalogue, tracing.tracer)
         async with (
             open_event_stream(settings) as event_stream,
+            open_object_store(settings) as object_store,
             open_embedder(settings) as embedder,
             open_vector_index(settings) as vector_index,
             _closing(direct, by_litellm),
@@ -79,6 +83,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 database=database,
                 temporal=temporal,
                 event_stream=event_stream,
+                object_store=object_store,
                 language_model=language_model,
                 embedder=embedder,
                 vector_index=vector_index,
@@ -145,3 +150,29 @@ async def open_vector_index(settings: Settings) -> AsyncIterator[VectorIndex]:
 
     with closing(SqliteVectorIndex(settings.vector_index_dir, settings.search_cache_mb * 1_000_000)) as index:
         yield index
+
+
+@asynccontextmanager
+async def open_object_store(settings: Settings) -> AsyncIterator[ObjectStore]:
+    """Raises `ConnectionFailed` where it does not answer, or the URL names nothing that can be one."""
+    url = settings.object_store_url
+    match scheme := urlsplit(url).scheme:
+        case "" if not url:
+            store = DirectoryObjectStore(settings.object_folder)
+            try:
+                await store.open()
+            except ObjectStoreUnavailable as error:
+                raise ConnectionFailed(
+                    f"The folder {settings.object_folder} cannot be used: {error.reason}. Check HOLDFAST_DATA_DIR."
+                ) from error
+            yield store
+        case "s3":
+            from infra.object_store.s3 import open_s3_object_store
+
+            async with open_s3_object_store(url) as bucket:
+                yield bucket
+        case _:
+            raise ConnectionFailed(
+                # The URL may have a secret in it.
+                f"HOLDFAST_OBJECT_STORE_URL names no object store: it begins with '{scheme}', expected s3://."
+            )

@@ -11,10 +11,12 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.files import MEBIBYTE, Purpose
 from models.runs import MAX_RUN_EXPIRY_SECONDS
 
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+ALL = "*"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -64,6 +66,21 @@ class Settings(BaseSettings):
     )
     event_retention_seconds: int = Field(
         600, ge=1, le=604_800, description="How long events stay in the event stream after a run's last one."
+    )
+    object_store_url: str = Field(
+        "",
+        repr=False,
+        description="Bucket of an S3 server for the bytes of files, `s3://KEY:SECRET@host:port/bucket?secure=true&"
+        "region=us-east-1`; without key and secret, AWS's variables count. Empty: the folder `objects` of the data "
+        "folder.",
+    )
+    max_file_mb: int = Field(
+        512, ge=1, le=8192, description="Size of a file that is uploaded in one request, in units of 1,048,576 bytes."
+    )
+    downloadable_purposes: str = Field(
+        "assistants_output,batch,batch_output,evals,fine-tune,fine-tune-results,vision",
+        description="Purposes of files whose content may be downloaded, comma-separated; `*` is all. By default those "
+        "that OpenAI lets download, which leaves out `assistants` and `user_data`.",
     )
     keepalive_seconds: int = Field(
         15, ge=1, le=3600, description="After how long without events a stream sends a keepalive, for proxies."
@@ -173,6 +190,13 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
 
+    @field_validator("downloadable_purposes")
+    @classmethod
+    def _known_purposes(cls, value: str) -> str:
+        if unknown := sorted({name for name in _listed(value) if name != ALL} - set(Purpose)):
+            raise ValueError(f"there is no purpose {unknown[0]}")
+        return value
+
     @model_validator(mode="after")
     def _a_key_has_one_role(self) -> "Settings":
         if not self.api_keys.keys().isdisjoint(self.operator_keys):
@@ -203,8 +227,20 @@ class Settings(BaseSettings):
     @property
     def allowed_origins(self) -> list[str]:
         """The origins whose web pages may call the API: `["*"]` for all."""
-        named = [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
-        return named or (["*"] if self.api_keys else [])
+        return _listed(self.cors_origins) or ([ALL] if self.api_keys else [])
+
+    @property
+    def object_folder(self) -> Path:
+        """Where the bytes of files are without an object store's URL."""
+        return self.data_dir / "objects"
+
+    @property
+    def max_file_bytes(self) -> int:
+        return self.max_file_mb * MEBIBYTE
+
+    def may_download(self, purpose: Purpose) -> bool:
+        named = _listed(self.downloadable_purposes)
+        return purpose in named or ALL in named
 
     @property
     def event_retention(self) -> timedelta:
@@ -217,3 +253,7 @@ class Settings(BaseSettings):
     @property
     def run_expiry(self) -> timedelta:
         return timedelta(seconds=self.run_expiry_seconds)
+
+
+def _listed(value: str) -> list[str]:
+    return [each.strip() for each in value.split(",") if each.strip()]

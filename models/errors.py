@@ -9,17 +9,28 @@ ApiError
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
 │   ├── IdempotencyKeyReused
+│   ├── UnsupportedPurpose
+│   ├── UnknownUploadPart
+│   ├── UploadMismatch   the parts of an upload do not make its file
+│   ├── UploadTooLarge
+│   ├── UploadTooSlow
+│   ├── DownloadNotAllowed
 │   ├── BodyTooComplex
 │   ├── BodyTooLarge     413
+│   │   └── FileTooLarge
 │   └── UnknownHost      421
 ├── Unauthenticated      401
 ├── Forbidden            403, a key without the right to the route
 ├── NotFound             404
 │   ├── ModelNotFound
+│   ├── FileNotFound
 │   └── UnknownUrl
 ├── MethodNotAllowed     405
 ├── Unavailable          503
-└── OutcomeUnknown       503, the outcome of the commit is unknown
+├── OutcomeUnknown       503, the outcome of the commit is unknown
+├── StoreUnavailable     503
+├── RangeNotSatisfiable  416
+└── ContentLost          500, a file's row without its bytes
 """
 
 from collections.abc import Sequence
@@ -74,6 +85,57 @@ class BodyTooComplex(InvalidRequest):
         )
 
 
+class FileTooLarge(BodyTooLarge):
+    def __init__(self, param: str, limit: int) -> None:
+        InvalidRequest.__init__(
+            self, f"Invalid '{param}': it is too large. At most {limit} bytes are taken.", param, "file_too_large"
+        )
+
+
+class UnsupportedPurpose(InvalidRequest):
+    def __init__(self, given: str, supported: Sequence[str]) -> None:
+        super().__init__(f"'{given}' is not one of {[str(each) for each in supported]} - 'purpose'", "purpose")
+
+
+class DownloadNotAllowed(InvalidRequest):
+    def __init__(self, purpose: str) -> None:
+        super().__init__(f"Not allowed to download files of purpose: {purpose}")
+
+
+class UnknownUploadPart(InvalidRequest):
+    def __init__(self, index: int, part_id: str) -> None:
+        param = f"part_ids[{index}]"
+        super().__init__(f"Invalid '{param}': the upload has no part with id '{part_id}'.", param, "invalid_value")
+
+
+class UploadMismatch(InvalidRequest):
+    @classmethod
+    def of_sizes(cls, got: int, expected: int) -> "UploadMismatch":
+        return cls(
+            f"Invalid 'part_ids': the parts have {got} bytes together, but the upload was created for {expected}.",
+            "part_ids",
+            "invalid_value",
+        )
+
+    @classmethod
+    def of_digests(cls, got: str, expected: str) -> "UploadMismatch":
+        return cls(
+            f"Invalid 'md5': the parts together have the checksum {got}, but {expected} was expected.",
+            "md5",
+            "invalid_value",
+        )
+
+
+class UploadTooLarge(InvalidRequest):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The parts of an upload have at most {limit} bytes together.", "data", "upload_too_large")
+
+
+class UploadTooSlow(InvalidRequest):
+    def __init__(self, minutes: int) -> None:
+        super().__init__(f"The upload took more than {minutes} minutes. Send the file in parts, with /v1/uploads.")
+
+
 class ThreadLocked(InvalidRequest):
     @classmethod
     def for_message(cls, thread_id: str, run_id: str) -> "ThreadLocked":
@@ -119,6 +181,10 @@ class WrongStatus(InvalidRequest):
             "Cannot retry run that failed while it waited for tool outputs: its calls were closed with it. Create a "
             "new run."
         )
+
+    @classmethod
+    def of_upload(cls, action: str, status: str) -> "WrongStatus":
+        return cls(f"Cannot {action} upload with status '{status}'.")
 
     @classmethod
     def for_submit(cls, status: str) -> "WrongStatus":
@@ -228,6 +294,11 @@ class ModelNotFound(NotFound):
         super().__init__(f"The model '{model}' does not exist", "model", "model_not_found")
 
 
+class FileNotFound(NotFound):
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f"No such File object: {file_id}", "id")
+
+
 class UnknownUrl(NotFound):
     def __init__(self, method: str, path: str) -> None:
         super().__init__(f"Invalid URL ({method} {path})")
@@ -259,6 +330,29 @@ class OutcomeUnknown(ApiError):
             "The server lost its database while it stored your request, so that it was done or it was not. Look before "
             "you send it again, or send it with an Idempotency-Key: then it is done only once."
         )
+
+
+class StoreUnavailable(ApiError):
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's object store does not answer at the moment, and nothing was done. You can retry your request."
+        )
+
+
+class ContentLost(ApiError):
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f"The content of file {file_id} is missing in the server's object store.")
+
+
+class RangeNotSatisfiable(ApiError):
+    status = 416
+    type = "invalid_request_error"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The requested range is not within the {size} bytes of the file.", "Range", "invalid_range")
+        self.size = size
 
 
 class ErrorDetails(WireObject):

@@ -1,4 +1,7 @@
-"""Object ids: a prefix and alphanumerics, the shape that programs match with `run_([a-zA-Z0-9]+)`."""
+"""Object ids: a prefix and alphanumerics, the shape that programs match with `run_([a-zA-Z0-9]+)`.
+
+Those of files have a dash; those of uploads and their parts begin with the time, as OpenAI's do.
+"""
 
 import hashlib
 import re
@@ -25,6 +28,9 @@ class Prefix(StrEnum):
     RUN = "run"
     STEP = "step"
     CALL = "call"
+    FILE = "file"
+    UPLOAD = "upload"
+    UPLOAD_PART = "part"
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,24 @@ ThreadId = Annotated[str, BeginsWith(Prefix.THREAD)]
 MessageId = Annotated[str, BeginsWith(Prefix.MESSAGE)]
 RunId = Annotated[str, BeginsWith(Prefix.RUN)]
 StepId = Annotated[str, BeginsWith(Prefix.STEP)]
+FileId = Annotated[str, BeginsWith(Prefix.FILE)]
+UploadId = Annotated[str, BeginsWith(Prefix.UPLOAD)]
+UploadPartId = Annotated[str, BeginsWith(Prefix.UPLOAD_PART)]
 AnyId = Annotated[str, BeginsWith("")]
 
 
 def new_id(prefix: Prefix) -> str:
     """A random id."""
-    return f"{prefix}_{''.join(secrets.choice(ALPHABET) for _ in range(BODY_LENGTH))}"
+    return f"{prefix}_{_random_body()}"
+
+
+def new_file_id() -> str:
+    return f"{Prefix.FILE}-{_random_body()}"
+
+
+def new_dated_id(prefix: Prefix, created_at: int) -> str:
+    """32 hexadecimal digits, the first 8 of which are the time in seconds."""
+    return f"{prefix}_{created_at:08x}{secrets.token_hex(12)}"
 
 
 def derived_id(prefix: Prefix, *origin: str | int) -> str:
@@ -68,3 +86,7 @@ def derived_id(prefix: Prefix, *origin: str | int) -> str:
         number, digit = divmod(number, len(ALPHABET))
         body += ALPHABET[digit]
     return f"{prefix}_{body}"
+
+
+def _random_body() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(BODY_LENGTH))

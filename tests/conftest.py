@@ -25,6 +25,7 @@ from tests.cli.program import tied
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
+from tests.s3 import S3Server, running_s3
 from tests.valkey import ValkeyServer, running_valkey
 
 LITELLM_CALLBACKS = (
@@ -149,6 +150,13 @@ def temporal_port(temporal: WorkflowEnvironment) -> int:
 def valkey() -> Iterator[ValkeyServer]:
     """A Redis-compatible server that no test stops."""
     with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server that no test stops."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 

@@ -17,6 +17,7 @@ from activities.command_reconciler import CommandReconciler
 from activities.database_outages import DatabaseOutages
 from activities.log_context import LogContext
 from activities.model_turn import ModelTurn
+from activities.object_reconciler import ObjectReconciler
 from activities.run_finalization import RunFinalization
 from activities.workflow_reconciler import WorkflowReconciler
 from infra.background import beside
@@ -92,6 +93,7 @@ def create_control_worker(resources: Resources) -> Worker:
     finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
     command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     workflow_reconciler = WorkflowReconciler(resources.database, _run_workflows(resources), resources.event_stream)
+    object_reconciler = ObjectReconciler(resources.database, resources.object_store)
     return Worker(
         resources.temporal,
         task_queue=control_task_queue(resources.settings.task_queue),
@@ -100,6 +102,7 @@ def create_control_worker(resources: Resources) -> Worker:
             finalization.reopen,
             command_reconciler.repeat,
             workflow_reconciler.close_runs,
+            object_reconciler.reconcile,
         ],
         interceptors=[LogContext(), DatabaseOutages()],
         max_concurrent_activities=MAX_CONTROL_ACTIVITIES,

@@ -46,6 +46,8 @@ IS_ACTIVE = _and_not_waiting(status_in(*ACTIVE_STATUSES))
 IS_WAITING = text("waiting AND status = 'queued'")
 IS_WAITING_MESSAGE = text("queued_behind IS NOT NULL")
 AWAITS_COMMAND = _and_not_waiting(status_in(RunStatus.QUEUED, RunStatus.CANCELLING))
+HAS_EXPIRY = text("expires_at IS NOT NULL")
+IS_PENDING_UPLOAD = text("status = 'pending'")
 # A waiting run has no workflow that would watch its deadline.
 HAS_DEADLINE = text(f"({status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)} OR ({IS_WAITING}))")
 
@@ -313,7 +315,70 @@ TOOL_CALLS = Table(
     Index("tool_calls_by_run", "run_id", "turn", "position"),
 )
 
-# The places of deleted assistants, threads and messages in their lists, for clients that delete while they list.
+FILES = Table(
+    "files",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("created_at", BigInteger),
+    _optional("expires_at", BigInteger),
+    _required("purpose"),
+    _required("filename"),
+    _required("bytes", BigInteger),
+    _required("status"),
+    _optional("status_details"),
+    Index("files_by_project", "project_id", "seq"),
+    Index("files_by_purpose", "project_id", "purpose", "seq"),
+    _partial("files_by_expiry", "expires_at", only=HAS_EXPIRY),
+    sqlite_autoincrement=True,
+)
+
+UPLOADS = Table(
+    "uploads",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("created_at", BigInteger),
+    _required("expires_at", BigInteger),
+    _required("purpose"),
+    _required("filename"),
+    _required("bytes", BigInteger),
+    _required("mime_type"),
+    _required("status"),
+    # Of the file that is made of it.
+    _optional("expires_after_seconds", BigInteger),
+    # Once it is completed: the request's part ids, by which a repeated request is known, and the file as it was then.
+    _optional("part_ids", _OBJECT),
+    _optional("file", _OBJECT),
+    _partial("uploads_pending", "expires_at", only=IS_PENDING_UPLOAD),
+    sqlite_autoincrement=True,
+)
+
+# The parts of pending uploads.
+UPLOAD_PARTS = Table(
+    "upload_parts",
+    METADATA,
+    _key("id"),
+    _required("project_id"),
+    _required("upload_id"),
+    _required("created_at", BigInteger),
+    _required("bytes", BigInteger),
+    Index("upload_parts_by_upload", "upload_id"),
+)
+
+# The keys of objects whose row was deleted, until their bytes are deleted as well.
+DOOMED_OBJECTS = Table(
+    "doomed_objects",
+    METADATA,
+    _key("key"),
+    _required("project_id"),
+    _required("deleted_at", BigInteger),
+    Index("doomed_objects_by_age", "deleted_at"),
+)
+
+# The places of deleted assistants, threads, messages and files in their lists, for clients that delete while they list.
 DELETED_ITEMS = Table(
     "deleted_items",
     METADATA,

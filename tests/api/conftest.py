@@ -12,13 +12,15 @@ from tests.holdfast import RunningHoldfast
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """Ids of a completed run with a function call, and of its thread, messages and steps."""
+    """Ids of a completed run with a function call, of what belongs to it, and of a file and an upload beside it."""
 
     assistant_id: str
     thread_id: str
     run_id: str
     step_id: str
     message_id: str
+    file_id: str
+    upload_id: str
 
 
 @pytest.fixture(scope="session")
@@ -38,5 +40,7 @@ async def finish_a_run(holdfast: RunningHoldfast) -> FinishedRun:
     run = await holdfast.until(await holdfast.submit(waiting, "sunny"))
     steps = await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)
     messages = await holdfast.client.beta.threads.messages.list(run.thread_id)
+    file = await holdfast.client.files.create(file=("a.txt", b"content"), purpose="vision")
+    upload = await holdfast.client.uploads.create(filename="a.txt", purpose="vision", bytes=1, mime_type="text/plain")
     assert run.status == "completed"
-    return FinishedRun(assistant_id, run.thread_id, run.id, steps.data[0].id, messages.data[0].id)
+    return FinishedRun(assistant_id, run.thread_id, run.id, steps.data[0].id, messages.data[0].id, file.id, upload.id)

@@ -32,6 +32,13 @@ OPERATIONS = {
     "/v1/threads/{thread_id}/runs/{run_id}/events": {"get": "listRunEvents"},
     "/v1/models": {"get": "listModels"},
     "/v1/models/{model}": {"get": "retrieveModel"},
+    "/v1/files": {"get": "listFiles", "post": "createFile"},
+    "/v1/files/{file_id}": {"get": "retrieveFile", "delete": "deleteFile"},
+    "/v1/files/{file_id}/content": {"get": "downloadFile"},
+    "/v1/uploads": {"post": "createUpload"},
+    "/v1/uploads/{upload_id}/parts": {"post": "addUploadPart"},
+    "/v1/uploads/{upload_id}/complete": {"post": "completeUpload"},
+    "/v1/uploads/{upload_id}/cancel": {"post": "cancelUpload"},
     "/health": {"get": "getHealth"},
     "/ops/runs": {"get": "listOpsRuns"},
     "/ops/runs/{run_id}": {"get": "getOpsRun"},
@@ -77,7 +84,8 @@ def test_error_envelope_has_four_required_keys(document: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["Assistant", "Thread", "Message", "Run", "RunStep", "OpsRun", "Model", "Deleted", "Usage"]
+    "name",
+    ["Assistant", "Thread", "Message", "Run", "RunStep", "OpsRun", "Model", "Deleted", "Usage", "File", "UploadPart"],
 )
 def test_every_key_of_responses_is_required(document: dict[str, Any], name: str) -> None:
     schema = document["components"]["schemas"][name]
@@ -88,5 +96,5 @@ def test_every_key_of_responses_is_required(document: dict[str, Any], name: str)
 def test_request_bodies_allow_no_unknown_fields(document: dict[str, Any]) -> None:
     bodies = [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Request")]
 
-    assert len(bodies) == 12
+    assert len(bodies) == 14
     assert all(body["additionalProperties"] is False for body in bodies)

@@ -30,10 +30,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "createRun": {"assistant_id": "asst_x"},
     "createThreadAndRun": {"assistant_id": "asst_x"},
     "submitToolOuputsToRun": {"tool_outputs": []},
+    "createUpload": {"filename": "a", "purpose": "vision", "bytes": 1, "mime_type": "text/plain"},
+    "completeUpload": {"part_ids": []},
 }
 WITHOUT_OBJECTS = {
     *("createAssistant", "createThread", "listAssistants", "listThreads", "listAllRuns"),
-    *("listModels", "retrieveModel", "listOpsRuns"),
+    *("listModels", "retrieveModel", "listOpsRuns", "createFile", "listFiles", "createUpload"),
 }
 
 
@@ -142,7 +144,8 @@ async def test_objects_of_another_project_are_not_found(
         response = await red.request(method, path.format(**vars(blue)), json=body)
 
         assert response.status_code == 404, (operation, response.text)
-        assert "found with id" in response.json()["error"]["message"]
+        message = response.json()["error"]["message"]
+        assert "found with id" in message or message == f"No such File object: {blue.file_id}"
         assert_has_headers(response)
     assert (await shared.client.beta.threads.runs.retrieve(blue.run_id, thread_id=blue.thread_id)).id == blue.run_id
 
@@ -165,13 +168,13 @@ async def test_assistants_of_another_project_are_not_listed(red: httpx.AsyncClie
     assert_error(after, 404, f"No assistant found with id '{blue.assistant_id}'.")
 
 
-@pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs", "/ops/runs"])
+@pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs", "/ops/runs", "/v1/files"])
 async def test_global_lists_omit_objects_of_other_projects(
     red: httpx.AsyncClient, blue: FinishedRun, path: str
 ) -> None:
     listed = (await red.get(path, params={"limit": 100})).json()["data"]
 
-    assert {blue.thread_id, blue.run_id}.isdisjoint(item["id"] for item in listed)
+    assert {blue.thread_id, blue.run_id, blue.file_id}.isdisjoint(item["id"] for item in listed)
 
 
 async def test_cursor_rejects_deleted_assistant_of_another_project(

@@ -13,6 +13,8 @@ from sqlalchemy.exc import NoResultFound
 from infra.database import (
     active_runs,
     assistants,
+    doomed_objects,
+    files,
     messages,
     ops_runs,
     prompts,
@@ -34,6 +36,7 @@ from infra.database.tables import METADATA, RUNS, THREADS
 from infra.database.turns import Begun
 from models.answers import Answer
 from models.errors import NotFound, WrongStatus
+from models.files import Purpose
 from models.finalization import Finalization
 from models.language_model import TextDelta
 from models.lists import Order, PageRequest
@@ -65,6 +68,8 @@ VALUES = {
     "on_active_run": "'reject'",
     "position": "n % 5",
     "status": "CASE n % 20 WHEN 0 THEN 'requires_action' ELSE 'completed' END",
+    "files.status": "'processed'",
+    "purpose": "CASE n % 2 WHEN 0 THEN 'assistants' ELSE 'vision' END",
     "thread_seq": "n / 2",
     "thread_metadata.key": "CASE n % 2 WHEN 0 THEN 'user' ELSE 'team' END",
     "value": "'value_' || n / 10",
@@ -346,6 +351,22 @@ CASES: list[tuple[str, Query, set[str]]] = [
         lambda connection, stored: prompts.past_turns(connection, stored.run_id, turn=1),
         {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"},
     ),
+    ("files", lambda connection, _: files.list_page(connection, PROJECT, PageRequest(10_000)), {"files_by_project"}),
+    (
+        "files-of-a-purpose",
+        lambda connection, _: files.list_page(connection, PROJECT, PageRequest(), Purpose.VISION),
+        {"files_by_purpose"},
+    ),
+    (
+        "find-files",
+        lambda connection, _: files.find(connection, PROJECT, ["file-x", "file-y"]),
+        {BY_ID.format("files")},
+    ),
+    ("known-files", lambda connection, _: files.known(connection, ["file-x", "file-y"]), {BY_ID.format("files")}),
+    ("expired-files", lambda connection, _: files.remove_expired(connection, 10), {"files_by_expiry"}),
+    ("delete-file", lambda connection, _: files.remove(connection, PROJECT, "file-x"), {BY_ID.format("files")}),
+    ("mark-lost-file", lambda connection, _: files.mark_lost(connection, "file-x"), {BY_ID.format("files")}),
+    ("doomed-objects", lambda connection, _: doomed_objects.oldest(connection, 5, 10), {"doomed_objects_by_age"}),
     ("usage", lambda connection, stored: token_usage.used_tokens(connection, stored.run_id), {BY_ID.format("turns")}),
 ]
 
