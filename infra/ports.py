@@ -142,7 +142,10 @@ class ObjectStore(Protocol):
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors of unit length. Vectors of different models are never compared."""
+    """Turns texts into vectors of unit length. Vectors of different models are never compared.
+
+    Implementations never retry by themselves. None in place of one means that search is by keywords alone.
+    """
 
     @property
     def model(self) -> str:
@@ -151,6 +154,10 @@ class Embedder(Protocol):
 
     @property
     def dimensions(self) -> int: ...
+
+    async def windows(self, text: str) -> Sequence[str]:
+        """`text` cut into pieces that the model sees all of; a short text is one piece."""
+        ...
 
     async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """One vector for each text, in their order; long texts must be cut into windows before.
@@ -161,18 +168,28 @@ class Embedder(Protocol):
 
 
 class VectorIndex(Protocol):
-    """The searchable chunks of vector stores: text, vectors, ids. Attributes and states are in the database alone."""
+    """The searchable chunks of vector stores: text, vectors, ids. Attributes and states are in the database alone.
+
+    A vector store has an index of its own for each embedding model; those never mix. Every method raises
+    `infra.vector_index.errors.VectorIndexUnavailable` where the index cannot be used.
+    """
 
     async def upsert(self, store: IndexedStore, file: IndexedFile, chunks: Sequence[IndexedChunk]) -> None:
-        """Add chunks of a file's generation. Adding the same chunks again changes nothing."""
+        """Add chunks of a file's generation, durably. Adding the same chunks again changes nothing.
+
+        All of them or some are added where it fails; call it again.
+        """
         ...
 
     async def search(self, store: IndexedStore, query: IndexQuery) -> Candidates:
-        """The best chunks by vectors and by keywords, each list with its raw scores, best first."""
+        """The best chunks by vectors and by keywords, each list with its raw scores, best first.
+
+        Both lists come from one state of the index. A store that has nothing yet has no candidates.
+        """
         ...
 
     async def chunks(self, store: IndexedStore, file: IndexedFile, after: int, limit: int) -> Sequence[IndexedChunk]:
-        """A page of a file's chunks in their order, those that follow number `after`."""
+        """A page of a file's chunks in their order, without vectors: those that follow number `after`, -1 for all."""
         ...
 
     async def delete_file(self, store: IndexedStore, file_id: str, keep_generation: int | None = None) -> None:
@@ -180,7 +197,7 @@ class VectorIndex(Protocol):
         ...
 
     async def drop(self, store: IndexedStore) -> None:
-        """Remove all that the store has."""
+        """Remove all that the store has under its model. Chunks that are added later must be dropped again."""
         ...
 
     async def check(self) -> None:

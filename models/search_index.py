@@ -27,7 +27,8 @@ class IndexedFile:
 class IndexedChunk:
     """A chunk of a file, counted from 0. `page` is the number of its page, where the format has pages.
 
-    A chunk longer than the model's window has several vectors; one without vectors is found by keywords alone.
+    A chunk longer than the model's window has several vectors; one without vectors is found by keywords alone. Chunks
+    that come from an index have none: it keeps them to itself.
     """
 
     number: int
@@ -57,7 +58,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """`max_keyword_score` is the BM25 that a chunk could have at most for the query's terms; 0 where it has none."""
+    """What an index finds, for `models.ranking.ranked`.
+
+    `max_keyword_score` is the BM25 that a chunk could have at most for the query's terms; 0 where it has none."""
 
     by_vector: Sequence[Candidate]
     by_keywords: Sequence[Candidate]
