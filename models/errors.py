@@ -8,6 +8,9 @@ ApiError
 │   ├── WrongStatus      the run's status does not allow it
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
+│   ├── VectorStoreExpired
+│   ├── VectorStoreFull
+│   ├── UnsupportedExtensions
 │   ├── IdempotencyKeyReused
 │   ├── UnsupportedPurpose
 │   ├── UnknownUploadPart
@@ -24,6 +27,7 @@ ApiError
 ├── NotFound             404
 │   ├── ModelNotFound
 │   ├── FileNotFound
+│   ├── StoreFileNotFound
 │   └── UnknownUrl
 ├── MethodNotAllowed     405
 ├── Unavailable          503
@@ -33,7 +37,7 @@ ApiError
 └── ContentLost          500, a file's row without its bytes
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from models.ids import MAX_LENGTH
 from models.wire import WireObject
@@ -187,6 +191,10 @@ class WrongStatus(InvalidRequest):
         return cls(f"Cannot {action} upload with status '{status}'.")
 
     @classmethod
+    def for_cancel_of_batch(cls, status: str) -> "WrongStatus":
+        return cls(f"Cannot cancel file batch with status '{status}'.")
+
+    @classmethod
     def for_submit(cls, status: str) -> "WrongStatus":
         return cls(f'Runs in status "{status}" do not accept tool outputs.')
 
@@ -218,6 +226,25 @@ class UnusableToolChoice(InvalidRequest):
     @classmethod
     def because(cls, reason: str) -> "UnusableToolChoice":
         return cls(f"Invalid value for 'tool_choice': {reason}", "tool_choice")
+
+
+class VectorStoreExpired(InvalidRequest):
+    def __init__(self, store_id: str) -> None:
+        super().__init__(f"Vector store '{store_id}' has expired")
+
+
+class VectorStoreFull(InvalidRequest):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A vector store holds at most {limit} files. Delete some, or add them to a new vector store.")
+
+
+class UnsupportedExtensions(InvalidRequest):
+    def __init__(self, extensions: Iterable[str]) -> None:
+        super().__init__(
+            f"Files with extensions [{', '.join(extensions)}] are not supported for retrieval.",
+            "file_ids",
+            "unsupported_file",
+        )
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -297,6 +324,11 @@ class ModelNotFound(NotFound):
 class FileNotFound(NotFound):
     def __init__(self, file_id: str) -> None:
         super().__init__(f"No such File object: {file_id}", "id")
+
+
+class StoreFileNotFound(NotFound):
+    def __init__(self, file_id: str, store_id: str) -> None:
+        super().__init__(f"No file found with id '{file_id}' in vector store '{store_id}'.")
 
 
 class UnknownUrl(NotFound):

@@ -3,7 +3,7 @@
 Where it is narrowed by `only`, it passes over the rows that are left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,23 +26,24 @@ def load_page(
     scope: Scope,
     *,
     deleted: Scope | None = None,
+    deleted_as: Callable[[str], str] = str,
     order_by: ColumnElement[Any] | None = None,
     only: Sequence[ColumnElement[bool]] = (),
     without: tuple[str, ...] = (),
 ) -> tuple[Sequence[AnyRow], bool]:
     """The rows of `table` in `scope` that `page` asks for, in its order, and whether more follow in its direction.
 
-    `deleted` is the same scope among the deleted items, where single items can be deleted from the list. `order_by` is
-    the column that equals `seq` in an index that finds the scope. `only` narrows the page but not which cursors are
-    known: a row may cease to match while a client lists. `without` are columns that are not loaded. Raises `NotFound`
-    where a cursor names nothing.
+    `deleted` is the same scope among the deleted items, where single items can be deleted from the list; each is known
+    there by what `deleted_as` makes of its id. `order_by` is the column that equals `seq` in an index that finds the
+    scope. `only` narrows the page but not which cursors are known: a row may cease to match while a client lists.
+    `without` are columns that are not loaded. Raises `NotFound` where a cursor names nothing.
     """
 
     def place(cursor: str) -> int:
         parameters = {"cursor": cursor, **_named(scope)}
         seq: int | None = connection.scalar(_place(table, tuple(scope)), parameters)
         if seq is None and deleted is not None:
-            seq = deleted_items.seq_of(connection, cursor, deleted)
+            seq = deleted_items.seq_of(connection, deleted_as(cursor), deleted)
         if seq is None:
             raise NotFound.of(noun, cursor)
         return seq
