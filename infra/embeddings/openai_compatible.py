@@ -1,0 +1,196 @@
+"""An endpoint that speaks OpenAI's `/v1/embeddings`."""
+
+import asyncio
+import math
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
+from infra.embeddings.even_pieces import even_pieces
+from infra.errors import StartFailed
+from infra.tokenizers import token_starts
+
+URL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
+KEY_VARIABLE = "OPENAI_API_KEY"
+OPENAI_URL = "https://api.openai.com/v1"
+OWN_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
+TIMEOUT = timedelta(seconds=60)
+CONNECT_TIMEOUT = timedelta(seconds=10)
+MAX_TEXTS_PER_REQUEST = 64
+MAX_RETRY_AFTER = timedelta(minutes=10)
+MAX_REASON_CHARACTERS = 300
+RETRYABLE_STATUSES = frozenset({408, 409, 429})
+QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+
+
+@dataclass(frozen=True)
+class EmbeddingEndpoint:
+    """`sent_dimensions` asks the model for shorter vectors than its own; None leaves it to the model."""
+
+    url: str
+    key: str
+    dimensions: int
+    sent_dimensions: int | None
+    window_tokens: int
+
+    @classmethod
+    def from_environment(cls, name: str, dimensions: int, window_tokens: int) -> "EmbeddingEndpoint":
+        """Raises `StartFailed` where `dimensions` is 0 and the model `name` is not one that is known here."""
+        own = OWN_DIMENSIONS.get(name)
+        if not dimensions and not own:
+            raise StartFailed(
+                f"HOLDFAST_EMBEDDING_MODEL=openai/{name}: set HOLDFAST_EMBEDDING_DIMENSIONS to "
+                "the length of its vectors."
+            )
+        url = next((value for variable in URL_VARIABLES if (value := os.environ.get(variable))), OPENAI_URL)
+        return cls(
+            url=url.rstrip("/"),
+            key=os.environ.get(KEY_VARIABLE, ""),
+            dimensions=dimensions or own or 0,
+            sent_dimensions=dimensions if own and dimensions and dimensions != own else None,
+            window_tokens=window_tokens,
+        )
+
+
+@asynccontextmanager
+async def open_openai_embedder(name: str, endpoint: EmbeddingEndpoint) -> AsyncIterator["OpenAiEmbedder"]:
+    timeout = httpx.Timeout(TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
+    headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
+    async with httpx.AsyncClient(timeout=timeout, headers=headers) as client:
+        yield OpenAiEmbedder(name, endpoint, client)
+
+
+class _Embedding(BaseModel):
+    index: int
+    embedding: list[float]
+
+
+class _Answer(BaseModel):
+    data: list[_Embedding]
+
+
+class OpenAiEmbedder:
+    """Sends texts in requests of `MAX_TEXTS_PER_REQUEST`, one after the other."""
+
+    def __init__(self, name: str, endpoint: EmbeddingEndpoint, client: httpx.AsyncClient) -> None:
+        self._name = name
+        self._endpoint = endpoint
+        self._client = client
+
+    @property
+    def model(self) -> str:
+        # Shortened vectors cannot be compared with whole ones.
+        sent = self._endpoint.sent_dimensions
+        return f"openai/{self._name}" + (f"@{sent}" if sent else "")
+
+    @property
+    def dimensions(self) -> int:
+        return self._endpoint.dimensions
+
+    async def windows(self, text: str) -> Sequence[str]:
+        return await asyncio.to_thread(_windows, text, self._endpoint.window_tokens)
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        vectors: list[Sequence[float]] = []
+        for at in range(0, len(texts), MAX_TEXTS_PER_REQUEST):
+            vectors += await self._embed(texts[at : at + MAX_TEXTS_PER_REQUEST])
+        return vectors
+
+    async def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        # The endpoint refuses an empty text.
+        body: dict[str, Any] = {
+            "model": self._name,
+            "input": [text if text.strip() else "-" for text in texts],
+            "encoding_format": "float",
+        }
+        if self._endpoint.sent_dimensions:
+            body["dimensions"] = self._endpoint.sent_dimensions
+        try:
+            response = await self._client.post(f"{self._endpoint.url}/embeddings", json=body)
+        except httpx.TransportError as error:
+            raise EmbeddingUnavailable(f"{self._subject} does not answer: {type(error).__name__}.") from error
+        if not response.is_success:
+            self._fail(response)
+        return self._vectors(response, len(texts))
+
+    def _vectors(self, response: httpx.Response, count: int) -> Sequence[Sequence[float]]:
+        try:
+            found = sorted(_Answer.model_validate_json(response.content).data, key=lambda item: item.index)
+        except ValidationError:
+            raise EmbeddingRefused(f"{self._subject} answered, but not with embeddings.") from None
+        if [item.index for item in found] != list(range(count)):
+            raise EmbeddingRefused(f"{self._subject} answered with {len(found)} vectors for {count} texts.")
+        return [self._unit(item.embedding) for item in found]
+
+    def _unit(self, vector: Sequence[float]) -> Sequence[float]:
+        if len(vector) != self.dimensions:
+            raise EmbeddingRefused(
+                f"{self._subject} answered with vectors of {len(vector)} dimensions, not {self.dimensions}: "
+                f"set HOLDFAST_EMBEDDING_DIMENSIONS={len(vector)}."
+            )
+        length = math.sqrt(math.fsum(value * value for value in vector))
+        if not length or not math.isfinite(length):
+            raise EmbeddingRefused(f"{self._subject} answered with a vector without a direction.")
+        return [value / length for value in vector]
+
+    def _fail(self, response: httpx.Response) -> NoReturn:
+        error = _error_of(response)
+        reason = str(error.get("message") or response.reason_phrase)[:MAX_REASON_CHARACTERS]
+        if self._endpoint.key:
+            reason = reason.replace(self._endpoint.key, "***")
+        message = f"{self._subject} answered {response.status_code}: {reason}"
+        if {error.get("code"), error.get("type")} & QUOTA_CODES:
+            raise EmbeddingRefused(message)
+        if response.status_code in RETRYABLE_STATUSES or response.status_code >= 500:
+            raise EmbeddingUnavailable(message, _retry_after(response.headers))
+        raise EmbeddingRefused(message)
+
+    @property
+    def _subject(self) -> str:
+        return f"The endpoint of embedding model 'openai/{self._name}'"
+
+
+def _windows(text: str, max_tokens: int) -> Sequence[str]:
+    # No token is shorter than a byte, nor a character longer than four.
+    if len(text) * 4 <= max_tokens:
+        return [text]
+    starts = token_starts(text)
+    begins_word = [start >= 0 and text[start].isspace() for start in starts]
+    return even_pieces(text, starts, begins_word, max_tokens)
+
+
+def _error_of(response: httpx.Response) -> Mapping[str, Any]:
+    with suppress(ValueError):
+        body = response.json()
+        if isinstance(body, dict) and isinstance(body.get("error"), dict):
+            error: Mapping[str, Any] = body["error"]
+            return error
+    return {}
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    wait = _seconds(value) or _until(value)
+    return min(max(wait, timedelta()), MAX_RETRY_AFTER) if wait is not None else None
+
+
+def _seconds(value: str) -> timedelta | None:
+    with suppress(ValueError, OverflowError):
+        return timedelta(seconds=float(value))
+    return None
+
+
+def _until(date: str) -> timedelta | None:
+    with suppress(ValueError, TypeError):
+        return parsedate_to_datetime(date) - datetime.now(UTC)
+    return None

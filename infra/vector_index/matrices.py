@@ -1,0 +1,150 @@
+"""The vectors of stores that were searched lately, in memory; read anew as far as their file has changed."""
+
+import os
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.vector_index.sqlite_file import CHUNK_BITS
+from models.search_index import Vector
+
+# Before numpy is imported: its own threads wait for one another by spinning, which takes as long again as the work.
+# Searches run in threads of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk's id in the file, and its score."""
+
+    chunk: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A vector in each row; window N has the vector of row `vector_rows[N]` and is of chunk `chunks[N]`."""
+
+    file_number: int
+    removals: int
+    vector_ids: "NDArray[np.int64]"
+    vectors: "NDArray[np.float32]"
+    window_ids: "NDArray[np.int64]"
+    vector_rows: "NDArray[np.int64]"
+    chunks: "NDArray[np.int64]"
+
+    @property
+    def size_bytes(self) -> int:
+        arrays: Sequence[Any] = (self.vector_ids, self.vectors, self.window_ids, self.vector_rows, self.chunks)
+        return sum(int(array.nbytes) for array in arrays)
+
+    def nearest(self, query: Vector, searched: Collection[int], limit: int) -> Sequence[Hit]:
+        """The chunks, of files whose rows are `searched`, with the largest cosines; each chunk once, by its best."""
+        import numpy as np
+
+        files = self.chunks >> CHUNK_BITS
+        allowed = np.zeros(int(files.max(initial=0)) + 1, dtype=bool)
+        allowed[[row for row in searched if row < len(allowed)]] = True
+        chosen = np.flatnonzero(allowed[files])
+        if not len(chosen):
+            return []
+        scores = self._cosines(np.asarray(query, dtype=np.float32), self.vector_rows[chosen])
+        return _best_per_chunk(self.chunks[chosen], scores, limit)
+
+    def _cosines(self, query: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        # To copy the rows costs more than to compare them, unless they are few.
+        if len(rows) * 4 < len(self.vectors):
+            return self.vectors[rows] @ query
+        return (self.vectors @ query)[rows]
+
+
+def _best_per_chunk(chunks: "NDArray[np.int64]", scores: "NDArray[np.float32]", limit: int) -> Sequence[Hit]:
+    import numpy as np
+
+    # A chunk's windows follow one another.
+    starts = np.flatnonzero(np.diff(chunks, prepend=-1))
+    best = np.maximum.reduceat(scores, starts)
+    ids = chunks[starts]
+    if len(best) > limit:
+        some = np.argpartition(-best, limit)[:limit]
+        best, ids = best[some], ids[some]
+    order = np.lexsort((ids, -best))
+    return [Hit(int(ids[index]), float(best[index])) for index in order]
+
+
+class Matrices:
+    """Forgets the store that was not searched for longest, until the rest is at most `limit_bytes`."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._matrices: OrderedDict[Path, Matrix] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, path: Path, connection: sqlite3.Connection, dimensions: int) -> Matrix:
+        """The vectors in the state that `connection` reads."""
+        with self._lock:
+            known = self._matrices.get(path)
+        matrix = _up_to_date(known, path, connection, dimensions)
+        with self._lock:
+            self._matrices[path] = matrix
+            self._matrices.move_to_end(path)
+            while len(self._matrices) > 1 and self.size_bytes > self._limit_bytes:
+                self._matrices.popitem(last=False)
+        return matrix
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(matrix.size_bytes for matrix in self._matrices.values())
+
+    def forget(self, path: Path) -> None:
+        with self._lock:
+            self._matrices.pop(path, None)
+
+
+def _up_to_date(known: Matrix | None, path: Path, connection: sqlite3.Connection, dimensions: int) -> Matrix:
+    import numpy as np
+
+    (removals,) = connection.execute("SELECT removals FROM state").fetchone()
+    # A file that was dropped and made anew counts from the beginning.
+    file_number = path.stat().st_ino
+    if known is None or (known.file_number, known.removals) != (file_number, removals):
+        none = np.empty(0, dtype=np.int64)
+        known = Matrix(file_number, removals, none, np.empty((0, dimensions), dtype=np.float32), none, none, none)
+    return _with_added(known, connection, dimensions)
+
+
+def _with_added(known: Matrix, connection: sqlite3.Connection, dimensions: int) -> Matrix:
+    import numpy as np
+
+    windows = connection.execute(
+        "SELECT id, chunk, vector FROM window WHERE id > ? ORDER BY id", (_last(known.window_ids),)
+    ).fetchall()
+    if not windows:
+        return known
+    added = np.array(windows, dtype=np.int64)
+    vectors = connection.execute(
+        "SELECT id, f16 FROM vector WHERE id > ? ORDER BY id", (_last(known.vector_ids),)
+    ).fetchall()
+    vector_ids = np.concatenate([known.vector_ids, np.array([row[0] for row in vectors], dtype=np.int64)])
+    halves = np.frombuffer(b"".join(row[1] for row in vectors), dtype="<f2").reshape(-1, dimensions)
+    return Matrix(
+        file_number=known.file_number,
+        removals=known.removals,
+        vector_ids=vector_ids,
+        vectors=np.concatenate([known.vectors, halves.astype(np.float32)]),
+        window_ids=np.concatenate([known.window_ids, added[:, 0]]),
+        vector_rows=np.concatenate([known.vector_rows, np.searchsorted(vector_ids, added[:, 2])]),
+        chunks=np.concatenate([known.chunks, added[:, 1]]),
+    )
+
+
+def _last(ids: "NDArray[np.int64]") -> int:
+    return int(ids[-1]) if len(ids) else 0
