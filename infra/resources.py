@@ -1,7 +1,8 @@
 """The one place where implementations are chosen: opens what the settings name, yields it, closes it."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
 from infra.object_store.directory import DirectoryObjectStore
 from infra.object_store.errors import ObjectStoreUnavailable
-from infra.ports import EventStream, LanguageModel, ObjectStore
+from infra.ports import Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex
 from infra.run_log import log_run_transitions
 from infra.settings import Settings
 from infra.telemetry import Tracing, open_tracing
@@ -37,6 +38,9 @@ class Resources:
     temporal: Client
     event_stream: EventStream
     object_store: ObjectStore
+    embedder: Embedder | None
+    """None where vector stores are searched by keywords alone."""
+    vector_index: VectorIndex
     language_model: LanguageModel
     catalogue: ModelCatalogue
     metrics: Metrics
@@ -70,18 +74,22 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         async with (
             open_event_stream(settings) as event_stream,
             open_object_store(settings) as object_store,
+            open_embedder(settings) as embedder,
+            open_vector_index(settings) as vector_index,
             _closing(direct, by_litellm),
         ):
             yield Resources(
-                settings,
-                database,
-                temporal,
-                event_stream,
-                object_store,
-                language_model,
-                catalogue,
-                metrics,
-                tracing,
+                settings=settings,
+                database=database,
+                temporal=temporal,
+                event_stream=event_stream,
+                object_store=object_store,
+                embedder=embedder,
+                vector_index=vector_index,
+                language_model=language_model,
+                catalogue=catalogue,
+                metrics=metrics,
+                tracing=tracing,
             )
 
 
@@ -138,3 +146,33 @@ async def open_object_store(settings: Settings) -> AsyncIterator[ObjectStore]:
                 # The URL may have a secret in it.
                 f"HOLDFAST_OBJECT_STORE_URL names no object store: it begins with '{scheme}', expected s3://."
             )
+
+
+@asynccontextmanager
+async def open_embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
+    """The model is loaded, or its endpoint asked, by the first text. Raises `StartFailed`."""
+    kind, _, name = settings.embedding_model.partition("/")
+    match kind:
+        case "none":
+            yield None
+        case "openai":
+            from infra.embeddings.openai_compatible import EmbeddingEndpoint, open_openai_embedder
+
+            endpoint = EmbeddingEndpoint.from_environment(
+                name, settings.embedding_dimensions, settings.embedding_window_tokens
+            )
+            async with open_openai_embedder(name, endpoint) as openai_embedder:
+                yield openai_embedder
+        case _:
+            from infra.embeddings.minilm import MiniLmEmbedder
+
+            with closing(MiniLmEmbedder(settings.embedding_threads or max((os.cpu_count() or 1) // 2, 1))) as local:
+                yield local
+
+
+@asynccontextmanager
+async def open_vector_index(settings: Settings) -> AsyncIterator[VectorIndex]:
+    from infra.vector_index.sqlite_index import SqliteVectorIndex
+
+    with closing(SqliteVectorIndex(settings.vector_index_dir, settings.search_cache_mb * 1_000_000)) as index:
+        yield index

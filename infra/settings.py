@@ -84,6 +84,33 @@ class Settings(BaseSettings):
     scripted_model: bool = Field(
         True, description="Offer `holdfast/scripted`, the built-in model for a first try and for tests."
     )
+    embedding_model: str = Field(
+        "local/minilm-int8",
+        pattern=r"^(none|local/minilm-int8|openai/.+)$",
+        description="Model whose vectors new vector stores are searched by: `local/minilm-int8`, which needs no key "
+        "and no network; `openai/…` at `OPENAI_BASE_URL` with `OPENAI_API_KEY`; `none`: keywords alone.",
+    )
+    embedding_dimensions: int = Field(
+        0,
+        ge=0,
+        le=16_000,
+        description="Length of the vectors of an `openai/…` model. 0: the model's own, which is known of OpenAI's.",
+    )
+    embedding_window_tokens: int = Field(
+        4096,
+        ge=32,
+        le=8191,
+        description="Most tokens of a text that an `openai/…` model takes; longer chunks have several vectors.",
+    )
+    embedding_threads: int = Field(
+        0, ge=0, le=256, description="Processors that `local/minilm-int8` may use. 0: half of the machine's."
+    )
+    search_cache_mb: int = Field(
+        512,
+        ge=1,
+        le=1_000_000,
+        description="Vectors of the embedded search index that a process keeps in memory, in MB.",
+    )
     api_keys: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
         repr=False,
@@ -123,6 +150,9 @@ class Settings(BaseSettings):
     )
     sweep_interval_seconds: int = Field(
         10, ge=1, le=3600, description="How often lost commands (start, submit, cancel, retry) are found and repeated."
+    )
+    ingested_files_at_a_time: int = Field(
+        2, ge=1, le=100, description="Files that one worker parses and embeds at a time, for vector stores."
     )
     max_concurrent_activities: int = Field(
         200, ge=1, le=10_000, description="Model calls that one worker makes at a time."
@@ -181,6 +211,11 @@ class Settings(BaseSettings):
     def is_loopback(self) -> bool:
         """Whether only this machine reaches what is served."""
         return self.host in LOOPBACK_HOSTS
+
+    @property
+    def vector_index_dir(self) -> Path:
+        """The folder of the embedded search index."""
+        return self.data_dir / "vector_index"
 
     @property
     def allowed_origins(self) -> list[str]:

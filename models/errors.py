@@ -31,6 +31,7 @@ ApiError
 │   └── UnknownUrl
 ├── MethodNotAllowed     405
 ├── Unavailable          503
+├── SearchUnavailable    503
 ├── OutcomeUnknown       503, it was done or it was not
 ├── StoreUnavailable     503
 ├── RangeNotSatisfiable  416
@@ -351,6 +352,15 @@ class Unavailable(ApiError):
     def __init__(self) -> None:
         super().__init__(
             "The server's database does not answer at the moment, and nothing was done. You can retry your request."
+        )
+
+
+class SearchUnavailable(ApiError):
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's search index or embedding model does not answer at the moment. You can retry your request."
         )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from infra.clock import now_seconds
 from infra.database.tables import INDEX_DELETIONS, VECTOR_STORE_FILES, AnyRow
 from models.search_index import IndexedStore
+from models.vector_stores import StoreFileStatus
 
 _ADD = insert(INDEX_DELETIONS)
 _OLDEST = (
@@ -20,7 +21,9 @@ _OLDEST = (
 )
 _FORGET = delete(INDEX_DELETIONS).where(INDEX_DELETIONS.c.seq == bindparam("of_seq"))
 _GENERATION = select(VECTOR_STORE_FILES.c.generation).where(
-    VECTOR_STORE_FILES.c.store_id == bindparam("store"), VECTOR_STORE_FILES.c.id == bindparam("file")
+    VECTOR_STORE_FILES.c.store_id == bindparam("store"),
+    VECTOR_STORE_FILES.c.id == bindparam("file"),
+    VECTOR_STORE_FILES.c.status.in_((StoreFileStatus.IN_PROGRESS.value, StoreFileStatus.COMPLETED.value)),
 )
 
 
@@ -43,7 +46,7 @@ def oldest(connection: Connection, before: int, limit: int) -> Sequence[AnyRow]:
 
 
 def generation_to_keep(connection: Connection, store_id: str, file_id: str) -> int | None:
-    """That of a file which was added again after it was deleted."""
+    """That of a file which was added or ingested again meanwhile."""
     generation: int | None = connection.scalar(_GENERATION, {"store": store_id, "file": file_id})
     return generation
 

@@ -49,14 +49,14 @@ def load(connection: Connection, project_id: str, store_id: str, batch_id: str) 
 
 def cancel(connection: Connection, project_id: str, store_id: str, batch_id: str) -> FileBatch:
     """Cancel the files that are in progress. Raises `NotFound`, `VectorStoreExpired`, `WrongStatus`."""
-    vector_stores.lock_open(connection, project_id, store_id)
+    store = vector_stores.lock_open(connection, project_id, store_id)
     batch = load(connection, project_id, store_id, batch_id)
     if batch.status == "cancelled":
         return batch
     if batch.status != "in_progress":
         raise WrongStatus.for_cancel_of_batch(batch.status)
     connection.execute(_CANCEL, {"batch": batch_id})
-    vector_store_files.cancel_batch(connection, store_id, batch_id)
+    vector_store_files.cancel_batch(connection, store, batch_id)
     return load(connection, project_id, store_id, batch_id)
 
 

@@ -91,7 +91,7 @@ _CANCEL_BATCH = (
     update(_F)
     .where(_F.c.batch_id == bindparam("of_batch"), IS_INGESTED_NOW)
     .values(status=StoreFileStatus.CANCELLED.value)
-    .returning(_F.c.seq)
+    .returning(_F.c.id)
 )
 _REMOVE = delete(_F).where(*_IN_STORE, _F.c.project_id == bindparam("project")).returning(_F)
 _STORES_OF = select(_F.c.store_id).where(_F.c.id == _FILE, _F.c.project_id == bindparam("project")).order_by(_F.c.seq)
@@ -303,14 +303,28 @@ def remove_everywhere(connection: Connection, project_id: str, file_id: str) -> 
 def find_ingested(connection: Connection, file: IngestInput) -> tuple[AnyRow, IndexedStore] | None:
     """The row of a file that is to be ingested, and its store. None: it is not in progress in this generation."""
     row = connection.execute(_FIND_INGESTED, _of(file)).one_or_none()
-    store = vector_stores.lock_any(connection, file.store_id) if row else None
+    store = vector_stores.find_any(connection, file.store_id) if row else None
     return (row, vector_stores.indexed(store)) if row and store else None
+
+
+def is_ingested(connection: Connection, file: IngestInput) -> bool:
+    """Whether the file is in progress in this generation."""
+    return connection.execute(_FIND_INGESTED, _of(file)).one_or_none() is not None
+
+
+def status_of(connection: Connection, file: IngestInput) -> StoreFileStatus:
+    """How an ingestion that has ended stands. One that was superseded or whose file was removed is cancelled."""
+    row = connection.execute(_EXISTING, {"store": file.store_id, "files": [file.file_id]}).one_or_none()
+    if row is None or row.generation != file.generation:
+        return StoreFileStatus.CANCELLED
+    return StoreFileStatus(row.status)
 
 
 def end(connection: Connection, ended: IngestEnd, overlaps: Sequence[int] = ()) -> bool:
     """Move a file from `in_progress` to the state it ends in. False where it is not in progress in its generation."""
     file = ended.file
-    if vector_stores.lock_any(connection, file.store_id) is None:
+    store = vector_stores.lock_any(connection, file.store_id)
+    if store is None:
         return False
     changes = {
         "new_status": ended.status.value,
@@ -326,14 +340,19 @@ def end(connection: Connection, ended: IngestEnd, overlaps: Sequence[int] = ()) 
     vector_stores.count(connection, file.store_id, moved | {"usage_bytes": ended.usage_bytes})
     if row.batch_id:
         _count_in_batch(connection, row.batch_id, moved)
+    if ended.status is not StoreFileStatus.COMPLETED:
+        # Some of its chunks may be in the index.
+        index_deletions.add(connection, store.project_id, vector_stores.indexed(store), file.file_id)
     return True
 
 
-def cancel_batch(connection: Connection, store_id: str, batch_id: str) -> None:
+def cancel_batch(connection: Connection, store: AnyRow, batch_id: str) -> None:
     """Cancel the files of a batch that are in progress; its store is locked."""
-    cancelled = len(connection.execute(_CANCEL_BATCH, {"of_batch": batch_id}).all())
-    moved = {"in_progress": -cancelled, "cancelled": cancelled}
-    vector_stores.count(connection, store_id, moved)
+    cancelled = connection.scalars(_CANCEL_BATCH, {"of_batch": batch_id}).all()
+    for file_id in cancelled:
+        index_deletions.add(connection, store.project_id, vector_stores.indexed(store), file_id)
+    moved = {"in_progress": -len(cancelled), "cancelled": len(cancelled)}
+    vector_stores.count(connection, store.id, moved)
     _count_in_batch(connection, batch_id, moved)
 
 

@@ -37,7 +37,8 @@ _STORE: Any = bindparam("store")
 _OWNED = (VECTOR_STORES.c.id == _STORE, VECTOR_STORES.c.project_id == bindparam("project"))
 _LOAD = select(VECTOR_STORES).where(*_OWNED)
 _LOCK = _LOAD.with_for_update()
-_LOCK_ANY = select(VECTOR_STORES).where(VECTOR_STORES.c.id == _STORE).with_for_update()
+_FIND_ANY = select(VECTOR_STORES).where(VECTOR_STORES.c.id == _STORE)
+_LOCK_ANY = _FIND_ANY.with_for_update()
 _CREATE = insert(VECTOR_STORES)
 _MODIFY = (
     update(VECTOR_STORES)
@@ -119,6 +120,11 @@ def lock_open(connection: Connection, project_id: str, store_id: str) -> AnyRow:
     Every transaction that changes files locks their store first, so that no two wait for each other.
     """
     return _open(_find(connection, _LOCK, project_id, store_id))
+
+
+def find_any(connection: Connection, store_id: str) -> AnyRow | None:
+    """A store of any project, for the engine. None: it was deleted."""
+    return connection.execute(_FIND_ANY, {"store": store_id}).one_or_none()
 
 
 def lock_any(connection: Connection, store_id: str) -> AnyRow | None:

@@ -64,7 +64,9 @@ def counts(connection: Connection, store_id: str) -> tuple[int, int, int, int]:
     """In progress, completed, failed, cancelled; they agree with the rows and with the total."""
     shown = vector_stores.load(connection, PROJECT, store_id).file_counts
     by_status = select(VECTOR_STORE_FILES.c.status, func.count()).where(VECTOR_STORE_FILES.c.store_id == store_id)
-    rows = dict(connection.execute(by_status.group_by(VECTOR_STORE_FILES.c.status)))
+    rows: dict[str, int] = {
+        row[0]: row[1] for row in connection.execute(by_status.group_by(VECTOR_STORE_FILES.c.status))
+    }
     assert {name: number for name, number in shown.model_dump(exclude={"total"}).items() if number} == rows
     assert shown.total == sum(rows.values())
     return shown.in_progress, shown.completed, shown.failed, shown.cancelled
