@@ -134,6 +134,7 @@ class Ingestion:
             await self._index.upsert(store, IndexedFile(file.file_id, file.generation), batch)
             progress.done += len(batch)
             progress.usage_bytes += sum(_size(chunk, store.dimensions) for chunk in batch)
+            activity.heartbeat(*progress.details())
         return True
 
     async def _fail(self, file: IngestInput, code: FileErrorCode, message: str) -> StoreFileStatus:

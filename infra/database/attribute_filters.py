@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, and_, exists, not_, or_
 
-from infra.database.tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES
+from infra.database.tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, AnyRow
 from models.vector_store_search import Comparison, Compound, Filter
 from models.vector_stores import Attribute
 
@@ -25,8 +25,14 @@ def condition(given: Filter) -> ColumnElement[bool]:
     raise ValueError(f"A filter of an unknown kind: {given!r}")
 
 
-def attribute_row(file_seq: int, store_id: str, key: str, value: Attribute) -> dict[str, object]:
-    row: dict[str, object] = {"file_seq": file_seq, "store_id": store_id, "key": key}
+def attribute_row(file: AnyRow, key: str, value: Attribute) -> dict[str, object]:
+    """How an attribute of a row of `VECTOR_STORE_FILES` is kept."""
+    row: dict[str, object] = {
+        "file_seq": file.seq,
+        "project_id": file.project_id,
+        "store_id": file.store_id,
+        "key": key,
+    }
     return row | {"text_value": None, "number_value": None, "boolean_value": None} | {_column(value): value}
 
 

@@ -449,6 +449,7 @@ VECTOR_STORE_FILE_ATTRIBUTES = Table(
     METADATA,
     _key("file_seq", BigInteger),
     _key("key"),
+    _required("project_id"),
     _required("store_id"),
     _optional("text_value", Text().with_variant(Text(collation="C"), "postgresql")),
     _optional("number_value", Double),

@@ -142,7 +142,7 @@ def add(connection: Connection, store: AnyRow, attachments: Sequence[Attachment]
         if each.file_id in existing:
             _add_again(connection, store, existing[each.file_id], each, batch_id)
     rows = {row.id: row for row in connection.execute(_EXISTING, {"store": store.id, "files": ids})}
-    _index_new(connection, store, [(rows[each.file_id], each.attributes) for each in new])
+    _index_new(connection, [(rows[each.file_id], each.attributes) for each in new])
     if batch_id is not None:
         _count_in_batch(connection, batch_id, Counter(row.status for row in rows.values()))
     found = [rows[file_id] for file_id in ids]
@@ -396,12 +396,12 @@ def _count_in_batch(connection: Connection, batch_id: str, changes: "Counter[str
 
 def _set_attributes(connection: Connection, row: AnyRow, attributes: dict[str, Any]) -> AnyRow:
     connection.execute(_UNINDEX_ATTRIBUTES, {"of_seq": row.seq})
-    _index(connection, [attribute_row(row.seq, row.store_id, key, value) for key, value in attributes.items()])
+    _index(connection, [attribute_row(row, key, value) for key, value in attributes.items()])
     return connection.execute(_SET_ATTRIBUTES, {"of_seq": row.seq, "new_attributes": attributes}).one()
 
 
-def _index_new(connection: Connection, store: AnyRow, new: Iterable[tuple[AnyRow, dict[str, Any] | None]]) -> None:
-    pairs = [attribute_row(row.seq, store.id, key, value) for row, given in new for key, value in (given or {}).items()]
+def _index_new(connection: Connection, new: Iterable[tuple[AnyRow, dict[str, Any] | None]]) -> None:
+    pairs = [attribute_row(row, key, value) for row, given in new for key, value in (given or {}).items()]
     _index(connection, pairs)
 
 

@@ -27,6 +27,7 @@ def upgrade() -> None:
         "vector_store_file_attributes",
         sa.Column("file_seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("key", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("project_id", sa.Text(), nullable=False),
         sa.Column("store_id", sa.Text(), nullable=False),
         sa.Column("text_value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("number_value", sa.Double(), nullable=True),
