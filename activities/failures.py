@@ -10,9 +10,12 @@ from typing import Any
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from models.runs import LastErrorCode, RunStatus
+from models.vector_store_errors import FileErrorCode
 
 
-def passing_failure(code: LastErrorCode, error: Exception, retry_after: timedelta | None) -> ApplicationError:
+def passing_failure(
+    code: LastErrorCode | FileErrorCode, error: Exception, retry_after: timedelta | None
+) -> ApplicationError:
     """Retryable, after the delay that the provider asked for, if it did."""
     return _failure(code, error, next_retry_delay=retry_after)
 
@@ -22,7 +25,7 @@ def final_failure(code: LastErrorCode, error: Exception) -> ApplicationError:
     return _failure(code, error, non_retryable=True)
 
 
-def _failure(code: LastErrorCode, error: Exception, **what_to_do: Any) -> ApplicationError:
+def _failure(code: LastErrorCode | FileErrorCode, error: Exception, **what_to_do: Any) -> ApplicationError:
     # Benign: the SDK would log a stack trace for each, although one line has all the facts.
     return ApplicationError(
         str(error), code, type=type(error).__name__, category=ApplicationErrorCategory.BENIGN, **what_to_do

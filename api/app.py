@@ -7,6 +7,7 @@ from api.authentication import Keyring
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import EXPOSED_HEADERS, ResponseHeaders
 from api.hosts import AllowedHosts, allowed_hosts
+from api.ingest_commands import IngestCommands
 from api.large_bodies import one_at_a_time
 from api.long_polls import LongPolls
 from api.request_metrics import RequestMetrics
@@ -25,11 +26,15 @@ from api.routes import (
     runs,
     threads,
     uploads,
+    vector_store_file_batches,
+    vector_store_files,
+    vector_stores,
 )
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
 from api.sse import Streams
 from infra.event_stream.reading import RunEvents
+from infra.ingest_workflows import IngestWorkflows
 from infra.resources import Resources
 from infra.run_histories import RunHistories
 from infra.run_workflows import RunWorkflows
@@ -39,6 +44,9 @@ from models.errors import ErrorEnvelope
 # `/threads/runs` is registered before `/threads/{thread_id}`, which would match it.
 ROUTERS = (
     *(noun.router for noun in (assistants, runs, threads, messages, run_steps, run_events, all_runs, models)),
+    vector_stores.router,
+    vector_store_files.router,
+    vector_store_file_batches.router,
     files.router,
     uploads.router,
     uploads.parts_router,
@@ -65,6 +73,12 @@ def create_app(resources: Resources) -> FastAPI:
         resources.event_stream,
         resources.catalogue,
         resources.settings.run_expiry,
+    )
+    app.state.ingest_commands = IngestCommands(
+        resources.database,
+        IngestWorkflows(resources.temporal, resources.settings),
+        resources.vector_index,
+        resources.embedder,
     )
     app.state.long_polls = LongPolls(resources.event_stream)
     keepalive = resources.settings.keepalive

@@ -9,14 +9,16 @@ from pydantic import BeforeValidator
 from api.authentication import Caller, caller_of
 from api.beta import BetaVersion, beta_version
 from api.idempotency import Idempotency, fingerprint_of
+from api.ingest_commands import IngestCommands
 from api.long_polls import LongPolls
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
 from api.sse import Streams
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
-from infra.ports import ObjectStore
+from infra.ports import ObjectStore, VectorIndex
 from infra.resources import Resources
+from infra.vector_store_search import VectorStoreSearch
 from models.errors import Forbidden
 from models.ids import AnyId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
@@ -100,6 +102,24 @@ async def _assistants_beta(request: Request, resources: ResourcesDep, _: Project
     return beta_version(request, resources.settings.require_beta_header)
 
 
+async def _any_beta(request: Request) -> BetaVersion:
+    """For routes that OpenAI served without the header as well. Raises `InvalidRequest` for an unknown version."""
+    return beta_version(request)
+
+
+async def _vector_index(resources: ResourcesDep) -> VectorIndex:
+    return resources.vector_index
+
+
+async def _search(resources: ResourcesDep) -> VectorStoreSearch:
+    return VectorStoreSearch(resources.database, resources.embedder, resources.vector_index)
+
+
+async def _ingest_commands(request: Request) -> IngestCommands:
+    commands: IngestCommands = request.app.state.ingest_commands
+    return commands
+
+
 # Programs that always write the parameter send an empty cursor for the first page.
 Cursor = Annotated[AnyId | None, BeforeValidator(lambda given: given or None)]
 
@@ -135,5 +155,9 @@ StreamsDep = Annotated[Streams, Depends(_streams)]
 RunTimelinesDep = Annotated[RunTimelines, Depends(_run_timelines)]
 IdempotencyDep = Annotated[Idempotency, Depends(_idempotency)]
 PageDep = Annotated[PageRequest, Depends(_page)]
+IngestCommandsDep = Annotated[IngestCommands, Depends(_ingest_commands)]
+SearchDep = Annotated[VectorStoreSearch, Depends(_search)]
+VectorIndexDep = Annotated[VectorIndex, Depends(_vector_index)]
+AnyBeta = Depends(_any_beta)
 AssistantsBeta = Depends(_assistants_beta)
 BetaDep = Annotated[BetaVersion, Depends(_assistants_beta)]

@@ -13,7 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.validation import first_error
 from infra.database.outages import CommitUnknown, DatabaseUnavailable
+from infra.embeddings.errors import EmbeddingFailed
 from infra.object_store.errors import ObjectStoreUnavailable
+from infra.vector_index.errors import VectorIndexUnavailable
 from models.errors import (
     ApiError,
     ErrorEnvelope,
@@ -21,6 +23,7 @@ from models.errors import (
     MethodNotAllowed,
     OutcomeUnknown,
     RangeNotSatisfiable,
+    SearchUnavailable,
     StoreUnavailable,
     Unavailable,
     UnknownUrl,
@@ -47,6 +50,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(DatabaseUnavailable, _database_unavailable)
     app.add_exception_handler(ObjectStoreUnavailable, _object_store_unavailable)
     app.add_exception_handler(RangeNotSatisfiable, _range_not_satisfiable)
+    app.add_exception_handler(VectorIndexUnavailable, _search_unavailable)
+    app.add_exception_handler(EmbeddingFailed, _search_unavailable)
 
 
 class UnexpectedErrors:
@@ -128,3 +133,8 @@ async def _object_store_unavailable(request: Request, error: Exception) -> JSONR
 async def _range_not_satisfiable(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RangeNotSatisfiable)  # noqa: S101 - registered for this class
     return answer(error, {"content-range": f"bytes */{error.size}"})
+
+
+async def _search_unavailable(request: Request, error: Exception) -> JSONResponse:
+    log.error("api.search_unavailable", extra={"path": request.url.path, "reason": repr(error)})
+    return answer(SearchUnavailable())

@@ -38,10 +38,10 @@ class Resources:
     temporal: Client
     event_stream: EventStream
     object_store: ObjectStore
-    language_model: LanguageModel
     embedder: Embedder | None
     """None where vector stores are searched by keywords alone."""
     vector_index: VectorIndex
+    language_model: LanguageModel
     catalogue: ModelCatalogue
     metrics: Metrics
     tracing: Tracing | None

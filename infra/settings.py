@@ -161,6 +161,9 @@ class Settings(BaseSettings):
     sweep_interval_seconds: int = Field(
         10, ge=1, le=3600, description="How often lost commands (start, submit, cancel, retry) are found and repeated."
     )
+    ingested_files_at_a_time: int = Field(
+        2, ge=1, le=100, description="Files that one worker parses and embeds at a time, for vector stores."
+    )
     max_concurrent_activities: int = Field(
         200, ge=1, le=10_000, description="Model calls that one worker makes at a time."
     )

@@ -8,6 +8,9 @@ ApiError
 │   ├── WrongStatus      the run's status does not allow the operation
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
+│   ├── VectorStoreExpired
+│   ├── VectorStoreFull
+│   ├── UnsupportedExtensions
 │   ├── IdempotencyKeyReused
 │   ├── UnsupportedPurpose
 │   ├── UnknownUploadPart
@@ -24,16 +27,18 @@ ApiError
 ├── NotFound             404
 │   ├── ModelNotFound
 │   ├── FileNotFound
+│   ├── StoreFileNotFound
 │   └── UnknownUrl
 ├── MethodNotAllowed     405
 ├── Unavailable          503
+├── SearchUnavailable    503
 ├── OutcomeUnknown       503, the outcome of the commit is unknown
 ├── StoreUnavailable     503
 ├── RangeNotSatisfiable  416
 └── ContentLost          500, a file's row without its bytes
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from models.ids import MAX_LENGTH
 from models.wire import WireObject
@@ -187,6 +192,10 @@ class WrongStatus(InvalidRequest):
         return cls(f"Cannot {action} upload with status '{status}'.")
 
     @classmethod
+    def for_cancel_of_batch(cls, status: str) -> "WrongStatus":
+        return cls(f"Cannot cancel file batch with status '{status}'.")
+
+    @classmethod
     def for_submit(cls, status: str) -> "WrongStatus":
         return cls(f'Runs in status "{status}" do not accept tool outputs.')
 
@@ -218,6 +227,25 @@ class UnusableToolChoice(InvalidRequest):
     @classmethod
     def because(cls, reason: str) -> "UnusableToolChoice":
         return cls(f"Invalid value for 'tool_choice': {reason}", "tool_choice")
+
+
+class VectorStoreExpired(InvalidRequest):
+    def __init__(self, store_id: str) -> None:
+        super().__init__(f"Vector store '{store_id}' has expired")
+
+
+class VectorStoreFull(InvalidRequest):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A vector store holds at most {limit} files. Delete some, or add them to a new vector store.")
+
+
+class UnsupportedExtensions(InvalidRequest):
+    def __init__(self, extensions: Iterable[str]) -> None:
+        super().__init__(
+            f"Files with extensions [{', '.join(extensions)}] are not supported for retrieval.",
+            "file_ids",
+            "unsupported_file",
+        )
 
 
 class IdempotencyKeyReused(InvalidRequest):
@@ -299,6 +327,11 @@ class FileNotFound(NotFound):
         super().__init__(f"No such File object: {file_id}", "id")
 
 
+class StoreFileNotFound(NotFound):
+    def __init__(self, file_id: str, store_id: str) -> None:
+        super().__init__(f"No file found with id '{file_id}' in vector store '{store_id}'.")
+
+
 class UnknownUrl(NotFound):
     def __init__(self, method: str, path: str) -> None:
         super().__init__(f"Invalid URL ({method} {path})")
@@ -319,6 +352,15 @@ class Unavailable(ApiError):
     def __init__(self) -> None:
         super().__init__(
             "The server's database does not answer at the moment, and nothing was done. You can retry your request."
+        )
+
+
+class SearchUnavailable(ApiError):
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's search index or embedding model does not answer at the moment. You can retry your request."
         )
 
 

@@ -31,6 +31,8 @@ class Prefix(StrEnum):
     FILE = "file"
     UPLOAD = "upload"
     UPLOAD_PART = "part"
+    VECTOR_STORE = "vs"
+    FILE_BATCH = "vsfb"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ StepId = Annotated[str, BeginsWith(Prefix.STEP)]
 FileId = Annotated[str, BeginsWith(Prefix.FILE)]
 UploadId = Annotated[str, BeginsWith(Prefix.UPLOAD)]
 UploadPartId = Annotated[str, BeginsWith(Prefix.UPLOAD_PART)]
+VectorStoreId = Annotated[str, BeginsWith(Prefix.VECTOR_STORE)]
+FileBatchId = Annotated[str, BeginsWith(Prefix.FILE_BATCH)]
 AnyId = Annotated[str, BeginsWith("")]
 
 

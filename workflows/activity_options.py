@@ -30,6 +30,15 @@ def control_task_queue(task_queue: str) -> str:
     return f"{task_queue}-short"
 
 
+def ingestion_task_queue(task_queue: str) -> str:
+    """Where files are parsed and embedded: that takes processors, of which model turns need theirs."""
+    return f"{task_queue}-ingest"
+
+
+INGEST_ATTEMPT_TIMEOUT = timedelta(hours=6)
+INGEST_DEADLINE = timedelta(hours=24)
+"""From when its workflow began, all waiting and all attempts together: then the file has failed."""
+
 SWEEP_TIMEOUT = timedelta(minutes=1)
 
 SWEEP_FIRST_LOOK_BACK = timedelta(hours=1)

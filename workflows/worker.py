@@ -15,16 +15,20 @@ from temporalio.worker import (
 
 from activities.command_reconciler import CommandReconciler
 from activities.database_outages import DatabaseOutages
+from activities.ingest_reconciler import IngestReconciler
+from activities.ingestion import Ingestion, IngestionEnds
 from activities.log_context import LogContext
 from activities.model_turn import ModelTurn
 from activities.object_reconciler import ObjectReconciler
 from activities.run_finalization import RunFinalization
 from activities.workflow_reconciler import WorkflowReconciler
 from infra.background import beside
+from infra.ingest_workflows import IngestWorkflows
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
-from workflows.activity_options import control_task_queue
+from workflows.activity_options import control_task_queue, ingestion_task_queue
+from workflows.ingest_workflow import IngestBatchWorkflow, IngestWorkflow
 from workflows.run_workflow import RunWorkflow
 from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
 from workflows.sweep import keep_sweep_running, start_sweep
@@ -58,6 +62,7 @@ async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UN
     await start_sweep(*sweep)
     async with (
         create_control_worker(resources),
+        create_ingestion_worker(resources),
         create_worker(resources, workflow_runner) as worker,
         beside(keep_sweep_running(*sweep)),
     ):
@@ -73,7 +78,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
-        workflows=[RunWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
+        workflows=[RunWorkflow, IngestWorkflow, IngestBatchWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
         activities=[model_turn.generate],
         interceptors=[LogContext(), DatabaseOutages()],
         workflow_runner=workflow_runner,
@@ -94,6 +99,10 @@ def create_control_worker(resources: Resources) -> Worker:
     command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     workflow_reconciler = WorkflowReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     object_reconciler = ObjectReconciler(resources.database, resources.object_store)
+    ingest_reconciler = IngestReconciler(
+        resources.database, IngestWorkflows(resources.temporal, resources.settings), resources.vector_index
+    )
+    ingestion_ends = IngestionEnds(resources.database)
     return Worker(
         resources.temporal,
         task_queue=control_task_queue(resources.settings.task_queue),
@@ -103,9 +112,27 @@ def create_control_worker(resources: Resources) -> Worker:
             command_reconciler.repeat,
             workflow_reconciler.close_runs,
             object_reconciler.reconcile,
+            ingestion_ends.end,
+            ingestion_ends.pending,
+            ingest_reconciler.reconcile,
         ],
         interceptors=[LogContext(), DatabaseOutages()],
         max_concurrent_activities=MAX_CONTROL_ACTIVITIES,
+        graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+        deployment_config=_version(resources.settings),
+    )
+
+
+def create_ingestion_worker(resources: Resources) -> Worker:
+    """What parses and embeds files; see `activity_options.ingestion_task_queue`."""
+    ingestion = Ingestion(resources.database, resources.object_store, resources.embedder, resources.vector_index)
+    return Worker(
+        resources.temporal,
+        task_queue=ingestion_task_queue(resources.settings.task_queue),
+        activities=[ingestion.ingest],
+        interceptors=[LogContext(), DatabaseOutages()],
+        max_concurrent_activities=resources.settings.ingested_files_at_a_time,
+        max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         deployment_config=_version(resources.settings),
     )

@@ -21,6 +21,7 @@ _AGED = (
     .with_for_update(skip_locked=True)
 )
 _FORGET = delete(DELETED_ITEMS).where(DELETED_ITEMS.c.id.in_(_AGED))
+_FORGET_ONE = delete(DELETED_ITEMS).where(DELETED_ITEMS.c.id == bindparam("item"))
 _REMEMBER = insert(DELETED_ITEMS)
 _SEQ = select(DELETED_ITEMS.c.seq, DELETED_ITEMS.c.project_id, DELETED_ITEMS.c.thread_id).where(
     DELETED_ITEMS.c.id == bindparam("id")
@@ -35,6 +36,11 @@ def remember(connection: Connection, project_id: str, thread_id: str | None, obj
         _REMEMBER,
         {"id": object_id, "project_id": project_id, "thread_id": thread_id, "seq": seq, "deleted_at": now},
     )
+
+
+def forget(connection: Connection, object_id: str) -> None:
+    """Of an object that may be deleted more than once."""
+    connection.execute(_FORGET_ONE, {"item": object_id})
 
 
 def seq_of(connection: Connection, object_id: str, scope: Mapping[str, object]) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
-from infra.database import deleted_items, doomed_objects
+from infra.database import deleted_items, doomed_objects, vector_store_files
 from infra.database.pages import load_page
 from infra.database.tables import FILES, HAS_EXPIRY, AnyRow
 from models.errors import FileNotFound
@@ -100,10 +100,14 @@ def list_page(connection: Connection, project_id: str, page: PageRequest, purpos
 
 
 def remove(connection: Connection, project_id: str, file_id: str) -> str:
-    """Remove the row, and let its bytes be deleted. Returns their key. Raises `FileNotFound`."""
+    """Remove the file, also from vector stores, and let its bytes be deleted. Returns their key.
+
+    Raises `FileNotFound`.
+    """
     seq: int | None = connection.scalar(_REMOVE, {"file_id": file_id, "project": project_id})
     if seq is None:
         raise FileNotFound(file_id)
+    vector_store_files.remove_everywhere(connection, project_id, file_id)
     deleted_items.remember(connection, project_id, None, file_id, seq)
     key = object_key(KeyPrefix.FILE, file_id)
     doomed_objects.add(connection, project_id, [key])

@@ -3,7 +3,7 @@
 A list that is filtered by `only` also reads the rows that the filter excludes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,23 +26,24 @@ def load_page(
     scope: Scope,
     *,
     deleted: Scope | None = None,
+    deleted_as: Callable[[str], str] = str,
     order_by: ColumnElement[Any] | None = None,
     only: Sequence[ColumnElement[bool]] = (),
     without: tuple[str, ...] = (),
 ) -> tuple[Sequence[AnyRow], bool]:
     """The rows of `table` in `scope` for `page`, in its order, and whether more follow in its direction.
 
-    `deleted` is the same scope among the deleted items, for lists from which single items can be deleted. `order_by` is
-    the column that equals `seq` in an index that finds the scope. `only` filters the page but not the cursors: a row
-    may cease to match while a client lists. `without` are columns that are not loaded. Raises `NotFound` for an
-    unknown cursor.
+    `deleted` is the same scope among the deleted items, for lists from which single items can be deleted; `deleted_as`
+    makes the id that an object has there of its own. `order_by` is the column that equals `seq` in an index that finds
+    the scope. `only` filters the page but not the cursors: a row may cease to match while a client lists. `without` are
+    columns that are not loaded. Raises `NotFound` for an unknown cursor.
     """
 
     def place(cursor: str) -> int:
         parameters = {"cursor": cursor, **_named(scope)}
         seq: int | None = connection.scalar(_place(table, tuple(scope)), parameters)
         if seq is None and deleted is not None:
-            seq = deleted_items.seq_of(connection, cursor, deleted)
+            seq = deleted_items.seq_of(connection, deleted_as(cursor), deleted)
         if seq is None:
             raise NotFound.of(noun, cursor)
         return seq

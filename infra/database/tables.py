@@ -47,6 +47,8 @@ IS_WAITING = text("waiting AND status = 'queued'")
 IS_WAITING_MESSAGE = text("queued_behind IS NOT NULL")
 AWAITS_COMMAND = _and_not_waiting(status_in(RunStatus.QUEUED, RunStatus.CANCELLING))
 HAS_EXPIRY = text("expires_at IS NOT NULL")
+IS_INGESTED_NOW = text("status = 'in_progress'")
+CAN_EXPIRE = text("expires_at IS NOT NULL AND NOT is_emptied")
 IS_PENDING_UPLOAD = text("status = 'pending'")
 # A waiting run has no workflow that would watch its deadline.
 HAS_DEADLINE = text(f"({status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)} OR ({IS_WAITING}))")
@@ -376,6 +378,115 @@ DOOMED_OBJECTS = Table(
     _required("project_id"),
     _required("deleted_at", BigInteger),
     Index("doomed_objects_by_age", "deleted_at"),
+)
+
+# `in_progress` to `cancelled` count the files in each state, in the transactions that change it.
+VECTOR_STORES = Table(
+    "vector_stores",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("created_at", BigInteger),
+    _optional("name"),
+    _optional("description"),
+    _required("metadata", JSON),
+    _optional("expires_after_days", BigInteger),
+    _optional("expires_at", BigInteger),
+    _required("last_active_at", BigInteger),
+    # Whether it has expired and what it held is gone.
+    _required("is_emptied", Boolean),
+    # What its vectors are of; NULL: it is searched by keywords alone.
+    _optional("embedding_model"),
+    _required("dimensions", BigInteger),
+    _counter("in_progress"),
+    _counter("completed"),
+    _counter("failed"),
+    _counter("cancelled"),
+    _counter("usage_bytes"),
+    Index("vector_stores_by_project", "project_id", "seq"),
+    _partial("vector_stores_by_expiry", "expires_at", only=CAN_EXPIRE),
+    sqlite_autoincrement=True,
+)
+
+# `id` is the file's: unique in its store only.
+VECTOR_STORE_FILES = Table(
+    "vector_store_files",
+    METADATA,
+    _seq(),
+    _required("id"),
+    _required("project_id"),
+    _required("store_id"),
+    _required("created_at", BigInteger),
+    _required("filename"),
+    _required("status"),
+    # Each time that the file is ingested anew has a larger one.
+    _required("generation", BigInteger),
+    _optional("batch_id"),
+    _counter("usage_bytes"),
+    _counter("chunks"),
+    # How many characters each chunk has in common with the one before: its content is shown without them.
+    _optional("overlaps", _OBJECT),
+    _optional("last_error", _OBJECT),
+    _required("max_chunk_size_tokens", BigInteger),
+    _required("chunk_overlap_tokens", BigInteger),
+    _required("attributes", JSON),
+    # Milliseconds since the epoch: when the reconciler looks whether a workflow is at it.
+    _required("next_check_at", BigInteger),
+    UniqueConstraint("store_id", "id"),
+    Index("vector_store_files_by_store", "store_id", "seq"),
+    Index("vector_store_files_by_status", "store_id", "status", "seq"),
+    Index("vector_store_files_by_batch", "batch_id", "seq"),
+    Index("vector_store_files_by_batch_status", "batch_id", "status", "seq"),
+    Index("vector_store_files_by_file", "id"),
+    _partial("vector_store_files_in_progress", "next_check_at", only=IS_INGESTED_NOW),
+    sqlite_autoincrement=True,
+)
+
+# Attributes by pairs, of which one of the three values is not NULL. Bytes decide the order of texts, as on SQLite.
+VECTOR_STORE_FILE_ATTRIBUTES = Table(
+    "vector_store_file_attributes",
+    METADATA,
+    _key("file_seq", BigInteger),
+    _key("key"),
+    _required("project_id"),
+    _required("store_id"),
+    _optional("text_value", Text().with_variant(Text(collation="C"), "postgresql")),
+    _optional("number_value", Double),
+    _optional("boolean_value", Boolean),
+    Index("vector_store_file_attributes_by_store", "store_id"),
+)
+
+VECTOR_STORE_FILE_BATCHES = Table(
+    "vector_store_file_batches",
+    METADATA,
+    _seq(),
+    _id(),
+    _required("project_id"),
+    _required("store_id"),
+    _required("created_at", BigInteger),
+    _required("is_cancelled", Boolean),
+    _counter("in_progress"),
+    _counter("completed"),
+    _counter("failed"),
+    _counter("cancelled"),
+    Index("vector_store_file_batches_by_store", "store_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# What is to be removed from the vector index: a file of a store, or with `file_id` NULL the whole store.
+INDEX_DELETIONS = Table(
+    "index_deletions",
+    METADATA,
+    _seq(),
+    _required("project_id"),
+    _required("store_id"),
+    _optional("embedding_model"),
+    _required("dimensions", BigInteger),
+    _optional("file_id"),
+    _required("deleted_at", BigInteger),
+    Index("index_deletions_by_age", "deleted_at"),
+    sqlite_autoincrement=True,
 )
 
 # The places of deleted assistants, threads, messages and files in their lists, for clients that delete while they list.

@@ -30,6 +30,24 @@ OPERATIONS = {
     "/v1/threads/{thread_id}/runs/{run_id}/steps/{step_id}": {"get": "getRunStep"},
     "/v1/runs": {"get": "listAllRuns"},
     "/v1/threads/{thread_id}/runs/{run_id}/events": {"get": "listRunEvents"},
+    "/v1/vector_stores": {"get": "listVectorStores", "post": "createVectorStore"},
+    "/v1/vector_stores/{vector_store_id}": {
+        "get": "getVectorStore",
+        "post": "modifyVectorStore",
+        "delete": "deleteVectorStore",
+    },
+    "/v1/vector_stores/{vector_store_id}/search": {"post": "searchVectorStore"},
+    "/v1/vector_stores/{vector_store_id}/files": {"get": "listVectorStoreFiles", "post": "createVectorStoreFile"},
+    "/v1/vector_stores/{vector_store_id}/files/{file_id}": {
+        "get": "getVectorStoreFile",
+        "post": "updateVectorStoreFileAttributes",
+        "delete": "deleteVectorStoreFile",
+    },
+    "/v1/vector_stores/{vector_store_id}/files/{file_id}/content": {"get": "retrieveVectorStoreFileContent"},
+    "/v1/vector_stores/{vector_store_id}/file_batches": {"post": "createVectorStoreFileBatch"},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}": {"get": "getVectorStoreFileBatch"},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel": {"post": "cancelVectorStoreFileBatch"},
+    "/v1/vector_stores/{vector_store_id}/file_batches/{batch_id}/files": {"get": "listFilesInVectorStoreBatch"},
     "/v1/models": {"get": "listModels"},
     "/v1/models/{model}": {"get": "retrieveModel"},
     "/v1/files": {"get": "listFiles", "post": "createFile"},
@@ -96,5 +114,5 @@ def test_every_key_of_responses_is_required(document: dict[str, Any], name: str)
 def test_request_bodies_allow_no_unknown_fields(document: dict[str, Any]) -> None:
     bodies = [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Request")]
 
-    assert len(bodies) == 14
+    assert len(bodies) == 20
     assert all(body["additionalProperties"] is False for body in bodies)

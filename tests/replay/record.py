@@ -17,11 +17,16 @@ from openai.types.beta.threads import Run
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from infra.database import vector_store_files, vector_stores
+from infra.ingest_workflows import IngestWorkflows
+from models.ingestion import IngestBatchInput, IngestInput
+from models.vector_stores import Attachment, ChunkSizes
 from tests.conftest import settings_for, temporal_program
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.resets import closed, reset, workflow_tasks
+from tests.stored_files import DEFAULT_PROJECT, store_file
 from tests.workflows.swept_queue import swept_queue
 from workflows.sweep import start_sweep
 
@@ -88,8 +93,57 @@ class Scenarios:
         return await self._holdfast.until(run, "cancelled")
 
 
+class Ingestions:
+    """Each has files ingested along one path and returns the id of the workflow; the method's name is the history's."""
+
+    def __init__(self, holdfast: RunningHoldfast) -> None:
+        self._holdfast = holdfast
+
+    async def ingested(self) -> str:
+        return (await self._added("Hello.")).workflow_id
+
+    async def ingestion_failed(self) -> str:
+        return (await self._added("")).workflow_id
+
+    async def ingestion_cancelled(self) -> str:
+        file = await self._added("Hello.", is_commanded=False)
+        await self._holdfast.stop_worker()
+        await self._workflows().start(file)
+        await self._holdfast.resources.temporal.get_workflow_handle(file.workflow_id).cancel()
+        await self._holdfast.start_worker()
+        return file.workflow_id
+
+    async def batch_ingested(self) -> str:
+        ids = [await store_file(self._holdfast.resources, text) for text in ("One.", "", "Three.")]
+        stores = self._holdfast.client.vector_stores
+        store = await stores.create()
+        batch = await stores.file_batches.create_and_poll(store.id, file_ids=ids)
+        return IngestBatchInput(batch.id).workflow_id
+
+    def _workflows(self) -> IngestWorkflows:
+        return IngestWorkflows(self._holdfast.resources.temporal, self._holdfast.resources.settings)
+
+    async def _added(self, text: str, is_commanded: bool = True) -> IngestInput:
+        resources = self._holdfast.resources
+        store = await self._holdfast.client.vector_stores.create()
+        file_id = await store_file(resources, text)
+        (file,) = await resources.database.write(
+            lambda connection: (
+                vector_store_files.add(
+                    connection,
+                    vector_stores.lock_open(connection, DEFAULT_PROJECT, store.id),
+                    [Attachment(file_id, None, ChunkSizes())],
+                ).to_ingest
+            )
+        )
+        if is_commanded:
+            await self._workflows().start(file)
+        return file
+
+
 def paths() -> list[str]:
-    return [*(name for name in vars(Scenarios) if not name.startswith("_")), SWEEP]
+    of_runs, of_files = ([name for name in vars(kind) if not name.startswith("_")] for kind in (Scenarios, Ingestions))
+    return [*of_runs, *of_files, SWEEP]
 
 
 async def record(names: list[str]) -> None:
@@ -124,12 +178,19 @@ async def _record_runs(names: list[str]) -> None:
         )
         port = int(environment.client.service_client.config.target_host.rpartition(":")[2])
         holdfast = await stack.enter_async_context(running_holdfast(settings_for(folder, port, provider)))
-        scenarios = Scenarios(holdfast, provider)
+        scenarios, ingestions = Scenarios(holdfast, provider), Ingestions(holdfast)
         for name in names:
-            scenario: Callable[[], Awaitable[Run]] = getattr(scenarios, name)
-            handle = environment.client.get_workflow_handle((await scenario()).id)
+            handle = environment.client.get_workflow_handle(await _workflow_of(name, scenarios, ingestions))
             await closed(handle)
             (HISTORIES / f"{name}.json").write_text(_without_traces((await handle.fetch_history()).to_json()))
+
+
+async def _workflow_of(name: str, scenarios: Scenarios, ingestions: Ingestions) -> str:
+    if hasattr(ingestions, name):
+        ingestion: Callable[[], Awaitable[str]] = getattr(ingestions, name)
+        return await ingestion()
+    scenario: Callable[[], Awaitable[Run]] = getattr(scenarios, name)
+    return (await scenario()).id
 
 
 def _without_traces(history: str) -> str:

@@ -4,6 +4,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Interceptor, Replayer
 
 from tests.sandbox import SANDBOXED
+from workflows.ingest_workflow import IngestBatchWorkflow, IngestWorkflow
 from workflows.run_workflow import RunWorkflow
 from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
 from workflows.sweep_workflow import SweepWorkflow
@@ -11,7 +12,7 @@ from workflows.sweep_workflow import SweepWorkflow
 
 def replayer(*interceptors: Interceptor) -> Replayer:
     return Replayer(
-        workflows=[RunWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
+        workflows=[RunWorkflow, IngestWorkflow, IngestBatchWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
         workflow_runner=SANDBOXED,
         data_converter=pydantic_data_converter,
         interceptors=interceptors,

@@ -1,0 +1,128 @@
+"""What changes vector stores and their files. Each change is committed first, then workflows and index are commanded.
+
+A command that does not succeed at once is left to the reconciler; the client gets the answer that the commit earned.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from api.idempotency import Idempotency
+from infra.database import vector_store_file_batches, vector_store_files, vector_stores
+from infra.database.engine import Database
+from infra.ingest_workflows import IngestWorkflows, leave_to_reconciler
+from infra.ports import Embedder, VectorIndex
+from infra.vector_index.errors import VectorIndexUnavailable
+from models.ingestion import IngestBatchInput, IngestInput
+from models.search_index import IndexedStore
+from models.vector_stores import (
+    Attachment,
+    ChunkSizes,
+    CreateFileBatchRequest,
+    CreateVectorStoreFileRequest,
+    CreateVectorStoreRequest,
+    FileBatch,
+    VectorStore,
+    VectorStoreFile,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class IngestCommands:
+    database: Database
+    workflows: IngestWorkflows
+    vector_index: VectorIndex
+    embedder: Embedder | None
+
+    async def create_store(
+        self, idempotency: Idempotency, project_id: str, body: CreateVectorStoreRequest
+    ) -> VectorStore:
+        """Create a store with its files, or neither. Raises what `vector_store_files.add` raises."""
+        batches: list[FileBatch] = []
+        model = self.embedder.model if self.embedder else None
+        dimensions = self.embedder.dimensions if self.embedder else 0
+        sizes = ChunkSizes.of(body.chunking_strategy)
+        attachments = [Attachment(file_id, None, sizes) for file_id in dict.fromkeys(body.file_ids or ())]
+
+        def create(connection: Connection) -> VectorStore:
+            store = vector_stores.create(connection, project_id, body, model, dimensions)
+            if attachments:
+                row = vector_stores.lock_open(connection, project_id, store.id)
+                # No client is given its id: it is how many files are ingested some at a time.
+                batches.append(vector_store_file_batches.create(connection, row, attachments))
+            return vector_stores.load(connection, project_id, store.id)
+
+        store = await idempotency.run(VectorStore, create)
+        for batch in batches:
+            await self._start_batch(batch)
+        return store
+
+    async def add_file(
+        self, idempotency: Idempotency, project_id: str, store_id: str, body: CreateVectorStoreFileRequest
+    ) -> VectorStoreFile:
+        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_files.add` raises."""
+        to_ingest: list[IngestInput] = []
+
+        def add(connection: Connection) -> VectorStoreFile:
+            store = vector_stores.lock_open(connection, project_id, store_id)
+            added = vector_store_files.add(connection, store, [Attachment.of(body)])
+            to_ingest.extend(added.to_ingest)
+            return added.files[0]
+
+        file = await idempotency.run(VectorStoreFile, add)
+        for each in to_ingest:
+            await leave_to_reconciler("ingest", each.workflow_id, self.workflows.start(each))
+        return file
+
+    async def create_batch(
+        self, idempotency: Idempotency, project_id: str, store_id: str, body: CreateFileBatchRequest
+    ) -> FileBatch:
+        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_files.add` raises."""
+
+        def create(connection: Connection) -> FileBatch:
+            store = vector_stores.lock_open(connection, project_id, store_id)
+            return vector_store_file_batches.create(connection, store, body.attachments())
+
+        batch = await idempotency.run(FileBatch, create)
+        # Again for a repeat: to start what was started does nothing.
+        await self._start_batch(batch)
+        return batch
+
+    async def cancel_batch(self, idempotency: Idempotency, project_id: str, store_id: str, batch_id: str) -> FileBatch:
+        """Raises what `vector_store_file_batches.cancel` raises."""
+        batch = await idempotency.run(
+            FileBatch,
+            lambda connection: vector_store_file_batches.cancel(connection, project_id, store_id, batch_id),
+        )
+        await leave_to_reconciler("cancel", batch_id, self.workflows.cancel_batch(batch_id))
+        return batch
+
+    async def remove_file(self, project_id: str, store_id: str, file_id: str) -> None:
+        """Raises `NotFound`, `StoreFileNotFound`. An ingestion that is at work on it finds its row gone."""
+        store = await self.database.write(vector_store_files.remove, project_id, store_id, file_id)
+        await self.remove_from_index([store], file_id)
+
+    async def remove_store(self, project_id: str, store_id: str) -> None:
+        """Raises `NotFound`."""
+        store = await self.database.write(vector_stores.remove, project_id, store_id)
+        try:
+            await self.vector_index.drop(store)
+        except VectorIndexUnavailable as error:
+            log.warning("index.delete_delayed", extra={"store_id": store_id, "reason": repr(error)})
+
+    async def remove_from_index(self, stores: Sequence[IndexedStore], file_id: str) -> None:
+        """Remove the chunks of a file whose rows are gone."""
+        for store in stores:
+            try:
+                await self.vector_index.delete_file(store, file_id)
+            except VectorIndexUnavailable as error:
+                log.warning("index.delete_delayed", extra={"store_id": store.id, "reason": repr(error)})
+
+    async def _start_batch(self, batch: FileBatch) -> None:
+        if batch.status == "in_progress":
+            command = IngestBatchInput(batch.id)
+            await leave_to_reconciler("ingest", command.workflow_id, self.workflows.start_batch(command))

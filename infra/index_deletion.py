@@ -1,0 +1,17 @@
+"""Removes from the vector index what `index_deletions` says."""
+
+from infra.database import index_deletions
+from infra.database.engine import Database
+from infra.database.tables import AnyRow
+from infra.ports import VectorIndex
+from models.search_index import IndexedStore
+
+
+async def delete_from_index(database: Database, index: VectorIndex, deletion: AnyRow) -> None:
+    """Raises `VectorIndexUnavailable`. To repeat it changes nothing."""
+    store = IndexedStore(deletion.store_id, deletion.embedding_model, deletion.dimensions)
+    if deletion.file_id is None:
+        await index.drop(store)
+        return
+    generation = await database.read(index_deletions.generation_to_keep, deletion.store_id, deletion.file_id)
+    await index.delete_file(store, deletion.file_id, generation)

@@ -1,0 +1,364 @@
+"""Vector stores, their files, batches and search, by the official SDK against a running server."""
+
+from typing import Any
+
+import httpx
+import pytest
+from openai import BadRequestError, NotFoundError
+from openai.types import VectorStore
+
+from tests.holdfast import RunningHoldfast
+from tests.infra.documents.files import pdf
+from tests.stored_files import store_file
+
+LEAVE = "Employees get twenty-five days of paid vacation each year."
+PARTS = "The replacement pump has part number AX-7731 and costs twelve euros."
+COLOURS = "The office walls are painted in a light shade of green."
+BATCH_ID = "vsfb_" + "0" * 32
+STORE_ID = "vs_" + "0" * 32
+
+
+async def filled(holdfast: RunningHoldfast, **attributes_by_text: Any) -> tuple[VectorStore, dict[str, str]]:
+    """A store with a completed file for each of the three texts. Returns the ids of its files by their names."""
+    store = await holdfast.client.vector_stores.create(name="Handbook")
+    ids = {}
+    for name, text in (("leave.md", LEAVE), ("parts.txt", PARTS), ("colours.html", f"<p>{COLOURS}</p>")):
+        ids[name] = await store_file(holdfast.resources, text, name)
+        file = await holdfast.client.vector_stores.files.create_and_poll(
+            ids[name], vector_store_id=store.id, attributes={"name": name, "length": len(text)}
+        )
+        assert (file.status, file.last_error) == ("completed", None)
+    return store, ids
+
+
+async def test_empty_store_has_every_key(http: httpx.AsyncClient) -> None:
+    created = (await http.post("/v1/vector_stores", json={})).json()
+
+    assert created.pop("id").startswith("vs_")
+    assert created.pop("created_at") == created.pop("last_active_at")
+    assert created == {
+        "object": "vector_store",
+        "name": None,
+        "description": None,
+        "usage_bytes": 0,
+        "file_counts": {"in_progress": 0, "completed": 0, "failed": 0, "cancelled": 0, "total": 0},
+        "status": "completed",
+        "expires_after": None,
+        "expires_at": None,
+        "metadata": {},
+    }
+
+
+async def test_store_is_modified_listed_and_deleted(holdfast: RunningHoldfast) -> None:
+    stores = holdfast.client.vector_stores
+    created = await stores.create(name="A", metadata={"a": "1"}, expires_after={"anchor": "last_active_at", "days": 2})
+    assert created.last_active_at is not None
+    assert created.expires_at == created.last_active_at + 2 * 86_400
+
+    modified = await stores.update(created.id, name=None, expires_after=None, metadata={"b": "2"})
+    assert modified.to_dict() | {"name": None, "expires_after": None, "expires_at": None} == modified.to_dict()
+    assert modified.metadata == {"b": "2"}
+    assert (await stores.list(limit=1)).data[0].id == created.id
+    deleted = await stores.delete(created.id)
+
+    assert deleted.to_dict() == {"id": created.id, "object": "vector_store.deleted", "deleted": True}
+    with pytest.raises(NotFoundError, match=f"No vector store found with id '{created.id}'."):
+        await stores.retrieve(created.id)
+
+
+async def test_file_is_searchable_when_it_says_so(holdfast: RunningHoldfast) -> None:
+    store, ids = await filled(holdfast)
+
+    by_meaning = await holdfast.client.vector_stores.search(store.id, query="How much holiday do I have?")
+    by_number = await holdfast.client.vector_stores.search(store.id, query="AX-7731", max_num_results=1)
+
+    best = by_meaning.data[0]
+    assert (best.file_id, best.filename, best.content[0].text) == (ids["leave.md"], "leave.md", LEAVE)
+    assert best.attributes == {"name": "leave.md", "length": len(LEAVE)}
+    assert 0 <= best.score <= 1
+    assert [result.filename for result in by_number.data] == ["parts.txt"]
+    found = await holdfast.client.vector_stores.retrieve(store.id)
+    assert (found.file_counts.completed, found.status) == (3, "completed")
+    assert found.usage_bytes > len(LEAVE + PARTS + COLOURS)
+
+
+async def test_search_takes_several_queries_filters_and_a_threshold(holdfast: RunningHoldfast) -> None:
+    store, _ = await filled(holdfast)
+    search = holdfast.client.vector_stores.search
+
+    several = await search(store.id, query=["paid vacation", "AX-7731"], max_num_results=2)
+    filtered = await search(store.id, query="vacation", filters={"type": "eq", "key": "name", "value": "parts.txt"})
+    none = await search(store.id, query="vacation", filters={"type": "eq", "key": "name", "value": "x"})
+    strict = await search(store.id, query="paid vacation", ranking_options={"score_threshold": 0.9})
+    vectors = await search(store.id, query="paid vacation", ranking_options={"ranker": "none"})
+
+    assert {result.filename for result in several.data} == {"leave.md", "parts.txt"}
+    assert [result.filename for result in filtered.data] == ["parts.txt"]
+    assert none.data == []
+    assert all(result.score >= 0.9 for result in strict.data)
+    assert vectors.data[0].filename == "leave.md"
+
+
+async def test_file_can_be_read_changed_and_removed(holdfast: RunningHoldfast) -> None:
+    store, ids = await filled(holdfast)
+    files = holdfast.client.vector_stores.files
+    file_id = ids["leave.md"]
+
+    changed = await files.update(file_id, vector_store_id=store.id, attributes={"year": 2024})
+    content = await files.content(file_id, vector_store_id=store.id)
+    deleted = await files.delete(file_id, vector_store_id=store.id)
+
+    assert changed.attributes == {"year": 2024}
+    assert [part.text for part in content.data] == [LEAVE]
+    assert deleted.to_dict() == {"id": file_id, "object": "vector_store.file.deleted", "deleted": True}
+    with pytest.raises(NotFoundError, match=f"No file found with id '{file_id}' in vector store '{store.id}'."):
+        await files.retrieve(file_id, vector_store_id=store.id)
+    left = await holdfast.client.vector_stores.search(store.id, query=LEAVE)
+    assert file_id not in {result.file_id for result in left.data}
+    assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == 2
+
+
+async def test_content_of_overlapping_chunks_is_each_text_once(holdfast: RunningHoldfast) -> None:
+    text = " ".join(f"Sentence number {number} says nothing new." for number in range(150))
+    store = await holdfast.client.vector_stores.create()
+    file_id = await store_file(holdfast.resources, text, "long.txt")
+    file = await holdfast.client.vector_stores.files.create_and_poll(
+        file_id,
+        vector_store_id=store.id,
+        chunking_strategy={"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 50}},
+    )
+
+    content = await holdfast.client.vector_stores.files.content(file_id, vector_store_id=store.id)
+
+    assert file.chunking_strategy is not None
+    assert file.chunking_strategy.to_dict() == {
+        "type": "static",
+        "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 50},
+    }
+    assert len(content.data) > 3
+    assert "".join(part.text or "" for part in content.data) == text
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "code", "message"),
+    [
+        (b"\xd0\xcf\x11\xe0" + bytes(50), "old.doc", "unsupported_file", "extension .doc"),
+        (b"nonsense", "broken.pdf", "invalid_file", "damaged"),
+        (pdf(""), "scan.pdf", "invalid_file", "no text found"),
+        (b"", "empty.txt", "invalid_file", "no text found"),
+    ],
+)
+async def test_file_without_text_fails_and_says_why(
+    holdfast: RunningHoldfast, content: bytes, filename: str, code: str, message: str
+) -> None:
+    store = await holdfast.client.vector_stores.create()
+    file_id = await store_file(holdfast.resources, content, filename)
+
+    file = await holdfast.client.vector_stores.files.create_and_poll(file_id, vector_store_id=store.id)
+
+    assert file.status == "failed"
+    assert file.last_error is not None
+    assert file.last_error.code == code
+    assert message in file.last_error.message
+    failed = await holdfast.client.vector_stores.files.list(store.id, filter="failed")
+    assert [each.id for each in failed.data] == [file_id]
+    assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.failed == 1
+    content_page = await holdfast.client.vector_stores.files.content(file_id, vector_store_id=store.id)
+    assert content_page.data == []
+
+
+async def test_batch_is_polled_to_its_end(holdfast: RunningHoldfast) -> None:
+    store = await holdfast.client.vector_stores.create()
+    good = [await store_file(holdfast.resources, text) for text in (LEAVE, PARTS, COLOURS)]
+    bad = await store_file(holdfast.resources, b"nonsense", "broken.pdf")
+    batches = holdfast.client.vector_stores.file_batches
+
+    batch = await batches.create_and_poll(store.id, file_ids=[*good, bad, good[0]])
+
+    assert batch.object in ("vector_store.file_batch", "vector_store.files_batch")
+    assert (batch.status, batch.vector_store_id) == ("completed", store.id)
+    assert batch.file_counts.to_dict() == {"in_progress": 0, "completed": 3, "failed": 1, "cancelled": 0, "total": 4}
+    listed = await batches.list_files(batch.id, vector_store_id=store.id, order="asc")
+    assert [file.id for file in listed.data] == [*good, bad]
+    failed = await batches.list_files(batch.id, vector_store_id=store.id, filter="failed")
+    assert [file.id for file in failed.data] == [bad]
+    with pytest.raises(BadRequestError, match="Cannot cancel file batch with status 'completed'"):
+        await batches.cancel(batch.id, vector_store_id=store.id)
+
+
+async def test_batch_takes_attributes_for_each_file(holdfast: RunningHoldfast) -> None:
+    store = await holdfast.client.vector_stores.create()
+    ids = [await store_file(holdfast.resources, text) for text in (LEAVE, PARTS)]
+    body = {"files": [{"file_id": ids[0], "attributes": {"a": 1}}, {"file_id": ids[1]}]}
+
+    created = await holdfast.client.vector_stores.file_batches.create(store.id, **body)  # type: ignore[arg-type]
+    await holdfast.client.vector_stores.file_batches.poll(created.id, vector_store_id=store.id)
+
+    filters: Any = {"type": "gte", "key": "a", "value": 1}
+    found = await holdfast.client.vector_stores.search(store.id, query=PARTS, filters=filters)
+    assert [result.file_id for result in found.data] == [ids[0]]
+
+
+async def test_store_is_created_with_its_files(holdfast: RunningHoldfast) -> None:
+    ids = [await store_file(holdfast.resources, text) for text in (LEAVE, PARTS)]
+
+    store = await holdfast.client.vector_stores.create(file_ids=ids)
+
+    assert (store.status, store.file_counts.total) == ("in_progress", 2)
+    for file_id in ids:
+        file = await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store.id)
+        assert file.status == "completed"
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message", "param"),
+    [
+        (
+            "/vector_stores/x",
+            None,
+            400,
+            "Invalid 'vector_store_id': 'x'. Expected an ID that begins with 'vs'.",
+            "vector_store_id",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/files",
+            {"file_id": "file-x"},
+            404,
+            f"No vector store found with id '{STORE_ID}'.",
+            None,
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/search",
+            {"query": "x"},
+            404,
+            f"No vector store found with id '{STORE_ID}'.",
+            None,
+        ),
+        ("/vector_stores", {"x": 1}, 400, "Unknown parameter: 'x'.", "x"),
+        ("/vector_stores", {"file_ids": ["file-x"]}, 404, "No such File object: file-x", "id"),
+        (
+            "/vector_stores",
+            {"chunking_strategy": {"type": "auto"}},
+            400,
+            "'chunking_strategy' can only be given with 'file_ids'.",
+            "chunking_strategy",
+        ),
+        (
+            "/vector_stores",
+            {"file_ids": [f"file-{n}" for n in range(501)]},
+            400,
+            "Invalid 'file_ids': array too long. Expected an array with maximum length 500, but got an array with "
+            "length 501 instead.",
+            "file_ids",
+        ),
+        (
+            "/vector_stores",
+            {"expires_after": {"anchor": "created_at", "days": 1}},
+            400,
+            "Invalid value: 'created_at'. Supported values are: 'last_active_at'.",
+            "expires_after.anchor",
+        ),
+        (
+            "/vector_stores",
+            {"expires_after": {"anchor": "last_active_at", "days": 366}},
+            400,
+            "Invalid 'expires_after.days': integer above maximum value. Expected a value <= 365, but got 366 instead.",
+            "expires_after.days",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/file_batches",
+            {},
+            400,
+            "Invalid 'file_ids': give exactly one of 'file_ids' and 'files'.",
+            "file_ids",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/files",
+            {
+                "file_id": "file-x",
+                "chunking_strategy": {
+                    "type": "static",
+                    "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 51},
+                },
+            },
+            400,
+            "Invalid 'chunking_strategy.static.chunk_overlap_tokens': the overlap must not exceed half of "
+            "'max_chunk_size_tokens'.",
+            "chunking_strategy.static.chunk_overlap_tokens",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/files",
+            {"file_id": "file-x", "attributes": {"a": []}},
+            400,
+            "Invalid type for 'attributes.a': expected one of a string, number, or boolean, but got an array instead.",
+            "attributes.a",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/files",
+            {"file_id": "file-x", "attributes": {"a": "x" * 513}},
+            400,
+            "Invalid 'attributes.a': string too long. Expected a string with maximum length 512, but got a string with "
+            "length 513 instead.",
+            "attributes.a",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/search",
+            {"query": "x", "rewrite_query": True},
+            400,
+            "Query rewriting is not supported by this server: leave 'rewrite_query' out, or send false.",
+            "rewrite_query",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/search",
+            {"query": "x", "max_num_results": 51},
+            400,
+            "Invalid 'max_num_results': integer above maximum value. Expected a value <= 50, but got 51 instead.",
+            "max_num_results",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/search",
+            {"query": "x", "filters": {"type": "like", "key": "a", "value": "b"}},
+            400,
+            "Invalid value: 'like'. Supported values are: 'eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'nin', 'and', "
+            "and 'or'.",
+            "filters.type",
+        ),
+        (
+            f"/vector_stores/{STORE_ID}/search",
+            {"query": "x", "filters": {"type": "and", "filters": [{"type": "eq", "key": "a"}]}},
+            400,
+            "Missing required parameter: 'filters.filters[0].value'.",
+            "filters.filters[0].value",
+        ),
+    ],
+)
+async def test_refused_requests(
+    http: httpx.AsyncClient, path: str, body: Any, status: int, message: str, param: str | None
+) -> None:
+    response = await (http.get(f"/v1{path}") if body is None else http.post(f"/v1{path}", json=body))
+
+    error = response.json()["error"]
+    assert (response.status_code, error["message"], error["param"]) == (status, message, param)
+
+
+@pytest.mark.any_database
+async def test_filters_are_bounded_in_depth_and_number(http: httpx.AsyncClient) -> None:
+    comparison: dict[str, Any] = {"type": "eq", "key": "a", "value": 1}
+    deep = comparison
+    for _ in range(8):
+        deep = {"type": "and", "filters": [deep]}
+    wide = {"type": "or", "filters": [comparison] * 201}
+
+    for filters, message in ((deep, "filters nest more than 8 deep"), (wide, "more than 200 comparisons")):
+        response = await http.post(f"/v1/vector_stores/{STORE_ID}/search", json={"query": "x", "filters": filters})
+        assert response.status_code == 400
+        assert message in response.json()["error"]["message"]
+
+
+@pytest.mark.any_database
+async def test_unknown_batch_is_not_found(holdfast: RunningHoldfast) -> None:
+    store = await holdfast.client.vector_stores.create()
+
+    with pytest.raises(NotFoundError, match=f"No file batch found with id '{BATCH_ID}'"):
+        await holdfast.client.vector_stores.file_batches.retrieve(BATCH_ID, vector_store_id=store.id)
