@@ -9,12 +9,15 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.command_reconciler import CommandReconciler
+from activities.ingest_reconciler import IngestReconciler
+from activities.object_reconciler import ObjectReconciler, ObjectSweep
 from activities.workflow_reconciler import WorkflowReconciler
 from workflows import activity_options
 
 SWEEP_WORKFLOW = "ContinuousSweep"
 SWEEP_EVERY_SIGNAL = "sweep_every"
-PURPOSE = "Finds runs whose command or workflow was lost."
+SWEEPS_FILES = "sweeps-files"
+PURPOSE = "Finds runs and files whose command or workflow was lost, and removes bytes without a row."
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Sweep:
     interval_seconds: int
     overdue_from: int = 0
     looked_until: int = 0
+    objects: ObjectSweep | None = None
 
 
 @workflow.defn(name=SWEEP_WORKFLOW)
@@ -42,6 +46,7 @@ class SweepWorkflow:
         self._interval_seconds = sweep.interval_seconds
         self._overdue_from = sweep.overdue_from
         self._looked_until = sweep.looked_until
+        self._objects = sweep.objects
         self._is_asked_for = False
 
     @workflow.signal(name=SWEEP_EVERY_SIGNAL)
@@ -58,16 +63,19 @@ class SweepWorkflow:
         while True:
             self._is_asked_for = False
             began = workflow.now()
-            commands = await self._repeat_lost_commands()
-            workflows = await self._close_lost_workflows(began)
-            # Displayed by the Temporal UI. Details cost no history; a summary would be lost with each continuation.
-            workflow.set_current_details(
-                f"{PURPOSE} Last round, {began:%Y-%m-%d %H:%M:%S} UTC:\n\n- {commands}\n- {workflows}"
-            )
+            done = [await self._repeat_lost_commands(), await self._close_lost_workflows(began)]
+            # A sweep that began with an earlier version continues as it began.
+            if workflow.patched(SWEEPS_FILES):
+                done += [await self._reconcile_ingestion(), await self._reconcile_objects()]
+            # The Temporal UI shows it. It costs no history; a summary would be lost with each continuation.
+            steps = "\n- ".join(done)
+            workflow.set_current_details(f"{PURPOSE} Last round, {began:%Y-%m-%d %H:%M:%S} UTC:\n\n- {steps}")
             await self._wait()
             if _is_long():
                 # A sweep that was requested meanwhile is not lost: the next execution begins with one.
-                workflow.continue_as_new(Sweep(self._interval_seconds, self._overdue_from, self._looked_until))
+                workflow.continue_as_new(
+                    Sweep(self._interval_seconds, self._overdue_from, self._looked_until, self._objects)
+                )
 
     async def _repeat_lost_commands(self) -> str:
         try:
@@ -90,6 +98,23 @@ class SweepWorkflow:
             return _failed("lost workflows", error)
         self._looked_until = _seconds(began - activity_options.SWEEP_LIST_DELAY)
         return f"lost workflows: {closed} runs closed"
+
+    async def _reconcile_ingestion(self) -> str:
+        try:
+            report = await workflow.execute_activity_method(IngestReconciler.reconcile, **_options("ingestion"))
+        except ActivityError as error:
+            return _failed("ingestion", error)
+        ended = f"{report.failed} failed, {report.deleted} deleted, {report.emptied} stores emptied"
+        return f"ingestion: {report.started} started, {ended}"
+
+    async def _reconcile_objects(self) -> str:
+        try:
+            self._objects = await workflow.execute_activity_method(
+                ObjectReconciler.reconcile, self._objects, **_options("objects")
+            )
+        except ActivityError as error:
+            return _failed("objects", error)
+        return f"objects: {self._objects.deleted} deleted, {self._objects.orphans} orphans, {self._objects.lost} lost"
 
     async def _wait(self) -> None:
         interval = timedelta(seconds=self._interval_seconds)

@@ -67,9 +67,19 @@ async def test_sweep_reports_last_round_in_current_details(temporal: WorkflowEnv
         await queue.until_waiting()
         metadata = await queue.sweep.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
 
-    *_, commands, workflows = metadata.current_details.splitlines()
-    assert commands == "- lost commands: 0 repeated, 0 runs closed, 0 failed"
-    assert workflows == "- lost workflows: failed, Temporal's list is out of order."
+    assert metadata.current_details.splitlines()[-4:] == [
+        "- lost commands: 0 repeated, 0 runs closed, 0 failed",
+        "- lost workflows: failed, Temporal's list is out of order.",
+        "- ingestion: 0 started, 0 failed, 0 deleted, 0 stores emptied",
+        "- objects: 0 deleted, 0 orphans, 0 lost",
+    ]
+
+
+async def test_scan_of_objects_continues_where_it_ended(temporal: WorkflowEnvironment) -> None:
+    async with swept_queue(temporal, objects_fail={2}) as queue:
+        await queue.sweep_times(4)
+
+    assert queue.objects_after == [None, "key 1", "key 1", "key 3"]
 
 
 async def test_sweep_repeats_and_continues_as_new_each_hour(time_skipping: WorkflowEnvironment) -> None:
@@ -89,7 +99,7 @@ async def test_sweep_repeats_and_continues_as_new_each_hour(time_skipping: Workf
 async def test_sweep_with_large_history_continues_as_new_early(
     time_skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activity_options, "SWEEP_EXECUTION_EVENTS", 30)
+    monkeypatch.setattr(activity_options, "SWEEP_EXECUTION_EVENTS", 50)
 
     async with swept_queue(time_skipping) as queue:
         await start_sweep(queue.client, queue.task_queue, 1)
@@ -149,6 +159,7 @@ async def test_workers_with_different_intervals_do_not_change_running_sweep(
         await start_sweep(queue.client, queue.task_queue, A_DAY)
         async with beside(keep_sweep_running(client, queue.task_queue, 1)):
             await until(lambda: starts.count >= 3)
+        await queue.swept(1)
         await queue.until_waiting()
 
         assert await queue.timers() == [A_DAY]
