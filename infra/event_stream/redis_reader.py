@@ -12,7 +12,7 @@ from infra.event_stream.redis_layout import batch_of, entry_id, stream_of
 from infra.event_stream.redis_outage import COMMAND_TIMEOUT, RedisOutage
 from infra.ports import NO_EVENTS, EventBatch
 
-MAX_EVENTS_PER_ROUND = 4_096
+MAX_EVENTS_PER_ROUND = 16_384
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ async def open_redis_event_stream(url: str, retention: timedelta) -> AsyncIterat
             socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
             # Each command has a time limit of its own.
             socket_timeout=None,
-            socket_keepalive=True,
+            **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         )
     except ValueError as error:
         raise ConnectionFailed(f"HOLDFAST_EVENT_STREAM_URL cannot be used: {error}.") from error

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from tempfile import TemporaryDirectory
 
 import pytest
 from redis.asyncio import Redis
@@ -47,6 +48,18 @@ async def test_a_thousand_streams_take_a_few_connections(stream: RedisEventStrea
     async with asyncio.timeout(15):
         assert [list(batch.events) for batch in await asyncio.gather(*readers)] == [[SAID]] * STREAMS
     assert connections <= 4
+
+
+async def test_a_socket_file_leads_to_redis_as_well() -> None:
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/valkey.sock"
+        server = ValkeyServer()
+        server.arguments = (*server.arguments, "--unixsocket", path)
+        with running_valkey(server):
+            async with open_redis_event_stream(f"unix://{path}", KEPT) as stream:
+                await publish(stream, "run_a", EventBatch(0, [SAID]))
+
+                assert list((await stream.read("run_a", -1, LONG, 100)).events) == [SAID]
 
 
 async def test_a_busy_run_leaves_time_for_the_others(stream: RedisEventStream) -> None:
