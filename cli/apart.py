@@ -1,4 +1,4 @@
-"""The parts of `holdfast up` as processes of their own, for many machines, with Temporal and the database elsewhere."""
+"""`holdfast api`, `worker` and `migrate`: what `holdfast up` starts on one machine, and many machines run apart."""
 
 import asyncio
 import socket
@@ -21,29 +21,29 @@ from workflows.worker import open_worker
 
 
 class EventStreamMissing(StartFailed):
-    """API and worker are apart, but nothing carries events from one to the other."""
+    """No event stream carries events between the processes of API and workers."""
 
     def __init__(self) -> None:
         super().__init__(
             "The events of runs have no way from one process to another: set HOLDFAST_EVENT_STREAM_URL to a Redis or "
-            "Valkey, as in redis://localhost:6379/0, or run `holdfast up`, which is one process."
+            "Valkey, as in redis://localhost:6379/0, or run `holdfast up`, which starts one of its own."
         )
 
 
-def api(settings: Settings) -> None:
-    """Serve the API until stopped. Raises `StartFailed`."""
+def api(settings: Settings, parent: int | None) -> None:
+    """Serve the API until stopped, or until `parent` is no longer the parent process. Raises `StartFailed`."""
     check_api_keys(settings)
     _check_apart(settings)
     address = api_address(settings)
-    run_until_stopped(_serve(settings, address, bind(address)))
+    run_until_stopped(_serve(settings, address, bind(address)), parent)
 
 
-def worker(settings: Settings) -> None:
-    """Carry out runs until stopped. Raises `StartFailed`."""
+def worker(settings: Settings, parent: int | None) -> None:
+    """Carry out runs until stopped, or until `parent` is no longer the parent process. Raises `StartFailed`."""
     check_operator_keys(settings)
     _check_apart(settings)
     address = metrics_address(settings)
-    run_until_stopped(_work(settings, address, bind(address) if settings.metrics_port else []))
+    run_until_stopped(_work(settings, address, bind(address) if settings.metrics_port else []), parent)
 
 
 def migrate(settings: Settings) -> None:
@@ -71,7 +71,7 @@ async def _work(settings: Settings, address: Address, sockets: list[socket.socke
     async with (
         open_resources(settings) as resources,
         open_worker(resources),
-        # Last: who finds the metrics there finds a worker that works.
+        # Last: a worker that serves metrics is at work.
         serving_metrics(resources.metrics, Keyring.of(settings), sockets, address),
     ):
         start.say_ready(f"The Holdfast worker is ready on task queue {settings.task_queue}.")

@@ -1,4 +1,4 @@
-"""The `holdfast` program: what can be said on the command line. Each command imports what it runs."""
+"""The `holdfast` program: its commands and options. Each command imports only the modules that it runs."""
 
 import sys
 from typing import Annotated
@@ -28,7 +28,7 @@ ParentOption = Annotated[
 
 @app.command()
 def up(stop_with_parent: ParentOption = None) -> None:
-    """Serve everything from here: API, worker, and a Temporal server unless TEMPORAL_ADDRESS names one."""
+    """Serve everything from here: the API, workers, an event stream, and Temporal unless TEMPORAL_ADDRESS names one."""
     start.begin()
     settings = _settings()
     from cli.up import up as serve_everything
@@ -37,23 +37,23 @@ def up(stop_with_parent: ParentOption = None) -> None:
 
 
 @app.command()
-def api() -> None:
+def api(stop_with_parent: ParentOption = None) -> None:
     """Serve the API only."""
     start.begin()
     settings = _settings()
     from cli.apart import api as serve_api
 
-    serve_api(settings)
+    serve_api(settings, stop_with_parent)
 
 
 @app.command()
-def worker() -> None:
+def worker(stop_with_parent: ParentOption = None) -> None:
     """Run a worker only."""
     start.begin()
     settings = _settings()
     from cli.apart import worker as run_worker
 
-    run_worker(settings)
+    run_worker(settings, stop_with_parent)
 
 
 @app.command()

@@ -1,9 +1,10 @@
-"""What `holdfast up` says once it serves: where, how to try it, and with which models."""
+"""The message of `holdfast up` once it serves: the addresses, a program to try it with, and the models."""
 
 from cli.api_url import LOOPBACK, api_url
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.scripted import SCRIPTED_MODEL
-from infra.resources import Resources
+from infra.settings import Settings
+from infra.temporal import connect_config
 
 TRY_IT = """\
 import openai; beta = openai.OpenAI(base_url="{url}/v1", api_key="{key}").beta
@@ -11,25 +12,24 @@ run = beta.threads.create_and_run_poll(assistant_id=beta.assistants.create(model
 print(beta.threads.messages.list(run.thread_id).data[0].content[0].text.value)"""  # noqa: E501
 
 
-def ready_message(resources: Resources, shows_ui: bool) -> str:
+def ready_message(settings: Settings, catalogue: ModelCatalogue, shows_ui: bool) -> str:
     """The text for a terminal. `shows_ui`: the embedded Temporal server runs, and its UI with it."""
-    settings = resources.settings
     url = api_url(settings)
-    model = SCRIPTED_MODEL if resources.catalogue.has_scripted else "the name of a model"
+    model = SCRIPTED_MODEL if catalogue.has_scripted else "the name of a model"
     key = "one of HOLDFAST_API_KEYS" if settings.api_keys else "any"
     return "\n".join(
         (
-            f"Holdfast is ready: API on {url}/v1, {_temporal(resources, shows_ui)}. Try it in Python:",
+            f"Holdfast is ready: API on {url}/v1, {_temporal(settings, shows_ui)}. Try it in Python:",
             TRY_IT.format(url=url, key=key, model=model),
-            f"Models: {_models(resources.catalogue)}.",
+            f"Models: {_models(catalogue)}.",
         )
     )
 
 
-def _temporal(resources: Resources, shows_ui: bool) -> str:
+def _temporal(settings: Settings, shows_ui: bool) -> str:
     if shows_ui:
-        return f"Temporal UI on http://{LOOPBACK}:{resources.settings.temporal_ui_port}"
-    return f"Temporal at {resources.temporal.service_client.config.target_host}"
+        return f"Temporal UI on http://{LOOPBACK}:{settings.temporal_ui_port}"
+    return f"Temporal at {connect_config().get('target_host')}"
 
 
 def _models(catalogue: ModelCatalogue) -> str:

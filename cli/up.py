@@ -1,50 +1,89 @@
-"""`holdfast up`: API and worker in one process, the embedded Temporal server beside it."""
+"""`holdfast up`: everything on one machine. A supervisor that serves nothing itself, and a process for each part.
+
+Temporal and the event stream start first and end last; between them the API and the workers run, as `holdfast api` and
+`holdfast worker` do elsewhere. A part that dies is started again; one that dies again and again ends the whole.
+"""
 
 import asyncio
-import socket
+import os
+import sys
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 
-from api.app import create_app
-from cli import start
-from cli.api_server import serve_api
+from cli import start, temporal_server
 from cli.configuration import check_api_keys
 from cli.data_folder import hold_data_folder
 from cli.lifetime import run_until_stopped
-from cli.ports import Address, api_address, bind, require_free
+from cli.parts import Part, StartRefused, running
+from cli.ports import api_address, require_free
 from cli.ready_message import ready_message
-from cli.temporal_server import TemporalServer, running
-from infra.database.migrations import migrate
-from infra.resources import open_resources
+from cli.temporal_server import TemporalServer
+from cli.valkey_server import running_valkey
+from infra.language_model.catalogue import ModelCatalogue
 from infra.settings import Settings
 from infra.temporal import uses_embedded_server
-from workflows.worker import open_worker
+
+CODE = Path(__file__).parents[1]
 
 
 def up(settings: Settings, parent: int | None) -> None:
     """Serve until stopped, or until `parent` is no longer the parent process. Raises `StartFailed`."""
     check_api_keys(settings)
     with hold_data_folder(settings.data_dir) as folder:
-        address = api_address(settings)
+        catalogue = ModelCatalogue.load(settings.models, settings.scripted_model)
         temporal = TemporalServer.of(settings) if uses_embedded_server() else None
         if temporal:
             temporal.end_orphan()
-        require_free([address, *(temporal.addresses if temporal else ())])
-        run_until_stopped(_serve(settings, temporal, address, bind(address)), parent, folder.note_stopping)
+        require_free([api_address(settings), *(temporal.addresses if temporal else ())])
+        try:
+            run_until_stopped(_serve(settings, catalogue, temporal), parent, folder.note_stopping)
+        except StartRefused:
+            # The part has said why.
+            sys.exit(1)
 
 
-async def _serve(
-    settings: Settings, temporal: TemporalServer | None, address: Address, sockets: list[socket.socket]
-) -> None:
-    # What is opened last is closed first: API, worker, resources, Temporal.
-    async with _running(temporal):
-        await asyncio.to_thread(migrate, settings.database)
-        async with open_resources(settings) as resources, open_worker(resources):
-
-            def say_ready() -> None:
-                start.say_ready(ready_message(resources, shows_ui=temporal is not None))
-
-            await serve_api(create_app(resources), sockets, address, say_ready)
+async def _serve(settings: Settings, catalogue: ModelCatalogue, temporal: TemporalServer | None) -> None:
+    async with _temporal(temporal), _event_stream(settings) as event_stream_url:
+        environment = _environment(event_stream_url)
+        # In a process of its own, as its libraries would take 30 MB of this one for good.
+        await Part("migration", _command("migrate"), environment).run_to_end()
+        async with running(_api(environment), *_workers(settings, environment)):
+            start.say_ready(ready_message(settings, catalogue, shows_ui=temporal is not None))
+            await asyncio.Event().wait()
 
 
-def _running(temporal: TemporalServer | None) -> AbstractAsyncContextManager[None]:
-    return running(temporal) if temporal else nullcontext()
+def _temporal(server: TemporalServer | None) -> AbstractAsyncContextManager[None]:
+    return temporal_server.running(server) if server else nullcontext()
+
+
+def _event_stream(settings: Settings) -> AbstractAsyncContextManager[str]:
+    url = settings.event_stream_url
+    return nullcontext(url) if url else running_valkey(settings.data_dir.resolve())
+
+
+def _environment(event_stream_url: str) -> Mapping[str, str]:
+    paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "HOLDFAST_EVENT_STREAM_URL": event_stream_url, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _api(environment: Mapping[str, str]) -> Part:
+    return _part("API", "api", environment)
+
+
+def _workers(settings: Settings, environment: Mapping[str, str]) -> list[Part]:
+    ports = [settings.metrics_port and settings.metrics_port + number for number in range(settings.workers)]
+    return [
+        _part(f"worker {number}", "worker", {**environment, "HOLDFAST_METRICS_PORT": str(port)})
+        for number, port in enumerate(ports, 1)
+    ]
+
+
+def _part(name: str, command: str, environment: Mapping[str, str]) -> Part:
+    # Where the system knows no death signal, it ends by itself when this process is gone.
+    return Part(name, _command(command, "--stop-with-parent", str(os.getpid())), environment)
+
+
+def _command(*arguments: str) -> list[str]:
+    # Not from the working folder, which may have modules of the same names.
+    return [sys.executable, "-P", "-m", "cli.main", *arguments]

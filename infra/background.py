@@ -32,6 +32,16 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.result()
 
 
+async def together(*work: Coroutine[Any, Any, None]) -> None:
+    """Do all of `work` at once. Where one fails, the others are cancelled and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for each in work:
+                tasks.create_task(each)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
 async def shielded_until_done(work: Coroutine[Any, Any, Result]) -> Result:
     """What `work` returns, also where the caller is cancelled meanwhile: the cancellation came too late.
 

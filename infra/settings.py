@@ -3,6 +3,7 @@
 The settings of `holdfast runs`, which needs none of the servers', are in cli/ops_client.py.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,12 +33,18 @@ class Settings(BaseSettings):
         "`*` is any. Empty: any where API keys are set, and otherwise no others.",
     )
     port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
+    workers: int = Field(
+        default_factory=lambda: max(1, (os.cpu_count() or 1) // 2),
+        ge=1,
+        le=1000,
+        description="Workers that `holdfast up` starts. Unset: one for every two cores.",
+    )
     metrics_port: int = Field(
         0,
         ge=0,
         le=65535,
-        description="Port of the metrics of `holdfast worker`, on the API's address. Anything but loopback needs "
-        "operators' keys. 0: not served.",
+        description="Port of the metrics of `holdfast worker`, on the API's address; further workers of `holdfast up` "
+        "have the ports after it. Anything but loopback needs operators' keys. 0: not served.",
     )
     data_dir: Path = Field(Path(".holdfast"), description="Folder of the embedded database and Temporal server.")
     database_url: str = Field(
@@ -53,7 +60,7 @@ class Settings(BaseSettings):
     event_stream_url: str = Field(
         "",
         description="URL of the Redis or Valkey that carries runs' events between processes, as in "
-        "redis://localhost:6379/0. Empty: within the one process of `holdfast up`.",
+        "redis://localhost:6379/0. Empty: `holdfast up` starts one of its own.",
     )
     event_retention_seconds: int = Field(
         600, ge=1, le=604_800, description="How long events stay in the event stream after a run's last one."

@@ -85,13 +85,27 @@ class Up:
             return False
 
     def holdfast(self) -> psutil.Process:
-        """The process itself, which is a grandchild where `command` is a parent of it."""
-        return next(process for process in self._processes() if "--stop-with-parent" in command_line(process))
+        """The supervisor, which is a child where `command` is a parent of it."""
+        [supervisor] = self._with("up", "--stop-with-parent")
+        return supervisor
 
     def temporal(self) -> psutil.Process | None:
         """The embedded server's process."""
-        database = str(self.place.data_dir / "temporal.db")
-        return next((process for process in self._processes() if database in command_line(process)), None)
+        return next(iter(self._with(str(self.place.data_dir / "temporal.db"))), None)
+
+    def event_stream(self) -> psutil.Process | None:
+        """The embedded Valkey's process."""
+        return next(iter(self._with("--unixsocket", str(self.place.data_dir))), None)
+
+    def api(self) -> psutil.Process | None:
+        return next(iter(self._with("cli.main", "api")), None)
+
+    def workers(self) -> list[psutil.Process]:
+        return self._with("cli.main", "worker")
+
+    def all_processes(self) -> list[psutil.Process]:
+        started = psutil.Process(self.process.pid)
+        return [started, *started.children(recursive=True)]
 
     def interrupt(self) -> None:
         """Send SIGINT, as Ctrl-C does."""
@@ -101,8 +115,13 @@ class Up:
         self.process.kill()
         self.process.wait()
 
-    def _processes(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+    def _with(self, *arguments: str) -> list[psutil.Process]:
+        # Not those that are about to become another program.
+        return [
+            process
+            for process in self.all_processes()[1:]
+            if {*arguments} <= {*command_line(process)} and tied_to_parent.__file__ not in command_line(process)
+        ]
 
 
 def tied(command: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 
 pytestmark = pytest.mark.slow
 
+LONGEST_STOP_SECONDS = 10
 # In place of `make`: starts the program as its child and waits for it.
 PARENT = "import os, subprocess, sys; subprocess.run([*sys.argv[1:], '--stop-with-parent', str(os.getpid())])"
 
@@ -37,17 +39,21 @@ def test_killed_program_starts_again_with_its_runs_and_ctrl_c_leaves_nothing(pla
     running.callback(first.end)
     run = start_run_that_calls_function(place)
 
+    killed = first.all_processes()
+
     os.killpg(first.process.pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, killed)))
     second = Up(place).ready()
     running.callback(second.end)
     resumed = submit_outputs(place, run)
-    temporal = second.temporal()
+    processes = second.all_processes()
     second.interrupt()
 
     assert (run.status, resumed.status) == ("requires_action", "completed")
     assert second.process.wait() == 0, second.output
-    assert temporal is not None
-    assert not is_alive(temporal)
+    # The supervisor, Temporal, the event stream, the API and a worker at least.
+    assert len(processes) >= 5
+    assert not any(map(is_alive, processes))
 
 
 def test_program_stops_with_its_parent_and_makes_room(place: Place, running: ExitStack) -> None:
@@ -75,9 +81,11 @@ def test_stopping_during_model_calls_is_quiet(
         start_run(place, model)
     wait_until(lambda: all(provider.requests(model) for model in models))
 
+    began = time.monotonic()
     up.interrupt()
 
     assert up.process.wait(DEADLINE_SECONDS) == 0, up.output
+    assert time.monotonic() - began < LONGEST_STOP_SECONDS
     assert "Traceback" not in up.output
     assert "never retrieved" not in up.output
 

@@ -2,21 +2,30 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
+import psutil
 import pytest
 
-from tests.cli.program import Place, Up, is_alive, run_to_end, wait_until
+from tests.cli.program import DEADLINE_SECONDS, Place, Up, is_alive, run_to_end, wait_until
+from tests.sse import parsed
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli-up")]
 
 
+def _first_worker(up: Up) -> psutil.Process | None:
+    return next(iter(up.workers()), None)
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    program = Up(Place.new(tmp_path_factory.mktemp("up")))
-    yield program.ready()
-    program.end()
+    program = Up(Place.new(tmp_path_factory.mktemp("up")), HOLDFAST_WORKERS="2")
+    try:
+        yield program.ready()
+    finally:
+        program.end()
 
 
 def test_ready_message_names_urls_and_models(up: Up) -> None:
@@ -61,10 +70,39 @@ def test_port_in_use_is_refused(up: Up, tmp_path: Path, port: str) -> None:
     ]
 
 
-def test_temporal_server_that_dies_is_started_again(up: Up) -> None:
-    first = up.temporal()
+def test_workers_are_processes_of_their_own_and_only_they_load_litellm(up: Up) -> None:
+    api, workers = up.api(), up.workers()
+
+    assert api is not None
+    assert len(workers) == 2
+    # A library that litellm loads and nothing else does.
+    assert [_has_loaded(process, "tiktoken") for process in (api, *workers)] == [False, True, True]
+
+
+@pytest.mark.parametrize("part", [Up.temporal, Up.event_stream, Up.api, _first_worker])
+def test_a_part_that_dies_is_started_again(up: Up, part: Callable[[Up], psutil.Process | None]) -> None:
+    first = part(up)
     assert first is not None
 
     first.kill()
 
-    wait_until(lambda: not is_alive(first) and up.temporal() is not None and up.is_healthy())
+    wait_until(lambda: not is_alive(first) and _is_another(part(up), first) and up.is_healthy())
+    assert _streamed_run(up)[-2:] == ["thread.run.completed", "done"]
+    assert up.process.poll() is None
+
+
+def _has_loaded(process: psutil.Process, library: str) -> bool:
+    return any(f"/{library}/" in mapped.path for mapped in process.memory_maps())
+
+
+def _is_another(process: psutil.Process | None, first: psutil.Process) -> bool:
+    return process is not None and process != first
+
+
+def _streamed_run(up: Up) -> list[str]:
+    """The names of the events of a run."""
+    assistant = httpx.post(f"{up.place.url}/v1/assistants", json={"model": "holdfast/scripted"}).json()
+    thread = {"messages": [{"role": "user", "content": "Hello!"}]}
+    body = {"assistant_id": assistant["id"], "thread": thread, "stream": True}
+    answer = httpx.post(f"{up.place.url}/v1/threads/runs", json=body, timeout=DEADLINE_SECONDS)
+    return [event.name for event in parsed(answer.text)]
