@@ -31,7 +31,7 @@ def up(settings: Settings, parent: int | None) -> None:
     """Serve until stopped, or until `parent` is no longer the parent process. Raises `StartFailed`."""
     check_api_keys(settings)
     with hold_data_folder(settings.data_dir) as folder:
-        catalogue = ModelCatalogue.load(settings.models)
+        catalogue = ModelCatalogue.load(settings.models, settings.scripted_model)
         temporal = TemporalServer.of(settings) if uses_embedded_server() else None
         if temporal:
             temporal.end_orphan()

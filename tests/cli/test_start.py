@@ -1,4 +1,4 @@
-"""The state of a serving program after its start, seen at its end."""
+"""The garbage collector's state once a program that serves has started, seen at its end."""
 
 from pathlib import Path
 
