@@ -11,7 +11,7 @@ PAGE_SIZE = 500
 async def content_of(index: VectorIndex, store: IndexedStore, row: AnyRow) -> FileContentPage:
     """All of it, each piece of text once; nothing of a file that is not completed. Raises `VectorIndexUnavailable`."""
     file = IndexedFile(row.id, row.generation)
-    overlaps = row.overlaps or [] if row.status == StoreFileStatus.COMPLETED else []
+    overlaps = row.chunk_overlaps or [] if row.status == StoreFileStatus.COMPLETED else []
     texts: list[TextContent] = []
     while len(texts) < len(overlaps):
         page = await index.chunks(store, file, len(texts) - 1, PAGE_SIZE)

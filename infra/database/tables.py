@@ -426,7 +426,7 @@ VECTOR_STORE_FILES = Table(
     _counter("usage_bytes"),
     _counter("chunks"),
     # How many characters each chunk has in common with the one before: its content is shown without them.
-    _optional("overlaps", _OBJECT),
+    _optional("chunk_overlaps", _OBJECT),
     _optional("last_error", _OBJECT),
     _required("max_chunk_size_tokens", BigInteger),
     _required("chunk_overlap_tokens", BigInteger),

@@ -83,7 +83,7 @@ _END = (
         last_error=bindparam("new_error", type_=_F.c.last_error.type),
         usage_bytes=bindparam("new_usage"),
         chunks=bindparam("new_chunks"),
-        overlaps=bindparam("new_overlaps", type_=_F.c.overlaps.type),
+        chunk_overlaps=bindparam("new_overlaps", type_=_F.c.chunk_overlaps.type),
     )
     .returning(_F.c.batch_id)
 )
@@ -260,7 +260,7 @@ def list_page(
         deleted=deleted,
         deleted_as=lambda file_id: _place_id(store_id, file_id),
         only=only,
-        without=("overlaps",),
+        without=("chunk_overlaps",),
     )
     return Page[VectorStoreFile].of([to_file(row) for row in rows], has_more)
 

@@ -362,3 +362,20 @@ async def test_unknown_batch_is_not_found(holdfast: RunningHoldfast) -> None:
 
     with pytest.raises(NotFoundError, match=f"No file batch found with id '{BATCH_ID}'"):
         await holdfast.client.vector_stores.file_batches.retrieve(BATCH_ID, vector_store_id=store.id)
+
+
+async def test_files_are_uploaded_and_polled(holdfast: RunningHoldfast) -> None:
+    store = await holdfast.client.vector_stores.create()
+
+    file = await holdfast.client.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=("leave.md", LEAVE.encode())
+    )
+    batch = await holdfast.client.vector_stores.file_batches.upload_and_poll(
+        store.id, files=[("parts.txt", PARTS.encode()), ("colours.md", COLOURS.encode())]
+    )
+
+    assert (file.status, batch.status, batch.file_counts.completed) == ("completed", "completed", 2)
+    await holdfast.client.files.delete(file.id)
+    left = await holdfast.client.vector_stores.search(store.id, query=[LEAVE, PARTS])
+    assert file.id not in {result.file_id for result in left.data}
+    assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == 2

@@ -15,6 +15,7 @@ from infra.database import (
     assistants,
     doomed_objects,
     files,
+    index_deletions,
     messages,
     ops_runs,
     prompts,
@@ -28,6 +29,8 @@ from infra.database import (
     threads,
     token_usage,
     turns,
+    vector_store_files,
+    vector_stores,
 )
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
@@ -365,6 +368,26 @@ CASES: list[tuple[str, Query, set[str]]] = [
     ("known-files", lambda connection, _: files.known(connection, ["file-x", "file-y"]), {BY_ID.format("files")}),
     ("expired-files", lambda connection, _: files.remove_expired(connection, 10), {"files_by_expiry"}),
     ("delete-file", lambda connection, _: files.remove(connection, PROJECT, "file-x"), {BY_ID.format("files")}),
+    (
+        "files-to-look-at",
+        lambda connection, _: vector_store_files.take_due(connection, 10, 1),
+        {"vector_store_files_in_progress"},
+    ),
+    (
+        "files-of-a-batch",
+        lambda connection, _: vector_store_files.pending_of_batch(connection, "x1", 0, 10),
+        {"vector_store_files_by_batch_status"},
+    ),
+    (
+        "expired-stores",
+        lambda connection, _: vector_stores.empty_expired(connection, 0),
+        {"vector_stores_by_expiry"},
+    ),
+    (
+        "index-deletions",
+        lambda connection, _: index_deletions.oldest(connection, 10, 10),
+        {"index_deletions_by_age"},
+    ),
     ("mark-lost-file", lambda connection, _: files.mark_lost(connection, "file-x"), {BY_ID.format("files")}),
     ("doomed-objects", lambda connection, _: doomed_objects.oldest(connection, 5, 10), {"doomed_objects_by_age"}),
     ("usage", lambda connection, stored: token_usage.used_tokens(connection, stored.run_id), {BY_ID.format("turns")}),

@@ -67,7 +67,7 @@ def upgrade() -> None:
         sa.Column("batch_id", sa.Text(), nullable=True),
         sa.Column("usage_bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("chunks", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("overlaps", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("chunk_overlaps", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("last_error", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("max_chunk_size_tokens", sa.BigInteger(), nullable=False),
         sa.Column("chunk_overlap_tokens", sa.BigInteger(), nullable=False),
