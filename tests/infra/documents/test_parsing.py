@@ -102,6 +102,7 @@ async def test_binary_files_are_unsupported(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "filename"),
     [(b"", "a.txt"), (b" \n\t", "a.md"), (files.pdf("", ""), "scan.pdf"), (files.word(""), "a.docx")],
+    ids=["empty", "blank", "pdf", "docx"],
 )
 async def test_files_without_a_character_have_no_text(content: bytes, filename: str) -> None:
     with pytest.raises(NoTextFound, match="no text found") as raised:
