@@ -3,7 +3,8 @@
 ARGS=postgres uses Postgres, ARGS="--seconds 2" is quicker and less exact. ARGS=streams: the delay and completeness of
 the model's chunks in streams. ARGS=models: the cost of model calls by each adapter. ARGS=waiting: runs
 beside others that wait, and cancels. ARGS=growth: an empty database against a full one. ARGS=parked (minutes):
-the cost of 10,000 runs that wait for outputs.
+the cost of 10,000 runs that wait for outputs. ARGS=files: uploads and downloads by the size of a file. ARGS=search: the
+embedded search index by its size, and the local embedding model.
 
 Compare figures of one call with each other, not with those of another machine or hour.
 """
@@ -14,13 +15,15 @@ import sys
 import warnings
 
 from tests.bench.comparison import measure_comparison
+from tests.bench.files import measure_files
 from tests.bench.growth import measure_growth
 from tests.bench.models import measure_models
 from tests.bench.parked import measure_parked
+from tests.bench.search import measure_search
 from tests.bench.streams import measure_streams
 from tests.bench.waiting import measure_waiting
 
-CHOICES = ("sqlite", "postgres", "streams", "models", "waiting", "growth", "parked")
+CHOICES = ("sqlite", "postgres", "streams", "models", "waiting", "growth", "parked", "files", "search")
 
 
 def main() -> None:
@@ -39,6 +42,10 @@ def main() -> None:
             measure_parked()
         case "models":
             measure_models()
+        case "files":
+            measure_files()
+        case "search":
+            measure_search()
         case database:
             measure_comparison(on_postgres=database == "postgres", seconds=arguments.seconds)
 

@@ -1,9 +1,8 @@
-"""How fast files go up and down, and that the server's memory does not grow with them.
+"""`make bench ARGS=files`: how fast files go up and down, and what they add to the server's memory.
 
-`python -m tests.bench.files`, with `--s3` against an S3 server beside it; `--mb` is the size of the file.
+Once with the folder, once with an S3 server on this machine.
 """
 
-import argparse
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from tests.cli.program import HOLDFAST, Place, Up
 from tests.s3 import running_s3
 
 CHUNK = bytes(range(256)) * 4096
+MEGABYTES = 512
 SAMPLE_SECONDS = 0.02
 BOUNDARY = "bench"
 HEAD = (
@@ -54,21 +54,18 @@ class Memory:
         return sum(each.memory_info().rss for each in self._processes)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mb", type=int, default=512)
-    parser.add_argument("--s3", action="store_true")
-    options = parser.parse_args()
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        environment: dict[str, str] = {}
-        if options.s3:
-            bucket = Path(folder) / "s3"
-            bucket.mkdir()
-            environment["HOLDFAST_OBJECT_STORE_URL"] = stack.enter_context(running_s3(bucket)).url("bench")
-        place = Place.new(Path(folder))
-        up = Up(place, (*HOLDFAST, "up"), **environment).ready()
-        stack.callback(up.end)
-        measure(up, options.mb)
+def measure_files() -> None:
+    for store in ("folder", "S3"):
+        print(store)
+        with TemporaryDirectory() as folder, ExitStack() as stack:
+            environment: dict[str, str] = {}
+            if store == "S3":
+                bucket = Path(folder) / "s3"
+                bucket.mkdir()
+                environment["HOLDFAST_OBJECT_STORE_URL"] = stack.enter_context(running_s3(bucket)).url("bench")
+            up = Up(Place.new(Path(folder)), (*HOLDFAST, "up"), **environment).ready()
+            stack.callback(up.end)
+            measure(up, MEGABYTES)
 
 
 def measure(up: Up, megabytes: int) -> None:
@@ -110,7 +107,3 @@ def report(way: str, megabytes: int, began: float, memory: Memory) -> None:
     print(
         f"{way:4} {megabytes} MiB: {rate:.0f} MiB/s, memory {memory.at_first / MEBIBYTE:.0f} MiB and {grown:.0f} more"
     )
-
-
-if __name__ == "__main__":
-    main()

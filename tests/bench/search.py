@@ -1,10 +1,9 @@
-"""`python -m tests.bench.search`: what searches of the embedded index cost, and how quickly the local model embeds.
+"""`make bench ARGS=search`: what searches of the embedded index cost, and how quickly the local model embeds.
 
 Chunks are of 150 words with one vector each; queries are of five words, none of them among the commonest, in stores of
-100 chunks a file, all of whose files are searched. `--sizes 1000` for one row.
+100 chunks a file, all of whose files are searched.
 """
 
-import argparse
 import asyncio
 import random
 import statistics
@@ -22,6 +21,8 @@ from models.ranking import ranked
 from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 
 STORE = IndexedStore("vs_bench", MODEL, DIMENSIONS)
+SIZES = (1_000, 10_000, 100_000)
+MODEL_THREADS = 1
 CHUNKS_PER_FILE = 100
 WORDS_PER_CHUNK = 150
 VOCABULARY = 20_000
@@ -32,32 +33,28 @@ WINDOW_TOKENS = 240
 WINDOWS = 24
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--threads", type=int, default=1, help="of the model")
-    arguments = parser.parse_args()
-    asyncio.run(_measure(arguments.sizes, arguments.threads))
+def measure_search() -> None:
+    asyncio.run(_measure())
 
 
-async def _measure(sizes: Sequence[int], threads: int) -> None:
-    await _measure_model(threads)
+async def _measure() -> None:
+    await _measure_model()
     print(
         f"{'chunks':>8} {'ingest/s':>9} {'first ms':>9} {'p50 ms':>8} {'p95 ms':>8} {'CPU ms':>8} {'file MB':>8} RSS MB"
     )
-    for size in sizes:
+    for size in SIZES:
         with tempfile.TemporaryDirectory() as folder, closing(SqliteVectorIndex(Path(folder), 10**9)) as index:
             await _measure_index(index, Path(folder), size)
 
 
-async def _measure_model(threads: int) -> None:
-    with closing(MiniLmEmbedder(threads)) as embedder:
+async def _measure_model() -> None:
+    with closing(MiniLmEmbedder(MODEL_THREADS)) as embedder:
         [_, *_] = await embedder.embed(["loads the model"])
         windows = [" ".join(f"the {number}" for number in range(at, at + WINDOW_TOKENS // 2)) for at in range(WINDOWS)]
         began, cpu = time.perf_counter(), time.process_time()
         await embedder.embed(windows)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-        print(f"model: {WINDOWS / seconds:.1f} windows/s, {WINDOWS / cpu:.1f} per CPU second, {threads} threads")
+        print(f"model: {WINDOWS / seconds:.1f} windows/s, {WINDOWS / cpu:.1f} per CPU second, {MODEL_THREADS} thread")
         began = time.perf_counter()
         for number in range(WINDOWS):
             await embedder.embed([f"How long is the warranty of pump number {number}?"])
@@ -118,7 +115,3 @@ def _vectors(seed: int, count: int) -> Sequence[Sequence[float]]:
     made = np.random.default_rng(seed).standard_normal((count, DIMENSIONS), dtype=np.float32)
     vectors: list[list[float]] = (made / np.linalg.norm(made, axis=1, keepdims=True)).tolist()
     return vectors
-
-
-if __name__ == "__main__":
-    main()
