@@ -12,7 +12,10 @@ from tests.holdfast import RunningHoldfast
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """Ids of a completed run with a function call, of what belongs to it, and of a file and an upload beside it."""
+    """Ids of a completed run with a function call, of what belongs to it, and of other objects of the same project.
+
+    The file is in the vector store, by the batch.
+    """
 
     assistant_id: str
     thread_id: str
@@ -21,6 +24,8 @@ class FinishedRun:
     message_id: str
     file_id: str
     upload_id: str
+    vector_store_id: str
+    batch_id: str
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +45,19 @@ async def finish_a_run(holdfast: RunningHoldfast) -> FinishedRun:
     run = await holdfast.until(await holdfast.submit(waiting, "sunny"))
     steps = await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)
     messages = await holdfast.client.beta.threads.messages.list(run.thread_id)
-    file = await holdfast.client.files.create(file=("a.txt", b"content"), purpose="vision")
+    file = await holdfast.client.files.create(file=("a.txt", b"content"), purpose="assistants")
     upload = await holdfast.client.uploads.create(filename="a.txt", purpose="vision", bytes=1, mime_type="text/plain")
-    assert run.status == "completed"
-    return FinishedRun(assistant_id, run.thread_id, run.id, steps.data[0].id, messages.data[0].id, file.id, upload.id)
+    store = await holdfast.client.vector_stores.create(name="Handbook")
+    batch = await holdfast.client.vector_stores.file_batches.create_and_poll(store.id, file_ids=[file.id])
+    assert (run.status, batch.status) == ("completed", "completed")
+    return FinishedRun(
+        assistant_id=assistant_id,
+        thread_id=run.thread_id,
+        run_id=run.id,
+        step_id=steps.data[0].id,
+        message_id=messages.data[0].id,
+        file_id=file.id,
+        upload_id=upload.id,
+        vector_store_id=store.id,
+        batch_id=batch.id,
+    )

@@ -32,10 +32,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "submitToolOuputsToRun": {"tool_outputs": []},
     "createUpload": {"filename": "a", "purpose": "vision", "bytes": 1, "mime_type": "text/plain"},
     "completeUpload": {"part_ids": []},
+    "searchVectorStore": {"query": "Hi"},
+    "createVectorStoreFile": {"file_id": "file-x"},
+    "updateVectorStoreFileAttributes": {"attributes": {}},
+    "createVectorStoreFileBatch": {"file_ids": ["file-x"]},
 }
 WITHOUT_OBJECTS = {
     *("createAssistant", "createThread", "listAssistants", "listThreads", "listAllRuns"),
     *("listModels", "retrieveModel", "listOpsRuns", "createFile", "listFiles", "createUpload"),
+    *("createVectorStore", "listVectorStores"),
 }
 
 
@@ -168,13 +173,33 @@ async def test_assistants_of_another_project_are_not_listed(red: httpx.AsyncClie
     assert_error(after, 404, f"No assistant found with id '{blue.assistant_id}'.")
 
 
-@pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs", "/ops/runs", "/v1/files"])
+async def test_file_of_another_project_is_not_found_by_a_vector_store(
+    red: httpx.AsyncClient, blue: FinishedRun
+) -> None:
+    own = (await red.post("/v1/vector_stores", json={})).json()["id"]
+
+    refused = [
+        await red.post("/v1/vector_stores", json={"file_ids": [blue.file_id]}),
+        await red.post(f"/v1/vector_stores/{own}/files", json={"file_id": blue.file_id}),
+        await red.post(f"/v1/vector_stores/{own}/file_batches", json={"file_ids": [blue.file_id]}),
+        await red.get(f"/v1/vector_stores/{own}/files/{blue.file_id}"),
+        await red.get(f"/v1/vector_stores/{own}/file_batches/{blue.batch_id}"),
+        await red.get("/v1/vector_stores", params={"after": blue.vector_store_id}),
+    ]
+
+    for response in refused:
+        assert response.status_code == 404, response.text
+    found = (await red.post(f"/v1/vector_stores/{own}/search", json={"query": "content"})).json()["data"]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs", "/ops/runs", "/v1/files", "/v1/vector_stores"])
 async def test_global_lists_omit_objects_of_other_projects(
     red: httpx.AsyncClient, blue: FinishedRun, path: str
 ) -> None:
     listed = (await red.get(path, params={"limit": 100})).json()["data"]
 
-    assert {blue.thread_id, blue.run_id, blue.file_id}.isdisjoint(item["id"] for item in listed)
+    assert set(vars(blue).values()).isdisjoint(item["id"] for item in listed)
 
 
 async def test_cursor_rejects_deleted_assistant_of_another_project(
