@@ -4,10 +4,10 @@ import json
 import random
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 
@@ -19,7 +19,10 @@ class Answer:
 
 
 class ScriptedEndpoint:
-    """Answers from `script`; beyond it, with vectors that depend on the text alone, not of unit length."""
+    """Answers from `script`; beyond it, with vectors that depend on the text alone, not of unit length.
+
+    Requests wait while `may_answer` is not set.
+    """
 
     def __init__(self, url: str, dimensions: int) -> None:
         self.url = url
@@ -27,10 +30,13 @@ class ScriptedEndpoint:
         self.script: deque[Answer] = deque()
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.may_answer = Event()
+        self.may_answer.set()
 
     def answer(self, request: dict[str, Any], key: str | None) -> Answer:
         self.requests.append(request)
         self.keys.append(key)
+        self.may_answer.wait()
         if self.script:
             return self.script.popleft()
         length = request.get("dimensions", self.dimensions)
@@ -52,8 +58,9 @@ def running_endpoint(dimensions: int = 8) -> Iterator[ScriptedEndpoint]:
             self.send_response(answer.status)
             for name, value in {"content-length": str(len(content)), **answer.headers}.items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):  # The client may be gone: killed, by a test.
+                self.end_headers()
+                self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: a failed test shows the requests."""
@@ -65,6 +72,7 @@ def running_endpoint(dimensions: int = 8) -> Iterator[ScriptedEndpoint]:
     try:
         yield endpoint
     finally:
+        endpoint.may_answer.set()
         server.shutdown()
         server.server_close()
         thread.join()
