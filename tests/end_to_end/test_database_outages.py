@@ -72,7 +72,7 @@ async def fill_pool(holdfast: RunningHoldfast) -> None:
 async def until_commit_is_retried(caplog: pytest.LogCaptureFixture) -> None:
     """Wait until a worker has an answer that it cannot commit."""
     async with asyncio.timeout(30):
-        while "run.until_commit_is_retried" not in caplog.messages:
+        while "run.answer_held" not in caplog.messages:
             await asyncio.sleep(0.02)
 
 
