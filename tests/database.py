@@ -1,13 +1,18 @@
-"""Transactions in the test's own thread, to prepare and inspect a database."""
+"""Transactions in the test's own thread, to prepare and inspect a database, and two that overlap."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from infra.database.connections import SQLITE
 from infra.database.engine import SNAPSHOT, WRITE_LOCK, Database
 from infra.database.run_transitions import recording_transitions
+
+WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+Work = Callable[[Connection], Any]
 
 
 @contextmanager
@@ -25,3 +30,19 @@ def reading(database: Database) -> Iterator[Connection]:
     options = {} if database.engine.dialect.name == SQLITE else SNAPSHOT
     with database.engine.execution_options(**options).connect() as connection:
         yield connection
+
+
+async def overlap(database: Database, first: Work, second: Work) -> Any:
+    """Begin `second` before `first` commits, on Postgres. Returns the result or the error of `second`, which waits."""
+    with writing(database) as connection:
+        first(connection)
+        overlapping = asyncio.create_task(database.write(second))
+        async with asyncio.timeout(10):
+            # Each time in a transaction of its own: within one, Postgres shows what it showed at first.
+            while not await database.read(_waits_for_lock):
+                assert not overlapping.done(), "it did not wait"
+    return (await asyncio.gather(overlapping, return_exceptions=True))[0]
+
+
+def _waits_for_lock(connection: Connection) -> bool:
+    return bool(connection.scalar(text(WAITS_FOR_LOCK)))

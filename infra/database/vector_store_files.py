@@ -48,8 +48,11 @@ _IN_STORE = (_F.c.store_id == _STORE, _F.c.id == _FILE)
 _OF_GENERATION = (*_IN_STORE, _F.c.generation == bindparam("of_generation"), IS_INGESTED_NOW)
 _LOAD = select(_F).where(*_IN_STORE, _F.c.project_id == bindparam("project"))
 _EXISTING = select(_F).where(_F.c.store_id == _STORE, _F.c.id.in_(bindparam("files", expanding=True)))
-_SOURCES = select(FILES.c.id, FILES.c.filename).where(
-    FILES.c.project_id == bindparam("project"), FILES.c.id.in_(bindparam("files", expanding=True))
+# A deletion of the file waits, on Postgres, until the file is in the store, and then takes it out.
+_SOURCES = (
+    select(FILES.c.id, FILES.c.filename)
+    .where(FILES.c.project_id == bindparam("project"), FILES.c.id.in_(bindparam("files", expanding=True)))
+    .with_for_update(read=True, key_share=True)
 )
 _ADD = insert(_F)
 _RESTART = (

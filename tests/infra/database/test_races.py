@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
 from infra.database import (
     assistants,
@@ -41,12 +41,11 @@ from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
 from models.turn_attempts import TurnAttempt
 from models.turns import NextStep, TurnInput
 from tests.conftest import NewDatabase
-from tests.database import writing
+from tests.database import overlap, writing
 from tests.infra.database.conftest import PROJECT
 
 Work = Callable[[Connection], Any]
 HELLO = CreateMessageRequest(role="user", content="Hello")
-WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 # Which transaction is first is chance where no lock decides it.
 ROUNDS = 8
 
@@ -60,22 +59,6 @@ async def database(new_postgres_database: NewDatabase) -> AsyncIterator[Database
 def do(database: Database, work: Work) -> Any:
     with writing(database) as connection:
         return work(connection)
-
-
-async def overlap(database: Database, first: Work, second: Work) -> Any:
-    """Begin `second` before `first` commits. Returns the result or the error of `second`, which had to wait."""
-    with writing(database) as connection:
-        first(connection)
-        overlapping = asyncio.create_task(database.write(second))
-        async with asyncio.timeout(10):
-            # Each time in a transaction of its own: within one, Postgres shows what it showed at first.
-            while not await database.read(waits_for_lock):
-                assert not overlapping.done(), "it did not wait"
-    return (await asyncio.gather(overlapping, return_exceptions=True))[0]
-
-
-def waits_for_lock(connection: Connection) -> bool:
-    return bool(connection.scalar(text(WAITS_FOR_LOCK)))
 
 
 async def at_once(database: Database, *works: Work) -> None:
