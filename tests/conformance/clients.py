@@ -45,7 +45,21 @@ class NodeClient:
 Client = PythonClient | NodeClient
 
 SINCE_1_26_0 = frozenset(
-    {"messages.create_with_image_url", "runs.create_with_json_schema", "streams.run_that_is_incomplete"}
+    {
+        "messages.create_with_image_url",
+        "runs.create_with_json_schema",
+        "streams.run_that_is_incomplete",
+        "files.list_every_page",
+        "uploads.create",
+        "uploads.add_part",
+        "uploads.complete",
+        "uploads.cancel",
+        "vector_stores.search",
+        "vector_stores.search_with_filter",
+        "vector_store_files.create_with_attributes",
+        "vector_store_files.update",
+        "vector_store_files.content",
+    }
 )
 
 NEWEST_PYTHON = PythonClient("3.52.0")

@@ -10,7 +10,8 @@ from pathlib import Path
 from filelock import FileLock
 
 LOCKS = Path(__file__).parent / "locks"
-ENVIRONMENTS = Path(__file__).parents[2] / ".venv" / "conformance"
+# Resolved: programs name their folder, and a link to it may be removed before it is.
+ENVIRONMENTS = (Path(__file__).parents[2] / ".venv").resolve() / "conformance"
 
 
 class InstallFailed(Exception):

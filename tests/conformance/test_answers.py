@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from openai.types.beta import Assistant
+from openai.types.vector_stores import VectorStoreFileBatch
 
 from tests.conformance.clients import CLIENTS, NODE_PROGRAM, NodeClient
 from tests.conformance.environments import node_modules, node_program
@@ -64,6 +65,14 @@ def test_python_lets_fields_pass_that_the_sdk_does_not_know() -> None:
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG)
 def test_python_notices_field_that_is(body: dict[str, Any]) -> None:
     assert violations(Assistant, answer(body)) != []
+
+
+def test_python_lets_only_the_difference_pass_that_openai_has_too() -> None:
+    batch = {"id": "vsfb_1", "object": "vector_store.file_batch", "created_at": 1, "vector_store_id": "vs_1"}
+    counts = {"in_progress": 0, "completed": 1, "failed": 0, "cancelled": 0, "total": 1}
+
+    assert wrong_in(VectorStoreFileBatch, json.dumps({**batch, "status": "completed", "file_counts": counts})) == []
+    assert len(wrong_in(VectorStoreFileBatch, json.dumps({**batch, "status": "done", "file_counts": counts}))) == 1
 
 
 def test_python_notices_missing_request_id() -> None:

@@ -28,6 +28,30 @@ const TYPES = [
   ["POST", "/threads/*/runs/*/submit_tool_outputs", "OpenAI.Beta.Threads.Run"],
   ["GET", "/threads/*/runs/*/steps", "CursorPageResponse<OpenAI.Beta.Threads.Runs.RunStep>"],
   ["GET", "/threads/*/runs/*/steps/*", "OpenAI.Beta.Threads.Runs.RunStep"],
+  ["POST", "/files", "SentFile"],
+  ["GET", "/files", "CursorPageResponse<SentFile>"],
+  ["GET", "/files/*", "SentFile"],
+  ["DELETE", "/files/*", "OpenAI.FileDeleted"],
+  ["POST", "/uploads", "SentUpload"],
+  ["POST", "/uploads/*/parts", "OpenAI.Uploads.UploadPart"],
+  ["POST", "/uploads/*/complete", "SentUpload"],
+  ["POST", "/uploads/*/cancel", "SentUpload"],
+  ["POST", "/vector_stores", "SentStore"],
+  ["GET", "/vector_stores", "CursorPageResponse<SentStore>"],
+  ["GET", "/vector_stores/*", "SentStore"],
+  ["POST", "/vector_stores/*", "SentStore"],
+  ["DELETE", "/vector_stores/*", "OpenAI.VectorStoreDeleted"],
+  ["POST", "/vector_stores/*/search", "PageResponse<OpenAI.VectorStoreSearchResponse>"],
+  ["POST", "/vector_stores/*/files", "OpenAI.VectorStores.VectorStoreFile"],
+  ["GET", "/vector_stores/*/files", "CursorPageResponse<OpenAI.VectorStores.VectorStoreFile>"],
+  ["GET", "/vector_stores/*/files/*", "OpenAI.VectorStores.VectorStoreFile"],
+  ["POST", "/vector_stores/*/files/*", "OpenAI.VectorStores.VectorStoreFile"],
+  ["DELETE", "/vector_stores/*/files/*", "OpenAI.VectorStores.VectorStoreFileDeleted"],
+  ["GET", "/vector_stores/*/files/*/content", "PageResponse<OpenAI.VectorStores.FileContentResponse>"],
+  ["POST", "/vector_stores/*/file_batches", "SentBatch"],
+  ["GET", "/vector_stores/*/file_batches/*", "SentBatch"],
+  ["POST", "/vector_stores/*/file_batches/*/cancel", "SentBatch"],
+  ["GET", "/vector_stores/*/file_batches/*/files", "CursorPageResponse<OpenAI.VectorStores.VectorStoreFile>"],
   ["GET", "/models", "PageResponse<OpenAI.Model>"],
   ["GET", "/models/**", "OpenAI.Model"],
 ].map(([method, route, type]) => ({ method, pattern: patternOf(route), type }));
@@ -37,6 +61,12 @@ const HEAD = [
   'import type OpenAI from "openai";',
   'import type { CursorPageResponse, PageResponse } from "openai/pagination";',
   "type Constant<T> = T extends object ? { readonly [Key in keyof T]: Constant<T[Key]> } : T;",
+  // OpenAI itself sends null where its types have no value, and another `object` of batches than they say.
+  "type OrNull<T, Key extends keyof T> = Omit<T, Key> & { [K in Key]?: T[K] | null };",
+  'type SentFile = OrNull<OpenAI.FileObject, "expires_at" | "status_details">;',
+  'type SentUpload = Omit<OpenAI.Upload, "file"> & { file?: SentFile };',
+  'type SentStore = OrNull<OpenAI.VectorStore, "expires_after">;',
+  'type SentBatch = Omit<OpenAI.VectorStores.VectorStoreFileBatch, "object"> & { object: "vector_store.file_batch" };',
 ];
 const OPTIONS = "--noEmit --strict --skipLibCheck --target es2022 --module nodenext --pretty false".split(" ");
 
@@ -52,7 +82,8 @@ export class Answers {
 
   /** To be given to the SDK as its `fetch`. Charges every answer to the current `operation`. */
   fetch = async (url, options) => {
-    const response = await fetch(url, options);
+    // Releases before 5.0 send forms as streams, for which `fetch` requires `duplex`.
+    const response = await fetch(url, { duplex: "half", ...options });
     await this.#keep(options.method.toUpperCase(), new URL(url).pathname, response.clone());
     return response;
   };
@@ -61,8 +92,8 @@ export class Answers {
     if (!/^req_[0-9a-f]{32}$/.test(response.headers.get("x-request-id"))) {
       this.#untyped.push([this.operation, `${method} ${pathname}: x-request-id is not as it was`]);
     }
-    // Refusals have no type; the scenarios check them whole.
-    if (!response.ok) return;
+    // Refusals and bytes have no type; the scenarios check them whole.
+    if (!response.ok || response.headers.get("content-type") === "application/octet-stream") return;
     if (response.headers.get("content-type").startsWith("text/event-stream")) {
       this.#streams.push(this.#keepEvents(this.operation, response));
       return;

@@ -14,6 +14,14 @@ export function hasId(answer, prefix) {
   assert.match(answer.id, new RegExp(`^${prefix}_[A-Za-z0-9]{24}$`));
 }
 
+export function hasFileId(answer) {
+  assert.match(answer.id, /^file-[A-Za-z0-9]{24}$/);
+}
+
+export function hasDatedId(answer, prefix) {
+  assert.match(answer.id, new RegExp(`^${prefix}_[0-9a-f]{32}$`));
+}
+
 /** The page contains these items in this order, and names its first and last. */
 export function isPageOf(page, items, hasMore) {
   assert.deepEqual(idsOf(page.data), idsOf(items));

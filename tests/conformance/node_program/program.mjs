@@ -7,6 +7,8 @@ import path from "node:path";
 import { Answers } from "./answers.mjs";
 import { assistants } from "./assistants.mjs";
 import { errors } from "./errors.mjs";
+import { fileBatches } from "./file_batches.mjs";
+import { files } from "./files.mjs";
 import { messages } from "./messages.mjs";
 import { models } from "./models.mjs";
 import { runSteps } from "./run_steps.mjs";
@@ -14,8 +16,25 @@ import { runs } from "./runs.mjs";
 import { Sdk } from "./sdk.mjs";
 import { streams } from "./streams.mjs";
 import { threads } from "./threads.mjs";
+import { uploads } from "./uploads.mjs";
+import { vectorStoreFiles } from "./vector_store_files.mjs";
+import { vectorStores } from "./vector_stores.mjs";
 
-const SCENARIOS = { assistants, threads, messages, runs, run_steps: runSteps, streams, models, errors };
+const SCENARIOS = {
+  assistants,
+  threads,
+  messages,
+  runs,
+  run_steps: runSteps,
+  streams,
+  files,
+  uploads,
+  vector_stores: vectorStores,
+  vector_store_files: vectorStoreFiles,
+  file_batches: fileBatches,
+  models,
+  errors,
+};
 
 const [modules, url, apiKey] = process.argv.slice(2);
 const { OpenAI } = createRequire(path.join(modules, "package.json"))("openai");

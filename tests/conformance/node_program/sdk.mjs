@@ -8,12 +8,21 @@ export const CUT_OFF = "cut-off";
 /** Says "Once upon", and the provider's content filter stops it. */
 export const STOPPED_BY_FILTER = "stopped-by-filter";
 
+export const LEAVE = "Every employee has 27 days of paid vacation a year.";
+export const PARTS = "The pump needs the gasket AX-4410/B.";
+
+/** The SDK's own interval is 5 s. */
+export const QUICKLY = { pollIntervalMs: 100 };
+
 export class Sdk {
   /** `OpenAI` is the SDK's class, `major` its release, `answers` the store of answers. */
   constructor(OpenAI, major, options, answers) {
     const client = new OpenAI(options);
     Object.assign(this, { OpenAI, major, options, answers, client });
     this.models = client.models;
+    this.files = client.files;
+    this.uploads = client.uploads;
+    this.vectorStores = client.vectorStores;
     this.assistants = client.beta.assistants;
     this.threads = client.beta.threads;
     this.messages = client.beta.threads.messages;
@@ -46,6 +55,20 @@ export class Sdk {
 
   retrieveStep(run, stepId) {
     return this.nested(this.steps, "retrieve", { thread_id: run.thread_id, run_id: run.id, step_id: stepId });
+  }
+
+  ofStoreFile(method, storeId, fileId, body) {
+    return this.nested(this.vectorStores.files, method, { vector_store_id: storeId, file_id: fileId }, body);
+  }
+
+  ofBatch(method, batch, body) {
+    const ids = { vector_store_id: batch.vector_store_id, batch_id: batch.id };
+    return this.nested(this.vectorStores.fileBatches, method, ids, body);
+  }
+
+  /** Every release takes the ids in the order of the path here. */
+  pollStoreFile(storeId, fileId) {
+    return this.vectorStores.files.poll(storeId, fileId, QUICKLY);
   }
 
   deleteOne(resource, id) {
@@ -89,6 +112,20 @@ export class Sdk {
   /** Answer a waiting run's calls and wait for its end. */
   finish(run, outputs = outputsOf(run)) {
     return this.ofRun("submitToolOutputsAndPoll", run, { tool_outputs: outputs });
+  }
+
+  async file(text = LEAVE) {
+    return this.files.create({ file: await this.OpenAI.toFile(Buffer.from(text), "page.md"), purpose: "assistants" });
+  }
+
+  store() {
+    return this.vectorStores.create({ name: "Handbook" });
+  }
+
+  /** A new file with this text, searchable in the store. */
+  async storedFile(store, text = LEAVE, attributes = {}) {
+    const file = await this.file(text);
+    return this.vectorStores.files.createAndPoll(store.id, { file_id: file.id, attributes }, QUICKLY);
   }
 
   /** The texts of the thread's messages, oldest first. */

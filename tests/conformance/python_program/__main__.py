@@ -5,11 +5,39 @@ import sys
 import traceback
 from pathlib import Path
 
-from tests.conformance.python_program import assistants, errors, messages, models, run_steps, runs, streams, threads
+from tests.conformance.python_program import (
+    assistants,
+    errors,
+    file_batches,
+    files,
+    messages,
+    models,
+    run_steps,
+    runs,
+    streams,
+    threads,
+    uploads,
+    vector_store_files,
+    vector_stores,
+)
 from tests.conformance.python_program.checked_client import CheckedClient
 from tests.conformance.python_program.scenarios import SCENARIOS, Scenario, Sdk
 
-NOUNS = (assistants, threads, messages, runs, run_steps, streams, models, errors)
+NOUNS = (
+    assistants,
+    threads,
+    messages,
+    runs,
+    run_steps,
+    streams,
+    files,
+    uploads,
+    vector_stores,
+    vector_store_files,
+    file_batches,
+    models,
+    errors,
+)
 
 
 def main(url: str, key: str) -> None:

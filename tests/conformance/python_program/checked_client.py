@@ -5,12 +5,16 @@ from functools import cache
 from typing import Any
 
 from openai import OpenAI
+from openai._legacy_response import HttpxBinaryResponseContent
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tests.conformance.python_program.checked_stream import CheckedStream
 
 REQUEST_ID = re.compile(r"req_[0-9a-f]{32}")
 MAX_VIOLATIONS_TOLD = 3
+
+DIFFERENT_AT_OPENAI = {"VectorStoreFileBatch.object: Input should be 'vector_store.files_batch'"}
+"""Violations that OpenAI's own answers have: it sends `vector_store.file_batch`. The scenarios check these values."""
 
 
 class CheckedClient(OpenAI):
@@ -45,6 +49,8 @@ def violations(expected: Any, response: Any) -> list[str]:
     """How the answer differs from what the class `expected` requires. Only unknown fields are accepted."""
     found = missing_request_id(response)
     if not (isinstance(expected, type) and issubclass(expected, BaseModel)):
+        if expected is HttpxBinaryResponseContent:
+            return found
         return [*found, f"the SDK reads {response.url} as {expected}, which cannot be checked"]
     return [*found, *wrong_in(expected, response.content)]
 
@@ -55,7 +61,7 @@ def wrong_in(expected: type[BaseModel], text: str | bytes) -> list[str]:
         _adapter(expected).validate_json(text, strict=True)
     except ValidationError as error:
         wrong = [f"{_path(expected, each['loc'])}: {each['msg']}" for each in error.errors(include_url=False)]
-        return wrong[:MAX_VIOLATIONS_TOLD]
+        return [each for each in wrong if each not in DIFFERENT_AT_OPENAI][:MAX_VIOLATIONS_TOLD]
     return []
 
 

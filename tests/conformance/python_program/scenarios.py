@@ -21,6 +21,9 @@ CUT_OFF = "cut-off"
 STOPPED_BY_FILTER = "stopped-by-filter"
 """Says "Once upon", and the provider's content filter stops it."""
 
+LEAVE = "Every employee has 27 days of paid vacation a year."
+PARTS = "The pump needs the gasket AX-4410/B."
+
 Scenario = Callable[["Sdk"], None]
 SCENARIOS: dict[str, Scenario] = {}
 
@@ -41,6 +44,10 @@ class Sdk:
     def __init__(self, client: Any) -> None:
         self.client = client
         self.models = client.models
+        self.files = client.files
+        # Releases without it are too old for its operations.
+        self.uploads: Any = getattr(client, "uploads", None)
+        self.vector_stores = client.vector_stores if hasattr(client, "vector_stores") else client.beta.vector_stores
         self.assistants = client.beta.assistants
         self.threads = client.beta.threads
         self.messages = client.beta.threads.messages
@@ -68,6 +75,19 @@ class Sdk:
         """Answer a waiting run's calls and wait for its end."""
         outputs = outputs_of(run)
         return self.runs.submit_tool_outputs_and_poll(run_id=run.id, thread_id=run.thread_id, tool_outputs=outputs)
+
+    def file(self, text: str = LEAVE) -> Any:
+        return self.files.create(file=("page.md", text.encode()), purpose="assistants")
+
+    def store(self) -> Any:
+        return self.vector_stores.create(name="Handbook")
+
+    def stored_file(self, store: Any, text: str = LEAVE, **fields: Any) -> Any:
+        """A new file with this text, searchable in the store."""
+        file_id = self.file(text).id
+        added = self.vector_stores.files.create_and_poll(file_id=file_id, vector_store_id=store.id, **fields)
+        equal(added.status, "completed")
+        return added
 
     def texts(self, thread_id: str) -> list[str]:
         """The texts of the thread's messages, oldest first."""
@@ -105,8 +125,20 @@ def has(answer: Any, **fields: object) -> None:
 
 
 def has_id(answer: Any, prefix: str) -> None:
-    if not re.fullmatch(f"{prefix}_[A-Za-z0-9]{{24}}", answer.id):
-        raise AssertionError(f"id is {answer.id!r}, expected {prefix}_ and 24 letters and digits")
+    _matches(answer, f"{prefix}_[A-Za-z0-9]{{24}}")
+
+
+def has_file_id(answer: Any) -> None:
+    _matches(answer, "file-[A-Za-z0-9]{24}")
+
+
+def has_dated_id(answer: Any, prefix: str) -> None:
+    _matches(answer, f"{prefix}_[0-9a-f]{{32}}")
+
+
+def _matches(answer: Any, pattern: str) -> None:
+    if not re.fullmatch(pattern, answer.id):
+        raise AssertionError(f"id is {answer.id!r}, expected {pattern}")
 
 
 def is_page_of(page: Any, *items: Any, has_more: bool) -> None:
