@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BeforeValidator
 
@@ -37,6 +37,14 @@ async def _resources(request: Request) -> Resources:
 
 
 ResourcesDep = Annotated[Resources, Depends(_resources)]
+
+
+async def _poll_after(resources: ResourcesDep, response: Response) -> None:
+    response.headers["openai-poll-after-ms"] = str(resources.settings.poll_after_ms)
+
+
+PollAfter = Depends(_poll_after)
+"""The SDKs' poll helpers wait as long as this header says; without it Python waits 1 s and Node 5 s."""
 
 
 async def _database(resources: ResourcesDep) -> Database:

@@ -184,7 +184,8 @@ class VectorIndex(Protocol):
     async def search(self, store: IndexedStore, query: IndexQuery) -> Candidates:
         """The best chunks by vectors and by keywords, each list with its raw scores, best first.
 
-        Both lists come from one state of the index. A store that has nothing yet has no candidates.
+        Both lists come from one state of the index. Files that the index does not have add nothing. It is unavailable
+        where it has no index of the store at all, although files are searched: they were added to another one.
         """
         ...
 

@@ -1,6 +1,6 @@
 """`/threads/runs` and `/threads/{thread_id}/runs`."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
@@ -13,6 +13,7 @@ from api.dependencies import (
     IdempotencyDep,
     LongPollsDep,
     PageDep,
+    PollAfter,
     ProjectDep,
     ResourcesDep,
     RunCommandsDep,
@@ -26,8 +27,6 @@ from models.lists import Page
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, ModifyRunRequest, Run, SubmitToolOutputsRequest
 
 router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=AssistantsRoute)
-
-POLL_AFTER_HEADER = "openai-poll-after-ms"
 
 
 @router.post("/runs", operation_id="createThreadAndRun", response_model=Run, responses=OrStream)
@@ -75,7 +74,7 @@ async def list_runs(thread_id: ThreadId, database: DatabaseDep, project: Project
     return await database.read(load)
 
 
-@router.get("/{thread_id}/runs/{run_id}", operation_id="getRun")
+@router.get("/{thread_id}/runs/{run_id}", operation_id="getRun", dependencies=[PollAfter])
 async def retrieve_run(
     thread_id: ThreadId,
     run_id: RunId,
@@ -83,11 +82,7 @@ async def retrieve_run(
     project: ProjectDep,
     long_polls: LongPollsDep,
     request: Request,
-    response: Response,
 ) -> Run:
-    # The SDKs' poll helpers wait this long; without it Python waits 1 s and Node 5 s.
-    response.headers[POLL_AFTER_HEADER] = str(resources.settings.poll_after_ms)
-
     async def load() -> Run:
         return await resources.database.read(runs.load, project, thread_id, run_id)
 

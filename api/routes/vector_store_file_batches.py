@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from api.beta import AssistantsRoute
-from api.dependencies import AnyBeta, DatabaseDep, IdempotencyDep, IngestCommandsDep, PageDep, ProjectDep
+from api.dependencies import AnyBeta, DatabaseDep, IdempotencyDep, IngestCommandsDep, PageDep, PollAfter, ProjectDep
 from api.routes.vector_store_files import StatusFilter
 from infra.database import vector_store_file_batches, vector_store_files
 from models.ids import FileBatchId, VectorStoreId
@@ -30,7 +30,7 @@ async def create_file_batch(
     return await commands.create_batch(idempotency, project, vector_store_id, body)
 
 
-@router.get("/{batch_id}", operation_id="getVectorStoreFileBatch")
+@router.get("/{batch_id}", operation_id="getVectorStoreFileBatch", dependencies=[PollAfter])
 async def retrieve_file_batch(
     vector_store_id: VectorStoreId, batch_id: FileBatchId, database: DatabaseDep, project: ProjectDep
 ) -> FileBatch:

@@ -11,6 +11,7 @@ from api.dependencies import (
     IdempotencyDep,
     IngestCommandsDep,
     PageDep,
+    PollAfter,
     ProjectDep,
     VectorIndexDep,
 )
@@ -59,7 +60,7 @@ async def list_vector_store_files(
     return await database.read(vector_store_files.list_page, project, vector_store_id, page, status)
 
 
-@router.get("/{file_id}", operation_id="getVectorStoreFile")
+@router.get("/{file_id}", operation_id="getVectorStoreFile", dependencies=[PollAfter])
 async def retrieve_vector_store_file(
     vector_store_id: VectorStoreId, file_id: FileId, database: DatabaseDep, project: ProjectDep
 ) -> VectorStoreFile:

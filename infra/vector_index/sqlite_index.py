@@ -98,6 +98,8 @@ class SqliteVectorIndex:
         path = self._path(store)
         with reading(path) as connection:
             if connection is None:
+                if query.files:
+                    raise VectorIndexUnavailable(f"There is no {path}: do the API and the workers share this folder?")
                 return Candidates((), (), 0.0)
             searched = _searched_rows(connection, query.files)
             comparing = self._compare(path, connection, store, query, searched)

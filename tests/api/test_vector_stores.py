@@ -66,6 +66,16 @@ async def test_store_is_modified_listed_and_deleted(holdfast: RunningHoldfast) -
         await stores.retrieve(created.id)
 
 
+async def test_poll_helpers_need_not_wait_for_a_second(holdfast: RunningHoldfast, http: httpx.AsyncClient) -> None:
+    store = await holdfast.client.vector_stores.create()
+    file_id = await store_file(holdfast.resources, LEAVE, "leave.md")
+    batch = await holdfast.client.vector_stores.file_batches.create_and_poll(store.id, file_ids=[file_id])
+
+    for polled in (f"files/{file_id}", f"file_batches/{batch.id}"):
+        read = await http.get(f"/v1/vector_stores/{store.id}/{polled}")
+        assert read.headers["openai-poll-after-ms"] == str(holdfast.resources.settings.poll_after_ms)
+
+
 async def test_file_is_searchable_when_it_says_so(holdfast: RunningHoldfast) -> None:
     store, ids = await filled(holdfast)
 

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from infra.ports import VectorIndex
+from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 
@@ -228,7 +229,7 @@ async def test_dropped_store_has_nothing_and_can_be_dropped_again(index: VectorI
     await index.drop(STORE)
     await index.drop(STORE)
 
-    assert await index.search(STORE, _query("pump", 0)) == Candidates((), (), 0.0)
+    assert await index.search(STORE, _query("pump", 0, files=())) == Candidates((), (), 0.0)
     await index.upsert(STORE, FILE, [_chunk(0, "new pump", 90)])
     found = await index.search(STORE, _query("pump", 90))
     assert [candidate.chunk.text for candidate in found.by_vector] == ["new pump"]
@@ -264,9 +265,14 @@ async def test_vector_of_a_wrong_length_is_an_error(index: VectorIndex) -> None:
 
 
 async def test_store_that_has_nothing_yet_has_no_candidates(index: VectorIndex) -> None:
-    assert await index.search(STORE, _query("pump", 0)) == Candidates((), (), 0.0)
+    assert await index.search(STORE, _query("pump", 0, files=())) == Candidates((), (), 0.0)
     assert await index.chunks(STORE, FILE, after=-1, limit=5) == []
     await index.delete_file(STORE, FILE.id)
+
+
+async def test_files_that_were_added_to_another_index_are_not_passed_over(index: VectorIndex) -> None:
+    with pytest.raises(VectorIndexUnavailable, match=STORE.id):
+        await index.search(STORE, _query("pump", 0))
 
 
 async def test_other_processes_see_what_one_writes(opener: Opener, tmp_path: Path) -> None:
