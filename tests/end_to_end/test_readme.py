@@ -18,19 +18,19 @@ README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 
-def _block(language: str) -> str:
-    [block] = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return str(block)
+def _first_block(language: str) -> str:
+    first, *_ = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return str(first)
 
 
 async def test_example_prints_documented_output(holdfast: RunningHoldfast) -> None:
-    example = _block("python").replace("http://127.0.0.1:8000", holdfast.url)
+    example = _first_block("python").replace("http://127.0.0.1:8000", holdfast.url)
     printed = io.StringIO()
 
     with redirect_stdout(printed):
         await asyncio.to_thread(exec, compile(example, "README.md", "exec"), {})
 
-    assert printed.getvalue() == _block("text")
+    assert printed.getvalue() == _first_block("text")
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
