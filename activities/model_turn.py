@@ -154,7 +154,7 @@ class ModelTurn:
     async def _commit(self, attempt: _Attempt) -> Committed | None:
         """Commit the answer, with retries during an outage until the run's deadline: the model has been paid."""
         run = attempt.run
-        position = await attempt.stream.finish(attempt.answer)
+        position = await attempt.stream.finish()
         while True:
             try:
                 return await shielded_until_done(self._store(attempt, position))
@@ -215,7 +215,7 @@ class ModelTurn:
             incomplete_reason=incomplete_reason,
             by=attempt.turn.workflow_run_id,
         )
-        position = await attempt.stream.finish(attempt.answer)
+        position = await attempt.stream.finish()
         return await shielded_until_done(self._store_finalization(attempt, finalization, position))
 
     async def _store_finalization(

@@ -9,7 +9,7 @@ from infra.database.turns import Begun
 from infra.ports import EventStream
 from models.aborted_steps import abort_events
 from models.answered_steps import AnsweredStep, calls_step, message_step
-from models.answers import Answer, PieceMender, SaidAs, storable
+from models.answers import Answer, ArgumentsMender, PieceMender, SaidAs, storable
 from models.events import Event, arguments_delta, call_opened, refusal_delta, text_delta
 from models.finalization import ATTEMPT_SUPERSEDED
 from models.ids import Prefix
@@ -39,9 +39,9 @@ class TurnStream:
         self._attempt = attempt
         self._next_event = next_event
         self._open_step: OpenStep | None = None
-        # The kinds of the message's parts, and the retained piece of each part or call.
-        self._said: list[SaidAs] = []
-        self._menders: dict[int, PieceMender] = {}
+        # The message's parts in the order of their first words, the calls by index, each with its retained piece.
+        self._parts: dict[SaidAs, PieceMender] = {}
+        self._calls: dict[int, ArgumentsMender] = {}
         self._is_superseded = False
 
     @classmethod
@@ -66,10 +66,10 @@ class TurnStream:
             case CallDelta() if self._takes(StepType.TOOL_CALLS):
                 await self._emit_call(delta)
 
-    async def finish(self, answer: Answer) -> StreamPosition:
+    async def finish(self) -> StreamPosition:
         """Emit the retained pieces of the open step. Returns the stream's position."""
         if self._open_step is not None:
-            await self._emit_rest(self._open_step, answer)
+            await self._emit_rest(self._open_step)
         if self._is_superseded:
             # Emitted by an attempt that does not commit: it is lost as well, or of a version without fencing tokens.
             following = await self._stream.following(self._run.id)
@@ -80,14 +80,13 @@ class TurnStream:
         return not self._is_superseded and (self._open_step is None or self._open_step.type is step)
 
     async def _emit_words(self, kind: SaidAs, words: str) -> None:
-        if kind not in self._said:
-            self._said.append(kind)
-        part = self._said.index(kind)
-        await self._emit_part(kind, part, self._mend(part, words))
+        mender = self._parts.setdefault(kind, PieceMender())
+        await self._emit_part(kind, mender.mend(words))
 
-    async def _emit_part(self, kind: SaidAs, part: int, words: str) -> None:
+    async def _emit_part(self, kind: SaidAs, words: str) -> None:
         if not words:
             return
+        part = list(self._parts).index(kind)
         opening = []
         if self._open_step is None:
             opening = self._open(message_step(self._run, self._attempt, Answer(), TokenUsage(), now_seconds()))
@@ -103,28 +102,30 @@ class TurnStream:
         events: list[Event] = []
         if self._open_step is None:
             events = self._open(calls_step(self._run, self._attempt, Answer(), (), now_seconds()))
-        emitted, step_id = self._current_step.emitted, self._attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS)
         if delta.name is not None:
-            call_id = self._attempt.id_of(Prefix.CALL, delta.index)
-            events.append(call_opened(step_id, delta.index, call_id, storable(delta.name)))
-            emitted.add(delta.index, 0)
-        if arguments := self._mend(delta.index, delta.arguments):
-            events.append(arguments_delta(step_id, delta.index, arguments))
-            emitted.add(delta.index, len(arguments))
+            events.append(self._call_opened(delta.index, storable(delta.name)))
+        mender = self._calls.setdefault(delta.index, ArgumentsMender())
+        if arguments := mender.mend(delta.arguments):
+            events.append(self._arguments(delta.index, arguments))
         if events:
             await self._append(events)
 
-    async def _emit_rest(self, open_step: OpenStep, answer: Answer) -> None:
+    def _call_opened(self, index: int, name: str) -> Event:
+        self._current_step.emitted.add(index, 0)
+        call_id = self._attempt.id_of(Prefix.CALL, index)
+        return call_opened(self._attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS), index, call_id, name)
+
+    def _arguments(self, index: int, arguments: str) -> Event:
+        self._current_step.emitted.add(index, len(arguments))
+        return arguments_delta(self._attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS), index, arguments)
+
+    async def _emit_rest(self, open_step: OpenStep) -> None:
         if open_step.type is StepType.MESSAGE_CREATION:
-            for part, kind in enumerate(self._said):
-                await self._emit_part(kind, part, self._menders[part].rest())
+            for kind, mender in self._parts.items():
+                await self._emit_part(kind, mender.rest())
             return
-        with_arguments = {part for part, size in open_step.emitted.sizes if size}
-        for index, call in enumerate(answer.calls):
-            rest = self._menders[index].rest()
-            if index not in with_arguments and not rest:
-                rest = call.arguments
-            await self._emit_call(CallDelta(index, arguments=rest))
+        rests = [(index, mender.rest()) for index, mender in sorted(self._calls.items())]
+        await self._append([self._arguments(index, rest) for index, rest in rests if rest])
 
     def _open(self, answered: AnsweredStep) -> list[Event]:
         step, message = answered.step, answered.message
@@ -136,9 +137,6 @@ class TurnStream:
     def _current_step(self) -> OpenStep:
         assert self._open_step is not None  # noqa: S101 - opened just before
         return self._open_step
-
-    def _mend(self, part: int, piece: str) -> str:
-        return self._menders.setdefault(part, PieceMender()).mend(piece)
 
     async def _append(self, events: list[Event]) -> None:
         if not events or self._is_superseded:

@@ -105,3 +105,31 @@ class PieceMender:
         """The remaining text after the last piece."""
         rest, self._half = storable(self._half), ""
         return rest
+
+
+class ArgumentsMender(PieceMender):
+    """As `PieceMender`, for the arguments of one call: the concatenation equals `AnsweredCall.arguments`.
+
+    White space at the beginning is retained: arguments of nothing else become `EMPTY_ARGUMENTS`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._blanks: list[str] = []
+        self._is_blank = True
+
+    def mend(self, piece: str) -> str:
+        return self._begin(super().mend(piece))
+
+    def rest(self) -> str:
+        rest = self._begin(super().rest())
+        return EMPTY_ARGUMENTS if self._is_blank else rest
+
+    def _begin(self, text: str) -> str:
+        if not self._is_blank:
+            return text
+        self._blanks.append(text)
+        if not text.strip():
+            return ""
+        self._is_blank = False
+        return "".join(self._blanks)

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
@@ -97,6 +97,17 @@ TURNS = st.builds(
 )
 
 
+def answered(*deltas: ModelDelta) -> Turn:
+    """A turn that is committed and whose calls are answered."""
+    return Turn(deltas, FinishReason.STOP, False, None, RunStatus.FAILED, by_attempt=False, submits=True)
+
+
+CALL = CallDelta(0, name="weather")
+BLANK_ARGUMENTS = answered(CALL, CallDelta(0, arguments=" "), CallDelta(0, arguments=" "))
+BLANKS_AROUND = answered(CALL, *(CallDelta(0, arguments=piece) for piece in (" ", " {}", " ")))
+HALF_BEFORE_A_CALL = answered(TextDelta("\ud83d"), CALL)
+
+
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     path: Path = tmp_path_factory.mktemp("replays") / "holdfast.db"
@@ -111,6 +122,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(script=st.lists(TURNS, min_size=1, max_size=4), with_thread=st.booleans(), last_end=ENDS_OF_WAITING)
+@example(script=[BLANK_ARGUMENTS, BLANKS_AROUND], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[HALF_BEFORE_A_CALL], with_thread=False, last_end=RunStatus.FAILED)
 def test_the_replay_equals_the_stream(
     database: Database, script: Sequence[Turn], with_thread: bool, last_end: RunStatus
 ) -> None:
@@ -191,7 +204,7 @@ class Scenario:
             answer.add(delta)
             await stream.emit(delta)
         answer.add(Finish(turn.finish, TokenUsage(1, 2)))
-        position = await stream.finish(answer)
+        position = await stream.finish()
         if turn.cancels_before_commit:
             await self.database.write(runs.begin_cancelling, PROJECT, run.thread_id, run.id)
         committed = await self.database.write(turns.commit, begun, attempt, answer, position)
@@ -207,7 +220,7 @@ class Scenario:
             await self._finalize(run, turn.end)
             return
         finalization = Finalization(run.id, turn.end, by=self.execution)
-        position = await stream.finish(answer)
+        position = await stream.finish()
         partial = Partial(attempt, answer)
         finalized = await self.database.write(run_finalization.finalize, finalization, position, partial)
         await publish(self.stream, run.id, finalized.events)
