@@ -20,6 +20,7 @@ from api.routes import (
     messages,
     metrics,
     models,
+    ops_files,
     ops_runs,
     run_events,
     run_steps,
@@ -38,7 +39,7 @@ from infra.ingest_workflows import IngestWorkflows
 from infra.resources import Resources
 from infra.run_histories import RunHistories
 from infra.run_workflows import RunWorkflows
-from infra.temporal import ui_url
+from infra.temporal import workflows_url
 from models.errors import ErrorEnvelope
 
 # `/threads/runs` is registered before `/threads/{thread_id}`, which would match it.
@@ -65,7 +66,9 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.keyring = Keyring.of(resources.settings)
     app.state.large_bodies = one_at_a_time()
     app.state.run_timelines = RunTimelines(
-        resources.database, RunHistories(resources.temporal), resources.temporal.namespace, ui_url(resources.settings)
+        resources.database,
+        RunHistories(resources.temporal),
+        workflows_url(resources.settings, resources.temporal.namespace),
     )
     app.state.run_commands = RunCommands(
         resources.database,
@@ -88,8 +91,9 @@ def create_app(resources: Resources) -> FastAPI:
         app.include_router(router, prefix="/v1")
         app.include_router(router, include_in_schema=False)
     app.include_router(health.router)
-    app.include_router(ops_runs.router)
-    app.include_router(ops_runs.router, prefix="/v1", include_in_schema=False)
+    for ops in (ops_runs, ops_files):
+        app.include_router(ops.router)
+        app.include_router(ops.router, prefix="/v1", include_in_schema=False)
     app.include_router(metrics.router)
     install_error_handlers(app)
     app.add_middleware(UnexpectedErrors)

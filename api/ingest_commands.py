@@ -15,6 +15,7 @@ from infra.database.engine import Database
 from infra.ingest_workflows import IngestWorkflows, leave_to_reconciler
 from infra.ports import Embedder, VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
+from models.ids import StoreFileName
 from models.ingestion import IngestBatchInput, IngestInput
 from models.search_index import IndexedStore
 from models.vector_stores import (
@@ -100,6 +101,21 @@ class IngestCommands:
         )
         await leave_to_reconciler("cancel", batch_id, self.workflows.cancel_batch(batch_id))
         return batch
+
+    async def retry(self, idempotency: Idempotency, project_id: str, name: StoreFileName, by: str) -> VectorStoreFile:
+        """Ingest a failed file anew. Raises what `vector_store_files.retry` raises."""
+        to_ingest: list[IngestInput] = []
+
+        def retry(connection: Connection) -> VectorStoreFile:
+            row = vector_store_files.retry(connection, project_id, name.store_id, name.file_id)
+            to_ingest.append(vector_store_files.ingest_input(row))
+            return vector_store_files.to_file(row)
+
+        file = await idempotency.run(VectorStoreFile, retry)
+        for each in to_ingest:
+            log.info("ingestion.retried", extra={"store_id": each.store_id, "file_id": each.file_id, "by": by})
+            await leave_to_reconciler("ingest", each.workflow_id, self.workflows.start(each))
+        return file
 
     async def remove_file(self, project_id: str, store_id: str, file_id: str) -> None:
         """Raises `NotFound`, `StoreFileNotFound`. An ingestion that is at work on it finds its row gone."""

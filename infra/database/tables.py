@@ -48,6 +48,7 @@ IS_WAITING_MESSAGE = text("queued_behind IS NOT NULL")
 AWAITS_COMMAND = _and_not_waiting(status_in(RunStatus.QUEUED, RunStatus.CANCELLING))
 HAS_EXPIRY = text("expires_at IS NOT NULL")
 IS_INGESTED_NOW = text("status = 'in_progress'")
+IS_NOT_COMPLETED = text("status <> 'completed'")
 CAN_EXPIRE = text("expires_at IS NOT NULL AND NOT is_emptied")
 IS_PENDING_UPLOAD = text("status = 'pending'")
 # A waiting run has no workflow that would watch its deadline.
@@ -433,6 +434,8 @@ VECTOR_STORE_FILES = Table(
     _required("attributes", JSON),
     # Milliseconds since the epoch: when the reconciler looks whether a workflow is at it.
     _required("next_check_at", BigInteger),
+    # When it was completed, failed or was cancelled.
+    _optional("ended_at", BigInteger),
     UniqueConstraint("store_id", "id"),
     Index("vector_store_files_by_store", "store_id", "seq"),
     Index("vector_store_files_by_status", "store_id", "status", "seq"),
@@ -440,6 +443,8 @@ VECTOR_STORE_FILES = Table(
     Index("vector_store_files_by_batch_status", "batch_id", "status", "seq"),
     Index("vector_store_files_by_file", "id"),
     _partial("vector_store_files_in_progress", "next_check_at", only=IS_INGESTED_NOW),
+    # Few files are: an operator's list of those that failed reads no others.
+    _partial("vector_store_files_not_completed", "status", "seq", only=IS_NOT_COMPLETED),
     sqlite_autoincrement=True,
 )
 

@@ -17,6 +17,7 @@ from infra.database import (
     files,
     index_deletions,
     messages,
+    ops_files,
     ops_runs,
     prompts,
     run_events,
@@ -34,6 +35,7 @@ from infra.database import (
 )
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
+from infra.database.ops_files import FileFilter
 from infra.database.ops_runs import RunFilter
 from infra.database.tables import METADATA, RUNS, THREADS
 from infra.database.turns import Begun
@@ -72,6 +74,9 @@ VALUES = {
     "position": "n % 5",
     "status": "CASE n % 20 WHEN 0 THEN 'requires_action' ELSE 'completed' END",
     "files.status": "'processed'",
+    "vector_store_files.status": "CASE n % 2 WHEN 0 THEN 'in_progress' ELSE 'completed' END",
+    # None is due.
+    "next_check_at": "4102444800000",
     "purpose": "CASE n % 2 WHEN 0 THEN 'assistants' ELSE 'vision' END",
     "thread_seq": "n / 2",
     "thread_metadata.key": "CASE n % 2 WHEN 0 THEN 'user' ELSE 'team' END",
@@ -377,6 +382,16 @@ CASES: list[tuple[str, Query, set[str]]] = [
         "files-of-a-batch",
         lambda connection, _: vector_store_files.pending_of_batch(connection, "x1", 0, 10),
         {"vector_store_files_by_batch_status"},
+    ),
+    (
+        "failed-files",
+        lambda connection, _: ops_files.list_page(connection, None, PageRequest(), FileFilter("failed", since=5)),
+        {"vector_store_files_not_completed"},
+    ),
+    (
+        "failed-files-of-a-store",
+        lambda connection, _: ops_files.list_page(connection, PROJECT, PageRequest(), FileFilter("failed", "x1")),
+        {"vector_store_files_by_status"},
     ),
     (
         "expired-stores",
