@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 from api.dependencies import ResourcesDep
 from infra.background import in_time
 from infra.database.outages import DatabaseUnavailable
+from infra.object_store.errors import ObjectStoreUnavailable
 from infra.temporal import HEALTH_TIMEOUT, check_temporal
 
 router = APIRouter(tags=["Health"])
@@ -24,15 +25,17 @@ class Health(BaseModel):
 
     database: str
     temporal: str
+    object_store: str
 
 
 @router.get("/health", operation_id="getHealth", responses={503: {"model": Health}})
 async def health(resources: ResourcesDep, response: Response) -> Health:
-    """200 when the database and Temporal answer, 503 with the reason otherwise."""
-    database, temporal = await asyncio.gather(_database(resources), _temporal(resources))
-    if (database, temporal) != (OK, OK):
+    """200 when the database, Temporal and the object store answer, 503 with the reason otherwise."""
+    parts = await asyncio.gather(_database(resources), _temporal(resources), _object_store(resources))
+    if any(part != OK for part in parts):
         response.status_code = 503
-    return Health(database=database, temporal=temporal)
+    database, temporal, object_store = parts
+    return Health(database=database, temporal=temporal, object_store=object_store)
 
 
 async def _database(resources: ResourcesDep) -> str:
@@ -55,4 +58,15 @@ async def _temporal(resources: ResourcesDep) -> str:
     except RPCError as error:
         log.warning("health.temporal_unavailable", extra={"reason": str(error)})
         return f"does not answer: {SEE_LOG}"
+    return OK
+
+
+async def _object_store(resources: ResourcesDep) -> str:
+    try:
+        await in_time(resources.object_store.check(), HEALTH_TIMEOUT)
+    except ObjectStoreUnavailable as error:
+        log.warning("health.object_store_unavailable", extra={"reason": error.reason})
+        return f"does not answer: {SEE_LOG}"
+    except TimeoutError as error:
+        return f"does not answer: {error}"
     return OK
