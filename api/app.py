@@ -81,7 +81,7 @@ def create_app(resources: Resources) -> FastAPI:
         resources.database,
         IngestWorkflows(resources.temporal, resources.settings),
         resources.vector_index,
-        resources.embedder,
+        resources.embedders,
     )
     app.state.long_polls = LongPolls(resources.event_stream)
     keepalive = resources.settings.keepalive

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 from api.idempotency import Idempotency
 from infra.database import vector_store_file_batches, vector_store_files, vector_stores
 from infra.database.engine import Database
+from infra.embeddings.embedders import Embedders
 from infra.ingest_workflows import IngestWorkflows, leave_to_reconciler
-from infra.ports import Embedder, VectorIndex
+from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from models.ids import StoreFileName
 from models.ingestion import IngestBatchInput, IngestInput
@@ -37,15 +38,15 @@ class IngestCommands:
     database: Database
     workflows: IngestWorkflows
     vector_index: VectorIndex
-    embedder: Embedder | None
+    embedders: Embedders
 
     async def create_store(
         self, idempotency: Idempotency, project_id: str, body: CreateVectorStoreRequest
     ) -> VectorStore:
         """Create a store with its files, or neither. Raises what `vector_store_files.add` raises."""
         batches: list[FileBatch] = []
-        model = self.embedder.model if self.embedder else None
-        dimensions = self.embedder.dimensions if self.embedder else 0
+        embedder = self.embedders.for_new_stores
+        model, dimensions = (embedder.model, embedder.dimensions) if embedder else (None, 0)
         sizes = ChunkSizes.of(body.chunking_strategy)
         attachments = [Attachment(file_id, None, sizes) for file_id in dict.fromkeys(body.file_ids or ())]
 

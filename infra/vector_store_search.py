@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from infra.database import vector_store_files, vector_stores
 from infra.database.engine import Database
 from infra.database.tables import AnyRow
-from infra.ports import Embedder, VectorIndex
+from infra.embeddings.embedders import Embedders
+from infra.ports import VectorIndex
 from models.ranking import RankedChunk, ranked
 from models.search_index import Candidates, IndexedFile, IndexedStore, IndexQuery, Vector
 from models.vector_store_search import RankingOptions, SearchRequest, SearchResult, SearchResultsPage
@@ -18,7 +19,7 @@ from models.vector_stores import TextContent
 @dataclass(frozen=True)
 class VectorStoreSearch:
     database: Database
-    embedder: Embedder | None
+    embedders: Embedders
     vector_index: VectorIndex
 
     async def search(self, project_id: str, store_id: str, request: SearchRequest) -> SearchResultsPage:
@@ -48,11 +49,12 @@ class VectorStoreSearch:
         return sorted(best.values(), key=lambda each: -each.score)[: request.max_num_results]
 
     async def _vectors(self, store: IndexedStore, queries: Sequence[str]) -> Sequence[Vector | None]:
-        """None for each query where the store has vectors of another model, or none."""
-        if self.embedder is None or store.embedding_model != self.embedder.model:
+        """None for each query where the store has no vectors."""
+        embedder = await self.embedders.of(store)
+        if embedder is None:
             return [None] * len(queries)
         # A query longer than the model's window is searched by its beginning.
-        return await self.embedder.embed([(await self.embedder.windows(query))[0] for query in queries])
+        return await embedder.embed([(await embedder.windows(query))[0] for query in queries])
 
 
 def _searched(
