@@ -55,6 +55,13 @@ IS_PENDING_UPLOAD = text("status = 'pending'")
 HAS_DEADLINE = text(f"({status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)} OR ({IS_WAITING}))")
 
 
+ATTRIBUTE_KINDS = ("text", "number", "boolean")
+
+
+def has_value(kind: str) -> TextClause:
+    return text(f"{kind}_value IS NOT NULL")
+
+
 def _partial(name: str, *columns: str, only: TextClause, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, sqlite_where=only, postgresql_where=only)
 
@@ -460,6 +467,10 @@ VECTOR_STORE_FILE_ATTRIBUTES = Table(
     _optional("number_value", Double),
     _optional("boolean_value", Boolean),
     Index("vector_store_file_attributes_by_store", "store_id"),
+    *(
+        _partial(f"vector_store_file_attributes_by_{kind}", "store_id", "key", f"{kind}_value", only=has_value(kind))
+        for kind in ATTRIBUTE_KINDS
+    ),
 )
 
 VECTOR_STORE_FILE_BATCHES = Table(

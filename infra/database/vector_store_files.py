@@ -108,6 +108,7 @@ _COUNT_IN_BATCH = (
 _SEARCHABLE = select(_F.c.id, _F.c.generation).where(
     _F.c.store_id == _STORE, _F.c.status == StoreFileStatus.COMPLETED.value
 )
+_SEARCHABLE_AMONG = _SEARCHABLE.where(_F.c.id.in_(bindparam("files", expanding=True)))
 _DUE = (
     select(_F)
     .where(IS_INGESTED_NOW, _F.c.next_check_at <= bindparam("now"))
@@ -377,10 +378,22 @@ def cancel_batch(connection: Connection, store: AnyRow, batch_id: str) -> None:
     _count_in_batch(connection, batch_id, moved)
 
 
-def searchable(connection: Connection, store_id: str, given: Filter | None) -> Sequence[IndexedFile]:
-    """The completed files that match a filter."""
+def searchable(
+    connection: Connection, store_id: str, given: Filter | None, limit: int = MAX_FILES_OF_STORE
+) -> Sequence[IndexedFile]:
+    """Up to `limit` of the completed files that match a filter."""
     query = _SEARCHABLE if given is None else _SEARCHABLE.where(condition(given))
-    return [IndexedFile(row.id, row.generation) for row in connection.execute(query, {"store": store_id})]
+    rows = connection.execute(query.limit(bindparam("most")), {"store": store_id, "most": limit})
+    return [IndexedFile(row.id, row.generation) for row in rows]
+
+
+def searchable_among(
+    connection: Connection, store_id: str, given: Filter | None, file_ids: Collection[str]
+) -> Sequence[IndexedFile]:
+    """Those of some files that are completed and match a filter."""
+    query = _SEARCHABLE_AMONG if given is None else _SEARCHABLE_AMONG.where(condition(given))
+    rows = connection.execute(query, {"store": store_id, "files": list(file_ids)})
+    return [IndexedFile(row.id, row.generation) for row in rows]
 
 
 def named(connection: Connection, store_id: str, file_ids: Collection[str]) -> dict[str, AnyRow]:

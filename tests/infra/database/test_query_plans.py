@@ -50,6 +50,8 @@ from models.runs import LastErrorCode, RunStatus, ToolOutput
 from models.step_events import STREAM_START
 from models.turn_attempts import TurnAttempt
 from models.turns import TurnInput
+from models.vector_store_search import Comparison
+from models.vector_stores import Attribute
 from tests.database import writing
 from tests.infra.database.conftest import PROJECT, Stored, recorded
 
@@ -435,6 +437,17 @@ def test_active_runs_are_counted_from_their_own_indexes(filled: Database) -> Non
     plan = plan_of(filled, active_runs.load, explained)
 
     assert plan.indexes == {"runs_active", "runs_awaiting_command"}
+
+
+@pytest.mark.parametrize(("value", "kind"), [(7, "number"), ("seven", "text"), (True, "boolean")])
+def test_files_of_a_filter_are_found_by_the_values_of_attributes(filled: Database, value: Attribute, kind: str) -> None:
+    explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
+    filters = Comparison("eq", "key", (value,))
+
+    plan = plan_of(filled, lambda connection: vector_store_files.searchable(connection, "x1", filters), explained)
+
+    assert not plan.scans_and_sorts
+    assert f"vector_store_file_attributes_by_{kind}" in plan.indexes
 
 
 @dataclass

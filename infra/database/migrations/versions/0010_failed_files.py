@@ -1,4 +1,4 @@
-"""When files of vector stores ended, and an index of those that are not completed"""
+"""When files of vector stores ended, an index of those that are not completed, and indexes of attributes by value"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+ATTRIBUTE_KINDS = ("text", "number", "boolean")
 IS_NOT_COMPLETED = sa.text("status <> 'completed'")
 
 
@@ -23,8 +24,20 @@ def upgrade() -> None:
         sqlite_where=IS_NOT_COMPLETED,
         postgresql_where=IS_NOT_COMPLETED,
     )
+    for kind in ATTRIBUTE_KINDS:
+        has_value = sa.text(f"{kind}_value IS NOT NULL")
+        op.create_index(
+            f"vector_store_file_attributes_by_{kind}",
+            "vector_store_file_attributes",
+            ["store_id", "key", f"{kind}_value"],
+            unique=False,
+            sqlite_where=has_value,
+            postgresql_where=has_value,
+        )
 
 
 def downgrade() -> None:
+    for kind in ATTRIBUTE_KINDS:
+        op.drop_index(f"vector_store_file_attributes_by_{kind}", "vector_store_file_attributes")
     op.drop_index("vector_store_files_not_completed", "vector_store_files")
     op.drop_column("vector_store_files", "ended_at")
