@@ -1,4 +1,4 @@
-"""`holdfast files`: the real program against a running server, whose files failed."""
+"""`holdfast files` against a running server, whose files failed: its commands in this process."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from infra.temporal import FILE_ID, VECTOR_STORE_ID
 from models.stored_objects import KeyPrefix, object_key
-from tests.cli.program import Place, run_to_end
+from tests.cli.program import Place, run_here
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
@@ -31,7 +31,7 @@ def place(tmp_path: Path) -> Place:
 
 async def _holdfast(place: Place, holdfast: RunningHoldfast, *command: str) -> subprocess.CompletedProcess[str]:
     """`holdfast files …`, while this process goes on serving."""
-    return await asyncio.to_thread(run_to_end, place, "files", *command, HOLDFAST_URL=holdfast.url)
+    return await asyncio.to_thread(run_here, place, "files", *command, HOLDFAST_URL=holdfast.url)
 
 
 async def _lines(place: Place, holdfast: RunningHoldfast, *command: str) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ async def test_an_operator_retries_files_of_all_projects_and_a_project_its_own(
 
         async def as_key(key: str, *command: str) -> subprocess.CompletedProcess[str]:
             here = ("--url", keyed.url, "--api-key", key)
-            return await asyncio.to_thread(run_to_end, place, "files", *command, *here)
+            return await asyncio.to_thread(run_here, place, "files", *command, *here)
 
         of_operator = await as_key("sk-operator", "list")
         of_red = await as_key("sk-red", "list", "--json")
@@ -184,7 +184,7 @@ async def test_an_operator_retries_files_of_all_projects_and_a_project_its_own(
     ],
 )
 def test_a_command_that_makes_no_sense_is_refused(place: Place, command: tuple[str, ...], said: str) -> None:
-    refused = run_to_end(place, "files", *command, TERMINAL_WIDTH="200")
+    refused = run_here(place, "files", *command, TERMINAL_WIDTH="200")
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert said in " ".join(refused.stderr.split())

@@ -181,6 +181,8 @@ async def test_completed_file_is_not_ingested_again(holdfast: RunningHoldfast) -
     assert await indexed(holdfast, file) == 1
 
 
+@pytest.mark.any_database
+@pytest.mark.slow
 async def test_attempt_goes_on_behind_the_chunks_that_are_indexed(holdfast: RunningHoldfast) -> None:
     embedder = WatchedEmbedder(waits_after=32)
     await use(holdfast, embedder).start_worker()
@@ -289,12 +291,14 @@ async def test_refused_embedding_fails_the_file_and_its_workflow(holdfast: Runni
     assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.FAILED
 
 
+@pytest.mark.any_database
 async def test_embedding_that_is_unavailable_is_tried_again(holdfast: RunningHoldfast) -> None:
     await use(holdfast, WatchedEmbedder(fails=EmbeddingUnavailable("429"))).start_worker()
 
     assert (await ended(holdfast, await added(holdfast))).status == "completed"
 
 
+@pytest.mark.any_database
 async def test_index_that_is_unavailable_is_tried_again(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
