@@ -1,6 +1,6 @@
 """All settings of the servers, with name and description. Temporal's own are the standard `TEMPORAL_*` variables.
 
-The settings of `holdfast runs`, which needs none of the servers', are in cli/ops_client.py.
+The settings of `holdfast runs` and `holdfast files`, which need none of the servers', are in cli/ops_client.py.
 """
 
 import os
@@ -126,8 +126,8 @@ class Settings(BaseSettings):
     operator_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         repr=False,
-        description="Keys that open `/metrics` and, under `/ops`, the runs of all projects, comma-separated. Empty: no "
-        "key does where API keys are set.",
+        description="Keys that open `/metrics` and, under `/ops`, the runs and failed files of all projects, "
+        "comma-separated. Empty: no key does where API keys are set.",
     )
     cors_origins: str = Field(
         "",
