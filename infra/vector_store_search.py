@@ -18,9 +18,9 @@ from models.vector_stores import TextContent
 CANDIDATES = 50
 NAMED_FILES = 500
 """Up to so many files are named to the index. Of more, it searches all, and what does not match is left out."""
-# With the first, some of the best may be of files that are in progress; of those that match a filter, at least each
-# twentieth counts in a full store.
-ALL_FILES, FILTERED_FILES = CANDIDATES + 25, 12 * CANDIDATES
+# Of the first, some may be of files that are in progress; of the second, a quarter has to match the filter. To ask for
+# more costs as much as to name the files.
+ALL_FILES, FILTERED_FILES = CANDIDATES + 25, 4 * CANDIDATES
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from infra.embeddings.minilm import DIMENSIONS, MODEL, MiniLmEmbedder
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from models.ranking import ranked
 from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from tests.bench.many_files import measure_many_files
 
 STORE = IndexedStore("vs_bench", MODEL, DIMENSIONS)
 SIZES = (1_000, 10_000, 100_000)
@@ -45,6 +46,7 @@ async def _measure() -> None:
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder, closing(SqliteVectorIndex(Path(folder), 10**9)) as index:
             await _measure_index(index, Path(folder), size)
+    await measure_many_files()
 
 
 async def _measure_model() -> None:
