@@ -68,7 +68,7 @@ class IngestCommands:
         to_ingest: list[IngestInput] = []
 
         def add(connection: Connection) -> VectorStoreFile:
-            store = vector_stores.lock_open(connection, project_id, store_id)
+            store = vector_store_files.lock_store_for(connection, project_id, store_id, [body.file_id])
             added = vector_store_files.add(connection, store, [Attachment.of(body)])
             to_ingest.extend(added.to_ingest)
             return added.files[0]
@@ -84,8 +84,10 @@ class IngestCommands:
         """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_files.add` raises."""
 
         def create(connection: Connection) -> FileBatch:
-            store = vector_stores.lock_open(connection, project_id, store_id)
-            return vector_store_file_batches.create(connection, store, body.attachments())
+            attachments = body.attachments()
+            ids = [each.file_id for each in attachments]
+            store = vector_store_files.lock_store_for(connection, project_id, store_id, ids)
+            return vector_store_file_batches.create(connection, store, attachments)
 
         batch = await idempotency.run(FileBatch, create)
         # Again for a repeat: to start what was started does nothing.

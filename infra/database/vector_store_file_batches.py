@@ -23,7 +23,7 @@ _CANCEL = update(_B).where(_B.c.id == _BATCH).values(is_cancelled=True)
 
 
 def create(connection: Connection, store: AnyRow, attachments: list[Attachment]) -> FileBatch:
-    """Add files to a locked store as a batch. Raises what `vector_store_files.add` raises."""
+    """Add files as a batch. The store and the errors are those of `vector_store_files.add`."""
     now = now_seconds()
     batch_id = new_dated_id(Prefix.FILE_BATCH, now)
     row = {

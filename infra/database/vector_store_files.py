@@ -1,6 +1,7 @@
 """Files in vector stores: added, moved from state to state, removed; each with the numbers of its store and batch.
 
-Every transaction locks the store before it changes files, so that the numbers agree with the rows at any time.
+Every transaction locks the store before it changes files, so that the numbers agree with the rows at any time. The
+order of all locks is in `vector_stores.py`.
 """
 
 from collections import Counter
@@ -96,8 +97,8 @@ _CANCEL_BATCH = (
     .values(status=StoreFileStatus.CANCELLED.value)
     .returning(_F.c.id)
 )
-_REMOVE = delete(_F).where(*_IN_STORE, _F.c.project_id == bindparam("project")).returning(_F)
-_STORES_OF = select(_F.c.store_id).where(_F.c.id == _FILE, _F.c.project_id == bindparam("project")).order_by(_F.c.seq)
+_REMOVE = delete(_F).where(*_IN_STORE).returning(_F)
+_STORES_OF = select(_F.c.store_id).where(_F.c.id.in_(bindparam("files", expanding=True)))
 _COUNT_IN_BATCH = (
     update(VECTOR_STORE_FILE_BATCHES)
     .where(VECTOR_STORE_FILE_BATCHES.c.id == bindparam("of_batch"))
@@ -111,6 +112,8 @@ _DUE = (
     .where(IS_INGESTED_NOW, _F.c.next_check_at <= bindparam("now"))
     .order_by(_F.c.next_check_at)
     .limit(bindparam("most"))
+    # A file that is locked moves on. To wait for it, without the lock of its store, might be a deadlock.
+    .with_for_update(skip_locked=True)
 )
 _CHECK_LATER = update(_F).where(_F.c.seq == bindparam("of_seq")).values(next_check_at=bindparam("check_at"))
 _PENDING_OF_BATCH = (
@@ -129,10 +132,17 @@ class Added:
     to_ingest: Sequence[IngestInput]
 
 
-def add(connection: Connection, store: AnyRow, attachments: Sequence[Attachment], batch_id: str | None = None) -> Added:
-    """Add files to a locked store. One that is there already is ingested again where that may change anything.
+def lock_store_for(connection: Connection, project_id: str, store_id: str, file_ids: Sequence[str]) -> AnyRow:
+    """Lock an open store to which files will be added, after the files. Raises `NotFound`, `VectorStoreExpired`."""
+    connection.execute(_SOURCES, {"project": project_id, "files": list(file_ids)})
+    return vector_stores.lock_open(connection, project_id, store_id)
 
-    Raises `FileNotFound`, `UnsupportedExtensions`, `VectorStoreFull`.
+
+def add(connection: Connection, store: AnyRow, attachments: Sequence[Attachment], batch_id: str | None = None) -> Added:
+    """Add files to a store that `lock_store_for` returned.
+
+    One that is there already is ingested again where that may change anything. Raises `FileNotFound`,
+    `UnsupportedExtensions`, `VectorStoreFull`.
     """
     ids = [each.file_id for each in attachments]
     names = _names(connection, store.project_id, ids)
@@ -282,25 +292,38 @@ def remove(connection: Connection, project_id: str, store_id: str, file_id: str)
     store = vector_stores.lock_any(connection, store_id)
     if store is None or store.project_id != project_id:
         vector_stores.load(connection, project_id, store_id)
-    removed = {"store": store_id, "file": file_id, "project": project_id}
-    row = connection.execute(_REMOVE, removed).one_or_none()
-    if store is None or row is None:
+    if store is None or not _take_out(connection, store, file_id):
         raise StoreFileNotFound(file_id, store_id)
-    connection.execute(_UNINDEX_ATTRIBUTES, {"of_seq": row.seq})
-    vector_stores.count(connection, store_id, {row.status: -1, "usage_bytes": -row.usage_bytes})
-    if row.batch_id and row.status == StoreFileStatus.IN_PROGRESS:
-        _count_in_batch(connection, row.batch_id, {"in_progress": -1, "cancelled": 1})
-    index_deletions.add(connection, project_id, vector_stores.indexed(store), file_id)
-    place = _place_id(store_id, file_id)
-    deleted_items.forget(connection, place)
-    deleted_items.remember(connection, project_id, None, place, row.seq)
     return vector_stores.indexed(store)
 
 
-def remove_everywhere(connection: Connection, project_id: str, file_id: str) -> Sequence[IndexedStore]:
-    """Take a file that is deleted out of every store of its project. Returns those stores."""
-    store_ids = connection.scalars(_STORES_OF, {"file": file_id, "project": project_id}).all()
-    return [remove(connection, project_id, store_id, file_id) for store_id in sorted(store_ids)]
+def lock_stores_of(connection: Connection, file_ids: Sequence[str]) -> Sequence[AnyRow]:
+    """Lock every store that has one of these files, which are locked: no other store gets one of them."""
+    store_ids = set(connection.scalars(_STORES_OF, {"files": list(file_ids)})) if file_ids else ()
+    return vector_stores.lock_all(connection, store_ids)
+
+
+def remove_everywhere(connection: Connection, file_id: str) -> Sequence[IndexedStore]:
+    """Take a file whose row was deleted out of every store. Returns those stores."""
+    stores = lock_stores_of(connection, [file_id])
+    # It may have been taken out of one while that was waited for.
+    return [vector_stores.indexed(store) for store in stores if _take_out(connection, store, file_id)]
+
+
+def _take_out(connection: Connection, store: AnyRow, file_id: str) -> bool:
+    """False where the store, which is locked, does not have the file."""
+    row = connection.execute(_REMOVE, {"store": store.id, "file": file_id}).one_or_none()
+    if row is None:
+        return False
+    connection.execute(_UNINDEX_ATTRIBUTES, {"of_seq": row.seq})
+    vector_stores.count(connection, store.id, {row.status: -1, "usage_bytes": -row.usage_bytes})
+    if row.batch_id and row.status == StoreFileStatus.IN_PROGRESS:
+        _count_in_batch(connection, row.batch_id, {"in_progress": -1, "cancelled": 1})
+    index_deletions.add(connection, store.project_id, vector_stores.indexed(store), file_id)
+    place = _place_id(store.id, file_id)
+    deleted_items.forget(connection, place)
+    deleted_items.remember(connection, store.project_id, None, place, row.seq)
+    return True
 
 
 def find_ingested(connection: Connection, file: IngestInput) -> tuple[AnyRow, IndexedStore] | None:

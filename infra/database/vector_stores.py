@@ -1,6 +1,9 @@
-"""Reads and writes of vector stores. Their numbers of files change with the files: see `vector_store_files.py`."""
+"""Reads and writes of vector stores. Their numbers of files change with the files: see `vector_store_files.py`.
 
-from collections.abc import Mapping, Sequence
+Transactions lock rows in one order, so that no two wait for each other: files, then stores by id, then files in stores.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
@@ -39,6 +42,12 @@ _LOAD = select(VECTOR_STORES).where(*_OWNED)
 _LOCK = _LOAD.with_for_update()
 _FIND_ANY = select(VECTOR_STORES).where(VECTOR_STORES.c.id == _STORE)
 _LOCK_ANY = _FIND_ANY.with_for_update()
+_LOCK_ALL = (
+    select(VECTOR_STORES)
+    .where(VECTOR_STORES.c.id.in_(bindparam("stores", expanding=True)))
+    .order_by(VECTOR_STORES.c.id)
+    .with_for_update()
+)
 _CREATE = insert(VECTOR_STORES)
 _MODIFY = (
     update(VECTOR_STORES)
@@ -61,6 +70,8 @@ _EXPIRED = (
     .where(CAN_EXPIRE, VECTOR_STORES.c.expires_at <= bindparam("now"))
     .order_by(VECTOR_STORES.c.expires_at)
     .limit(bindparam("most"))
+    # A store that is locked may be used, and then expires later.
+    .with_for_update(skip_locked=True)
 )
 _MARK_EMPTIED = (
     update(VECTOR_STORES)
@@ -70,6 +81,12 @@ _MARK_EMPTIED = (
 _REMOVE_FILES = (
     delete(VECTOR_STORE_FILE_ATTRIBUTES).where(VECTOR_STORE_FILE_ATTRIBUTES.c.store_id == _STORE),
     delete(VECTOR_STORE_FILES).where(VECTOR_STORE_FILES.c.store_id == _STORE),
+)
+_B = VECTOR_STORE_FILE_BATCHES
+_CANCEL_BATCHES = (
+    update(_B)
+    .where(_B.c.store_id == _STORE, _B.c.in_progress > 0)
+    .values(cancelled=_B.c.cancelled + _B.c.in_progress, in_progress=0)
 )
 _REMOVE_BATCHES = delete(VECTOR_STORE_FILE_BATCHES).where(VECTOR_STORE_FILE_BATCHES.c.store_id == _STORE)
 _REMOVE = delete(VECTOR_STORES).where(VECTOR_STORES.c.id == _STORE)
@@ -115,10 +132,7 @@ def find_open(connection: Connection, project_id: str, store_id: str) -> AnyRow:
 
 
 def lock_open(connection: Connection, project_id: str, store_id: str) -> AnyRow:
-    """Keep other transactions from changing the store and its files. Raises `NotFound`, `VectorStoreExpired`.
-
-    Every transaction that changes files locks their store first, so that no two wait for each other.
-    """
+    """Keep other transactions from changing the store and its files. Raises `NotFound`, `VectorStoreExpired`."""
     return _open(_find(connection, _LOCK, project_id, store_id))
 
 
@@ -130,6 +144,11 @@ def find_any(connection: Connection, store_id: str) -> AnyRow | None:
 def lock_any(connection: Connection, store_id: str) -> AnyRow | None:
     """Lock a store of any project, for the engine. None: it was deleted."""
     return connection.execute(_LOCK_ANY, {"store": store_id}).one_or_none()
+
+
+def lock_all(connection: Connection, store_ids: Collection[str]) -> Sequence[AnyRow]:
+    """Lock several stores. One that was deleted meanwhile is missing."""
+    return connection.execute(_LOCK_ALL, {"stores": list(store_ids)}).all() if store_ids else ()
 
 
 def list_page(connection: Connection, project_id: str, page: PageRequest) -> Page[VectorStore]:
@@ -189,10 +208,14 @@ def remove(connection: Connection, project_id: str, store_id: str) -> IndexedSto
 
 
 def empty_expired(connection: Connection, limit: int) -> Sequence[IndexedStore]:
-    """Remove what up to `limit` expired stores hold, the longest expired first. Returns them."""
+    """Remove what up to `limit` expired stores hold, the longest expired first. Returns them.
+
+    What was in progress in their batches counts as cancelled there.
+    """
     expired = connection.execute(_EXPIRED, {"now": now_seconds(), "most": limit}).all()
     for row in expired:
         _remove_files(connection, row)
+        connection.execute(_CANCEL_BATCHES, {"store": row.id})
         connection.execute(_MARK_EMPTIED, {"store": row.id})
     return [indexed(row) for row in expired]
 

@@ -207,7 +207,6 @@ def test_nothing_is_visible_across_projects(database: Database) -> None:
         ):
             with pytest.raises(NotFound):
                 attempt()
-        assert vector_store_files.remove_everywhere(connection, OTHER, file_id) == []
         assert counts(connection, store_id) == (1, 0, 0, 0)
 
 
@@ -259,6 +258,22 @@ def test_expired_store_refuses_and_is_emptied_once(database: Database) -> None:
         assert (store_id in {store.id for store in emptied}, store_id in {store.id for store in again}) == (True, False)
         store = vector_stores.load(connection, PROJECT, store_id)
         assert (store.status, store.usage_bytes, counts(connection, store_id)) == ("expired", 0, (0, 0, 0, 0))
+
+
+def test_batch_ends_when_its_store_expires(database: Database) -> None:
+    with writing(database) as connection:
+        store_id = new_store(connection, expires_after=Expiry(anchor="last_active_at", days=1))
+        first, second = (new_file(connection) for _ in range(2))
+        made = batch(connection, store_id, first, second)
+        end(connection, store_id, first)
+        expired = VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(expires_at=now_seconds())
+        connection.execute(expired)
+
+        vector_stores.empty_expired(connection, 100)
+
+        ended = vector_store_file_batches.load(connection, PROJECT, store_id, made.id)
+        numbers = ended.file_counts
+        assert (ended.status, numbers.in_progress, numbers.completed, numbers.cancelled) == ("completed", 0, 1, 1)
 
 
 def test_use_moves_the_expiry(database: Database) -> None:
