@@ -6,7 +6,7 @@ Transactions lock rows in one order, so that no two wait for each other: files, 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, Select, bindparam, delete, insert, or_, select, update
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, index_deletions
@@ -34,9 +34,12 @@ from models.vector_stores import (
 )
 
 NOUN = "vector store"
+USE_RESOLUTION_SECONDS = 60
+"""Of a store that never expires. The expiry of another one follows each second of use."""
 COUNTED = ("in_progress", "completed", "failed", "cancelled")
 
 _STORE: Any = bindparam("store")
+_NOW: Any = bindparam("now", type_=BigInteger)
 _OWNED = (VECTOR_STORES.c.id == _STORE, VECTOR_STORES.c.project_id == bindparam("project"))
 _LOAD = select(VECTOR_STORES).where(*_OWNED)
 _LOCK = _LOAD.with_for_update()
@@ -57,8 +60,18 @@ _MODIFY = (
         metadata=bindparam("new_metadata"),
         expires_after_days=bindparam("new_days"),
         expires_at=bindparam("new_expiry"),
-        last_active_at=bindparam("new_activity"),
     )
+)
+_TOUCH = (
+    update(VECTOR_STORES)
+    .where(
+        VECTOR_STORES.c.id == _STORE,
+        VECTOR_STORES.c.last_active_at < _NOW,
+        VECTOR_STORES.c.is_emptied.is_(False),
+        or_(VECTOR_STORES.c.expires_at.is_(None), VECTOR_STORES.c.expires_at > _NOW),
+    )
+    # Without days the sum is NULL.
+    .values(last_active_at=_NOW, expires_at=_NOW + VECTOR_STORES.c.expires_after_days * SECONDS_PER_DAY)
 )
 _COUNT = (
     update(VECTOR_STORES)
@@ -67,7 +80,7 @@ _COUNT = (
 )
 _EXPIRED = (
     select(VECTOR_STORES)
-    .where(CAN_EXPIRE, VECTOR_STORES.c.expires_at <= bindparam("now"))
+    .where(CAN_EXPIRE, VECTOR_STORES.c.expires_at <= _NOW)
     .order_by(VECTOR_STORES.c.expires_at)
     .limit(bindparam("most"))
     # A store that is locked may be used, and then expires later.
@@ -168,27 +181,20 @@ def modify(connection: Connection, project_id: str, store_id: str, body: ModifyV
         "new_metadata": body.metadata or {} if "metadata" in sent else row.metadata,
         "new_days": days,
         "new_expiry": _expiry(row.last_active_at, days),
-        "new_activity": row.last_active_at,
     }
     connection.execute(_MODIFY, changes)
     return load(connection, project_id, store_id)
 
 
+def is_use_due(row: AnyRow) -> bool:
+    """Whether the use of a store now has to be stored. So searches in the same second do not queue for its row."""
+    resolution = USE_RESOLUTION_SECONDS if row.expires_after_days is None else 1
+    return bool(row.last_active_at + resolution <= now_seconds())
+
+
 def touch(connection: Connection, store_id: str) -> None:
-    """The store was used now: it expires so many days later."""
-    row = lock_any(connection, store_id)
-    now = now_seconds()
-    if row is None or row.last_active_at >= now:
-        return
-    changes = {
-        "store": store_id,
-        "new_name": row.name,
-        "new_metadata": row.metadata,
-        "new_days": row.expires_after_days,
-        "new_expiry": _expiry(now, row.expires_after_days),
-        "new_activity": now,
-    }
-    connection.execute(_MODIFY, changes)
+    """The store was used now: it expires so many days later. One that has expired stays as it is."""
+    connection.execute(_TOUCH, {"store": store_id, "now": now_seconds()})
 
 
 def count(connection: Connection, store_id: str, changes: Mapping[str, int]) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +20,13 @@ from infra.database import (
 from infra.database.engine import Database, open_database
 from infra.database.files import StoredFile
 from infra.database.tables import FILES, VECTOR_STORE_FILES, VECTOR_STORES
+from infra.vector_index.sqlite_index import SqliteVectorIndex
+from infra.vector_store_search import VectorStoreSearch
 from models.errors import ApiError, FileNotFound, NotFound, StoreFileNotFound, VectorStoreExpired, WrongStatus
 from models.files import Purpose
 from models.ids import new_file_id
 from models.ingestion import IngestEnd, IngestInput
+from models.vector_store_search import SearchRequest
 from models.vector_stores import (
     Attachment,
     ChunkSizes,
@@ -351,6 +356,19 @@ async def test_store_that_is_emptied_is_not_used_any_more(database: Database) ->
     refused = await overlap(database, empty_expired, attach(store_id, file_id))
 
     assert isinstance(refused, VectorStoreExpired)
+
+
+async def test_search_waits_for_no_change_of_a_store_that_was_used_just_now(database: Database, tmp_path: Path) -> None:
+    store_id = new_store(database)
+    index = SqliteVectorIndex(tmp_path, cache_bytes=0)
+    search = VectorStoreSearch(database, None, index)
+
+    with writing(database) as connection, closing(index):
+        lock(store_id)(connection)
+        async with asyncio.timeout(5):
+            found = await search.search(PROJECT, store_id, SearchRequest(query=["anything"]))
+
+    assert found.data == []
 
 
 async def test_ingestion_that_ends_while_its_batch_is_cancelled_is_cancelled(database: Database) -> None:

@@ -292,6 +292,41 @@ def test_use_moves_the_expiry(database: Database) -> None:
         assert store.expires_at == store.last_active_at + 86_400
 
 
+@pytest.mark.parametrize(
+    ("days", "seconds_ago", "is_due"),
+    [(1, 0, False), (1, 1, True), (None, 0, False), (None, 50, False), (None, 60, True)],
+)
+def test_use_is_stored_where_it_changes_something(
+    database: Database, days: int | None, seconds_ago: int, is_due: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expiry = Expiry(anchor="last_active_at", days=days) if days else None
+    with writing(database) as connection:
+        store_id = new_store(connection, expires_after=expiry)
+        created = vector_stores.find_open(connection, PROJECT, store_id).last_active_at
+        monkeypatch.setattr(vector_stores, "now_seconds", lambda: created + seconds_ago)
+
+        assert vector_stores.is_use_due(vector_stores.find_open(connection, PROJECT, store_id)) is is_due
+        vector_stores.touch(connection, store_id)
+
+        used = vector_stores.load(connection, PROJECT, store_id)
+        assert used.last_active_at == created + seconds_ago
+        assert used.expires_at == (used.last_active_at + 86_400 if days else None)
+
+
+def test_use_does_not_bring_an_expired_store_back(database: Database) -> None:
+    with writing(database) as connection:
+        store_id = new_store(connection, expires_after=Expiry(anchor="last_active_at", days=1))
+        over = now_seconds() - 1
+        connection.execute(
+            VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(last_active_at=over, expires_at=over)
+        )
+
+        vector_stores.touch(connection, store_id)
+
+        store = vector_stores.load(connection, PROJECT, store_id)
+        assert (store.status, store.expires_at) == ("expired", over)
+
+
 def test_store_is_full_at_its_limit_and_then_adds_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_store_files, "MAX_FILES_OF_STORE", 2)
     with writing(database) as connection:
