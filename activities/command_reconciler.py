@@ -108,7 +108,7 @@ class CommandReconciler:
             outage = outages.exceptions[0]
         else:
             return [done.result() for done in repairs]
-        # Raised outside of its group, so that `DatabaseOutages` recognizes it.
+        # Raised outside of its group, so that `Outages` recognizes it.
         raise outage
 
     async def _repair_or_log(self, run: AnyRow) -> Delivery | None:

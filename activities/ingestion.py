@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
 
 from temporalio import activity
 
@@ -18,9 +17,8 @@ from infra.documents.chunking import chunks
 from infra.documents.errors import DocumentTooLarge, DocumentUnreadable
 from infra.documents.parsing import parse
 from infra.embeddings.errors import EmbeddingFailed
-from infra.object_store.errors import ObjectMissing, ObjectStoreUnavailable
+from infra.object_store.errors import ObjectMissing
 from infra.ports import Embedder, ObjectStore, VectorIndex
-from infra.vector_index.errors import VectorIndexUnavailable
 from models.chunks import Chunk
 from models.ingestion import IngestBatchInput, IngestEnd, IngestError, IngestInput, PendingFiles
 from models.search_index import IndexedChunk, IndexedFile, IndexedStore, Vector
@@ -32,7 +30,6 @@ CHUNKS_AT_A_TIME = 16
 TEXTS_AT_A_TIME = 8
 BYTES_PER_NUMBER = 4
 BATCH_PAGE = 200
-RETRY_DELAY = timedelta(seconds=1)
 CONTENT_MISSING = "The file's content is missing in the object store."
 
 log = logging.getLogger(__name__)
@@ -69,15 +66,13 @@ class Ingestion:
         """Make the file searchable, or let its row say why it cannot be. Returns the status that it ends in.
 
         It looks at its row before each batch of chunks, and stops where the file was cancelled, removed, or ingested
-        anew. A new attempt goes on behind the chunks that are indexed. Raises retryable `ApplicationError`s.
+        anew. A new attempt goes on behind the chunks that are indexed. Raises retryable
+        `ApplicationError`s, and outages.
         """
         progress = _Progress.of_last_attempt()
         async with heartbeating(progress.details):
             try:
                 return await self._ingest(file, progress)
-            except (ObjectStoreUnavailable, VectorIndexUnavailable) as error:
-                log.warning("ingestion.store_unavailable", extra={"file_id": file.file_id, "reason": repr(error)})
-                raise passing_failure(FileErrorCode.SERVER_ERROR, error, RETRY_DELAY) from None
             except asyncio.CancelledError:
                 details = activity.cancellation_details()
                 if details and details.worker_shutdown:
