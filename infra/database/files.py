@@ -10,7 +10,7 @@ from infra.clock import now_seconds
 from infra.database import deleted_items, doomed_objects, vector_store_files
 from infra.database.pages import load_page
 from infra.database.tables import FILES, HAS_EXPIRY, AnyRow
-from models.errors import FileNotFound
+from models.file_errors import FileNotFound
 from models.files import File, FileStatus, Purpose
 from models.lists import Page, PageRequest
 from models.stored_objects import KeyPrefix, object_key

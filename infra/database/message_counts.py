@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, update
 
 from infra.database.tables import THREADS
-from models.errors import ThreadFull
+from models.thread_errors import ThreadFull
 from models.threads import MAX_THREAD_MESSAGES
 
 

@@ -12,8 +12,9 @@ from infra.database.runs import NOUN, Transition, to_run
 from infra.database.tables import RUN_RETRIES, RUNS, TURNS, AnyRow
 from infra.ports import EventBatch
 from models import run_events
-from models.errors import NotFound, ThreadLocked, WrongStatus
+from models.errors import NotFound, WrongStatus
 from models.runs import Run, RunStatus
+from models.thread_errors import ThreadLocked
 from models.turns import RetryCommand, RunInput
 
 _RUN: BindParameter[Any] = bindparam("run")

@@ -16,11 +16,12 @@ from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnde
 from infra.database.tables import RUNS, AnyRow, status_in
 from infra.ports import EventBatch
 from models import run_events
-from models.errors import NotFound, ToolOutputsMismatch, WrongStatus
+from models.errors import NotFound, WrongStatus
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
 from models.run_specs import RunSpec
 from models.runs import ACTIVE_STATUSES, ALLOWED_FROM, ModifyRunRequest, Run, RunStatus, ToolOutput
+from models.thread_errors import ToolOutputsMismatch
 from models.turns import RunState
 
 NOUN = "run"

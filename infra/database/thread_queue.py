@@ -13,8 +13,8 @@ from infra.clock import now_ms, now_seconds
 from infra.database import threads
 from infra.database.messages import newest_at
 from infra.database.tables import IS_WAITING, IS_WAITING_MESSAGE, MESSAGES, RUNS, THREADS, AnyRow
-from models.errors import ThreadLocked, ThreadQueueFull
 from models.messages import OnActiveRun
+from models.thread_errors import ThreadLocked, ThreadQueueFull
 
 MAX_WAITING_RUNS = 100
 MAX_WAITING_MESSAGES = 1_000

@@ -23,10 +23,11 @@ from infra.database.tables import (
     VECTOR_STORE_FILES,
     AnyRow,
 )
-from models.errors import FileNotFound, StoreFileNotFound, UnsupportedExtensions, VectorStoreFull
+from models.file_errors import FileNotFound
 from models.ingestion import IngestEnd, IngestInput
 from models.lists import Page, PageRequest
 from models.search_index import IndexedFile, IndexedStore
+from models.vector_store_errors import StoreFileNotFound, UnsupportedExtensions, VectorStoreFull
 from models.vector_store_search import Filter
 from models.vector_stores import (
     MAX_FILES_OF_STORE,

@@ -19,10 +19,11 @@ from infra.database.tables import (
     VECTOR_STORES,
     AnyRow,
 )
-from models.errors import NotFound, VectorStoreExpired
+from models.errors import NotFound
 from models.ids import Prefix, new_dated_id
 from models.lists import Page, PageRequest
 from models.search_index import IndexedStore
+from models.vector_store_errors import VectorStoreExpired
 from models.vector_stores import (
     SECONDS_PER_DAY,
     CreateVectorStoreRequest,

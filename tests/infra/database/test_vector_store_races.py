@@ -22,10 +22,12 @@ from infra.database.files import StoredFile
 from infra.database.tables import FILES, VECTOR_STORE_FILES, VECTOR_STORES
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_store_search import VectorStoreSearch
-from models.errors import ApiError, FileNotFound, NotFound, StoreFileNotFound, VectorStoreExpired, WrongStatus
+from models.errors import ApiError, NotFound, WrongStatus
+from models.file_errors import FileNotFound
 from models.files import Purpose
 from models.ids import new_file_id
 from models.ingestion import IngestEnd, IngestInput
+from models.vector_store_errors import StoreFileNotFound, VectorStoreExpired
 from models.vector_store_search import SearchRequest
 from models.vector_stores import (
     Attachment,

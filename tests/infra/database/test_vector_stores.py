@@ -12,20 +12,19 @@ from infra.database.files import StoredFile
 from infra.database.tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, VECTOR_STORES
 from infra.database.vector_store_files import ingest_input
 from models import vector_stores as bodies
-from models.errors import (
-    FileNotFound,
-    NotFound,
-    StoreFileNotFound,
-    UnsupportedExtensions,
-    VectorStoreExpired,
-    VectorStoreFull,
-    WrongStatus,
-)
+from models.errors import NotFound, WrongStatus
+from models.file_errors import FileNotFound
 from models.files import Purpose
 from models.ids import new_file_id
 from models.ingestion import IngestEnd, IngestError
 from models.lists import Order, PageRequest
-from models.vector_store_errors import FileErrorCode
+from models.vector_store_errors import (
+    FileErrorCode,
+    StoreFileNotFound,
+    UnsupportedExtensions,
+    VectorStoreExpired,
+    VectorStoreFull,
+)
 from models.vector_store_search import parse_filter
 from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, Expiry, StoreFileStatus
 from tests.database import writing
