@@ -10,8 +10,8 @@ from temporalio.service import RPCError
 from activities.heartbeat import heartbeating
 from infra.clock import now_seconds
 from infra.database import index_deletions, vector_store_files, vector_stores
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
-from infra.database.tables import AnyRow
 from infra.index_deletion import delete_from_index
 from infra.ingest_workflows import IngestWorkflows
 from infra.ports import VectorIndex

@@ -11,8 +11,8 @@ from temporalio import activity
 from activities.failures import WorkerStopped, passing_failure
 from activities.heartbeat import heartbeating
 from infra.database import vector_store_files
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
-from infra.database.tables import AnyRow
 from infra.documents.chunking import chunks
 from infra.documents.errors import DocumentTooLarge, DocumentUnreadable
 from infra.documents.parsing import parse

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from infra.database import vector_store_files, vector_stores
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
-from infra.database.tables import AnyRow
 from infra.ports import Embedder, VectorIndex
 from models.ranking import RankedChunk, ranked
 from models.search_index import Candidates, IndexedFile, IndexedStore, IndexQuery, Vector

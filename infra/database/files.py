@@ -8,8 +8,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, doomed_objects, vector_store_files
+from infra.database.columns import AnyRow
+from infra.database.file_tables import FILES, HAS_EXPIRY
 from infra.database.pages import load_page
-from infra.database.tables import FILES, HAS_EXPIRY, AnyRow
 from models.file_errors import FileNotFound
 from models.files import File, FileStatus, Purpose
 from models.lists import Page, PageRequest

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, update
 
-from infra.database.tables import THREADS
+from infra.database.thread_tables import THREADS
 from models.thread_errors import ThreadFull
 from models.threads import MAX_THREAD_MESSAGES
 

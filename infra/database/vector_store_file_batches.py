@@ -6,7 +6,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from infra.clock import now_seconds
 from infra.database import vector_store_files, vector_stores
-from infra.database.tables import VECTOR_STORE_FILE_BATCHES, AnyRow
+from infra.database.columns import AnyRow
+from infra.database.vector_store_tables import VECTOR_STORE_FILE_BATCHES
 from models.errors import NotFound, WrongStatus
 from models.ids import Prefix, new_dated_id
 from models.vector_stores import Attachment, FileBatch

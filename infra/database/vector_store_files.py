@@ -14,14 +14,14 @@ from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, sel
 from infra.clock import now_ms
 from infra.database import deleted_items, index_deletions, vector_stores
 from infra.database.attribute_filters import attribute_row, condition
+from infra.database.columns import AnyRow
+from infra.database.file_tables import FILES
 from infra.database.pages import load_page
-from infra.database.tables import (
-    FILES,
+from infra.database.vector_store_tables import (
     IS_INGESTED_NOW,
     VECTOR_STORE_FILE_ATTRIBUTES,
     VECTOR_STORE_FILE_BATCHES,
     VECTOR_STORE_FILES,
-    AnyRow,
 )
 from models.file_errors import FileNotFound
 from models.ingestion import IngestEnd, IngestInput

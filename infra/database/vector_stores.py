@@ -10,14 +10,14 @@ from sqlalchemy import BigInteger, Connection, Select, bindparam, delete, insert
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, index_deletions
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
-from infra.database.tables import (
+from infra.database.vector_store_tables import (
     CAN_EXPIRE,
     VECTOR_STORE_FILE_ATTRIBUTES,
     VECTOR_STORE_FILE_BATCHES,
     VECTOR_STORE_FILES,
     VECTOR_STORES,
-    AnyRow,
 )
 from models.errors import NotFound
 from models.ids import Prefix, new_dated_id

@@ -13,9 +13,9 @@ from activities import heartbeat
 from activities.object_reconciler import FILES_AT_A_TIME, ORPHANED_AFTER, ObjectReconciler, ObjectSweep
 from infra.database import files, uploads
 from infra.database.engine import Database, open_database
+from infra.database.file_tables import UPLOADS
 from infra.database.files import CONTENT_LOST, StoredFile
 from infra.database.migrations import migrate
-from infra.database.tables import UPLOADS
 from infra.object_store.directory import DirectoryObjectStore
 from models.files import File, Purpose
 from models.ids import Prefix, new_dated_id, new_file_id

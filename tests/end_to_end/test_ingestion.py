@@ -15,7 +15,7 @@ from activities.ingest_reconciler import LOST_WORKFLOW, IngestReconciler, Ingest
 from activities.ingestion import CONTENT_MISSING, Ingestion
 from infra.clock import now_seconds
 from infra.database import vector_store_files, vector_stores
-from infra.database.tables import VECTOR_STORE_FILES, VECTOR_STORES
+from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.ingest_workflows import IngestWorkflows
 from infra.ports import Embedder

@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Boolean, Column, Text, text
 
 from api.authentication import DEFAULT_PROJECT
 from infra.database.engine import Database
-from infra.database.tables import METADATA
+from infra.database.tables import ALL_TABLES
 from tests.database import writing
 
 ROWS = 10_000
@@ -44,7 +44,7 @@ VALUES = {
 
 def fill(database: Database) -> None:
     with writing(database) as connection:
-        for table in METADATA.tables.values():
+        for table in ALL_TABLES.tables.values():
             values = {
                 column.name: filling(column) for column in table.columns if column is not table.autoincrement_column
             }

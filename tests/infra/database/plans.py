@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
-from infra.database.tables import METADATA
+from infra.database.tables import ALL_TABLES
 from models.errors import NotFound, WrongStatus
 from tests.database import writing
 from tests.infra.database.conftest import recorded
@@ -65,7 +65,7 @@ def sqlite_name(index: str) -> str:
     if not (unnamed := re.fullmatch(r"(\w+?)_((?:store_id_)?id_key|pkey)", index)):
         return index
     table, kind = unnamed.groups()
-    return BY_SEQ if kind == "pkey" and "seq" in METADATA.tables[table].primary_key.columns else BY_ID.format(table)
+    return BY_SEQ if kind == "pkey" and "seq" in ALL_TABLES.tables[table].primary_key.columns else BY_ID.format(table)
 
 
 def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

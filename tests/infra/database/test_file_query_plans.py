@@ -17,8 +17,9 @@ from infra.database import (
 )
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
+from infra.database.file_tables import FILES, UPLOADS
 from infra.database.files import StoredFile
-from infra.database.tables import FILES, UPLOADS, VECTOR_STORES
+from infra.database.vector_store_tables import VECTOR_STORES
 from models.files import Purpose
 from models.ids import new_file_id
 from models.ingestion import IngestEnd, IngestInput

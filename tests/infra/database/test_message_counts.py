@@ -3,7 +3,7 @@ from sqlalchemy import Connection, func, select, update
 
 from infra.database import messages, threads
 from infra.database.engine import Database
-from infra.database.tables import MESSAGES, THREADS
+from infra.database.thread_tables import MESSAGES, THREADS
 from models.errors import NotFound
 from models.messages import CreateMessageRequest
 from models.thread_errors import ThreadFull

@@ -27,7 +27,8 @@ from infra.database import (
 )
 from infra.database.engine import Database
 from infra.database.ops_runs import RunFilter
-from infra.database.tables import RUNS, THREADS
+from infra.database.run_tables import RUNS
+from infra.database.thread_tables import THREADS
 from infra.database.turns import Begun
 from models.answers import Answer
 from models.finalization import Finalization

@@ -21,7 +21,8 @@ from infra.database import (
 )
 from infra.database.engine import Database, open_database
 from infra.database.run_events import Replay
-from infra.database.tables import IS_ACTIVE, MESSAGES, RUNS
+from infra.database.run_tables import IS_ACTIVE, RUNS
+from infra.database.thread_tables import MESSAGES
 from infra.database.turns import Begun, Committed
 from infra.ports import NO_EVENTS
 from models.answered_steps import message_step

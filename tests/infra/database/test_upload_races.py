@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, select, update
 from infra.clock import now_seconds
 from infra.database import doomed_objects, uploads
 from infra.database.engine import Database, open_database
+from infra.database.file_tables import FILES, UPLOADS
 from infra.database.files import StoredFile
-from infra.database.tables import FILES, UPLOADS
 from models.errors import WrongStatus
 from models.files import Purpose
 from models.ids import new_file_id

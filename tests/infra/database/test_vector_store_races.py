@@ -18,8 +18,9 @@ from infra.database import (
     vector_stores,
 )
 from infra.database.engine import Database, open_database
+from infra.database.file_tables import FILES
 from infra.database.files import StoredFile
-from infra.database.tables import FILES, VECTOR_STORE_FILES, VECTOR_STORES
+from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_store_search import VectorStoreSearch
 from models.errors import ApiError, NotFound, WrongStatus

@@ -9,8 +9,8 @@ from infra.clock import now_seconds
 from infra.database import files, index_deletions, vector_store_file_batches, vector_store_files, vector_stores
 from infra.database.engine import Database
 from infra.database.files import StoredFile
-from infra.database.tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, VECTOR_STORES
 from infra.database.vector_store_files import ingest_input
+from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, VECTOR_STORES
 from models import vector_stores as bodies
 from models.errors import NotFound, WrongStatus
 from models.file_errors import FileNotFound
