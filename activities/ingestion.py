@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.failures import WorkerStopped, passing_failure
 from activities.heartbeat import heartbeating
-from infra.database import vector_store_files
+from infra.database import ingestions
 from infra.database.columns import AnyRow
 from infra.database.engine import Database
 from infra.documents.chunking import chunks
@@ -80,14 +80,14 @@ class Ingestion:
                 raise
 
     async def _ingest(self, file: IngestInput, progress: _Progress) -> StoreFileStatus:
-        found = await self._database.read(vector_store_files.find_ingested, file)
+        found = await self._database.read(ingestions.find_ingested, file)
         if found is None:
-            return await self._database.read(vector_store_files.status_of, file)
+            return await self._database.read(ingestions.status_of, file)
         row, store = found
         try:
             cut = await self._chunks(row)
             if not await self._index_chunks(file, store, cut, progress):
-                return await self._database.read(vector_store_files.status_of, file)
+                return await self._database.read(ingestions.status_of, file)
         except DocumentUnreadable as error:
             return await self._fail(file, error.code, str(error))
         except ObjectMissing:
@@ -123,7 +123,7 @@ class Ingestion:
             log.warning("ingestion.without_vectors", extra={"store_id": store.id, "model": store.embedding_model})
             embedder = None
         while progress.done < len(cut):
-            if not await self._database.read(vector_store_files.is_ingested, file):
+            if not await self._database.read(ingestions.is_ingested, file):
                 return False
             batch = await _embedded(embedder, cut[progress.done : progress.done + CHUNKS_AT_A_TIME])
             await self._index.upsert(store, IndexedFile(file.file_id, file.generation), batch)
@@ -136,10 +136,10 @@ class Ingestion:
         return await self._end(IngestEnd(file, StoreFileStatus.FAILED, IngestError(code, message)), [])
 
     async def _end(self, ended: IngestEnd, overlaps: Sequence[int]) -> StoreFileStatus:
-        if await self._database.write(vector_store_files.end, ended, overlaps):
+        if await self._database.write(ingestions.end, ended, overlaps):
             log.info("ingestion.ended", extra={"file_id": ended.file.file_id, "status": ended.status.value})
             return ended.status
-        return await self._database.read(vector_store_files.status_of, ended.file)
+        return await self._database.read(ingestions.status_of, ended.file)
 
 
 class IngestionEnds:
@@ -151,16 +151,16 @@ class IngestionEnds:
     @activity.defn(name="IngestionEnds.end")
     async def end(self, ended: IngestEnd) -> StoreFileStatus:
         """End it unless it has ended already. Returns the status that it has then."""
-        if await self._database.write(vector_store_files.end, ended):
+        if await self._database.write(ingestions.end, ended):
             return ended.status
-        return await self._database.read(vector_store_files.status_of, ended.file)
+        return await self._database.read(ingestions.status_of, ended.file)
 
     @activity.defn(name="IngestionEnds.pending")
     async def pending(self, batch: IngestBatchInput) -> PendingFiles:
         """The next page of a batch's files that are in progress."""
-        rows = await self._database.read(vector_store_files.pending_of_batch, batch.batch_id, batch.after, BATCH_PAGE)
+        rows = await self._database.read(ingestions.pending_of_batch, batch.batch_id, batch.after, BATCH_PAGE)
         after = rows[-1].seq if len(rows) == BATCH_PAGE else None
-        return PendingFiles([vector_store_files.ingest_input(row) for row in rows], after)
+        return PendingFiles([ingestions.ingest_input(row) for row in rows], after)
 
 
 async def _embedded(embedder: Embedder | None, cut: Sequence[Chunk]) -> list[IndexedChunk]:

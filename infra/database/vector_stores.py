@@ -1,9 +1,9 @@
-"""Reads and writes of vector stores. Their numbers of files change with the files: see `vector_store_files.py`.
+"""Reads and writes of vector stores. Their numbers of files change with the files: see `file_counts.py`.
 
 Transactions lock rows in one order, so that no two wait for each other: files, then stores by id, then files in stores.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Select, bindparam, delete, insert, or_, select, update
@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, Select, bindparam, delete, insert
 from infra.clock import now_seconds
 from infra.database import deleted_items, index_deletions
 from infra.database.columns import AnyRow
+from infra.database.file_counts import counts_of
 from infra.database.pages import load_page
 from infra.database.vector_store_tables import (
     CAN_EXPIRE,
@@ -28,7 +29,6 @@ from models.vector_stores import (
     SECONDS_PER_DAY,
     CreateVectorStoreRequest,
     Expiry,
-    FileCounts,
     ModifyVectorStoreRequest,
     ShownExpiry,
     VectorStore,
@@ -37,7 +37,6 @@ from models.vector_stores import (
 NOUN = "vector store"
 USE_RESOLUTION_SECONDS = 60
 """Of a store that never expires. The expiry of another one follows each second of use."""
-COUNTED = ("in_progress", "completed", "failed", "cancelled")
 
 _STORE: Any = bindparam("store")
 _NOW: Any = bindparam("now", type_=BigInteger)
@@ -73,11 +72,6 @@ _TOUCH = (
     )
     # Without days the sum is NULL.
     .values(last_active_at=_NOW, expires_at=_NOW + VECTOR_STORES.c.expires_after_days * SECONDS_PER_DAY)
-)
-_COUNT = (
-    update(VECTOR_STORES)
-    .where(VECTOR_STORES.c.id == _STORE)
-    .values({name: VECTOR_STORES.c[name] + bindparam(f"more_{name}") for name in (*COUNTED, "usage_bytes")})
 )
 _EXPIRED = (
     select(VECTOR_STORES)
@@ -198,12 +192,6 @@ def touch(connection: Connection, store_id: str) -> None:
     connection.execute(_TOUCH, {"store": store_id, "now": now_seconds()})
 
 
-def count(connection: Connection, store_id: str, changes: Mapping[str, int]) -> None:
-    """Add `changes` to the numbers of files in each state and to `usage_bytes`."""
-    more = {f"more_{name}": changes.get(name, 0) for name in (*COUNTED, "usage_bytes")}
-    connection.execute(_COUNT, {"store": store_id, **more})
-
-
 def remove(connection: Connection, project_id: str, store_id: str) -> IndexedStore:
     """Delete the store with all it holds, and have its index dropped. Raises `NotFound`."""
     row = _find(connection, _LOCK, project_id, store_id)
@@ -260,12 +248,6 @@ def _days(expiry: Expiry | None) -> int | None:
 
 def _expiry(last_active_at: int, days: int | None) -> int | None:
     return None if days is None else last_active_at + days * SECONDS_PER_DAY
-
-
-def counts_of(row: AnyRow) -> FileCounts:
-    """Of a store or of a batch."""
-    numbers = {name: getattr(row, name) for name in COUNTED}
-    return FileCounts(**numbers, total=sum(numbers.values()))
 
 
 def _to_store(row: AnyRow) -> VectorStore:

@@ -14,7 +14,7 @@ from activities import ingest_reconciler
 from activities.ingest_reconciler import LOST_WORKFLOW, IngestReconciler, IngestReport
 from activities.ingestion import CONTENT_MISSING, Ingestion
 from infra.clock import now_seconds
-from infra.database import vector_store_files, vector_stores
+from infra.database import vector_store_additions, vector_stores
 from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.ingest_workflows import IngestWorkflows
@@ -81,7 +81,7 @@ async def added(holdfast: RunningHoldfast, content: bytes | str = SHORT, is_comm
     file_id = await store_file(resources, content)
     (file,) = await resources.database.write(
         lambda connection: (
-            vector_store_files.add(
+            vector_store_additions.add(
                 connection,
                 vector_stores.lock_open(connection, DEFAULT_PROJECT, store.id),
                 [Attachment(file_id, None, ChunkSizes(100, 0))],

@@ -10,7 +10,9 @@ from infra.database import (
     doomed_objects,
     files,
     index_deletions,
+    ingestions,
     uploads,
+    vector_store_additions,
     vector_store_file_batches,
     vector_store_files,
     vector_stores,
@@ -87,9 +89,9 @@ def stored(filled: Database) -> Stored:
         expiry = Expiry(anchor="last_active_at", days=1)
         body = CreateVectorStoreRequest(expires_after=expiry)
         store_id = vector_stores.create(connection, PROJECT, body, "m", 3).id
-        store = vector_store_files.lock_store_for(connection, PROJECT, store_id, [file_id])
+        store = vector_store_additions.lock_store_for(connection, PROJECT, store_id, [file_id])
         batch = vector_store_file_batches.create(connection, store, [Attachment(file_id, {"year": 1}, ChunkSizes())])
-        ingest = vector_store_files.ingest_input(vector_store_files.find(connection, PROJECT, store_id, file_id))
+        ingest = ingestions.ingest_input(vector_store_files.find(connection, PROJECT, store_id, file_id))
         upload = uploads.create(
             connection,
             PROJECT,
@@ -215,9 +217,9 @@ CASES: dict[str, tuple[Query, set[str]]] = {
         },
     ),
     "add-file": (
-        lambda connection, stored: vector_store_files.add(
+        lambda connection, stored: vector_store_additions.add(
             connection,
-            vector_store_files.lock_store_for(connection, PROJECT, stored.store_id, [stored.file_id]),
+            vector_store_additions.lock_store_for(connection, PROJECT, stored.store_id, [stored.file_id]),
             stored.attachments(),
         ),
         {FILE, ATTRIBUTES, BATCH, IN_STORE, STORE},
@@ -269,12 +271,12 @@ CASES: dict[str, tuple[Query, set[str]]] = {
         {"deleted_items_by_age", DELETED, ATTRIBUTES, BATCH, IN_STORE, STORE},
     ),
     "find-ingested": (
-        lambda connection, stored: vector_store_files.find_ingested(connection, stored.ingest),
+        lambda connection, stored: ingestions.find_ingested(connection, stored.ingest),
         {IN_STORE, STORE},
     ),
-    "status-of": (lambda connection, stored: vector_store_files.status_of(connection, stored.ingest), {IN_STORE}),
+    "status-of": (lambda connection, stored: ingestions.status_of(connection, stored.ingest), {IN_STORE}),
     "end-ingestion": (
-        lambda connection, stored: vector_store_files.end(connection, IngestEnd(stored.ingest, OF_STATUS)),
+        lambda connection, stored: ingestions.end(connection, IngestEnd(stored.ingest, OF_STATUS)),
         {BATCH, IN_STORE, STORE},
     ),
     "searchable": (
@@ -292,11 +294,11 @@ CASES: dict[str, tuple[Query, set[str]]] = {
         {IN_STORE},
     ),
     "take-due": (
-        lambda connection, _: vector_store_files.take_due(connection, 10, 1),
+        lambda connection, _: ingestions.take_due(connection, 10, 1),
         {"vector_store_files_in_progress"},
     ),
     "pending-of-batch": (
-        lambda connection, stored: vector_store_files.pending_of_batch(connection, stored.batch_id, 0, 10),
+        lambda connection, stored: ingestions.pending_of_batch(connection, stored.batch_id, 0, 10),
         {"vector_store_files_by_batch_status"},
     ),
     "load-batch": (

@@ -13,6 +13,8 @@ from infra.clock import now_seconds
 from infra.database import (
     files,
     index_deletions,
+    ingestions,
+    vector_store_additions,
     vector_store_file_batches,
     vector_store_files,
     vector_stores,
@@ -72,15 +74,15 @@ def attach(store_id: str, *file_ids: str) -> Work:
     """What the API does for a new file of a store."""
 
     def work(connection: Connection) -> Sequence[IngestInput]:
-        store = vector_store_files.lock_store_for(connection, PROJECT, store_id, file_ids)
-        return vector_store_files.add(connection, store, attachments(*file_ids)).to_ingest
+        store = vector_store_additions.lock_store_for(connection, PROJECT, store_id, file_ids)
+        return vector_store_additions.add(connection, store, attachments(*file_ids)).to_ingest
 
     return work
 
 
 def create_batch(store_id: str, *file_ids: str) -> Work:
     def work(connection: Connection) -> FileBatch:
-        store = vector_store_files.lock_store_for(connection, PROJECT, store_id, file_ids)
+        store = vector_store_additions.lock_store_for(connection, PROJECT, store_id, file_ids)
         return vector_store_file_batches.create(connection, store, attachments(*file_ids))
 
     return work
@@ -107,7 +109,7 @@ def delete_store(store_id: str) -> Work:
 
 
 def finish(file: IngestInput, status: StoreFileStatus = StoreFileStatus.COMPLETED) -> Work:
-    return lambda connection: vector_store_files.end(connection, IngestEnd(file, status, usage_bytes=7), [0])
+    return lambda connection: ingestions.end(connection, IngestEnd(file, status, usage_bytes=7), [0])
 
 
 def expire_at(store_id: str, seconds: int) -> Work:
@@ -129,7 +131,7 @@ def remove_expired(connection: Connection) -> Sequence[str]:
 
 def ingested(database: Database, store_id: str, file_id: str) -> IngestInput:
     found = do(database, lambda connection: vector_store_files.find(connection, PROJECT, store_id, file_id))
-    return vector_store_files.ingest_input(found)
+    return ingestions.ingest_input(found)
 
 
 def exists(database: Database, file_id: str) -> bool:
@@ -190,10 +192,10 @@ async def test_file_is_added_again_to_its_store_while_it_is_deleted(database: Da
     do(database, attach(store_id, file_id))
 
     with writing(database) as connection:
-        store = vector_store_files.lock_store_for(connection, PROJECT, store_id, [file_id])
+        store = vector_store_additions.lock_store_for(connection, PROJECT, store_id, [file_id])
         deleting = asyncio.create_task(database.write(delete_file(file_id)))
         await until_waiting(database, 1)
-        vector_store_files.add(connection, store, attachments(file_id))
+        vector_store_additions.add(connection, store, attachments(file_id))
     await deleting
 
     assert counts(database, store_id).total == 0
@@ -438,7 +440,7 @@ async def test_reconciler_waits_for_no_file_that_changes_now(database: Database)
     taken = await beside(
         database,
         cancel_batch(store_id, batch.id),
-        lambda connection: [row.id for row in vector_store_files.take_due(connection, 100, 60_000)],
+        lambda connection: [row.id for row in ingestions.take_due(connection, 100, 60_000)],
     )
 
     assert ids[1] in taken

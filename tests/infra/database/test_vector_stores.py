@@ -6,10 +6,18 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from infra.clock import now_seconds
-from infra.database import files, index_deletions, vector_store_file_batches, vector_store_files, vector_stores
+from infra.database import (
+    files,
+    index_deletions,
+    ingestions,
+    vector_store_additions,
+    vector_store_file_batches,
+    vector_store_files,
+    vector_stores,
+)
 from infra.database.engine import Database
 from infra.database.files import StoredFile
-from infra.database.vector_store_files import ingest_input
+from infra.database.ingestions import ingest_input
 from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, VECTOR_STORES
 from models import vector_stores as bodies
 from models.errors import NotFound, WrongStatus
@@ -40,10 +48,10 @@ def new_store(connection: Connection, project: str = PROJECT, **fields: Any) -> 
     return vector_stores.create(connection, project, CreateVectorStoreRequest(**fields), "minilm", 384).id
 
 
-def add(connection: Connection, store_id: str, *file_ids: str, **fields: Any) -> vector_store_files.Added:
+def add(connection: Connection, store_id: str, *file_ids: str, **fields: Any) -> vector_store_additions.Added:
     store = vector_stores.lock_open(connection, PROJECT, store_id)
     given = {"attributes": None, "sizes": ChunkSizes()} | fields
-    return vector_store_files.add(connection, store, [Attachment(file_id, **given) for file_id in file_ids])
+    return vector_store_additions.add(connection, store, [Attachment(file_id, **given) for file_id in file_ids])
 
 
 def batch(connection: Connection, store_id: str, *file_ids: str) -> bodies.FileBatch:
@@ -56,7 +64,7 @@ def end(
     connection: Connection, store_id: str, file_id: str, status: StoreFileStatus = StoreFileStatus.COMPLETED
 ) -> bool:
     row = vector_store_files.find(connection, PROJECT, store_id, file_id)
-    return vector_store_files.end(connection, IngestEnd(ingest_input(row), status, usage_bytes=100), overlaps=[0, 5])
+    return ingestions.end(connection, IngestEnd(ingest_input(row), status, usage_bytes=100), overlaps=[0, 5])
 
 
 def counts(connection: Connection, store_id: str) -> tuple[int, int, int, int]:
@@ -98,7 +106,7 @@ def test_failed_file_says_why_and_is_ingested_again_when_it_is_added_again(datab
         store_id, file_id = new_store(connection), new_file(connection)
         (ingested,) = add(connection, store_id, file_id).to_ingest
         error = IngestError(FileErrorCode.INVALID_FILE, "no text found")
-        vector_store_files.end(connection, IngestEnd(ingested, StoreFileStatus.FAILED, error))
+        ingestions.end(connection, IngestEnd(ingested, StoreFileStatus.FAILED, error))
         failed = vector_store_files.load(connection, PROJECT, store_id, file_id)
         again = add(connection, store_id, file_id)
 
@@ -107,8 +115,8 @@ def test_failed_file_says_why_and_is_ingested_again_when_it_is_added_again(datab
         assert again.to_ingest[0].generation > ingested.generation
         assert counts(connection, store_id) == (1, 0, 0, 0)
         # The earlier generation is superseded.
-        assert not vector_store_files.end(connection, IngestEnd(ingested, StoreFileStatus.COMPLETED))
-        assert vector_store_files.find_ingested(connection, ingested) is None
+        assert not ingestions.end(connection, IngestEnd(ingested, StoreFileStatus.COMPLETED))
+        assert ingestions.find_ingested(connection, ingested) is None
 
 
 def test_completed_file_that_is_added_again_stays_unless_its_chunks_change(database: Database) -> None:
@@ -327,7 +335,7 @@ def test_use_does_not_bring_an_expired_store_back(database: Database) -> None:
 
 
 def test_store_is_full_at_its_limit_and_then_adds_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_store_files, "MAX_FILES_OF_STORE", 2)
+    monkeypatch.setattr(vector_store_additions, "MAX_FILES_OF_STORE", 2)
     with writing(database) as connection:
         store_id = new_store(connection)
         first, second, third = (new_file(connection) for _ in range(3))
