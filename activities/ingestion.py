@@ -14,7 +14,7 @@ from infra.database import ingestions
 from infra.database.columns import AnyRow
 from infra.database.engine import Database
 from infra.documents.chunking import chunks
-from infra.documents.errors import DocumentTooLarge, DocumentUnreadable
+from infra.documents.errors import DocumentUnreadable
 from infra.documents.parsing import parse
 from infra.embeddings.errors import EmbeddingFailed
 from infra.object_store.errors import ObjectMissing
@@ -103,11 +103,8 @@ class Ingestion:
         content: AsyncGenerator[bytes, None] = self._object_store.get(object_key(KeyPrefix.FILE, row.id))
         async with aclosing(content):
             document = await parse(content, row.filename)
-        maximum, overlap = row.max_chunk_size_tokens, row.chunk_overlap_tokens
-        cut = await asyncio.to_thread(chunks, document, maximum, overlap)
-        if (len(cut) - 1) * (maximum - overlap) > MAX_FILE_TOKENS:
-            raise DocumentTooLarge.because(f"it has more than {MAX_FILE_TOKENS} tokens")
-        return cut
+        sizes = row.max_chunk_size_tokens, row.chunk_overlap_tokens
+        return await asyncio.to_thread(chunks, document, *sizes, MAX_FILE_TOKENS)
 
     async def _index_chunks(
         self, file: IngestInput, store: IndexedStore, cut: Sequence[Chunk], progress: _Progress

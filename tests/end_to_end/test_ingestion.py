@@ -10,7 +10,7 @@ from openai import BadRequestError
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
-from activities import ingest_reconciler
+from activities import ingest_reconciler, ingestion
 from activities.ingest_reconciler import LOST_WORKFLOW, IngestReconciler, IngestReport
 from activities.ingestion import CONTENT_MISSING, Ingestion
 from infra.clock import now_seconds
@@ -136,8 +136,8 @@ async def ingest(holdfast: RunningHoldfast, file: IngestInput, details: Sequence
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, heartbeat_details=list(details))
     resources = holdfast.resources
-    ingestion = Ingestion(resources.database, resources.object_store, resources.embedder, resources.vector_index)
-    return await environment.run(ingestion.ingest, file)
+    activity = Ingestion(resources.database, resources.object_store, resources.embedder, resources.vector_index)
+    return await environment.run(activity.ingest, file)
 
 
 async def reconcile(holdfast: RunningHoldfast) -> IngestReport:
@@ -266,6 +266,16 @@ async def test_file_without_its_content_fails(holdfast: RunningHoldfast) -> None
 
     found = await ended(holdfast, file)
     assert (found.last_error.code, found.last_error.message) == ("server_error", CONTENT_MISSING)
+
+
+async def test_file_of_too_many_tokens_fails(holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingestion, "MAX_FILE_TOKENS", 5)
+    await holdfast.start_worker()
+
+    file = await ended(holdfast, await added(holdfast))
+
+    assert (file.status, file.last_error.code) == ("failed", "invalid_file")
+    assert file.last_error.message == "The file is too large to be read: it has more than 5 tokens."
 
 
 async def test_refused_embedding_fails_the_file_and_its_workflow(holdfast: RunningHoldfast) -> None:
