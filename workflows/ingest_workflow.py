@@ -7,6 +7,7 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     ChildWorkflowError,
+    TimeoutError,
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
@@ -127,5 +128,14 @@ async def _ingest_as_child(file: IngestInput) -> None:
 
 def _reason(error: BaseException) -> IngestError:
     cause = error.__cause__
-    message = cause.message if isinstance(cause, ApplicationError) and cause.details else TOOK_TOO_LONG
+    if isinstance(cause, TimeoutError):
+        last = _said(cause.__cause__)
+        message = f"{TOOK_TOO_LONG} The last attempt failed: {last}" if last else TOOK_TOO_LONG
+    else:
+        message = _said(cause) or TOOK_TOO_LONG
     return IngestError(FileErrorCode.SERVER_ERROR, message)
+
+
+def _said(error: BaseException | None) -> str | None:
+    """The text of a failure that the activity meant for `last_error`."""
+    return error.message if isinstance(error, ApplicationError) and error.details else None

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from openai import BadRequestError
@@ -26,6 +28,8 @@ from models.stored_objects import KeyPrefix, object_key
 from models.vector_stores import Attachment, ChunkSizes, StoreFileStatus
 from tests.holdfast import RunningHoldfast
 from tests.stored_files import DEFAULT_PROJECT, store_file
+from workflows import activity_options
+from workflows.ingest_workflow import TOOK_TOO_LONG
 
 SHORT = "Employees get twenty-five days of paid vacation each year."
 LONG = " ".join(f"Sentence number {number} says nothing new." for number in range(500))
@@ -217,6 +221,24 @@ async def test_cancelled_batch_ends_its_workflows_and_completes_nothing(holdfast
     assert (store.status, store.file_counts.cancelled, store.file_counts.total) == ("completed", 1, 1)
 
 
+async def test_batch_of_several_pages_is_ingested_to_its_end(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "BATCH_PAGE", 2)
+    ids = [await store_file(holdfast.resources, f"{SHORT} {number}") for number in range(5)]
+    store = await holdfast.client.vector_stores.create()
+    await use(holdfast, None).start_worker()
+    batches = holdfast.client.vector_stores.file_batches
+
+    batch = await batches.create_and_poll(store.id, file_ids=ids)
+
+    assert (batch.status, batch.file_counts.completed) == ("completed", 5)
+    listed = batches.list_files(batch.id, vector_store_id=store.id, limit=2, order="asc", filter="completed")
+    assert [file.id async for file in listed] == ids
+    workflow = holdfast.resources.temporal.get_workflow_handle(IngestBatchInput(batch.id).workflow_id)
+    assert (await workflow.describe()).raw_info.first_run_id != (await workflow.describe()).run_id
+
+
 async def test_removed_file_stops_its_ingestion_and_leaves_no_chunk(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +314,37 @@ async def test_embedding_that_is_unavailable_is_tried_again(holdfast: RunningHol
     await use(holdfast, WatchedEmbedder(fails=EmbeddingUnavailable("429"))).start_worker()
 
     assert (await ended(holdfast, await added(holdfast))).status == "completed"
+
+
+async def test_file_whose_ingestion_hangs_fails_at_its_deadline(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_options, "INGEST_DEADLINE", timedelta(seconds=1))
+    embedder = WatchedEmbedder(waits_after=0)
+    await use(holdfast, embedder).start_worker()
+
+    file = await added(holdfast)
+    failed = await ended(holdfast, file)
+
+    assert (failed.status, failed.last_error.code) == ("failed", "server_error")
+    assert failed.last_error.message == TOOK_TOO_LONG
+    assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.FAILED
+    store = await holdfast.client.vector_stores.retrieve(file.store_id)
+    assert (store.status, store.file_counts.failed, store.file_counts.total) == ("completed", 1, 1)
+
+
+async def test_file_whose_embedding_stays_unavailable_fails_at_its_deadline(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_options, "INGEST_DEADLINE", timedelta(seconds=2))
+    embedder = WatchedEmbedder()
+    monkeypatch.setattr(embedder, "embed", AsyncMock(side_effect=EmbeddingUnavailable("The endpoint answered 503.")))
+    await use(holdfast, embedder).start_worker()
+
+    failed = await ended(holdfast, await added(holdfast))
+
+    assert (failed.status, failed.last_error.code) == ("failed", "server_error")
+    assert failed.last_error.message == f"{TOOK_TOO_LONG} The last attempt failed: The endpoint answered 503."
 
 
 async def test_index_that_is_unavailable_is_tried_again(
