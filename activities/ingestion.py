@@ -65,9 +65,9 @@ class Ingestion:
     async def ingest(self, file: IngestInput) -> StoreFileStatus:
         """Make the file searchable, or let its row say why it cannot be. Returns the status that it ends in.
 
-        It looks at its row before each batch of chunks, and stops where the file was cancelled, removed, or ingested
-        anew. A new attempt goes on behind the chunks that are indexed. Raises retryable
-        `ApplicationError`s, and outages.
+        It looks at its row before it adds each batch of chunks, and stops where the file was cancelled, removed, or
+        ingested anew. A new attempt goes on behind the chunks that are indexed. Raises retryable `ApplicationError`s,
+        and outages.
         """
         progress = _Progress.of_last_attempt()
         async with heartbeating(progress.details):
@@ -120,9 +120,10 @@ class Ingestion:
             log.warning("ingestion.without_vectors", extra={"store_id": store.id, "model": store.embedding_model})
             embedder = None
         while progress.done < len(cut):
+            batch = await _embedded(embedder, cut[progress.done : progress.done + CHUNKS_AT_A_TIME])
+            # After the embedding, which may take a minute: chunks that came so late would stay in the index.
             if not await self._database.read(ingestions.is_ingested, file):
                 return False
-            batch = await _embedded(embedder, cut[progress.done : progress.done + CHUNKS_AT_A_TIME])
             await self._index.upsert(store, IndexedFile(file.file_id, file.generation), batch)
             progress.done += len(batch)
             progress.usage_bytes += sum(_size(chunk, store.dimensions) for chunk in batch)

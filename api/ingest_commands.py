@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from api.idempotency import Idempotency
-from infra.database import vector_store_additions, vector_store_file_batches, vector_store_files, vector_stores
+from infra.database import (
+    index_deletions,
+    vector_store_additions,
+    vector_store_file_batches,
+    vector_store_files,
+    vector_stores,
+)
 from infra.database.engine import Database
 from infra.ingest_workflows import IngestWorkflows, leave_to_reconciler
 from infra.ports import Embedder, VectorIndex
@@ -117,10 +123,11 @@ class IngestCommands:
             log.warning("index.delete_delayed", extra={"store_id": store_id, "reason": repr(error)})
 
     async def remove_from_index(self, stores: Sequence[IndexedStore], file_id: str) -> None:
-        """Remove the chunks of a file whose rows are gone."""
+        """Remove the chunks of a file whose rows are gone, but for those of one that was added again meanwhile."""
         for store in stores:
+            generation = await self.database.read(index_deletions.generation_to_keep, store.id, file_id)
             try:
-                await self.vector_index.delete_file(store, file_id)
+                await self.vector_index.delete_file(store, file_id, generation)
             except VectorIndexUnavailable as error:
                 log.warning("index.delete_delayed", extra={"store_id": store.id, "reason": repr(error)})
 

@@ -9,14 +9,16 @@ from unittest.mock import AsyncMock
 
 import pytest
 from openai import BadRequestError
+from sqlalchemy import Connection
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
 from activities import ingest_reconciler, ingestion
 from activities.ingest_reconciler import LOST_WORKFLOW, IngestReconciler, IngestReport
 from activities.ingestion import CONTENT_MISSING, Ingestion
+from api.ingest_commands import IngestCommands
 from infra.clock import now_seconds
-from infra.database import vector_store_additions, vector_stores
+from infra.database import vector_store_additions, vector_store_files, vector_stores
 from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.ingest_workflows import IngestWorkflows
@@ -83,18 +85,15 @@ async def added(holdfast: RunningHoldfast, content: bytes | str = SHORT, is_comm
         )
     )
     file_id = await store_file(resources, content)
-    (file,) = await resources.database.write(
-        lambda connection: (
-            vector_store_additions.add(
-                connection,
-                vector_stores.lock_open(connection, DEFAULT_PROJECT, store.id),
-                [Attachment(file_id, None, ChunkSizes(100, 0))],
-            ).to_ingest
-        )
-    )
+    (file,) = await resources.database.write(attach, store.id, file_id)
     if is_commanded:
         await workflows(holdfast).start(file)
     return file
+
+
+def attach(connection: Connection, store_id: str, file_id: str) -> Sequence[IngestInput]:
+    store = vector_store_additions.lock_store_for(connection, DEFAULT_PROJECT, store_id, [file_id])
+    return vector_store_additions.add(connection, store, [Attachment(file_id, None, ChunkSizes(100, 0))]).to_ingest
 
 
 def workflows(holdfast: RunningHoldfast) -> IngestWorkflows:
@@ -252,11 +251,26 @@ async def test_removed_file_stops_its_ingestion_and_leaves_no_chunk(
     embedder.may_go_on.set()
 
     assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.COMPLETED
-    # What the activity added after the deletion goes with its repetition.
+    # It had embedded a batch meanwhile, and did not add it.
+    assert await indexed(holdfast, file) == 0
     monkeypatch.setattr(ingest_reconciler, "DELETED_FOR", -ingest_reconciler.DELETED_FOR)
     assert (await reconcile(holdfast)).deleted == 1
-    assert await indexed(holdfast, file) == 0
     assert (await reconcile(holdfast)).deleted == 0
+
+
+async def test_file_that_is_added_again_while_its_chunks_are_removed_keeps_its_new_ones(
+    holdfast: RunningHoldfast,
+) -> None:
+    resources = holdfast.resources
+    file = await added(holdfast, is_commanded=False)
+    store = await resources.database.write(vector_store_files.remove, DEFAULT_PROJECT, file.store_id, file.file_id)
+    again = (await resources.database.write(attach, file.store_id, file.file_id))[0]
+    await ingest(holdfast, again)
+    commands = IngestCommands(resources.database, workflows(holdfast), resources.vector_index, resources.embedder)
+
+    await commands.remove_from_index([store], file.file_id)
+
+    assert await indexed(holdfast, again) == 1
 
 
 async def test_lost_start_is_repeated(holdfast: RunningHoldfast) -> None:
