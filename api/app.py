@@ -1,7 +1,10 @@
 """The HTTP application: routes, errors and the headers of every answer."""
 
-from fastapi import FastAPI
+from functools import cache
+
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
 from api.authentication import Keyring
 from api.errors import UnexpectedErrors, install_error_handlers
@@ -59,7 +62,7 @@ def create_app(resources: Resources) -> FastAPI:
         title="Holdfast",
         version="1",
         description="The OpenAI Assistants API, every run durable.",
-        responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}},
+        routes=_routes(),
     )
     app.state.resources = resources
     app.state.keyring = Keyring.of(resources.settings)
@@ -84,13 +87,6 @@ def create_app(resources: Resources) -> FastAPI:
     keepalive = resources.settings.keepalive
     followed = RunEvents(resources.database, resources.event_stream, keepalive)
     app.state.streams = Streams(followed, keepalive, resources.metrics)
-    for router in ROUTERS:
-        app.include_router(router, prefix="/v1")
-        app.include_router(router, include_in_schema=False)
-    app.include_router(health.router)
-    app.include_router(ops_runs.router)
-    app.include_router(ops_runs.router, prefix="/v1", include_in_schema=False)
-    app.include_router(metrics.router)
     install_error_handlers(app)
     app.add_middleware(UnexpectedErrors)
     if (hosts := allowed_hosts(resources.settings)) is not None:
@@ -109,3 +105,17 @@ def create_app(resources: Resources) -> FastAPI:
         # The middleware that is added last is the outermost.
         app.add_middleware(RequestSpans, tracer=resources.tracing.tracer)
     return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    # Shared by the apps of a process: FastAPI prepares each route at the first request, in half a second for all.
+    api = APIRouter(responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}})
+    for router in ROUTERS:
+        api.include_router(router, prefix="/v1")
+        api.include_router(router, include_in_schema=False)
+    api.include_router(health.router)
+    api.include_router(ops_runs.router)
+    api.include_router(ops_runs.router, prefix="/v1", include_in_schema=False)
+    api.include_router(metrics.router)
+    return api.routes

@@ -173,6 +173,8 @@ async def test_completed_file_is_not_ingested_again(holdfast: RunningHoldfast) -
     assert await indexed(holdfast, file) == 1
 
 
+@pytest.mark.any_database
+@pytest.mark.slow
 async def test_attempt_goes_on_behind_the_chunks_that_are_indexed(holdfast: RunningHoldfast) -> None:
     embedder = WatchedEmbedder(waits_after=32)
     await use(holdfast, embedder).start_worker()
@@ -304,6 +306,7 @@ async def test_file_without_its_content_fails(holdfast: RunningHoldfast) -> None
     assert (found.last_error.code, found.last_error.message) == ("server_error", CONTENT_MISSING)
 
 
+@pytest.mark.any_database
 async def test_file_of_too_many_tokens_fails(holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingestion, "MAX_FILE_TOKENS", 5)
     await holdfast.start_worker()
@@ -324,12 +327,14 @@ async def test_refused_embedding_fails_the_file_and_its_workflow(holdfast: Runni
     assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.FAILED
 
 
+@pytest.mark.any_database
 async def test_embedding_that_is_unavailable_is_tried_again(holdfast: RunningHoldfast) -> None:
     await use(holdfast, WatchedEmbedder(fails=EmbeddingUnavailable("429"))).start_worker()
 
     assert (await ended(holdfast, await added(holdfast))).status == "completed"
 
 
+@pytest.mark.any_database
 async def test_file_whose_ingestion_hangs_fails_at_its_deadline(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +352,7 @@ async def test_file_whose_ingestion_hangs_fails_at_its_deadline(
     assert (store.status, store.file_counts.failed, store.file_counts.total) == ("completed", 1, 1)
 
 
+@pytest.mark.any_database
 async def test_file_whose_embedding_stays_unavailable_fails_at_its_deadline(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,6 +367,7 @@ async def test_file_whose_embedding_stays_unavailable_fails_at_its_deadline(
     assert failed.last_error.message == f"{TOOK_TOO_LONG} The last attempt failed: The endpoint answered 503."
 
 
+@pytest.mark.any_database
 async def test_index_that_is_unavailable_is_tried_again(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
