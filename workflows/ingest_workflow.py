@@ -127,15 +127,11 @@ async def _ingest_as_child(file: IngestInput) -> None:
 
 
 def _reason(error: BaseException) -> IngestError:
-    cause = error.__cause__
-    if isinstance(cause, TimeoutError):
-        last = _said(cause.__cause__)
-        message = f"{TOOK_TOO_LONG} The last attempt failed: {last}" if last else TOOK_TOO_LONG
-    else:
-        message = _said(cause) or TOOK_TOO_LONG
+    # Attempts are repeated until the deadline. Temporal reports the last one, or a time-out that was caused by it.
+    last = error.__cause__
+    if isinstance(last, TimeoutError):
+        last = last.__cause__
+    message = TOOK_TOO_LONG
+    if isinstance(last, ApplicationError) and last.details:
+        message = f"{TOOK_TOO_LONG} The last attempt failed: {last.message}"
     return IngestError(FileErrorCode.SERVER_ERROR, message)
-
-
-def _said(error: BaseException | None) -> str | None:
-    """The text of a failure that the activity meant for `last_error`."""
-    return error.message if isinstance(error, ApplicationError) and error.details else None
