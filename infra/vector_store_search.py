@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from infra.database import vector_store_files, vector_stores
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
-from infra.database.tables import AnyRow
 from infra.ports import Embedder, VectorIndex
 from models.ranking import RankedChunk, ranked
 from models.search_index import Candidates, IndexedFile, IndexedStore, IndexQuery, Vector
@@ -25,9 +25,10 @@ class VectorStoreSearch:
         """The best chunks for any of the queries. Raises `NotFound`, `VectorStoreExpired`, `EmbeddingFailed`,
         `VectorIndexUnavailable`.
         """
-        store, files = await self.database.read(_searched, project_id, store_id, request)
-        await self.database.write(vector_stores.touch, store_id)
-        found = await self._ranked(store, files, request) if files else []
+        row, files = await self.database.read(_searched, project_id, store_id, request)
+        if vector_stores.is_use_due(row):
+            await self.database.write(vector_stores.touch, store_id)
+        found = await self._ranked(vector_stores.indexed(row), files, request) if files else []
         rows = await self.database.read(vector_store_files.named, store_id, {each.file_id for each in found})
         # A file that was removed meanwhile is not shown.
         results = [_result(each, rows[each.file_id]) for each in found if each.file_id in rows]
@@ -57,9 +58,9 @@ class VectorStoreSearch:
 
 def _searched(
     connection: Connection, project_id: str, store_id: str, request: SearchRequest
-) -> tuple[IndexedStore, Sequence[IndexedFile]]:
-    store = vector_stores.find_open(connection, project_id, store_id)
-    return vector_stores.indexed(store), vector_store_files.searchable(connection, store_id, request.filters)
+) -> tuple[AnyRow, Sequence[IndexedFile]]:
+    row = vector_stores.find_open(connection, project_id, store_id)
+    return row, vector_store_files.searchable(connection, store_id, request.filters)
 
 
 def _by(options: RankingOptions, candidates: Candidates) -> Candidates:
