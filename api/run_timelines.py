@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from infra.clock import MS_PER_SECOND, now_ms
 from infra.database import ops_runs
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
 from infra.database.ops_runs import CallMade, FoundRun, RunFilter, RunRecord
-from infra.database.tables import AnyRow
 from infra.run_histories import RunHistories, RunHistory, TurnTries
 from models.language_model import TokenUsage
 from models.lists import Page, PageRequest

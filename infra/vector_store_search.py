@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from infra.database import vector_store_files, vector_stores
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
-from infra.database.tables import AnyRow
 from infra.embeddings.embedders import Embedders
 from infra.ports import VectorIndex
 from models.ranking import RankedChunk, ranked
@@ -28,6 +28,7 @@ class _Scope:
     """What a search is of. `files` are those that match, or None where they are many."""
 
     store: IndexedStore
+    is_use_due: bool
     filters: Filter | None
     files: Sequence[IndexedFile] | None
 
@@ -43,7 +44,8 @@ class VectorStoreSearch:
         `VectorIndexUnavailable`.
         """
         scope = await self.database.read(_scope, project_id, store_id, request.filters)
-        await self.database.write(vector_stores.touch, store_id)
+        if scope.is_use_due:
+            await self.database.write(vector_stores.touch, store_id)
         found = [] if scope.files is not None and not scope.files else await self._ranked(scope, request)
         rows = await self.database.read(vector_store_files.named, store_id, {each.file_id for each in found})
         # A file that was removed meanwhile is not shown.
@@ -89,11 +91,12 @@ class VectorStoreSearch:
 
 
 def _scope(connection: Connection, project_id: str, store_id: str, filters: Filter | None) -> _Scope:
-    store = vector_stores.find_open(connection, project_id, store_id)
-    if filters is None and store.completed > NAMED_FILES:
-        return _Scope(vector_stores.indexed(store), None, None)
+    row = vector_stores.find_open(connection, project_id, store_id)
+    store, is_use_due = vector_stores.indexed(row), vector_stores.is_use_due(row)
+    if filters is None and row.completed > NAMED_FILES:
+        return _Scope(store, is_use_due, None, None)
     files = vector_store_files.searchable(connection, store_id, filters, NAMED_FILES + 1)
-    return _Scope(vector_stores.indexed(store), filters, files if len(files) <= NAMED_FILES else None)
+    return _Scope(store, is_use_due, filters, files if len(files) <= NAMED_FILES else None)
 
 
 def _of_files(candidates: Sequence[Candidate], files: Collection[IndexedFile]) -> Sequence[Candidate]:

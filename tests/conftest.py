@@ -79,7 +79,8 @@ def _no_settings_of_the_machine() -> Iterator[None]:
 def _one_context_of_certificates() -> Iterator[None]:
     """Each of hundreds of HTTP clients would load the same certificates, in 30 ms."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
+        create_ssl_context = default.create_ssl_context  # type: ignore[attr-defined]
+        patch.setattr(default, "create_ssl_context", cache(create_ssl_context))
         yield
 
 

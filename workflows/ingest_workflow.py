@@ -8,6 +8,7 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     ChildWorkflowError,
+    TimeoutError,
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
@@ -134,6 +135,11 @@ async def _ingest_as_child(file: IngestInput) -> None:
 
 
 def _reason(error: BaseException) -> IngestError:
-    cause = error.__cause__
-    message = cause.message if isinstance(cause, ApplicationError) and cause.details else TOOK_TOO_LONG
+    # Attempts are repeated until the deadline. Temporal reports the last one, or a time-out that was caused by it.
+    last = error.__cause__
+    if isinstance(last, TimeoutError):
+        last = last.__cause__
+    message = TOOK_TOO_LONG
+    if isinstance(last, ApplicationError) and last.details:
+        message = f"{TOOK_TOO_LONG} The last attempt failed: {last.message}"
     return IngestError(FileErrorCode.SERVER_ERROR, message)

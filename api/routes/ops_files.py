@@ -10,9 +10,9 @@ from api.dependencies import CallerDep, IdempotencyDep, IngestCommandsDep, Resou
 from api.json_bodies import JsonRoute
 from infra.clock import MS_PER_SECOND
 from infra.database import ops_files
+from infra.database.columns import AnyRow
+from infra.database.ingestions import ingest_input
 from infra.database.ops_files import FileFilter
-from infra.database.tables import AnyRow
-from infra.database.vector_store_files import ingest_input
 from infra.resources import Resources
 from infra.temporal import workflows_url
 from models.ids import FileId, StoreFileCursor, StoreFileName, VectorStoreId

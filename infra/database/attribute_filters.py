@@ -2,7 +2,8 @@
 
 from sqlalchemy import ColumnElement, and_, bindparam, not_, or_, select
 
-from infra.database.tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, AnyRow
+from infra.database.columns import AnyRow
+from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES
 from models.vector_store_search import Comparison, Compound, Filter
 from models.vector_stores import Attribute
 

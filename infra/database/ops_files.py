@@ -7,8 +7,9 @@ from functools import partial
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_
 
 from infra.clock import MS_PER_SECOND
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
-from infra.database.tables import IS_NOT_COMPLETED, VECTOR_STORE_FILES, AnyRow
+from infra.database.vector_store_tables import IS_NOT_COMPLETED, VECTOR_STORE_FILES
 from models.errors import NotFound
 from models.ids import StoreFileName
 from models.lists import PageRequest

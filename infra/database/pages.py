@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, TextClause, bindparam, select
 
 from infra.database import deleted_items
-from infra.database.tables import AnyRow
+from infra.database.columns import AnyRow
 from models.errors import NotFound
 from models.lists import Order, PageRequest
 

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
 from infra.clock import now_seconds
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
-from infra.database.tables import RUN_STEPS, TOOL_CALLS, AnyRow
+from infra.database.run_tables import RUN_STEPS, TOOL_CALLS
 from models.answered_steps import EmittedStep
 from models.errors import NotFound
 from models.lists import Page, PageRequest

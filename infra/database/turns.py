@@ -8,11 +8,12 @@ from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, inser
 
 from infra.clock import now_ms, now_seconds, seconds_since
 from infra.database import message_counts, messages, run_finalization, run_retries, run_steps, thread_queue, threads
+from infra.database.columns import AnyRow
 from infra.database.messages import newest_message_at
 from infra.database.run_finalization import Partial
+from infra.database.run_tables import RUNS, TURNS
 from infra.database.run_transitions import RunIds, RunStarted, record_transition
 from infra.database.runs import DELETED, IS_NEWEST, Transition, to_run
-from infra.database.tables import RUNS, TURNS, AnyRow
 from infra.database.token_usage import used_before
 from infra.ports import NO_EVENTS, EventBatch
 from models import run_events

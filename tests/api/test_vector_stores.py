@@ -8,7 +8,8 @@ from openai import BadRequestError, NotFoundError
 from openai.types import VectorStore
 
 from infra.database import files
-from infra.database.tables import FILES, VECTOR_STORES
+from infra.database.file_tables import FILES
+from infra.database.vector_store_tables import VECTOR_STORES
 from tests.holdfast import RunningHoldfast
 from tests.infra.documents.files import pdf
 from tests.stored_files import store_file

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from infra.database import files, vector_store_files, vector_stores
+from infra.database import files, ingestions, vector_store_additions, vector_store_files, vector_stores
 from infra.database.engine import Database, open_database
 from infra.database.files import StoredFile
 from infra.database.migrations import migrate
@@ -97,9 +97,9 @@ def _filled(connection: Connection, size: int) -> tuple[IndexedStore, list[Index
         Attachment(files.create(connection, PROJECT, file).id, {"part": number % TWENTIETHS}, ChunkSizes())
         for number, file in enumerate(new)
     ]
-    added = vector_store_files.add(connection, store, given).to_ingest
+    added = vector_store_additions.add(connection, store, given).to_ingest
     for file in added:
-        vector_store_files.end(connection, IngestEnd(file, StoreFileStatus.COMPLETED, usage_bytes=1), [0])
+        ingestions.end(connection, IngestEnd(file, StoreFileStatus.COMPLETED, usage_bytes=1), [0])
     return vector_stores.indexed(store), [IndexedFile(file.file_id, file.generation) for file in added]
 
 

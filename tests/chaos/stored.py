@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
+from infra.database.columns import AnyRow
 from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.tables import IS_ACTIVE, MESSAGES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS, AnyRow
+from infra.database.run_tables import IS_ACTIVE, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
+from infra.database.thread_tables import MESSAGES
 
 
 @dataclass(frozen=True)

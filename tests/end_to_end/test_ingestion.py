@@ -3,19 +3,23 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from openai import BadRequestError, InternalServerError
+from sqlalchemy import Connection
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
-from activities import ingest_reconciler
+from activities import ingest_reconciler, ingestion
 from activities.ingest_reconciler import LOST_WORKFLOW, IngestReconciler, IngestReport
 from activities.ingestion import CONTENT_MISSING, Ingestion
+from api.ingest_commands import IngestCommands
 from infra.clock import now_seconds
-from infra.database import vector_store_files, vector_stores
-from infra.database.tables import VECTOR_STORE_FILES, VECTOR_STORES
+from infra.database import vector_store_additions, vector_store_files, vector_stores
+from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.ingest_workflows import IngestWorkflows
@@ -29,6 +33,8 @@ from models.vector_store_search import SearchRequest
 from models.vector_stores import Attachment, ChunkSizes, StoreFileStatus
 from tests.holdfast import RunningHoldfast
 from tests.stored_files import DEFAULT_PROJECT, store_file
+from workflows import activity_options
+from workflows.ingest_workflow import TOOK_TOO_LONG
 
 SHORT = "Employees get twenty-five days of paid vacation each year."
 LONG = " ".join(f"Sentence number {number} says nothing new." for number in range(500))
@@ -90,18 +96,15 @@ async def added(holdfast: RunningHoldfast, content: bytes | str = SHORT, is_comm
         )
     )
     file_id = await store_file(resources, content)
-    (file,) = await resources.database.write(
-        lambda connection: (
-            vector_store_files.add(
-                connection,
-                vector_stores.lock_open(connection, DEFAULT_PROJECT, store.id),
-                [Attachment(file_id, None, ChunkSizes(100, 0))],
-            ).to_ingest
-        )
-    )
+    (file,) = await resources.database.write(attach, store.id, file_id)
     if is_commanded:
         await workflows(holdfast).start(file)
     return file
+
+
+def attach(connection: Connection, store_id: str, file_id: str) -> Sequence[IngestInput]:
+    store = vector_store_additions.lock_store_for(connection, DEFAULT_PROJECT, store_id, [file_id])
+    return vector_store_additions.add(connection, store, [Attachment(file_id, None, ChunkSizes(100, 0))]).to_ingest
 
 
 def workflows(holdfast: RunningHoldfast) -> IngestWorkflows:
@@ -147,8 +150,8 @@ async def ingest(holdfast: RunningHoldfast, file: IngestInput, details: Sequence
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, heartbeat_details=list(details))
     resources = holdfast.resources
-    ingestion = Ingestion(resources.database, resources.object_store, resources.embedders, resources.vector_index)
-    return await environment.run(ingestion.ingest, file)
+    activity = Ingestion(resources.database, resources.object_store, resources.embedders, resources.vector_index)
+    return await environment.run(activity.ingest, file)
 
 
 async def reconcile(holdfast: RunningHoldfast) -> IngestReport:
@@ -230,6 +233,24 @@ async def test_cancelled_batch_ends_its_workflows_and_completes_nothing(holdfast
     assert (store.status, store.file_counts.cancelled, store.file_counts.total) == ("completed", 1, 1)
 
 
+async def test_batch_of_several_pages_is_ingested_to_its_end(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "BATCH_PAGE", 2)
+    ids = [await store_file(holdfast.resources, f"{SHORT} {number}") for number in range(5)]
+    store = await holdfast.client.vector_stores.create()
+    await use(holdfast, None).start_worker()
+    batches = holdfast.client.vector_stores.file_batches
+
+    batch = await batches.create_and_poll(store.id, file_ids=ids)
+
+    assert (batch.status, batch.file_counts.completed) == ("completed", 5)
+    listed = batches.list_files(batch.id, vector_store_id=store.id, limit=2, order="asc", filter="completed")
+    assert [file.id async for file in listed] == ids
+    workflow = holdfast.resources.temporal.get_workflow_handle(IngestBatchInput(batch.id).workflow_id)
+    assert (await workflow.describe()).raw_info.first_run_id != (await workflow.describe()).run_id
+
+
 async def test_removed_file_stops_its_ingestion_and_leaves_no_chunk(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,11 +264,26 @@ async def test_removed_file_stops_its_ingestion_and_leaves_no_chunk(
     embedder.may_go_on.set()
 
     assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.COMPLETED
-    # What the activity added after the deletion goes with its repetition.
+    # It had embedded a batch meanwhile, and did not add it.
+    assert await indexed(holdfast, file) == 0
     monkeypatch.setattr(ingest_reconciler, "DELETED_FOR", -ingest_reconciler.DELETED_FOR)
     assert (await reconcile(holdfast)).deleted == 1
-    assert await indexed(holdfast, file) == 0
     assert (await reconcile(holdfast)).deleted == 0
+
+
+async def test_file_that_is_added_again_while_its_chunks_are_removed_keeps_its_new_ones(
+    holdfast: RunningHoldfast,
+) -> None:
+    resources = holdfast.resources
+    file = await added(holdfast, is_commanded=False)
+    store = await resources.database.write(vector_store_files.remove, DEFAULT_PROJECT, file.store_id, file.file_id)
+    again = (await resources.database.write(attach, file.store_id, file.file_id))[0]
+    await ingest(holdfast, again)
+    commands = IngestCommands(resources.database, workflows(holdfast), resources.vector_index, resources.embedders)
+
+    await commands.remove_from_index([store], file.file_id)
+
+    assert await indexed(holdfast, again) == 1
 
 
 async def test_lost_start_is_repeated(holdfast: RunningHoldfast) -> None:
@@ -281,6 +317,17 @@ async def test_file_without_its_content_fails(holdfast: RunningHoldfast) -> None
     assert (found.last_error.code, found.last_error.message) == ("server_error", CONTENT_MISSING)
 
 
+@pytest.mark.any_database
+async def test_file_of_too_many_tokens_fails(holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingestion, "MAX_FILE_TOKENS", 5)
+    await holdfast.start_worker()
+
+    file = await ended(holdfast, await added(holdfast))
+
+    assert (file.status, file.last_error.code) == ("failed", "invalid_file")
+    assert file.last_error.message == "The file is too large to be read: it has more than 5 tokens."
+
+
 async def test_refused_embedding_fails_the_file_and_its_workflow(holdfast: RunningHoldfast) -> None:
     await use(holdfast, WatchedEmbedder(fails=EmbeddingRefused("The key is not accepted."))).start_worker()
     file = await added(holdfast)
@@ -296,6 +343,39 @@ async def test_embedding_that_is_unavailable_is_tried_again(holdfast: RunningHol
     await use(holdfast, WatchedEmbedder(fails=EmbeddingUnavailable("429"))).start_worker()
 
     assert (await ended(holdfast, await added(holdfast))).status == "completed"
+
+
+@pytest.mark.any_database
+async def test_file_whose_ingestion_hangs_fails_at_its_deadline(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_options, "INGEST_DEADLINE", timedelta(seconds=1))
+    embedder = WatchedEmbedder(waits_after=0)
+    await use(holdfast, embedder).start_worker()
+
+    file = await added(holdfast)
+    failed = await ended(holdfast, file)
+
+    assert (failed.status, failed.last_error.code) == ("failed", "server_error")
+    assert failed.last_error.message == TOOK_TOO_LONG
+    assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.FAILED
+    store = await holdfast.client.vector_stores.retrieve(file.store_id)
+    assert (store.status, store.file_counts.failed, store.file_counts.total) == ("completed", 1, 1)
+
+
+@pytest.mark.any_database
+async def test_file_whose_embedding_stays_unavailable_fails_at_its_deadline(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_options, "INGEST_DEADLINE", timedelta(seconds=2))
+    embedder = WatchedEmbedder()
+    monkeypatch.setattr(embedder, "embed", AsyncMock(side_effect=EmbeddingUnavailable("The endpoint answered 503.")))
+    await use(holdfast, embedder).start_worker()
+
+    failed = await ended(holdfast, await added(holdfast))
+
+    assert (failed.status, failed.last_error.code) == ("failed", "server_error")
+    assert failed.last_error.message == f"{TOOK_TOO_LONG} The last attempt failed: The endpoint answered 503."
 
 
 @pytest.mark.any_database
@@ -357,9 +437,9 @@ async def test_store_keeps_its_model_when_the_setting_changes(holdfast: RunningH
         opened.append((model, dimensions))
         return old
 
-    embedders = Embedders(new, open_another)
+    resources, embedders = holdfast.resources, Embedders(new, open_another)
     use_all(holdfast, embedders)
-    second = await _added_to(holdfast, first.store_id)
+    second = (await resources.database.write(attach, first.store_id, await store_file(resources, SHORT)))[0]
     status = await ingest(holdfast, second)
     row = await holdfast.resources.database.read(vector_stores.find_any, first.store_id)
     search = VectorStoreSearch(holdfast.resources.database, embedders, holdfast.resources.vector_index)
@@ -408,17 +488,3 @@ async def test_store_without_vectors_stays_one(holdfast: RunningHoldfast) -> Non
 
     found = await holdfast.client.vector_stores.search(file.store_id, query="vacation")
     assert [result.content[0].text for result in found.data] == [SHORT]
-
-
-async def _added_to(holdfast: RunningHoldfast, store_id: str) -> IngestInput:
-    file_id = await store_file(holdfast.resources, SHORT)
-    (file,) = await holdfast.resources.database.write(
-        lambda connection: (
-            vector_store_files.add(
-                connection,
-                vector_stores.lock_open(connection, DEFAULT_PROJECT, store_id),
-                [Attachment(file_id, None, ChunkSizes(100, 0))],
-            ).to_ingest
-        )
-    )
-    return file

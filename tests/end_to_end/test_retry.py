@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from infra.clock import now_ms, now_seconds
 from infra.database import run_finalization, run_retries
-from infra.database.tables import RUNS
+from infra.database.run_tables import RUNS
 from models.finalization import Finalization
 from models.runs import LastErrorCode, RunStatus
 from tests.api.envelope import assert_error

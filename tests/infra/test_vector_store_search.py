@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra import vector_store_search
-from infra.database import vector_store_files, vector_stores
+from infra.database import ingestions, vector_store_additions, vector_store_files, vector_stores
 from infra.database.engine import Database, open_database
 from infra.database.migrations import migrate
 from infra.embeddings.embedders import Embedders
@@ -93,9 +93,9 @@ def _filled(connection: Any) -> tuple[IndexedStore, list[IndexedFile]]:
     store_id = vector_stores.create(connection, PROJECT, CreateVectorStoreRequest(), "angles", 2).id
     store = vector_stores.lock_open(connection, PROJECT, store_id)
     given = [Attachment(new_file(connection), {"number": number}, ChunkSizes()) for number in range(FILES)]
-    added = vector_store_files.add(connection, store, given).to_ingest
+    added = vector_store_additions.add(connection, store, given).to_ingest
     for file in added:
-        vector_store_files.end(connection, IngestEnd(file, StoreFileStatus.COMPLETED, usage_bytes=1), [0])
+        ingestions.end(connection, IngestEnd(file, StoreFileStatus.COMPLETED, usage_bytes=1), [0])
     return vector_stores.indexed(store), [IndexedFile(file.file_id, file.generation) for file in added]
 
 
@@ -132,12 +132,11 @@ async def test_files_that_are_not_completed_or_of_a_former_generation_take_no_pl
 
     def change(connection: Any) -> None:
         store = vector_stores.lock_open(connection, PROJECT, searched.store.id)
-        for file_id in (again, completed_again):
-            row = vector_store_files.find(connection, PROJECT, store.id, file_id)
-            vector_store_files.restart(connection, store, row, None, 800, 400)
+        anew = [Attachment(file_id, None, ChunkSizes(200, 0)) for file_id in (again, completed_again)]
+        vector_store_additions.add(connection, store, anew)
         row = vector_store_files.find(connection, PROJECT, store.id, completed_again)
-        ended = IngestEnd(vector_store_files.ingest_input(row), StoreFileStatus.COMPLETED, usage_bytes=1)
-        vector_store_files.end(connection, ended, [0])
+        ended = IngestEnd(ingestions.ingest_input(row), StoreFileStatus.COMPLETED, usage_bytes=1)
+        ingestions.end(connection, ended, [0])
         vector_store_files.remove(connection, PROJECT, store.id, removed)
 
     await searched.database.write(change)

@@ -6,16 +6,23 @@ import pytest
 from sqlalchemy import Connection, update
 
 from infra.clock import MS_PER_SECOND, now_seconds
-from infra.database import ops_files, vector_store_file_batches, vector_store_files, vector_stores
+from infra.database import (
+    ingestions,
+    ops_files,
+    vector_store_additions,
+    vector_store_file_batches,
+    vector_store_files,
+    vector_stores,
+)
 from infra.database.engine import Database
+from infra.database.ingestions import ingest_input
 from infra.database.ops_files import FileFilter
-from infra.database.tables import VECTOR_STORE_FILES, VECTOR_STORES
-from infra.database.vector_store_files import ingest_input
-from models.errors import NotFound, StoreFileNotFound, VectorStoreExpired, WrongStatus
+from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
+from models.errors import NotFound, WrongStatus
 from models.ids import StoreFileName
 from models.ingestion import IngestEnd, IngestError
 from models.lists import Order, PageRequest
-from models.vector_store_errors import FileErrorCode
+from models.vector_store_errors import FileErrorCode, StoreFileNotFound, VectorStoreExpired
 from models.vector_stores import StoreFileStatus
 from tests.database import writing
 from tests.infra.database.test_vector_stores import OTHER, PROJECT, add, batch, counts, new_file, new_store
@@ -28,7 +35,7 @@ def fail(
 ) -> StoreFileName:
     row = vector_store_files.find(connection, PROJECT, store_id, file_id)
     error = IngestError(code, "It broke.")
-    assert vector_store_files.end(connection, IngestEnd(ingest_input(row), StoreFileStatus.FAILED, error))
+    assert ingestions.end(connection, IngestEnd(ingest_input(row), StoreFileStatus.FAILED, error))
     return StoreFileName(store_id, file_id)
 
 
@@ -52,10 +59,10 @@ def test_retry_moves_file_store_and_batch_back_to_in_progress(database: Database
         made = batch(connection, store_id, first, second)
         fail(connection, store_id, first)
         row = vector_store_files.find(connection, PROJECT, store_id, second)
-        vector_store_files.end(connection, IngestEnd(ingest_input(row), StoreFileStatus.COMPLETED, usage_bytes=7))
+        ingestions.end(connection, IngestEnd(ingest_input(row), StoreFileStatus.COMPLETED, usage_bytes=7))
         before = vector_store_files.find(connection, PROJECT, store_id, first)
 
-        after = vector_store_files.retry(connection, PROJECT, store_id, first)
+        after = vector_store_additions.retry(connection, PROJECT, store_id, first)
 
         assert (after.status, after.last_error, after.ended_at, after.usage_bytes) == ("in_progress", None, None, 0)
         assert after.generation > before.generation
@@ -73,19 +80,19 @@ def test_only_failed_files_of_open_stores_of_the_project_are_retried(database: D
         name = failed(connection)
         here = (name.store_id, name.file_id)
         with pytest.raises(NotFound):
-            vector_store_files.retry(connection, OTHER, *here)
+            vector_store_additions.retry(connection, OTHER, *here)
         with pytest.raises(StoreFileNotFound):
-            vector_store_files.retry(connection, PROJECT, name.store_id, "file-x")
-        vector_store_files.retry(connection, PROJECT, *here)
+            vector_store_additions.retry(connection, PROJECT, name.store_id, "file-x")
+        vector_store_additions.retry(connection, PROJECT, *here)
         with pytest.raises(WrongStatus, match="Cannot retry file with status 'in_progress'"):
-            vector_store_files.retry(connection, PROJECT, *here)
+            vector_store_additions.retry(connection, PROJECT, *here)
         assert counts(connection, name.store_id) == (1, 0, 0, 0)
         fail(connection, *here)
         connection.execute(
             update(VECTOR_STORES).where(VECTOR_STORES.c.id == name.store_id).values(expires_at=now_seconds())
         )
         with pytest.raises(VectorStoreExpired):
-            vector_store_files.retry(connection, PROJECT, *here)
+            vector_store_additions.retry(connection, PROJECT, *here)
 
 
 def test_list_has_the_files_of_one_status_and_of_each_filter(database: Database) -> None:
@@ -128,7 +135,7 @@ def test_since_means_when_a_file_failed_or_its_ingestion_began(database: Databas
 def test_cursor_may_be_a_file_that_was_retried_or_removed(database: Database) -> None:
     with writing(database) as connection:
         first, second, third = (failed(connection) for _ in range(3))
-        vector_store_files.retry(connection, PROJECT, second.store_id, second.file_id)
+        vector_store_additions.retry(connection, PROJECT, second.store_id, second.file_id)
         rest = PageRequest(100, Order.ASC, after=str(second))
         assert listed(connection, page=rest) == [str(third)]
         vector_store_files.remove(connection, PROJECT, first.store_id, first.file_id)

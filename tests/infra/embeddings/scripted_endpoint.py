@@ -30,6 +30,7 @@ class ScriptedEndpoint:
         self.script: deque[Answer] = deque()
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.organizations: list[str | None] = []
         self.may_answer = Event()
         self.may_answer.set()
 
@@ -53,6 +54,7 @@ def running_endpoint(dimensions: int = 8) -> Iterator[ScriptedEndpoint]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             assert self.path == "/v1/embeddings"
+            endpoint.organizations.append(self.headers["openai-organization"])
             answer = endpoint.answer(body, self.headers["authorization"])
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
