@@ -89,17 +89,23 @@ async def _no_other(model: str, dimensions: int) -> Embedder:
 async def added(holdfast: RunningHoldfast, content: bytes | str = SHORT, is_commanded: bool = True) -> IngestInput:
     """A file in a store of its own, whose vectors are the test's; without a command no workflow is started."""
     resources = holdfast.resources
+    store_id = await new_store(holdfast)
+    file_id = await store_file(resources, content)
+    (file,) = await resources.database.write(attach, store_id, file_id)
+    if is_commanded:
+        await workflows(holdfast).start(file)
+    return file
+
+
+async def new_store(holdfast: RunningHoldfast) -> str:
+    """The id of a store whose vectors are the test's."""
     store = await holdfast.client.vector_stores.create()
-    await resources.database.write(
+    await holdfast.resources.database.write(
         lambda connection: connection.execute(
             VECTOR_STORES.update().where(VECTOR_STORES.c.id == store.id).values(embedding_model="watched", dimensions=2)
         )
     )
-    file_id = await store_file(resources, content)
-    (file,) = await resources.database.write(attach, store.id, file_id)
-    if is_commanded:
-        await workflows(holdfast).start(file)
-    return file
+    return store.id
 
 
 def attach(connection: Connection, store_id: str, file_id: str) -> Sequence[IngestInput]:
@@ -238,14 +244,14 @@ async def test_batch_of_several_pages_is_ingested_to_its_end(
 ) -> None:
     monkeypatch.setattr(ingestion, "BATCH_PAGE", 2)
     ids = [await store_file(holdfast.resources, f"{SHORT} {number}") for number in range(5)]
-    store = await holdfast.client.vector_stores.create()
-    await use(holdfast, None).start_worker()
+    store_id = await new_store(holdfast)
+    await holdfast.start_worker()
     batches = holdfast.client.vector_stores.file_batches
 
-    batch = await batches.create_and_poll(store.id, file_ids=ids)
+    batch = await batches.create_and_poll(store_id, file_ids=ids)
 
     assert (batch.status, batch.file_counts.completed) == ("completed", 5)
-    listed = batches.list_files(batch.id, vector_store_id=store.id, limit=2, order="asc", filter="completed")
+    listed = batches.list_files(batch.id, vector_store_id=store_id, limit=2, order="asc", filter="completed")
     assert [file.id async for file in listed] == ids
     workflow = holdfast.resources.temporal.get_workflow_handle(IngestBatchInput(batch.id).workflow_id)
     assert (await workflow.describe()).raw_info.first_run_id != (await workflow.describe()).run_id
