@@ -155,7 +155,7 @@ async def test_content_of_overlapping_chunks_is_each_text_once(holdfast: Running
 @pytest.mark.parametrize(
     ("content", "filename", "code", "message"),
     [
-        (b"\xd0\xcf\x11\xe0" + bytes(50), "old.doc", "unsupported_file", "extension .doc"),
+        (b"\xd0\xcf\x11\xe0" + bytes(50), "old.xls", "unsupported_file", "extension .xls"),
         (b"nonsense", "broken.pdf", "invalid_file", "damaged"),
         (pdf(""), "scan.pdf", "invalid_file", "no text found"),
         (b"", "empty.txt", "invalid_file", "no text found"),
