@@ -1,4 +1,4 @@
-"""What every vector index promises. Another index joins with an opener of its own in `OPENERS`."""
+"""What every vector index promises."""
 
 import asyncio
 import math
@@ -12,7 +12,9 @@ import pytest_asyncio
 from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
+from infra.vector_index.weaviate_index import open_weaviate_index
 from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from tests.weaviate_server import WEAVIATE, WeaviateServer
 
 DIMENSIONS = 4
 STORE = IndexedStore("vs_one", "test/model", DIMENSIONS)
@@ -28,12 +30,14 @@ async def _open_sqlite(folder: Path) -> AsyncIterator[VectorIndex]:
         yield index
 
 
-OPENERS: dict[str, Opener] = {"sqlite": _open_sqlite}
-
-
-@pytest.fixture(params=OPENERS)
+@pytest.fixture(params=["sqlite", pytest.param("weaviate", marks=WEAVIATE)])
 def opener(request: pytest.FixtureRequest) -> Opener:
-    return OPENERS[request.param]
+    """Opens an index that is empty at first, any number of times."""
+    if request.param == "sqlite":
+        return _open_sqlite
+    server: WeaviateServer = request.getfixturevalue("weaviate")
+    server.empty()
+    return lambda _: open_weaviate_index(server.url)
 
 
 @pytest_asyncio.fixture
