@@ -28,6 +28,8 @@ WINDOW: Final = "window"
 PAGE: Final = "page"
 TEXT: Final = "text"
 
+BM25_K1: Final = 1.2
+
 _IDS = uuid.UUID("5f4cbdb4-5d86-4d2e-9b1c-5a3b5e0f6c0d")
 
 
@@ -52,6 +54,7 @@ def collection_settings(store: IndexedStore) -> dict[str, Any]:
                 name=TEXT,
                 data_type=DataType.TEXT,
                 tokenization=Tokenization.WORD,
+                index_filterable=False,
                 text_analyzer=Configure.text_analyzer(ascii_fold=True),
             ),
         ],
@@ -61,8 +64,11 @@ def collection_settings(store: IndexedStore) -> dict[str, Any]:
                 distance_metric=VectorDistances.COSINE, quantizer=Configure.VectorIndex.Quantizer.none()
             )
         ),
-        # Stop words are left out of queries; here they would make the counts of words other than those of queries.
-        "inverted_index_config": Configure.inverted_index(stopwords_preset=StopwordsPreset.NONE),
+        # Chunks are about as long as one another, and without their lengths (b) a score tells the idf of its words.
+        # Stop words are left out of queries by `models.search_terms`, for every index alike.
+        "inverted_index_config": Configure.inverted_index(
+            bm25_b=0, bm25_k1=BM25_K1, stopwords_preset=StopwordsPreset.NONE
+        ),
         "multi_tenancy_config": Configure.multi_tenancy(auto_tenant_creation=True, auto_tenant_activation=True),
     }
 

@@ -1,23 +1,31 @@
 """The candidates for a query in one tenant: vectors, keywords and counts of the query's words are asked for at once."""
 
 import asyncio
-import math
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from weaviate.classes.query import Filter, MetadataQuery
+from weaviate.classes.query import Filter, FilterReturn, MetadataQuery
 from weaviate.collections.collection import CollectionAsync
+from weaviate.outputs.query import Object
 
-from infra.vector_index.weaviate_objects import CHUNK, PAGE, SOURCE, TEXT, WINDOW, chunk_of, object_id, source
+from infra.vector_index.weaviate_objects import BM25_K1, CHUNK, PAGE, SOURCE, TEXT, WINDOW, chunk_of, object_id, source
 from models.search_index import Candidate, Candidates, IndexedFile, IndexedStore, IndexQuery
 from models.search_terms import search_terms
 
 WINDOWS_PER_CHUNK = 2
-MOST_WINDOWS = 10_000
-"""What a server lets one query find, unless it is told otherwise."""
+MOST_WINDOWS = 8_000
+"""With a quarter more it is what a server lets one query find, unless it is told otherwise."""
+FILTERED_FILES = 100
+"""A filter costs 10 µs for each file that it names, in each list: beyond these a query is tried without one first."""
+
+_FREQUENCY = re.compile(r"_frequency:(\d+)")
 
 ChunkKey = tuple[str, int]
 Tenant = CollectionAsync[Any, Any]
+Filters = FilterReturn | None
+Found = Object[Any, Any]
+Ask = Callable[[int, Filters], Awaitable[Sequence[Found]]]
 
 
 async def search_tenant(tenant: Tenant, store: IndexedStore, query: IndexQuery) -> Candidates:
@@ -37,28 +45,36 @@ async def _by_vector(
 ) -> Sequence[Candidate]:
     if query.vector is None or not store.embedding_model:
         return []
-    cosines: dict[ChunkKey, float] = {}
-    windows, texts = query.limit * WINDOWS_PER_CHUNK, dict[ChunkKey, Any]()
-    while True:
-        found = await tenant.query.near_vector(
-            list(query.vector),
-            limit=windows,
-            filters=_among(files),
-            return_metadata=MetadataQuery(distance=True),
-            return_properties=[SOURCE, CHUNK, WINDOW, PAGE, TEXT],
-        )
-        for each in found.objects:
-            key = _key(each.properties)
-            cosines.setdefault(key, 1 - (each.metadata.distance or 0.0))
-            if each.properties[WINDOW] == 0:
-                texts[key] = each.properties
-        if len(cosines) >= query.limit or len(found.objects) < windows or windows == MOST_WINDOWS:
-            break
+    vector, windows = list(query.vector), query.limit * WINDOWS_PER_CHUNK
+
+    async def nearest(limit: int, filters: Filters) -> Sequence[Found]:
+        return (
+            await tenant.query.near_vector(
+                vector,
+                limit=limit,
+                filters=filters,
+                return_metadata=MetadataQuery(distance=True),
+                return_properties=[SOURCE, CHUNK, WINDOW, PAGE, TEXT],
+            )
+        ).objects
+
+    found = await _of_files(nearest, files, windows)
+    while len(best := _best_windows(found)) < query.limit and len(found) == windows < MOST_WINDOWS:
         # The nearest windows are of a few chunks.
         windows = min(windows * 4, MOST_WINDOWS)
-    best = sorted(cosines, key=lambda key: (-cosines[key], key))[: query.limit]
-    texts |= await _texts(tenant, store, [key for key in best if key not in texts])
-    return [Candidate(files[key[0]].id, chunk_of(texts[key]), cosines[key]) for key in best if key in texts]
+        found = await _of_files(nearest, files, windows)
+    texts = {_key(each): each.properties for each in found if each.properties[WINDOW] == 0}
+    order = sorted(best, key=lambda key: (-best[key], key))[: query.limit]
+    texts |= await _texts(tenant, store, [key for key in order if key not in texts])
+    return [Candidate(files[key[0]].id, chunk_of(texts[key]), best[key]) for key in order if key in texts]
+
+
+def _best_windows(found: Sequence[Found]) -> dict[ChunkKey, float]:
+    """The cosine of each chunk's nearest window."""
+    best: dict[ChunkKey, float] = {}
+    for each in found:
+        best.setdefault(_key(each), 1 - (each.metadata.distance or 0.0))
+    return best
 
 
 async def _texts(tenant: Tenant, store: IndexedStore, chunks: Collection[ChunkKey]) -> Mapping[ChunkKey, Any]:
@@ -70,7 +86,7 @@ async def _texts(tenant: Tenant, store: IndexedStore, chunks: Collection[ChunkKe
         limit=len(chunks),
         return_properties=[SOURCE, CHUNK, PAGE, TEXT],
     )
-    return {_key(each.properties): each.properties for each in found.objects}
+    return {_key(each): each.properties for each in found.objects}
 
 
 async def _by_keywords(
@@ -78,38 +94,61 @@ async def _by_keywords(
 ) -> Sequence[Candidate]:
     if not words:
         return []
-    found = await tenant.query.bm25(
-        " ".join(words),
-        query_properties=[TEXT],
-        limit=query.limit,
-        filters=_among(files),
-        return_metadata=MetadataQuery(score=True),
-        return_properties=[SOURCE, CHUNK, PAGE, TEXT],
-    )
+    text = " ".join(words)
+
+    async def best(limit: int, filters: Filters) -> Sequence[Found]:
+        return (
+            await tenant.query.bm25(
+                text,
+                query_properties=[TEXT],
+                limit=limit,
+                filters=filters,
+                return_metadata=MetadataQuery(score=True),
+                return_properties=[SOURCE, CHUNK, PAGE, TEXT],
+            )
+        ).objects
+
     candidates = [
         Candidate(files[each.properties[SOURCE]].id, chunk_of(each.properties), each.metadata.score or 0.0)
-        for each in found.objects
+        for each in await _of_files(best, files, query.limit)
     ]
     return sorted(candidates, key=lambda each: (-each.score, each.file_id, each.chunk.number))
 
 
+async def _of_files(ask: Ask, files: Mapping[str, IndexedFile], count: int) -> Sequence[Found]:
+    """The first `count` objects of the files that a query finds, or all."""
+    if len(files) > FILTERED_FILES:
+        # Nearly all of the store, most often: few of what is found is of other files, or of former generations.
+        asked = count + count // 4
+        found = await ask(asked, None)
+        among = [each for each in found if each.properties[SOURCE] in files]
+        if len(among) >= count or len(found) < asked:
+            return among[:count]
+    return await ask(count, Filter.by_property(SOURCE).contains_any(list(files)))
+
+
 async def _max_score(tenant: Tenant, words: Sequence[str]) -> float:
-    """Weaviate's BM25 of a word is less than its idf."""
-    if not words:
-        return 0.0
-    total, *counts = await asyncio.gather(_count(tenant, None), *(_count(tenant, word) for word in words))
-    return sum(math.log(1 + (max(total, count) - count + 0.5) / (count + 0.5)) for count in counts)
+    """The score of a word in a chunk is its idf x f / (f + k1), where it is there f times: less than the idf."""
+    found = [idf for idf in await asyncio.gather(*(_idf(tenant, word) for word in words)) if idf is not None]
+    # A word that no chunk has counts as much as the rarest that one has.
+    return sum(found) + (len(words) - len(found)) * max(found, default=0.0)
 
 
-async def _count(tenant: Tenant, word: str | None) -> int:
-    filters = Filter.by_property(TEXT).equal(word) if word is not None else None
-    counted = await tenant.aggregate.over_all(filters=filters, total_count=True)
-    return counted.total_count or 0
+async def _idf(tenant: Tenant, word: str) -> float | None:
+    """By the score of the best chunk for it: Weaviate tells neither idfs nor, at little cost, numbers of chunks."""
+    best = await tenant.query.bm25(
+        word,
+        query_properties=[TEXT],
+        limit=1,
+        return_metadata=MetadataQuery(score=True, explain_score=True),
+        return_properties=[CHUNK],
+    )
+    for each in best.objects:
+        explained = _FREQUENCY.search(each.metadata.explain_score or "")
+        frequency = float(explained[1]) if explained else 1.0
+        return (each.metadata.score or 0.0) * (frequency + BM25_K1) / frequency
+    return None
 
 
-def _among(files: Mapping[str, IndexedFile]) -> Any:
-    return Filter.by_property(SOURCE).contains_any(list(files))
-
-
-def _key(properties: Mapping[str, Any]) -> ChunkKey:
-    return properties[SOURCE], int(properties[CHUNK])
+def _key(found: Found) -> ChunkKey:
+    return found.properties[SOURCE], int(found.properties[CHUNK])
