@@ -13,6 +13,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+# Without C, whether there is a compiler for it or not.
+SETTINGS = {"GOTOOLCHAIN": "local", "GOFLAGS": "", "CGO_ENABLED": "0"}
+
 
 class BuildFailed(Exception):
     """A module could not be downloaded or compiled."""
@@ -74,7 +77,7 @@ def _go(*arguments: str, **environment: str) -> str:
         [str(root / "bin" / "go"), *arguments],
         # Not in the checkout, where a go.mod would count.
         cwd=tempfile.gettempdir(),
-        env={**os.environ, "GOROOT": str(root), "GOTOOLCHAIN": "local", "GOFLAGS": "", **environment},
+        env={**os.environ, **SETTINGS, "GOROOT": str(root), **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -5,6 +5,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from tests.cli.program import ROOT, free_ports, tied
 from tests.go_modules import GoModule
 
 START_SECONDS = 60
-WEAVIATE = (pytest.mark.weaviate, pytest.mark.xdist_group("weaviate"))
+WEAVIATE = [pytest.mark.weaviate, pytest.mark.xdist_group("weaviate")]
 """The marks of tests that need it: `make test`, which builds nothing, leaves them out; the others share one server."""
 
 
@@ -69,12 +70,23 @@ class WeaviateServer:
             self._process.kill()
             self._process.wait()
 
+    def freeze(self) -> None:
+        """Stop its process; its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
     def collections(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get("/v1/schema")["classes"]
         return found
 
     def tenants(self, collection: str) -> list[str]:
         return [each["name"] for each in self.get(f"/v1/schema/{collection}/tenants")]
+
+    def objects(self, collection: str, tenant: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"/v1/objects?class={collection}&tenant={tenant}&limit=10000")["objects"]
+        return found
 
     def empty(self) -> None:
         for each in self.collections():
@@ -102,6 +114,10 @@ class WeaviateServer:
             "RAFT_INTERNAL_RPC_PORT": internal,
             "PROMETHEUS_MONITORING_PORT": metrics,
         }
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def _answers(self) -> bool:
         try:

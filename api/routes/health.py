@@ -11,6 +11,7 @@ from api.dependencies import ResourcesDep
 from infra.background import in_time
 from infra.database.outages import DatabaseUnavailable
 from infra.temporal import HEALTH_TIMEOUT, check_temporal
+from infra.vector_index.errors import VectorIndexUnavailable
 
 router = APIRouter(tags=["Health"])
 
@@ -24,15 +25,17 @@ class Health(BaseModel):
 
     database: str
     temporal: str
+    vector_index: str
 
 
 @router.get("/health", operation_id="getHealth", responses={503: {"model": Health}})
 async def health(resources: ResourcesDep, response: Response) -> Health:
-    """200 when the database and Temporal answer, 503 with the reason otherwise."""
-    database, temporal = await asyncio.gather(_database(resources), _temporal(resources))
-    if (database, temporal) != (OK, OK):
+    """200 when the database, Temporal and the vector index answer, 503 with the reason otherwise."""
+    parts = await asyncio.gather(_database(resources), _temporal(resources), _vector_index(resources))
+    if any(part != OK for part in parts):
         response.status_code = 503
-    return Health(database=database, temporal=temporal)
+    database, temporal, vector_index = parts
+    return Health(database=database, temporal=temporal, vector_index=vector_index)
 
 
 async def _database(resources: ResourcesDep) -> str:
@@ -55,4 +58,15 @@ async def _temporal(resources: ResourcesDep) -> str:
     except RPCError as error:
         log.warning("health.temporal_unavailable", extra={"reason": str(error)})
         return f"does not answer: {SEE_LOG}"
+    return OK
+
+
+async def _vector_index(resources: ResourcesDep) -> str:
+    try:
+        await in_time(resources.vector_index.check(), HEALTH_TIMEOUT)
+    except VectorIndexUnavailable as error:
+        log.warning("health.vector_index_unavailable", extra={"reason": str(error)})
+        return f"does not answer: {SEE_LOG}"
+    except TimeoutError as error:
+        return f"does not answer: {error}"
     return OK

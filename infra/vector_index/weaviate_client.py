@@ -9,7 +9,7 @@ import grpc
 import httpx
 from weaviate import WeaviateAsyncClient
 from weaviate.classes.init import AdditionalConfig, Auth, Timeout
-from weaviate.config import GrpcConfig
+from weaviate.config import ConnectionConfig, GrpcConfig
 from weaviate.connect import ConnectionParams
 from weaviate.exceptions import WeaviateBaseError
 
@@ -17,7 +17,8 @@ from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.weaviate_url import WeaviateAddress
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
-SEARCH_TIMEOUT = timedelta(seconds=10)
+# Of each call to it; the client repeats what a server that is away does not answer.
+SEARCH_TIMEOUT = timedelta(seconds=5)
 WRITE_TIMEOUT = timedelta(seconds=30)
 # Otherwise it would be up to two minutes before a server that was away is tried again.
 RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
@@ -32,6 +33,7 @@ async def open_client(address: WeaviateAddress) -> AsyncIterator[WeaviateAsyncCl
         auth_client_secret=Auth.api_key(address.key) if address.key else None,
         additional_config=AdditionalConfig(
             timeout=Timeout(query=SEARCH_TIMEOUT.seconds, insert=WRITE_TIMEOUT.seconds, init=CONNECT_TIMEOUT.seconds),
+            connection=ConnectionConfig(session_pool_max_retries=0),
             grpc_config=GrpcConfig(channel_options=RECONNECT),
         ),
         # They ask PyPI for the client's newest version.

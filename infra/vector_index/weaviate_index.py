@@ -112,9 +112,9 @@ class WeaviateVectorIndex:
 
     async def check(self) -> None:
         async with in_time(CONNECT_TIMEOUT):
-            await check_queries(self._address)
             if not await self._client.is_ready():
-                raise VectorIndexUnavailable("Weaviate is not ready")
+                raise VectorIndexUnavailable("Weaviate is not ready.")
+            await check_queries(self._address)
 
     def _collection(self, store: IndexedStore) -> Collection:
         return self._client.collections.use(collection_name(store))

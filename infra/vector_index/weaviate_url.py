@@ -10,6 +10,7 @@ BOOLEANS = {"true": True, "false": False}
 OPTIONS = {"grpc_port", "secure"}
 PORT = 8080
 GRPC_PORT = "50051"
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ def parse_weaviate_url(url: str) -> WeaviateAddress:
         port, grpc_port = parts.port or PORT, int(options.get("grpc_port", GRPC_PORT))
     except ValueError as error:
         raise _malformed("a port of it is no number") from error
+    if port == grpc_port or not 0 < grpc_port <= MAX_PORT:
+        raise _malformed("`grpc_port` is that of the rest, or no port")
     return WeaviateAddress(parts.hostname, port, grpc_port, unquote(parts.username or ""), secure)
 
 
