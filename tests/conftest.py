@@ -164,7 +164,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def weaviate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateServer]:
     """A real Weaviate that no test stops. Its tests have the marks `WEAVIATE`."""
-    with running_weaviate(tmp_path_factory.mktemp("weaviate")) as server:
+    with running_weaviate(WeaviateServer(tmp_path_factory.mktemp("weaviate"))) as server:
         yield server
 
 

@@ -60,10 +60,15 @@ class WeaviateServer:
                 tied(command), env={**os.environ, **self._settings()}, cwd=self._folder, stdout=output, stderr=output
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
+        while not self.answers():
             assert self._process.poll() is None, log.read_text()[-5000:]
             assert time.monotonic() < deadline, log.read_text()[-5000:]
             time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
 
     def kill(self) -> None:
         if self._process is not None:
@@ -95,6 +100,12 @@ class WeaviateServer:
     def get(self, path: str) -> Any:
         return self._http.get(path).raise_for_status().json()
 
+    def answers(self, path: str = "/v1/.well-known/ready") -> bool:
+        try:
+            return self._http.get(path).is_success
+        except httpx.TransportError:
+            return False
+
     def _settings(self) -> dict[str, str]:
         """Those of docker-compose.yml but for places. Some ports are open beyond loopback: each asks for the key."""
         gossip, data, raft, internal, metrics, _ = map(str, self._ports)
@@ -119,16 +130,9 @@ class WeaviateServer:
         if self._process is not None:
             self._process.send_signal(number)
 
-    def _answers(self) -> bool:
-        try:
-            return self._http.get("/v1/.well-known/ready").is_success
-        except httpx.TransportError:
-            return False
-
 
 @contextmanager
-def running_weaviate(folder: Path) -> Iterator[WeaviateServer]:
-    server = WeaviateServer(folder)
+def running_weaviate(server: WeaviateServer) -> Iterator[WeaviateServer]:
     server.start()
     try:
         yield server

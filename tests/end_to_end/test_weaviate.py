@@ -13,7 +13,7 @@ from tests.end_to_end.test_ingestion import LONG, WatchedEmbedder, added, ended,
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.program import until
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.weaviate_server import WEAVIATE, running_weaviate
+from tests.weaviate_server import WEAVIATE, WeaviateServer, running_weaviate
 
 pytestmark = WEAVIATE
 
@@ -22,7 +22,7 @@ async def test_file_is_completed_after_weaviate_was_killed_in_the_middle_of_it(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     embedder = WatchedEmbedder(waits_after=32)
-    with running_weaviate(tmp_path) as weaviate:
+    with running_weaviate(WeaviateServer(tmp_path)) as weaviate:
         settings = settings_for(tmp_path, temporal_port, provider, vector_index_url=weaviate.url)
         async with running_holdfast(settings, with_worker=False) as holdfast:
             await use(holdfast, embedder).start_worker()
@@ -50,7 +50,7 @@ async def test_file_is_completed_after_weaviate_was_killed_in_the_middle_of_it(
 async def test_what_weaviate_does_not_answer_is_a_503_or_repeated(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running_weaviate(tmp_path) as weaviate:
+    with running_weaviate(WeaviateServer(tmp_path)) as weaviate:
         settings = settings_for(tmp_path, temporal_port, provider, vector_index_url=weaviate.url)
         async with running_holdfast(settings, with_worker=False) as holdfast:
             await use(holdfast, WatchedEmbedder()).start_worker()

@@ -36,7 +36,7 @@ async def index(weaviate: WeaviateServer) -> AsyncIterator[WeaviateVectorIndex]:
 @pytest.fixture
 def own_weaviate(tmp_path: Path) -> Iterator[WeaviateServer]:
     """One that the test may kill."""
-    with running_weaviate(tmp_path) as server:
+    with running_weaviate(WeaviateServer(tmp_path)) as server:
         yield server
 
 
