@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import yaml
 
@@ -51,6 +52,11 @@ class WeaviateServer:
     def data_folder(self) -> Path:
         return self._folder / "data"
 
+    @property
+    def process(self) -> psutil.Process:
+        assert self._process is not None, "it is not started"
+        return psutil.Process(self._process.pid)
+
     def start(self) -> None:
         program = str(weaviate_module().built() / "weaviate-server")
         command = [program, "--host", "127.0.0.1", "--port", str(self.port), "--scheme", "http"]
@@ -74,6 +80,10 @@ class WeaviateServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def close(self) -> None:
+        self.kill()
+        self._http.close()
 
     def freeze(self) -> None:
         """Stop its process; its connections stay open."""
@@ -137,7 +147,7 @@ def running_weaviate(server: WeaviateServer) -> Iterator[WeaviateServer]:
     try:
         yield server
     finally:
-        server.kill()
+        server.close()
 
 
 def _service() -> dict[str, Any]:
