@@ -38,7 +38,7 @@ class WeaviateServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.key = secrets.token_hex(16)
-        self.port, self.grpc_port, *self._ports = free_ports(8)
+        self.port, self.grpc_port, *self._ports = free_ports(6)
         self._http = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}", headers={"Authorization": f"Bearer {self.key}"}
         )
@@ -118,7 +118,7 @@ class WeaviateServer:
 
     def _settings(self) -> dict[str, str]:
         """Those of docker-compose.yml but for places. Some ports are open beyond loopback: each asks for the key."""
-        gossip, data, raft, internal, metrics, _ = map(str, self._ports)
+        gossip, data, raft, internal = map(str, self._ports)
         return {
             **{name: str(value) for name, value in _service()["environment"].items()},
             "PERSISTENCE_DATA_PATH": str(self.data_folder),
@@ -133,7 +133,6 @@ class WeaviateServer:
             "CLUSTER_DATA_BIND_PORT": data,
             "RAFT_PORT": raft,
             "RAFT_INTERNAL_RPC_PORT": internal,
-            "PROMETHEUS_MONITORING_PORT": metrics,
         }
 
     def _signal(self, number: signal.Signals) -> None:
