@@ -17,19 +17,20 @@ from infra.database.tables import AnyRow
 from infra.documents.chunking import chunks
 from infra.documents.errors import DocumentTooLarge, DocumentUnreadable
 from infra.documents.parsing import parse
+from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingFailed
+from infra.embeddings.windows import embedded_chunks
 from infra.object_store.errors import ObjectMissing, ObjectStoreUnavailable
-from infra.ports import Embedder, ObjectStore, VectorIndex
+from infra.ports import ObjectStore, VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from models.chunks import Chunk
 from models.ingestion import IngestBatchInput, IngestEnd, IngestError, IngestInput, PendingFiles
-from models.search_index import IndexedChunk, IndexedFile, IndexedStore, Vector
+from models.search_index import IndexedChunk, IndexedFile, IndexedStore
 from models.stored_objects import KeyPrefix, object_key
 from models.vector_store_errors import FileErrorCode
 from models.vector_stores import MAX_FILE_TOKENS, StoreFileStatus
 
 CHUNKS_AT_A_TIME = 16
-TEXTS_AT_A_TIME = 8
 BYTES_PER_NUMBER = 4
 BATCH_PAGE = 200
 RETRY_DELAY = timedelta(seconds=1)
@@ -57,11 +58,11 @@ class _Progress:
 
 class Ingestion:
     def __init__(
-        self, database: Database, object_store: ObjectStore, embedder: Embedder | None, vector_index: VectorIndex
+        self, database: Database, object_store: ObjectStore, embedders: Embedders, vector_index: VectorIndex
     ) -> None:
         self._database = database
         self._object_store = object_store
-        self._embedder = embedder
+        self._embedders = embedders
         self._index = vector_index
 
     @activity.defn(name="Ingestion.ingest")
@@ -122,15 +123,12 @@ class Ingestion:
             # The first attempt, or one whose chunks were cut by another version of this program.
             progress.total, progress.done, progress.usage_bytes = len(cut), 0, 0
             await self._index.delete_file(store, file.file_id)
-        embedder = self._embedder
-        if embedder is not None and store.embedding_model != embedder.model:
-            # Vectors of different models are never compared: these chunks are found by keywords.
-            log.warning("ingestion.without_vectors", extra={"store_id": store.id, "model": store.embedding_model})
-            embedder = None
+        embedder = await self._embedders.of(store)
         while progress.done < len(cut):
             if not await self._database.read(vector_store_files.is_ingested, file):
                 return False
-            batch = await _embedded(embedder, cut[progress.done : progress.done + CHUNKS_AT_A_TIME])
+            end = progress.done + CHUNKS_AT_A_TIME
+            batch = await embedded_chunks(embedder, cut[progress.done : end], next(iter(cut[end : end + 1]), None))
             await self._index.upsert(store, IndexedFile(file.file_id, file.generation), batch)
             progress.done += len(batch)
             progress.usage_bytes += sum(_size(chunk, store.dimensions) for chunk in batch)
@@ -166,21 +164,6 @@ class IngestionEnds:
         rows = await self._database.read(vector_store_files.pending_of_batch, batch.batch_id, batch.after, BATCH_PAGE)
         after = rows[-1].seq if len(rows) == BATCH_PAGE else None
         return PendingFiles([vector_store_files.ingest_input(row) for row in rows], after)
-
-
-async def _embedded(embedder: Embedder | None, cut: Sequence[Chunk]) -> list[IndexedChunk]:
-    if embedder is None:
-        return [IndexedChunk(chunk.number, chunk.text, chunk.page) for chunk in cut]
-    windows = [await embedder.windows(chunk.text) for chunk in cut]
-    texts = [text for each in windows for text in each]
-    vectors: list[Vector] = []
-    for start in range(0, len(texts), TEXTS_AT_A_TIME):
-        vectors += await embedder.embed(texts[start : start + TEXTS_AT_A_TIME])
-    remaining = iter(vectors)
-    return [
-        IndexedChunk(chunk.number, chunk.text, chunk.page, [next(remaining) for _ in each])
-        for chunk, each in zip(cut, windows, strict=True)
-    ]
 
 
 def _size(chunk: IndexedChunk, dimensions: int) -> int:

@@ -12,9 +12,11 @@ from sqlalchemy import Connection
 from api.idempotency import Idempotency
 from infra.database import vector_store_file_batches, vector_store_files, vector_stores
 from infra.database.engine import Database
+from infra.embeddings.embedders import Embedders
 from infra.ingest_workflows import IngestWorkflows, leave_to_reconciler
-from infra.ports import Embedder, VectorIndex
+from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
+from models.ids import StoreFileName
 from models.ingestion import IngestBatchInput, IngestInput
 from models.search_index import IndexedStore
 from models.vector_stores import (
@@ -36,15 +38,15 @@ class IngestCommands:
     database: Database
     workflows: IngestWorkflows
     vector_index: VectorIndex
-    embedder: Embedder | None
+    embedders: Embedders
 
     async def create_store(
         self, idempotency: Idempotency, project_id: str, body: CreateVectorStoreRequest
     ) -> VectorStore:
         """Create a store with its files, or neither. Raises what `vector_store_files.add` raises."""
         batches: list[FileBatch] = []
-        model = self.embedder.model if self.embedder else None
-        dimensions = self.embedder.dimensions if self.embedder else 0
+        embedder = self.embedders.for_new_stores
+        model, dimensions = (embedder.model, embedder.dimensions) if embedder else (None, 0)
         sizes = ChunkSizes.of(body.chunking_strategy)
         attachments = [Attachment(file_id, None, sizes) for file_id in dict.fromkeys(body.file_ids or ())]
 
@@ -100,6 +102,21 @@ class IngestCommands:
         )
         await leave_to_reconciler("cancel", batch_id, self.workflows.cancel_batch(batch_id))
         return batch
+
+    async def retry(self, idempotency: Idempotency, project_id: str, name: StoreFileName, by: str) -> VectorStoreFile:
+        """Ingest a failed file anew. Raises what `vector_store_files.retry` raises."""
+        to_ingest: list[IngestInput] = []
+
+        def retry(connection: Connection) -> VectorStoreFile:
+            row = vector_store_files.retry(connection, project_id, name.store_id, name.file_id)
+            to_ingest.append(vector_store_files.ingest_input(row))
+            return vector_store_files.to_file(row)
+
+        file = await idempotency.run(VectorStoreFile, retry)
+        for each in to_ingest:
+            log.info("ingestion.retried", extra={"store_id": each.store_id, "file_id": each.file_id, "by": by})
+            await leave_to_reconciler("ingest", each.workflow_id, self.workflows.start(each))
+        return file
 
     async def remove_file(self, project_id: str, store_id: str, file_id: str) -> None:
         """Raises `NotFound`, `StoreFileNotFound`. An ingestion that is at work on it finds its row gone."""

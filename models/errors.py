@@ -192,6 +192,10 @@ class WrongStatus(InvalidRequest):
         return cls(f"Cannot {action} upload with status '{status}'.")
 
     @classmethod
+    def for_retry_of_file(cls, status: str) -> "WrongStatus":
+        return cls(f"Cannot retry file with status '{status}': only a failed file can be retried.")
+
+    @classmethod
     def for_cancel_of_batch(cls, status: str) -> "WrongStatus":
         return cls(f"Cannot cancel file batch with status '{status}'.")
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -13,8 +14,10 @@ from temporalio.exceptions import (
 
 from activities.ingestion import Ingestion, IngestionEnds
 from models.ingestion import (
+    FILE_ATTRIBUTE,
     INGEST_BATCH_WORKFLOW,
     INGEST_WORKFLOW,
+    VECTOR_STORE_ATTRIBUTE,
     IngestBatchInput,
     IngestEnd,
     IngestError,
@@ -27,6 +30,8 @@ from workflows import activity_options
 
 INGEST_FAILED = "IngestFailed"
 FILES_AT_A_TIME = 8
+VECTOR_STORE_ID = SearchAttributeKey.for_keyword(VECTOR_STORE_ATTRIBUTE)
+FILE_ID = SearchAttributeKey.for_keyword(FILE_ATTRIBUTE)
 TOOK_TOO_LONG = "The file could not be processed in time."
 
 
@@ -116,7 +121,10 @@ async def _ingest_as_child(file: IngestInput) -> None:
             id=file.workflow_id,
             # Of a batch that is terminated each file goes on to an end of its own.
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"{file.file_id} in {file.store_id}",
+            static_summary=file.summary,
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(VECTOR_STORE_ID, file.store_id), SearchAttributePair(FILE_ID, file.file_id)]
+            ),
         )
     except WorkflowAlreadyStartedError:
         return

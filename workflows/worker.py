@@ -125,7 +125,7 @@ def create_control_worker(resources: Resources) -> Worker:
 
 def create_ingestion_worker(resources: Resources) -> Worker:
     """What parses and embeds files; see `activity_options.ingestion_task_queue`."""
-    ingestion = Ingestion(resources.database, resources.object_store, resources.embedder, resources.vector_index)
+    ingestion = Ingestion(resources.database, resources.object_store, resources.embedders, resources.vector_index)
     return Worker(
         resources.temporal,
         task_queue=ingestion_task_queue(resources.settings.task_queue),

@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 from api.dependencies import ResourcesDep
 from infra.background import in_time
 from infra.database.outages import DatabaseUnavailable
+from infra.object_store.errors import ObjectStoreUnavailable
 from infra.temporal import HEALTH_TIMEOUT, check_temporal
 from infra.vector_index.errors import VectorIndexUnavailable
 
@@ -25,17 +26,19 @@ class Health(BaseModel):
 
     database: str
     temporal: str
+    object_store: str
     vector_index: str
 
 
 @router.get("/health", operation_id="getHealth", responses={503: {"model": Health}})
 async def health(resources: ResourcesDep, response: Response) -> Health:
-    """200 when the database, Temporal and the vector index answer, 503 with the reason otherwise."""
-    parts = await asyncio.gather(_database(resources), _temporal(resources), _vector_index(resources))
+    """200 when the database, Temporal, the object store and the vector index answer, 503 with the reason otherwise."""
+    database, temporal, object_store, vector_index = parts = await asyncio.gather(
+        _database(resources), _temporal(resources), _object_store(resources), _vector_index(resources)
+    )
     if any(part != OK for part in parts):
         response.status_code = 503
-    database, temporal, vector_index = parts
-    return Health(database=database, temporal=temporal, vector_index=vector_index)
+    return Health(database=database, temporal=temporal, object_store=object_store, vector_index=vector_index)
 
 
 async def _database(resources: ResourcesDep) -> str:
@@ -58,6 +61,17 @@ async def _temporal(resources: ResourcesDep) -> str:
     except RPCError as error:
         log.warning("health.temporal_unavailable", extra={"reason": str(error)})
         return f"does not answer: {SEE_LOG}"
+    return OK
+
+
+async def _object_store(resources: ResourcesDep) -> str:
+    try:
+        await in_time(resources.object_store.check(), HEALTH_TIMEOUT)
+    except ObjectStoreUnavailable as error:
+        log.warning("health.object_store_unavailable", extra={"reason": error.reason})
+        return f"does not answer: {SEE_LOG}"
+    except TimeoutError as error:
+        return f"does not answer: {error}"
     return OK
 
 

@@ -48,10 +48,18 @@ IS_WAITING_MESSAGE = text("queued_behind IS NOT NULL")
 AWAITS_COMMAND = _and_not_waiting(status_in(RunStatus.QUEUED, RunStatus.CANCELLING))
 HAS_EXPIRY = text("expires_at IS NOT NULL")
 IS_INGESTED_NOW = text("status = 'in_progress'")
+IS_NOT_COMPLETED = text("status <> 'completed'")
 CAN_EXPIRE = text("expires_at IS NOT NULL AND NOT is_emptied")
 IS_PENDING_UPLOAD = text("status = 'pending'")
 # A waiting run has no workflow that would watch its deadline.
 HAS_DEADLINE = text(f"({status_in(RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)} OR ({IS_WAITING}))")
+
+
+ATTRIBUTE_KINDS = ("text", "number", "boolean")
+
+
+def has_value(kind: str) -> TextClause:
+    return text(f"{kind}_value IS NOT NULL")
 
 
 def _partial(name: str, *columns: str, only: TextClause, unique: bool = False) -> Index:
@@ -433,6 +441,8 @@ VECTOR_STORE_FILES = Table(
     _required("attributes", JSON),
     # Milliseconds since the epoch: when the reconciler looks whether a workflow is at it.
     _required("next_check_at", BigInteger),
+    # When it was completed, failed or was cancelled.
+    _optional("ended_at", BigInteger),
     UniqueConstraint("store_id", "id"),
     Index("vector_store_files_by_store", "store_id", "seq"),
     Index("vector_store_files_by_status", "store_id", "status", "seq"),
@@ -440,6 +450,8 @@ VECTOR_STORE_FILES = Table(
     Index("vector_store_files_by_batch_status", "batch_id", "status", "seq"),
     Index("vector_store_files_by_file", "id"),
     _partial("vector_store_files_in_progress", "next_check_at", only=IS_INGESTED_NOW),
+    # Few files are: an operator's list of those that failed reads no others.
+    _partial("vector_store_files_not_completed", "status", "seq", only=IS_NOT_COMPLETED),
     sqlite_autoincrement=True,
 )
 
@@ -455,6 +467,10 @@ VECTOR_STORE_FILE_ATTRIBUTES = Table(
     _optional("number_value", Double),
     _optional("boolean_value", Boolean),
     Index("vector_store_file_attributes_by_store", "store_id"),
+    *(
+        _partial(f"vector_store_file_attributes_by_{kind}", "store_id", "key", f"{kind}_value", only=has_value(kind))
+        for kind in ATTRIBUTE_KINDS
+    ),
 )
 
 VECTOR_STORE_FILE_BATCHES = Table(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
-from infra.clock import now_ms
+from infra.clock import now_ms, now_seconds
 from infra.database import deleted_items, index_deletions, vector_stores
 from infra.database.attribute_filters import attribute_row, condition
 from infra.database.pages import load_page
@@ -22,7 +22,7 @@ from infra.database.tables import (
     VECTOR_STORE_FILES,
     AnyRow,
 )
-from models.errors import FileNotFound, StoreFileNotFound, UnsupportedExtensions, VectorStoreFull
+from models.errors import FileNotFound, StoreFileNotFound, UnsupportedExtensions, VectorStoreFull, WrongStatus
 from models.ingestion import IngestEnd, IngestInput
 from models.lists import Page, PageRequest
 from models.search_index import IndexedFile, IndexedStore
@@ -64,6 +64,7 @@ _RESTART = (
         batch_id=bindparam("new_batch"),
         usage_bytes=0,
         last_error=None,
+        ended_at=None,
         max_chunk_size_tokens=bindparam("new_maximum"),
         chunk_overlap_tokens=bindparam("new_overlap"),
         next_check_at=bindparam("check_at"),
@@ -87,13 +88,14 @@ _END = (
         usage_bytes=bindparam("new_usage"),
         chunks=bindparam("new_chunks"),
         chunk_overlaps=bindparam("new_overlaps", type_=_F.c.chunk_overlaps.type),
+        ended_at=bindparam("now"),
     )
     .returning(_F.c.batch_id)
 )
 _CANCEL_BATCH = (
     update(_F)
     .where(_F.c.batch_id == bindparam("of_batch"), IS_INGESTED_NOW)
-    .values(status=StoreFileStatus.CANCELLED.value)
+    .values(status=StoreFileStatus.CANCELLED.value, ended_at=bindparam("now"))
     .returning(_F.c.id)
 )
 _REMOVE = delete(_F).where(*_IN_STORE, _F.c.project_id == bindparam("project")).returning(_F)
@@ -106,6 +108,7 @@ _COUNT_IN_BATCH = (
 _SEARCHABLE = select(_F.c.id, _F.c.generation).where(
     _F.c.store_id == _STORE, _F.c.status == StoreFileStatus.COMPLETED.value
 )
+_SEARCHABLE_AMONG = _SEARCHABLE.where(_F.c.id.in_(bindparam("files", expanding=True)))
 _DUE = (
     select(_F)
     .where(IS_INGESTED_NOW, _F.c.next_check_at <= bindparam("now"))
@@ -227,6 +230,21 @@ def restart(
     vector_stores.count(connection, store.id, {**moved, "usage_bytes": -row.usage_bytes})
 
 
+def retry(connection: Connection, project_id: str, store_id: str, file_id: str) -> AnyRow:
+    """Have a failed file ingested anew, as part of the batch that it came with. Returns its row.
+
+    Raises `NotFound`, `VectorStoreExpired`, `StoreFileNotFound`, `WrongStatus`.
+    """
+    store = vector_stores.lock_open(connection, project_id, store_id)
+    row = find(connection, project_id, store_id, file_id)
+    if row.status != StoreFileStatus.FAILED:
+        raise WrongStatus.for_retry_of_file(row.status)
+    restart(connection, store, row, row.batch_id, row.max_chunk_size_tokens, row.chunk_overlap_tokens)
+    if row.batch_id:
+        _count_in_batch(connection, row.batch_id, {"failed": -1, "in_progress": 1})
+    return find(connection, project_id, store_id, file_id)
+
+
 def load(connection: Connection, project_id: str, store_id: str, file_id: str) -> VectorStoreFile:
     """Raises `NotFound`, `StoreFileNotFound`."""
     return to_file(find(connection, project_id, store_id, file_id))
@@ -335,6 +353,7 @@ def end(connection: Connection, ended: IngestEnd, overlaps: Sequence[int] = ()) 
         "new_usage": ended.usage_bytes,
         "new_chunks": len(overlaps),
         "new_overlaps": list(overlaps),
+        "now": now_seconds(),
     }
     row = connection.execute(_END, _of(file) | changes).one_or_none()
     if row is None:
@@ -351,7 +370,7 @@ def end(connection: Connection, ended: IngestEnd, overlaps: Sequence[int] = ()) 
 
 def cancel_batch(connection: Connection, store: AnyRow, batch_id: str) -> None:
     """Cancel the files of a batch that are in progress; its store is locked."""
-    cancelled = connection.scalars(_CANCEL_BATCH, {"of_batch": batch_id}).all()
+    cancelled = connection.scalars(_CANCEL_BATCH, {"of_batch": batch_id, "now": now_seconds()}).all()
     for file_id in cancelled:
         index_deletions.add(connection, store.project_id, vector_stores.indexed(store), file_id)
     moved = {"in_progress": -len(cancelled), "cancelled": len(cancelled)}
@@ -359,10 +378,22 @@ def cancel_batch(connection: Connection, store: AnyRow, batch_id: str) -> None:
     _count_in_batch(connection, batch_id, moved)
 
 
-def searchable(connection: Connection, store_id: str, given: Filter | None) -> Sequence[IndexedFile]:
-    """The completed files that match a filter."""
+def searchable(
+    connection: Connection, store_id: str, given: Filter | None, limit: int = MAX_FILES_OF_STORE
+) -> Sequence[IndexedFile]:
+    """Up to `limit` of the completed files that match a filter."""
     query = _SEARCHABLE if given is None else _SEARCHABLE.where(condition(given))
-    return [IndexedFile(row.id, row.generation) for row in connection.execute(query, {"store": store_id})]
+    rows = connection.execute(query.limit(bindparam("most")), {"store": store_id, "most": limit})
+    return [IndexedFile(row.id, row.generation) for row in rows]
+
+
+def searchable_among(
+    connection: Connection, store_id: str, given: Filter | None, file_ids: Collection[str]
+) -> Sequence[IndexedFile]:
+    """Those of some files that are completed and match a filter."""
+    query = _SEARCHABLE_AMONG if given is None else _SEARCHABLE_AMONG.where(condition(given))
+    rows = connection.execute(query, {"store": store_id, "files": list(file_ids)})
+    return [IndexedFile(row.id, row.generation) for row in rows]
 
 
 def named(connection: Connection, store_id: str, file_ids: Collection[str]) -> dict[str, AnyRow]:

@@ -60,6 +60,12 @@ class EmbeddingEndpoint:
         )
 
 
+def own_name(remembered: str) -> str:
+    """The model's name at its endpoint, of one that a vector store remembers: see `OpenAiEmbedder.model`."""
+    name, _, sent = remembered.rpartition("@")
+    return name if name in OWN_DIMENSIONS and sent.isdecimal() else remembered
+
+
 @asynccontextmanager
 async def open_openai_embedder(name: str, endpoint: EmbeddingEndpoint) -> AsyncIterator["OpenAiEmbedder"]:
     timeout = httpx.Timeout(TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())

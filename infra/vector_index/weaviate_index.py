@@ -61,7 +61,7 @@ class WeaviateVectorIndex:
                 raise VectorIndexUnavailable(f"Weaviate takes no chunks: {error.message}")
 
     async def search(self, store: IndexedStore, query: IndexQuery) -> Candidates:
-        if not query.files:
+        if query.files is not None and not query.files:
             return Candidates((), (), 0.0)
         try:
             async with in_time(SEARCH_TIMEOUT):

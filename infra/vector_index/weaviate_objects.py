@@ -77,6 +77,11 @@ def source(file: IndexedFile) -> str:
     return f"{file.id}/{file.generation}"
 
 
+def file_of(source: str) -> IndexedFile:
+    file_id, _, generation = source.rpartition("/")
+    return IndexedFile(file_id, int(generation))
+
+
 def objects_of(store: IndexedStore, file: IndexedFile, chunk: IndexedChunk) -> Iterator[DataObject[Any, Any]]:
     """Their ids follow from what they are of, so that adding them again replaces them. Raises `ValueError`."""
     vectors: tuple[Vector | None, ...] = tuple(chunk.vectors) or (None,)

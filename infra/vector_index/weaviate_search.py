@@ -9,8 +9,19 @@ from weaviate.classes.query import Filter, FilterReturn, MetadataQuery
 from weaviate.collections.collection import CollectionAsync
 from weaviate.outputs.query import Object
 
-from infra.vector_index.weaviate_objects import BM25_K1, CHUNK, PAGE, SOURCE, TEXT, WINDOW, chunk_of, object_id, source
-from models.search_index import Candidate, Candidates, IndexedFile, IndexedStore, IndexQuery
+from infra.vector_index.weaviate_objects import (
+    BM25_K1,
+    CHUNK,
+    PAGE,
+    SOURCE,
+    TEXT,
+    WINDOW,
+    chunk_of,
+    file_of,
+    object_id,
+    source,
+)
+from models.search_index import Candidate, Candidates, IndexedStore, IndexQuery
 from models.search_terms import search_terms
 
 WINDOWS_PER_CHUNK = 2
@@ -25,12 +36,14 @@ ChunkKey = tuple[str, int]
 Tenant = CollectionAsync[Any, Any]
 Filters = FilterReturn | None
 Found = Object[Any, Any]
+Files = set[str] | None
+"""The sources that are searched; None for all."""
 Ask = Callable[[int, Filters], Awaitable[Sequence[Found]]]
 
 
 async def search_tenant(tenant: Tenant, store: IndexedStore, query: IndexQuery) -> Candidates:
     """Raises what `weaviate_client.in_time` translates."""
-    files = {source(file): file for file in query.files}
+    files = None if query.files is None else {source(file) for file in query.files}
     words = list(dict.fromkeys(word for term in search_terms(query.text) for word in term))
     by_vector, by_keywords, max_score = await asyncio.gather(
         _by_vector(tenant, store, query, files),
@@ -40,9 +53,7 @@ async def search_tenant(tenant: Tenant, store: IndexedStore, query: IndexQuery) 
     return Candidates(by_vector, by_keywords, max_score)
 
 
-async def _by_vector(
-    tenant: Tenant, store: IndexedStore, query: IndexQuery, files: Mapping[str, IndexedFile]
-) -> Sequence[Candidate]:
+async def _by_vector(tenant: Tenant, store: IndexedStore, query: IndexQuery, files: Files) -> Sequence[Candidate]:
     if query.vector is None or not store.embedding_model:
         return []
     vector, windows = list(query.vector), query.limit * WINDOWS_PER_CHUNK
@@ -66,7 +77,7 @@ async def _by_vector(
     texts = {_key(each): each.properties for each in found if each.properties[WINDOW] == 0}
     order = sorted(best, key=lambda key: (-best[key], key))[: query.limit]
     texts |= await _texts(tenant, store, [key for key in order if key not in texts])
-    return [Candidate(files[key[0]].id, chunk_of(texts[key]), best[key]) for key in order if key in texts]
+    return [Candidate(file_of(key[0]), chunk_of(texts[key]), best[key]) for key in order if key in texts]
 
 
 def _best_windows(found: Sequence[Found]) -> dict[ChunkKey, float]:
@@ -89,9 +100,7 @@ async def _texts(tenant: Tenant, store: IndexedStore, chunks: Collection[ChunkKe
     return {_key(each): each.properties for each in found.objects}
 
 
-async def _by_keywords(
-    tenant: Tenant, query: IndexQuery, words: Sequence[str], files: Mapping[str, IndexedFile]
-) -> Sequence[Candidate]:
+async def _by_keywords(tenant: Tenant, query: IndexQuery, words: Sequence[str], files: Files) -> Sequence[Candidate]:
     if not words:
         return []
     text = " ".join(words)
@@ -109,14 +118,16 @@ async def _by_keywords(
         ).objects
 
     candidates = [
-        Candidate(files[each.properties[SOURCE]].id, chunk_of(each.properties), each.metadata.score or 0.0)
+        Candidate(file_of(each.properties[SOURCE]), chunk_of(each.properties), each.metadata.score or 0.0)
         for each in await _of_files(best, files, query.limit)
     ]
     return sorted(candidates, key=lambda each: (-each.score, each.file_id, each.chunk.number))
 
 
-async def _of_files(ask: Ask, files: Mapping[str, IndexedFile], count: int) -> Sequence[Found]:
+async def _of_files(ask: Ask, files: Files, count: int) -> Sequence[Found]:
     """The first `count` objects of the files that a query finds, or all."""
+    if files is None:
+        return await ask(count, None)
     if len(files) > FILTERED_FILES:
         # Nearly all of the store, most often: few of what is found is of other files, or of former generations.
         asked = count + count // 4

@@ -20,12 +20,15 @@ pytestmark = [pytest.mark.xdist_group("deployment"), pytest.mark.timeout(1800)]
 
 DOCS = (ROOT / "docs" / "operations.md").read_text()
 IN_CONTAINER = "docker compose exec -T postgres "
+IN_NEW_CONTAINER = "docker compose run --rm --no-deps -T --entrypoint "
+CONTENT = b"id;city\n1;Oslo\n" * 1000
 TOOL: FunctionToolParam = {"type": "function", "function": {"name": "get_weather"}}
 
 
 async def test_runs_continue_after_a_restore(stack: Stack, models: ScriptedProvider) -> None:
     models.script("deployed-parked", Calls(("get_weather", "{}")), Says("Lost."), Says("Sunny."))
     client = stack.client()
+    file = await client.files.create(file=("kept.csv", CONTENT), purpose="vision")
     parked = await _begun(client, "deployed-parked")
     await until(_has(client, parked, "requires_action"), "the run does not ask for its call")
 
@@ -38,18 +41,24 @@ async def test_runs_continue_after_a_restore(stack: Stack, models: ScriptedProvi
     await until(_has(client, late, "requires_action"), "the run does not ask for its call")
     for name in others:
         _run(stack, dump, name)
+    await stack.stop("objects")
+    _run_in_objects(stack, *_one(r"\n(docker compose run .+ > objects.tar)\n").groups())
+    await stack.up("objects")
     # Changes after the backup are lost.
     await _submit(client, parked)
     await until(_has(client, parked, "completed"), "the run does not end")
+    await client.files.delete(file.id)
 
     [stopped] = _one(r"`docker compose stop ([\w ]+)`").groups()
     await stack.stop(*stopped.split())
     [restore] = _one(r"`(docker compose exec -T postgres pg_restore .+?)`").groups()
     for name in names.split():
         _run(stack, restore, name)
+    _run_in_objects(stack, *_one(r"`(docker compose run .+ < objects.tar)`").groups())
     for service in reversed(stopped.split()):
         await stack.up(service)
 
+    assert (await client.files.content(file.id)).content == CONTENT
     for run, answer in ((parked, "Sunny."), (late, "Late.")):
         assert (await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)).status == "requires_action"
         await _submit(client, run)
@@ -105,6 +114,11 @@ def _has(client: AsyncOpenAI, run: Run, status: str) -> Callable[[], Awaitable[b
 def _run(stack: Stack, command: str, name: str) -> None:
     assert command.startswith(IN_CONTAINER)
     stack.shell(command.removeprefix(IN_CONTAINER), {"name": name})
+
+
+def _run_in_objects(stack: Stack, command: str) -> None:
+    program, arguments = re.fullmatch(f"{IN_NEW_CONTAINER}(\\w+) objects (.+)", command, re.DOTALL).groups()  # type: ignore[union-attr]
+    stack.shell(f"{program} {arguments.replace('/data', str(stack.objects_folder))}", {})
 
 
 def _run_in_weaviate(stack: Stack, command: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from openai import BadRequestError
+from openai import BadRequestError, InternalServerError
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
@@ -16,13 +16,16 @@ from activities.ingestion import CONTENT_MISSING, Ingestion
 from infra.clock import now_seconds
 from infra.database import vector_store_files, vector_stores
 from infra.database.tables import VECTOR_STORE_FILES, VECTOR_STORES
+from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.ingest_workflows import IngestWorkflows
 from infra.ports import Embedder
 from infra.vector_index.errors import VectorIndexUnavailable
+from infra.vector_store_search import VectorStoreSearch
 from models.ingestion import IngestBatchInput, IngestInput
 from models.search_index import IndexedFile, IndexedStore
 from models.stored_objects import KeyPrefix, object_key
+from models.vector_store_search import SearchRequest
 from models.vector_stores import Attachment, ChunkSizes, StoreFileStatus
 from tests.holdfast import RunningHoldfast
 from tests.stored_files import DEFAULT_PROJECT, store_file
@@ -35,8 +38,8 @@ STATIC: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk
 class WatchedEmbedder:
     """Counts the texts it embeds, and from a number of them on waits until it is let go."""
 
-    def __init__(self, waits_after: int | None = None, fails: Exception | None = None) -> None:
-        self.model = "watched"
+    def __init__(self, waits_after: int | None = None, fails: Exception | None = None, model: str = "watched") -> None:
+        self.model = model
         self.dimensions = 2
         self.embedded = 0
         self.is_waiting = asyncio.Event()
@@ -65,8 +68,16 @@ async def holdfast(own_holdfast: RunningHoldfast) -> RunningHoldfast:
 
 
 def use(holdfast: RunningHoldfast, embedder: Embedder | None) -> RunningHoldfast:
-    holdfast.resources = replace(holdfast.resources, embedder=embedder)
+    return use_all(holdfast, Embedders(embedder, _no_other))
+
+
+def use_all(holdfast: RunningHoldfast, embedders: Embedders) -> RunningHoldfast:
+    holdfast.resources = replace(holdfast.resources, embedders=embedders)
     return holdfast
+
+
+async def _no_other(model: str, dimensions: int) -> Embedder:
+    raise EmbeddingRefused(f"There is no '{model}' any more.")
 
 
 async def added(holdfast: RunningHoldfast, content: bytes | str = SHORT, is_commanded: bool = True) -> IngestInput:
@@ -136,7 +147,7 @@ async def ingest(holdfast: RunningHoldfast, file: IngestInput, details: Sequence
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, heartbeat_details=list(details))
     resources = holdfast.resources
-    ingestion = Ingestion(resources.database, resources.object_store, resources.embedder, resources.vector_index)
+    ingestion = Ingestion(resources.database, resources.object_store, resources.embedders, resources.vector_index)
     return await environment.run(ingestion.ingest, file)
 
 
@@ -170,6 +181,8 @@ async def test_completed_file_is_not_ingested_again(holdfast: RunningHoldfast) -
     assert await indexed(holdfast, file) == 1
 
 
+@pytest.mark.any_database
+@pytest.mark.slow
 async def test_attempt_goes_on_behind_the_chunks_that_are_indexed(holdfast: RunningHoldfast) -> None:
     embedder = WatchedEmbedder(waits_after=32)
     await use(holdfast, embedder).start_worker()
@@ -194,7 +207,7 @@ async def test_progress_of_other_chunks_is_not_trusted(holdfast: RunningHoldfast
 
     assert await ingest(holdfast, file, details=[7, 5, 100]) == "completed"
 
-    embedder = holdfast.resources.embedder
+    embedder = holdfast.resources.embedders.for_new_stores
     assert isinstance(embedder, WatchedEmbedder)
     assert embedder.embedded == await indexed(holdfast, file) > 7
 
@@ -278,12 +291,14 @@ async def test_refused_embedding_fails_the_file_and_its_workflow(holdfast: Runni
     assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.FAILED
 
 
+@pytest.mark.any_database
 async def test_embedding_that_is_unavailable_is_tried_again(holdfast: RunningHoldfast) -> None:
     await use(holdfast, WatchedEmbedder(fails=EmbeddingUnavailable("429"))).start_worker()
 
     assert (await ended(holdfast, await added(holdfast))).status == "completed"
 
 
+@pytest.mark.any_database
 async def test_index_that_is_unavailable_is_tried_again(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,10 +347,78 @@ async def test_deleted_store_leaves_no_chunk(holdfast: RunningHoldfast) -> None:
     assert await indexed(holdfast, file) == 0
 
 
-async def test_store_of_another_model_is_searched_by_keywords(holdfast: RunningHoldfast) -> None:
+async def test_store_keeps_its_model_when_the_setting_changes(holdfast: RunningHoldfast) -> None:
+    first = await added(holdfast, is_commanded=False)
+    await ingest(holdfast, first)
+    old, new = WatchedEmbedder(), WatchedEmbedder(model="new")
+    opened: list[tuple[str, int]] = []
+
+    async def open_another(model: str, dimensions: int) -> Embedder:
+        opened.append((model, dimensions))
+        return old
+
+    embedders = Embedders(new, open_another)
+    use_all(holdfast, embedders)
+    second = await _added_to(holdfast, first.store_id)
+    status = await ingest(holdfast, second)
+    row = await holdfast.resources.database.read(vector_stores.find_any, first.store_id)
+    search = VectorStoreSearch(holdfast.resources.database, embedders, holdfast.resources.vector_index)
+    # In none of the words: by vectors alone.
+    found = await search.search(DEFAULT_PROJECT, first.store_id, SearchRequest(query=["holidays"]))
+
+    assert status == "completed"
+    assert row is not None
+    assert row.embedding_model == "watched"
+    assert {result.file_id for result in found.data} == {first.file_id, second.file_id}
+    assert opened == [("watched", 2)]
+    assert (old.embedded, new.embedded) == (2, 0)
+
+
+async def test_file_fails_visibly_where_the_model_of_its_store_is_gone(holdfast: RunningHoldfast) -> None:
     file = await added(holdfast, is_commanded=False)
-    await ingest(use(holdfast, None), file)
+
+    status = await ingest(use(holdfast, WatchedEmbedder(model="new")), file)
+
+    found = await ended(holdfast, file)
+    assert (status, found.last_error.code) == ("failed", "server_error")
+    assert found.last_error.message == "There is no 'watched' any more."
+    assert await indexed(holdfast, file) == 0
+
+
+async def test_search_of_a_store_whose_model_is_gone_is_refused(holdfast: RunningHoldfast) -> None:
+    """The API has the local model and endpoints; it does not fall back to keywords without saying so."""
+    file = await added(holdfast, is_commanded=False)
+    await ingest(holdfast, file)
+
+    with pytest.raises(InternalServerError) as refused:
+        await holdfast.client.vector_stores.search(file.store_id, query="vacation")
+
+    assert refused.value.status_code == 503
+
+
+async def test_store_without_vectors_stays_one(holdfast: RunningHoldfast) -> None:
+    file = await added(holdfast, is_commanded=False)
+    await holdfast.resources.database.write(
+        lambda connection: connection.execute(
+            VECTOR_STORES.update().where(VECTOR_STORES.c.id == file.store_id).values(embedding_model=None, dimensions=0)
+        )
+    )
+
+    await ingest(holdfast, file)
 
     found = await holdfast.client.vector_stores.search(file.store_id, query="vacation")
-
     assert [result.content[0].text for result in found.data] == [SHORT]
+
+
+async def _added_to(holdfast: RunningHoldfast, store_id: str) -> IngestInput:
+    file_id = await store_file(holdfast.resources, SHORT)
+    (file,) = await holdfast.resources.database.write(
+        lambda connection: (
+            vector_store_files.add(
+                connection,
+                vector_stores.lock_open(connection, DEFAULT_PROJECT, store_id),
+                [Attachment(file_id, None, ChunkSizes(100, 0))],
+            ).to_ingest
+        )
+    )
+    return file

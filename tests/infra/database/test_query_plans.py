@@ -17,6 +17,7 @@ from infra.database import (
     files,
     index_deletions,
     messages,
+    ops_files,
     ops_runs,
     prompts,
     run_events,
@@ -34,6 +35,7 @@ from infra.database import (
 )
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
+from infra.database.ops_files import FileFilter
 from infra.database.ops_runs import RunFilter
 from infra.database.tables import METADATA, RUNS, THREADS
 from infra.database.turns import Begun
@@ -48,6 +50,8 @@ from models.runs import LastErrorCode, RunStatus, ToolOutput
 from models.step_events import STREAM_START
 from models.turn_attempts import TurnAttempt
 from models.turns import TurnInput
+from models.vector_store_search import Comparison
+from models.vector_stores import Attribute
 from tests.database import writing
 from tests.infra.database.conftest import PROJECT, Stored, recorded
 
@@ -72,6 +76,9 @@ VALUES = {
     "position": "n % 5",
     "status": "CASE n % 20 WHEN 0 THEN 'requires_action' ELSE 'completed' END",
     "files.status": "'processed'",
+    "vector_store_files.status": "CASE n % 2 WHEN 0 THEN 'in_progress' ELSE 'completed' END",
+    # None is due.
+    "next_check_at": "4102444800000",
     "purpose": "CASE n % 2 WHEN 0 THEN 'assistants' ELSE 'vision' END",
     "thread_seq": "n / 2",
     "thread_metadata.key": "CASE n % 2 WHEN 0 THEN 'user' ELSE 'team' END",
@@ -379,6 +386,16 @@ CASES: list[tuple[str, Query, set[str]]] = [
         {"vector_store_files_by_batch_status"},
     ),
     (
+        "failed-files",
+        lambda connection, _: ops_files.list_page(connection, None, PageRequest(), FileFilter("failed", since=5)),
+        {"vector_store_files_not_completed"},
+    ),
+    (
+        "failed-files-of-a-store",
+        lambda connection, _: ops_files.list_page(connection, PROJECT, PageRequest(), FileFilter("failed", "x1")),
+        {"vector_store_files_by_status"},
+    ),
+    (
         "expired-stores",
         lambda connection, _: vector_stores.empty_expired(connection, 0),
         {"vector_stores_by_expiry"},
@@ -420,6 +437,17 @@ def test_active_runs_are_counted_from_their_own_indexes(filled: Database) -> Non
     plan = plan_of(filled, active_runs.load, explained)
 
     assert plan.indexes == {"runs_active", "runs_awaiting_command"}
+
+
+@pytest.mark.parametrize(("value", "kind"), [(7, "number"), ("seven", "text"), (True, "boolean")])
+def test_files_of_a_filter_are_found_by_the_values_of_attributes(filled: Database, value: Attribute, kind: str) -> None:
+    explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
+    filters = Comparison("eq", "key", (value,))
+
+    plan = plan_of(filled, lambda connection: vector_store_files.searchable(connection, "x1", filters), explained)
+
+    assert not plan.scans_and_sorts
+    assert f"vector_store_file_attributes_by_{kind}" in plan.indexes
 
 
 @dataclass

@@ -96,6 +96,20 @@ async def test_chunks_may_share_windows(index: VectorIndex) -> None:
     assert _near(found)[2] == ("file-one", 0)
 
 
+async def test_query_of_all_files_finds_every_generation_and_names_it(index: VectorIndex) -> None:
+    again = IndexedFile(FILE.id, 2)
+    await index.upsert(STORE, FILE, [_chunk(0, "pump", 5), _chunk(1, "valve", 50)])
+    await index.upsert(STORE, again, [_chunk(0, "pump", 10)])
+    await index.upsert(STORE, OTHER, [_chunk(0, "pump pump", 20)])
+
+    found = await index.search(STORE, IndexQuery("pump", _toward(0), None, limit=3))
+
+    assert [candidate.file for candidate in found.by_vector] == [FILE, again, OTHER]
+    assert {candidate.file for candidate in found.by_keywords} == {FILE, again, OTHER}
+    by_name = await index.search(STORE, _query("pump", 0, (FILE, again, OTHER), limit=3))
+    assert found == by_name
+
+
 async def test_keywords_find_chunks_with_most_of_the_rarest(index: VectorIndex) -> None:
     texts = ["The pump of the press", "The valve of the pump AX-4410/B", "A filter", "Grüße aus Köln", "A gasket"]
     await index.upsert(STORE, FILE, [_chunk(number, text, 0) for number, text in enumerate(texts)])
