@@ -165,10 +165,24 @@ async def _open_model(settings: Settings, model: str, dimensions: int) -> AsyncI
 
 @asynccontextmanager
 async def open_vector_index(settings: Settings) -> AsyncIterator[VectorIndex]:
-    from infra.vector_index.sqlite_index import SqliteVectorIndex
+    """Raises `ConnectionFailed` where it does not answer, or the URL names nothing that can be one."""
+    url = settings.vector_index_url
+    match scheme := urlsplit(url).scheme:
+        case "" if not url:
+            from infra.vector_index.sqlite_index import SqliteVectorIndex
 
-    with closing(SqliteVectorIndex(settings.vector_index_dir, settings.search_cache_mb * 1_000_000)) as index:
-        yield index
+            with closing(SqliteVectorIndex(settings.vector_index_dir, settings.search_cache_mb * 1_000_000)) as index:
+                yield index
+        case "weaviate":
+            from infra.vector_index.weaviate_index import open_weaviate_index
+
+            async with open_weaviate_index(url) as weaviate:
+                yield weaviate
+        case _:
+            raise ConnectionFailed(
+                # The URL may have a key in it.
+                f"HOLDFAST_VECTOR_INDEX_URL names no vector index: it begins with '{scheme}', expected weaviate://."
+            )
 
 
 @asynccontextmanager

@@ -74,6 +74,12 @@ class Settings(BaseSettings):
         "region=us-east-1`; without key and secret, AWS's variables count. Empty: the folder `objects` of the data "
         "folder.",
     )
+    vector_index_url: str = Field(
+        "",
+        repr=False,
+        description="Weaviate that has the search index, `weaviate://KEY@host:8080?grpc_port=50051&secure=false`; "
+        "without a key where it takes requests without one. Empty: the folder `vector_index` of the data folder.",
+    )
     max_file_mb: int = Field(
         512, ge=1, le=8192, description="Size of a file that is uploaded in one request, in units of 1,048,576 bytes."
     )

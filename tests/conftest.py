@@ -29,6 +29,7 @@ from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.s3 import S3Server, running_s3
 from tests.valkey import ValkeyServer, running_valkey
+from tests.weaviate_server import WeaviateServer, running_weaviate
 
 LITELLM_CALLBACKS = (
     "callbacks",
@@ -168,6 +169,13 @@ def valkey() -> Iterator[ValkeyServer]:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server that no test stops."""
     with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def weaviate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateServer]:
+    """A real Weaviate that no test stops. Its tests have the marks `WEAVIATE`."""
+    with running_weaviate(WeaviateServer(tmp_path_factory.mktemp("weaviate"))) as server:
         yield server
 
 

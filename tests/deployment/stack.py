@@ -22,6 +22,7 @@ from tests.deployment.names import Replicas, resolving
 from tests.postgres.server import WITH_EXTENSIONS, PostgresServer, running_postgres
 from tests.program import Program
 from tests.valkey import ValkeyServer, running_valkey
+from tests.weaviate_server import WeaviateServer, running_weaviate
 
 SCRIPTS = Path(HOLDFAST[0]).parent
 # Temporal keeps them in Postgres as numbers with a sign.
@@ -55,6 +56,7 @@ class Stack:
         self.replicas = Replicas("api", API_ADDRESSES)
         self.programs: dict[str, Program] = {}
         self.postgres: PostgresServer
+        self.weaviate = WeaviateServer(folder)
 
     @property
     def url(self) -> str:
@@ -87,6 +89,7 @@ class Stack:
             self.postgres = servers.enter_context(running_postgres(WITH_EXTENSIONS, self.postgres_port, arguments))
             self.shell(self._composed["configs"]["databases"]["content"], postgres["environment"])
             servers.enter_context(running_valkey(ValkeyServer(self.valkey_port, valkey["command"][1:])))
+            servers.enter_context(running_weaviate(self.weaviate))
             servers.enter_context(resolving(self.replicas, self.dns_port))
             try:
                 for service in (
@@ -241,6 +244,7 @@ class Stack:
             "//valkey:6379": f"//127.0.0.1:{self.valkey_port}",
             f"@objects:{OBJECTS_PORT}": f"@127.0.0.1:{self.objects_port}",
             f"-s3.port={OBJECTS_PORT}": f"-s3.port={self.objects_port}",
+            "weaviate://weaviate:8080": self.weaviate.url,
             "temporal:7233": f"127.0.0.1:{self.temporal_port}",
             "0.0.0.0": "127.0.0.1",
             **{config["target"]: str(self._config(config["source"])) for config in self._configs(service)},

@@ -8,6 +8,8 @@ from openai import AsyncOpenAI
 from openai.types.beta import FunctionToolParam
 from openai.types.beta.threads import Run
 
+from infra.vector_index.weaviate_index import open_weaviate_index
+from models.search_index import IndexedChunk, IndexedFile, IndexedStore
 from tests.cli.program import ROOT
 from tests.deployment.stack import Stack
 from tests.program import until
@@ -65,6 +67,27 @@ async def test_runs_continue_after_a_restore(stack: Stack, models: ScriptedProvi
         assert [message.content[0].text.value for message in messages] == [answer, "Hello!"]  # type: ignore[union-attr]
 
 
+async def test_search_index_is_restored(stack: Stack) -> None:
+    weaviate = stack.weaviate
+    [backup] = _one(r"\n(docker compose run .+ > weaviate.tar)\n").groups()
+    [restore] = _one(r"`(docker compose run .+ < weaviate.tar)`").groups()
+    store, file = IndexedStore("vs_kept", None, 0), IndexedFile("file-kept", 1)
+    kept = IndexedChunk(0, "The kettle is on the second shelf.")
+    async with open_weaviate_index(weaviate.url) as index:
+        await index.upsert(store, file, [kept])
+        weaviate.stop()
+        _run_in_weaviate(stack, backup)
+        weaviate.start()
+        await index.drop(store)
+        assert await index.chunks(store, file, -1, 10) == []
+
+        weaviate.stop()
+        _run_in_weaviate(stack, restore)
+        weaviate.start()
+
+        assert await index.chunks(store, file, -1, 10) == [kept]
+
+
 async def _begun(client: AsyncOpenAI, model: str) -> Run:
     assistant = await client.beta.assistants.create(model=model, tools=[TOOL])
     return await client.beta.threads.create_and_run(
@@ -96,6 +119,16 @@ def _run(stack: Stack, command: str, name: str) -> None:
 def _run_in_objects(stack: Stack, command: str) -> None:
     program, arguments = re.fullmatch(f"{IN_NEW_CONTAINER}(\\w+) objects (.+)", command, re.DOTALL).groups()  # type: ignore[union-attr]
     stack.shell(f"{program} {arguments.replace('/data', str(stack.objects_folder))}", {})
+
+
+def _run_in_weaviate(stack: Stack, command: str) -> None:
+    """As `tar` or `sh` does in a container of its own, on the volume."""
+    match = re.fullmatch(r"docker compose run --rm --no-deps -T --entrypoint (tar|sh) weaviate (.+)", command)
+    assert match
+    program, arguments = match.groups()
+    volume = stack.services["weaviate"]["volumes"][0]["target"]
+    assert volume in arguments
+    stack.shell(f"{program} {arguments.replace(volume, str(stack.weaviate.data_folder))}", {})
 
 
 def _one(pattern: str) -> re.Match[str]:

@@ -74,6 +74,7 @@ def test_only_public_ports_can_be_reached(whole: dict[str, Any]) -> None:
         "postgres",
         "temporal",
         "valkey",
+        "weaviate",
     }
 
 
@@ -108,6 +109,27 @@ def test_another_bucket_may_take_the_place_of_the_s3_server() -> None:
         address = parse_s3_url(default[name]["environment"]["HOLDFAST_OBJECT_STORE_URL"])
         server = default["objects"]["environment"]
         assert (address.key, address.secret) == (server["AWS_ACCESS_KEY_ID"], server["AWS_SECRET_ACCESS_KEY"])
+
+
+def test_weaviate_keeps_its_data_and_tells_nobody(whole: dict[str, Any]) -> None:
+    service = whole["services"]["weaviate"]
+    [volume] = service["volumes"]
+
+    assert (volume["type"], volume["target"]) == ("volume", service["environment"]["PERSISTENCE_DATA_PATH"])
+    assert service["environment"]["DISABLE_TELEMETRY"] == "true"
+    # Its data belong to the node of this name, so no container may choose another.
+    assert service["environment"]["CLUSTER_HOSTNAME"]
+    assert re.fullmatch(r"cr\.weaviate\.io/semitechnologies/weaviate:\d+\.\d+\.\d+", service["image"])
+
+
+def test_search_is_in_weaviate_unless_it_is_left_out(whole: dict[str, Any]) -> None:
+    without = composed(HOLDFAST_VECTOR_INDEX_URL="", WEAVIATE_REPLICAS="0")["services"]
+
+    for name in ("api", "worker"):
+        assert whole["services"][name]["environment"]["HOLDFAST_VECTOR_INDEX_URL"] == "weaviate://weaviate:8080"
+        assert whole["services"][name]["depends_on"]["weaviate"]["condition"] == "service_healthy"
+        assert without[name]["environment"]["HOLDFAST_VECTOR_INDEX_URL"] == ""
+    assert without["weaviate"]["deploy"]["replicas"] == 0
 
 
 def test_provider_keys_reach_workers_only(whole: dict[str, Any], tmp_path: Any) -> None:

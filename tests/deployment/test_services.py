@@ -1,5 +1,7 @@
 """The services of docker-compose.yml, run from their packages or their source, with the settings that it gives them."""
 
+from urllib.parse import urlsplit
+
 import httpx
 import psycopg
 import pytest
@@ -152,3 +154,12 @@ async def test_the_databases_and_the_event_stream_answer_as_they_are_asked(stack
         assert await valkey.ping()
         assert (await valkey.config_get("save"))["save"] == ""
         assert (await valkey.config_get("maxmemory"))["maxmemory"] == str(400 * 1024**2)
+
+
+async def test_weaviate_answers_as_it_is_asked(stack: Stack) -> None:
+    kind, program, *options, url = stack.services["weaviate"]["healthcheck"]["test"]
+
+    assert [kind, program, *options] == ["CMD", "wget", "-q", "-O", "/dev/null"]
+    assert url.startswith("http://127.0.0.1:8080/")
+    assert stack.weaviate.answers(urlsplit(url).path)
+    assert not stack.weaviate.answers("/v1/.well-known/nothing")

@@ -28,7 +28,10 @@ async def _health(holdfast: RunningHoldfast) -> tuple[int, dict[str, str]]:
 
 
 async def test_all_dependencies_are_ok(holdfast: RunningHoldfast) -> None:
-    assert await _health(holdfast) == (200, {"database": "ok", "temporal": "ok", "object_store": "ok"})
+    assert await _health(holdfast) == (
+        200,
+        {"database": "ok", "temporal": "ok", "object_store": "ok", "vector_index": "ok"},
+    )
 
 
 async def test_unreachable_temporal_is_reported(provider: ScriptedProvider, tmp_path: Path) -> None:
@@ -85,6 +88,18 @@ async def test_object_store_that_hangs_is_reported_in_time(
         status, health = await _health(holdfast)
 
     assert (status, health["object_store"]) == (503, "does not answer: nothing within 0.1 s")
+
+
+@pytest.mark.any_database
+async def test_vector_index_that_cannot_be_written_is_reported(own_holdfast: RunningHoldfast) -> None:
+    folder = own_holdfast.resources.settings.vector_index_dir
+    folder.write_text("in the way")
+
+    status, health = await _health(own_holdfast)
+
+    assert status == 503
+    assert health["vector_index"] == "does not answer: the log says why"
+    assert health["database"] == "ok"
 
 
 async def test_hanging_database_is_reported_in_time(
