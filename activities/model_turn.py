@@ -37,6 +37,9 @@ from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
 
+TURNS_USED_UP = RunIncompleteReason.MAX_PROMPT_TOKENS
+"""The nearest of the two reasons of the wire; the log names the real one."""
+
 DATABASE_RETRY_INTERVAL = timedelta(seconds=1)
 
 log = logging.getLogger(__name__)
@@ -62,12 +65,18 @@ class _Attempt:
 
 class ModelTurn:
     def __init__(
-        self, database: Database, language_model: LanguageModel, workflows: RunWorkflows, event_stream: EventStream
+        self,
+        database: Database,
+        language_model: LanguageModel,
+        workflows: RunWorkflows,
+        event_stream: EventStream,
+        max_turns: int,
     ) -> None:
         self._database = database
         self._language_model = language_model
         self._workflows = workflows
         self._event_stream = event_stream
+        self._max_turns = max_turns
         self._reset_reasons = ResetReasons(database, workflows)
 
     @activity.defn(name=MODEL_TURN)
@@ -94,6 +103,9 @@ class ModelTurn:
         attempt = await self._begin(turn)
         if isinstance(attempt, TurnOutcome):
             return attempt
+        if turn.turn >= self._max_turns:
+            log.warning("run.turns_used_up", extra={"run_id": turn.run_id, "turns": turn.turn})
+            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, TURNS_USED_UP)
         request = await build_request(self._database, attempt.begun, turn.turn, self._language_model)
         if isinstance(request, RunIncompleteReason):
             return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, request)

@@ -17,7 +17,6 @@ from infra.database.turns import Begun
 from infra.ports import LanguageModel
 from models.language_model import (
     AssistantTurn,
-    Function,
     FunctionOutput,
     ImagePart,
     ModelRequest,
@@ -28,8 +27,10 @@ from models.language_model import (
     UserTurn,
 )
 from models.messages import ImageUrlContent, Message, TextContent
+from models.offered_tools import OfferedTools
 from models.runs import Run, RunIncompleteReason
-from models.tools import ChooseFunction, FunctionTool, TextFormat
+from models.tool_calls import ToolKind
+from models.tools import ChooseFileSearch, ChooseFunction, TextFormat
 
 DEFAULT_CONTEXT_WINDOW_TOKENS = 128_000
 """For a model whose window is unknown, so that every prompt is bounded."""
@@ -58,7 +59,8 @@ async def build_request(
     past = await database.read(_past, run.id, turn) if turn else _Past()
     if run.max_completion_tokens is not None and past.used.completion_tokens >= run.max_completion_tokens:
         return RunIncompleteReason.MAX_COMPLETION_TOKENS
-    functions = tuple(_function(tool) for tool in run.tools if isinstance(tool, FunctionTool))
+    offered = OfferedTools.of(run.tools)
+    functions = offered.functions
     own = [item for each in past.turns for item in _own_items(each)]
     head = [SystemPrompt(run.instructions)] if run.instructions else []
     budget = await _budget(run, past.used, language_model)
@@ -71,7 +73,7 @@ async def build_request(
         model=run.model,
         prompt=(*head, *messages, *own),
         functions=functions,
-        tool_choice=_tool_choice(run, turn),
+        tool_choice=_tool_choice(run, turn, offered),
         parallel_tool_calls=run.parallel_tool_calls,
         temperature=run.temperature,
         top_p=run.top_p,
@@ -164,12 +166,9 @@ def _cost_text(item: PromptItem) -> str:
             return "\n".join(part.text for part in content if isinstance(part, TextPart))
 
 
-def _function(tool: FunctionTool) -> Function:
-    function = tool.function
-    return Function(function.name, function.description, function.parameters, function.strict or None)
-
-
-def _tool_choice(run: Run, turn: int) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
+def _tool_choice(
+    run: Run, turn: int, offered: OfferedTools
+) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
     """A required call is required in the first turn only; otherwise the run would never end."""
     match run.tool_choice:
         case "none":
@@ -178,6 +177,8 @@ def _tool_choice(run: Run, turn: int) -> Literal["none", "auto", "required"] | t
             return "required"
         case ChooseFunction(function=chosen) if turn == 0:
             return ("function", chosen.name)
+        case ChooseFileSearch() if turn == 0 and (name := offered.name_of(ToolKind.FILE_SEARCH)):
+            return ("function", name)
         case _:
             return "auto"
 

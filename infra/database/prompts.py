@@ -8,9 +8,11 @@ from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from infra.database.messages import to_message
 from infra.database.tables import MESSAGES, RUN_STEPS, TOOL_CALLS
+from infra.database.tool_calls import to_call
 from models.language_model import FunctionCall
 from models.messages import Message, RefusalContent, TextContent
 from models.run_steps import StepStatus, StepType
+from models.tool_formats.formats import FORMATS
 
 PAGE_SIZE = 50
 
@@ -70,10 +72,10 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
     before = {"run": run_id, "of_turn": turn}
     for row in connection.execute(_ANSWERS, before):
         past.setdefault(row.turn, PastTurn()).text = message_text(to_message(row))
-    for call in connection.execute(_CALLS, before):
+    for call in map(to_call, connection.execute(_CALLS, before)):
         each = past.setdefault(call.turn, PastTurn())
         each.calls.append(FunctionCall(call.id, call.name, call.arguments))
-        each.outputs[call.id] = call.output or ""
+        each.outputs[call.id] = FORMATS[call.kind].output_for_model(call)
     return [past[number] for number in sorted(past)]
 
 

@@ -311,8 +311,17 @@ TOOL_CALLS = Table(
     _required("type"),
     _required("name"),
     _required("arguments"),
-    # NULL until the call was answered.
+    # Of a function call; NULL until the client answers it.
     _optional("output"),
+    # Of a server call: the run's settings of the tool, and the result with the number of its first event; NULL until it
+    # is stored. `error` is the result of a call that failed for good. Times are milliseconds since the epoch.
+    _optional("options", _OBJECT),
+    _optional("result", _OBJECT),
+    _optional("result_event", BigInteger),
+    _optional("error"),
+    _optional("attempt", BigInteger),
+    _optional("started_at", BigInteger),
+    _optional("finished_at", BigInteger),
     UniqueConstraint("step_id", "position"),
     Index("tool_calls_by_run", "run_id", "turn", "position"),
 )

@@ -7,7 +7,16 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, insert, select, update
 
 from infra.clock import now_ms, now_seconds, seconds_since
-from infra.database import message_counts, messages, run_finalization, run_retries, run_steps, thread_queue, threads
+from infra.database import (
+    message_counts,
+    messages,
+    run_finalization,
+    run_retries,
+    run_steps,
+    thread_queue,
+    threads,
+    tool_calls,
+)
 from infra.database.messages import newest_message_at
 from infra.database.run_finalization import Partial
 from infra.database.run_transitions import RunIds, RunStarted, record_transition
@@ -20,11 +29,12 @@ from models.answered_steps import answered_steps, emit, events_of
 from models.answers import Answer
 from models.finalization import Finalization
 from models.language_model import FinishReason, TokenUsage
-from models.run_steps import FunctionToolCall, ToolCallsDetails, required_action
+from models.run_steps import required_action
 from models.runs import Run, RunIncompleteReason, RunStatus, Usage
 from models.step_events import StreamPosition
+from models.tool_calls import ToolCall, ToolKind
 from models.turn_attempts import TurnAttempt
-from models.turns import NextStep, RunState, TurnInput, TurnOutcome
+from models.turns import NextStep, RunState, ServerCall, TurnInput, TurnOutcome
 
 _RUN: BindParameter[Any] = bindparam("run")
 _TURN: BindParameter[Any] = bindparam("of_turn")
@@ -76,6 +86,13 @@ def _commit(to: RunStatus, **values: Any) -> Transition:
     return Transition.of(to, *IS_NEWEST, next_event=bindparam("new_next_event"), **values)
 
 
+# The status stays. A run that has failed meanwhile could also be put in progress: its late answer must not do that.
+_COMMIT_SERVER_CALLS = (
+    update(RUNS)
+    .where(RUNS.c.id == _RUN, RUNS.c.status == RunStatus.IN_PROGRESS.value, *IS_NEWEST)
+    .values(next_event=bindparam("new_next_event"))
+    .returning(RUNS)
+)
 _COMMIT_CALLS = _commit(RunStatus.REQUIRES_ACTION, required_action=bindparam("new_required_action"))
 _COMMIT_INCOMPLETE = _commit(
     RunStatus.INCOMPLETE,
@@ -125,7 +142,7 @@ def find_done(connection: Connection, turn: TurnInput) -> TurnOutcome | RunState
     row = connection.execute(_FIND, {"run": turn.run_id, "of_turn": turn.turn}).one_or_none()
     if row is None:
         return DELETED
-    return _outcome(row, turn) or RunState(RunStatus(row.status), row.turn, row.expires_at)
+    return _outcome(connection, row, turn) or RunState(RunStatus(row.status), row.turn, row.expires_at)
 
 
 def begin(
@@ -141,7 +158,7 @@ def begin(
     found = connection.execute(_FIND_TO_BEGIN, this).one_or_none()
     if found is None:
         return None
-    if done := _outcome(found, turn):
+    if done := _outcome(connection, found, turn):
         return done
     if found.waiting or found.turn != turn.turn or found.newest_attempt > fencing_token:
         return None
@@ -181,19 +198,23 @@ def commit(
     If a cancel came first, the answer's text is stored as that of a cancelled run. None, and nothing is stored, if the
     run has ended otherwise, or a newer attempt has begun: only the answer of that attempt counts.
     """
-    run, status = begun.run, answer.run_status
+    run = begun.run
     thread = threads.lock_any(connection, run.thread_id)
     steps = answered_steps(run, attempt, answer, position, now_seconds())
     emitted = emit(steps, run.expires_at, position)
     step_events = events_of(emitted)
-    next_event = position.next_event + len(step_events) + run_events.ANSWERED_COUNT
-    calls = [call for step in steps for call in _calls_of(step.step.step_details)]
+    calls = [call for step in steps for call in step.calls]
+    next_step, status = _following(answer, calls)
+    # A run that stays in progress has no event for its status.
+    next_event = (
+        position.next_event + len(step_events) + run_events.ANSWERED_COUNT * (status is not RunStatus.IN_PROGRESS)
+    )
     usage = used_before(connection, run.id, attempt.turn) + answer.usage
     moved = _move(connection, run.id, attempt, status, calls, usage, next_event)
     if moved is None:
         return _commit_cancelled(connection, begun, attempt, answer, position)
-    awaits = status is RunStatus.REQUIRES_ACTION
-    outcome = TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS if awaits else NextStep.FINISH, status, moved.expires_at)
+    ran_by_server = _server_calls(calls) if next_step is NextStep.RUN_TOOLS else ()
+    outcome = TurnOutcome(next_step, status, moved.expires_at, ran_by_server)
     connection.execute(_INSERT, _values(begun, attempt, answer, outcome))
     run_steps.store(connection, begun.project_id, attempt.turn, emitted)
     for step in steps:
@@ -201,8 +222,23 @@ def commit(
             messages.store(connection, begun.project_id, [step.message])
             message_counts.count_answer(connection, run.thread_id)
     next_run = thread_queue.advance(connection, thread) if status.is_terminal else None
-    events = EventBatch(position.next_event, run_events.answered(step_events, to_run(moved)))
+    emitted_now = step_events if status is RunStatus.IN_PROGRESS else run_events.answered(step_events, to_run(moved))
+    events = EventBatch(position.next_event, emitted_now)
     return Committed(outcome, events, to_run(next_run) if next_run else None)
+
+
+def _following(answer: Answer, calls: Sequence[ToolCall]) -> tuple[NextStep, RunStatus]:
+    """The next step of the run after a complete answer, and its status until then."""
+    status = answer.run_status
+    if status is not RunStatus.REQUIRES_ACTION:
+        return NextStep.FINISH, status
+    if _server_calls(calls):
+        return NextStep.RUN_TOOLS, RunStatus.IN_PROGRESS
+    return NextStep.AWAIT_TOOL_OUTPUTS, status
+
+
+def _server_calls(calls: Sequence[ToolCall]) -> tuple[ServerCall, ...]:
+    return tuple(ServerCall(call.id, call.kind) for call in calls if call.kind.is_run_by_server)
 
 
 def _move(
@@ -210,12 +246,14 @@ def _move(
     run_id: str,
     attempt: TurnAttempt,
     to: RunStatus,
-    calls: Sequence[FunctionToolCall],
+    calls: Sequence[ToolCall],
     usage: TokenUsage,
     next_event: int,
 ) -> AnyRow | None:
     guards = {**_newest(attempt), "new_next_event": next_event}
     match to:
+        case RunStatus.IN_PROGRESS:
+            return connection.execute(_COMMIT_SERVER_CALLS, {"run": run_id, **guards}).one_or_none()
         case RunStatus.REQUIRES_ACTION:
             required = required_action(calls).model_dump(mode="json")
             return _COMMIT_CALLS.apply(connection, run_id, new_required_action=required, **guards)
@@ -231,7 +269,7 @@ def _commit_cancelled(
 ) -> Committed | None:
     """The stream may have emitted the whole answer before the cancel was committed: its text is stored."""
     found = connection.execute(_FIND, {"run": begun.run.id, "of_turn": attempt.turn}).one_or_none()
-    if found is None or found.status != RunStatus.CANCELLING or _outcome(found, TurnInput(begun.run.id, attempt.turn)):
+    if found is None or found.status != RunStatus.CANCELLING or found.next_step:
         return None
     cancel = Finalization(begun.run.id, RunStatus.CANCELLED, by=attempt.workflow_run_id)
     finalized = run_finalization.finalize(connection, cancel, position, Partial(attempt, answer))
@@ -241,21 +279,22 @@ def _commit_cancelled(
     return Committed(TurnOutcome(NextStep.FINISH, state.status, state.expires_at), finalized.events, finalized.next_run)
 
 
-def _outcome(row: AnyRow, turn: TurnInput) -> TurnOutcome | None:
+def _outcome(connection: Connection, row: AnyRow, turn: TurnInput) -> TurnOutcome | None:
     if row.next_step is None:
         return None
     if row.status == RunStatus.FAILED and row.turn == turn.turn:
-        # The run failed while it waited for the outputs of this turn's calls, which were closed with it.
+        # The run failed while it waited for the results of this turn's calls, which were closed with it.
         return TurnOutcome(NextStep.FINISH, RunStatus.FAILED, row.expires_at)
-    return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), row.expires_at)
+    next_step = NextStep(row.next_step)
+    calls: Sequence[AnyRow] = ()
+    if next_step is NextStep.RUN_TOOLS:
+        calls = tool_calls.server_calls(connection, turn.run_id, turn.turn)
+    server_calls = tuple(ServerCall(call.id, ToolKind(call.type)) for call in calls)
+    return TurnOutcome(next_step, RunStatus(row.run_status), row.expires_at, server_calls)
 
 
 def _newest(attempt: TurnAttempt) -> dict[str, int]:
     return {"of_turn": attempt.turn, "token": attempt.fencing_token}
-
-
-def _calls_of(details: object) -> Sequence[FunctionToolCall]:
-    return details.tool_calls if isinstance(details, ToolCallsDetails) else ()
 
 
 def _values(begun: Begun, attempt: TurnAttempt, answer: Answer, outcome: TurnOutcome) -> dict[str, Any]:
