@@ -67,18 +67,20 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.run_timelines = RunTimelines(
         resources.database, RunHistories(resources.temporal), resources.temporal.namespace, ui_url(resources.settings)
     )
+    ingest_commands = IngestCommands(
+        resources.database,
+        IngestWorkflows(resources.temporal, resources.settings),
+        resources.vector_index,
+        resources.embedder,
+    )
+    app.state.ingest_commands = ingest_commands
     app.state.run_commands = RunCommands(
         resources.database,
         RunWorkflows(resources.temporal, resources.settings),
         resources.event_stream,
         resources.catalogue,
         resources.settings.run_expiry,
-    )
-    app.state.ingest_commands = IngestCommands(
-        resources.database,
-        IngestWorkflows(resources.temporal, resources.settings),
-        resources.vector_index,
-        resources.embedder,
+        ingest_commands,
     )
     app.state.long_polls = LongPolls(resources.event_stream)
     keepalive = resources.settings.keepalive

@@ -9,6 +9,7 @@ ApiError
 │   ├── ToolOutputsMismatch
 │   ├── UnusableToolChoice
 │   ├── VectorStoreExpired
+│   ├── VectorStoreOfRunExpired
 │   ├── VectorStoreFull
 │   ├── UnsupportedExtensions
 │   ├── IdempotencyKeyReused
@@ -225,6 +226,10 @@ class UnusableToolChoice(InvalidRequest):
         return cls.because(f"no function named {name} was specified in the 'tools' parameter.")
 
     @classmethod
+    def of_missing_tool(cls, kind: str) -> "UnusableToolChoice":
+        return cls.because(f"no tool of type {kind} was specified in the 'tools' parameter.")
+
+    @classmethod
     def because(cls, reason: str) -> "UnusableToolChoice":
         return cls(f"Invalid value for 'tool_choice': {reason}", "tool_choice")
 
@@ -232,6 +237,13 @@ class UnusableToolChoice(InvalidRequest):
 class VectorStoreExpired(InvalidRequest):
     def __init__(self, store_id: str) -> None:
         super().__init__(f"Vector store '{store_id}' has expired")
+
+
+class VectorStoreOfRunExpired(InvalidRequest):
+    """In OpenAI's words, which differ from those of operations on the store itself."""
+
+    def __init__(self, store_id: str) -> None:
+        super().__init__(f"Vector store {store_id} is expired")
 
 
 class VectorStoreFull(InvalidRequest):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.messages import Message
-from models.run_steps import RunStep
+from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
 from models.wire import WireObject
 
@@ -20,6 +20,8 @@ MESSAGE_CREATED = "thread.message.created"
 MESSAGE_DELTA = "thread.message.delta"
 STEP_CREATED = "thread.run.step.created"
 STEP_DELTA = "thread.run.step.delta"
+
+STEP_CLOSED = frozenset(f"thread.run.step.{status}" for status in StepStatus if status is not StepStatus.IN_PROGRESS)
 
 ENDED = frozenset(f"thread.run.{status}" for status in RunStatus if status.is_terminal)
 """The last events of a run, unless it failed and is resumed."""

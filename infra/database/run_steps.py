@@ -32,9 +32,8 @@ DEFERRED = ("delta_sizes",)
 _RUN: BindParameter[Any] = bindparam("run")
 _TURN: BindParameter[Any] = bindparam("of_turn")
 COLUMNS = [column for column in RUN_STEPS.c if column.name not in DEFERRED]
-_LOAD = select(*COLUMNS).where(
-    RUN_STEPS.c.id == bindparam("step"), RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.project_id == bindparam("project")
-)
+_LOAD_ANY = select(*COLUMNS).where(RUN_STEPS.c.id == bindparam("step"), RUN_STEPS.c.run_id == _RUN)
+_LOAD = _LOAD_ANY.where(RUN_STEPS.c.project_id == bindparam("project"))
 _INSERT = insert(RUN_STEPS)
 _COMPLETE = (
     update(RUN_STEPS)
@@ -58,6 +57,12 @@ def load(connection: Connection, project_id: str, run_id: str, step_id: str, wit
     if row is None:
         raise NotFound.of(NOUN, step_id)
     return with_calls(connection, [row], with_content)[0].step
+
+
+def load_any(connection: Connection, run_id: str, step_id: str, with_content: bool = False) -> RunStep | None:
+    """A step of a run of any project, for streams of a run that the client may read."""
+    row = connection.execute(_LOAD_ANY, {"step": step_id, "run": run_id}).one_or_none()
+    return with_calls(connection, [row], with_content)[0].step if row else None
 
 
 def list_page(

@@ -41,13 +41,20 @@ class SearchedStore:
 def of_run(connection: Connection, project_id: str, run: Run) -> Sequence[SearchedStore]:
     """The stores of the run's project alone. The thread's is the one that it has now."""
     thread = connection.scalar(_OF_THREAD, {"thread": run.thread_id, "project": project_id})
-    owned = [(store_id, StoreOwner.ASSISTANT) for store_id in store_ids(run.tool_resources)]
-    owned += [(store_id, StoreOwner.THREAD) for store_id in store_ids(ToolResources.model_validate(thread or {}))]
+    of_thread = ToolResources.model_validate(thread or {})
+    return of_resources(connection, project_id, run.tool_resources, of_thread)
+
+
+def of_resources(
+    connection: Connection, project_id: str, of_assistant: ToolResources, of_thread: ToolResources
+) -> Sequence[SearchedStore]:
+    owned = [(store_id, StoreOwner.ASSISTANT) for store_id in _store_ids(of_assistant)]
+    owned += [(store_id, StoreOwner.THREAD) for store_id in _store_ids(of_thread)]
     # A store of both is searched once, and as the thread's.
     return [_store(connection, project_id, store_id, owner) for store_id, owner in dict(owned).items()]
 
 
-def store_ids(resources: ToolResources) -> Sequence[str]:
+def _store_ids(resources: ToolResources) -> Sequence[str]:
     return resources.file_search.vector_store_ids if resources.file_search else ()
 
 
