@@ -9,15 +9,11 @@ from infra.database.tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast
+from tests.searched_stores import SEARCH, by_id
 from tests.stored_files import store_file
 
-SEARCH: Any = {"type": "file_search"}
 DAY_SECONDS = 86_400
 UNKNOWN = "No vector store found with id 'vs_unknown'."
-
-
-def by_id(store_id: str) -> Any:
-    return {"file_search": {"vector_store_ids": [store_id]}}
 
 
 async def new_store(holdfast: RunningHoldfast, **fields: Any) -> str:
