@@ -1,6 +1,6 @@
 """A turn's request to the model: instructions, as many messages of the thread as fit, and the run's own calls."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from json import dumps
@@ -40,6 +40,9 @@ IMAGE_TOKENS = 1_105
 """OpenAI's count for a 1024 x 1024 image in high detail."""
 
 
+LEFT_OUT = "This result was left out, because the conversation has become too long for it."
+
+
 @dataclass(frozen=True)
 class _Past:
     """The tokens, answers and outputs of the run's earlier turns."""
@@ -61,11 +64,10 @@ async def build_request(
         return RunIncompleteReason.MAX_COMPLETION_TOKENS
     offered = OfferedTools.of(run.tools)
     functions = offered.functions
-    own = [item for each in past.turns for item in _own_items(each)]
     head = [SystemPrompt(run.instructions)] if run.instructions else []
     budget = await _budget(run, past.used, language_model)
-    must_fit = "\n".join([*map(_cost_text, [*head, *own]), *(dumps(f.parameters) for f in functions)])
-    fits = await budget.takes(must_fit)
+    fixed = [*map(_cost_text, head), *(dumps(f.parameters) for f in functions)]
+    own, fits = await _own_that_fit(past.turns, fixed, budget)
     messages = await _messages(database, begun, budget)
     if run.max_prompt_tokens is not None and not (fits and (messages or not begun.last_message_seq)):
         return RunIncompleteReason.MAX_PROMPT_TOKENS
@@ -81,6 +83,25 @@ async def build_request(
         response_format=_response_format(run),
         reasoning_effort=run.reasoning_effort,
     )
+
+
+async def _own_that_fit(
+    turns: Sequence[PastTurn], fixed: Sequence[str], budget: TokenBudget
+) -> tuple[list[PromptItem], bool]:
+    """The items of the run's own turns, and whether they fit beside `fixed`.
+
+    If they do not, results of server calls are left out, the oldest first. What clients submitted is never left out.
+    """
+    server_calls = [call_id for turn in turns for call_id in turn.server_calls]
+    left_out = 0
+    while True:
+        without = frozenset(server_calls[:left_out])
+        own = [item for turn in turns for item in _own_items(turn, without)]
+        fits = await budget.takes("\n".join([*fixed, *map(_cost_text, own)]))
+        if fits or left_out == len(server_calls):
+            return own, fits
+        # Half of the rest at a time: each trial counts the tokens of the whole prompt.
+        left_out += (len(server_calls) - left_out + 1) // 2
 
 
 def remaining(limit: int | None, used: int) -> int | None:
@@ -149,8 +170,10 @@ def _part(part: object) -> TextPart | ImagePart:
     raise TypeError(f"A user's message cannot have a part of type {type(part).__name__}.")
 
 
-def _own_items(turn: PastTurn) -> list[PromptItem]:
-    outputs = (FunctionOutput(call.id, turn.outputs[call.id]) for call in turn.calls)
+def _own_items(turn: PastTurn, without: Collection[str]) -> list[PromptItem]:
+    outputs = (
+        FunctionOutput(call.id, LEFT_OUT if call.id in without else turn.outputs[call.id]) for call in turn.calls
+    )
     return [AssistantTurn(turn.text, tuple(turn.calls)), *outputs]
 
 

@@ -43,11 +43,15 @@ _CALLS = (
 
 @dataclass(slots=True)
 class PastTurn:
-    """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids."""
+    """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids.
+
+    `server_calls` are the ids of those calls whose outputs are the server's own.
+    """
 
     text: str | None = None
     calls: list[FunctionCall] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
+    server_calls: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
         each = past.setdefault(call.turn, PastTurn())
         each.calls.append(FunctionCall(call.id, call.name, call.arguments))
         each.outputs[call.id] = FORMATS[call.kind].output_for_model(call)
+        if call.kind.is_run_by_server:
+            each.server_calls.append(call.id)
     return [past[number] for number in sorted(past)]
 
 

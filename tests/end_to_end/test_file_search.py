@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import FileSearchToolCall, FunctionToolCall, RunStep, ToolCallsStepDetails
 
+from activities.prompt import LEFT_OUT
 from api.include import FILE_SEARCH_CONTENT
 from infra.language_model.scripted import SCRIPTED_MODEL
-from tests.holdfast import RunningHoldfast
+from tests.conftest import settings_for
+from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.searched_stores import searching, store_of
@@ -117,3 +120,27 @@ async def test_mixed_turn_runs_the_servers_calls_first(holdfast: RunningHoldfast
     assert outputs[2] == "rainy"
     # The second call of the first turn: its results have the numbers from 50 on.
     assert outputs[1] == f"【0:50†handbook.md】\n{VACATION}"
+
+
+async def test_oldest_results_are_left_out_of_a_prompt_that_is_full(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    settings = settings_for(tmp_path, temporal_port, provider)
+    small = {
+        "model_name": "small-window",
+        "litellm_params": provider.litellm_params("openai/small-window"),
+        "model_info": {"max_input_tokens": 1_000},
+    }
+    provider.models_file(tmp_path, small)
+    search = Calls(("file_search", queries("vacation")))
+    provider.script("small-window", *[search] * 4, Says("Done."))
+
+    async with running_holdfast(settings) as holdfast:
+        store_id = await store_of(holdfast, "vacation " * 150)
+        run = await holdfast.until(await holdfast.run(await searching(holdfast, "small-window", store_id)))
+
+    assert run.status == "completed"
+    tools = [
+        message["content"] for message in provider.requests("small-window")[-1]["messages"] if "tool_call_id" in message
+    ]
+    assert [content == LEFT_OUT for content in tools] == [True, True, False, False]
