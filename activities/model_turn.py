@@ -21,7 +21,7 @@ from infra.database import run_finalization, turns
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
 from infra.database.run_finalization import Partial
-from infra.database.turns import Begun, Committed
+from infra.database.turns import Begun, Committed, Resumed
 from infra.event_stream.publishing import publish
 from infra.language_model.errors import ModelCallFailed, PromptRejected
 from infra.ports import EventStream, LanguageModel
@@ -124,6 +124,10 @@ class ModelTurn:
         match begun:
             case TurnOutcome():
                 return begun
+            case Resumed(resumed, outcome):
+                await publish(self._event_stream, turn.run_id, resumed.events)
+                await self._reset_reasons.record(turn.run_id, resumed.retries)
+                return outcome
             case None:
                 return await self._outcome_elsewhere(turn)
         await self._reset_reasons.record(begun.run.id, begun.retries)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from infra.database import vector_store_files, vector_stores
+from infra.database.tables import VECTOR_STORE_FILES
+from infra.ingest_workflows import IngestWorkflows
 from models.vector_stores import Attachment, ChunkSizes
 from tests.holdfast import RunningHoldfast, function_tool
 from tests.stored_files import DEFAULT_PROJECT, store_file
@@ -19,8 +21,8 @@ async def store_of(holdfast: RunningHoldfast, *texts: str, filename: str = "hand
     return store.id
 
 
-async def store_in_preparation(holdfast: RunningHoldfast) -> tuple[str, str]:
-    """A vector store with a file that no workflow ingests: a search of a thread waits for it. Returns both ids."""
+async def store_in_preparation(holdfast: RunningHoldfast) -> str:
+    """A vector store with a file that no workflow ingests: a search of a thread waits for it. Returns its id."""
     store = await holdfast.client.vector_stores.create()
     file_id = await store_file(holdfast.resources, "Late.", "late.md")
     await holdfast.resources.database.write(
@@ -30,7 +32,15 @@ async def store_in_preparation(holdfast: RunningHoldfast) -> tuple[str, str]:
             [Attachment(file_id, None, ChunkSizes())],
         )
     )
-    return store.id, file_id
+    return store.id
+
+
+async def ingest(holdfast: RunningHoldfast, store_id: str) -> None:
+    """Start the ingestion of the one file of a store in preparation."""
+    query = VECTOR_STORE_FILES.select().where(VECTOR_STORE_FILES.c.store_id == store_id)
+    row = await holdfast.resources.database.read(lambda connection: connection.execute(query).one())
+    workflows = IngestWorkflows(holdfast.resources.temporal, holdfast.resources.settings)
+    await workflows.start(vector_store_files.ingest_input(row))
 
 
 async def searching(

@@ -35,9 +35,19 @@ COLUMNS = [column for column in RUN_STEPS.c if column.name not in DEFERRED]
 _LOAD_ANY = select(*COLUMNS).where(RUN_STEPS.c.id == bindparam("step"), RUN_STEPS.c.run_id == _RUN)
 _LOAD = _LOAD_ANY.where(RUN_STEPS.c.project_id == bindparam("project"))
 _INSERT = insert(RUN_STEPS)
+_CALLS_OF_TURN = (
+    RUN_STEPS.c.run_id == _RUN,
+    RUN_STEPS.c.turn == _TURN,
+    RUN_STEPS.c.type == StepType.TOOL_CALLS.value,
+)
+_REOPEN = (
+    update(RUN_STEPS)
+    .where(*_CALLS_OF_TURN, RUN_STEPS.c.status == StepStatus.FAILED.value)
+    .values(status=StepStatus.IN_PROGRESS.value, failed_at=None, last_error=None, expires_at=bindparam("new_expiry"))
+)
 _COMPLETE = (
     update(RUN_STEPS)
-    .where(RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.turn == _TURN, RUN_STEPS.c.type == StepType.TOOL_CALLS.value)
+    .where(*_CALLS_OF_TURN)
     .values(status=StepStatus.COMPLETED.value, completed_at=bindparam("now"), expires_at=None)
     .returning(*COLUMNS)
 )
@@ -49,6 +59,11 @@ class StoredStep:
 
     step: RunStep
     calls: Sequence[ToolCall] = ()
+
+
+def reopen(connection: Connection, run_id: str, turn: int, expires_at: int | None) -> None:
+    """Put a failed step of a turn's calls in progress again."""
+    connection.execute(_REOPEN, {"run": run_id, "of_turn": turn, "new_expiry": expires_at})
 
 
 def load(connection: Connection, project_id: str, run_id: str, step_id: str, with_content: bool = False) -> RunStep:

@@ -1,7 +1,7 @@
 """The engine's reads and writes of a turn: begin it, find its outcome, commit its answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, insert, select, update
@@ -129,6 +129,14 @@ class Begun:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """A run that failed while the server ran the calls of its committed turn, and is in progress again."""
+
+    begun: Begun
+    outcome: TurnOutcome
+
+
+@dataclass(frozen=True)
 class Committed:
     """The turn's outcome and events, and the run that waited for this one's end and has to be started now."""
 
@@ -147,19 +155,31 @@ def find_done(connection: Connection, turn: TurnInput) -> TurnOutcome | RunState
 
 def begin(
     connection: Connection, turn: TurnInput, workflow_run_id: str, fencing_token: int
-) -> Begun | TurnOutcome | None:
+) -> Begun | TurnOutcome | Resumed | None:
     """Put the run in progress for this turn, by the attempt with this token (`TurnAttempt`).
 
-    Returns the outcome if the turn was committed before. None if the run has ended, is being cancelled or is at another
-    turn, or a newer attempt has begun. From now on no older attempt can commit. A failed run is resumed: its workflow
-    was reset. Raises `ThreadLocked` if another run is active on the thread meanwhile.
+    Returns the outcome if the turn was committed before; `Resumed` if the run was retried while the server ran its
+    calls. None if the run has ended, is being cancelled or is at another turn, or a newer attempt has begun. From now
+    on no older attempt can commit. A failed run is resumed: its workflow was reset. Raises `ThreadLocked` if another
+    run is active on the thread meanwhile.
     """
     this = {"run": turn.run_id, "of_turn": turn.turn}
     found = connection.execute(_FIND_TO_BEGIN, this).one_or_none()
     if found is None:
         return None
-    if done := _outcome(connection, found, turn):
-        return done
+    if found.next_step is None:
+        return _begin(connection, found, turn, workflow_run_id, fencing_token)
+    if found.next_step == NextStep.RUN_TOOLS and found.status in (RunStatus.FAILED, RunStatus.QUEUED):
+        begun = _begin(connection, found, turn, workflow_run_id, fencing_token)
+        if begun is not None:
+            outcome = _stored_outcome(connection, found, turn)
+            return Resumed(begun, replace(outcome, expires_at=begun.run.expires_at))
+    return _outcome(connection, found, turn)
+
+
+def _begin(
+    connection: Connection, found: AnyRow, turn: TurnInput, workflow_run_id: str, fencing_token: int
+) -> Begun | None:
     if found.waiting or found.turn != turn.turn or found.newest_attempt > fencing_token:
         return None
     last_message_at = found.last_message_at or 0
@@ -172,7 +192,7 @@ def begin(
         if begun is not None:
             record_transition(connection, RunStarted(RunIds.of(begun), seconds_since(found.status_changed_at)))
             return Begun.of(begun, last_message_at, has_started=True)
-    again = connection.execute(_BEGIN_AGAIN, {**this, "token": fencing_token}).one_or_none()
+    again = connection.execute(_BEGIN_AGAIN, {"run": turn.run_id, **parameters}).one_or_none()
     return Begun.of(again, last_message_at, has_started=False) if again else None
 
 
@@ -285,6 +305,10 @@ def _outcome(connection: Connection, row: AnyRow, turn: TurnInput) -> TurnOutcom
     if row.status == RunStatus.FAILED and row.turn == turn.turn:
         # The run failed while it waited for the results of this turn's calls, which were closed with it.
         return TurnOutcome(NextStep.FINISH, RunStatus.FAILED, row.expires_at)
+    return _stored_outcome(connection, row, turn)
+
+
+def _stored_outcome(connection: Connection, row: AnyRow, turn: TurnInput) -> TurnOutcome:
     next_step = NextStep(row.next_step)
     calls: Sequence[AnyRow] = ()
     if next_step is NextStep.RUN_TOOLS:

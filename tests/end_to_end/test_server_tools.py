@@ -11,21 +11,24 @@ from typing import Any
 import pytest
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import RunStep
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.tools.file_search import REFUSED
-from infra.database.tables import VECTOR_STORES
+from infra.clock import now_ms
+from infra.database.tables import RUNS, VECTOR_STORES
 from infra.embeddings.errors import EmbeddingFailed, EmbeddingRefused, EmbeddingUnavailable
 from infra.language_model.scripted import SCRIPTED_MODEL
 from models.tool_formats.file_search import INVALID_ARGUMENTS
 from tests.conftest import settings_for
+from tests.database import writing
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import closed, reset, workflow_tasks
-from tests.searched_stores import searched_thread, searching, store_in_preparation, store_of
+from tests.searched_stores import ingest, searched_thread, searching, store_in_preparation, store_of
 from tests.stored_files import store_file
+from tests.sweeps import sweep_now
 
 VACATION = "Employees get twenty-five days of paid vacation each year."
 SEARCH = Calls(("file_search", '{"queries": ["vacation"]}'))
@@ -66,7 +69,7 @@ def outputs(request: Any) -> list[str]:
 
 async def waiting_for_a_search(holdfast: RunningHoldfast, model: str, **fields: Any) -> Run:
     """A run in which the server is running calls: they wait for a file."""
-    store_id, _ = await store_in_preparation(holdfast)
+    store_id = await store_in_preparation(holdfast)
     assistant = await searching(holdfast, model, None, "weather")
     run = await holdfast.run(assistant, thread=searched_thread(store_id), **fields)
     async with asyncio.timeout(10):
@@ -155,6 +158,55 @@ async def test_resumed_run_uses_the_stored_results(
     assert first == []
     assert second == third
     assert VACATION in second[0]
+
+
+@pytest.mark.parametrize("by_reset", [False, True])
+async def test_run_whose_workflow_was_terminated_while_calls_ran_is_resumed(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider, by_reset: bool
+) -> None:
+    model = f"terminated-tools-{by_reset}"
+    provider.script(model, Calls(*SEARCH.calls, ("file_search", "")), Says("Done."))
+    await own_holdfast.start_worker()
+    run = await waiting_for_a_search(own_holdfast, model)
+    handle = own_holdfast.resources.temporal.get_workflow_handle(run.id)
+    await until_answered(own_holdfast, run, 1)
+    await handle.terminate()
+    with writing(own_holdfast.resources.database) as connection:
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(status_changed_at=now_ms() - 60_000))
+    await sweep_now(own_holdfast)
+    failed = await own_holdfast.until(run, "failed")
+    [closed_step] = await steps_of(own_holdfast, run)
+
+    await finish_preparation(own_holdfast, run)
+    if by_reset:
+        await reset(own_holdfast, run, (await workflow_tasks(own_holdfast, run))[0])
+    else:
+        await own_holdfast.client.post(f"/ops/runs/{run.id}/retry", cast_to=object, body={})
+    done = await own_holdfast.until(run, "completed")
+
+    assert (failed.status, closed_step.status, done.last_error) == ("failed", "failed", None)
+    [step, _] = await steps_of(own_holdfast, run)
+    assert (step.id, step.status, step.last_error) == (closed_step.id, "completed", None)
+    searched, invalid = outputs(provider.requests(model)[1])
+    assert ("Late." in searched, invalid) == (True, INVALID_ARGUMENTS)
+
+
+async def until_answered(holdfast: RunningHoldfast, run: Run, number: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            calls = (await timeline(holdfast, run))["turns"][0]["tool_calls"]
+            if sum(call["is_answered"] for call in calls) == number:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def finish_preparation(holdfast: RunningHoldfast, run: Run) -> None:
+    """Have the files of the thread's store ingested."""
+    thread = await holdfast.client.beta.threads.retrieve(run.thread_id)
+    assert thread.tool_resources is not None
+    assert thread.tool_resources.file_search is not None
+    [store_id] = thread.tool_resources.file_search.vector_store_ids or [""]
+    await ingest(holdfast, store_id)
 
 
 @asynccontextmanager

@@ -112,7 +112,7 @@ class Scenarios:
         return await self._holdfast.run(await searching(self._holdfast, model, None, "weather"), **fields)
 
     async def _waiting_for_a_search(self, model: str, **fields: Any) -> Run:
-        store_id, _ = await store_in_preparation(self._holdfast)
+        store_id = await store_in_preparation(self._holdfast)
         run = await self._searching(model, thread=searched_thread(store_id), **fields)
         async with asyncio.timeout(10):
             while not (await self._holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)).data:

@@ -10,17 +10,15 @@ import pytest
 
 from activities.tools.file_search import NO_STORE, STILL_INDEXING, FileSearch
 from infra.database import runs
-from infra.database.tables import VECTOR_STORE_FILES, VECTOR_STORES
-from infra.ingest_workflows import IngestWorkflows
+from infra.database.tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from infra.ports import ToolScope
 from infra.vector_store_search import VectorStoreSearch
-from models.ingestion import IngestInput
 from models.language_model import ModelDelta, ModelRequest
 from models.tool_calls import SearchHits, ToolCall, ToolKind
 from models.tools import FileSearchOptions, RankingOptions
 from tests.holdfast import RunningHoldfast
-from tests.searched_stores import by_id, store_in_preparation, store_of
+from tests.searched_stores import by_id, ingest, store_in_preparation, store_of
 from tests.stored_files import DEFAULT_PROJECT, store_file
 
 VACATION = "Employees get twenty-five days of paid vacation each year."
@@ -147,18 +145,17 @@ async def test_run_without_a_store_is_told_so(holdfast: RunningHoldfast) -> None
 
 
 async def test_search_waits_for_the_files_of_the_thread(holdfast: RunningHoldfast) -> None:
-    store_id, file_id = await store_in_preparation(holdfast)
+    store_id = await store_in_preparation(holdfast)
     scope = await scope_of(holdfast, None, store_id)
     searching = asyncio.create_task(tool(holdfast, wait=timedelta(seconds=20)).run(call("late"), scope))
 
-    workflows = IngestWorkflows(holdfast.resources.temporal, holdfast.resources.settings)
-    await workflows.start(await _ingest_input(holdfast, store_id, file_id))
+    await ingest(holdfast, store_id)
 
     assert texts(await searching) == ["Late."]
 
 
 async def test_search_stops_waiting_for_the_files_of_the_thread(holdfast: RunningHoldfast) -> None:
-    store_id, _ = await store_in_preparation(holdfast)
+    store_id = await store_in_preparation(holdfast)
     scope = await scope_of(holdfast, await store_of(holdfast, VACATION), store_id)
 
     found = await tool(holdfast, wait=timedelta()).run(call("vacation"), scope)
@@ -167,7 +164,7 @@ async def test_search_stops_waiting_for_the_files_of_the_thread(holdfast: Runnin
 
 
 async def test_search_does_not_wait_for_the_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
-    store_id, _ = await store_in_preparation(holdfast)
+    store_id = await store_in_preparation(holdfast)
     scope = await scope_of(holdfast, store_id)
 
     async with asyncio.timeout(10):
@@ -234,9 +231,3 @@ async def test_attributes_and_page_are_part_of_a_hit(holdfast: RunningHoldfast) 
     [hit] = (await tool(holdfast).run(call("vacation"), await scope_of(holdfast, store.id))).hits
 
     assert (hit.file_id, hit.filename, dict(hit.attributes), hit.page) == (file_id, "notes.md", attributes, None)
-
-
-async def _ingest_input(holdfast: RunningHoldfast, store_id: str, file_id: str) -> IngestInput:
-    query = VECTOR_STORE_FILES.select().where(VECTOR_STORE_FILES.c.store_id == store_id)
-    row = await holdfast.resources.database.read(lambda connection: connection.execute(query).one())
-    return IngestInput(store_id, file_id, row.generation)

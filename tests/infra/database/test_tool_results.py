@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from infra.database import run_finalization, run_retries, run_steps, runs, tool_results, turns
+from infra.database import run_events, run_finalization, run_retries, run_steps, runs, tool_results, turns
 from infra.database.engine import Database
 from infra.database.tool_results import CallToRun
-from infra.database.turns import Begun
+from infra.database.turns import Begun, Resumed
 from infra.ports import NO_EVENTS
 from models.errors import ToolOutputsMismatch
 from models.finalization import Finalization
@@ -157,13 +157,50 @@ def test_late_answer_does_not_revive_a_failed_run(database: Database) -> None:
         assert runs.state_of(connection, turn.run.id).status is RunStatus.FAILED
 
 
-def test_run_that_failed_while_calls_ran_ends_with_its_turn(database: Database) -> None:
+def test_failed_run_ends_in_the_execution_that_failed_it(database: Database) -> None:
     called = CalledTools.of(database, "file_search")
     end(called, RunStatus.FAILED)
 
     with writing(database) as connection:
         outcome = turns.begin(connection, TurnInput(called.run.id, 0), EXECUTION, 2)
-        reopened = run_retries.reopen(connection, called.run.id, "another execution")
 
     assert isinstance(outcome, TurnOutcome)
-    assert (outcome.next_step, outcome.status, reopened) == (NextStep.FINISH, RunStatus.FAILED, None)
+    assert (outcome.next_step, outcome.status) == (NextStep.FINISH, RunStatus.FAILED)
+
+
+@pytest.mark.parametrize("by_reset", [False, True])
+def test_run_that_failed_while_calls_ran_continues_with_the_others(database: Database, by_reset: bool) -> None:
+    called = CalledTools.of(database, "file_search", "file_search")
+    called.store(0)
+    end(called, RunStatus.FAILED)
+    if not by_reset:
+        with writing(database) as connection:
+            run_retries.request(connection, PROJECT, called.run.id, "ada")
+
+    with writing(database) as connection:
+        resumed = turns.begin(connection, TurnInput(called.run.id, 0), "another execution", 2)
+    status, second = step_status(called), called.store(1)
+
+    assert isinstance(resumed, Resumed)
+    assert [call.id for call in resumed.outcome.server_calls] == [call.id for call in called.calls]
+    assert resumed.outcome.expires_at == resumed.begun.run.expires_at is not None
+    assert [event.name for event in resumed.begun.events.events] == ["thread.run.in_progress"]
+    assert (status, step_status(called)) == ("in_progress", "completed")
+    assert (second.state.status, second.state.turn) == (RunStatus.IN_PROGRESS, 1)
+    with reading(database) as connection:
+        replayed = run_events.replay_after(connection, called.run.id, -1)
+    assert replayed is not None
+    last = replayed.events[-1]
+    assert (last.number, last.event) == (second.events.first, second.events.events[-1])
+
+
+def test_run_that_failed_while_it_waited_for_outputs_cannot_continue(database: Database) -> None:
+    called = CalledTools.of(database, "weather", "file_search")
+    called.store(1)
+    end(called, RunStatus.FAILED)
+
+    with writing(database) as connection:
+        outcome = turns.begin(connection, TurnInput(called.run.id, 0), "another execution", 2)
+
+    assert isinstance(outcome, TurnOutcome)
+    assert (outcome.next_step, step_status(called)) == (NextStep.FINISH, "failed")
