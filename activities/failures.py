@@ -58,6 +58,17 @@ class AttemptSuperseded(ApplicationError):
         )
 
 
+class CallSuperseded(ApplicationError):
+    """As `AttemptSuperseded`, for an attempt at a tool call."""
+
+    def __init__(self, call_id: str) -> None:
+        super().__init__(
+            f"This attempt at tool call {call_id} was superseded.",
+            type="CallSuperseded",
+            category=ApplicationErrorCategory.BENIGN,
+        )
+
+
 class TurnNotReady(ApplicationError):
     """The run does not wait for this turn yet, although the workflow scheduled it. Retried until it does."""
 

@@ -6,7 +6,7 @@ import structlog
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from models.turns import RUN_WORKFLOW, TurnInput
+from models.turns import RUN_WORKFLOW, ToolCallInput, TurnInput
 
 
 class LogContext(Interceptor):
@@ -20,6 +20,6 @@ class _Named(ActivityInboundInterceptor):
         if info.workflow_type == RUN_WORKFLOW:
             # Never unbound: an activity has its own context, which ends with it.
             structlog.contextvars.bind_contextvars(run_id=info.workflow_id, attempt=info.attempt)
-        if input.args and isinstance(input.args[0], TurnInput):
+        if input.args and isinstance(input.args[0], TurnInput | ToolCallInput):
             structlog.contextvars.bind_contextvars(turn=input.args[0].turn)
         return await super().execute_activity(input)

@@ -21,7 +21,7 @@ from infra.database import run_finalization, turns
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
 from infra.database.run_finalization import Partial
-from infra.database.turns import Begun, Committed
+from infra.database.turns import Begun, Committed, Resumed
 from infra.event_stream.publishing import publish
 from infra.language_model.errors import ModelCallFailed, PromptRejected
 from infra.ports import EventStream, LanguageModel
@@ -36,6 +36,9 @@ from models.turn_attempts import TurnAttempt
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
+
+TURNS_USED_UP = RunIncompleteReason.MAX_PROMPT_TOKENS
+"""The nearest of the two reasons of the wire; the log names the real one."""
 
 DATABASE_RETRY_INTERVAL = timedelta(seconds=1)
 
@@ -62,12 +65,18 @@ class _Attempt:
 
 class ModelTurn:
     def __init__(
-        self, database: Database, language_model: LanguageModel, workflows: RunWorkflows, event_stream: EventStream
+        self,
+        database: Database,
+        language_model: LanguageModel,
+        workflows: RunWorkflows,
+        event_stream: EventStream,
+        max_turns: int,
     ) -> None:
         self._database = database
         self._language_model = language_model
         self._workflows = workflows
         self._event_stream = event_stream
+        self._max_turns = max_turns
         self._reset_reasons = ResetReasons(database, workflows)
 
     @activity.defn(name=MODEL_TURN)
@@ -94,6 +103,9 @@ class ModelTurn:
         attempt = await self._begin(turn)
         if isinstance(attempt, TurnOutcome):
             return attempt
+        if turn.turn >= self._max_turns:
+            log.warning("run.turns_used_up", extra={"run_id": turn.run_id, "turns": turn.turn})
+            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, TURNS_USED_UP)
         request = await build_request(self._database, attempt.begun, turn.turn, self._language_model)
         if isinstance(request, RunIncompleteReason):
             return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, request)
@@ -112,6 +124,10 @@ class ModelTurn:
         match begun:
             case TurnOutcome():
                 return begun
+            case Resumed(resumed, outcome):
+                await publish(self._event_stream, turn.run_id, resumed.events)
+                await self._reset_reasons.record(turn.run_id, resumed.retries)
+                return outcome
             case None:
                 return await self._outcome_elsewhere(turn)
         await self._reset_reasons.record(begun.run.id, begun.retries)

@@ -1,6 +1,6 @@
 """A turn's request to the model: instructions, as many messages of the thread as fit, and the run's own calls."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from json import dumps
@@ -17,7 +17,6 @@ from infra.database.turns import Begun
 from infra.ports import LanguageModel
 from models.language_model import (
     AssistantTurn,
-    Function,
     FunctionOutput,
     ImagePart,
     ModelRequest,
@@ -28,8 +27,10 @@ from models.language_model import (
     UserTurn,
 )
 from models.messages import ImageUrlContent, Message, TextContent
+from models.offered_tools import OfferedTools
 from models.runs import Run, RunIncompleteReason
-from models.tools import ChooseFunction, FunctionTool, TextFormat
+from models.tool_calls import ToolKind
+from models.tools import ChooseFileSearch, ChooseFunction, TextFormat
 
 DEFAULT_CONTEXT_WINDOW_TOKENS = 128_000
 """For a model whose window is unknown, so that every prompt is bounded."""
@@ -37,6 +38,9 @@ DEFAULT_CONTEXT_WINDOW_TOKENS = 128_000
 ANSWER_RESERVE_TOKENS = 4_096
 IMAGE_TOKENS = 1_105
 """OpenAI's count for a 1024 x 1024 image in high detail."""
+
+
+LEFT_OUT = "This result was left out, because the conversation has become too long for it."
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,12 @@ async def build_request(
     past = await database.read(_past, run.id, turn) if turn else _Past()
     if run.max_completion_tokens is not None and past.used.completion_tokens >= run.max_completion_tokens:
         return RunIncompleteReason.MAX_COMPLETION_TOKENS
-    functions = tuple(_function(tool) for tool in run.tools if isinstance(tool, FunctionTool))
-    own = [item for each in past.turns for item in _own_items(each)]
+    offered = OfferedTools.of(run.tools)
+    functions = offered.functions
     head = [SystemPrompt(run.instructions)] if run.instructions else []
     budget = await _budget(run, past.used, language_model)
-    must_fit = "\n".join([*map(_cost_text, [*head, *own]), *(dumps(f.parameters) for f in functions)])
-    fits = await budget.takes(must_fit)
+    fixed = [*map(_cost_text, head), *(dumps(f.parameters) for f in functions)]
+    own, fits = await _own_that_fit(past.turns, fixed, budget)
     messages = await _messages(database, begun, budget)
     if run.max_prompt_tokens is not None and not (fits and (messages or not begun.last_message_seq)):
         return RunIncompleteReason.MAX_PROMPT_TOKENS
@@ -71,7 +75,7 @@ async def build_request(
         model=run.model,
         prompt=(*head, *messages, *own),
         functions=functions,
-        tool_choice=_tool_choice(run, turn),
+        tool_choice=_tool_choice(run, turn, offered),
         parallel_tool_calls=run.parallel_tool_calls,
         temperature=run.temperature,
         top_p=run.top_p,
@@ -79,6 +83,25 @@ async def build_request(
         response_format=_response_format(run),
         reasoning_effort=run.reasoning_effort,
     )
+
+
+async def _own_that_fit(
+    turns: Sequence[PastTurn], fixed: Sequence[str], budget: TokenBudget
+) -> tuple[list[PromptItem], bool]:
+    """The items of the run's own turns, and whether they fit beside `fixed`.
+
+    If they do not, results of server calls are left out, the oldest first. What clients submitted is never left out.
+    """
+    server_calls = [call_id for turn in turns for call_id in turn.server_calls]
+    left_out = 0
+    while True:
+        without = frozenset(server_calls[:left_out])
+        own = [item for turn in turns for item in _own_items(turn, without)]
+        fits = await budget.takes("\n".join([*fixed, *map(_cost_text, own)]))
+        if fits or left_out == len(server_calls):
+            return own, fits
+        # Half of the rest at a time: each trial counts the tokens of the whole prompt.
+        left_out += (len(server_calls) - left_out + 1) // 2
 
 
 def remaining(limit: int | None, used: int) -> int | None:
@@ -147,8 +170,10 @@ def _part(part: object) -> TextPart | ImagePart:
     raise TypeError(f"A user's message cannot have a part of type {type(part).__name__}.")
 
 
-def _own_items(turn: PastTurn) -> list[PromptItem]:
-    outputs = (FunctionOutput(call.id, turn.outputs[call.id]) for call in turn.calls)
+def _own_items(turn: PastTurn, without: Collection[str]) -> list[PromptItem]:
+    outputs = (
+        FunctionOutput(call.id, LEFT_OUT if call.id in without else turn.outputs[call.id]) for call in turn.calls
+    )
     return [AssistantTurn(turn.text, tuple(turn.calls)), *outputs]
 
 
@@ -164,12 +189,9 @@ def _cost_text(item: PromptItem) -> str:
             return "\n".join(part.text for part in content if isinstance(part, TextPart))
 
 
-def _function(tool: FunctionTool) -> Function:
-    function = tool.function
-    return Function(function.name, function.description, function.parameters, function.strict or None)
-
-
-def _tool_choice(run: Run, turn: int) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
+def _tool_choice(
+    run: Run, turn: int, offered: OfferedTools
+) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
     """A required call is required in the first turn only; otherwise the run would never end."""
     match run.tool_choice:
         case "none":
@@ -178,6 +200,8 @@ def _tool_choice(run: Run, turn: int) -> Literal["none", "auto", "required"] | t
             return "required"
         case ChooseFunction(function=chosen) if turn == 0:
             return ("function", chosen.name)
+        case ChooseFileSearch() if turn == 0 and (name := offered.name_of(ToolKind.FILE_SEARCH)):
+            return ("function", name)
         case _:
             return "auto"
 

@@ -1,5 +1,6 @@
 """Emits the answer of one attempt at a turn, piece by piece, into the run's event stream."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from infra.clock import now_seconds
@@ -10,12 +11,15 @@ from infra.ports import EventStream
 from models.aborted_steps import abort_events
 from models.answered_steps import AnsweredStep, calls_step, message_step
 from models.answers import Answer, ArgumentsMender, PieceMender, SaidAs, storable
-from models.events import Event, arguments_delta, call_opened, refusal_delta, text_delta
+from models.events import Event, refusal_delta, text_delta
 from models.finalization import ATTEMPT_SUPERSEDED
 from models.ids import Prefix
 from models.language_model import CallDelta, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.offered_tools import OfferedTools
 from models.run_steps import StepType
 from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition
+from models.tool_calls import ToolCall
+from models.tool_formats.formats import FORMATS
 from models.turn_attempts import TurnAttempt
 
 SKIPPED_NUMBERS = 1_000_000
@@ -39,9 +43,10 @@ class TurnStream:
         self._attempt = attempt
         self._next_event = next_event
         self._open_step: OpenStep | None = None
-        # The message's parts in the order of their first words, the calls by index, each with its retained piece.
+        self._offered = OfferedTools.of(begun.run.tools)
+        # The message's parts in the order of their first words, the calls in theirs, each with its retained piece.
         self._parts: dict[SaidAs, PieceMender] = {}
-        self._calls: dict[int, ArgumentsMender] = {}
+        self._calls: list[tuple[ToolCall, ArgumentsMender]] = []
         self._is_superseded = False
 
     @classmethod
@@ -102,30 +107,34 @@ class TurnStream:
         events: list[Event] = []
         if self._open_step is None:
             events = self._open(calls_step(self._run, self._attempt, Answer(), (), now_seconds()))
-        if delta.name is not None:
-            events.append(self._call_opened(delta.index, storable(delta.name)))
-        mender = self._calls.setdefault(delta.index, ArgumentsMender())
-        if arguments := mender.mend(delta.arguments):
-            events.append(self._arguments(delta.index, arguments))
-        if events:
-            await self._append(events)
+        if delta.index == len(self._calls):
+            events.append(self._call_opened(delta.index, storable(delta.name or "")))
+        call, mender = self._calls[delta.index]
+        events += self._input(call, mender.mend(delta.arguments))
+        await self._append(events)
 
     def _call_opened(self, index: int, name: str) -> Event:
+        call = self._offered.call(self._attempt.id_of(Prefix.CALL, index), name, "", self._attempt.turn, index)
+        self._calls.append((call, ArgumentsMender()))
         self._current_step.emitted.add(index, 0)
-        call_id = self._attempt.id_of(Prefix.CALL, index)
-        return call_opened(self._attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS), index, call_id, name)
+        return FORMATS[call.kind].opened(self._calls_step_id, call)
 
-    def _arguments(self, index: int, arguments: str) -> Event:
-        self._current_step.emitted.add(index, len(arguments))
-        return arguments_delta(self._attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS), index, arguments)
+    def _input(self, call: ToolCall, piece: str) -> Sequence[Event]:
+        deltas = FORMATS[call.kind].input_deltas(self._calls_step_id, call, piece) if piece else ()
+        for _ in deltas:
+            self._current_step.emitted.add(call.position, len(piece))
+        return deltas
+
+    @property
+    def _calls_step_id(self) -> str:
+        return self._attempt.id_of(Prefix.STEP, StepType.TOOL_CALLS)
 
     async def _emit_rest(self, open_step: OpenStep) -> None:
         if open_step.type is StepType.MESSAGE_CREATION:
             for kind, mender in self._parts.items():
                 await self._emit_part(kind, mender.rest())
             return
-        rests = [(index, mender.rest()) for index, mender in sorted(self._calls.items())]
-        await self._append([self._arguments(index, rest) for index, rest in rests if rest])
+        await self._append([delta for call, mender in self._calls for delta in self._input(call, mender.rest())])
 
     def _open(self, answered: AnsweredStep) -> list[Event]:
         step, message = answered.step, answered.message

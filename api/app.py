@@ -73,18 +73,20 @@ def create_app(resources: Resources) -> FastAPI:
         RunHistories(resources.temporal),
         workflows_url(resources.settings, resources.temporal.namespace),
     )
+    ingest_commands = IngestCommands(
+        resources.database,
+        IngestWorkflows(resources.temporal, resources.settings),
+        resources.vector_index,
+        resources.embedders,
+    )
+    app.state.ingest_commands = ingest_commands
     app.state.run_commands = RunCommands(
         resources.database,
         RunWorkflows(resources.temporal, resources.settings),
         resources.event_stream,
         resources.catalogue,
         resources.settings.run_expiry,
-    )
-    app.state.ingest_commands = IngestCommands(
-        resources.database,
-        IngestWorkflows(resources.temporal, resources.settings),
-        resources.vector_index,
-        resources.embedders,
+        ingest_commands,
     )
     app.state.long_polls = LongPolls(resources.event_stream)
     keepalive = resources.settings.keepalive

@@ -1,6 +1,6 @@
 """`include[]`: additional fields of run steps."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -17,20 +17,22 @@ INCLUDE_PARAMETER: dict[str, Any] = {
 }
 
 
-async def _include(request: Request) -> None:
-    """Accepts `include[]` and `include`, repeated or with commas. Raises `InvalidRequest` for any but the one value.
+async def _include(request: Request) -> bool:
+    """Whether the client asks for the content of search results.
 
-    The value adds nothing yet, because no step has results of a file search.
+    Accepts `include[]` and `include`, repeated or with commas. Raises `InvalidRequest` for any but the one value.
     """
     given = [*request.query_params.getlist("include[]"), *request.query_params.getlist("include")]
-    for index, value in enumerate(value for values in given for value in values.split(",")):
+    values = [value for values in given for value in values.split(",")]
+    for index, value in enumerate(values):
         if value != FILE_SEARCH_CONTENT:
             raise InvalidRequest(
                 f"Invalid value: '{shortened(value)}'. Supported values are: '{FILE_SEARCH_CONTENT}'.",
                 f"include[{index}]",
                 "invalid_value",
             )
+    return bool(values)
 
 
-Include = Depends(_include)
+IncludeDep = Annotated[bool, Depends(_include)]
 IncludeParameters = {"parameters": [INCLUDE_PARAMETER]}

@@ -52,23 +52,32 @@ class IngestCommands:
     ) -> VectorStore:
         """Create a store with its files, or neither. Raises what `vector_store_additions.add` raises."""
         batches: list[FileBatch] = []
-        embedder = self.embedders.for_new_stores
-        model, dimensions = (embedder.model, embedder.dimensions) if embedder else (None, 0)
         sizes = ChunkSizes.of(body.chunking_strategy)
         attachments = [Attachment(file_id, None, sizes) for file_id in dict.fromkeys(body.file_ids or ())]
 
         def create(connection: Connection) -> VectorStore:
-            store = vector_stores.create(connection, project_id, body, model, dimensions)
-            if attachments:
-                row = vector_stores.lock_open(connection, project_id, store.id)
-                # No client is given its id: it is how many files are ingested some at a time.
-                batches.append(vector_store_file_batches.create(connection, row, attachments))
-            return vector_stores.load(connection, project_id, store.id)
+            store, batch = self.insert_store(connection, project_id, body, attachments)
+            batches.extend([batch] if batch else [])
+            return store
 
         store = await idempotency.run(VectorStore, create)
         for batch in batches:
-            await self._start_batch(batch)
+            await self.start_batch(batch)
         return store
+
+    def insert_store(
+        self, connection: Connection, project_id: str, body: CreateVectorStoreRequest, attachments: list[Attachment]
+    ) -> tuple[VectorStore, FileBatch | None]:
+        """Insert a store with its files. The batch has to be started after the commit."""
+        embedder = self.embedders.for_new_stores
+        model, dimensions = (embedder.model, embedder.dimensions) if embedder else (None, 0)
+        store = vector_stores.create(connection, project_id, body, model, dimensions)
+        if not attachments:
+            return store, None
+        row = vector_stores.lock_open(connection, project_id, store.id)
+        # No client is given its id: it is how many files are ingested some at a time.
+        batch = vector_store_file_batches.create(connection, row, attachments)
+        return vector_stores.load(connection, project_id, store.id), batch
 
     async def add_file(
         self, idempotency: Idempotency, project_id: str, store_id: str, body: CreateVectorStoreFileRequest
@@ -100,7 +109,7 @@ class IngestCommands:
 
         batch = await idempotency.run(FileBatch, create)
         # Again for a repeat: to start what was started does nothing.
-        await self._start_batch(batch)
+        await self.start_batch(batch)
         return batch
 
     async def cancel_batch(self, idempotency: Idempotency, project_id: str, store_id: str, batch_id: str) -> FileBatch:
@@ -149,7 +158,8 @@ class IngestCommands:
             except VectorIndexUnavailable as error:
                 log.warning("index.delete_delayed", extra={"store_id": store.id, "reason": repr(error)})
 
-    async def _start_batch(self, batch: FileBatch) -> None:
+    async def start_batch(self, batch: FileBatch) -> None:
+        """Command the ingestion of a batch. Of one that was started, this does nothing."""
         if batch.status == "in_progress":
             command = IngestBatchInput(batch.id)
             await leave_to_reconciler("ingest", command.workflow_id, self.workflows.start_batch(command))

@@ -5,6 +5,8 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from api.idempotency import Idempotency
+from api.ingest_commands import IngestCommands
+from api.tool_resources import RequestedResources, check_searchable, check_vector_stores
 from infra.database import assistants, messages, run_finalization, run_retries, runs, thread_queue, threads
 from infra.database.engine import Database
 from infra.database.run_retries import RetryRequest
@@ -19,6 +21,7 @@ from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, Run, RunOverrides, SubmitToolOutputsRequest
 from models.thread_errors import ThreadLocked
 from models.threads import CreateThreadRequest
+from models.tools import ToolResources
 from models.wire import WireObject
 
 
@@ -43,12 +46,14 @@ class RunCommands:
         event_stream: EventStream,
         catalogue: ModelCatalogue,
         default_expiry: timedelta,
+        ingest: IngestCommands,
     ) -> None:
         self._database = database
         self._workflows = workflows
         self._event_stream = event_stream
         self._catalogue = catalogue
         self._default_expiry_seconds = int(default_expiry.total_seconds())
+        self._ingest = ingest
 
     async def create(self, idempotency: Idempotency, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
         """Start a run, or enqueue it behind the active run of the thread if `on_active_run` says so.
@@ -62,6 +67,7 @@ class RunCommands:
             nonlocal events
             thread = threads.lock(connection, project_id, thread_id)
             spec = self._spec(connection, project_id, body)
+            check_searchable(connection, project_id, spec, ToolResources.model_validate(thread.tool_resources))
             new_messages = body.additional_messages or ()
             queued_behind = thread_queue.admit_or_enqueue(
                 connection,
@@ -91,16 +97,21 @@ class RunCommands:
         """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`, `ThreadFull`."""
 
         events = NO_EVENTS
+        resources = RequestedResources(self._ingest, project_id)
 
         def insert(connection: Connection) -> Run:
             nonlocal events
+            if body.tool_resources:
+                check_vector_stores(connection, project_id, body.tool_resources)
             spec = self._spec(connection, project_id, body)
-            thread = threads.create(connection, project_id, body.thread or CreateThreadRequest())
+            thread = resources.create_thread(connection, body.thread or CreateThreadRequest())
+            check_searchable(connection, project_id, spec, thread.tool_resources)
             run = runs.create(connection, project_id, thread.id, spec, with_thread=True)
             events = EventBatch(0, run_events.created(run, thread))
             return run
 
         run = await idempotency.run(Run, insert)
+        await resources.start()
         await publish(self._event_stream, run.id, events)
         # A repeat sends the command again: the start of a started run has no effect.
         await self._workflows.start_or_leave(run)

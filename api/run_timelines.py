@@ -1,13 +1,11 @@
 """Runs for operators, assembled from the database and, for a single run, from Temporal."""
 
-from collections.abc import Sequence
-
 from infra.clock import MS_PER_SECOND, now_ms
 from infra.database import ops_runs
 from infra.database.columns import AnyRow
 from infra.database.engine import Database
 from infra.database.ops_runs import CallMade, FoundRun, RunFilter, RunRecord
-from infra.run_histories import RunHistories, RunHistory, TurnTries
+from infra.run_histories import RunHistories, RunHistory, Tries
 from models.language_model import TokenUsage
 from models.lists import Page, PageRequest
 from models.ops_runs import OpsRetry, OpsRun, OpsRunTimeline, OpsToolCall, OpsTurn
@@ -66,7 +64,7 @@ class RunTimelines:
 
 def _turns(record: RunRecord, history: RunHistory) -> list[OpsTurn]:
     finished = {
-        turn.turn: _finished_turn(turn, record.calls.get(turn.turn, ()), history.tries.get(turn.turn))
+        turn.turn: _finished_turn(turn, _tool_calls(record, turn.turn, history), history.tries.get(turn.turn))
         for turn in record.turns
     }
     unfinished = {
@@ -77,7 +75,33 @@ def _turns(record: RunRecord, history: RunHistory) -> list[OpsTurn]:
     return [turn for _, turn in sorted((finished | unfinished).items())]
 
 
-def _finished_turn(row: AnyRow, calls: Sequence[CallMade], tries: TurnTries | None) -> OpsTurn:
+def _tool_calls(record: RunRecord, turn: int, history: RunHistory) -> list[OpsToolCall]:
+    return [_tool_call(record, call, history.call_tries.get(call.id)) for call in record.calls.get(turn, ())]
+
+
+def _tool_call(record: RunRecord, call: CallMade, tries: Tries | None) -> OpsToolCall:
+    started_ms = call.started_at if tries is None or call.is_answered else tries.began_at * MS_PER_SECOND
+    ended_ms = call.finished_at or _until_ms(record)
+    return OpsToolCall(
+        id=call.id,
+        name=call.name,
+        kind=call.kind,
+        is_answered=call.is_answered,
+        attempts=call.attempt or (tries and tries.attempts),
+        started_at=None if started_ms is None else started_ms // MS_PER_SECOND,
+        duration_ms=None if started_ms is None else max(ended_ms - started_ms, 0),
+        error=call.error,
+        failures=tries.failures if tries else [],
+    )
+
+
+def _until_ms(record: RunRecord) -> int:
+    """The end of what is unfinished: that of its run, or now."""
+    run = record.found.run
+    return run.status_changed_at if RunStatus(run.status).is_terminal else now_ms()
+
+
+def _finished_turn(row: AnyRow, calls: list[OpsToolCall], tries: Tries | None) -> OpsTurn:
     return OpsTurn(
         turn=row.turn,
         is_finished=True,
@@ -87,19 +111,17 @@ def _finished_turn(row: AnyRow, calls: Sequence[CallMade], tries: TurnTries | No
         finish_reason=row.finish_reason,
         usage=Usage.of(TokenUsage(row.prompt_tokens, row.completion_tokens, row.cached_tokens, row.reasoning_tokens)),
         failures=tries.failures if tries else [],
-        tool_calls=[OpsToolCall(id=call.id, name=call.name, is_answered=call.is_answered) for call in calls],
+        tool_calls=calls,
     )
 
 
-def _unfinished_turn(record: RunRecord, number: int, tries: TurnTries) -> OpsTurn:
-    run = record.found.run
-    until_ms = run.status_changed_at if RunStatus(run.status).is_terminal else now_ms()
+def _unfinished_turn(record: RunRecord, number: int, tries: Tries) -> OpsTurn:
     return OpsTurn(
         turn=number,
         is_finished=False,
         attempts=tries.attempts,
         started_at=tries.began_at,
-        duration_ms=max(until_ms - tries.began_at * MS_PER_SECOND, 0),
+        duration_ms=max(_until_ms(record) - tries.began_at * MS_PER_SECOND, 0),
         finish_reason=None,
         usage=None,
         failures=tries.failures,

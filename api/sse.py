@@ -84,18 +84,23 @@ class Streams:
         """End all streams at once and cleanly: their runs go on, and other servers can stream them."""
         self._stopping.set()
 
-    def response(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> StreamingResponse:
-        """The run's events after number `after`."""
-        return StreamingResponse(self._lines(form, run_id, after, version), media_type=MEDIA_TYPE, headers=HEADERS)
+    def response(
+        self, form: _Form, run_id: str, after: int, version: BetaVersion, with_content: bool = False
+    ) -> StreamingResponse:
+        """The run's events after number `after`; `with_content`: with what only `include[]` shows."""
+        lines = self._lines(form, run_id, after, version, with_content)
+        return StreamingResponse(lines, media_type=MEDIA_TYPE, headers=HEADERS)
 
-    async def _lines(self, form: _Form, run_id: str, after: int, version: BetaVersion) -> AsyncGenerator[bytes, None]:
+    async def _lines(
+        self, form: _Form, run_id: str, after: int, version: BetaVersion, with_content: bool
+    ) -> AsyncGenerator[bytes, None]:
         with self._open.track_inprogress():
-            async with aclosing(self._events_of(form, run_id, after, version)) as lines:
+            async with aclosing(self._events_of(form, run_id, after, version, with_content)) as lines:
                 async for line in lines:
                     yield line
 
     async def _events_of(
-        self, form: _Form, run_id: str, after: int, version: BetaVersion
+        self, form: _Form, run_id: str, after: int, version: BetaVersion, with_content: bool
     ) -> AsyncGenerator[bytes, None]:
         last_sent = time.monotonic()
         try:
@@ -103,6 +108,8 @@ class Streams:
                 async for batch in batches:
                     if batch:
                         sent, is_last = await self._until_end(form, run_id, batch)
+                        if with_content:
+                            sent = [await self._events.with_content(run_id, event) for event in sent]
                         yield form.encoded(sent, version) + (DONE if is_last else b"")
                         if is_last:
                             return

@@ -7,7 +7,14 @@ from models.errors import InvalidRequest
 from models.messages import CreateMessageRequest, ImageFileContent
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest
 from models.threads import CreateThreadRequest, ModifyThreadRequest
-from models.tools import CreateToolResources, FunctionTool, Tool, ToolChoice, ToolResources
+from models.tools import (
+    ChooseCodeInterpreter,
+    CodeInterpreterTool,
+    CreateToolResources,
+    Tool,
+    ToolChoice,
+    ToolResources,
+)
 
 
 def check_assistant(body: CreateAssistantRequest | ModifyAssistantRequest) -> None:
@@ -49,17 +56,16 @@ def _check_messages(bodies: Iterable[CreateMessageRequest] | None, path: str) ->
 
 def _check_tools(tools: Iterable[Tool] | None) -> None:
     for index, tool in enumerate(tools or ()):
-        if not isinstance(tool, FunctionTool):
+        if isinstance(tool, CodeInterpreterTool):
             raise InvalidRequest.unsupported_tool(f"tools[{index}].type", tool.type)
 
 
 def _check_tool_choice(choice: ToolChoice | None) -> None:
-    if choice is not None and not isinstance(choice, str) and choice.type != "function":
+    if isinstance(choice, ChooseCodeInterpreter):
         raise InvalidRequest.unsupported_tool("tool_choice.type", choice.type)
 
 
 def _check_resources(resources: ToolResources | CreateToolResources | None, path: str) -> None:
-    for name in ("code_interpreter", "file_search"):
-        named = getattr(resources, name, None)
-        if named is not None and any(named.model_dump().values()):
-            raise InvalidRequest.unsupported_files(f"{path}.{name}")
+    interpreter = resources.code_interpreter if resources else None
+    if interpreter is not None and interpreter.file_ids:
+        raise InvalidRequest.unsupported_files(f"{path}.code_interpreter")

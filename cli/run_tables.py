@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.tables import facts_of, plain, table_of, time_of
-from models.ops_runs import OpsRun, OpsRunTimeline, OpsTurn
+from models.ops_runs import OpsRun, OpsRunTimeline, OpsToolCall, OpsTurn
 from models.runs import RunStatus
 
 STYLES = {
@@ -81,10 +81,21 @@ def _turns(turns: Iterable[OpsTurn]) -> Table:
 
 def _outcome(turn: OpsTurn) -> Text:
     lines = [f"attempt {failure.attempt} failed: {failure.message}" for failure in turn.failures]
-    lines += [f"calls {call.name}{'' if call.is_answered else ' (not answered)'}" for call in turn.tool_calls]
+    lines += [line for call in turn.tool_calls for line in _call_lines(call)]
     if turn.is_finished and not turn.tool_calls:
         lines.append(f"ended: {turn.finish_reason}")
     return Text("\n").join(map(plain, lines))
+
+
+def _call_lines(call: OpsToolCall) -> list[str]:
+    facts = [] if call.is_answered else ["not answered"]
+    if call.duration_ms is not None:
+        facts.append(f"{call.duration_ms / 1000:.1f} s")
+    if call.attempts is not None and call.attempts > 1:
+        facts.append(f"{call.attempts} attempts")
+    shown = f"calls {call.name}" + (f" ({', '.join(facts)})" if facts else "")
+    failures = [f"  attempt {failure.attempt} failed: {failure.message}" for failure in call.failures]
+    return [shown, *failures, *([f"  failed: {call.error}"] if call.error else [])]
 
 
 def _retries(run: OpsRunTimeline) -> Table:

@@ -19,6 +19,7 @@ OTHER_MODEL = "other"
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 QUEUE_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300)
 MODEL_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
+SERVER_CALL_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 TOOL_SECONDS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
 
 
@@ -32,6 +33,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._open_run_metrics(self.registry)
         self._open_model_metrics(self.registry)
+        self._open_tool_metrics(self.registry)
         self._open_http_metrics(self.registry)
 
     def count_run_transitions(self, transitions: Sequence[RunTransition]) -> None:
@@ -88,6 +90,16 @@ class Metrics:
             "holdfast_tokens",
             "Tokens that models counted, by direction: input, output.",
             ["model", "direction"],
+            registry=registry,
+        )
+
+    def _open_tool_metrics(self, registry: CollectorRegistry) -> None:
+        self.tool_call_seconds = Histogram(
+            "holdfast_tool_call_seconds",
+            "Duration of attempts at tool calls that the server runs, by outcome: answered, failed for good, "
+            "unavailable and retried, or cut_short by a cancel or a deadline.",
+            ["tool", "outcome"],
+            buckets=SERVER_CALL_SECONDS,
             registry=registry,
         )
 

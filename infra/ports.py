@@ -9,8 +9,10 @@ from typing import Protocol
 
 from models.events import Event
 from models.language_model import ModelDelta, ModelRequest
+from models.runs import Run
 from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from models.stored_objects import StoredObject
+from models.tool_calls import ServerResult, ToolCall
 
 
 class LanguageModel(Protocol):
@@ -204,4 +206,24 @@ class VectorIndex(Protocol):
 
     async def check(self) -> None:
         """Return if the index answers. Raises `infra.vector_index.errors.VectorIndexUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolScope:
+    """What a server call may use: its run's, and of its project only."""
+
+    project_id: str
+    run: Run
+
+
+class ServerTool(Protocol):
+    """A tool that the server runs: one implementation a kind, in `activities/tools`."""
+
+    async def run(self, call: ToolCall, scope: ToolScope) -> ServerResult:
+        """The result of the call. It may be run again, but only if the result was not stored.
+
+        Raises `infra.tools.errors.ToolUnavailable` if a retry may help, `ToolFailed` with what the model is told if it
+        cannot. It may be cancelled at any time, and sends no heartbeats: its caller does.
+        """
         ...

@@ -171,7 +171,13 @@ class Settings(BaseSettings):
         2, ge=1, le=100, description="Files that one worker parses and embeds at a time, for vector stores."
     )
     max_concurrent_activities: int = Field(
-        200, ge=1, le=10_000, description="Model calls that one worker makes at a time."
+        200, ge=1, le=10_000, description="Model calls and tool calls that one worker makes at a time."
+    )
+    max_turns: int = Field(
+        50,
+        ge=1,
+        le=1000,
+        description="Turns of the model in one run: a run that would begin another one ends as `incomplete`.",
     )
 
     log_level: LogLevel = Field("info", description="Least level of Holdfast's own log lines: `debug` to `error`.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models import events
-from models.events import MESSAGE_CREATED, MESSAGE_DELTA, STEP_CREATED, STEP_DELTA, Event
+from models.events import MESSAGE_CREATED, MESSAGE_DELTA, STEP_CLOSED, STEP_CREATED, STEP_DELTA, Event
 from models.finalization import CutShort
 from models.messages import (
     Message,
@@ -17,9 +17,7 @@ from models.messages import (
     Text,
     TextContent,
 )
-from models.run_steps import RunStep, StepStatus
-
-_STEP_CLOSED = frozenset(f"thread.run.step.{status}" for status in StepStatus if status is not StepStatus.IN_PROGRESS)
+from models.run_steps import RunStep
 
 
 @dataclass(slots=True)
@@ -58,7 +56,7 @@ def _open_step(emitted: Iterable[Event]) -> _Open | None:
     for event in emitted:
         if event.name == STEP_CREATED:
             found = _Open(RunStep.model_validate_json(event.data))
-        elif event.name in _STEP_CLOSED:
+        elif event.name in STEP_CLOSED:
             found = None
         elif found is None or event.name == STEP_DELTA:
             continue

@@ -18,9 +18,8 @@ from models.messages import (
     Text,
     TextContent,
 )
+from models.offered_tools import OfferedTools
 from models.run_steps import (
-    CalledFunction,
-    FunctionToolCall,
     MessageCreation,
     MessageCreationDetails,
     RunStep,
@@ -30,6 +29,8 @@ from models.run_steps import (
 )
 from models.runs import Run, RunStatus, Usage
 from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition, whole
+from models.tool_calls import ToolCall
+from models.tool_formats.formats import FORMATS
 from models.turn_attempts import TurnAttempt
 
 MS_PER_SECOND = 1000
@@ -42,6 +43,7 @@ class AnsweredStep:
     step: RunStep
     message: Message | None
     usage: Usage
+    calls: Sequence[ToolCall] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def answered_steps(
 
     Of an answer that was `cut_short` only the text is kept.
     """
-    calls = [] if cut_short else function_calls(attempt, answer)
+    calls = [] if cut_short else tool_calls(run, attempt, answer)
     steps = []
     if answer.has_words or not (calls or cut_short):
         # If an answer has text and calls, the calls' step has the tokens of both, so that none counts twice.
@@ -88,9 +90,9 @@ def emit(steps: Sequence[AnsweredStep], expires_at: int | None, position: Stream
         open_step = position.open_step
         is_open = open_step is not None and open_step.type is each.step.type
         deltas = (
-            open_step.emitted if open_step and is_open else EmittedDeltas(following, whole(each.step, each.message))
+            open_step.emitted if open_step and is_open else EmittedDeltas(following, whole(each.message, each.calls))
         )
-        replay = StepEvents(each.step, each.message, deltas, expires_at)
+        replay = StepEvents(each.step, each.message, deltas, expires_at, each.calls)
         opened = [] if is_open else [*replay.opened(), *replay.deltas()]
         closed = replay.closed()
         emitted.append(EmittedStep(each, deltas, opened, closed))
@@ -111,7 +113,7 @@ def message_step(
     open_step: OpenStep | None = None,
     cut_short: CutShort | None = None,
 ) -> AnsweredStep:
-    """The text of the answer as a message, and its step."""
+    """The text of the answer as a message, and its step. For annotations see models/tool_formats/file_search.py."""
     is_open = open_step is not None and open_step.type is StepType.MESSAGE_CREATION
     created_at = open_step.opened_at if open_step and is_open else attempt.message_time(now)
     ended_at = max(now, created_at)
@@ -140,25 +142,26 @@ def calls_step(
     run: Run,
     attempt: TurnAttempt,
     answer: Answer,
-    calls: Sequence[FunctionToolCall],
+    calls: Sequence[ToolCall],
     now: int,
     cut_short: CutShort | None = None,
 ) -> AnsweredStep:
-    """The step of function calls: open until their outputs are submitted, unless the model was cut off in them."""
+    """The step of tool calls: open until all of them are answered, unless the model was cut off in them."""
     status = StepStatus.COMPLETED if answer.run_status is RunStatus.INCOMPLETE else StepStatus.IN_PROGRESS
     if cut_short:
         status = cut_short.step_status
-    details = ToolCallsDetails(tool_calls=list(calls))
-    return AnsweredStep(_step(run, attempt, details, answer.usage, status, now), None, Usage.of(answer.usage))
+    details = ToolCallsDetails(tool_calls=[FORMATS[call.kind].step_call(call) for call in calls])
+    step = _step(run, attempt, details, answer.usage, status, now)
+    return AnsweredStep(step, None, Usage.of(answer.usage), calls)
 
 
-def function_calls(attempt: TurnAttempt, answer: Answer) -> list[FunctionToolCall]:
+def tool_calls(run: Run, attempt: TurnAttempt, answer: Answer) -> list[ToolCall]:
     """The calls under ids of our own: providers repeat ids, or send none."""
+    if not answer.calls:
+        return []
+    offered = OfferedTools.of(run.tools)
     return [
-        FunctionToolCall(
-            id=attempt.id_of(Prefix.CALL, position),
-            function=CalledFunction(name=call.name, arguments=call.arguments, output=None),
-        )
+        offered.call(attempt.id_of(Prefix.CALL, position), call.name, call.arguments, attempt.turn, position)
         for position, call in enumerate(answer.calls)
     ]
 

@@ -13,10 +13,11 @@ from models import run_events
 from models.events import Event, NumberedEvent, numbered, run_event
 from models.finalization import CUT_SHORT
 from models.messages import MessageIncompleteReason
-from models.run_steps import FunctionToolCall, StepStatus, ToolCallsDetails, required_action
+from models.run_steps import StepStatus, required_action
 from models.runs import RequiredAction, Run, RunStatus
 from models.step_events import StepEvents
 from models.threads import Thread
+from models.tool_calls import ToolKind
 
 # A message that reached its token limit was closed by its answer.
 _CLOSED_BY_RUN = frozenset(each.message_reason for each in CUT_SHORT.values()) - {MessageIncompleteReason.MAX_TOKENS}
@@ -85,13 +86,27 @@ def _turn(snapshot: RunSnapshot, turn: int, steps: Sequence[StepEvents]) -> Iter
         if not (_is_asked(step) or _is_closed_by_run(snapshot, turn, step)):
             yield _Group(step.closed())
     for step in filter(_is_asked, steps):
-        required = _earlier(snapshot, RunStatus.REQUIRES_ACTION, required_action(_calls(step)))
-        yield _Group(run_events.answered((), required))
-        if step.step.status is StepStatus.COMPLETED:
-            yield _Group(run_events.submitted(step.step, _at(snapshot, RunStatus.QUEUED)))
-            if snapshot.run.status is not RunStatus.QUEUED or snapshot.turn > turn + 1:
-                # A run may also end before a worker resumes it with its outputs.
-                yield _Group(run_events.started(_at(snapshot, RunStatus.IN_PROGRESS)), may_be_missing=True)
+        yield from _answers(snapshot, turn, step)
+
+
+def _answers(snapshot: RunSnapshot, turn: int, step: StepEvents) -> Iterator[_Group]:
+    """The results of the server's calls, then the request to the client for the others, and its answer."""
+    for first, deltas in step.results():
+        yield _Group(list(deltas), first)
+    if not all(call.is_answered for call in step.calls if call.kind.is_run_by_server):
+        return
+    is_completed = step.step.status is StepStatus.COMPLETED
+    if not any(call.kind is ToolKind.FUNCTION for call in step.calls):
+        if is_completed:
+            yield _Group(step.closed())
+        return
+    required = _earlier(snapshot, RunStatus.REQUIRES_ACTION, required_action(step.calls))
+    yield _Group(run_events.answered((), required))
+    if is_completed:
+        yield _Group(run_events.submitted(step.step, _at(snapshot, RunStatus.QUEUED)))
+        if snapshot.run.status is not RunStatus.QUEUED or snapshot.turn > turn + 1:
+            # A run may also end before a worker resumes it with its outputs.
+            yield _Group(run_events.started(_at(snapshot, RunStatus.IN_PROGRESS)), may_be_missing=True)
 
 
 def _last_groups(snapshot: RunSnapshot) -> Iterator[_Group]:
@@ -115,12 +130,10 @@ def _insert(groups: list[_Group], cancelling: _Group) -> None:
 
 
 def _is_asked(step: StepEvents) -> bool:
-    """Whether the step has calls that required action: the calls of an answer that was cut short did not."""
+    """Whether the step has calls that were to be answered: the calls of an answer that was cut short were not."""
     if step.message is not None:
         return False
-    return step.step.status is not StepStatus.COMPLETED or all(
-        call.function.output is not None for call in _calls(step)
-    )
+    return step.step.status is not StepStatus.COMPLETED or all(call.is_answered for call in step.calls)
 
 
 def _is_closed_by_run(snapshot: RunSnapshot, turn: int, step: StepEvents) -> bool:
@@ -148,8 +161,3 @@ def _earlier(snapshot: RunSnapshot, status: RunStatus, required: RequiredAction 
             "expires_at": snapshot.expires_at,
         }
     )
-
-
-def _calls(step: StepEvents) -> Sequence[FunctionToolCall]:
-    details = step.step.step_details
-    return details.tool_calls if isinstance(details, ToolCallsDetails) else ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.messages import Message
-from models.run_steps import RunStep
+from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
 from models.wire import WireObject
 
@@ -20,6 +20,8 @@ MESSAGE_CREATED = "thread.message.created"
 MESSAGE_DELTA = "thread.message.delta"
 STEP_CREATED = "thread.run.step.created"
 STEP_DELTA = "thread.run.step.delta"
+
+STEP_CLOSED = frozenset(f"thread.run.step.{status}" for status in StepStatus if status is not StepStatus.IN_PROGRESS)
 
 ENDED = frozenset(f"thread.run.{status}" for status in RunStatus if status.is_terminal)
 """The last events of a run, unless it failed and is resumed."""
@@ -92,21 +94,14 @@ def refusal_delta(message_id: str, index: int, refusal: str) -> Event:
     return _content_delta(message_id, {"index": index, "type": "refusal", "refusal": refusal})
 
 
-def call_opened(step_id: str, index: int, call_id: str, name: str) -> Event:
-    function = {"name": name, "arguments": "", "output": None}
-    return _call_delta(step_id, {"index": index, "id": call_id, "type": "function", "function": function})
-
-
-def arguments_delta(step_id: str, index: int, arguments: str) -> Event:
-    return _call_delta(step_id, {"index": index, "type": "function", "function": {"arguments": arguments}})
+def call_delta(step_id: str, index: int, fields: Mapping[str, Any]) -> Event:
+    """`fields` of the tool call at `index`."""
+    call = {"index": index, **fields}
+    return _delta(STEP_DELTA, step_id, {"step_details": {"type": "tool_calls", "tool_calls": [call]}})
 
 
 def _content_delta(message_id: str, part: Mapping[str, Any]) -> Event:
     return _delta(MESSAGE_DELTA, message_id, {"content": [part]})
-
-
-def _call_delta(step_id: str, call: Mapping[str, Any]) -> Event:
-    return _delta(STEP_DELTA, step_id, {"step_details": {"type": "tool_calls", "tool_calls": [call]}})
 
 
 def _delta(name: str, object_id: str, delta: Mapping[str, Any]) -> Event:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from models.tool_calls import ToolKind
+
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
@@ -56,12 +58,13 @@ PromptItem = SystemPrompt | UserTurn | AssistantTurn | FunctionOutput
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function the model may call. `parameters` is a JSON Schema object."""
+    """A function the model may call. `parameters` is a JSON Schema object; `kind` says who answers its calls."""
 
     name: str
     description: str | None = None
     parameters: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
     strict: bool | None = None
+    kind: ToolKind = ToolKind.FUNCTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from models.language_model import FinishReason
 from models.runs import LastError, RunIncompleteReason, RunStatus, Usage
+from models.tool_calls import ToolKind
 from models.wire import IdentifiedObject, RequestBody, WireObject
 
 MAX_NAME_LENGTH = 256
@@ -49,9 +50,20 @@ class OpsFailure(WireObject):
 
 
 class OpsToolCall(WireObject):
+    """`kind` is `function` or that of a server tool. Only server calls have what follows `is_answered`.
+
+    `error` is the reason of a call that failed for good, which the model was told.
+    """
+
     id: str
     name: str
+    kind: ToolKind
     is_answered: bool
+    attempts: int | None
+    started_at: int | None
+    duration_ms: int | None
+    error: str | None
+    failures: list[OpsFailure]
 
 
 class OpsTurn(WireObject):

@@ -43,6 +43,11 @@ def answered(steps: Sequence[Event], run: Run) -> list[Event]:
     return [*steps, run_event(run)]
 
 
+def tools_run(results: Sequence[Event], step: RunStep) -> list[Event]:
+    """The server has run all calls of `step`; `results` are the deltas of the last one. The run stays in progress."""
+    return [*results, step_closed(step)]
+
+
 def submitted(step: RunStep, run: Run) -> list[Event]:
     """Outputs of the calls of `step` were submitted, and the run is queued again."""
     return [step_closed(step), run_event(run)]

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from models.assistants import Assistant
-from models.runs import CreateRunRequest, RunOverrides, TruncationStrategy
+from models.runs import CreateRunRequest, CreateThreadAndRunRequest, RunOverrides, TruncationStrategy
 from models.thread_errors import UnusableToolChoice
 from models.tools import ChooseFunction, FunctionTool, ResponseFormat, Tool, ToolChoice, ToolResources
 
@@ -41,7 +41,7 @@ class RunSpec(BaseModel):
             model=body.model or assistant.model,
             instructions=_instructions(assistant, body),
             tools=tools,
-            tool_resources=assistant.tool_resources,
+            tool_resources=_resources(assistant, body),
             metadata=body.metadata or {},
             temperature=assistant.temperature if body.temperature is None else body.temperature,
             top_p=assistant.top_p if body.top_p is None else body.top_p,
@@ -56,6 +56,11 @@ class RunSpec(BaseModel):
         )
 
 
+def _resources(assistant: Assistant, body: RunOverrides) -> ToolResources:
+    given = body.tool_resources if isinstance(body, CreateThreadAndRunRequest) else None
+    return given or assistant.tool_resources
+
+
 def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> ToolChoice:
     if not tools and choice not in ("none", "auto"):
         raise UnusableToolChoice.without_tools()
@@ -63,6 +68,8 @@ def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> ToolChoice:
         names = {tool.function.name for tool in tools if isinstance(tool, FunctionTool)}
         if choice.function.name not in names:
             raise UnusableToolChoice.of_unknown_function(choice.function.name)
+    elif not isinstance(choice, str) and choice.type not in {tool.type for tool in tools}:
+        raise UnusableToolChoice.of_missing_tool(choice.type)
     return choice
 
 

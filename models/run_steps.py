@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from models.runs import LastError, RequiredAction, RequiredFunction, RequiredToolCall, RequiredToolCalls, Usage
-from models.wire import IdentifiedObject, TaggedBy, WireObject
+from models.tool_calls import ToolCall, ToolKind
+from models.wire import IdentifiedObject, TaggedBy, WireObject, absent
 
 
 class StepType(StrEnum):
@@ -44,9 +47,43 @@ class FunctionToolCall(WireObject):
     function: CalledFunction
 
 
+class SearchRanking(WireObject):
+    ranker: str
+    score_threshold: float
+
+
+class SearchedText(WireObject):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class FoundChunk(WireObject):
+    """`content` is present only if the client asked for it with `include[]`."""
+
+    file_id: str
+    file_name: str
+    score: float
+    attributes: dict[str, Any]
+    content: list[SearchedText] | None = Field(None, exclude_if=absent)
+
+
+class FileSearch(WireObject):
+    ranking_options: SearchRanking
+    results: list[FoundChunk]
+
+
+class FileSearchToolCall(WireObject):
+    id: str
+    type: Literal["file_search"] = "file_search"
+    file_search: FileSearch
+
+
+StepToolCall = FunctionToolCall | FileSearchToolCall
+
+
 class ToolCallsDetails(WireObject):
     type: Literal["tool_calls"] = "tool_calls"
-    tool_calls: list[FunctionToolCall]
+    tool_calls: list[Annotated[StepToolCall, TaggedBy("type")]]
 
 
 class RunStep(IdentifiedObject):
@@ -70,12 +107,11 @@ class RunStep(IdentifiedObject):
     usage: Usage | None
 
 
-def required_action(calls: Iterable[FunctionToolCall]) -> RequiredAction:
-    """The `required_action` of a run that made these calls."""
+def required_action(calls: Iterable[ToolCall]) -> RequiredAction:
+    """The `required_action` of a run that made these calls: the functions among them."""
     required = [
-        RequiredToolCall(
-            id=call.id, function=RequiredFunction(name=call.function.name, arguments=call.function.arguments)
-        )
+        RequiredToolCall(id=call.id, function=RequiredFunction(name=call.name, arguments=call.arguments))
         for call in calls
+        if call.kind is ToolKind.FUNCTION
     ]
     return RequiredAction(submit_tool_outputs=RequiredToolCalls(tool_calls=required))

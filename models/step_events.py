@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 
 from models import events
 from models.events import Event
 from models.messages import Message, MessageStatus, RefusalContent, TextContent
 from models.run_steps import RunStep, StepStatus, StepType, ToolCallsDetails
+from models.tool_calls import ToolCall
+from models.tool_formats.formats import FORMATS
 
 DeltaSize = tuple[int, int]
 """The part of the step that a delta belongs to (content part or tool call, from 0), and its number of characters.
@@ -66,55 +69,57 @@ STREAM_START = StreamPosition(0)
 
 @dataclass(frozen=True, slots=True)
 class StepEvents:
-    """A step, its message where it has one, and the deltas that were emitted. `expires_at` was its run's deadline."""
+    """A step, its message or calls, and the deltas that were emitted. `expires_at` was its run's deadline."""
 
     step: RunStep
     message: Message | None
     emitted: EmittedDeltas
     expires_at: int | None
+    calls: Sequence[ToolCall] = ()
 
     def opened(self) -> list[Event]:
         step = _begun_step(self.step, self.expires_at)
         return events.message_opened(step, _begun(self.message)) if self.message else events.step_opened(step)
 
     def deltas(self) -> Iterator[Event]:
-        parts = _parts(self.message) if self.message else _arguments(self.step)
+        parts = _parts(self.message) if self.message else _inputs(self.calls)
         last = {part: position for position, (part, _) in enumerate(self.emitted.sizes)}
         seen, taken = set[int](), dict.fromkeys(range(len(parts)), 0)
         for position, (part, size) in enumerate(self.emitted.sizes):
             # The stored text may differ in length from the deltas: the last delta of a part has the remaining text.
             until = taken[part] + size if position != last[part] else len(parts[part])
-            yield self._delta(part, parts[part][taken[part] : until], is_first=part not in seen)
+            yield from self._delta(part, parts[part][taken[part] : until], is_first=part not in seen)
             seen.add(part)
             taken[part] = until
+
+    def results(self) -> Iterator[tuple[int, Sequence[Event]]]:
+        """The deltas of the results of server calls, each with the number of the first, in the order of storage."""
+        stored = [(call.result_event, call) for call in self.calls if call.result_event is not None]
+        for first, call in sorted(stored, key=itemgetter(0)):
+            yield first, FORMATS[call.kind].result_deltas(self.step.id, call)
 
     def closed(self) -> list[Event]:
         if self.message:
             return events.message_closed(self.step, self.message)
         return [] if self.step.status is StepStatus.IN_PROGRESS else [events.step_closed(self.step)]
 
-    def _delta(self, part: int, piece: str, is_first: bool) -> Event:
+    def _delta(self, part: int, piece: str, is_first: bool) -> Sequence[Event]:
         if self.message is None:
-            return call_delta(self.step, part, piece, is_first)
+            call = self.calls[part]
+            format = FORMATS[call.kind]
+            # The first delta of a call has no input.
+            return [format.opened(self.step.id, call)] if is_first else format.input_deltas(self.step.id, call, piece)
         if isinstance(self.message.content[part], RefusalContent):
-            return events.refusal_delta(self.message.id, part, piece)
-        return events.text_delta(self.message.id, part, piece, is_first)
+            return [events.refusal_delta(self.message.id, part, piece)]
+        return [events.text_delta(self.message.id, part, piece, is_first)]
 
 
-def call_delta(step: RunStep, index: int, arguments: str, is_first: bool) -> Event:
-    """A piece of a tool call; the first one has only id and name."""
-    if is_first:
-        assert isinstance(step.step_details, ToolCallsDetails)  # noqa: S101 - a step without message is of calls
-        call = step.step_details.tool_calls[index]
-        return events.call_opened(step.id, index, call.id, call.function.name)
-    return events.arguments_delta(step.id, index, arguments)
-
-
-def whole(step: RunStep, message: Message | None) -> list[DeltaSize]:
+def whole(message: Message | None, calls: Sequence[ToolCall]) -> list[DeltaSize]:
     """One delta for each whole part: for a step that was not emitted while it arrived."""
     if message is not None:
         return [(index, len(part)) for index, part in enumerate(_parts(message)) if part]
-    return [size for index, part in enumerate(_arguments(step)) for size in ((index, 0), (index, len(part)))]
+    inputs = enumerate(_inputs(calls))
+    return [size for index, shown in inputs for size in ((index, 0), *([(index, len(shown))] if shown else ()))]
 
 
 def _begun_step(step: RunStep, expires_at: int | None) -> RunStep:
@@ -160,6 +165,5 @@ def _text(part: object) -> str:
             return ""
 
 
-def _arguments(step: RunStep) -> Sequence[str]:
-    assert isinstance(step.step_details, ToolCallsDetails)  # noqa: S101 - a step without message is of calls
-    return [call.function.arguments for call in step.step_details.tool_calls]
+def _inputs(calls: Sequence[ToolCall]) -> Sequence[str]:
+    return [FORMATS[call.kind].shown_input(call) for call in calls]

@@ -71,5 +71,9 @@ class UnusableToolChoice(InvalidRequest):
         return cls.because(f"no function named {name} was specified in the 'tools' parameter.")
 
     @classmethod
+    def of_missing_tool(cls, kind: str) -> "UnusableToolChoice":
+        return cls.because(f"no tool of type {kind} was specified in the 'tools' parameter.")
+
+    @classmethod
     def because(cls, reason: str) -> "UnusableToolChoice":
         return cls(f"Invalid value for 'tool_choice': {reason}", "tool_choice")

@@ -1,10 +1,12 @@
 """Tools, the tool choice of a run, and the format of the answer."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from models.ids import FileId
+from models.vector_stores import MAX_FILES_OF_STORE, ChunkingStrategy
 from models.wire import Metadata, RequestBody, TaggedBy, absent, branch, null_means, one_of
 
 MAX_ASSISTANT_TOOLS = 128
@@ -84,23 +86,13 @@ class ToolResources(RequestBody):
     file_search: FileSearchResources | None = Field(None, exclude_if=absent)
 
 
-class AutoChunking(RequestBody):
-    type: Literal["auto"]
-
-
-class StaticChunkingOptions(RequestBody):
-    max_chunk_size_tokens: int = Field(ge=100, le=4096)
-    chunk_overlap_tokens: int = Field(ge=0, le=2048)
-
-
-class StaticChunking(RequestBody):
-    type: Literal["static"]
-    static: StaticChunkingOptions
-
-
 class InlineVectorStore(RequestBody):
-    file_ids: Annotated[list[str], null_means(list)] = Field(fail_fast=True, default_factory=list, max_length=10_000)
-    chunking_strategy: Annotated[AutoChunking | StaticChunking, TaggedBy("type")] | None = None
+    """A vector store that is created with its assistant or thread."""
+
+    file_ids: Annotated[list[FileId], null_means(list)] = Field(
+        fail_fast=True, default_factory=list, max_length=MAX_FILES_OF_STORE
+    )
+    chunking_strategy: ChunkingStrategy | None = None
     metadata: Metadata | None = None
 
 
@@ -109,6 +101,14 @@ class CreateFileSearchResources(FileSearchResources):
     vector_stores: Annotated[list[InlineVectorStore], null_means(list)] = Field(
         default_factory=list, max_length=1, exclude_if=lambda made: not made
     )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.vector_store_ids and self.vector_stores:
+            raise PydanticCustomError(
+                "exclusive", "give only one of 'vector_store_ids' and 'vector_stores'", {"at": "vector_stores"}
+            )
+        return self
 
 
 class CreateToolResources(RequestBody):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.runs import Run, RunStatus
+from models.tool_calls import ToolKind
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,15 @@ class NextStep(StrEnum):
 
     FINISH = "finish"
     AWAIT_TOOL_OUTPUTS = "await_tool_outputs"
+    RUN_TOOLS = "run_tools"
+
+
+@dataclass(frozen=True)
+class ServerCall:
+    """A tool call that the server runs."""
+
+    id: str
+    kind: ToolKind
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,16 @@ class TurnOutcome:
     next_step: NextStep
     status: RunStatus
     expires_at: int | None
+    server_calls: tuple[ServerCall, ...] = ()
+
+
+@dataclass(frozen=True)
+class ToolCallInput:
+    """One call of a turn that the server runs."""
+
+    run_id: str
+    turn: int
+    call_id: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +101,9 @@ RUN_WORKFLOW = "RunWorkflow"
 
 MODEL_TURN = "ModelTurn.generate"
 """The name of a turn's activity in histories."""
+
+TOOL_CALL = "ToolCalls.execute"
+"""The name of a server call's activity in histories."""
 
 RUN_STATUS_ATTRIBUTE = "RunStatus"
 """The search attribute that follows a run's status in the Temporal UI."""

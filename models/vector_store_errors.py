@@ -3,6 +3,7 @@
 ApiError
 ├── InvalidRequest           400
 │   ├── VectorStoreExpired
+│   ├── VectorStoreOfRunExpired
 │   ├── VectorStoreFull
 │   └── UnsupportedExtensions
 ├── NotFound                 404
@@ -27,6 +28,13 @@ class FileErrorCode(StrEnum):
 class VectorStoreExpired(InvalidRequest):
     def __init__(self, store_id: str) -> None:
         super().__init__(f"Vector store '{store_id}' has expired")
+
+
+class VectorStoreOfRunExpired(InvalidRequest):
+    """In OpenAI's words, which differ from those of operations on the store itself."""
+
+    def __init__(self, store_id: str) -> None:
+        super().__init__(f"Vector store {store_id} is expired")
 
 
 class VectorStoreFull(InvalidRequest):

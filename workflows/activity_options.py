@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
+from models.tool_calls import ToolKind
+
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 """A model turn sends heartbeats in the background: a worker without one for this long counts as dead."""
 
@@ -17,6 +19,17 @@ MODEL_RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
 )
 """Without a maximum of attempts: the run's deadline ends the retries."""
+
+TOOL_RETRIES = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
+)
+"""Of outages alone: a tool that fails for good has that as its result."""
+
+TOOL_TIME_LIMITS = {
+    # A minute of it to wait for a thread's files that are being indexed.
+    ToolKind.FILE_SEARCH: timedelta(seconds=120),
+}
+"""The time limit of one attempt at a server call, and never more than the run has left."""
 
 DATABASE_RETRIES = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 DATABASE_TIMEOUT = timedelta(seconds=30)

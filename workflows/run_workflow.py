@@ -7,10 +7,11 @@ from typing import Any
 from temporalio import exceptions as temporal_errors
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, is_cancelled_exception
 
 from activities.model_turn import ModelTurn
 from activities.run_finalization import RunFinalization
+from activities.tool_calls import ToolCalls
 from models.finalization import Finalization
 from models.runs import LastErrorCode, RunIncompleteReason, RunStatus
 from models.turns import (
@@ -20,6 +21,8 @@ from models.turns import (
     NextStep,
     RunInput,
     RunState,
+    ServerCall,
+    ToolCallInput,
     TurnInput,
     TurnOutcome,
 )
@@ -94,8 +97,13 @@ class RunWorkflow:
                     # The turn was committed before the cancel reached it.
                     if _is_cancel_requested() and workflow.patched(CANCEL_AFTER_STORED_TURN):
                         raise asyncio.CancelledError
-                    self._update_search_attribute(RunStatus.REQUIRES_ACTION)
                     if ended := await self._await_outputs():
+                        return ended
+                case NextStep.RUN_TOOLS:
+                    # As above. A history with this step has no older branch.
+                    if _is_cancel_requested():
+                        raise asyncio.CancelledError
+                    if ended := await self._run_tools(outcome.server_calls):
                         return ended
             self._turn += 1
         # The nearest of the two reasons of the wire: the run's history is too large to continue.
@@ -116,8 +124,39 @@ class RunWorkflow:
             summary=f"turn {self._turn} · {self._run.model[:MAX_SUMMARY_MODEL_LENGTH]}",
         )
 
+    async def _run_tools(self, calls: tuple[ServerCall, ...]) -> RunStatus | None:
+        """Run this turn's calls of server tools, then wait for the client's outputs if functions were called as well.
+
+        Returns the status of a run that ended instead.
+        """
+        try:
+            states = await asyncio.gather(*map(self._tool_call, calls))
+        except ActivityError as error:
+            if error.retry_state is not RetryState.TIMEOUT:
+                raise
+            # An outage lasted until the run's deadline.
+            return await self._finalize(Finalization(self._run.run_id, RunStatus.EXPIRED))
+        if any(state.status is RunStatus.REQUIRES_ACTION for state in states):
+            return await self._await_outputs()
+        return None
+
+    async def _tool_call(self, call: ServerCall) -> RunState:
+        # The row of a reset run has no deadline until the failed turn resumes it.
+        lifetime = timedelta(seconds=self._run.lifetime_seconds)
+        time_left = lifetime if _is_reset() else max(self._until_deadline(), timedelta(milliseconds=1))
+        return await workflow.execute_activity_method(
+            ToolCalls.execute,
+            ToolCallInput(self._run.run_id, self._turn, call.id),
+            start_to_close_timeout=min(time_left, activity_options.TOOL_TIME_LIMITS[call.kind]),
+            schedule_to_close_timeout=time_left,
+            heartbeat_timeout=activity_options.HEARTBEAT_TIMEOUT,
+            retry_policy=activity_options.TOOL_RETRIES,
+            summary=call.kind.value,
+        )
+
     async def _await_outputs(self) -> RunStatus | None:
         """Wait for the outputs of this turn's calls. Returns the status of a run that ended instead."""
+        self._update_search_attribute(RunStatus.REQUIRES_ACTION)
         try:
             await workflow.wait_condition(
                 # Signals without an answer fill the history as well.

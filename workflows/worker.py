@@ -1,6 +1,6 @@
 """The worker: runs workflows and their activities in one process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -21,12 +21,18 @@ from activities.model_turn import ModelTurn
 from activities.object_reconciler import ObjectReconciler
 from activities.outages import Outages
 from activities.run_finalization import RunFinalization
+from activities.tool_calls import ToolCalls
+from activities.tools.file_search import FileSearch
 from activities.workflow_reconciler import WorkflowReconciler
 from infra.background import beside
 from infra.ingest_workflows import IngestWorkflows
+from infra.ports import ServerTool
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
+from infra.tools.observation import ToolObserver
+from infra.vector_store_search import VectorStoreSearch
+from models.tool_calls import ToolKind
 from workflows.activity_options import control_task_queue, ingestion_task_queue
 from workflows.ingest_workflow import IngestBatchWorkflow, IngestWorkflow
 from workflows.run_workflow import RunWorkflow
@@ -70,16 +76,21 @@ async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UN
 
 
 def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Worker:
-    """Workflows and model turns."""
+    """Workflows, model turns and server tools."""
     settings = resources.settings
     model_turn = ModelTurn(
-        resources.database, resources.language_model, _run_workflows(resources), resources.event_stream
+        resources.database,
+        resources.language_model,
+        _run_workflows(resources),
+        resources.event_stream,
+        settings.max_turns,
     )
+    tool_calls = ToolCalls(resources.database, resources.event_stream, _server_tools(resources), _observer(resources))
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
         workflows=[RunWorkflow, IngestWorkflow, IngestBatchWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
-        activities=[model_turn.generate],
+        activities=[model_turn.generate, tool_calls.execute],
         interceptors=[LogContext(), Outages()],
         workflow_runner=workflow_runner,
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
@@ -148,6 +159,15 @@ def _version(settings: Settings) -> WorkerDeploymentConfig | None:
         # Not pinned: a run can wait for weeks, and its first worker would have to wait with it.
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
+
+
+def _server_tools(resources: Resources) -> Mapping[ToolKind, ServerTool]:
+    search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
+    return {ToolKind.FILE_SEARCH: FileSearch(resources.database, search, resources.language_model)}
+
+
+def _observer(resources: Resources) -> ToolObserver:
+    return ToolObserver(resources.metrics, resources.tracing.tracer if resources.tracing else None)
 
 
 def _run_workflows(resources: Resources) -> RunWorkflows:

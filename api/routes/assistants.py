@@ -1,10 +1,20 @@
 """`/assistants`."""
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 
 from api import unsupported_features
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, CatalogueDep, DatabaseDep, IdempotencyDep, PageDep, ProjectDep
+from api.dependencies import (
+    AssistantsBeta,
+    CatalogueDep,
+    DatabaseDep,
+    IdempotencyDep,
+    IngestCommandsDep,
+    PageDep,
+    ProjectDep,
+)
+from api.tool_resources import RequestedResources, check_vector_stores
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
@@ -20,11 +30,23 @@ router = APIRouter(
 
 @router.post("", operation_id="createAssistant")
 async def create_assistant(
-    body: CreateAssistantRequest, project: ProjectDep, idempotency: IdempotencyDep, catalogue: CatalogueDep
+    body: CreateAssistantRequest,
+    project: ProjectDep,
+    idempotency: IdempotencyDep,
+    catalogue: CatalogueDep,
+    ingest: IngestCommandsDep,
 ) -> Assistant:
     unsupported_features.check_assistant(body)
     _check_model(catalogue, body.model)
-    return await idempotency.run(Assistant, lambda connection: assistants.create(connection, project, body))
+    resources = RequestedResources(ingest, project)
+
+    def create(connection: Connection) -> Assistant:
+        stored = resources.store(connection, body.tool_resources) if body.tool_resources else None
+        return assistants.create(connection, project, body, stored)
+
+    assistant = await idempotency.run(Assistant, create)
+    await resources.start()
+    return assistant
 
 
 @router.get("", operation_id="listAssistants")
@@ -47,9 +69,13 @@ async def modify_assistant(
 ) -> Assistant:
     unsupported_features.check_assistant(body)
     _check_model(catalogue, body.model)
-    return await idempotency.run(
-        Assistant, lambda connection: assistants.modify(connection, project, assistant_id, body)
-    )
+
+    def modify(connection: Connection) -> Assistant:
+        if body.tool_resources:
+            check_vector_stores(connection, project, body.tool_resources)
+        return assistants.modify(connection, project, assistant_id, body)
+
+    return await idempotency.run(Assistant, modify)
 
 
 @router.delete("/{assistant_id}", operation_id="deleteAssistant")

@@ -19,7 +19,7 @@ from api.dependencies import (
     RunCommandsDep,
     StreamsDep,
 )
-from api.include import Include, IncludeParameters
+from api.include import IncludeDep, IncludeParameters
 from api.sse import FROM_THE_BEGINNING, UNTIL_PAUSED, OrStream
 from infra.database import runs, threads
 from models.ids import RunId, ThreadId
@@ -46,7 +46,6 @@ async def create_thread_and_run(
 @router.post(
     "/{thread_id}/runs",
     operation_id="createRun",
-    dependencies=[Include],
     openapi_extra=IncludeParameters,
     response_model=Run,
     responses=OrStream,
@@ -59,10 +58,11 @@ async def create_run(
     commands: RunCommandsDep,
     streams: StreamsDep,
     beta: BetaDep,
+    with_content: IncludeDep,
 ) -> Run | StreamingResponse:
     unsupported_features.check_run(body)
     run = await commands.create(idempotency, project, thread_id, body)
-    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, beta) if body.stream else run
+    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, beta, with_content) if body.stream else run
 
 
 @router.get("/{thread_id}/runs", operation_id="listRuns")

@@ -1,11 +1,21 @@
 """`/threads`."""
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 
 from api import unsupported_features
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, DatabaseDep, IdempotencyDep, PageDep, ProjectDep, RunCommandsDep
+from api.dependencies import (
+    AssistantsBeta,
+    DatabaseDep,
+    IdempotencyDep,
+    IngestCommandsDep,
+    PageDep,
+    ProjectDep,
+    RunCommandsDep,
+)
 from api.metadata_filter import METADATA_PARAMETER, MetadataFilterDep
+from api.tool_resources import RequestedResources, check_vector_stores
 from infra.database import threads
 from models.ids import ThreadId
 from models.lists import Page
@@ -17,11 +27,17 @@ router = APIRouter(prefix="/threads", tags=["Threads"], dependencies=[Assistants
 
 @router.post("", operation_id="createThread")
 async def create_thread(
-    project: ProjectDep, idempotency: IdempotencyDep, body: CreateThreadRequest | None = None
+    project: ProjectDep,
+    idempotency: IdempotencyDep,
+    ingest: IngestCommandsDep,
+    body: CreateThreadRequest | None = None,
 ) -> Thread:
     body = body or CreateThreadRequest()
     unsupported_features.check_thread(body)
-    return await idempotency.run(Thread, lambda connection: threads.create(connection, project, body))
+    resources = RequestedResources(ingest, project)
+    thread = await idempotency.run(Thread, lambda connection: resources.create_thread(connection, body))
+    await resources.start()
+    return thread
 
 
 @router.get("", operation_id="listThreads", openapi_extra={"parameters": [METADATA_PARAMETER]})
@@ -42,7 +58,13 @@ async def modify_thread(
     thread_id: ThreadId, project: ProjectDep, idempotency: IdempotencyDep, body: ModifyThreadRequest
 ) -> Thread:
     unsupported_features.check_thread(body)
-    return await idempotency.run(Thread, lambda connection: threads.modify(connection, project, thread_id, body))
+
+    def modify(connection: Connection) -> Thread:
+        if body.tool_resources:
+            check_vector_stores(connection, project, body.tool_resources)
+        return threads.modify(connection, project, thread_id, body)
+
+    return await idempotency.run(Thread, modify)
 
 
 @router.delete("/{thread_id}", operation_id="deleteThread")

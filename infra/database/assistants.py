@@ -13,6 +13,7 @@ from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistant
 from models.errors import NotFound
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
+from models.tools import ToolResources
 
 NOUN = "assistant"
 CLEARED: dict[str, Any] = {
@@ -34,9 +35,14 @@ _MODIFY = update(ASSISTANTS).where(*_OWNED)
 _REMOVE = delete(ASSISTANTS).where(*_OWNED).returning(ASSISTANTS.c.seq)
 
 
-def create(connection: Connection, project_id: str, body: CreateAssistantRequest) -> Assistant:
-    sent = body.model_dump(mode="json", by_alias=True)
+def create(
+    connection: Connection, project_id: str, body: CreateAssistantRequest, resources: ToolResources | None = None
+) -> Assistant:
+    """`resources` are the tool resources of `body` by ids."""
+    sent = body.model_dump(mode="json", by_alias=True, exclude={"tool_resources"})
     fields = CLEARED | {name: value for name, value in sent.items() if value is not None}
+    if resources is not None:
+        fields["tool_resources"] = resources.model_dump(mode="json")
     assistant_id = new_id(Prefix.ASSISTANT)
     connection.execute(_CREATE, {"id": assistant_id, "project_id": project_id, "created_at": now_seconds(), **fields})
     return load(connection, project_id, assistant_id)

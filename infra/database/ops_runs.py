@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, Connection, SQLColumnExpression, bindparam, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, SQLColumnExpression, bindparam, literal_column, or_, select, tuple_
 
 from infra.database.columns import AnyRow
 from infra.database.pages import load_page
@@ -13,6 +13,7 @@ from infra.database.runs import NOUN
 from models.errors import NotFound
 from models.lists import PageRequest
 from models.runs import LastErrorCode, RunStatus
+from models.tool_calls import ToolKind
 
 FEW = 1000
 """Up to so many runs are looked up by their time, which spares a page the scan of all others."""
@@ -62,11 +63,16 @@ class FoundRun:
 
 @dataclass(frozen=True)
 class CallMade:
-    """A tool call without its arguments and output."""
+    """A tool call without its arguments and output. Times are in milliseconds since the epoch."""
 
     id: str
     name: str
+    kind: ToolKind
     is_answered: bool
+    attempt: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,13 @@ _TURNS = select(TURNS).where(TURNS.c.run_id == bindparam("run")).order_by(TURNS.
 _RETRIES = select(RUN_RETRIES).where(RUN_RETRIES.c.run_id == bindparam("run")).order_by(RUN_RETRIES.c.number)
 # Not the whole rows: arguments and outputs can be large, and are not used.
 _CALLS = (
-    select(TOOL_CALLS.c.turn, TOOL_CALLS.c.id, TOOL_CALLS.c.name, TOOL_CALLS.c.output.is_not(None).label("is_answered"))
+    select(
+        *(
+            TOOL_CALLS.c[name]
+            for name in ("turn", "id", "name", "type", "attempt", "started_at", "finished_at", "error")
+        ),
+        or_(TOOL_CALLS.c.output.is_not(None), TOOL_CALLS.c.result.is_not(None)).label("is_answered"),
+    )
     .where(TOOL_CALLS.c.run_id == bindparam("run"))
     .order_by(TOOL_CALLS.c.turn, TOOL_CALLS.c.position)
 )
@@ -121,8 +133,13 @@ def record(connection: Connection, project_id: str | None, run_id: str) -> RunRe
     found = load(connection, project_id, run_id)
     this = {"run": run_id}
     by_turn = groupby(connection.execute(_CALLS, this), key=lambda call: call.turn)
-    calls = {turn: [CallMade(call.id, call.name, call.is_answered) for call in calls] for turn, calls in by_turn}
+    calls = {turn: list(map(_call, calls)) for turn, calls in by_turn}
     return RunRecord(found, connection.execute(_TURNS, this).all(), calls, connection.execute(_RETRIES, this).all())
+
+
+def _call(row: AnyRow) -> CallMade:
+    times = (row.attempt, row.started_at, row.finished_at)
+    return CallMade(row.id, row.name, ToolKind(row.type), bool(row.is_answered), *times, row.error)
 
 
 def _bounds(

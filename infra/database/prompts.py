@@ -9,9 +9,11 @@ from sqlalchemy import BindParameter, Connection, bindparam, select
 from infra.database.messages import to_message
 from infra.database.run_tables import RUN_STEPS, TOOL_CALLS
 from infra.database.thread_tables import MESSAGES
+from infra.database.tool_calls import to_call
 from models.language_model import FunctionCall
 from models.messages import Message, RefusalContent, TextContent
 from models.run_steps import StepStatus, StepType
+from models.tool_formats.formats import FORMATS
 
 PAGE_SIZE = 50
 
@@ -42,11 +44,15 @@ _CALLS = (
 
 @dataclass(slots=True)
 class PastTurn:
-    """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids."""
+    """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids.
+
+    `server_calls` are the ids of those calls whose outputs are the server's own.
+    """
 
     text: str | None = None
     calls: list[FunctionCall] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
+    server_calls: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,10 +77,12 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
     before = {"run": run_id, "of_turn": turn}
     for row in connection.execute(_ANSWERS, before):
         past.setdefault(row.turn, PastTurn()).text = message_text(to_message(row))
-    for call in connection.execute(_CALLS, before):
+    for call in map(to_call, connection.execute(_CALLS, before)):
         each = past.setdefault(call.turn, PastTurn())
         each.calls.append(FunctionCall(call.id, call.name, call.arguments))
-        each.outputs[call.id] = call.output or ""
+        each.outputs[call.id] = FORMATS[call.kind].output_for_model(call)
+        if call.kind.is_run_by_server:
+            each.server_calls.append(call.id)
     return [past[number] for number in sorted(past)]
 
 

@@ -19,12 +19,12 @@ from models.step_events import EmittedDeltas, StepEvents
 _RUN: BindParameter[Any] = bindparam("run")
 _POSITION = select(RUNS.c.status, RUNS.c.next_event).where(RUNS.c.id == _RUN)
 _LOAD = select(RUNS).where(RUNS.c.id == _RUN)
-_FIRST_STEP = select(func.max(RUN_STEPS.c.seq)).where(
+_FIRST_TURN = select(func.max(RUN_STEPS.c.turn)).where(
     RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.first_event <= bindparam("after"), RUN_STEPS.c.first_event > 0
 )
 _STEPS = (
     select(RUN_STEPS)
-    .where(RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.seq >= bindparam("begins_at"))
+    .where(RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.turn >= bindparam("begins_at"))
     .order_by(RUN_STEPS.c.seq)
 )
 _MESSAGES = select(MESSAGES).where(MESSAGES.c.id.in_(bindparam("ids", expanding=True)))
@@ -60,7 +60,7 @@ def next_event(connection: Connection, run_id: str) -> int | None:
 
 
 def _snapshot(connection: Connection, row: AnyRow, after: int) -> RunSnapshot:
-    begins_at = _first_step(connection, row.id, after)
+    begins_at = _first_turn(connection, row.id, after)
     steps = _steps(connection, row, begins_at)
     thread = None
     if row.with_thread and not begins_at:
@@ -77,12 +77,13 @@ def _snapshot(connection: Connection, row: AnyRow, after: int) -> RunSnapshot:
     )
 
 
-def _first_step(connection: Connection, run_id: str, after: int) -> int:
-    """The step, by its `seq`, that has the first events after a number; 0 for the run's beginning.
+def _first_turn(connection: Connection, run_id: str, after: int) -> int:
+    """The turn of the first events after a number; 0 for the run's beginning.
 
-    It spares a run of many turns the read of all of them for each.
+    It spares a run of many turns the read of all of them for each. A turn is read whole: a step of its calls may be
+    closed after other steps.
     """
-    return connection.scalar(_FIRST_STEP, {"run": run_id, "after": after}) or 0
+    return connection.scalar(_FIRST_TURN, {"run": run_id, "after": after}) or 0
 
 
 def _steps(connection: Connection, run: AnyRow, begins_at: int) -> Sequence[tuple[int, StepEvents]]:
@@ -92,8 +93,13 @@ def _steps(connection: Connection, run: AnyRow, begins_at: int) -> Sequence[tupl
     found = connection.execute(_MESSAGES, {"ids": ids}) if ids else ()
     messages = {row.id: to_message(row) for row in found}
     return [
-        (row.turn, StepEvents(step, messages.get(row.message_id or ""), _emitted(row), runs.deadline_of(run)))
-        for row, step in zip(rows, steps, strict=True)
+        (
+            row.turn,
+            StepEvents(
+                stored.step, messages.get(row.message_id or ""), _emitted(row), runs.deadline_of(run), stored.calls
+            ),
+        )
+        for row, stored in zip(rows, steps, strict=True)
         # The events of a message that was deleted are not replayed.
         if row.message_id is None or row.message_id in messages
     ]

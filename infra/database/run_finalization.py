@@ -16,7 +16,7 @@ from infra.database.token_usage import used_tokens
 from infra.ports import NO_EVENTS, EventBatch
 from models import run_events
 from models.aborted_steps import abort_events
-from models.answered_steps import EmittedStep, answered_steps, calls_step, emit, events_of, function_calls
+from models.answered_steps import EmittedStep, answered_steps, calls_step, emit, events_of, tool_calls
 from models.answers import Answer
 from models.events import Event, step_closed
 from models.finalization import CUT_SHORT, Finalization, step_error
@@ -153,7 +153,7 @@ def _close_emitted_calls(run: Run, status: RunStatus, position: StreamPosition, 
     if position.open_step is None or position.open_step.type is not StepType.TOOL_CALLS:
         return ()
     attempt, answer = partial.attempt, partial.answer
-    calls = function_calls(attempt, answer)
+    calls = tool_calls(run, attempt, answer)
     step = calls_step(run, attempt, answer, calls, now_seconds(), CUT_SHORT[status])
     return events_of(emit([step], run.expires_at, position))
 
@@ -184,7 +184,7 @@ def _close_open_steps(connection: Connection, finalization: Finalization) -> lis
             },
         )
     )
-    return [step_closed(step) for step in run_steps.with_calls(connection, closed)]
+    return [step_closed(each.step) for each in run_steps.with_calls(connection, closed)]
 
 
 @cache

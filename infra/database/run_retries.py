@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exists, insert, or_, select, update
 
 from infra.clock import now_seconds
-from infra.database import threads
+from infra.database import run_steps, threads
 from infra.database.columns import AnyRow
-from infra.database.run_tables import RUN_RETRIES, RUNS, TURNS
+from infra.database.run_tables import RUN_RETRIES, RUNS, TOOL_CALLS, TURNS
 from infra.database.run_transitions import RunIds, RunReopened, record_transition
 from infra.database.runs import NOUN, Transition, to_run
 from infra.ports import EventBatch
@@ -16,11 +16,18 @@ from models import run_events
 from models.errors import NotFound, WrongStatus
 from models.runs import Run, RunStatus
 from models.thread_errors import ThreadLocked
+from models.tool_calls import ToolKind
 from models.turns import RetryCommand, RunInput
 
 _RUN: BindParameter[Any] = bindparam("run")
 _HAS_ANSWERED = exists().where(TURNS.c.run_id == RUNS.c.id, TURNS.c.turn == RUNS.c.turn)
-_IS_FAILED = (RUNS.c.id == _RUN, RUNS.c.status == RunStatus.FAILED.value, ~_HAS_ANSWERED)
+_HAS_CALLS_TO_RUN = exists().where(
+    TOOL_CALLS.c.run_id == RUNS.c.id,
+    TOOL_CALLS.c.turn == RUNS.c.turn,
+    TOOL_CALLS.c.type != ToolKind.FUNCTION.value,
+    TOOL_CALLS.c.result.is_(None),
+)
+_IS_FAILED = (RUNS.c.id == _RUN, RUNS.c.status == RunStatus.FAILED.value, or_(~_HAS_ANSWERED, _HAS_CALLS_TO_RUN))
 _FAILURE = select(
     RUNS.c.project_id, RUNS.c.turn, RUNS.c.failed_at, RUNS.c.ended_by, RUNS.c.last_error, RUNS.c.newest_attempt
 ).where(*_IS_FAILED)
@@ -142,6 +149,8 @@ def _apply(
     run = transition.apply(connection, run_id, now=now, token=token, **parameters)
     if run is None:
         return None
+    # The step of calls that the server was running continues; those with a result are not run again.
+    run_steps.reopen(connection, run_id, run.turn, run.expires_at)
     record_transition(connection, RunReopened(RunIds.of(run)))
     connection.execute(
         _RECORD,

@@ -1,18 +1,29 @@
 """Reads and writes of run steps, each with its tool calls."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
 from infra.clock import now_seconds
+from infra.database import tool_calls
 from infra.database.columns import AnyRow
 from infra.database.pages import load_page
-from infra.database.run_tables import RUN_STEPS, TOOL_CALLS
+from infra.database.run_tables import RUN_STEPS
 from models.answered_steps import EmittedStep
 from models.errors import NotFound
 from models.lists import Page, PageRequest
-from models.run_steps import RunStep, StepStatus, StepType, ToolCallsDetails
+from models.run_steps import (
+    MessageCreation,
+    MessageCreationDetails,
+    RunStep,
+    StepStatus,
+    StepType,
+    ToolCallsDetails,
+)
+from models.tool_calls import ToolCall
+from models.tool_formats.formats import FORMATS
 
 NOUN = "run step"
 
@@ -22,74 +33,83 @@ DEFERRED = ("delta_sizes",)
 _RUN: BindParameter[Any] = bindparam("run")
 _TURN: BindParameter[Any] = bindparam("of_turn")
 COLUMNS = [column for column in RUN_STEPS.c if column.name not in DEFERRED]
-_LOAD = select(*COLUMNS).where(
-    RUN_STEPS.c.id == bindparam("step"), RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.project_id == bindparam("project")
-)
+_LOAD_ANY = select(*COLUMNS).where(RUN_STEPS.c.id == bindparam("step"), RUN_STEPS.c.run_id == _RUN)
+_LOAD = _LOAD_ANY.where(RUN_STEPS.c.project_id == bindparam("project"))
 _INSERT = insert(RUN_STEPS)
-_INSERT_CALLS = insert(TOOL_CALLS)
-_CALLS_OF_STEPS = (
-    select(TOOL_CALLS)
-    .where(TOOL_CALLS.c.step_id.in_(bindparam("steps", expanding=True)))
-    .order_by(TOOL_CALLS.c.step_id, TOOL_CALLS.c.position)
+_CALLS_OF_TURN = (
+    RUN_STEPS.c.run_id == _RUN,
+    RUN_STEPS.c.turn == _TURN,
+    RUN_STEPS.c.type == StepType.TOOL_CALLS.value,
 )
-_CALLS_OF_TURN = (TOOL_CALLS.c.run_id == _RUN, TOOL_CALLS.c.turn == _TURN)
-_CALL_IDS = select(TOOL_CALLS.c.id).where(*_CALLS_OF_TURN).order_by(TOOL_CALLS.c.position)
-_STORE_OUTPUT = update(TOOL_CALLS).where(TOOL_CALLS.c.id == bindparam("call")).values(output=bindparam("new_output"))
+_REOPEN = (
+    update(RUN_STEPS)
+    .where(*_CALLS_OF_TURN, RUN_STEPS.c.status == StepStatus.FAILED.value)
+    .values(status=StepStatus.IN_PROGRESS.value, failed_at=None, last_error=None, expires_at=bindparam("new_expiry"))
+)
 _COMPLETE = (
     update(RUN_STEPS)
-    .where(RUN_STEPS.c.run_id == _RUN, RUN_STEPS.c.turn == _TURN, RUN_STEPS.c.type == StepType.TOOL_CALLS.value)
+    .where(*_CALLS_OF_TURN)
     .values(status=StepStatus.COMPLETED.value, completed_at=bindparam("now"), expires_at=None)
     .returning(*COLUMNS)
 )
 
 
-def load(connection: Connection, project_id: str, run_id: str, step_id: str) -> RunStep:
-    """Raises `NotFound`."""
+@dataclass(frozen=True)
+class StoredStep:
+    """A step as clients see it, and its calls."""
+
+    step: RunStep
+    calls: Sequence[ToolCall] = ()
+
+
+def reopen(connection: Connection, run_id: str, turn: int, expires_at: int | None) -> None:
+    """Put a failed step of a turn's calls in progress again."""
+    connection.execute(_REOPEN, {"run": run_id, "of_turn": turn, "new_expiry": expires_at})
+
+
+def load(connection: Connection, project_id: str, run_id: str, step_id: str, with_content: bool = False) -> RunStep:
+    """`with_content`: with what only `include[]` shows. Raises `NotFound`."""
     row = connection.execute(_LOAD, {"step": step_id, "run": run_id, "project": project_id}).one_or_none()
     if row is None:
         raise NotFound.of(NOUN, step_id)
-    return with_calls(connection, [row])[0]
+    return with_calls(connection, [row], with_content)[0].step
 
 
-def list_page(connection: Connection, project_id: str, run_id: str, page: PageRequest) -> Page[RunStep]:
+def load_any(connection: Connection, run_id: str, step_id: str, with_content: bool = False) -> RunStep | None:
+    """A step of a run of any project, for streams of a run that the client may read."""
+    row = connection.execute(_LOAD_ANY, {"step": step_id, "run": run_id}).one_or_none()
+    return with_calls(connection, [row], with_content)[0].step if row else None
+
+
+def list_page(
+    connection: Connection, project_id: str, run_id: str, page: PageRequest, with_content: bool = False
+) -> Page[RunStep]:
     scope = {"run_id": run_id, "project_id": project_id}
     rows, has_more = load_page(connection, RUN_STEPS, NOUN, page, scope, without=DEFERRED)
-    return Page[RunStep].of(with_calls(connection, rows), has_more)
+    return Page[RunStep].of([each.step for each in with_calls(connection, rows, with_content)], has_more)
 
 
-def call_ids(connection: Connection, run_id: str, turn: int) -> list[str]:
-    """The ids of a turn's calls, in their order."""
-    return list(connection.scalars(_CALL_IDS, {"run": run_id, "of_turn": turn}))
-
-
-def store_outputs(connection: Connection, run_id: str, turn: int, outputs: Mapping[str, str]) -> RunStep:
-    """Store the outputs of all calls of a turn, by their ids, and complete their step. Returns the step."""
-    if outputs:
-        connection.execute(
-            _STORE_OUTPUT, [{"call": call_id, "new_output": output} for call_id, output in outputs.items()]
-        )
+def complete(connection: Connection, run_id: str, turn: int) -> RunStep:
+    """Complete the step of a turn's calls, all of which are answered. Returns the step."""
     completed = connection.execute(_COMPLETE, {"run": run_id, "of_turn": turn, "now": now_seconds()})
-    return with_calls(connection, [completed.one()])[0]
+    return with_calls(connection, [completed.one()])[0].step
 
 
 def store(connection: Connection, project_id: str, turn: int, emitted: Iterable[EmittedStep]) -> None:
     """Insert the steps of an answer, with their calls."""
     for each in emitted:
+        step = each.answered.step
         connection.execute(_INSERT, _values(project_id, turn, each))
-        if calls := _call_values(project_id, turn, each.answered.step):
-            connection.execute(_INSERT_CALLS, calls)
+        tool_calls.store(connection, project_id, step.run_id, step.id, each.answered.calls)
 
 
-def with_calls(connection: Connection, rows: Sequence[AnyRow]) -> list[RunStep]:
+def with_calls(connection: Connection, rows: Sequence[AnyRow], with_content: bool = False) -> list[StoredStep]:
     """The steps of these rows, with their calls."""
-    calls: dict[str, list[AnyRow]] = {row.id: [] for row in rows if row.type == StepType.TOOL_CALLS}
-    if calls:
-        for call in connection.execute(_CALLS_OF_STEPS, {"steps": list(calls)}):
-            calls[call.step_id].append(call)
-    return [to_step(row, calls.get(row.id, ())) for row in rows]
+    calls = tool_calls.of_steps(connection, [row.id for row in rows if row.type == StepType.TOOL_CALLS])
+    return [StoredStep(to_step(row, calls.get(row.id, ()), with_content), calls.get(row.id, ())) for row in rows]
 
 
-def to_step(row: AnyRow, calls: Sequence[AnyRow] = ()) -> RunStep:
+def to_step(row: AnyRow, calls: Sequence[ToolCall] = (), with_content: bool = False) -> RunStep:
     return RunStep(
         id=row.id,
         created_at=row.created_at,
@@ -104,21 +124,16 @@ def to_step(row: AnyRow, calls: Sequence[AnyRow] = ()) -> RunStep:
         expires_at=row.expires_at,
         failed_at=row.failed_at,
         last_error=row.last_error,
-        step_details=_details(row, calls),
+        step_details=_details(row, calls, with_content),
         metadata=row.metadata,
         usage=None if row.status == StepStatus.IN_PROGRESS else row.usage,
     )
 
 
-def _details(row: AnyRow, calls: Sequence[AnyRow]) -> dict[str, Any]:
+def _details(row: AnyRow, calls: Sequence[ToolCall], with_content: bool) -> MessageCreationDetails | ToolCallsDetails:
     if row.type == StepType.MESSAGE_CREATION:
-        return {"type": row.type, "message_creation": {"message_id": row.message_id}}
-    return {"type": row.type, "tool_calls": [_call(call) for call in calls]}
-
-
-def _call(call: AnyRow) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments, "output": call.output}
-    return {"id": call.id, "type": call.type, "function": function}
+        return MessageCreationDetails(message_creation=MessageCreation(message_id=row.message_id))
+    return ToolCallsDetails(tool_calls=[FORMATS[call.kind].step_call(call, with_content) for call in calls])
 
 
 def _values(project_id: str, turn: int, emitted: EmittedStep) -> dict[str, Any]:
@@ -133,23 +148,3 @@ def _values(project_id: str, turn: int, emitted: EmittedStep) -> dict[str, Any]:
         "first_event": emitted.deltas.first_event,
         "delta_sizes": emitted.deltas.run_lengths(),
     }
-
-
-def _call_values(project_id: str, turn: int, step: RunStep) -> list[dict[str, Any]]:
-    details = step.step_details
-    calls = details.tool_calls if isinstance(details, ToolCallsDetails) else []
-    return [
-        {
-            "id": call.id,
-            "project_id": project_id,
-            "run_id": step.run_id,
-            "step_id": step.id,
-            "turn": turn,
-            "position": position,
-            "type": call.type,
-            "name": call.function.name,
-            "arguments": call.function.arguments,
-            "output": call.function.output,
-        }
-        for position, call in enumerate(calls)
-    ]

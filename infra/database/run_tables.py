@@ -172,8 +172,17 @@ TOOL_CALLS = Table(
     required("type"),
     required("name"),
     required("arguments"),
-    # NULL until the call was answered.
+    # Of a function call; NULL until the client answers it.
     optional("output"),
+    # Of a server call: the run's settings of the tool, and the result with the number of its first event; NULL until it
+    # is stored. `error` is the result of a call that failed for good. Times are milliseconds since the epoch.
+    optional("options", OBJECT),
+    optional("result", OBJECT),
+    optional("result_event", BigInteger),
+    optional("error"),
+    optional("attempt", BigInteger),
+    optional("started_at", BigInteger),
+    optional("finished_at", BigInteger),
     UniqueConstraint("step_id", "position"),
     Index("tool_calls_by_run", "run_id", "turn", "position"),
 )

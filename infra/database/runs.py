@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, insert, select, update
 
 from infra.clock import now_ms, now_seconds, seconds_since
-from infra.database import run_steps, thread_queue, threads
+from infra.database import run_steps, thread_queue, threads, tool_calls
 from infra.database.columns import AnyRow
 from infra.database.pages import load_page
 from infra.database.run_tables import RUNS, status_in
@@ -160,7 +160,7 @@ def accept_outputs(
     row = _find(connection, project_id, thread_id, run_id)
     if row.status != RunStatus.REQUIRES_ACTION:
         raise WrongStatus.for_submit(row.status)
-    expected = run_steps.call_ids(connection, run_id, row.turn)
+    expected = tool_calls.function_ids(connection, run_id, row.turn)
     got = [output.tool_call_id for output in outputs]
     if sorted(expected) != sorted(got):
         raise ToolOutputsMismatch(expected, got)
@@ -169,7 +169,8 @@ def accept_outputs(
         raise WrongStatus.for_submit(_find(connection, project_id, thread_id, run_id).status)
     record_transition(connection, OutputsSubmitted(RunIds.of(queued), seconds_since(row.status_changed_at)))
     by_id = {output.tool_call_id: output.output or "" for output in outputs}
-    step = run_steps.store_outputs(connection, run_id, row.turn, by_id)
+    tool_calls.store_outputs(connection, by_id)
+    step = run_steps.complete(connection, run_id, row.turn)
     run = to_run(queued)
     events = EventBatch.before(queued.next_event, run_events.submitted(step, run))
     return Answered(run, row.turn, events)

@@ -33,6 +33,7 @@ from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
 from models.messages import OnActiveRun
 from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
+from models.tools import ToolResources
 
 NOUN = "thread"
 REJECT: OnActiveRun = "reject"
@@ -46,7 +47,11 @@ _LOAD = select(THREADS).where(*_OWNED)
 _MODIFY = (
     update(THREADS)
     .where(THREADS.c.seq == bindparam("of_seq"))
-    .values(metadata=bindparam("new_metadata"), on_active_run=bindparam("new_on_active_run"))
+    .values(
+        metadata=bindparam("new_metadata"),
+        on_active_run=bindparam("new_on_active_run"),
+        tool_resources=bindparam("new_tool_resources"),
+    )
     .returning(THREADS)
 )
 _ACTIVE_RUN_ID = select(RUNS.c.id).where(RUNS.c.thread_id == _THREAD, IS_ACTIVE)
@@ -74,13 +79,16 @@ _LOCK = _locked(select(THREADS).where(THREADS.c.id == _THREAD))
 _LOCK_OF_RUN = _locked(select(THREADS).where(RUNS.c.id == bindparam("run"), RUNS.c.thread_id == THREADS.c.id))
 
 
-def create(connection: Connection, project_id: str, body: CreateThreadRequest) -> Thread:
-    """Create a thread with the messages of `body`. Raises `ThreadFull`."""
+def create(
+    connection: Connection, project_id: str, body: CreateThreadRequest, resources: ToolResources | None = None
+) -> Thread:
+    """Create a thread with the messages of `body`; `resources` are its tool resources by ids. Raises `ThreadFull`."""
+    resources = resources or ToolResources()
     metadata, on_active_run = body.metadata or {}, body.on_active_run or REJECT
     thread = Thread(
         id=new_id(Prefix.THREAD),
         created_at=now_seconds(),
-        tool_resources={},
+        tool_resources=resources,
         metadata=metadata,
         on_active_run=None if on_active_run == REJECT else on_active_run,
     )
@@ -88,7 +96,7 @@ def create(connection: Connection, project_id: str, body: CreateThreadRequest) -
         "id": thread.id,
         "project_id": project_id,
         "created_at": thread.created_at,
-        "tool_resources": {},
+        "tool_resources": resources.model_dump(mode="json"),
         "metadata": metadata,
         "on_active_run": on_active_run,
         "has_queue": False,
@@ -116,16 +124,23 @@ def list_page(connection: Connection, project_id: str, page: PageRequest, metada
 
 
 def modify(connection: Connection, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
-    """Replace the metadata if `body` has it. Raises `NotFound`."""
+    """Replace the fields that `body` has. Raises `NotFound`."""
     row = lock(connection, project_id, thread_id)
-    metadata, on_active_run = row.metadata, row.on_active_run
+    metadata, on_active_run, resources = row.metadata, row.on_active_run, row.tool_resources
     if "metadata" in body.model_fields_set:
         metadata = body.metadata or {}
         connection.execute(_UNINDEX_METADATA, {"seq": row.seq})
         _index_metadata(connection, project_id, row.seq, metadata)
     if "on_active_run" in body.model_fields_set:
         on_active_run = body.on_active_run or REJECT
-    changes = {"of_seq": row.seq, "new_metadata": metadata, "new_on_active_run": on_active_run}
+    if "tool_resources" in body.model_fields_set:
+        resources = (body.tool_resources or ToolResources()).model_dump(mode="json")
+    changes = {
+        "of_seq": row.seq,
+        "new_metadata": metadata,
+        "new_on_active_run": on_active_run,
+        "new_tool_resources": resources,
+    }
     return _to_thread(connection.execute(_MODIFY, changes).one())
 
 

@@ -1,13 +1,21 @@
 """The engine's reads and writes of a turn: begin it, find its outcome, commit its answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, insert, select, update
 
 from infra.clock import now_ms, now_seconds, seconds_since
-from infra.database import message_counts, messages, run_finalization, run_retries, run_steps, thread_queue, threads
+from infra.database import (
+    message_counts,
+    messages,
+    run_finalization,
+    run_retries,
+    run_steps,
+    thread_queue,
+    threads,
+)
 from infra.database.columns import AnyRow
 from infra.database.messages import newest_message_at
 from infra.database.run_finalization import Partial
@@ -15,15 +23,17 @@ from infra.database.run_tables import RUNS, TURNS
 from infra.database.run_transitions import RunIds, RunStarted, record_transition
 from infra.database.runs import DELETED, IS_NEWEST, Transition, to_run
 from infra.database.token_usage import used_before
+from infra.database.turn_outcomes import following, outcome_of, server_calls, stored_outcome
 from infra.ports import NO_EVENTS, EventBatch
 from models import run_events
 from models.answered_steps import answered_steps, emit, events_of
 from models.answers import Answer
 from models.finalization import Finalization
 from models.language_model import FinishReason, TokenUsage
-from models.run_steps import FunctionToolCall, ToolCallsDetails, required_action
+from models.run_steps import required_action
 from models.runs import Run, RunIncompleteReason, RunStatus, Usage
 from models.step_events import StreamPosition
+from models.tool_calls import ToolCall
 from models.turn_attempts import TurnAttempt
 from models.turns import NextStep, RunState, TurnInput, TurnOutcome
 
@@ -77,6 +87,13 @@ def _commit(to: RunStatus, **values: Any) -> Transition:
     return Transition.of(to, *IS_NEWEST, next_event=bindparam("new_next_event"), **values)
 
 
+# The status stays. A run that has failed meanwhile could also be put in progress: its late answer must not do that.
+_COMMIT_SERVER_CALLS = (
+    update(RUNS)
+    .where(RUNS.c.id == _RUN, RUNS.c.status == RunStatus.IN_PROGRESS.value, *IS_NEWEST)
+    .values(next_event=bindparam("new_next_event"))
+    .returning(RUNS)
+)
 _COMMIT_CALLS = _commit(RunStatus.REQUIRES_ACTION, required_action=bindparam("new_required_action"))
 _COMMIT_INCOMPLETE = _commit(
     RunStatus.INCOMPLETE,
@@ -113,6 +130,14 @@ class Begun:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """A run that failed while the server ran the calls of its committed turn, and is in progress again."""
+
+    begun: Begun
+    outcome: TurnOutcome
+
+
+@dataclass(frozen=True)
 class Committed:
     """The turn's outcome and events, and the run that waited for this one's end and has to be started now."""
 
@@ -126,24 +151,36 @@ def find_done(connection: Connection, turn: TurnInput) -> TurnOutcome | RunState
     row = connection.execute(_FIND, {"run": turn.run_id, "of_turn": turn.turn}).one_or_none()
     if row is None:
         return DELETED
-    return _outcome(row, turn) or RunState(RunStatus(row.status), row.turn, row.expires_at)
+    return outcome_of(connection, row, turn) or RunState(RunStatus(row.status), row.turn, row.expires_at)
 
 
 def begin(
     connection: Connection, turn: TurnInput, workflow_run_id: str, fencing_token: int
-) -> Begun | TurnOutcome | None:
+) -> Begun | TurnOutcome | Resumed | None:
     """Put the run in progress for this turn, by the attempt with this token (`TurnAttempt`).
 
-    Returns the outcome if the turn was committed before. None if the run has ended, is being cancelled or is at another
-    turn, or a newer attempt has begun. From now on no older attempt can commit. A failed run is resumed: its workflow
-    was reset. Raises `ThreadLocked` if another run is active on the thread meanwhile.
+    Returns the outcome if the turn was committed before; `Resumed` if the run was retried while the server ran its
+    calls. None if the run has ended, is being cancelled or is at another turn, or a newer attempt has begun. From now
+    on no older attempt can commit. A failed run is resumed: its workflow was reset. Raises `ThreadLocked` if another
+    run is active on the thread meanwhile.
     """
     this = {"run": turn.run_id, "of_turn": turn.turn}
     found = connection.execute(_FIND_TO_BEGIN, this).one_or_none()
     if found is None:
         return None
-    if done := _outcome(found, turn):
-        return done
+    if found.next_step is None:
+        return _begin(connection, found, turn, workflow_run_id, fencing_token)
+    if found.next_step == NextStep.RUN_TOOLS and found.status in (RunStatus.FAILED, RunStatus.QUEUED):
+        begun = _begin(connection, found, turn, workflow_run_id, fencing_token)
+        if begun is not None:
+            outcome = stored_outcome(connection, found, turn)
+            return Resumed(begun, replace(outcome, expires_at=begun.run.expires_at))
+    return outcome_of(connection, found, turn)
+
+
+def _begin(
+    connection: Connection, found: AnyRow, turn: TurnInput, workflow_run_id: str, fencing_token: int
+) -> Begun | None:
     if found.waiting or found.turn != turn.turn or found.newest_attempt > fencing_token:
         return None
     last_message_at = found.last_message_at or 0
@@ -156,7 +193,7 @@ def begin(
         if begun is not None:
             record_transition(connection, RunStarted(RunIds.of(begun), seconds_since(found.status_changed_at)))
             return Begun.of(begun, last_message_at, has_started=True)
-    again = connection.execute(_BEGIN_AGAIN, {**this, "token": fencing_token}).one_or_none()
+    again = connection.execute(_BEGIN_AGAIN, {"run": turn.run_id, **parameters}).one_or_none()
     return Begun.of(again, last_message_at, has_started=False) if again else None
 
 
@@ -182,19 +219,23 @@ def commit(
     If a cancel came first, the answer's text is stored as that of a cancelled run. None, and nothing is stored, if the
     run has ended otherwise, or a newer attempt has begun: only the answer of that attempt counts.
     """
-    run, status = begun.run, answer.run_status
+    run = begun.run
     thread = threads.lock_any(connection, run.thread_id)
     steps = answered_steps(run, attempt, answer, position, now_seconds())
     emitted = emit(steps, run.expires_at, position)
     step_events = events_of(emitted)
-    next_event = position.next_event + len(step_events) + run_events.ANSWERED_COUNT
-    calls = [call for step in steps for call in _calls_of(step.step.step_details)]
+    calls = [call for step in steps for call in step.calls]
+    next_step, status = following(answer, calls)
+    next_event = position.next_event + len(step_events)
+    # A run that stays in progress has no event for its status.
+    if has_event := status is not RunStatus.IN_PROGRESS:
+        next_event += run_events.ANSWERED_COUNT
     usage = used_before(connection, run.id, attempt.turn) + answer.usage
     moved = _move(connection, run.id, attempt, status, calls, usage, next_event)
     if moved is None:
         return _commit_cancelled(connection, begun, attempt, answer, position)
-    awaits = status is RunStatus.REQUIRES_ACTION
-    outcome = TurnOutcome(NextStep.AWAIT_TOOL_OUTPUTS if awaits else NextStep.FINISH, status, moved.expires_at)
+    to_run_now = server_calls(calls) if next_step is NextStep.RUN_TOOLS else ()
+    outcome = TurnOutcome(next_step, status, moved.expires_at, to_run_now)
     connection.execute(_INSERT, _values(begun, attempt, answer, outcome))
     run_steps.store(connection, begun.project_id, attempt.turn, emitted)
     for step in steps:
@@ -202,8 +243,8 @@ def commit(
             messages.store(connection, begun.project_id, [step.message])
             message_counts.count_answer(connection, run.thread_id)
     next_run = thread_queue.advance(connection, thread) if status.is_terminal else None
-    events = EventBatch(position.next_event, run_events.answered(step_events, to_run(moved)))
-    return Committed(outcome, events, to_run(next_run) if next_run else None)
+    events = run_events.answered(step_events, to_run(moved)) if has_event else step_events
+    return Committed(outcome, EventBatch(position.next_event, events), to_run(next_run) if next_run else None)
 
 
 def _move(
@@ -211,12 +252,14 @@ def _move(
     run_id: str,
     attempt: TurnAttempt,
     to: RunStatus,
-    calls: Sequence[FunctionToolCall],
+    calls: Sequence[ToolCall],
     usage: TokenUsage,
     next_event: int,
 ) -> AnyRow | None:
     guards = {**_newest(attempt), "new_next_event": next_event}
     match to:
+        case RunStatus.IN_PROGRESS:
+            return connection.execute(_COMMIT_SERVER_CALLS, {"run": run_id, **guards}).one_or_none()
         case RunStatus.REQUIRES_ACTION:
             required = required_action(calls).model_dump(mode="json")
             return _COMMIT_CALLS.apply(connection, run_id, new_required_action=required, **guards)
@@ -232,7 +275,7 @@ def _commit_cancelled(
 ) -> Committed | None:
     """The stream may have emitted the whole answer before the cancel was committed: its text is stored."""
     found = connection.execute(_FIND, {"run": begun.run.id, "of_turn": attempt.turn}).one_or_none()
-    if found is None or found.status != RunStatus.CANCELLING or _outcome(found, TurnInput(begun.run.id, attempt.turn)):
+    if found is None or found.status != RunStatus.CANCELLING or found.next_step:
         return None
     cancel = Finalization(begun.run.id, RunStatus.CANCELLED, by=attempt.workflow_run_id)
     finalized = run_finalization.finalize(connection, cancel, position, Partial(attempt, answer))
@@ -242,21 +285,8 @@ def _commit_cancelled(
     return Committed(TurnOutcome(NextStep.FINISH, state.status, state.expires_at), finalized.events, finalized.next_run)
 
 
-def _outcome(row: AnyRow, turn: TurnInput) -> TurnOutcome | None:
-    if row.next_step is None:
-        return None
-    if row.status == RunStatus.FAILED and row.turn == turn.turn:
-        # The run failed while it waited for the outputs of this turn's calls, which were closed with it.
-        return TurnOutcome(NextStep.FINISH, RunStatus.FAILED, row.expires_at)
-    return TurnOutcome(NextStep(row.next_step), RunStatus(row.run_status), row.expires_at)
-
-
 def _newest(attempt: TurnAttempt) -> dict[str, int]:
     return {"of_turn": attempt.turn, "token": attempt.fencing_token}
-
-
-def _calls_of(details: object) -> Sequence[FunctionToolCall]:
-    return details.tool_calls if isinstance(details, ToolCallsDetails) else ()
 
 
 def _values(begun: Begun, attempt: TurnAttempt, answer: Answer, outcome: TurnOutcome) -> dict[str, Any]:

@@ -1,15 +1,17 @@
 """Follows a run: by its event stream, and by the database for events that the stream does not have."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 
-from infra.database import run_events
+from infra.database import run_events, run_steps
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
 from infra.ports import EventBatch, EventStream
-from models.events import NumberedEvent, numbered
+from models.events import STEP_CLOSED, Event, NumberedEvent, numbered
+from models.tool_calls import ToolKind
 
 SILENCE = timedelta(seconds=5)
 """After so long without an event the database is asked for events that the stream never got."""
@@ -18,6 +20,7 @@ ASK_AGAIN_AFTER = timedelta(seconds=1)
 """How long readers wait for a database that is away, to which events before those of the stream are left."""
 
 MAX_BATCH = 256
+FILE_SEARCH = json.dumps(ToolKind.FILE_SEARCH)
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,15 @@ class RunEvents:
     async def goes_on(self, run_id: str, number: int) -> bool:
         """Whether the database knows of events after `number`."""
         return (await self._database.read(run_events.next_event, run_id) or 0) > number + 1
+
+    async def with_content(self, run_id: str, event: NumberedEvent) -> NumberedEvent:
+        """A closed step with the content of its search results, which streams leave out; other events unchanged."""
+        if event.event.name not in STEP_CLOSED or FILE_SEARCH not in event.event.data:
+            return event
+        step_id = json.loads(event.event.data)["id"]
+        step = await self._database.read(run_steps.load_any, run_id, step_id, with_content=True)
+        # The step of an aborted answer is not stored.
+        return NumberedEvent(event.number, Event.of(event.event.name, step)) if step else event
 
     async def _with_past(self, run_id: str, after: int, batch: EventBatch) -> list[NumberedEvent] | None:
         """The batch, and before it events from the database. None: the run has ended before."""

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 from infra.language_model.schema_samples import sample
 from infra.time_slices import TimeSlices
@@ -24,6 +25,7 @@ from models.language_model import (
     TokenUsage,
     UserTurn,
 )
+from models.tool_calls import ToolKind
 
 SCRIPTED_MODEL = "holdfast/scripted"
 MAX_QUOTED_CHARACTERS = 1000
@@ -33,7 +35,7 @@ class ScriptedLanguageModel:
     """Calls the functions of the request, then answers with a text that quotes the prompt. A token is a word.
 
     It calls every function at once after a user's message (one, if the request says so), with arguments from each
-    function's schema. Otherwise it quotes the functions' outputs, or the user's message.
+    function's schema; it searches files for the user's message. Otherwise it quotes the outputs, or the user's message.
     """
 
     async def prepare(self) -> None:
@@ -43,7 +45,7 @@ class ScriptedLanguageModel:
         called = _functions_to_call(request)
         reason = FinishReason.TOOL_CALLS if called else FinishReason.STOP
         said, slices = 0, TimeSlices()
-        for piece in _calls(called) if called else _words(_answer(request)):
+        for piece in _calls(called, _said(request.prompt)) if called else _words(_answer(request)):
             await slices.checkpoint()
             if said == request.max_tokens:
                 reason = FinishReason.LENGTH
@@ -80,11 +82,15 @@ def _outputs_since_last_user_turn(prompt: Iterable[PromptItem]) -> list[Function
     return outputs
 
 
-def _calls(functions: Iterable[Function]) -> Iterator[ModelDelta]:
+def _calls(functions: Iterable[Function], said: str) -> Iterator[ModelDelta]:
     for index, function in enumerate(functions):
         yield CallDelta(index, name=function.name)
-        for word in _split(json.dumps(sample(function.parameters), ensure_ascii=False)):
+        for word in _split(json.dumps(_arguments(function, said), ensure_ascii=False)):
             yield CallDelta(index, arguments=word)
+
+
+def _arguments(function: Function, said: str) -> Any:
+    return {"queries": [said]} if function.kind is ToolKind.FILE_SEARCH else sample(function.parameters)
 
 
 def _answer(request: ModelRequest) -> str:
@@ -101,11 +107,18 @@ def _plain_answer(prompt: tuple[PromptItem, ...]) -> str:
     if outputs := _outputs_since_last_user_turn(prompt):
         names = {call.id: call.name for item in prompt if isinstance(item, AssistantTurn) for call in item.calls}
         return " ".join(f"{names.get(item.call_id, 'It')} returned: {_quoted(item.output)}" for item in outputs)
-    last = next((item for item in reversed(prompt) if isinstance(item, UserTurn)), UserTurn(()))
-    images = sum(isinstance(part, ImagePart) for part in last.content)
-    said = " ".join(part.text for part in last.content if isinstance(part, TextPart))
+    images = sum(isinstance(part, ImagePart) for part in _last_user_turn(prompt).content)
+    said = _said(prompt)
     answer = f"You said: {_quoted(said)}" if said.strip() else "You said nothing."
     return f"{answer} I see {images} image{'s' * (images > 1)}." if images else answer
+
+
+def _said(prompt: tuple[PromptItem, ...]) -> str:
+    return " ".join(part.text for part in _last_user_turn(prompt).content if isinstance(part, TextPart))
+
+
+def _last_user_turn(prompt: tuple[PromptItem, ...]) -> UserTurn:
+    return next((item for item in reversed(prompt) if isinstance(item, UserTurn)), UserTurn(()))
 
 
 def _quoted(text: str) -> str:

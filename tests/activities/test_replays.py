@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -18,18 +18,29 @@ from sqlalchemy import Connection
 from activities.run_finalization import finalize_run
 from activities.turn_stream import TurnStream
 from infra.clock import now_ms
-from infra.database import assistants, messages, run_events, run_finalization, run_steps, runs, threads, turns
+from infra.database import (
+    assistants,
+    messages,
+    run_events,
+    run_finalization,
+    run_steps,
+    runs,
+    threads,
+    tool_results,
+    turns,
+)
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
 from infra.database.migrations import migrate
 from infra.database.run_finalization import Partial
+from infra.database.tool_results import CallTiming
 from infra.database.turns import Begun
 from infra.event_stream.in_process import InProcessEventStream
 from infra.event_stream.publishing import publish
 from infra.ports import EventBatch
 from models.answers import Answer
 from models.assistants import CreateAssistantRequest
-from models.events import NumberedEvent, numbered
+from models.events import Event, NumberedEvent, call_delta, numbered
 from models.finalization import Finalization
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.lists import PageRequest
@@ -38,11 +49,18 @@ from models.run_events import created
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
 from models.threads import CreateThreadRequest
+from models.tool_calls import SearchHit, SearchHits, ToolCall, ToolKind
+from models.tool_formats.file_search import FileSearchFormat
+from models.tool_formats.format import ToolFormat
+from models.tool_formats.formats import FORMATS
+from models.tools import FileSearchTool, FunctionDefinition, FunctionTool, Tool
 from models.turn_attempts import TurnAttempt
-from models.turns import TurnInput
+from models.turns import ToolCallInput, TurnInput, TurnOutcome
 from tests.database import writing
 
 PROJECT = "default"
+WEATHER = FunctionTool(type="function", function=FunctionDefinition(name="weather"))
+TOOLS: list[Tool] = [WEATHER, FileSearchTool(type="file_search")]
 ALL = 100_000
 
 PIECES = st.lists(st.text("ab \N{GRINNING FACE}\ud83d\ude00\0", min_size=1, max_size=4), min_size=1, max_size=5)
@@ -54,7 +72,7 @@ REFUSALS = PIECES.map(lambda pieces: [RefusalDelta(piece) for piece in pieces])
 def calls(draw: st.DrawFn) -> list[ModelDelta]:
     deltas: list[ModelDelta] = []
     for index in range(draw(st.integers(1, 3))):
-        deltas.append(CallDelta(index, name="weather"))
+        deltas.append(CallDelta(index, name=draw(st.sampled_from(["weather", "file_search"]))))
         deltas += [CallDelta(index, arguments=piece) for piece in draw(st.just([]) | PIECES)]
     return deltas
 
@@ -75,7 +93,10 @@ ENDS_OF_WAITING = st.sampled_from([RunStatus.CANCELLED, RunStatus.FAILED, RunSta
 
 @dataclass(frozen=True)
 class Turn:
-    """An answer, and what happens to it: committed, or cut short after some pieces by its attempt or from outside."""
+    """An answer, and what happens to it: committed, or cut short after some pieces by its attempt or from outside.
+
+    `runs_calls` is how many of its server calls get a result before the run ends; None: all of them.
+    """
 
     deltas: Sequence[ModelDelta]
     finish: FinishReason
@@ -84,6 +105,8 @@ class Turn:
     end: RunStatus
     by_attempt: bool
     submits: bool
+    runs_calls: int | None = None
+    last_call_first: bool = False
 
 
 TURNS = st.builds(
@@ -95,6 +118,8 @@ TURNS = st.builds(
     end=ENDS,
     by_attempt=st.booleans(),
     submits=st.booleans() | st.just(True),
+    runs_calls=st.none() | st.none() | st.integers(0, 2),
+    last_call_first=st.booleans(),
 )
 
 
@@ -106,6 +131,10 @@ def answered(*deltas: ModelDelta) -> Turn:
 CALL = CallDelta(0, name="weather")
 BLANK_ARGUMENTS = answered(CALL, CallDelta(0, arguments=" "), CallDelta(0, arguments=" "))
 BLANKS_AROUND = answered(CALL, *(CallDelta(0, arguments=piece) for piece in (" ", " {}", " ")))
+SEARCH = CallDelta(0, name="file_search", arguments='{"queries": ["a"]}')
+SEARCH_AND_CALL = answered(SEARCH, CallDelta(1, name="weather"))
+WORDS_AFTER_A_SEARCH = answered(SEARCH, TextDelta("Well"))
+HITS = SearchHits((SearchHit("file-1", "a.txt", 0.5, "Some text."),))
 HALF_BEFORE_A_CALL = answered(TextDelta("\ud83d"), CALL)
 
 
@@ -125,6 +154,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 @given(script=st.lists(TURNS, min_size=1, max_size=4), with_thread=st.booleans(), last_end=ENDS_OF_WAITING)
 @example(script=[BLANK_ARGUMENTS, BLANKS_AROUND], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[HALF_BEFORE_A_CALL], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[SEARCH_AND_CALL, answered(SEARCH)], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[WORDS_AFTER_A_SEARCH, answered(TextDelta("Done"))], with_thread=False, last_end=RunStatus.FAILED)
 def test_the_replay_equals_the_stream(
     database: Database, script: Sequence[Turn], with_thread: bool, last_end: RunStatus
 ) -> None:
@@ -136,6 +167,26 @@ def test_the_replay_equals_the_stream(
 @given(first=TURNS, second=TURNS)
 def test_the_replay_leaves_out_only_what_was_aborted(database: Database, first: Turn, second: Turn) -> None:
     asyncio.run(Scenario(database).play_aborted(first, second))
+
+
+class _WithResultDeltas(FileSearchFormat):
+    """As of a kind whose results are streamed: the order in which calls end decides about the numbers."""
+
+    def result_deltas(self, step_id: str, call: ToolCall) -> Sequence[Event]:
+        return [call_delta(step_id, call.position, {"type": call.kind, "piece": piece}) for piece in ("a", "b")]
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("last_call_first", [False, True])
+@pytest.mark.parametrize("runs_calls", [None, 1])
+def test_the_replay_has_the_deltas_of_results(
+    database: Database, monkeypatch: pytest.MonkeyPatch, last_call_first: bool, runs_calls: int | None
+) -> None:
+    monkeypatch.setitem(cast(dict[ToolKind, ToolFormat], FORMATS), ToolKind.FILE_SEARCH, _WithResultDeltas())
+    searches = (CallDelta(0, name="file_search"), CallDelta(1, name="weather"), CallDelta(2, name="file_search"))
+    turn = replace(answered(*searches), last_call_first=last_call_first, runs_calls=runs_calls)
+
+    asyncio.run(Scenario(database).play([turn, answered(TextDelta("Done"))], False, RunStatus.FAILED))
 
 
 @dataclass
@@ -157,7 +208,9 @@ class Scenario:
                 break
         await self._finalize(run, last_end)
         await self._compare(run)
-        assert await self._replayed(run, after=3) == [event for event in await self._replayed(run) if event.number > 3]
+        whole = await self._replayed(run)
+        for after in (3, 7, whole[-1].number - 2):
+            assert await self._replayed(run, after) == [event for event in whole if event.number > after]
 
     async def play_aborted(self, first: Turn, second: Turn) -> None:
         run = await self._create(with_thread=False)
@@ -181,7 +234,7 @@ class Scenario:
     async def _create(self, with_thread: bool) -> Run:
         with writing(self.database) as connection:
             hello = CreateMessageRequest(role="user", content="Hello")
-            assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m"))
+            assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m", tools=TOOLS))
             thread = threads.create(connection, PROJECT, CreateThreadRequest(messages=[hello]))
             spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
             run = runs.create(connection, PROJECT, thread.id, spec, with_thread=with_thread)
@@ -211,10 +264,25 @@ class Scenario:
         committed = await self.database.write(turns.commit, begun, attempt, answer, position)
         assert committed is not None
         await publish(self.stream, run.id, committed.events)
-        if committed.outcome.status is not RunStatus.REQUIRES_ACTION or not turn.submits:
-            return False
-        await self._submit(run)
-        return True
+        status = await self._run_tools(run, turn, committed.outcome)
+        if status is RunStatus.REQUIRES_ACTION and turn.submits:
+            await self._submit(run)
+            return True
+        return status is RunStatus.IN_PROGRESS
+
+    async def _run_tools(self, run: Run, turn: Turn, outcome: TurnOutcome) -> RunStatus:
+        """Returns the run's status after the server's calls, which is `in_progress` if the next turn follows."""
+        status, calls = outcome.status, outcome.server_calls[:: -1 if turn.last_call_first else 1]
+        for call in calls[: turn.runs_calls]:
+            number = await self.database.read(_turn_of, run)
+            this = ToolCallInput(run.id, number, call.id)
+            stored = await self.database.write(tool_results.store_result, this, HITS, CallTiming(1, now_ms()))
+            await publish(self.stream, run.id, stored.events)
+            await self._compare(run)
+            status = stored.state.status
+        if turn.runs_calls is not None and turn.runs_calls < len(calls):
+            return RunStatus.FAILED
+        return status
 
     async def _cut_short(self, run: Run, attempt: TurnAttempt, answer: Answer, stream: TurnStream, turn: Turn) -> None:
         if not turn.by_attempt:
@@ -245,6 +313,10 @@ class Scenario:
     async def _emitted(self, run: Run) -> list[NumberedEvent]:
         batch = await self.stream.read(run.id, -1, timedelta(), ALL)
         return numbered(batch.first, batch.events)
+
+
+def _turn_of(connection: Connection, run: Run) -> int:
+    return runs.state_of(connection, run.id).turn
 
 
 def _kept_ids(connection: Connection, run: Run) -> set[str]:

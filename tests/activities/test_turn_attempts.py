@@ -52,6 +52,9 @@ CUT_SHORT = ["message.delta", "message.incomplete", "run.step.failed", "run.fail
 SUPERSEDED = "This attempt at turn 0 was superseded."
 
 
+MAX_TURNS = 50
+
+
 @dataclass(frozen=True)
 class Workers:
     """An API and two workers, which share an event stream in process (as `holdfast up` does) or through Redis."""
@@ -65,7 +68,7 @@ class Workers:
         """Start attempt 1 of the run's turn on the first worker, or attempt 2 on the second."""
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
-        turn = ModelTurn(resources.database, resources.language_model, workflows, self.streams[attempt - 1])
+        turn = ModelTurn(resources.database, resources.language_model, workflows, self.streams[attempt - 1], MAX_TURNS)
         environment = environment or ActivityEnvironment()
         began = FIRST_BEGAN + (attempt - 1) * HEARTBEAT_TIMEOUT
         environment.info = dataclasses.replace(

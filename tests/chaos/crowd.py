@@ -5,7 +5,7 @@ from random import Random
 
 from tests.chaos.field import Field
 from tests.chaos.runs import Plan
-from tests.chaos.scripts import FUNCTIONS, Turn
+from tests.chaos.scripts import FUNCTIONS, SEARCH, Turn
 
 LONGEST_MODEL_PAUSE, LONGEST_WAIT, LATEST_CANCEL = 0.3, 8.0, 4.0
 
@@ -50,11 +50,33 @@ def _late(random: Random) -> Made:
     return Plan("late outputs", streams=random.random() < 0.5, answer_after=late), [*_calls(random), _says(random)]
 
 
-KINDS: tuple[Callable[[Random], Made], ...] = (_text, _stream, _tools, _streamed_tools, _cancelled, _long, _late)
+def _searches(random: Random) -> Made:
+    return Plan("searches", streams=random.random() < 0.5), [*_searching(random), _says(random)]
+
+
+def _mixed(random: Random) -> Made:
+    """Searches and functions in one turn."""
+    mixed = random.sample([SEARCH, *FUNCTIONS[:2]], k=3)
+    return Plan("searches and tools", streams=random.random() < 0.5), [Turn(functions=mixed), _says(random)]
+
+
+def _cancelled_search(random: Random) -> Made:
+    plan = Plan("cancelled search", streams=random.random() < 0.5, cancel_after=random.uniform(0, LATEST_CANCEL / 2))
+    return plan, [*_searching(random), _says(random)]
+
+
+KINDS: tuple[Callable[[Random], Made], ...] = (
+    *(_text, _stream, _tools, _streamed_tools, _cancelled, _long, _late),
+    *(_searches, _mixed, _cancelled_search),
+)
 
 
 def _says(random: Random) -> Turn:
     return Turn(words=random.randint(1, 20), pause_seconds=random.uniform(0, LONGEST_MODEL_PAUSE / 2))
+
+
+def _searching(random: Random) -> list[Turn]:
+    return [Turn(functions=[SEARCH] * random.randint(1, 3)) for _ in range(random.randint(1, 3))]
 
 
 def _calls(random: Random) -> list[Turn]:

@@ -5,10 +5,12 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from openai import AsyncOpenAI
+
 from tests.chaos.clients import PatientClient
 from tests.chaos.parts import Part
 from tests.chaos.runs import ChaosRun, Plan
-from tests.chaos.scripts import FUNCTIONS, Script, Turn
+from tests.chaos.scripts import FUNCTIONS, HANDBOOK, PASSAGE, SEARCH, Script, Turn
 from tests.chaos.setups import Role, Setup
 from tests.chaos.stored import Stored
 from tests.holdfast import function_tool
@@ -37,11 +39,29 @@ class Field:
         self.living: list[asyncio.Task[None]] = []
         self._provider = provider
         self._assistant_id = ""
+        self._file_id = ""
 
     async def prepare(self) -> None:
-        tools = [function_tool(name) for name in FUNCTIONS]
-        body = {"model": "none", "tools": tools}
+        store_id = await self._searched_store()
+        tools = [{"type": "file_search"}, *(function_tool(name) for name in FUNCTIONS)]
+        resources = {"file_search": {"vector_store_ids": [store_id]}}
+        body = {"model": "none", "tools": tools, "tool_resources": resources}
         self._assistant_id = (await self.client.post("/assistants", body, f"{self.setup.name}-assistant"))["id"]
+
+    async def _searched_store(self) -> str:
+        async with AsyncOpenAI(base_url=f"{self.setup.urls[0]}/v1", api_key="any") as client:
+            store = await client.vector_stores.create()
+            file = await client.vector_stores.files.upload_and_poll(
+                vector_store_id=store.id, file=(HANDBOOK, PASSAGE.encode())
+            )
+        self._file_id = file.id
+        return store.id
+
+    async def held_store(self, name: str) -> str:
+        """A store with a file that nothing ingests: the searches of a thread wait for it until it is released."""
+        store_id = str((await self.client.post("/vector_stores", {}, f"{self.setup.name}-store-{name}"))["id"])
+        await self.stored.hold(store_id, self._file_id)
+        return store_id
 
     def add(self, plan: Plan, *turns: Turn) -> ChaosRun:
         """A run that is not created yet. It has a model name of its own, which identifies its calls."""
@@ -86,6 +106,22 @@ class Field:
     async def until_turn(self, run: ChaosRun, turn: int = 0) -> None:
         await until(lambda: self.stored.has_turn(run.name, turn), f"{run.name} has no turn {turn}")
 
+    async def until_running(self, run: ChaosRun) -> None:
+        """Wait until a worker runs the server calls of the run's first turn."""
+
+        async def is_running() -> bool:
+            timeline = await self.client.get(f"/ops/runs/{run.run_id}")
+            calls = timeline["turns"][0]["tool_calls"] if timeline["turns"] else []
+            return any(call["attempts"] for call in calls)
+
+        await run.knows_id.wait()
+        for _ in range(2):
+            # Once scheduled, a call is taken at once: the second answer is later than that.
+            await until(is_running, f"no call of {run.name} runs")
+
+    async def until_result(self, run: ChaosRun) -> None:
+        await until(lambda: self.stored.has_result(run.name), f"{run.name} has no result")
+
 
 async def holds(condition: Callable[[], bool], otherwise: str) -> None:
     async def is_so() -> bool:
@@ -104,4 +140,5 @@ def gated() -> tuple[Turn, Signal]:
 
 
 CALLS = Turn(functions=FUNCTIONS[:2])
+SEARCHES = Turn(functions=[SEARCH] * 2)
 TEXT = Turn()

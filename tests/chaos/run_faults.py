@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+from infra.database.columns import AnyRow
+from infra.database.tool_calls import to_call
+from models.citations import marker, result_number
 from models.run_steps import StepType
 from models.runs import RunStatus
+from models.tool_calls import ToolKind
+from models.tool_formats.formats import FORMATS
 from tests.chaos.ledgers import Ledger
 from tests.chaos.runs import ChaosRun, output_of
+from tests.chaos.scripts import HANDBOOK, PASSAGE
 from tests.chaos.stored import StoredRun
 
 
@@ -67,23 +73,40 @@ def _turn_faults(run: ChaosRun, stored: StoredRun) -> list[str]:
                 faults.append(f"call {call.number} got the outputs {call.outputs}, not {answered}")
         if run.script.turns[turn.turn].functions:
             faults += _call_faults(run, stored, turn.turn)
-            answered += [output_of(arguments) for arguments in said]
+            answered += [_expected(call) for call in stored.calls if call.turn == turn.turn]
     return faults
 
 
 def _call_faults(run: ChaosRun, stored: StoredRun, turn: int) -> list[str]:
     calls = [call for call in stored.calls if call.turn == turn]
     faults = []
-    asked = [list(ids) for ids in run.asked if list(ids) == [call.id for call in calls]]
-    if len(asked) > 1 or (not asked and stored.row.status == RunStatus.COMPLETED):
+    functions = [call.id for call in calls if not _is_server_call(call)]
+    asked = [list(ids) for ids in run.asked if list(ids) == functions]
+    if len(asked) > 1 or (functions and not asked and stored.row.status == RunStatus.COMPLETED):
         faults.append(f"the calls of turn {turn} were asked for {len(asked)} times")
     steps = [step for step in stored.steps if step.turn == turn and step.type == StepType.TOOL_CALLS]
     if len(steps) != 1:
         faults.append(f"turn {turn} has {len(steps)} steps of tool calls")
-    outputs = {call.output for call in calls if call.output != output_of(call.arguments)}
+    outputs = {_output(call) for call in calls if _output(call) != _expected(call)}
     if outputs and (stored.row.status == RunStatus.COMPLETED or outputs != {None}):
         faults.append(f"the calls of turn {turn} have the outputs {outputs}")
     return faults
+
+
+def _is_server_call(call: AnyRow) -> bool:
+    return ToolKind(call.type).is_run_by_server
+
+
+def _output(call: AnyRow) -> str | None:
+    """None while the call has no output or result."""
+    made = to_call(call)
+    return FORMATS[made.kind].output_for_model(made) if made.is_answered else None
+
+
+def _expected(call: AnyRow) -> str:
+    if _is_server_call(call):
+        return f"{marker(call.turn, result_number(call.position, 0), HANDBOOK)}\n{PASSAGE}"
+    return output_of(call.arguments)
 
 
 def _message_faults(run: ChaosRun, stored: StoredRun) -> list[str]:

@@ -31,6 +31,8 @@ class Plan:
     makes_thread_first: bool = False
     cancel_after: float | None = None
     answer_after: float = 0.0
+    searched_store: str = ""
+    """The vector store of its thread."""
 
 
 class ChaosRun:
@@ -151,7 +153,9 @@ class ChaosRun:
         messages = [{"role": "user", "content": self.question}]
         body = {"assistant_id": self._assistant_id, "model": self.name}
         if not self.plan.makes_thread_first and not self.thread_id:
-            return "/threads/runs", {**body, "thread": {"messages": messages}}
+            searched = self.plan.searched_store
+            resources = {"file_search": {"vector_store_ids": [searched]}} if searched else {}
+            return "/threads/runs", {**body, "thread": {"messages": messages, "tool_resources": resources}}
         if not self.thread_id:
             self.thread_id = (await self._client.post("/threads", {}, f"{self.name}-thread"))["id"]
         await self._client.post(f"/threads/{self.thread_id}/messages", messages[0], f"{self.name}-message")

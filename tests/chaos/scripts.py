@@ -12,11 +12,20 @@ from tests.provider.replies import Calls, Says
 from tests.provider.signals import Signal
 
 FUNCTIONS = ("get_weather", "get_time", "get_rates")
+SEARCH = "file_search"
+"""The tool that the server runs."""
+
+
+QUERY = "days of vacation"
+HANDBOOK, PASSAGE = "handbook.md", "Employees get twenty-five days of paid vacation each year."
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer: `functions` in parallel, or else `words`, each after a pause; the last comes once `gate` is open."""
+    """One answer: calls of `functions` in parallel, `SEARCH` among them, or else `words`, each after a pause.
+
+    The last word or the calls come once `gate` is open.
+    """
 
     functions: Sequence[str] = ()
     words: int = 8
@@ -49,7 +58,8 @@ class Script:
     def arguments(self, turn: int, number: int) -> list[str]:
         """Of each function of the turn, in their order."""
         asked = {"model": self.model, "turn": turn, "call": number}
-        return [json.dumps({**asked, "city": name}) for name in self.turns[turn].functions]
+        names = self.turns[turn].functions
+        return [json.dumps({**asked, **({"queries": [QUERY]} if name == SEARCH else {"city": name})}) for name in names]
 
     def of_turn(self, turn: int) -> list[ModelCall]:
         return [call for call in self.calls if call.turn == turn]

@@ -7,11 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
+from infra.database import ingestions, vector_store_additions, vector_stores
 from infra.database.columns import AnyRow
 from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable
 from infra.database.run_tables import IS_ACTIVE, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
 from infra.database.thread_tables import MESSAGES
+from infra.database.vector_store_tables import VECTOR_STORE_FILES
+from models.ingestion import IngestEnd, IngestError
+from models.vector_store_errors import FileErrorCode
+from models.vector_stores import Attachment, ChunkSizes, StoreFileStatus
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,20 @@ class Stored:
         query = select(TURNS.c.run_status).where(TURNS.c.run_id.in_(run_ids), TURNS.c.turn == turn)
         return await self._one(query) is not None
 
+    async def has_result(self, model: str) -> bool:
+        """Whether a call of a server tool has its result."""
+        run_ids = select(RUNS.c.id).where(RUNS.c.model == model)
+        query = select(TOOL_CALLS.c.id).where(TOOL_CALLS.c.run_id.in_(run_ids), TOOL_CALLS.c.result.is_not(None))
+        return await self._one(query) is not None
+
+    async def hold(self, store_id: str, file_id: str) -> None:
+        """Add a file to a store without commanding its ingestion."""
+        await self._database.write(_add_file, store_id, file_id)
+
+    async def release(self, store_id: str) -> None:
+        """End the ingestion of the store's file, as failed."""
+        await self._database.write(_fail_file, store_id)
+
     async def runs(self) -> dict[str, list[StoredRun]]:
         """Every run, by its model's name; the messages are those of its whole thread."""
         return await self._database.read(_all_runs)
@@ -56,6 +75,19 @@ class Stored:
 async def open_stored(url: str) -> AsyncIterator[Stored]:
     async with open_database(url) as database:
         yield Stored(database)
+
+
+def _add_file(connection: Connection, store_id: str, file_id: str) -> None:
+    store = vector_stores.lock_any(connection, store_id)
+    assert store is not None
+    vector_store_additions.add(connection, store, [Attachment(file_id, None, ChunkSizes())])
+
+
+def _fail_file(connection: Connection, store_id: str) -> None:
+    row = connection.execute(select(VECTOR_STORE_FILES).where(VECTOR_STORE_FILES.c.store_id == store_id)).one()
+    error = IngestError(FileErrorCode.SERVER_ERROR, "Released by the suite.")
+    ended = IngestEnd(ingestions.ingest_input(row), StoreFileStatus.FAILED, error)
+    ingestions.end(connection, ended)
 
 
 def _all_runs(connection: Connection) -> dict[str, list[StoredRun]]:

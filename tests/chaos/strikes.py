@@ -6,7 +6,7 @@ waits, a server is frozen (SIGSTOP) and takes no command, or a transaction of th
 
 import asyncio
 
-from tests.chaos.field import CALLS, TEXT, Field, Strike, gated, holds
+from tests.chaos.field import CALLS, SEARCHES, TEXT, Field, Strike, gated, holds
 from tests.chaos.parts import Part
 from tests.chaos.runs import ChaosRun, Plan
 from tests.chaos.scripts import Turn
@@ -24,6 +24,8 @@ WAITING = "between requires_action and submit"
 STOPPING = "during cancelling"
 UNPUBLISHED = "after the answer's commit, before its events"
 JUST_COMMITTED = "just after the answer's commit"
+RUNNING_CALL = "while the server runs a call"
+RESULT = "after a call's result, before Temporal hears of it"
 UNCONFIRMED = "after a commit, its answer lost"
 
 FROZEN = "a worker frozen in mid-answer until another has its runs"
@@ -108,6 +110,26 @@ async def lose_workers(field: Field) -> None:
     await field.setup.restore()
 
 
+async def lose_server_calls(field: Field) -> None:
+    """Everything but the database is killed while the server runs calls, and after a result that Temporal missed."""
+    stores = [await field.held_store(f"{len(field.runs)}-{number}") for number in range(2)]
+    running, storing = (
+        field.begin(field.add(Plan(kind, streams=True, searched_store=store_id), SEARCHES, TEXT))
+        for kind, store_id in zip(("cut search", "unheard result"), stores, strict=True)
+    )
+    await asyncio.gather(field.until_running(running), field.until_running(storing))
+
+    field.freeze(Role.TEMPORAL)
+    await field.stored.release(stores[1])
+    await field.until_result(storing)
+    assert not await field.stored.has_result(running.name)
+    field.kill(Role.API, Role.WORKER, Role.TEMPORAL)
+
+    field.points.update([RUNNING_CALL, RESULT])
+    await field.stored.release(stores[0])
+    await field.setup.restore()
+
+
 async def lose_events(field: Field) -> None:
     """The answer is committed; its events die with its worker."""
     turn, gate = gated()
@@ -173,6 +195,7 @@ STRIKES: tuple[Strike, ...] = (
     lose_commands,
     lose_commits,
     lose_workers,
+    lose_server_calls,
     lose_events,
     freeze_a_worker,
     lose_answers_to_commits,

@@ -30,7 +30,7 @@ def run() -> ChaosRun:
 @pytest.fixture
 def stored(run: ChaosRun) -> StoredRun:
     [arguments] = run.script.arguments(0, 0)
-    call = row(id="call_1", turn=0, arguments=arguments, output=output_of(arguments))
+    call = function_row(id="call_1", arguments=arguments, output=output_of(arguments))
     steps = [row(turn=0, type="tool_calls"), row(turn=1, type="message_creation", message_id="msg_2")]
     messages = [said("msg_1", "user", run.question), said("msg_2", "assistant", run.script.text(1, 2))]
     return StoredRun(row(status="completed", last_error=None), [row(turn=0), row(turn=1)], steps, [call], messages)
@@ -39,6 +39,10 @@ def stored(run: ChaosRun) -> StoredRun:
 def row(**columns: Any) -> Any:
     """Stands in for a row of the database, and can be changed."""
     return SimpleNamespace(**columns)
+
+
+def function_row(**columns: Any) -> Any:
+    return row(turn=0, position=0, type="function", name="f", options=None, result=None, result_event=None, **columns)
 
 
 def said(message_id: str, role: str, text: str) -> Any:

@@ -17,6 +17,7 @@ from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Fails, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import reset, workflow_tasks
+from tests.searched_stores import searching
 from tests.sse import following
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -66,6 +67,21 @@ async def test_run_with_function_call_is_counted(working: RunningHoldfast, provi
     assert _value(samples, "holdfast_tokens_total", model="metered", direction="output") == 10
     assert _value(samples, "holdfast_database_up") == 1
     assert _value(samples, "holdfast_streams_open") == 0
+
+
+@pytest.mark.any_database
+async def test_server_calls_are_counted_by_tool_and_outcome(
+    working: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    search = ("file_search", '{"queries": ["vacation"]}')
+    provider.script("metered-search", Calls(search, search, ("file_search", "")), Says("Nothing."))
+    await working.until(await working.run(await searching(working, "metered-search")))
+
+    samples = await _scrape(working)
+
+    counted = "holdfast_tool_call_seconds_count"
+    assert _value(samples, counted, tool="file_search", outcome="answered") == 2
+    assert _value(samples, counted, tool="file_search", outcome="failed") == 1
 
 
 @pytest.mark.any_database

@@ -16,6 +16,7 @@ from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.replay.replayer import replayer
 from tests.resets import closed
+from tests.searched_stores import searching
 
 SECRET = "marzipan"
 CALLERS_TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -134,6 +135,33 @@ async def test_turn_after_submit_stays_in_trace_and_links_to_submit(
     signal = collector.named("SignalWorkflow:submit_tool_outputs")
     assert _path_to_root(collector, signal)[-1] == "POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs"
     assert collector.named("HandleSignal:submit_tool_outputs").links == (signal.span_id,)
+    assert not any(SECRET.encode() in body for body in collector.bodies)
+
+
+async def test_server_calls_have_spans_without_content(
+    collector: Collector, temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    search = ("file_search", f'{{"queries": ["{SECRET}"]}}')
+    provider.script("traced-search", Calls(search, ("file_search", SECRET)), Says("Nothing."))
+    async with _tracing_holdfast(tmp_path, temporal_port, provider) as holdfast:
+        run = await holdfast.until(await holdfast.run(await searching(holdfast, "traced-search")))
+        [_, step] = (await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)).data
+        assert step.step_details.type == "tool_calls"
+        answered_id, failed_id = [call.id for call in step.step_details.tool_calls]
+
+    spans = {
+        str(span.attributes["gen_ai.tool.call.id"]): span
+        for span in collector.spans
+        if span.name == "execute_tool file_search"
+    }
+    answered, failed = spans[str(answered_id)], spans[str(failed_id)]
+    assert answered.attributes["gen_ai.operation.name"] == "execute_tool"
+    assert answered.attributes["gen_ai.tool.name"] == "file_search"
+    assert (answered.is_error, failed.is_error, failed.attributes["error.type"]) == (False, True, "ToolFailed")
+    assert _path_to_root(collector, answered)[1:3] == [
+        "RunActivity:ToolCalls.execute",
+        "StartActivity:ToolCalls.execute",
+    ]
     assert not any(SECRET.encode() in body for body in collector.bodies)
 
 

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from openai.types.beta.threads import Run
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -26,6 +27,7 @@ from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.resets import closed, reset, workflow_tasks
+from tests.searched_stores import searched_thread, searching, store_in_preparation
 from tests.stored_files import DEFAULT_PROJECT, store_file
 from tests.workflows.swept_queue import swept_queue
 from workflows.sweep import start_sweep
@@ -34,6 +36,10 @@ HISTORIES = Path(__file__).parent / "histories"
 CALL = Calls(("weather", '{"city": "Rome"}'))
 SWEEP = "sweep_continued_as_new"
 HALF_AN_HOUR = 1800
+SEARCH = Calls(("file_search", '{"queries": ["vacation"]}'))
+SEARCHES_AND_CALL = Calls(
+    ("file_search", '{"queries": ["vacation"]}'), ("weather", '{"city": "Rome"}'), ("file_search", '{"queries": ["a"]}')
+)
 SOON = {"expires_after": {"anchor": "created_at", "seconds": 3}}
 
 
@@ -84,6 +90,34 @@ class Scenarios:
     async def expired_while_waiting_for_outputs(self) -> Run:
         self._provider.script("expire-waiting", CALL)
         return await self._holdfast.until(await self._started("expire-waiting", extra_body=SOON), "expired")
+
+    async def completed_after_server_tools(self) -> Run:
+        self._provider.script("searches", SEARCH, SEARCH, Says("Done."))
+        return await self._holdfast.until(await self._searching("searches"))
+
+    async def completed_after_mixed_tools(self) -> Run:
+        self._provider.script("mixed", SEARCHES_AND_CALL, Says("Done."))
+        run = await self._holdfast.until(await self._searching("mixed"))
+        return await self._holdfast.until(await self._holdfast.submit(run, "sunny"))
+
+    async def cancelled_while_a_tool_ran(self) -> Run:
+        self._provider.script("cancel-tool", SEARCHES_AND_CALL)
+        return await self._cancelled(await self._waiting_for_a_search("cancel-tool"))
+
+    async def expired_while_a_tool_ran(self) -> Run:
+        self._provider.script("expire-tool", SEARCH)
+        return await self._holdfast.until(await self._waiting_for_a_search("expire-tool", extra_body=SOON), "expired")
+
+    async def _searching(self, model: str, **fields: Any) -> Run:
+        return await self._holdfast.run(await searching(self._holdfast, model, None, "weather"), **fields)
+
+    async def _waiting_for_a_search(self, model: str, **fields: Any) -> Run:
+        store_id = await store_in_preparation(self._holdfast)
+        run = await self._searching(model, thread=searched_thread(store_id), **fields)
+        async with asyncio.timeout(10):
+            while not (await self._holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)).data:
+                await asyncio.sleep(0.05)
+        return run
 
     async def _started(self, model: str, **fields: object) -> Run:
         return await self._holdfast.run(await self._holdfast.assistant(model, "weather"), **fields)

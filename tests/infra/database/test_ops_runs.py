@@ -13,6 +13,7 @@ from models.lists import Order, PageRequest
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, RunStatus
 from models.threads import CreateThreadRequest
+from models.tool_calls import ToolKind
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT, Stored, recorded
 
@@ -91,7 +92,7 @@ def test_a_record_has_the_calls_by_turn_without_their_arguments(database: Databa
         record = ops_runs.record(connection, PROJECT, stored.run_id)
 
     assert record.calls == {
-        0: [CallMade("call_0_0", "weather", True), CallMade("call_0_1", "weather", True)],
-        1: [CallMade("call_1_0", "weather", False)],
+        0: [CallMade(f"call_0_{number}", "weather", ToolKind.FUNCTION, True) for number in range(2)],
+        1: [CallMade("call_1_0", "weather", ToolKind.FUNCTION, False)],
     }
     assert not any("tool_calls.arguments" in statement for statement, _ in statements)

@@ -23,12 +23,15 @@ from infra.database import (
     thread_queue,
     threads,
     token_usage,
+    tool_calls,
+    tool_results,
     turns,
 )
 from infra.database.engine import Database
 from infra.database.ops_runs import RunFilter
 from infra.database.run_tables import RUNS
 from infra.database.thread_tables import THREADS
+from infra.database.tool_results import CallTiming, CallToRun
 from infra.database.turns import Begun
 from models.answers import Answer
 from models.finalization import Finalization
@@ -37,8 +40,9 @@ from models.lists import Order, PageRequest
 from models.messages import CreateMessageRequest
 from models.runs import LastErrorCode, RunStatus, ToolOutput
 from models.step_events import STREAM_START
+from models.tool_calls import SearchHits, ToolCall, ToolKind
 from models.turn_attempts import TurnAttempt
-from models.turns import TurnInput
+from models.turns import ToolCallInput, TurnInput
 from tests.infra.database.conftest import PROJECT, Stored
 from tests.infra.database.plans import BY_ID, plan_of
 
@@ -61,6 +65,17 @@ def commit(connection: Connection, stored: Stored) -> None:
     answer = Answer()
     answer.add(TextDelta("Hi"))
     assert turns.commit(connection, begun, attempt, answer, STREAM_START) is not None
+
+
+def store_result(connection: Connection, stored: Stored) -> None:
+    call = ToolCallInput(stored.run_id, 0, "call_of_query_plans")
+    connection.execute(update(RUNS).where(RUNS.c.id == stored.run_id).values(status=RunStatus.IN_PROGRESS))
+    made = ToolCall(call.call_id, ToolKind.FILE_SEARCH, "file_search", "{}", 0, 0)
+    tool_calls.store(connection, PROJECT, stored.run_id, "step_of_query_plans", [made])
+    assert isinstance(tool_results.find_to_run(connection, call), CallToRun)
+    # The run has no step to complete.
+    with suppress(NoResultFound):
+        tool_results.store_result(connection, call, SearchHits(()), CallTiming(1, 0))
 
 
 def advance(connection: Connection, stored: Stored) -> None:
@@ -285,7 +300,12 @@ CASES: list[tuple[str, Query, set[str]]] = [
     (
         "retry",
         lambda connection, stored: run_retries.request(connection, PROJECT, stored.run_id, "me"),
-        {BY_ID.format("runs"), BY_ID.format("threads"), BY_ID.format("turns")},
+        {BY_ID.format("runs"), BY_ID.format("threads"), BY_ID.format("turns"), "tool_calls_by_run"},
+    ),
+    (
+        "tool-result",
+        store_result,
+        {BY_ID.format("runs"), BY_ID.format("tool_calls"), "tool_calls_by_run", "run_steps_by_run"},
     ),
     (
         "advance",

@@ -1,0 +1,93 @@
+"""One call of a server tool: run it, and commit its result with what follows from it."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from temporalio import activity
+
+from activities.failures import CallSuperseded, WorkerStopped, passing_failure
+from activities.heartbeat import heartbeating
+from infra.background import shielded_until_done
+from infra.clock import now_ms
+from infra.database import tool_results
+from infra.database.engine import Database
+from infra.database.tool_results import CallTiming, CallToRun, Stored
+from infra.event_stream.publishing import publish
+from infra.ports import EventStream, ServerTool, ToolScope
+from infra.tools.errors import ToolFailed, ToolUnavailable
+from infra.tools.observation import ToolObserver
+from models.runs import LastErrorCode
+from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
+from models.turns import TOOL_CALL, RunState, ToolCallInput
+
+MAX_CALLS_OF_TURN = 32
+"""Calls beyond these in one answer of the model are not run."""
+
+TOO_MANY_CALLS = f"Only the first {MAX_CALLS_OF_TURN} calls of one answer are run: this one was not."
+
+log = logging.getLogger(__name__)
+
+
+class ToolCalls:
+    def __init__(
+        self,
+        database: Database,
+        event_stream: EventStream,
+        tools: Mapping[ToolKind, ServerTool],
+        observer: ToolObserver,
+    ) -> None:
+        self._database = database
+        self._event_stream = event_stream
+        self._tools = tools
+        self._observer = observer
+
+    @activity.defn(name=TOOL_CALL)
+    async def execute(self, call: ToolCallInput) -> RunState:
+        """Run the call and store its result, unless it has one. Returns the run's state.
+
+        A tool that fails for good has that as its result: it never fails the run. Raises retryable `ApplicationError`s
+        for outages. A call of a run that is no longer at its turn is not run.
+        """
+        async with heartbeating():
+            try:
+                return await self._execute(call)
+            except asyncio.CancelledError:
+                details = activity.cancellation_details()
+                if details and details.worker_shutdown:
+                    raise WorkerStopped from None
+                if details and (details.not_found or details.timed_out):
+                    raise CallSuperseded(call.call_id) from None
+                raise
+
+    async def _execute(self, call: ToolCallInput) -> RunState:
+        timing = CallTiming(activity.info().attempt, now_ms())
+        found = await self._database.read(tool_results.find_to_run, call)
+        if isinstance(found, RunState):
+            return found
+        result = await self._result(found)
+        stored = await shielded_until_done(self._store(call, result, timing))
+        return stored.state
+
+    async def _result(self, found: CallToRun) -> ServerResult:
+        call = found.call
+        try:
+            if call.position >= MAX_CALLS_OF_TURN:
+                raise ToolFailed(TOO_MANY_CALLS)
+            with self._observer.observing(call.kind, call.id):
+                return await self._tools[call.kind].run(call, ToolScope(found.project_id, found.run))
+        except ToolFailed as error:
+            log.warning("run.tool_failed", extra=_facts(call, error))
+            return ToolFailure(str(error))
+        except ToolUnavailable as error:
+            log.warning("run.tool_unavailable", extra=_facts(call, error))
+            raise passing_failure(LastErrorCode.SERVER_ERROR, error, error.retry_after) from None
+
+    async def _store(self, call: ToolCallInput, result: ServerResult, timing: CallTiming) -> Stored:
+        stored = await self._database.write(tool_results.store_result, call, result, timing)
+        await publish(self._event_stream, call.run_id, stored.events)
+        return stored
+
+
+def _facts(call: ToolCall, error: Exception) -> dict[str, str]:
+    return {"call_id": call.id, "tool": call.kind.value, "reason": repr(error.__cause__ or error)}

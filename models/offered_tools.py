@@ -1,0 +1,73 @@
+"""The tools of a run as functions that the model may call."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from models.language_model import Function
+from models.tool_calls import ToolCall, ToolKind, ToolOptions
+from models.tool_formats import file_search
+from models.tools import FileSearchTool, FunctionTool, Tool
+
+
+@dataclass(frozen=True)
+class OfferedTool:
+    function: Function
+    options: ToolOptions | None = None
+
+
+@dataclass(frozen=True)
+class OfferedTools:
+    """The run's tools by the names that the model calls. A function of the user always keeps its name."""
+
+    tools: Sequence[OfferedTool]
+    by_name: Mapping[str, OfferedTool]
+
+    @classmethod
+    def of(cls, tools: Iterable[Tool]) -> "OfferedTools":
+        given = list(_without_repeats(tools))
+        taken = {tool.function.name for tool in given if isinstance(tool, FunctionTool)}
+        offered = [each for each in (_offered(tool, taken) for tool in given) if each is not None]
+        return cls(offered, {each.function.name: each for each in offered})
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        return tuple(each.function for each in self.tools)
+
+    def name_of(self, kind: ToolKind) -> str | None:
+        """The name of a server tool; None if the run does not have it."""
+        return next((each.function.name for each in self.tools if each.function.kind is kind), None)
+
+    def call(self, call_id: str, name: str, arguments: str, turn: int, position: int) -> ToolCall:
+        """A call by the model. A name that was not offered is that of a function: the client decides about it."""
+        found = self.by_name.get(name)
+        kind = found.function.kind if found else ToolKind.FUNCTION
+        return ToolCall(call_id, kind, name, arguments, turn, position, found.options if found else None)
+
+
+def _without_repeats(tools: Iterable[Tool]) -> Iterator[Tool]:
+    """Of a server tool that is given twice, the first counts."""
+    seen = set[str]()
+    for tool in tools:
+        if isinstance(tool, FunctionTool) or tool.type not in seen:
+            seen.add(tool.type)
+            yield tool
+
+
+def _offered(tool: Tool, taken: set[str]) -> OfferedTool | None:
+    match tool:
+        case FunctionTool(function=function):
+            offered = Function(function.name, function.description, function.parameters, function.strict or None)
+            return OfferedTool(offered)
+        case FileSearchTool():
+            return OfferedTool(file_search.offered(_free_name(ToolKind.FILE_SEARCH, taken)), tool.file_search)
+    return None
+
+
+def _free_name(kind: ToolKind, taken: set[str]) -> str:
+    return next(name for name in _names(kind) if name not in taken)
+
+
+def _names(kind: ToolKind) -> Iterable[str]:
+    yield kind
+    yield from (f"{kind}_{number}" for number in count(2))

@@ -1,0 +1,87 @@
+"""Tool calls: one kind of object, whether the client answers them (functions) or the server does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from models.tools import FileSearchOptions
+
+
+class ToolKind(StrEnum):
+    FUNCTION = "function"
+    FILE_SEARCH = "file_search"
+
+    @property
+    def is_run_by_server(self) -> bool:
+        return self is not ToolKind.FUNCTION
+
+
+@dataclass(frozen=True)
+class SubmittedOutput:
+    """The output that a client submitted for a function call."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """A chunk that a file search found. `page` is where it begins, if the format has pages."""
+
+    file_id: str
+    filename: str
+    score: float
+    text: str
+    page: int | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchHits:
+    """The hits of a file search, best first. `notes` tell the model what could not be searched."""
+
+    hits: tuple[SearchHit, ...]
+    notes: tuple[str, ...] = ()
+    type: Literal["search_hits"] = "search_hits"
+
+
+@dataclass(frozen=True)
+class ToolFailure:
+    """The call failed for good. The model is told so, and the run continues."""
+
+    message: str
+    type: Literal["tool_failure"] = "tool_failure"
+
+
+ServerResult = SearchHits | ToolFailure
+ToolResult = SubmittedOutput | ServerResult
+ToolOptions = FileSearchOptions
+"""The settings of a server tool in the run's `tools`."""
+
+SERVER_RESULTS: TypeAdapter[ServerResult] = TypeAdapter(Annotated[ServerResult, Field(discriminator="type")])
+"""The stored form of results."""
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call in an answer of the model.
+
+    `name` is that of the function which the model called, `position` its place in the answer. A call without `result`
+    is unanswered. `result_event` is the number of the first event of the result; only server calls have one.
+    """
+
+    id: str
+    kind: ToolKind
+    name: str
+    arguments: str
+    turn: int
+    position: int
+    options: ToolOptions | None = None
+    result: ToolResult | None = None
+    result_event: int | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        return self.result is not None

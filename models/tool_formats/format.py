@@ -1,0 +1,36 @@
+"""What a kind of tool call looks like: to the model, in steps, and in streams. Pure; one implementation a kind."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.events import Event
+from models.run_steps import StepToolCall
+from models.tool_calls import ToolCall
+
+
+class ToolFormat(Protocol):
+    """The events of a call are functions of the stored call: so a replay has the same ones as the stream."""
+
+    def step_call(self, call: ToolCall, with_content: bool = False) -> StepToolCall:
+        """The call in its step's details; `with_content`: with what only `include[]` shows."""
+        ...
+
+    def opened(self, step_id: str, call: ToolCall) -> Event:
+        """The first delta of a call, before its arguments are known."""
+        ...
+
+    def shown_input(self, call: ToolCall) -> str:
+        """The text of all `input_deltas`; empty if streams do not show the input of such calls."""
+        ...
+
+    def input_deltas(self, step_id: str, call: ToolCall, piece: str) -> Sequence[Event]:
+        """One delta for a piece of the arguments; none if streams do not show the input."""
+        ...
+
+    def result_deltas(self, step_id: str, call: ToolCall) -> Sequence[Event]:
+        """The deltas of the result, emitted when it is stored."""
+        ...
+
+    def output_for_model(self, call: ToolCall) -> str:
+        """The result as the next turn's prompt has it."""
+        ...

@@ -1,0 +1,13 @@
+"""The format of each kind of tool call."""
+
+from collections.abc import Mapping
+
+from models.tool_calls import ToolKind
+from models.tool_formats.file_search import FileSearchFormat
+from models.tool_formats.format import ToolFormat
+from models.tool_formats.function import FunctionFormat
+
+FORMATS: Mapping[ToolKind, ToolFormat] = {
+    ToolKind.FUNCTION: FunctionFormat(),
+    ToolKind.FILE_SEARCH: FileSearchFormat(),
+}

@@ -1,0 +1,233 @@
+"""File searches over real stores: which are searched, what is found, and how much of it the model gets."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from activities.tools.file_search import NO_STORE, STILL_INDEXING, FileSearch
+from infra.database import runs
+from infra.database.vector_store_tables import VECTOR_STORES
+from infra.language_model.scripted import SCRIPTED_MODEL
+from infra.ports import ToolScope
+from infra.vector_store_search import VectorStoreSearch
+from models.language_model import ModelDelta, ModelRequest
+from models.tool_calls import SearchHits, ToolCall, ToolKind
+from models.tools import FileSearchOptions, RankingOptions
+from tests.holdfast import RunningHoldfast
+from tests.searched_stores import by_id, ingest, store_in_preparation, store_of
+from tests.stored_files import DEFAULT_PROJECT, store_file
+
+VACATION = "Employees get twenty-five days of paid vacation each year."
+PARKING = "Parking spaces are behind the main building."
+LUNCH = "Lunch is served in the canteen from noon."
+MANY = [f"Rule {number}: vacation is taken in week {number}." for number in range(30)]
+
+
+class Window:
+    """A model with a context window of so many tokens, of which each word is one."""
+
+    def __init__(self, tokens: int | None) -> None:
+        self._tokens = tokens
+
+    async def prepare(self) -> None:
+        pass
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
+        raise AssertionError
+        yield
+
+    async def context_window_tokens(self, model: str) -> int | None:
+        return self._tokens
+
+    async def count_tokens(self, model: str, text: str) -> int:
+        return len(text.split())
+
+
+def tool(holdfast: RunningHoldfast, window: int | None = None, wait: timedelta = timedelta()) -> FileSearch:
+    resources = holdfast.resources
+    search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
+    return FileSearch(resources.database, search, Window(window), wait)
+
+
+def call(*queries: str, options: FileSearchOptions | None = None) -> ToolCall:
+    arguments = json.dumps({"queries": queries})
+    return ToolCall("call_a", ToolKind.FILE_SEARCH, "file_search", arguments, 0, 0, options)
+
+
+async def scope_of(
+    holdfast: RunningHoldfast, of_assistant: str | None = None, of_thread: str | None = None
+) -> ToolScope:
+    client = holdfast.client.beta
+    assistant = await client.assistants.create(
+        model=SCRIPTED_MODEL, tool_resources=by_id(of_assistant) if of_assistant else {}
+    )
+    thread = await client.threads.create(tool_resources=by_id(of_thread) if of_thread else {})
+    run = await client.threads.runs.create(thread.id, assistant_id=assistant.id)
+    await holdfast.until(run)
+    loaded = await holdfast.resources.database.read(runs.load, DEFAULT_PROJECT, thread.id, run.id)
+    return ToolScope(DEFAULT_PROJECT, loaded)
+
+
+def texts(found: SearchHits) -> list[str]:
+    return [hit.text for hit in found.hits]
+
+
+async def set_store(holdfast: RunningHoldfast, store_id: str, **values: Any) -> None:
+    changed = VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(**values)
+    await holdfast.resources.database.write(lambda connection: connection.execute(changed))
+
+
+async def last_active_at(holdfast: RunningHoldfast, store_id: str) -> int:
+    return (await holdfast.client.vector_stores.retrieve(store_id)).last_active_at or 0
+
+
+async def test_stores_of_assistant_and_thread_are_searched_together(holdfast: RunningHoldfast) -> None:
+    of_assistant, of_thread = await store_of(holdfast, VACATION, PARKING), await store_of(holdfast, LUNCH)
+    for store_id in (of_assistant, of_thread):
+        await set_store(holdfast, store_id, last_active_at=1)
+    scope = await scope_of(holdfast, of_assistant, of_thread)
+
+    found = await tool(holdfast).run(call("When is lunch?"), scope)
+
+    assert texts(found)[0] == LUNCH
+    assert sorted(texts(found)) == sorted([VACATION, PARKING, LUNCH])
+    assert [hit.score for hit in found.hits] == sorted((hit.score for hit in found.hits), reverse=True)
+    assert found.notes == ()
+    assert await last_active_at(holdfast, of_assistant) > 1
+    assert await last_active_at(holdfast, of_thread) > 1
+
+
+async def test_each_query_finds_its_own(holdfast: RunningHoldfast) -> None:
+    scope = await scope_of(holdfast, await store_of(holdfast, VACATION, PARKING, LUNCH))
+    two = FileSearchOptions(max_num_results=2)
+
+    found = await tool(holdfast).run(call("vacation days", "canteen lunch", options=two), scope)
+
+    assert sorted(texts(found)) == sorted([VACATION, LUNCH])
+
+
+async def test_file_in_both_stores_is_found_once(holdfast: RunningHoldfast) -> None:
+    file_id = await store_file(holdfast.resources, VACATION)
+    stores = holdfast.client.vector_stores
+    ids = [(await stores.create()).id for _ in range(2)]
+    for store_id in ids:
+        await stores.files.create_and_poll(file_id, vector_store_id=store_id)
+
+    found = await tool(holdfast).run(call("vacation"), await scope_of(holdfast, *ids))
+
+    assert texts(found) == [VACATION]
+
+
+@pytest.mark.parametrize(("values", "is_said"), [({"expires_at": 1}, "expired"), ({"project_id": "other"}, "deleted")])
+async def test_store_that_is_gone_is_said_to_the_model(
+    holdfast: RunningHoldfast, values: dict[str, Any], is_said: str
+) -> None:
+    gone, kept = await store_of(holdfast, VACATION), await store_of(holdfast, LUNCH)
+    scope = await scope_of(holdfast, gone, kept)
+    await set_store(holdfast, gone, **values)
+
+    found = await tool(holdfast).run(call("vacation"), scope)
+
+    assert texts(found) == [LUNCH]
+    [note] = found.notes
+    assert "assistant's vector store" in note
+    assert is_said in note
+
+
+async def test_run_without_a_store_is_told_so(holdfast: RunningHoldfast) -> None:
+    found = await tool(holdfast).run(call("vacation"), await scope_of(holdfast))
+
+    assert found == SearchHits((), (NO_STORE,))
+
+
+async def test_search_waits_for_the_files_of_the_thread(holdfast: RunningHoldfast) -> None:
+    store_id = await store_in_preparation(holdfast)
+    scope = await scope_of(holdfast, None, store_id)
+    searching = asyncio.create_task(tool(holdfast, wait=timedelta(seconds=20)).run(call("late"), scope))
+
+    await ingest(holdfast, store_id)
+
+    assert texts(await searching) == ["Late."]
+
+
+async def test_search_stops_waiting_for_the_files_of_the_thread(holdfast: RunningHoldfast) -> None:
+    store_id = await store_in_preparation(holdfast)
+    scope = await scope_of(holdfast, await store_of(holdfast, VACATION), store_id)
+
+    found = await tool(holdfast, wait=timedelta()).run(call("vacation"), scope)
+
+    assert (texts(found), found.notes) == ([VACATION], (STILL_INDEXING,))
+
+
+async def test_search_does_not_wait_for_the_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
+    store_id = await store_in_preparation(holdfast)
+    scope = await scope_of(holdfast, store_id)
+
+    async with asyncio.timeout(10):
+        found = await tool(holdfast, wait=timedelta(seconds=60)).run(call("late"), scope)
+
+    assert found == SearchHits(())
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(
+    ("window", "options", "number"),
+    [
+        (None, None, 20),
+        (128_000, None, 20),
+        (16_000, None, 5),
+        (16_000, FileSearchOptions(max_num_results=7), 7),
+        (None, FileSearchOptions(max_num_results=25), 25),
+    ],
+)
+async def test_number_of_results_follows_options_and_window(
+    holdfast: RunningHoldfast, many: ToolScope, window: int | None, options: FileSearchOptions | None, number: int
+) -> None:
+    found = await tool(holdfast, window).run(call("vacation in week 7", options=options), many)
+
+    assert len(found.hits) == number
+
+
+@pytest.mark.any_database
+async def test_results_below_the_threshold_are_left_out(holdfast: RunningHoldfast, many: ToolScope) -> None:
+    options = FileSearchOptions(max_num_results=50)
+    ranked = (await tool(holdfast).run(call("vacation in week 7", options=options), many)).hits
+    threshold = ranked[3].score
+
+    strict = replace_threshold(options, threshold)
+    found = await tool(holdfast).run(call("vacation in week 7", options=strict), many)
+
+    assert found.hits == tuple(hit for hit in ranked if hit.score >= threshold)
+
+
+def replace_threshold(options: FileSearchOptions, threshold: float) -> FileSearchOptions:
+    return options.model_copy(update={"ranking_options": RankingOptions(score_threshold=threshold)})
+
+
+@pytest.fixture(scope="module")
+async def many(holdfast: RunningHoldfast) -> ToolScope:
+    """A run whose assistant has many short files."""
+    return await scope_of(holdfast, await store_of(holdfast, *MANY))
+
+
+@pytest.mark.any_database
+async def test_results_stay_within_the_token_budget(holdfast: RunningHoldfast, many: ToolScope) -> None:
+    # A quarter of the window: 500 tokens, in which each result takes 40 for its marker and some words.
+    found = await tool(holdfast, 2_000).run(call("vacation", options=FileSearchOptions(max_num_results=50)), many)
+
+    assert 9 <= len(found.hits) <= 11
+
+
+async def test_attributes_and_page_are_part_of_a_hit(holdfast: RunningHoldfast) -> None:
+    store = await holdfast.client.vector_stores.create()
+    file_id = await store_file(holdfast.resources, VACATION)
+    attributes: Any = {"year": 2026, "public": True}
+    await holdfast.client.vector_stores.files.create_and_poll(file_id, vector_store_id=store.id, attributes=attributes)
+
+    [hit] = (await tool(holdfast).run(call("vacation"), await scope_of(holdfast, store.id))).hits
+
+    assert (hit.file_id, hit.filename, dict(hit.attributes), hit.page) == (file_id, "notes.md", attributes, None)

@@ -1,0 +1,376 @@
+"""Calls that the server runs, whatever the tool: cancelled, expired, repeated, failed, and bounded."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai.types.beta.threads import Run
+from openai.types.beta.threads.runs import RunStep
+from sqlalchemy import Connection, update
+from temporalio.client import WorkflowExecutionStatus
+
+from activities.tools.file_search import REFUSED
+from infra.clock import now_ms
+from infra.database.run_tables import RUNS
+from infra.database.vector_store_tables import VECTOR_STORES
+from infra.embeddings.embedders import Embedders
+from infra.embeddings.errors import EmbeddingFailed, EmbeddingRefused, EmbeddingUnavailable
+from infra.language_model.scripted import SCRIPTED_MODEL
+from infra.ports import Embedder
+from models.tool_formats.file_search import INVALID_ARGUMENTS
+from tests.conftest import settings_for
+from tests.database import writing
+from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.replies import Calls, Fails, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.resets import closed, reset, workflow_tasks
+from tests.searched_stores import ingest, searched_thread, searching, store_in_preparation, store_of
+from tests.stored_files import store_file
+from tests.sweeps import sweep_now
+
+VACATION = "Employees get twenty-five days of paid vacation each year."
+SEARCH = Calls(("file_search", '{"queries": ["vacation"]}'))
+WEATHER = ("weather", '{"city": "Rome"}')
+SOON = {"expires_after": {"anchor": "created_at", "seconds": 2}}
+
+
+class FailingEmbedder:
+    """Fails once, then answers."""
+
+    def __init__(self, *failures: EmbeddingFailed) -> None:
+        self.model = "failing"
+        self.dimensions = 2
+        self.failures = list(failures)
+
+    async def windows(self, text: str) -> Sequence[str]:
+        return [text]
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        if self.failures:
+            raise self.failures.pop(0)
+        return [[1.0, 0.0] for _ in texts]
+
+
+async def steps_of(holdfast: RunningHoldfast, run: Run) -> list[RunStep]:
+    page = await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id, order="asc")
+    return page.data
+
+
+async def timeline(holdfast: RunningHoldfast, run: Run) -> Any:
+    return await holdfast.client.get(f"/ops/runs/{run.id}", cast_to=object)
+
+
+def outputs(request: Any) -> list[str]:
+    """The outputs of tools in a request to the model."""
+    return [message["content"] for message in request["messages"] if message["role"] == "tool"]
+
+
+async def waiting_for_a_search(holdfast: RunningHoldfast, model: str, **fields: Any) -> Run:
+    """A run in which the server is running calls: they wait for a file."""
+    store_id = await store_in_preparation(holdfast)
+    assistant = await searching(holdfast, model, None, "weather")
+    run = await holdfast.run(assistant, thread=searched_thread(store_id), **fields)
+    async with asyncio.timeout(10):
+        while not await pending_calls(holdfast, run):
+            await asyncio.sleep(0.02)
+    return run
+
+
+async def pending_calls(holdfast: RunningHoldfast, run: Run) -> int:
+    """The number of server calls that workers are running."""
+    described = await holdfast.resources.temporal.get_workflow_handle(run.id).describe()
+    pending = described.raw_description.pending_activities
+    return sum(each.activity_type.name == "ToolCalls.execute" and each.attempt > 0 for each in pending)
+
+
+@pytest.mark.any_database
+async def test_cancel_stops_running_calls(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("cancel-tools", Calls(*SEARCH.calls, WEATHER, *SEARCH.calls))
+    run = await waiting_for_a_search(holdfast, "cancel-tools")
+    assert (await holdfast.until(run, "in_progress")).required_action is None
+
+    await holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+    cancelled = await holdfast.until(run, "cancelled", timeout_seconds=3)
+
+    [step] = await steps_of(holdfast, run)
+    assert (step.status, step.cancelled_at is not None) == ("cancelled", True)
+    assert cancelled.usage is not None
+    handle = holdfast.resources.temporal.get_workflow_handle(run.id)
+    await closed(handle)
+    assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
+
+
+@pytest.mark.any_database
+async def test_run_expires_while_calls_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("expire-tools", SEARCH)
+
+    run = await waiting_for_a_search(holdfast, "expire-tools", extra_body=SOON)
+    expired = await holdfast.until(run, "expired")
+
+    [step] = await steps_of(holdfast, run)
+    assert (step.status, step.expired_at is not None) == ("expired", True)
+    assert expired.last_error is None
+
+
+async def test_calls_of_one_turn_run_in_parallel(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("parallel-tools", Calls(*SEARCH.calls * 3))
+    run = await waiting_for_a_search(holdfast, "parallel-tools")
+
+    async with asyncio.timeout(10):
+        while await pending_calls(holdfast, run) < 3:
+            await asyncio.sleep(0.02)
+
+    await holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+    await holdfast.until(run, "cancelled")
+
+
+async def test_calls_are_summarized_in_the_temporal_ui(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("summary-tools", SEARCH, Says("Done."))
+    run = await holdfast.until(await holdfast.run(await searching(holdfast, "summary-tools")))
+
+    history = await holdfast.resources.temporal.get_workflow_handle(run.id).fetch_history()
+
+    summaries = [event.user_metadata.summary.data for event in history.events if event.HasField("user_metadata")]
+    assert b'"file_search"' in summaries
+
+
+@pytest.mark.parametrize("by_reset", [False, True])
+async def test_resumed_run_uses_the_stored_results(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, by_reset: bool
+) -> None:
+    model = f"resume-tools-{by_reset}"
+    provider.script(model, SEARCH, Fails(401, "No such key."), Says("Done."))
+    run = await holdfast.until(await holdfast.run(await searching(holdfast, model, await store_of(holdfast, VACATION))))
+    assert run.status == "failed"
+    before = (await timeline(holdfast, run))["turns"][0]["tool_calls"]
+
+    if by_reset:
+        await closed(holdfast.resources.temporal.get_workflow_handle(run.id))
+        await reset(holdfast, run, (await workflow_tasks(holdfast, run))[0])
+    else:
+        await holdfast.client.post(f"/ops/runs/{run.id}/retry", cast_to=object, body={})
+    run = await holdfast.until(run, "completed")
+
+    assert (await timeline(holdfast, run))["turns"][0]["tool_calls"] == before
+    first, second, third = map(outputs, provider.requests(model))
+    assert first == []
+    assert second == third
+    assert VACATION in second[0]
+
+
+@pytest.mark.parametrize("by_reset", [False, True])
+async def test_run_whose_workflow_was_terminated_while_calls_ran_is_resumed(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider, by_reset: bool
+) -> None:
+    model = f"terminated-tools-{by_reset}"
+    provider.script(model, Calls(*SEARCH.calls, ("file_search", "")), Says("Done."))
+    await own_holdfast.start_worker()
+    run = await waiting_for_a_search(own_holdfast, model)
+    handle = own_holdfast.resources.temporal.get_workflow_handle(run.id)
+    await until_answered(own_holdfast, run, 1)
+    await handle.terminate()
+    with writing(own_holdfast.resources.database) as connection:
+        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(status_changed_at=now_ms() - 60_000))
+    await sweep_now(own_holdfast)
+    failed = await own_holdfast.until(run, "failed")
+    [closed_step] = await steps_of(own_holdfast, run)
+
+    await finish_preparation(own_holdfast, run)
+    if by_reset:
+        await reset(own_holdfast, run, (await workflow_tasks(own_holdfast, run))[0])
+    else:
+        await own_holdfast.client.post(f"/ops/runs/{run.id}/retry", cast_to=object, body={})
+    done = await own_holdfast.until(run, "completed")
+
+    assert (failed.status, closed_step.status, done.last_error) == ("failed", "failed", None)
+    [step, _] = await steps_of(own_holdfast, run)
+    assert (step.id, step.status, step.last_error) == (closed_step.id, "completed", None)
+    searched, invalid = outputs(provider.requests(model)[1])
+    assert ("Late." in searched, invalid) == (True, INVALID_ARGUMENTS)
+
+
+async def until_answered(holdfast: RunningHoldfast, run: Run, number: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            calls = (await timeline(holdfast, run))["turns"][0]["tool_calls"]
+            if sum(call["is_answered"] for call in calls) == number:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def finish_preparation(holdfast: RunningHoldfast, run: Run) -> None:
+    """Have the files of the thread's store ingested."""
+    thread = await holdfast.client.beta.threads.retrieve(run.thread_id)
+    assert thread.tool_resources is not None
+    assert thread.tool_resources.file_search is not None
+    [store_id] = thread.tool_resources.file_search.vector_store_ids or [""]
+    await ingest(holdfast, store_id)
+
+
+async def _no_other(model: str, dimensions: int) -> Embedder:
+    raise AssertionError(model)
+
+
+@asynccontextmanager
+async def embedding_with(holdfast: RunningHoldfast, embedder: FailingEmbedder) -> AsyncIterator[str]:
+    """A worker whose embedder fails as given, once a store is filled. Yields the store's id."""
+    failures, embedder.failures = embedder.failures, []
+    holdfast.resources = replace(holdfast.resources, embedders=Embedders(embedder, _no_other))
+    await holdfast.start_worker()
+    store_id = await store_of(holdfast)
+    await holdfast.resources.database.write(_set_model, store_id)
+    file_id = await store_file(holdfast.resources, VACATION)
+    await holdfast.client.vector_stores.files.create_and_poll(file_id, vector_store_id=store_id)
+    embedder.failures = failures
+    yield store_id
+
+
+def _set_model(connection: Connection, store_id: str) -> None:
+    """The API created the store with its own embedder."""
+    values = {"embedding_model": "failing", "dimensions": 2}
+    connection.execute(VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(**values))
+
+
+async def test_outage_of_a_tool_is_retried(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("outage-tools", SEARCH, Says("Done."))
+    async with embedding_with(own_holdfast, FailingEmbedder(EmbeddingUnavailable("No connection."))) as store_id:
+        run = await own_holdfast.until(await own_holdfast.run(await searching(own_holdfast, "outage-tools", store_id)))
+
+    assert run.status == "completed"
+    assert VACATION in outputs(provider.requests("outage-tools")[1])[0]
+    [call] = (await timeline(own_holdfast, run))["turns"][0]["tool_calls"]
+    assert (call["kind"], call["is_answered"], call["attempts"], call["error"]) == ("file_search", True, 2, None)
+    assert [failure["attempt"] for failure in call["failures"]] == [1]
+
+
+async def test_outage_until_the_deadline_expires_the_run(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("long-outage-tools", SEARCH)
+    outage = [EmbeddingUnavailable("No connection.")] * 100
+    async with embedding_with(own_holdfast, FailingEmbedder(*outage)) as store_id:
+        assistant = await searching(own_holdfast, "long-outage-tools", store_id)
+        run = await own_holdfast.until(await own_holdfast.run(assistant, extra_body=SOON))
+
+    assert (run.status, run.last_error) == ("expired", None)
+
+
+async def test_failure_for_good_is_told_to_the_model(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("refused-tools", SEARCH, Says("I could not search."))
+    async with embedding_with(own_holdfast, FailingEmbedder(EmbeddingRefused("No such key."))) as store_id:
+        run = await own_holdfast.until(await own_holdfast.run(await searching(own_holdfast, "refused-tools", store_id)))
+
+    assert run.status == "completed"
+    assert outputs(provider.requests("refused-tools")[1]) == [REFUSED]
+    [call] = (await timeline(own_holdfast, run))["turns"][0]["tool_calls"]
+    assert (call["attempts"], call["error"]) == (1, REFUSED)
+    [searched, _] = await steps_of(own_holdfast, run)
+    assert searched.status == "completed"
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("arguments", ["", "{", '{"queries": []}', '{"queries": [1]}', '{"q": "a"}', "[" * 100_000])
+async def test_invalid_arguments_are_told_to_the_model(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, arguments: str
+) -> None:
+    model = f"invalid-{len(arguments)}"
+    provider.script(model, Calls(("file_search", arguments)), Says("Sorry."))
+
+    run = await holdfast.until(await holdfast.run(await searching(holdfast, model)))
+
+    assert run.status == "completed"
+    assert outputs(provider.requests(model)[1]) == [INVALID_ARGUMENTS]
+
+
+async def test_answer_cut_off_in_its_calls_runs_none(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("cut-tools", Calls(*SEARCH.calls, finish="length"))
+
+    run = await holdfast.until(await holdfast.run(await searching(holdfast, "cut-tools")))
+
+    assert run.status == "incomplete"
+    [step] = await steps_of(holdfast, run)
+    assert step.status == "completed"
+    [call] = (await timeline(holdfast, run))["turns"][0]["tool_calls"]
+    assert call["is_answered"] is False
+
+
+async def test_users_function_keeps_its_name(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    both = Calls(("file_search", '{"city": "Rome"}'), ("file_search_2", '{"queries": ["vacation"]}'))
+    provider.script("same-name", both, Says("Done."))
+    assistant = await searching(holdfast, "same-name", None, "file_search")
+
+    waiting = await holdfast.until(await holdfast.run(assistant))
+
+    assert waiting.required_action is not None
+    [asked] = waiting.required_action.submit_tool_outputs.tool_calls
+    assert (asked.function.name, asked.function.arguments) == ("file_search", '{"city": "Rome"}')
+    run = await holdfast.until(await holdfast.submit(waiting, "sunny"))
+    assert run.status == "completed"
+    offered = [tool["function"]["name"] for tool in provider.requests("same-name")[0]["tools"]]
+    assert offered == ["file_search_2", "file_search"]
+
+
+async def test_tool_choice_names_a_server_tool(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("choice-tools", SEARCH, Says("Done."))
+    assistant = await searching(holdfast, "choice-tools", None, "weather")
+
+    run = await holdfast.until(await holdfast.run(assistant, tool_choice={"type": "file_search"}))
+
+    assert run.status == "completed"
+    first, second = provider.requests("choice-tools")
+    assert first["tool_choice"] == {"type": "function", "function": {"name": "file_search"}}
+    assert "tool_choice" not in second
+
+
+async def test_model_that_never_stops_calling_is_stopped(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.script("endless", *[SEARCH] * 5)
+    async with running_holdfast(settings_for(tmp_path, temporal_port, provider, max_turns=3)) as holdfast:
+        run = await holdfast.until(await holdfast.run(await searching(holdfast, "endless")))
+        steps = await steps_of(holdfast, run)
+
+    assert run.status == "incomplete"
+    assert run.incomplete_details is not None
+    assert run.incomplete_details.reason == "max_prompt_tokens"
+    assert len(provider.requests("endless")) == 3
+    assert [step.status for step in steps] == ["completed"] * 3
+    assert "run.turns_used_up" in [record.message for record in caplog.records]
+
+
+async def test_model_without_function_calling_searches(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    settings = settings_for(tmp_path, temporal_port, provider)
+    params = provider.litellm_params("openai/in-text")
+    deployment = {
+        "model_name": "in-text",
+        "litellm_params": params,
+        "model_info": {"supports_function_calling": False},
+    }
+    provider.models_file(tmp_path, deployment)
+    action = f"Thought: I search.\nAction: file_search\nAction Input: {json.dumps({'queries': ['vacation']})}\n"
+    provider.script("in-text", Says(action), Says("Thought: I know.\nFinal Answer: Twenty-five."))
+
+    async with running_holdfast(settings) as holdfast:
+        store_id = await store_of(holdfast, VACATION)
+        run = await holdfast.until(await holdfast.run(await searching(holdfast, "in-text", store_id)))
+
+        assert (run.status, (await holdfast.texts(run))[-1]) == ("completed", "Twenty-five.")
+        [searched, _] = await steps_of(holdfast, run)
+    assert searched.step_details.type == "tool_calls"
+    assert f"Observation: 【0:0†handbook.md】\n{VACATION}" in provider.requests("in-text")[1]["messages"][-1]["content"]
+
+
+async def test_built_in_model_searches_and_calls_in_one_turn(holdfast: RunningHoldfast) -> None:
+    waiting = await holdfast.until(await holdfast.run(await searching(holdfast, SCRIPTED_MODEL, None, "weather")))
+
+    run = await holdfast.until(await holdfast.submit(waiting, "sunny"))
+
+    assert run.status == "completed"
+    assert (await holdfast.texts(run))[-1].endswith("weather returned: sunny")
