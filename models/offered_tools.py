@@ -1,6 +1,6 @@
 """The tools of a run as functions that the model may call."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -25,11 +25,8 @@ class OfferedTools:
 
     @classmethod
     def of(cls, tools: Iterable[Tool]) -> "OfferedTools":
-        tools = list(tools)
-        taken = {tool.function.name for tool in tools if isinstance(tool, FunctionTool)}
-        # Of a server tool that is given twice, the first counts.
-        kinds = {tool.type: tool for tool in reversed(tools)}
-        given = [tool for tool in tools if isinstance(tool, FunctionTool) or kinds[tool.type] is tool]
+        given = list(_without_repeats(tools))
+        taken = {tool.function.name for tool in given if isinstance(tool, FunctionTool)}
         offered = [each for each in (_offered(tool, taken) for tool in given) if each is not None]
         return cls(offered, {each.function.name: each for each in offered})
 
@@ -46,6 +43,15 @@ class OfferedTools:
         found = self.by_name.get(name)
         kind = found.function.kind if found else ToolKind.FUNCTION
         return ToolCall(call_id, kind, name, arguments, turn, position, found.options if found else None)
+
+
+def _without_repeats(tools: Iterable[Tool]) -> Iterator[Tool]:
+    """Of a server tool that is given twice, the first counts."""
+    seen = set[str]()
+    for tool in tools:
+        if isinstance(tool, FunctionTool) or tool.type not in seen:
+            seen.add(tool.type)
+            yield tool
 
 
 def _offered(tool: Tool, taken: set[str]) -> OfferedTool | None:

@@ -18,11 +18,13 @@ from cli.ops_client import OpsClient
 from cli.run_actions import found
 from infra.temporal import ui_url
 from models.lists import MAX_LIMIT
+from models.tool_formats.file_search import INVALID_ARGUMENTS
 from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
+from tests.searched_stores import searching
 
 pytestmark = pytest.mark.any_database
 
@@ -114,6 +116,31 @@ async def test_show_prints_the_course_of_a_run_without_content(
     [document] = _lines(as_json)
     assert [turn["is_finished"] for turn in document["turns"]] == [True, True]
     assert secret not in text + as_json.stdout
+
+
+async def test_show_prints_the_servers_calls_with_time_and_errors(
+    place: Place, holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    secret = "the cat is in the bag"
+    searches = [("file_search", json.dumps({"queries": [secret]})), ("file_search", secret)]
+    provider.script("cli-search", Calls(*searches), Says(secret))
+    run = await holdfast.until(await holdfast.run(await searching(holdfast, "cli-search")))
+
+    shown = await _holdfast(place, holdfast, "show", run.id)
+    as_json = await _holdfast(place, holdfast, "show", run.id, "--json")
+
+    assert len(re.findall(r"calls file_search \(\d+\.\d s\)", shown.stdout)) == 2
+    assert f"failed: {INVALID_ARGUMENTS}" in shown.stdout
+    [document] = _lines(as_json)
+    answered, failed = document["turns"][0]["tool_calls"]
+    assert (answered["kind"], answered["attempts"], answered["error"], answered["failures"]) == (
+        "file_search",
+        1,
+        None,
+        [],
+    )
+    assert failed["error"] == INVALID_ARGUMENTS
+    assert secret not in shown.stdout + as_json.stdout
 
 
 async def test_retry_of_named_runs_tells_which_were_refused(

@@ -7,6 +7,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+from openai import OpenAI
 
 from infra.settings import Settings
 from tests.holdfast import RunningHoldfast
@@ -15,12 +16,16 @@ pytestmark = pytest.mark.any_database
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+LEAVE = "Employees have twenty-five days of leave each year."
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 
 def _first_block(language: str) -> str:
-    first, *_ = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return str(first)
+    return _blocks(language)[0]
+
+
+def _blocks(language: str) -> list[str]:
+    return [str(block) for block in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)]
 
 
 async def test_example_prints_documented_output(holdfast: RunningHoldfast) -> None:
@@ -31,6 +36,19 @@ async def test_example_prints_documented_output(holdfast: RunningHoldfast) -> No
         await asyncio.to_thread(exec, compile(example, "README.md", "exec"), {})
 
     assert printed.getvalue() == _first_block("text")
+
+
+async def test_example_of_search_answers_from_a_file(holdfast: RunningHoldfast) -> None:
+    example = next(block for block in _blocks("python") if "vector_stores" in block)
+    example = example.replace('open("handbook.pdf", "rb")', repr(("handbook.md", LEAVE.encode())))
+    printed = io.StringIO()
+
+    with redirect_stdout(printed), OpenAI(base_url=f"{holdfast.url}/v1", api_key="any") as client:
+        await asyncio.to_thread(exec, compile(example, "README.md", "exec"), {"client": client})
+
+    searched, said = printed.getvalue().split("\n", 1)
+    assert searched == LEAVE
+    assert said == f"file_search returned: 【0:0†handbook.md】\n{LEAVE}\n"
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -1,0 +1,118 @@
+"""One call of a server tool: run once, and given up in each way that an activity can end."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.tool_calls import ToolCalls
+from infra.database.connections import Limits, create_engine
+from infra.database.engine import Database
+from infra.database.migrations import migrate
+from infra.event_stream.in_process import InProcessEventStream
+from infra.metrics import Metrics
+from infra.ports import ToolScope
+from infra.tools.errors import ToolUnavailable
+from infra.tools.observation import ToolObserver
+from models.runs import RunStatus
+from models.tool_calls import ServerResult, ToolCall, ToolKind
+from models.turns import RunState
+from tests.infra.database.server_calls import HITS, CalledTools
+
+pytestmark = pytest.mark.any_database
+
+
+class Tool:
+    """Counts its calls. It fails as given, or waits for `may_end`."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.calls: list[str] = []
+        self.has_begun, self.may_end = asyncio.Event(), asyncio.Event()
+        self._failure = failure
+
+    async def run(self, call: ToolCall, scope: ToolScope) -> ServerResult:
+        self.calls.append(call.id)
+        self.has_begun.set()
+        if self._failure is not None:
+            raise self._failure
+        await self.may_end.wait()
+        return HITS
+
+
+@pytest.fixture
+def called(tmp_path: Path) -> CalledTools:
+    """A run whose first turn made one call of a server tool."""
+    url = f"sqlite:///{tmp_path / 'holdfast.db'}"
+    migrate(url)
+    return CalledTools.of(Database(create_engine(url, Limits())), "file_search")
+
+
+def executing(
+    called: CalledTools, tool: Tool, environment: ActivityEnvironment | None = None
+) -> asyncio.Task[RunState]:
+    stream = InProcessEventStream(timedelta(minutes=1))
+    calls = ToolCalls(called.database, stream, {ToolKind.FILE_SEARCH: tool}, ToolObserver(Metrics()))
+    environment = environment or ActivityEnvironment()
+    return asyncio.create_task(environment.run(calls.execute, called.input(0)))
+
+
+async def test_call_with_a_result_is_not_run_again(called: CalledTools) -> None:
+    tool = Tool()
+    tool.may_end.set()
+
+    first = await executing(called, tool)
+    second = await executing(called, tool)
+
+    assert (first.status, first.turn) == (second.status, second.turn) == (RunStatus.IN_PROGRESS, 1)
+    assert tool.calls == [called.calls[0].id]
+    assert called.calls[0].result == HITS
+
+
+@pytest.mark.parametrize(
+    ("details", "error"),
+    [
+        (ActivityCancellationDetails(worker_shutdown=True), "WorkerStopped"),
+        (ActivityCancellationDetails(not_found=True), "CallSuperseded"),
+        (ActivityCancellationDetails(timed_out=True), "CallSuperseded"),
+    ],
+)
+async def test_call_is_left_to_another_attempt(
+    called: CalledTools, details: ActivityCancellationDetails, error: str
+) -> None:
+    tool, environment = Tool(), ActivityEnvironment()
+    executed = executing(called, tool, environment)
+    await tool.has_begun.wait()
+
+    environment.cancel(details)
+
+    with pytest.raises(ApplicationError) as raised:
+        await executed
+    assert (raised.value.type, raised.value.non_retryable) == (error, False)
+    assert called.calls[0].result is None
+
+
+async def test_cancelled_call_ends_at_once(called: CalledTools) -> None:
+    tool, environment = Tool(), ActivityEnvironment()
+    executed = executing(called, tool, environment)
+    await tool.has_begun.wait()
+
+    environment.cancel(ActivityCancellationDetails(cancel_requested=True))
+
+    with pytest.raises(asyncio.CancelledError):
+        await executed
+    assert called.calls[0].result is None
+
+
+async def test_outage_is_left_to_temporal(called: CalledTools) -> None:
+    outage = ToolUnavailable("The search does not answer.", timedelta(seconds=7))
+
+    with pytest.raises(ApplicationError) as raised:
+        await executing(called, Tool(outage))
+
+    assert (raised.value.type, raised.value.non_retryable) == ("ToolUnavailable", False)
+    assert raised.value.next_retry_delay == timedelta(seconds=7)
+    assert called.calls[0].result is None
