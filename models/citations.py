@@ -51,7 +51,7 @@ def sources_of(calls: Iterable[ToolCall]) -> Sources:
 def citation(number: Number, hit: SearchHit, start: int, longest_quote: int = MAX_QUOTE_LENGTH) -> FileCitation:
     """The annotation of a marker that begins at character `start`. Its `text` is the marker."""
     text = marker(*number, hit.filename)
-    source = FileCitationSource(file_id=hit.file_id, quote=hit.text[:longest_quote], page=hit.page)
+    source = FileCitationSource(file_id=hit.file_id, quote=hit.text.strip()[:longest_quote], page=hit.page)
     return FileCitation(
         type="file_citation", text=text, start_index=start, end_index=start + len(text), file_citation=source
     )
