@@ -3,6 +3,8 @@
 import re
 
 FENCE_LENGTH = 3
+MAX_RUN = 100
+"""Longer runs of marks count as of this length."""
 
 MARK = r"`+|~+|\n"
 """What begins and ends code."""
@@ -29,7 +31,7 @@ class CodeSpans:
         if piece[0] != self._run[:1]:
             self._end_run()
         if piece[0] in _RUNS:
-            self._run += piece
+            self._run = (self._run + piece)[:MAX_RUN]
         elif piece == "\n":
             self._end_line()
         elif not _BEFORE_FENCE.fullmatch(piece):
