@@ -28,10 +28,10 @@ from infra.ports import EventStream, LanguageModel
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.cited_text import CitedText
-from models.errors import ThreadLocked
 from models.finalization import Finalization
 from models.runs import LastErrorCode, Run, RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
+from models.thread_errors import ThreadLocked
 from models.turn_attempts import TurnAttempt
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 

@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 from api.ingest_commands import IngestCommands
 from infra.database import searched_stores, threads, vector_stores
 from infra.database.searched_stores import StoreState
-from models.errors import VectorStoreOfRunExpired
 from models.run_specs import RunSpec
 from models.threads import CreateThreadRequest, Thread
 from models.tools import (
@@ -18,6 +17,7 @@ from models.tools import (
     InlineVectorStore,
     ToolResources,
 )
+from models.vector_store_errors import VectorStoreOfRunExpired
 from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, Expiry, FileBatch
 
 UNUSED_THREAD_STORE = Expiry(anchor="last_active_at", days=7)

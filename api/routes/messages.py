@@ -7,10 +7,10 @@ from api import unsupported_features
 from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, IdempotencyDep, PageDep, ProjectDep
 from infra.database import messages, thread_queue, threads
-from models.errors import ThreadLocked
 from models.ids import MessageId, RunId, ThreadId
 from models.lists import Page
 from models.messages import AddMessageRequest, Message, ModifyMessageRequest
+from models.thread_errors import ThreadLocked
 from models.wire import Deleted
 
 router = APIRouter(

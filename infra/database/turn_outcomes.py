@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from infra.database import tool_calls
-from infra.database.tables import AnyRow
+from infra.database.columns import AnyRow
 from models.answers import Answer
 from models.runs import RunStatus
 from models.tool_calls import ToolCall, ToolKind

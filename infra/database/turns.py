@@ -16,11 +16,12 @@ from infra.database import (
     thread_queue,
     threads,
 )
+from infra.database.columns import AnyRow
 from infra.database.messages import newest_message_at
 from infra.database.run_finalization import Partial
+from infra.database.run_tables import RUNS, TURNS
 from infra.database.run_transitions import RunIds, RunStarted, record_transition
 from infra.database.runs import DELETED, IS_NEWEST, Transition, to_run
-from infra.database.tables import RUNS, TURNS, AnyRow
 from infra.database.token_usage import used_before
 from infra.database.turn_outcomes import following, outcome_of, server_calls, stored_outcome
 from infra.ports import NO_EVENTS, EventBatch
