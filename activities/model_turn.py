@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import AttemptSuperseded, TurnNotReady, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
-from activities.prompt import build_request
+from activities.prompt import Question, build_request
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
 from infra.background import shielded_until_done
@@ -27,8 +27,8 @@ from infra.language_model.errors import ModelCallFailed, PromptRejected
 from infra.ports import EventStream, LanguageModel
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
+from models.cited_text import CitedText
 from models.finalization import Finalization
-from models.language_model import ModelRequest
 from models.runs import LastErrorCode, Run, RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
 from models.thread_errors import ThreadLocked
@@ -106,12 +106,12 @@ class ModelTurn:
         if turn.turn >= self._max_turns:
             log.warning("run.turns_used_up", extra={"run_id": turn.run_id, "turns": turn.turn})
             return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, TURNS_USED_UP)
-        request = await build_request(self._database, attempt.begun, turn.turn, self._language_model)
-        if isinstance(request, RunIncompleteReason):
-            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, request)
+        question = await build_request(self._database, attempt.begun, turn.turn, self._language_model)
+        if isinstance(question, RunIncompleteReason):
+            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, question)
         if await self._is_superseded(attempt):
             return await self._outcome_elsewhere(turn)
-        return await self._answer(attempt, request)
+        return await self._answer(attempt, question)
 
     async def _begin(self, turn: TurnInput) -> _Attempt | TurnOutcome:
         """Begin an attempt. Returns the turn's outcome if there is no question for the model."""
@@ -142,11 +142,11 @@ class ModelTurn:
             return False
         return not await self._database.read(turns.is_current, attempt.run.id, attempt.turn)
 
-    async def _answer(self, attempt: _Attempt, request: ModelRequest) -> TurnOutcome:
+    async def _answer(self, attempt: _Attempt, question: Question) -> TurnOutcome:
         deadline = asyncio.timeout((attempt.run.expires_at or 0) - time.time())
         try:
             async with deadline:
-                await self._stream_answer(attempt, request)
+                await self._stream_answer(attempt, question)
                 committed = await self._commit(attempt)
         except TimeoutError:
             if not deadline.expired():
@@ -159,11 +159,15 @@ class ModelTurn:
             raise
         return committed.outcome if committed else await self._outcome_elsewhere(attempt.input)
 
-    async def _stream_answer(self, attempt: _Attempt, request: ModelRequest) -> None:
-        async with aclosing(self._language_model.stream(request)) as deltas:
+    async def _stream_answer(self, attempt: _Attempt, question: Question) -> None:
+        # Most runs have nothing to cite: then nothing is done for each delta.
+        cited = None if question.sources is None else CitedText(question.sources)
+        async with aclosing(self._language_model.stream(question.request)) as deltas:
             async for delta in deltas:
-                attempt.answer.add(delta)
-                await attempt.stream.emit(delta)
+                # The answer and the stream take the same deltas: a cut leaves text that is held back out of both.
+                for each in cited.cite(delta) if cited else (delta,):
+                    attempt.answer.add(each)
+                    await attempt.stream.emit(each)
         if attempt.answer.is_filtered:
             raise PromptRejected(CONTENT_FILTERED)
 

@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from activities.token_budget import MESSAGE_OVERHEAD_TOKENS, TokenBudget
 from infra.database import prompts
 from infra.database.engine import Database
-from infra.database.prompts import PastTurn, message_text
+from infra.database.prompts import PastTurn, message_text_without_markers
 from infra.database.token_usage import used_tokens
 from infra.database.turns import Begun
 from infra.ports import LanguageModel
+from models.citations import Sources
 from models.language_model import (
     AssistantTurn,
     FunctionOutput,
@@ -44,6 +45,17 @@ LEFT_OUT = "This result was left out, because the conversation has become too lo
 
 
 @dataclass(frozen=True)
+class Question:
+    """A request to the model, and the results that its answer may cite.
+
+    `sources` is None if no tool of the run has results to cite: then the answer is not searched for citations.
+    """
+
+    request: ModelRequest
+    sources: Sources | None
+
+
+@dataclass(frozen=True)
 class _Past:
     """The tokens, answers and outputs of the run's earlier turns."""
 
@@ -53,7 +65,7 @@ class _Past:
 
 async def build_request(
     database: Database, begun: Begun, turn: int, language_model: LanguageModel
-) -> ModelRequest | RunIncompleteReason:
+) -> Question | RunIncompleteReason:
     """The request for the run's turn, or the reason if a token budget leaves no room for it.
 
     Reads in short transactions: none is open while the prompt is tokenized.
@@ -71,7 +83,7 @@ async def build_request(
     messages = await _messages(database, begun, budget)
     if run.max_prompt_tokens is not None and not (fits and (messages or not begun.last_message_seq)):
         return RunIncompleteReason.MAX_PROMPT_TOKENS
-    return ModelRequest(
+    request = ModelRequest(
         model=run.model,
         prompt=(*head, *messages, *own),
         functions=functions,
@@ -83,6 +95,7 @@ async def build_request(
         response_format=_response_format(run),
         reasoning_effort=run.reasoning_effort,
     )
+    return Question(request, _sources(past) if offered.name_of(ToolKind.FILE_SEARCH) else None)
 
 
 async def _own_that_fit(
@@ -107,6 +120,10 @@ async def _own_that_fit(
 def remaining(limit: int | None, used: int) -> int | None:
     """The rest of a budget of the whole run."""
     return None if limit is None else limit - used
+
+
+def _sources(past: _Past) -> Sources:
+    return {number: hit for turn in past.turns for number, hit in turn.sources.items()}
 
 
 def _past(connection: Connection, run_id: str, turn: int) -> _Past:
@@ -134,7 +151,8 @@ async def _messages(database: Database, begun: Begun, budget: TokenBudget) -> li
             if item is None:
                 continue
             images = sum(isinstance(part, ImageUrlContent) for part in message.content)
-            fits = await budget.takes(message_text(message), overhead=MESSAGE_OVERHEAD_TOKENS + images * IMAGE_TOKENS)
+            text = message_text_without_markers(message)
+            fits = await budget.takes(text, overhead=MESSAGE_OVERHEAD_TOKENS + images * IMAGE_TOKENS)
             # The newest message is always sent, except beyond the client's own limit.
             if not fits and (items or is_limited):
                 break
@@ -156,7 +174,7 @@ async def _newest_first(database: Database, begun: Begun) -> AsyncGenerator[Mess
 
 def _item(message: Message) -> PromptItem | None:
     if message.role == "assistant":
-        text = message_text(message)
+        text = message_text_without_markers(message)
         return AssistantTurn(text) if text else None
     return UserTurn(tuple(_part(part) for part in message.content))
 

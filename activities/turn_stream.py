@@ -1,6 +1,6 @@
 """Emits the answer of one attempt at a turn, piece by piece, into the run's event stream."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from infra.clock import now_seconds
@@ -10,11 +10,12 @@ from infra.database.turns import Begun
 from infra.ports import EventStream
 from models.aborted_steps import abort_events
 from models.answered_steps import AnsweredStep, calls_step, message_step
-from models.answers import Answer, ArgumentsMender, PieceMender, SaidAs, storable
-from models.events import Event, refusal_delta, text_delta
+from models.answers import Answer, AnswerDelta, ArgumentsMender, PieceMender, SaidAs, storable
+from models.events import NO_ANNOTATIONS, Event, refusal_delta, text_delta
 from models.finalization import ATTEMPT_SUPERSEDED
 from models.ids import Prefix
-from models.language_model import CallDelta, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.language_model import CallDelta, RefusalDelta, TextDelta, TokenUsage
+from models.messages import Annotation, FileCitation
 from models.offered_tools import OfferedTools
 from models.run_steps import StepType
 from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition
@@ -47,6 +48,7 @@ class TurnStream:
         # The message's parts in the order of their first words, the calls in theirs, each with its retained piece.
         self._parts: dict[SaidAs, PieceMender] = {}
         self._calls: list[tuple[ToolCall, ArgumentsMender]] = []
+        self._citations = 0
         self._is_superseded = False
 
     @classmethod
@@ -61,11 +63,14 @@ class TurnStream:
         await opened._append(abort_events(position.unfinished, ATTEMPT_SUPERSEDED, now_seconds()))
         return opened
 
-    async def emit(self, delta: ModelDelta) -> None:
+    async def emit(self, delta: AnswerDelta) -> None:
         """Emit a piece of the answer, if it belongs to the answer's first step."""
         match delta:
             case TextDelta(text) if self._takes(StepType.MESSAGE_CREATION):
                 await self._emit_words(SaidAs.TEXT, text)
+            case FileCitation(text=text) if self._takes(StepType.MESSAGE_CREATION):
+                await self._emit_words(SaidAs.TEXT, text, {self._citations: delta})
+                self._citations += 1
             case RefusalDelta(text) if self._takes(StepType.MESSAGE_CREATION):
                 await self._emit_words(SaidAs.REFUSAL, text)
             case CallDelta() if self._takes(StepType.TOOL_CALLS):
@@ -84,11 +89,15 @@ class TurnStream:
     def _takes(self, step: StepType) -> bool:
         return not self._is_superseded and (self._open_step is None or self._open_step.type is step)
 
-    async def _emit_words(self, kind: SaidAs, words: str) -> None:
+    async def _emit_words(
+        self, kind: SaidAs, words: str, annotations: Mapping[int, Annotation] = NO_ANNOTATIONS
+    ) -> None:
         mender = self._parts.setdefault(kind, PieceMender())
-        await self._emit_part(kind, mender.mend(words))
+        await self._emit_part(kind, mender.mend(words), annotations)
 
-    async def _emit_part(self, kind: SaidAs, words: str) -> None:
+    async def _emit_part(
+        self, kind: SaidAs, words: str, annotations: Mapping[int, Annotation] = NO_ANNOTATIONS
+    ) -> None:
         if not words:
             return
         part = list(self._parts).index(kind)
@@ -99,7 +108,7 @@ class TurnStream:
         if kind is SaidAs.REFUSAL:
             delta = refusal_delta(message_id, part, words)
         else:
-            delta = text_delta(message_id, part, words, is_first=part not in emitted.parts)
+            delta = text_delta(message_id, part, words, part not in emitted.parts, annotations)
         emitted.add(part, len(words))
         await self._append([*opening, delta])
 

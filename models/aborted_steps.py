@@ -21,11 +21,18 @@ from models.run_steps import RunStep
 
 
 @dataclass(slots=True)
+class _Part:
+    kind: str
+    pieces: list[str] = field(default_factory=list)
+    annotations: list[Any] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Open:
     step: RunStep
     message: Message | None = None
-    # By the index of the content part: its type and its pieces.
-    parts: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
+    # By the index of the content part.
+    parts: dict[int, _Part] = field(default_factory=dict)
 
 
 def abort_events(emitted: Iterable[Event], cut_short: CutShort, now: int) -> list[Event]:
@@ -45,7 +52,7 @@ def abort_events(emitted: Iterable[Event], cut_short: CutShort, now: int) -> lis
             "status": MessageStatus.INCOMPLETE,
             "incomplete_at": now,
             "incomplete_details": MessageIncompleteDetails(reason=cut_short.message_reason),
-            "content": [_part(kind, "".join(pieces)) for _, (kind, pieces) in sorted(aborted.parts.items())],
+            "content": [_content(part) for _, part in sorted(aborted.parts.items())],
         }
     )
     return events.message_closed(step, message)
@@ -68,11 +75,17 @@ def _open_step(emitted: Iterable[Event]) -> _Open | None:
     return found
 
 
-def _add(parts: dict[int, tuple[str, list[str]]], delta: dict[str, Any]) -> None:
-    kind = delta["type"]
-    _, pieces = parts.setdefault(delta["index"], (kind, []))
-    pieces.append(delta["refusal"] if kind == "refusal" else delta["text"]["value"])
+def _add(parts: dict[int, _Part], delta: dict[str, Any]) -> None:
+    part = parts.setdefault(delta["index"], _Part(delta["type"]))
+    if part.kind == "refusal":
+        part.pieces.append(delta["refusal"])
+    else:
+        part.pieces.append(delta["text"]["value"])
+        part.annotations += delta["text"].get("annotations", ())
 
 
-def _part(kind: str, text: str) -> MessageContent:
-    return RefusalContent(refusal=text) if kind == "refusal" else TextContent(text=Text(value=text))
+def _content(part: _Part) -> MessageContent:
+    text = "".join(part.pieces)
+    if part.kind == "refusal":
+        return RefusalContent(refusal=text)
+    return TextContent(text=Text.model_validate({"value": text, "annotations": part.annotations}))

@@ -113,7 +113,7 @@ def message_step(
     open_step: OpenStep | None = None,
     cut_short: CutShort | None = None,
 ) -> AnsweredStep:
-    """The text of the answer as a message, and its step. For annotations see models/tool_formats/file_search.py."""
+    """The text of the answer as a message, and its step."""
     is_open = open_step is not None and open_step.type is StepType.MESSAGE_CREATION
     created_at = open_step.opened_at if open_step and is_open else attempt.message_time(now)
     ended_at = max(now, created_at)
@@ -199,7 +199,7 @@ def _step(
 def _content(answer: Answer) -> list[MessageContent]:
     """The parts in the order in which they began, as the stream emitted them; an empty text if there are none."""
     parts: dict[SaidAs, MessageContent] = {
-        SaidAs.TEXT: TextContent(text=Text(value=answer.text)),
+        SaidAs.TEXT: TextContent(text=Text(value=answer.text, annotations=list(answer.citations))),
         SaidAs.REFUSAL: RefusalContent(refusal=answer.refusal),
     }
     return [parts[kind] for kind in answer.said] or [TextContent(text=Text(value=""))]

@@ -4,12 +4,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.messages import FileCitation
 from models.runs import RunStatus
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 EMPTY_ARGUMENTS = "{}"
 """The arguments of a call without any: clients parse the text, and models leave it out."""
+
+
+AnswerDelta = ModelDelta | FileCitation
+"""A piece of an answer. A citation is a piece of its text: the marker, and where it leads."""
 
 
 @dataclass(slots=True)
@@ -37,12 +42,16 @@ class Answer:
 
     said: dict[SaidAs, list[str]] = field(default_factory=dict)
     calls: list[AnsweredCall] = field(default_factory=list)
+    citations: list[FileCitation] = field(default_factory=list)
     finish: Finish | None = None
 
-    def add(self, delta: ModelDelta) -> None:
+    def add(self, delta: AnswerDelta) -> None:
         match delta:
             case TextDelta(text):
                 self.said.setdefault(SaidAs.TEXT, []).append(text)
+            case FileCitation():
+                self.said.setdefault(SaidAs.TEXT, []).append(delta.text)
+                self.citations.append(delta)
             case RefusalDelta(text):
                 self.said.setdefault(SaidAs.REFUSAL, []).append(text)
             case CallDelta(index, name, arguments):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.messages import Message
+from models.messages import Annotation, Message
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
 from models.wire import WireObject
@@ -20,6 +20,8 @@ MESSAGE_CREATED = "thread.message.created"
 MESSAGE_DELTA = "thread.message.delta"
 STEP_CREATED = "thread.run.step.created"
 STEP_DELTA = "thread.run.step.delta"
+
+NO_ANNOTATIONS: Mapping[int, Annotation] = {}
 
 STEP_CLOSED = frozenset(f"thread.run.step.{status}" for status in StepStatus if status is not StepStatus.IN_PROGRESS)
 
@@ -83,10 +85,16 @@ def step_closed(step: RunStep) -> Event:
     return Event.of(f"thread.run.step.{step.status}", step)
 
 
-def text_delta(message_id: str, index: int, text: str, is_first: bool) -> Event:
-    """`index` is the place of the text among the message's parts."""
-    # Only the first delta has the empty list of annotations: SDKs concatenate lists that are repeated.
-    value: dict[str, Any] = {"value": text, "annotations": []} if is_first else {"value": text}
+def text_delta(
+    message_id: str, index: int, text: str, is_first: bool, annotations: Mapping[int, Annotation] = NO_ANNOTATIONS
+) -> Event:
+    """`index` is the place of the text among the message's parts; `annotations` of this piece, by their places."""
+    value: dict[str, Any] = {"value": text}
+    # Only the first delta has an empty list of annotations: SDKs concatenate lists that are repeated.
+    if is_first or annotations:
+        value["annotations"] = [
+            {"index": place, **annotation.model_dump(mode="json")} for place, annotation in annotations.items()
+        ]
     return _content_delta(message_id, {"index": index, "type": "text", "text": value})
 
 

@@ -11,6 +11,7 @@ from models.wire import (
     RequestBody,
     TaggedBy,
     WireObject,
+    absent,
     branch,
     null_means,
     one_of,
@@ -25,7 +26,11 @@ MAX_NEW_MESSAGES = 1000
 
 
 class FileCitationSource(WireObject):
+    """`quote` is in the contract of v1 and of deltas, and in the messages of v2 an extension, as `page` is."""
+
     file_id: str
+    quote: str = ""
+    page: Annotated[int | None, Field(exclude_if=absent)] = None
 
 
 class FileCitation(WireObject):

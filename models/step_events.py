@@ -1,13 +1,13 @@
 """The events of a step (opened, its deltas, closed), identical when emitted and when replayed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 
 from models import events
 from models.events import Event
-from models.messages import Message, MessageStatus, RefusalContent, TextContent
+from models.messages import Annotation, Message, MessageStatus, RefusalContent, TextContent
 from models.run_steps import RunStep, StepStatus, StepType, ToolCallsDetails
 from models.tool_calls import ToolCall
 from models.tool_formats.formats import FORMATS
@@ -88,7 +88,7 @@ class StepEvents:
         for position, (part, size) in enumerate(self.emitted.sizes):
             # The stored text may differ in length from the deltas: the last delta of a part has the remaining text.
             until = taken[part] + size if position != last[part] else len(parts[part])
-            yield from self._delta(part, parts[part][taken[part] : until], is_first=part not in seen)
+            yield from self._delta(part, parts[part][taken[part] : until], taken[part], is_first=part not in seen)
             seen.add(part)
             taken[part] = until
 
@@ -103,15 +103,17 @@ class StepEvents:
             return events.message_closed(self.step, self.message)
         return [] if self.step.status is StepStatus.IN_PROGRESS else [events.step_closed(self.step)]
 
-    def _delta(self, part: int, piece: str, is_first: bool) -> Sequence[Event]:
+    def _delta(self, part: int, piece: str, taken: int, is_first: bool) -> Sequence[Event]:
         if self.message is None:
             call = self.calls[part]
             format = FORMATS[call.kind]
             # The first delta of a call has no input.
             return [format.opened(self.step.id, call)] if is_first else format.input_deltas(self.step.id, call, piece)
-        if isinstance(self.message.content[part], RefusalContent):
+        content = self.message.content[part]
+        if isinstance(content, RefusalContent):
             return [events.refusal_delta(self.message.id, part, piece)]
-        return [events.text_delta(self.message.id, part, piece, is_first)]
+        cited = _annotations(content, taken, taken + len(piece))
+        return [events.text_delta(self.message.id, part, piece, is_first, cited)]
 
 
 def whole(message: Message | None, calls: Sequence[ToolCall]) -> list[DeltaSize]:
@@ -163,6 +165,13 @@ def _text(part: object) -> str:
             return part.refusal
         case _:
             return ""
+
+
+def _annotations(part: object, begin: int, end: int) -> Mapping[int, Annotation]:
+    """The annotations of a piece of a text, by their places."""
+    if not isinstance(part, TextContent):
+        return events.NO_ANNOTATIONS
+    return {place: each for place, each in enumerate(part.text.annotations) if begin <= each.start_index < end}
 
 
 def _inputs(calls: Sequence[ToolCall]) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """The parts of a run's prompt, read in bounded pieces."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,11 @@ from infra.database.messages import to_message
 from infra.database.run_tables import RUN_STEPS, TOOL_CALLS
 from infra.database.thread_tables import MESSAGES
 from infra.database.tool_calls import to_call
+from models.citations import Number, sources_of, without_markers
 from models.language_model import FunctionCall
-from models.messages import Message, RefusalContent, TextContent
+from models.messages import Message, RefusalContent, Text, TextContent
 from models.run_steps import StepStatus, StepType
+from models.tool_calls import SearchHit
 from models.tool_formats.formats import FORMATS
 
 PAGE_SIZE = 50
@@ -46,13 +48,15 @@ _CALLS = (
 class PastTurn:
     """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids.
 
-    `server_calls` are the ids of those calls whose outputs are the server's own.
+    `server_calls` are the ids of those calls whose outputs are the server's own; `sources` their results that an answer
+    may cite.
     """
 
     text: str | None = None
     calls: list[FunctionCall] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     server_calls: list[str] = field(default_factory=list)
+    sources: dict[Number, SearchHit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,18 +87,28 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
         each.outputs[call.id] = FORMATS[call.kind].output_for_model(call)
         if call.kind.is_run_by_server:
             each.server_calls.append(call.id)
+            each.sources.update(sources_of([call]))
     return [past[number] for number in sorted(past)]
 
 
 def message_text(message: Message) -> str:
     """The text of a message, parts joined by line breaks. A refusal is text: most providers accept only text."""
-    return "\n".join(text for part in message.content if (text := _words(part)) is not None)
+    return _joined(message, lambda text: text.value)
 
 
-def _words(part: object) -> str | None:
+def message_text_without_markers(message: Message) -> str:
+    """As `message_text`, for a message of an earlier run: the numbers of its citations mean nothing in this run."""
+    return _joined(message, without_markers)
+
+
+def _joined(message: Message, read: Callable[[Text], str]) -> str:
+    return "\n".join(text for part in message.content if (text := _words(part, read)) is not None)
+
+
+def _words(part: object, read: Callable[[Text], str]) -> str | None:
     match part:
         case TextContent():
-            return part.text.value
+            return read(part.text)
         case RefusalContent():
             return part.refusal
     return None

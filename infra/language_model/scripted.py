@@ -26,6 +26,7 @@ from models.language_model import (
     UserTurn,
 )
 from models.tool_calls import ToolKind
+from models.tool_formats.file_search import first_passage
 
 SCRIPTED_MODEL = "holdfast/scripted"
 MAX_QUOTED_CHARACTERS = 1000
@@ -36,6 +37,7 @@ class ScriptedLanguageModel:
 
     It calls every function at once after a user's message (one, if the request says so), with arguments from each
     function's schema; it searches files for the user's message. Otherwise it quotes the outputs, or the user's message.
+    Of the results of a search it quotes and cites the first.
     """
 
     async def prepare(self) -> None:
@@ -106,7 +108,7 @@ def _answer(request: ModelRequest) -> str:
 def _plain_answer(prompt: tuple[PromptItem, ...]) -> str:
     if outputs := _outputs_since_last_user_turn(prompt):
         names = {call.id: call.name for item in prompt if isinstance(item, AssistantTurn) for call in item.calls}
-        return " ".join(f"{names.get(item.call_id, 'It')} returned: {_quoted(item.output)}" for item in outputs)
+        return " ".join(f"{names.get(item.call_id, 'It')} returned: {_told(item.output)}" for item in outputs)
     images = sum(isinstance(part, ImagePart) for part in _last_user_turn(prompt).content)
     said = _said(prompt)
     answer = f"You said: {_quoted(said)}" if said.strip() else "You said nothing."
@@ -119,6 +121,12 @@ def _said(prompt: tuple[PromptItem, ...]) -> str:
 
 def _last_user_turn(prompt: tuple[PromptItem, ...]) -> UserTurn:
     return next((item for item in reversed(prompt) if isinstance(item, UserTurn)), UserTurn(()))
+
+
+def _told(output: str) -> str:
+    if found := first_passage(output):
+        return f"{_quoted(found.text)} {found.marker}"
+    return _quoted(output)
 
 
 def _quoted(text: str) -> str:

@@ -1,14 +1,13 @@
 """The form of file searches: what the model asks and reads, and what clients see of it.
 
-Citations attach here. `output_for_model` shows each hit after its marker (`models.citations`), and the model repeats
-the markers of what it used. A marker in an answer leads back to `ToolCall.result`: the turn and `result_number`
-identify the hit, which has the file's id, the passage (`text`) and the page. The text of an answer is emitted in
-`activities/turn_stream.py` and stored by `models/answered_steps.py`: annotations belong into both, from one function,
-so that the replay equals the stream.
+`output_for_model` shows each hit after its marker (`models/citations.py`), and the model repeats the markers of what it
+used. `models/cited_text.py` finds them in the answer.
 """
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from models.citations import marker, result_number
@@ -40,13 +39,31 @@ PARAMETERS: dict[str, Any] = {
     "required": ["queries"],
     "additionalProperties": False,
 }
+HOW_TO_CITE = "Cite a passage by its marker, right after the statement that it supports and exactly so: {marker}"
 NOTHING_FOUND = "Nothing was found."
 INVALID_ARGUMENTS = 'The search was not made: its arguments must be JSON of the form {"queries": ["…"]}.'
+
+_FIRST_PASSAGE = re.compile(
+    r"^(?P<marker>【\d+:\d+†[^】\n]*】)(?: \(page \d+\))?\n(?P<text>.*?)\n\n(?:【\d+:\d+†|Cite a passage )",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def offered(name: str) -> Function:
     """The tool as a function for the model."""
     return Function(name, DESCRIPTION, PARAMETERS, kind=ToolKind.FILE_SEARCH)
+
+
+@dataclass(frozen=True)
+class ShownPassage:
+    marker: str
+    text: str
+
+
+def first_passage(output: str) -> ShownPassage | None:
+    """The first passage in an output for the model; None for an output that has none."""
+    found = _FIRST_PASSAGE.search(output)
+    return ShownPassage(found["marker"], found["text"]) if found else None
 
 
 def queries_of(arguments: str) -> Sequence[str] | None:
@@ -85,8 +102,9 @@ class FileSearchFormat:
     def output_for_model(self, call: ToolCall) -> str:
         match call.result:
             case SearchHits(hits, notes):
-                passages = [_passage(call, index, hit) for index, hit in enumerate(hits)] or [NOTHING_FOUND]
-                return "\n\n".join([*notes, *passages])
+                passages = [_passage(call, index, hit) for index, hit in enumerate(hits)]
+                how_to_cite = [HOW_TO_CITE.format(marker=_marker(call, 0, hits[0]))] if hits else [NOTHING_FOUND]
+                return "\n\n".join([*notes, *passages, *how_to_cite])
             case ToolFailure(message):
                 return message
         return ""
@@ -113,4 +131,8 @@ def _found(hit: SearchHit, with_content: bool) -> FoundChunk:
 
 def _passage(call: ToolCall, index: int, hit: SearchHit) -> str:
     page = f" (page {hit.page})" if hit.page is not None else ""
-    return f"{marker(call.turn, result_number(call.position, index), hit.filename)}{page}\n{hit.text}"
+    return f"{_marker(call, index, hit)}{page}\n{hit.text}"
+
+
+def _marker(call: ToolCall, index: int, hit: SearchHit) -> str:
+    return marker(call.turn, result_number(call.position, index), hit.filename)

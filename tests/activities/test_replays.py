@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -21,6 +21,7 @@ from infra.clock import now_ms
 from infra.database import (
     assistants,
     messages,
+    prompts,
     run_events,
     run_finalization,
     run_steps,
@@ -40,7 +41,8 @@ from infra.event_stream.publishing import publish
 from infra.ports import EventBatch
 from models.answers import Answer
 from models.assistants import CreateAssistantRequest
-from models.events import Event, NumberedEvent, call_delta, numbered
+from models.cited_text import CitedText
+from models.events import MESSAGE_DELTA, Event, NumberedEvent, call_delta, numbered
 from models.finalization import Finalization
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.lists import PageRequest
@@ -77,10 +79,29 @@ def calls(draw: st.DrawFn) -> list[ModelDelta]:
     return deltas
 
 
+# Cut into pieces at any place. Which of them are markers of results depends on the calls of earlier turns.
+MARKED = st.tuples(
+    st.lists(
+        st.sampled_from(["【0:0†a.txt】", "[0:0]", "【9:9】", "`", "【重】", "\ud83d", "So "]), min_size=1, max_size=6
+    ).map("".join),
+    st.lists(st.integers(0, 40), max_size=6),
+).map(lambda drawn: [TextDelta(piece) for piece in cut(*drawn)])
+
+
+def cut(text: str, places: Sequence[int]) -> list[str]:
+    borders = sorted({0, len(text), *(min(place, len(text)) for place in places)})
+    return [text[begin:end] for begin, end in pairwise(borders)]
+
+
 ANSWERS = st.one_of(
     WORDS,
+    MARKED,
+    MARKED,
     REFUSALS,
     calls(),
+    st.tuples(MARKED, REFUSALS, MARKED).map(lambda parts: [*parts[0], *parts[1], *parts[2]]),
+    st.tuples(MARKED, calls()).map(lambda parts: [*parts[0], *parts[1]]),
+    st.tuples(calls(), MARKED).map(lambda parts: [*parts[0], *parts[1]]),
     st.tuples(WORDS, REFUSALS).map(lambda parts: [*parts[0], *parts[1]]),
     st.tuples(WORDS, calls()).map(lambda parts: [*parts[0], *parts[1]]),
     st.tuples(calls(), WORDS).map(lambda parts: [*parts[0], *parts[1]]),
@@ -128,13 +149,19 @@ def answered(*deltas: ModelDelta) -> Turn:
     return Turn(deltas, FinishReason.STOP, False, None, RunStatus.FAILED, by_attempt=False, submits=True)
 
 
+EMPTY_TEXT = {"type": "text", "text": {"value": "", "annotations": []}}
 CALL = CallDelta(0, name="weather")
 BLANK_ARGUMENTS = answered(CALL, CallDelta(0, arguments=" "), CallDelta(0, arguments=" "))
 BLANKS_AROUND = answered(CALL, *(CallDelta(0, arguments=piece) for piece in (" ", " {}", " ")))
 SEARCH = CallDelta(0, name="file_search", arguments='{"queries": ["a"]}')
 SEARCH_AND_CALL = answered(SEARCH, CallDelta(1, name="weather"))
 WORDS_AFTER_A_SEARCH = answered(SEARCH, TextDelta("Well"))
-HITS = SearchHits((SearchHit("file-1", "a.txt", 0.5, "Some text."),))
+HIT = SearchHit("file-1", "a.txt", 0.5, "Some text.", page=2)
+HITS = SearchHits((HIT,))
+CITED = [TextDelta(piece) for piece in ("\ud83d", "\ude00 So【0", ":0†a.txt】", "【0:0】【9:9】 ", "and [0:0†x].")]
+MARKERS = answered(*CITED)
+MARKERS_AROUND_A_REFUSAL = answered(TextDelta("【0:0"), RefusalDelta("【0:0】"), TextDelta("【0:0】"))
+MARKERS_CUT_SHORT = replace(answered(*CITED, *CITED), cut_after=2)
 HALF_BEFORE_A_CALL = answered(TextDelta("\ud83d"), CALL)
 
 
@@ -156,6 +183,13 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 @example(script=[HALF_BEFORE_A_CALL], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[SEARCH_AND_CALL, answered(SEARCH)], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[WORDS_AFTER_A_SEARCH, answered(TextDelta("Done"))], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[answered(SEARCH), MARKERS], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[answered(SEARCH), MARKERS_AROUND_A_REFUSAL], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[answered(SEARCH), MARKERS_CUT_SHORT], with_thread=False, last_end=RunStatus.FAILED)
+@example(
+    script=[answered(SEARCH), replace(MARKERS_CUT_SHORT, by_attempt=True)], with_thread=False, last_end=RunStatus.FAILED
+)
+@example(script=[answered(SEARCH), answered(SEARCH, *CITED), MARKERS], with_thread=False, last_end=RunStatus.FAILED)
 def test_the_replay_equals_the_stream(
     database: Database, script: Sequence[Turn], with_thread: bool, last_end: RunStatus
 ) -> None:
@@ -215,8 +249,10 @@ class Scenario:
     async def play_aborted(self, first: Turn, second: Turn) -> None:
         run = await self._create(with_thread=False)
         _, _, answers = await self._begin(run, 0)
+        cited = CitedText({(0, 0): HIT})
         for delta in first.deltas:
-            await answers.emit(delta)
+            for each in cited.cite(delta):
+                await answers.emit(each)
         begun, attempt, answers = await self._begin(run, 0)
         await self._answer(begun, attempt, answers, second)
         await self._compare(run)
@@ -226,7 +262,9 @@ class Scenario:
     async def _compare(self, run: Run) -> None:
         """The replay has every event of the stream but those of answers that were aborted, and so not kept."""
         kept = await self.database.read(_kept_ids, run)
-        emitted = [each for each in await self._emitted(run) if not _is_of_answer(each) or _id_of(each) in kept]
+        stream = await self._emitted(run)
+        _check_messages(stream)
+        emitted = [each for each in stream if not _is_of_answer(each) or _id_of(each) in kept]
         replayed = await self._replayed(run)
         assert _names(replayed) == _names(emitted)
         assert _without_start(replayed) == _without_start(emitted)
@@ -251,13 +289,14 @@ class Scenario:
     async def _answer(self, begun: Begun, attempt: TurnAttempt, stream: TurnStream, turn: Turn) -> bool:
         """Returns whether the run goes on with another turn."""
         run, answer = begun.run, Answer()
-        for index, delta in enumerate(turn.deltas):
+        cited = await self._cited(run, attempt)
+        for index, delta in enumerate([*turn.deltas, Finish(turn.finish, TokenUsage(1, 2))]):
             if index == turn.cut_after:
                 await self._cut_short(run, attempt, answer, stream, turn)
                 return False
-            answer.add(delta)
-            await stream.emit(delta)
-        answer.add(Finish(turn.finish, TokenUsage(1, 2)))
+            for each in cited.cite(delta):
+                answer.add(each)
+                await stream.emit(each)
         position = await stream.finish()
         if turn.cancels_before_commit:
             await self.database.write(runs.begin_cancelling, PROJECT, run.thread_id, run.id)
@@ -269,6 +308,10 @@ class Scenario:
             await self._submit(run)
             return True
         return status is RunStatus.IN_PROGRESS
+
+    async def _cited(self, run: Run, attempt: TurnAttempt) -> CitedText:
+        past = await self.database.read(prompts.past_turns, run.id, attempt.turn)
+        return CitedText({number: hit for turn in past for number, hit in turn.sources.items()})
 
     async def _run_tools(self, run: Run, turn: Turn, outcome: TurnOutcome) -> RunStatus:
         """Returns the run's status after the server's calls, which is `in_progress` if the next turn follows."""
@@ -324,6 +367,36 @@ def _kept_ids(connection: Connection, run: Run) -> set[str]:
     steps = run_steps.list_page(connection, PROJECT, run.id, page)
     kept = messages.list_page(connection, PROJECT, run.thread_id, page, run.id)
     return {each.id for each in (*steps.data, *kept.data)}
+
+
+def _check_messages(stream: Sequence[NumberedEvent]) -> None:
+    """The deltas of each message that was closed make up its content, citations included. Aborted ones too."""
+    said: dict[str, dict[int, dict[str, Any]]] = {}
+    for event in (each.event for each in stream):
+        data = json.loads(event.data)
+        if event.name == MESSAGE_DELTA:
+            for part in data["delta"]["content"]:
+                _accumulate(said.setdefault(data["id"], {}), part)
+        elif event.name in ("thread.message.completed", "thread.message.incomplete"):
+            content = [part for part in data["content"] if part != EMPTY_TEXT]
+            assert [part for _, part in sorted(said.get(data["id"], {}).items())] == content
+
+
+def _accumulate(parts: dict[int, dict[str, Any]], delta: dict[str, Any]) -> None:
+    if delta["type"] == "refusal":
+        part = parts.setdefault(delta["index"], {"type": "refusal", "refusal": ""})
+        part["refusal"] += delta["refusal"]
+        return
+    part = parts.setdefault(delta["index"], {"type": "text", "text": {"value": "", "annotations": []}})
+    text = part["text"]
+    for annotation in delta["text"].get("annotations", ()):
+        assert annotation.pop("index") == len(text["annotations"])
+        text["annotations"].append(annotation)
+        # Text after calls is one delta.
+        assert annotation["text"] in delta["text"]["value"]
+    text["value"] += delta["text"]["value"]
+    for annotation in text["annotations"]:
+        assert text["value"][annotation["start_index"] : annotation["end_index"]] == annotation["text"]
 
 
 def _is_of_answer(event: NumberedEvent) -> bool:

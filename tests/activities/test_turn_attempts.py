@@ -23,7 +23,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import model_turn, run_finalization
 from activities.model_turn import ModelTurn
-from activities.prompt import build_request
+from activities.prompt import Question, build_request
 from activities.run_finalization import RunFinalization
 from activities.turn_stream import left_behind
 from infra.clock import now_ms
@@ -33,7 +33,6 @@ from infra.resources import open_event_stream
 from infra.run_workflows import RunWorkflows
 from models.events import text_delta
 from models.finalization import Finalization
-from models.language_model import ModelRequest
 from models.runs import RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
 from models.turns import TurnInput, TurnOutcome
@@ -148,7 +147,7 @@ async def test_superseded_attempt_does_not_call_model_after_stall(
 ) -> None:
     is_stalled, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def build_request_late(*about: Any) -> ModelRequest | RunIncompleteReason:
+    async def build_request_late(*about: Any) -> Question | RunIncompleteReason:
         monkeypatch.setattr(model_turn, "build_request", build_request)
         is_stalled.set()
         await goes_on.wait()

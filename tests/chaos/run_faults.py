@@ -9,6 +9,7 @@ from models.citations import marker, result_number
 from models.run_steps import StepType
 from models.runs import RunStatus
 from models.tool_calls import ToolKind
+from models.tool_formats.file_search import HOW_TO_CITE
 from models.tool_formats.formats import FORMATS
 from tests.chaos.ledgers import Ledger
 from tests.chaos.runs import ChaosRun, output_of
@@ -105,7 +106,8 @@ def _output(call: AnyRow) -> str | None:
 
 def _expected(call: AnyRow) -> str:
     if _is_server_call(call):
-        return f"{marker(call.turn, result_number(call.position, 0), HANDBOOK)}\n{PASSAGE}"
+        shown = marker(call.turn, result_number(call.position, 0), HANDBOOK)
+        return f"{shown}\n{PASSAGE}\n\n{HOW_TO_CITE.format(marker=shown)}"
     return output_of(call.arguments)
 
 

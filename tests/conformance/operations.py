@@ -49,6 +49,7 @@ OPERATIONS = (
     "streams.handler_of_function_calls",
     "streams.handler_that_submits",
     "streams.handler_of_file_search",
+    "streams.handler_of_citations",
     "streams.run_that_fails",
     "streams.run_that_is_cancelled",
     "streams.run_that_expires_in_silence",

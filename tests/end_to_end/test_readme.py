@@ -48,7 +48,11 @@ async def test_example_of_search_answers_from_a_file(holdfast: RunningHoldfast) 
 
     searched, said = printed.getvalue().split("\n", 1)
     assert searched == LEAVE
-    assert said == f"file_search returned: 【0:0†handbook.md】\n{LEAVE}\n"
+    assert said.splitlines() == [
+        f"file_search returned: {LEAVE} 【0:0†handbook.md】",
+        "【0:0†handbook.md】 is in handbook.md",
+        f"quote: {LEAVE}",
+    ]
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -9,8 +9,9 @@ export const CUT_OFF = "cut-off";
 export const STOPPED_BY_FILTER = "stopped-by-filter";
 
 export const LEAVE = "Every employee has 27 days of paid vacation a year.";
+export const MARKER = "【0:0†page.md】";
 /** What the model says after a search. */
-export const FOUND = `file_search returned: 【0:0†page.md】\n${LEAVE}`;
+export const FOUND = `file_search returned: ${LEAVE} ${MARKER}`;
 export const PARTS = "The pump needs the gasket AX-4410/B.";
 
 /** The SDK's own interval is 5 s. */

@@ -1,7 +1,7 @@
 // Streams of runs: the events as they arrive, and the results of the SDK's AssistantStream.
 
 import { equal, has, ok } from "./assertions.mjs";
-import { CUT_OFF, FOUND, SPEAKS_AND_HANGS, STOPPED_BY_FILTER, callsOf, outputsOf, threadOf } from "./sdk.mjs";
+import { CUT_OFF, FOUND, LEAVE, MARKER, SPEAKS_AND_HANGS, STOPPED_BY_FILTER, callsOf, outputsOf, threadOf } from "./sdk.mjs";
 
 const RUN_BEGUN = ["run.created", "run.queued", "run.in_progress"];
 const RESUMED = ["run.step.completed", "run.queued", "run.in_progress"];
@@ -105,6 +105,27 @@ export const streams = {
     equal(heard.text, FOUND);
     equal(heard.calls.length, 1);
     equal(heard.stepsDone, (await sdk.listSteps(run, { order: "asc" })).data);
+  },
+
+  async handler_of_citations(sdk) {
+    const [assistant, thread] = [await sdk.searchingAssistant(), await sdk.thread("How much vacation?")];
+    const streamed = [];
+
+    const citing = sdk.runs.stream(thread.id, { assistant_id: assistant.id });
+    const heard = listened(citing);
+    citing.on("textDelta", (delta) => streamed.push(...(delta.annotations ?? [])));
+    await citing.done();
+
+    const [message] = heard.messagesDone;
+    equal(message, (await sdk.messages.list(thread.id)).data[0]);
+    const { value, annotations } = message.content[0].text;
+    equal(value, FOUND);
+    const [annotation, ...others] = annotations;
+    equal(others, []);
+    has(annotation, { type: "file_citation", text: MARKER, start_index: value.indexOf(MARKER), end_index: value.length });
+    equal(annotation.file_citation.quote, LEAVE);
+    equal((await sdk.files.retrieve(annotation.file_citation.file_id)).filename, "page.md");
+    equal(streamed, [{ index: 0, ...annotation }]);
   },
 
   async handler_that_submits(sdk) {

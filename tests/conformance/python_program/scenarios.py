@@ -22,7 +22,8 @@ STOPPED_BY_FILTER = "stopped-by-filter"
 """Says "Once upon", and the provider's content filter stops it."""
 
 LEAVE = "Every employee has 27 days of paid vacation a year."
-FOUND = f"file_search returned: 【0:0†page.md】\n{LEAVE}"
+MARKER = "【0:0†page.md】"
+FOUND = f"file_search returned: {LEAVE} {MARKER}"
 """What the model says after a search."""
 
 PARTS = "The pump needs the gasket AX-4410/B."

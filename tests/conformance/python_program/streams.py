@@ -11,6 +11,8 @@ from typing_extensions import override
 from tests.conformance.python_program.scenarios import (
     CUT_OFF,
     FOUND,
+    LEAVE,
+    MARKER,
     SPEAKS_AND_HANGS,
     STOPPED_BY_FILTER,
     Sdk,
@@ -181,6 +183,35 @@ def handler_of_file_search(sdk: Sdk) -> None:
     equal(handler.steps_done, steps)
     # The SDK repeats the last call of a stream for each later step.
     equal({call.id for call in handler.calls_done}, {call.id for call in steps[0].step_details.tool_calls})
+
+
+@operation("streams.handler_of_citations")
+def handler_of_citations(sdk: Sdk) -> None:
+    annotations: list[Any] = []
+
+    class Citing(Handler):
+        @override
+        def on_text_delta(self, delta: Any, snapshot: Any) -> None:
+            super().on_text_delta(delta, snapshot)
+            annotations.extend(delta.annotations or ())
+            equal(len(snapshot.annotations), len(annotations))
+
+    assistant, thread = sdk.searching_assistant(), sdk.thread("How much vacation?")
+
+    with sdk.runs.stream(thread_id=thread.id, assistant_id=assistant.id, event_handler=Citing()) as handler:
+        handler.until_done()
+
+    [message] = handler.get_final_messages()
+    equal(message, sdk.messages.list(thread.id).data[0])
+    text = message.content[0].text
+    [annotation] = text.annotations
+    has(annotation, type="file_citation", text=MARKER, start_index=FOUND.index(MARKER), end_index=len(FOUND))
+    equal(annotation.file_citation.quote, LEAVE)
+    equal(sdk.files.retrieve(annotation.file_citation.file_id).filename, "page.md")
+    [streamed] = annotations
+    equal(streamed.index, 0)
+    equal(streamed.file_citation.to_dict(), annotation.file_citation.to_dict())
+    has(streamed, text=MARKER, start_index=annotation.start_index, end_index=annotation.end_index)
 
 
 @operation("streams.handler_that_submits")

@@ -1,10 +1,18 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from models.citations import marker
 from models.tool_calls import SearchHit, SearchHits, ServerResult, ToolCall, ToolFailure, ToolKind
-from models.tool_formats.file_search import MAX_QUERIES, MAX_QUERY_LENGTH, FileSearchFormat, queries_of
+from models.tool_formats.file_search import (
+    MAX_QUERIES,
+    MAX_QUERY_LENGTH,
+    FileSearchFormat,
+    ShownPassage,
+    first_passage,
+    queries_of,
+)
 
 FORMAT = FileSearchFormat()
 HIT = SearchHit("file-1", "a.pdf", 0.75, "Some text.", page=3, attributes={"year": 2026})
@@ -50,7 +58,11 @@ def test_marker_has_one_line_and_no_other_bracket(filename: str, shown: str) -> 
 @pytest.mark.parametrize(
     ("result", "text"),
     [
-        (SearchHits((HIT, HIT)), "【4:0†a.pdf】 (page 3)\nSome text.\n\n【4:1†a.pdf】 (page 3)\nSome text."),
+        (
+            SearchHits((HIT, HIT)),
+            "【4:0†a.pdf】 (page 3)\nSome text.\n\n【4:1†a.pdf】 (page 3)\nSome text.\n\n"
+            "Cite a passage by its marker, right after the statement that it supports and exactly so: 【4:0†a.pdf】",
+        ),
         (SearchHits((), ("Note.",)), "Note.\n\nNothing was found."),
         (ToolFailure("No."), "No."),
         (None, ""),
@@ -58,6 +70,22 @@ def test_marker_has_one_line_and_no_other_bracket(filename: str, shown: str) -> 
 )
 def test_model_reads_numbered_passages(result: ServerResult | None, text: str) -> None:
     assert FORMAT.output_for_model(call(result)) == text
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (SearchHits((HIT, HIT)), "Some text."),
+        (SearchHits((HIT,), ("Note.",)), "Some text."),
+        (SearchHits((replace(HIT, text="Two\n\nlines.", page=None),)), "Two\n\nlines."),
+        (SearchHits((), ("Note.",)), None),
+        (ToolFailure("No."), None),
+    ],
+)
+def test_first_passage_of_an_output_is_read(result: ServerResult, text: str | None) -> None:
+    found = first_passage(FORMAT.output_for_model(call(result)))
+
+    assert found == (ShownPassage("【4:0†a.pdf】", text) if text else None)
 
 
 def test_results_of_calls_of_one_turn_have_different_numbers() -> None:
