@@ -14,7 +14,7 @@ from api.dependencies import (
     PageDep,
     ProjectDep,
 )
-from api.tool_resources import RequestedResources, check_vector_stores
+from api.tool_resources import RequestedResources, check_named
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
@@ -72,7 +72,7 @@ async def modify_assistant(
 
     def modify(connection: Connection) -> Assistant:
         if body.tool_resources:
-            check_vector_stores(connection, project, body.tool_resources)
+            check_named(connection, project, body.tool_resources)
         return assistants.modify(connection, project, assistant_id, body)
 
     return await idempotency.run(Assistant, modify)

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
-from infra.database import deleted_items
+from infra.database import deleted_items, interpreter_files
 from infra.database.pages import load_page
 from infra.database.tables import ASSISTANTS, AnyRow
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
@@ -52,14 +52,16 @@ def load(connection: Connection, project_id: str, assistant_id: str) -> Assistan
     row = connection.execute(_LOAD, {"assistant_id": assistant_id, "project": project_id}).one_or_none()
     if row is None:
         raise NotFound.of(NOUN, assistant_id)
-    return _to_assistant(row)
+    (assistant,) = interpreter_files.with_existing(connection, [_to_assistant(row)])
+    return assistant
 
 
 def list_page(connection: Connection, project_id: str, page: PageRequest) -> Page[Assistant]:
     deleted = {"project_id": project_id, "thread_id": None}
     scope = {"project_id": project_id}
     rows, has_more = load_page(connection, ASSISTANTS, NOUN, page, scope, deleted=deleted)
-    return Page[Assistant].of([_to_assistant(row) for row in rows], has_more)
+    found = interpreter_files.with_existing(connection, [_to_assistant(row) for row in rows])
+    return Page[Assistant].of(found, has_more)
 
 
 def modify(connection: Connection, project_id: str, assistant_id: str, body: ModifyAssistantRequest) -> Assistant:
