@@ -24,7 +24,7 @@ from infra.database.run_finalization import Partial
 from infra.database.turns import Begun, Committed, Resumed
 from infra.event_stream.publishing import publish
 from infra.language_model.errors import ModelCallFailed, PromptRejected
-from infra.ports import EventStream, LanguageModel
+from infra.ports import EventStream, LanguageModel, ObjectStore
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.errors import ThreadLocked
@@ -67,12 +67,14 @@ class ModelTurn:
     def __init__(
         self,
         database: Database,
+        object_store: ObjectStore,
         language_model: LanguageModel,
         workflows: RunWorkflows,
         event_stream: EventStream,
         max_turns: int,
     ) -> None:
         self._database = database
+        self._object_store = object_store
         self._language_model = language_model
         self._workflows = workflows
         self._event_stream = event_stream
@@ -106,7 +108,9 @@ class ModelTurn:
         if turn.turn >= self._max_turns:
             log.warning("run.turns_used_up", extra={"run_id": turn.run_id, "turns": turn.turn})
             return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, TURNS_USED_UP)
-        request = await build_request(self._database, attempt.begun, turn.turn, self._language_model)
+        request = await build_request(
+            self._database, self._object_store, attempt.begun, turn.turn, self._language_model
+        )
         if isinstance(request, RunIncompleteReason):
             return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, request)
         if await self._is_superseded(attempt):

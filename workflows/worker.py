@@ -80,6 +80,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
     settings = resources.settings
     model_turn = ModelTurn(
         resources.database,
+        resources.object_store,
         resources.language_model,
         _run_workflows(resources),
         resources.event_stream,

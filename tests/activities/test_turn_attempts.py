@@ -68,7 +68,14 @@ class Workers:
         """Start attempt 1 of the run's turn on the first worker, or attempt 2 on the second."""
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
-        turn = ModelTurn(resources.database, resources.language_model, workflows, self.streams[attempt - 1], MAX_TURNS)
+        turn = ModelTurn(
+            resources.database,
+            resources.object_store,
+            resources.language_model,
+            workflows,
+            self.streams[attempt - 1],
+            MAX_TURNS,
+        )
         environment = environment or ActivityEnvironment()
         began = FIRST_BEGAN + (attempt - 1) * HEARTBEAT_TIMEOUT
         environment.info = dataclasses.replace(
