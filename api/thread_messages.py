@@ -11,7 +11,7 @@ from api.tool_resources import UNUSED_THREAD_STORE, RequestedResources
 from infra.database import files, interpreter_files, messages, threads, vector_stores
 from infra.database.tables import AnyRow
 from models.attachments import MAX_INTERPRETER_FILES, AttachedFiles, TooManyInterpreterFiles, check_image, image_ids
-from models.errors import FileNotFound, NotFound
+from models.errors import FileNotFound
 from models.messages import CreateMessageRequest, Message
 from models.threads import CreateThreadRequest, Thread
 from models.tools import CodeInterpreterResources, FileSearchResources, InlineVectorStore, ToolResources
@@ -84,17 +84,9 @@ def _with_searched(
     connection: Connection, requested: RequestedResources, before: ToolResources, new: Sequence[str]
 ) -> FileSearchResources:
     for store_id in before.file_search.vector_store_ids if before.file_search else ():
-        if _exists(connection, requested.project_id, store_id):
+        # A deleted store is replaced. One that has expired is not: the thread would lose what it could search.
+        if vector_stores.exists(connection, requested.project_id, store_id):
             requested.extend_store(connection, store_id, new)
             return FileSearchResources(vector_store_ids=[store_id])
     created = requested.create_store(connection, InlineVectorStore(file_ids=list(new)), UNUSED_THREAD_STORE)
     return FileSearchResources(vector_store_ids=[created])
-
-
-def _exists(connection: Connection, project_id: str, store_id: str) -> bool:
-    """A deleted store is replaced. One that has expired is not: the thread would lose what it could search."""
-    try:
-        vector_stores.load(connection, project_id, store_id)
-    except NotFound:
-        return False
-    return True

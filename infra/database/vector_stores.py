@@ -109,6 +109,11 @@ def load(connection: Connection, project_id: str, store_id: str) -> VectorStore:
     return _to_store(_find(connection, _LOAD, project_id, store_id))
 
 
+def exists(connection: Connection, project_id: str, store_id: str) -> bool:
+    """Whether the project has the store, expired or not."""
+    return connection.execute(_LOAD, {"store": store_id, "project": project_id}).one_or_none() is not None
+
+
 def find_open(connection: Connection, project_id: str, store_id: str) -> AnyRow:
     """The row of a store that can be used. Raises `NotFound`, `VectorStoreExpired`."""
     return _open(_find(connection, _LOAD, project_id, store_id))
