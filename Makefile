@@ -22,7 +22,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 $(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT))
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-slow test-deployment test-all lint types bench chaos conformance histories lock clean
+.PHONY: help up test test-slow test-deployment test-weaviate test-all lint types bench chaos conformance histories lock clean
 .NOTPARALLEL:
 
 help:  ## List the commands
@@ -32,14 +32,18 @@ up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
 
 test: $(INSTALLED_DEV)  ## Run what every change needs; ARGS="-k name" for some of these tests
-	@$(PYTEST) --ignore tests/deployment -m "not slow and not conformance" $(ARGS)
+	@$(PYTEST) --ignore tests/deployment -m "not slow and not conformance and not weaviate" $(ARGS)
 
 test-slow: $(INSTALLED_DEV)  ## Run the slow tests: fuzz, deploys, versions, stops, refused starts, a short chaos
-	@$(PYTEST) --ignore tests/deployment -m slow $(ARGS)
+	@$(PYTEST) --ignore tests/deployment -m "slow and not weaviate" $(ARGS)
 
-test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml; the first time builds Temporal from source
+test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml; the first time builds servers from source
 	@$(BIN)/python -m tests.deployment.modules
 	@$(PYTEST) tests/deployment $(ARGS)
+
+test-weaviate: $(INSTALLED_DEPLOYMENT)  ## Run the tests of search in Weaviate; the first time builds Weaviate from source
+	@$(BIN)/python -m tests.weaviate_server
+	@$(PYTEST) --ignore tests/deployment -m weaviate $(ARGS)
 
 test-all: $(INSTALLED_DEPLOYMENT)  ## Run every test there is, with every release of the official SDKs
 	@$(BIN)/python -m tests.deployment.modules

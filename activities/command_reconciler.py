@@ -13,10 +13,10 @@ from activities.heartbeat import heartbeating
 from activities.workflow_reconciler import close
 from infra.clock import MS_PER_SECOND, now_ms, now_seconds
 from infra.database import run_retries, sweeps
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
 from infra.database.runs import to_run
-from infra.database.tables import AnyRow
 from infra.ports import EventStream
 from infra.run_workflows import Delivery, RunWorkflows
 from models.runs import RunStatus
@@ -108,7 +108,7 @@ class CommandReconciler:
             outage = outages.exceptions[0]
         else:
             return [done.result() for done in repairs]
-        # Raised outside of its group, so that `DatabaseOutages` recognizes it.
+        # Raised outside of its group, so that `Outages` recognizes it.
         raise outage
 
     async def _repair_or_log(self, run: AnyRow) -> Delivery | None:

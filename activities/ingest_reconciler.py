@@ -9,9 +9,9 @@ from temporalio.service import RPCError
 
 from activities.heartbeat import heartbeating
 from infra.clock import now_seconds
-from infra.database import index_deletions, vector_store_files, vector_stores
+from infra.database import index_deletions, ingestions, vector_stores
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
-from infra.database.tables import AnyRow
 from infra.index_deletion import delete_from_index
 from infra.ingest_workflows import IngestWorkflows
 from infra.ports import VectorIndex
@@ -50,7 +50,7 @@ class IngestReconciler:
         """Look at some files that are long in progress, expired stores, and deletions. Raises `DatabaseUnavailable`."""
         async with heartbeating():
             due = await self._database.write(
-                vector_store_files.take_due, PAGE_SIZE, LOOK_AGAIN_AFTER // timedelta(milliseconds=1)
+                ingestions.take_due, PAGE_SIZE, LOOK_AGAIN_AFTER // timedelta(milliseconds=1)
             )
             repaired = [await self._repair(row) for row in due]
             emptied = await self._database.write(vector_stores.empty_expired, PAGE_SIZE)
@@ -59,7 +59,7 @@ class IngestReconciler:
 
     async def _repair(self, row: AnyRow) -> bool | None:
         """Whether a workflow is at the file, or else it failed; None where Temporal did not answer."""
-        file = vector_store_files.ingest_input(row)
+        file = ingestions.ingest_input(row)
         try:
             if row.batch_id is not None and await self._workflows.start_batch(IngestBatchInput(row.batch_id)):
                 return True
@@ -71,7 +71,7 @@ class IngestReconciler:
             return None
         lost = IngestError(FileErrorCode.SERVER_ERROR, LOST_WORKFLOW)
         # Its own commit may have come meanwhile: then this one changes nothing.
-        await self._database.write(vector_store_files.end, IngestEnd(file, StoreFileStatus.FAILED, lost))
+        await self._database.write(ingestions.end, IngestEnd(file, StoreFileStatus.FAILED, lost))
         return False
 
     async def _delete(self) -> int:

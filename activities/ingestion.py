@@ -5,34 +5,32 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
 
 from temporalio import activity
 
 from activities.failures import WorkerStopped, passing_failure
 from activities.heartbeat import heartbeating
-from infra.database import vector_store_files
+from infra.database import ingestions
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
-from infra.database.tables import AnyRow
 from infra.documents.chunking import chunks
-from infra.documents.errors import DocumentTooLarge, DocumentUnreadable
+from infra.documents.errors import DocumentUnreadable
 from infra.documents.parsing import parse
+from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingFailed
-from infra.object_store.errors import ObjectMissing, ObjectStoreUnavailable
-from infra.ports import Embedder, ObjectStore, VectorIndex
-from infra.vector_index.errors import VectorIndexUnavailable
+from infra.embeddings.windows import embedded_chunks
+from infra.object_store.errors import ObjectMissing
+from infra.ports import ObjectStore, VectorIndex
 from models.chunks import Chunk
 from models.ingestion import IngestBatchInput, IngestEnd, IngestError, IngestInput, PendingFiles
-from models.search_index import IndexedChunk, IndexedFile, IndexedStore, Vector
+from models.search_index import IndexedChunk, IndexedFile, IndexedStore
 from models.stored_objects import KeyPrefix, object_key
 from models.vector_store_errors import FileErrorCode
 from models.vector_stores import MAX_FILE_TOKENS, StoreFileStatus
 
 CHUNKS_AT_A_TIME = 16
-TEXTS_AT_A_TIME = 8
 BYTES_PER_NUMBER = 4
 BATCH_PAGE = 200
-RETRY_DELAY = timedelta(seconds=1)
 CONTENT_MISSING = "The file's content is missing in the object store."
 
 log = logging.getLogger(__name__)
@@ -57,27 +55,25 @@ class _Progress:
 
 class Ingestion:
     def __init__(
-        self, database: Database, object_store: ObjectStore, embedder: Embedder | None, vector_index: VectorIndex
+        self, database: Database, object_store: ObjectStore, embedders: Embedders, vector_index: VectorIndex
     ) -> None:
         self._database = database
         self._object_store = object_store
-        self._embedder = embedder
+        self._embedders = embedders
         self._index = vector_index
 
     @activity.defn(name="Ingestion.ingest")
     async def ingest(self, file: IngestInput) -> StoreFileStatus:
         """Make the file searchable, or let its row say why it cannot be. Returns the status that it ends in.
 
-        It looks at its row before each batch of chunks, and stops where the file was cancelled, removed, or ingested
-        anew. A new attempt goes on behind the chunks that are indexed. Raises retryable `ApplicationError`s.
+        It looks at its row before it adds each batch of chunks, and stops where the file was cancelled, removed, or
+        ingested anew. A new attempt goes on behind the chunks that are indexed. Raises retryable `ApplicationError`s,
+        and outages.
         """
         progress = _Progress.of_last_attempt()
         async with heartbeating(progress.details):
             try:
                 return await self._ingest(file, progress)
-            except (ObjectStoreUnavailable, VectorIndexUnavailable) as error:
-                log.warning("ingestion.store_unavailable", extra={"file_id": file.file_id, "reason": repr(error)})
-                raise passing_failure(FileErrorCode.SERVER_ERROR, error, RETRY_DELAY) from None
             except asyncio.CancelledError:
                 details = activity.cancellation_details()
                 if details and details.worker_shutdown:
@@ -85,14 +81,14 @@ class Ingestion:
                 raise
 
     async def _ingest(self, file: IngestInput, progress: _Progress) -> StoreFileStatus:
-        found = await self._database.read(vector_store_files.find_ingested, file)
+        found = await self._database.read(ingestions.find_ingested, file)
         if found is None:
-            return await self._database.read(vector_store_files.status_of, file)
+            return await self._database.read(ingestions.status_of, file)
         row, store = found
         try:
             cut = await self._chunks(row)
             if not await self._index_chunks(file, store, cut, progress):
-                return await self._database.read(vector_store_files.status_of, file)
+                return await self._database.read(ingestions.status_of, file)
         except DocumentUnreadable as error:
             return await self._fail(file, error.code, str(error))
         except ObjectMissing:
@@ -108,11 +104,8 @@ class Ingestion:
         content: AsyncGenerator[bytes, None] = self._object_store.get(object_key(KeyPrefix.FILE, row.id))
         async with aclosing(content):
             document = await parse(content, row.filename)
-        maximum, overlap = row.max_chunk_size_tokens, row.chunk_overlap_tokens
-        cut = await asyncio.to_thread(chunks, document, maximum, overlap)
-        if (len(cut) - 1) * (maximum - overlap) > MAX_FILE_TOKENS:
-            raise DocumentTooLarge.because(f"it has more than {MAX_FILE_TOKENS} tokens")
-        return cut
+        sizes = row.max_chunk_size_tokens, row.chunk_overlap_tokens
+        return await asyncio.to_thread(chunks, document, *sizes, MAX_FILE_TOKENS)
 
     async def _index_chunks(
         self, file: IngestInput, store: IndexedStore, cut: Sequence[Chunk], progress: _Progress
@@ -122,15 +115,13 @@ class Ingestion:
             # The first attempt, or one whose chunks were cut by another version of this program.
             progress.total, progress.done, progress.usage_bytes = len(cut), 0, 0
             await self._index.delete_file(store, file.file_id)
-        embedder = self._embedder
-        if embedder is not None and store.embedding_model != embedder.model:
-            # Vectors of different models are never compared: these chunks are found by keywords.
-            log.warning("ingestion.without_vectors", extra={"store_id": store.id, "model": store.embedding_model})
-            embedder = None
+        embedder = await self._embedders.of(store)
         while progress.done < len(cut):
-            if not await self._database.read(vector_store_files.is_ingested, file):
+            end = progress.done + CHUNKS_AT_A_TIME
+            batch = await embedded_chunks(embedder, cut[progress.done : end], next(iter(cut[end : end + 1]), None))
+            # After the embedding, which may take a minute: chunks that came so late would stay in the index.
+            if not await self._database.read(ingestions.is_ingested, file):
                 return False
-            batch = await _embedded(embedder, cut[progress.done : progress.done + CHUNKS_AT_A_TIME])
             await self._index.upsert(store, IndexedFile(file.file_id, file.generation), batch)
             progress.done += len(batch)
             progress.usage_bytes += sum(_size(chunk, store.dimensions) for chunk in batch)
@@ -141,10 +132,10 @@ class Ingestion:
         return await self._end(IngestEnd(file, StoreFileStatus.FAILED, IngestError(code, message)), [])
 
     async def _end(self, ended: IngestEnd, overlaps: Sequence[int]) -> StoreFileStatus:
-        if await self._database.write(vector_store_files.end, ended, overlaps):
+        if await self._database.write(ingestions.end, ended, overlaps):
             log.info("ingestion.ended", extra={"file_id": ended.file.file_id, "status": ended.status.value})
             return ended.status
-        return await self._database.read(vector_store_files.status_of, ended.file)
+        return await self._database.read(ingestions.status_of, ended.file)
 
 
 class IngestionEnds:
@@ -156,31 +147,16 @@ class IngestionEnds:
     @activity.defn(name="IngestionEnds.end")
     async def end(self, ended: IngestEnd) -> StoreFileStatus:
         """End it unless it has ended already. Returns the status that it has then."""
-        if await self._database.write(vector_store_files.end, ended):
+        if await self._database.write(ingestions.end, ended):
             return ended.status
-        return await self._database.read(vector_store_files.status_of, ended.file)
+        return await self._database.read(ingestions.status_of, ended.file)
 
     @activity.defn(name="IngestionEnds.pending")
     async def pending(self, batch: IngestBatchInput) -> PendingFiles:
         """The next page of a batch's files that are in progress."""
-        rows = await self._database.read(vector_store_files.pending_of_batch, batch.batch_id, batch.after, BATCH_PAGE)
+        rows = await self._database.read(ingestions.pending_of_batch, batch.batch_id, batch.after, BATCH_PAGE)
         after = rows[-1].seq if len(rows) == BATCH_PAGE else None
-        return PendingFiles([vector_store_files.ingest_input(row) for row in rows], after)
-
-
-async def _embedded(embedder: Embedder | None, cut: Sequence[Chunk]) -> list[IndexedChunk]:
-    if embedder is None:
-        return [IndexedChunk(chunk.number, chunk.text, chunk.page) for chunk in cut]
-    windows = [await embedder.windows(chunk.text) for chunk in cut]
-    texts = [text for each in windows for text in each]
-    vectors: list[Vector] = []
-    for start in range(0, len(texts), TEXTS_AT_A_TIME):
-        vectors += await embedder.embed(texts[start : start + TEXTS_AT_A_TIME])
-    remaining = iter(vectors)
-    return [
-        IndexedChunk(chunk.number, chunk.text, chunk.page, [next(remaining) for _ in each])
-        for chunk, each in zip(cut, windows, strict=True)
-    ]
+        return PendingFiles([ingestions.ingest_input(row) for row in rows], after)
 
 
 def _size(chunk: IndexedChunk, dimensions: int) -> int:

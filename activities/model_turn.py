@@ -27,11 +27,11 @@ from infra.language_model.errors import ModelCallFailed, PromptRejected
 from infra.ports import EventStream, LanguageModel, ObjectStore
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
-from models.errors import ThreadLocked
 from models.finalization import Finalization
 from models.language_model import ModelRequest
 from models.runs import LastErrorCode, Run, RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
+from models.thread_errors import ThreadLocked
 from models.turn_attempts import TurnAttempt
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 

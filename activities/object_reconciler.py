@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities.heartbeat import heartbeating
 from infra.clock import now_seconds
 from infra.database import doomed_objects, files, uploads
 from infra.database.engine import Database
@@ -64,7 +65,11 @@ class ObjectReconciler:
 
         Raises `ObjectStoreUnavailable`, `DatabaseUnavailable`; nothing is lost where it is cut off at any point.
         """
-        last = last or ObjectSweep(next_scan_at=_next_scan_at())
+        # Deletions and listings may take longer than the timeout of a heartbeat.
+        async with heartbeating():
+            return await self._reconcile(last or ObjectSweep(next_scan_at=_next_scan_at()))
+
+    async def _reconcile(self, last: ObjectSweep) -> ObjectSweep:
         expired = await self._pages(files.remove_expired) + await self._pages(uploads.expire)
         deleted = await self._delete_doomed()
         objects_after, files_after, next_scan_at = last.objects_after, last.files_after, last.next_scan_at

@@ -16,10 +16,10 @@ from infra.database.turns import Begun
 from infra.event_stream.publishing import publish
 from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
-from models.errors import ThreadLocked
 from models.finalization import Finalization
 from models.runs import LastErrorCode, RunStatus
 from models.step_events import StreamPosition
+from models.thread_errors import ThreadLocked
 from models.turns import RunState
 
 log = logging.getLogger(__name__)

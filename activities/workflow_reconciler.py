@@ -9,9 +9,9 @@ from activities.heartbeat import heartbeating
 from activities.run_finalization import finalize_run
 from infra.clock import now_seconds
 from infra.database import sweeps
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.tables import AnyRow
 from infra.ports import EventStream
 from infra.run_workflows import RunWorkflows
 from models.finalization import Finalization

@@ -1,7 +1,10 @@
 """The HTTP application: routes, errors and the headers of every answer."""
 
-from fastapi import FastAPI
+from functools import cache
+
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
 from api.authentication import Keyring
 from api.errors import UnexpectedErrors, install_error_handlers
@@ -22,6 +25,7 @@ from api.routes import (
     messages,
     metrics,
     models,
+    ops_files,
     ops_runs,
     run_events,
     run_steps,
@@ -40,7 +44,7 @@ from infra.ingest_workflows import IngestWorkflows
 from infra.resources import Resources
 from infra.run_histories import RunHistories
 from infra.run_workflows import RunWorkflows
-from infra.temporal import ui_url
+from infra.temporal import workflows_url
 from models.errors import ErrorEnvelope
 
 # `/threads/runs` is registered before `/threads/{thread_id}`, which would match it.
@@ -63,19 +67,21 @@ def create_app(resources: Resources) -> FastAPI:
         title="Holdfast",
         version="1",
         description="The OpenAI Assistants API, every run durable.",
-        responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}},
+        routes=_routes(),
     )
     app.state.resources = resources
     app.state.keyring = Keyring.of(resources.settings)
     app.state.large_bodies = one_at_a_time()
     app.state.run_timelines = RunTimelines(
-        resources.database, RunHistories(resources.temporal), resources.temporal.namespace, ui_url(resources.settings)
+        resources.database,
+        RunHistories(resources.temporal),
+        workflows_url(resources.settings, resources.temporal.namespace),
     )
     ingest_commands = IngestCommands(
         resources.database,
         IngestWorkflows(resources.temporal, resources.settings),
         resources.vector_index,
-        resources.embedder,
+        resources.embedders,
     )
     app.state.ingest_commands = ingest_commands
     app.state.run_commands = RunCommands(
@@ -90,13 +96,6 @@ def create_app(resources: Resources) -> FastAPI:
     keepalive = resources.settings.keepalive
     followed = RunEvents(resources.database, resources.event_stream, keepalive)
     app.state.streams = Streams(followed, keepalive, resources.metrics)
-    for router in ROUTERS:
-        app.include_router(router, prefix="/v1")
-        app.include_router(router, include_in_schema=False)
-    app.include_router(health.router)
-    app.include_router(ops_runs.router)
-    app.include_router(ops_runs.router, prefix="/v1", include_in_schema=False)
-    app.include_router(metrics.router)
     install_error_handlers(app)
     app.add_middleware(UnexpectedErrors)
     if (hosts := allowed_hosts(resources.settings)) is not None:
@@ -115,3 +114,18 @@ def create_app(resources: Resources) -> FastAPI:
         # The middleware that is added last is the outermost.
         app.add_middleware(RequestSpans, tracer=resources.tracing.tracer)
     return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    # Shared by the apps of a process: FastAPI prepares each route at the first request, in half a second for all.
+    api = APIRouter(responses={"4XX": {"model": ErrorEnvelope}, "5XX": {"model": ErrorEnvelope}})
+    for router in ROUTERS:
+        api.include_router(router, prefix="/v1")
+        api.include_router(router, include_in_schema=False)
+    api.include_router(health.router)
+    for ops in (ops_runs, ops_files):
+        api.include_router(ops.router)
+        api.include_router(ops.router, prefix="/v1", include_in_schema=False)
+    api.include_router(metrics.router)
+    return api.routes

@@ -10,10 +10,11 @@ from api.tool_resources import RequestedResources
 from infra.database import assistant_files, assistants, vector_store_files, vector_stores
 from infra.database.assistant_files import MAX_FILES
 from models.beta_v1 import AssistantFile
-from models.errors import InvalidRequest, NotFound, StoreFileNotFound
+from models.errors import InvalidRequest, NotFound
 from models.lists import Page, PageRequest
 from models.search_index import IndexedStore
 from models.tools import FileSearchResources, InlineVectorStore, ToolResources
+from models.vector_store_errors import StoreFileNotFound
 from models.vector_stores import VectorStoreFile
 
 NOUN = "file"

@@ -29,6 +29,11 @@ class Caller:
     project: str | None
     role: Role
 
+    @property
+    def name(self) -> str:
+        """How records call the caller."""
+        return "an operator" if self.project is None else f"project {self.project}"
+
     def require_operator(self) -> None:
         """Raises `Forbidden`."""
         if self.role is not Role.OPERATOR:

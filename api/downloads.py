@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from models.errors import RangeNotSatisfiable
+from models.file_errors import RangeNotSatisfiable
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 MEDIA_TYPE = "application/octet-stream"

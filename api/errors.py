@@ -22,12 +22,11 @@ from models.errors import (
     InvalidRequest,
     MethodNotAllowed,
     OutcomeUnknown,
-    RangeNotSatisfiable,
-    SearchUnavailable,
-    StoreUnavailable,
     Unavailable,
     UnknownUrl,
 )
+from models.file_errors import RangeNotSatisfiable, StoreUnavailable
+from models.vector_store_errors import SearchUnavailable
 
 SERVER_ERROR = (
     "The server had an error processing your request. Sorry about that! You can retry your request, or look into the "

@@ -10,11 +10,20 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from api.idempotency import Idempotency
-from infra.database import vector_store_file_batches, vector_store_files, vector_stores
+from infra.database import (
+    index_deletions,
+    vector_store_additions,
+    vector_store_file_batches,
+    vector_store_files,
+    vector_stores,
+)
 from infra.database.engine import Database
+from infra.database.ingestions import ingest_input
+from infra.embeddings.embedders import Embedders
 from infra.ingest_workflows import IngestWorkflows, leave_to_reconciler
-from infra.ports import Embedder, VectorIndex
+from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
+from models.ids import StoreFileName
 from models.ingestion import IngestBatchInput, IngestInput
 from models.search_index import IndexedStore
 from models.vector_stores import (
@@ -36,12 +45,12 @@ class IngestCommands:
     database: Database
     workflows: IngestWorkflows
     vector_index: VectorIndex
-    embedder: Embedder | None
+    embedders: Embedders
 
     async def create_store(
         self, idempotency: Idempotency, project_id: str, body: CreateVectorStoreRequest
     ) -> VectorStore:
-        """Create a store with its files, or neither. Raises what `vector_store_files.add` raises."""
+        """Create a store with its files, or neither. Raises what `vector_store_additions.add` raises."""
         batches: list[FileBatch] = []
         sizes = ChunkSizes.of(body.chunking_strategy)
         attachments = [Attachment(file_id, None, sizes) for file_id in dict.fromkeys(body.file_ids or ())]
@@ -60,8 +69,8 @@ class IngestCommands:
         self, connection: Connection, project_id: str, body: CreateVectorStoreRequest, attachments: list[Attachment]
     ) -> tuple[VectorStore, FileBatch | None]:
         """Insert a store with its files. The batch has to be started after the commit."""
-        model = self.embedder.model if self.embedder else None
-        dimensions = self.embedder.dimensions if self.embedder else 0
+        embedder = self.embedders.for_new_stores
+        model, dimensions = (embedder.model, embedder.dimensions) if embedder else (None, 0)
         store = vector_stores.create(connection, project_id, body, model, dimensions)
         if not attachments:
             return store, None
@@ -73,12 +82,12 @@ class IngestCommands:
     async def add_file(
         self, idempotency: Idempotency, project_id: str, store_id: str, body: CreateVectorStoreFileRequest
     ) -> VectorStoreFile:
-        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_files.add` raises."""
+        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_additions.add` raises."""
         to_ingest: list[IngestInput] = []
 
         def add(connection: Connection) -> VectorStoreFile:
-            store = vector_stores.lock_open(connection, project_id, store_id)
-            added = vector_store_files.add(connection, store, [Attachment.of(body)])
+            store = vector_store_additions.lock_store_for(connection, project_id, store_id, [body.file_id])
+            added = vector_store_additions.add(connection, store, [Attachment.of(body)])
             to_ingest.extend(added.to_ingest)
             return added.files[0]
 
@@ -90,7 +99,7 @@ class IngestCommands:
     async def create_batch(
         self, idempotency: Idempotency, project_id: str, store_id: str, body: CreateFileBatchRequest
     ) -> FileBatch:
-        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_files.add` raises."""
+        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_additions.add` raises."""
 
         def create(connection: Connection) -> FileBatch:
             return self.insert_batch(connection, project_id, store_id, body.attachments())
@@ -104,7 +113,8 @@ class IngestCommands:
         self, connection: Connection, project_id: str, store_id: str, attachments: list[Attachment]
     ) -> FileBatch:
         """Add files to a store as a batch, which has to be started after the commit. Raises as `create_batch`."""
-        store = vector_stores.lock_open(connection, project_id, store_id)
+        ids = [each.file_id for each in attachments]
+        store = vector_store_additions.lock_store_for(connection, project_id, store_id, ids)
         return vector_store_file_batches.create(connection, store, attachments)
 
     async def cancel_batch(self, idempotency: Idempotency, project_id: str, store_id: str, batch_id: str) -> FileBatch:
@@ -115,6 +125,21 @@ class IngestCommands:
         )
         await leave_to_reconciler("cancel", batch_id, self.workflows.cancel_batch(batch_id))
         return batch
+
+    async def retry(self, idempotency: Idempotency, project_id: str, name: StoreFileName, by: str) -> VectorStoreFile:
+        """Ingest a failed file anew. Raises what `vector_store_additions.retry` raises."""
+        to_ingest: list[IngestInput] = []
+
+        def retry(connection: Connection) -> VectorStoreFile:
+            row = vector_store_additions.retry(connection, project_id, name.store_id, name.file_id)
+            to_ingest.append(ingest_input(row))
+            return vector_store_files.to_file(row)
+
+        file = await idempotency.run(VectorStoreFile, retry)
+        for each in to_ingest:
+            log.info("ingestion.retried", extra={"store_id": each.store_id, "file_id": each.file_id, "by": by})
+            await leave_to_reconciler("ingest", each.workflow_id, self.workflows.start(each))
+        return file
 
     async def remove_file(self, project_id: str, store_id: str, file_id: str) -> None:
         """Raises `NotFound`, `StoreFileNotFound`. An ingestion that is at work on it finds its row gone."""
@@ -130,10 +155,11 @@ class IngestCommands:
             log.warning("index.delete_delayed", extra={"store_id": store_id, "reason": repr(error)})
 
     async def remove_from_index(self, stores: Sequence[IndexedStore], file_id: str) -> None:
-        """Remove the chunks of a file whose rows are gone."""
+        """Remove the chunks of a file whose rows are gone, but for those of one that was added again meanwhile."""
         for store in stores:
+            generation = await self.database.read(index_deletions.generation_to_keep, store.id, file_id)
             try:
-                await self.vector_index.delete_file(store, file_id)
+                await self.vector_index.delete_file(store, file_id, generation)
             except VectorIndexUnavailable as error:
                 log.warning("index.delete_delayed", extra={"store_id": store.id, "reason": repr(error)})
 

@@ -47,8 +47,8 @@ def _number(problem: Problem, bound: float, side: str, sign: str, code: str) -> 
 
 
 def _long_key(problem: Problem) -> InvalidRequest:
-    before, metadata, key = problem.path.removesuffix(_KEY).partition("metadata.")
-    name = before + metadata.removesuffix(".")
+    key = str(problem.given)
+    name = problem.path.removesuffix(_KEY).removesuffix(f".{key}")
     message = (
         f"Invalid property name in '{name}': '{shortened(key)}' is too long. Expected a string with maximum length "
         f"{problem.context['max_length']}, but got a string with length {len(key)} instead."

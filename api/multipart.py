@@ -1,7 +1,10 @@
 """Reads multipart forms as they arrive: no more of one is in memory than a chunk of the connection."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 from typing import Any, TypeAlias
@@ -23,6 +26,9 @@ NOT_A_FORM = "Could not parse multipart form"
 # More than any field but the file has.
 MAX_FIELD_BYTES = 4096
 MAX_DRAINED_BYTES = 1024**3
+MAX_DRAIN_TIME = timedelta(minutes=10)
+MAX_SILENCE = timedelta(seconds=10)
+"""A client that sends nothing for so long is answered, whatever it has still to send."""
 # As web pages and the SDKs write what may not be in a quoted name.
 ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 
@@ -109,9 +115,16 @@ class _Body:
         return message
 
     async def drain(self) -> None:
+        """Return at the end of the body, or at the latest when a client would wait for the answer in vain."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MAX_DRAIN_TIME.total_seconds()):
+                await self._drain()
+
+    async def _drain(self) -> None:
         drained = 0
         while self._has_more and drained <= MAX_DRAINED_BYTES:
-            drained += len((await self.receive()).get("body", b""))
+            async with asyncio.timeout(MAX_SILENCE.total_seconds()):
+                drained += len((await self.receive()).get("body", b""))
 
 
 async def read_parts(request: Request) -> AsyncGenerator[Part, None]:

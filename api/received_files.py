@@ -18,7 +18,8 @@ from infra.background import shielded_until_done
 from infra.database.outages import CommitUnknown
 from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import ObjectStore
-from models.errors import FileTooLarge, InvalidRequest, UploadTooSlow
+from models.errors import InvalidRequest
+from models.file_errors import FileTooLarge, UploadTooSlow
 
 TIME_LIMIT = timedelta(hours=1)
 """The reconciler removes objects without a row that are older than this by far."""

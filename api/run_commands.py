@@ -17,9 +17,10 @@ from infra.language_model.catalogue import ModelCatalogue
 from infra.ports import NO_EVENTS, EventBatch, EventStream
 from infra.run_workflows import RunWorkflows, leave_to_sweep
 from models import run_events
-from models.errors import ModelNotFound, ThreadLocked
+from models.errors import ModelNotFound
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, Run, RunOverrides, SubmitToolOutputsRequest
+from models.thread_errors import ThreadLocked
 from models.threads import CreateThreadRequest
 from models.tools import ToolResources
 from models.wire import WireObject

@@ -2,9 +2,9 @@
 
 from infra.clock import MS_PER_SECOND, now_ms
 from infra.database import ops_runs
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
 from infra.database.ops_runs import CallMade, FoundRun, RunFilter, RunRecord
-from infra.database.tables import AnyRow
 from infra.run_histories import RunHistories, RunHistory, Tries
 from models.language_model import TokenUsage
 from models.lists import Page, PageRequest
@@ -13,10 +13,10 @@ from models.runs import RunStatus, Usage
 
 
 class RunTimelines:
-    def __init__(self, database: Database, histories: RunHistories, namespace: str, ui_url: str | None) -> None:
+    def __init__(self, database: Database, histories: RunHistories, workflows_url: str | None) -> None:
         self._database = database
         self._histories = histories
-        self._workflows_url = ui_url and f"{ui_url}/namespaces/{namespace}/workflows"
+        self._workflows_url = workflows_url
 
     async def list_page(self, project_id: str | None, page: PageRequest, wanted: RunFilter) -> Page[OpsRun]:
         """The runs of the project, or of all, that match `wanted`. Raises `NotFound` for an unknown cursor."""

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from api.tool_resources import UNUSED_THREAD_STORE, RequestedResources
 from infra.database import files, interpreter_files, messages, threads, vector_stores
-from infra.database.tables import AnyRow
+from infra.database.columns import AnyRow
 from models.attachments import MAX_INTERPRETER_FILES, AttachedFiles, TooManyInterpreterFiles, check_image, image_ids
-from models.errors import FileNotFound
+from models.file_errors import FileNotFound
 from models.messages import CreateMessageRequest, Message
 from models.threads import CreateThreadRequest, Thread
 from models.tools import CodeInterpreterResources, FileSearchResources, InlineVectorStore, ToolResources

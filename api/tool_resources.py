@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from api.ingest_commands import IngestCommands
 from infra.database import files, searched_stores, vector_stores
 from infra.database.searched_stores import StoreState
-from models.errors import FileNotFound, VectorStoreOfRunExpired
+from models.file_errors import FileNotFound
 from models.run_specs import RunSpec
 from models.tools import (
     CreateFileSearchResources,
@@ -18,6 +18,7 @@ from models.tools import (
     InlineVectorStore,
     ToolResources,
 )
+from models.vector_store_errors import VectorStoreOfRunExpired
 from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, Expiry, FileBatch
 
 UNUSED_THREAD_STORE = Expiry(anchor="last_active_at", days=7)
@@ -38,7 +39,7 @@ class RequestedResources:
         given: CreateToolResources | ToolResources,
         expires_after: Expiry | None = None,
     ) -> ToolResources:
-        """The resources by ids. Raises the errors of `check_named`, and what `vector_store_files.add` raises."""
+        """The resources by ids. Raises the errors of `check_named`, and what `vector_store_additions.add` raises."""
         check_named(connection, self.project_id, given)
         search = given.file_search
         if search is None:
@@ -51,7 +52,7 @@ class RequestedResources:
         )
 
     def create_store(self, connection: Connection, inline: InlineVectorStore, expires_after: Expiry | None) -> str:
-        """The id of a new store with its files. Raises what `vector_store_files.add` raises."""
+        """The id of a new store with its files. Raises what `vector_store_additions.add` raises."""
         body = CreateVectorStoreRequest(metadata=inline.metadata, expires_after=expires_after)
         sizes = ChunkSizes.of(inline.chunking_strategy)
         attachments = [Attachment(file_id, None, sizes) for file_id in dict.fromkeys(inline.file_ids)]
@@ -61,7 +62,7 @@ class RequestedResources:
         return store.id
 
     def extend_store(self, connection: Connection, store_id: str, file_ids: Sequence[str]) -> None:
-        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_files.add` raises."""
+        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_additions.add` raises."""
         attachments = [Attachment(file_id, None, ChunkSizes()) for file_id in file_ids]
         self.batches.append(self.commands.insert_batch(connection, self.project_id, store_id, attachments))
 

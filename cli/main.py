@@ -7,6 +7,7 @@ import typer
 
 from cli import start
 from cli.configuration import load_settings
+from cli.files import app as files
 from cli.logs import configure_logs
 from cli.runs import app as runs
 from infra.errors import StartFailed
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 
 app.add_typer(runs, name="runs")
+app.add_typer(files, name="files")
 
 ParentOption = Annotated[
     int | None, typer.Option(metavar="PID", help="Stop as soon as process PID is no longer the parent.")

@@ -1,4 +1,4 @@
-"""A client of the API's `/ops` routes, for `holdfast runs` on any machine."""
+"""A client of the API's `/ops` routes, for `holdfast runs` and `holdfast files` on any machine."""
 
 import os
 from collections.abc import Iterator
@@ -14,11 +14,16 @@ from cli.api_url import api_url
 from infra.errors import StartFailed
 from infra.settings import Settings
 from models.errors import ErrorEnvelope
+from models.ids import StoreFileName
 from models.lists import MAX_LIMIT, Page
+from models.ops_files import OpsFile
 from models.ops_runs import OpsRun, OpsRunTimeline
 from models.wire import WireObject
 
 Answer = TypeVar("Answer", bound=WireObject)
+Item = TypeVar("Item", OpsRun, OpsFile)
+
+RUNS, FILES = "/ops/runs", "/ops/files"
 
 TIMEOUT = timedelta(seconds=30)
 NAME_IT = "Start it, or name it with --url or HOLDFAST_URL."
@@ -29,7 +34,7 @@ class ApiUnusable(StartFailed):
 
 
 class Refused(StartFailed):
-    """The API refuses the action for this run."""
+    """The API refuses the action for this run or file."""
 
 
 class OpsClient:
@@ -59,29 +64,44 @@ class OpsClient:
 
     def runs(self, filters: dict[str, Any], limit: int | None, order: str) -> Iterator[OpsRun]:
         """The matching runs, page by page; all of them without a `limit`."""
+        return self._listed(Page[OpsRun], RUNS, filters, limit, order)
+
+    def timeline(self, run_id: str) -> OpsRunTimeline:
+        return self._ask(OpsRunTimeline, "GET", _path(RUNS, run_id))
+
+    def retry(self, run_id: str, by: str) -> OpsRun:
+        return self._ask(OpsRun, "POST", f"{_path(RUNS, run_id)}/retry", json={"by": by})
+
+    def cancel(self, run_id: str) -> OpsRun:
+        return self._ask(OpsRun, "POST", f"{_path(RUNS, run_id)}/cancel")
+
+    def files(self, filters: dict[str, Any], limit: int | None, order: str) -> Iterator[OpsFile]:
+        """The matching files of vector stores, page by page; all of them without a `limit`."""
+        return self._listed(Page[OpsFile], FILES, filters, limit, order)
+
+    def file(self, name: str) -> OpsFile:
+        return self._ask(OpsFile, "GET", _file_path(name))
+
+    def retry_file(self, name: str, by: str) -> OpsFile:
+        return self._ask(OpsFile, "POST", f"{_file_path(name)}/retry", json={"by": by})
+
+    def _listed(
+        self, kind: type[Page[Item]], path: str, filters: dict[str, Any], limit: int | None, order: str
+    ) -> Iterator[Item]:
         after, left = None, limit
         while left is None or left > 0:
             size = MAX_LIMIT if left is None else min(left, MAX_LIMIT)
             asked = {**filters, "limit": size, "order": order, "after": after}
             query = {name: value for name, value in asked.items() if value is not None}
-            page = self._ask(Page[OpsRun], "GET", "", params=query)
+            page = self._ask(kind, "GET", path, params=query)
             yield from page.data
             if not page.has_more:
                 return
             after, left = page.last_id, None if left is None else left - len(page.data)
 
-    def timeline(self, run_id: str) -> OpsRunTimeline:
-        return self._ask(OpsRunTimeline, "GET", _path(run_id))
-
-    def retry(self, run_id: str, by: str) -> OpsRun:
-        return self._ask(OpsRun, "POST", f"{_path(run_id)}/retry", json={"by": by})
-
-    def cancel(self, run_id: str) -> OpsRun:
-        return self._ask(OpsRun, "POST", f"{_path(run_id)}/cancel")
-
     def _ask(self, kind: type[Answer], method: str, path: str, **options: Any) -> Answer:
         try:
-            response = self._http.request(method, f"{self._url}/ops/runs{path}", **options)
+            response = self._http.request(method, f"{self._url}{path}", **options)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             reason = str(error).rstrip(".") or type(error).__name__
             raise ApiUnusable(f"Holdfast at {self._url} does not answer: {reason}. {NAME_IT}") from error
@@ -104,6 +124,14 @@ def _key_of(settings: Settings) -> str | None:
     return next(iter(settings.api_keys), None)
 
 
-def _path(run_id: str) -> str:
+def _path(*parts: str) -> str:
     # Quoted: an invalid id must not lead to another route.
-    return f"/{quote(run_id, safe='')}"
+    first, *others = parts
+    return "/".join([first, *(quote(part, safe="") for part in others)])
+
+
+def _file_path(name: str) -> str:
+    if "/" not in name:
+        raise Refused(f"'{name}' names no file of a vector store, as STORE/FILE does.")
+    file = StoreFileName.parse(name)
+    return _path(FILES, file.store_id, file.file_id)

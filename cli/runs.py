@@ -1,37 +1,19 @@
 """`holdfast runs`: the commands with which operators list, inspect, retry and cancel runs. Imports are deferred."""
 
-import re
-import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from cli.configuration import load_settings
+from cli.ops_options import KeyOption, UrlOption, began, check_choice, duration, ops_client
 from models.runs import LastErrorCode, RunStatus
-
-if TYPE_CHECKING:
-    from cli.ops_client import OpsClient
 
 app = typer.Typer(help="See runs, retry failed ones, cancel others: through the API, from any machine.")
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # A run that is being cancelled needs no second cancel.
 CANCELLABLE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION)
 
 
-def _duration(text: str) -> timedelta:
-    matched = re.fullmatch(r"(\d{1,6})([smhdw])", text)
-    if matched is None:
-        raise typer.BadParameter(f"'{text}' is no duration such as 30s, 15m, 1h, 2d or 1w.")
-    return timedelta(**{UNITS[matched[2]]: int(matched[1])})
-
-
-UrlOption = Annotated[
-    str | None,
-    typer.Option("--url", help="Address of the API; also HOLDFAST_URL. Default: the one that the settings here name."),
-]
-KeyOption = Annotated[str | None, typer.Option("--api-key", help="Key for the API; also HOLDFAST_API_KEY.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON for each run.")]
 StatusOption = Annotated[RunStatus | None, typer.Option(help="Runs with this status.")]
 AssistantOption = Annotated[str | None, typer.Option(metavar="ASSISTANT", help="Runs of this assistant.")]
@@ -40,7 +22,7 @@ ErrorOption = Annotated[LastErrorCode | None, typer.Option(help="Runs that faile
 SinceOption = Annotated[
     timedelta | None,
     typer.Option(
-        parser=_duration, metavar="AGE", help="Runs created since then (failed runs: failed since then): 30m, 1h, 2d."
+        parser=duration, metavar="AGE", help="Runs created since then (failed runs: failed since then): 30m, 1h, 2d."
     ),
 ]
 RunArguments = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Ids of runs.")]
@@ -60,9 +42,10 @@ def list_runs(
     api_key: KeyOption = None,
 ) -> None:
     """List runs, the newest first."""
-    from cli.run_actions import Output, show_list
+    from cli.bulk_actions import Output
+    from cli.run_actions import show_list
 
-    with _client(url, api_key) as client:
+    with ops_client(url, api_key) as client:
         show_list(client, _filters(status, assistant, thread, error, since), limit, Output(as_json))
 
 
@@ -74,9 +57,10 @@ def show(
     api_key: KeyOption = None,
 ) -> None:
     """Show what a run did, turn by turn, and where the Temporal UI shows more: no messages, no arguments."""
-    from cli.run_actions import Output, show_timeline
+    from cli.bulk_actions import Output
+    from cli.run_actions import show_timeline
 
-    with _client(url, api_key) as client:
+    with ops_client(url, api_key) as client:
         show_timeline(client, run, Output(as_json))
 
 
@@ -94,12 +78,13 @@ def retry(
     api_key: KeyOption = None,
 ) -> None:
     """Have failed runs go on with the step that failed. Exit code 1 if one is refused."""
-    from cli.run_actions import Output, found
+    from cli.bulk_actions import Output
+    from cli.run_actions import found
     from cli.run_actions import retry as retry_each
 
-    _check_choice(runs, "--failed", failed, (assistant, thread, error, since, limit))
+    check_choice("runs", runs, "--failed", failed, (assistant, thread, error, since, limit))
     filters = _filters(RunStatus.FAILED, assistant, thread, error, since)
-    with _client(url, api_key) as client:
+    with ops_client(url, api_key) as client:
         run_ids = runs or found(client, [filters], limit)
         raise typer.Exit(0 if retry_each(client, run_ids, Output(as_json)) else 1)
 
@@ -117,28 +102,15 @@ def cancel(
     api_key: KeyOption = None,
 ) -> None:
     """Cancel runs. Exit code 1 if one is refused."""
-    from cli.run_actions import Output, found
+    from cli.bulk_actions import Output
     from cli.run_actions import cancel as cancel_each
+    from cli.run_actions import found
 
-    _check_choice(runs, "--active", active, (assistant, thread, since, limit))
+    check_choice("runs", runs, "--active", active, (assistant, thread, since, limit))
     filters = [_filters(status, assistant, thread, None, since) for status in CANCELLABLE]
-    with _client(url, api_key) as client:
+    with ops_client(url, api_key) as client:
         run_ids = runs or found(client, filters, limit)
         raise typer.Exit(0 if cancel_each(client, run_ids, Output(as_json)) else 1)
-
-
-def _client(url: str | None, api_key: str | None) -> "OpsClient":
-    settings = load_settings()
-    from cli.ops_client import OpsClient
-
-    return OpsClient.of(settings, url, api_key)
-
-
-def _check_choice(runs: list[str] | None, flag: str, is_set: bool, filters: tuple[object, ...]) -> None:
-    if bool(runs) == is_set:
-        raise typer.BadParameter(f"Name runs, or say {flag} for all that the filters leave.")
-    if runs and any(given is not None for given in filters):
-        raise typer.BadParameter(f"Filters go with {flag}, not with the names of runs.")
 
 
 def _filters(
@@ -149,5 +121,4 @@ def _filters(
     since: timedelta | None,
 ) -> dict[str, Any]:
     """The query of `/ops/runs`."""
-    began = None if since is None else max(int(time.time() - since.total_seconds()), 0)
-    return {"status": status, "assistant": assistant, "thread": thread, "error": error, "since": began}
+    return {"status": status, "assistant": assistant, "thread": thread, "error": error, "since": began(since)}

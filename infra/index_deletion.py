@@ -1,8 +1,8 @@
 """Removes from the vector index what `index_deletions` says."""
 
 from infra.database import index_deletions
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
-from infra.database.tables import AnyRow
 from infra.ports import VectorIndex
 from models.search_index import IndexedStore
 

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from infra.settings import Settings
+from infra.temporal import FILE_ID, VECTOR_STORE_ID
 from models.ingestion import INGEST_BATCH_WORKFLOW, INGEST_WORKFLOW, IngestBatchInput, IngestInput
 
 COMMAND_TIMEOUT = timedelta(seconds=3)
@@ -27,11 +28,12 @@ class IngestWorkflows:
 
     async def start(self, file: IngestInput) -> bool:
         """Start ingesting a file. False where its workflow has ended before: it is never started twice."""
-        return await self._start(INGEST_WORKFLOW, file, f"{file.file_id} in {file.store_id}")
+        found_by = [SearchAttributePair(VECTOR_STORE_ID, file.store_id), SearchAttributePair(FILE_ID, file.file_id)]
+        return await self._start(INGEST_WORKFLOW, file, file.summary, found_by)
 
     async def start_batch(self, batch: IngestBatchInput) -> bool:
         """Start ingesting the files of a batch, some at a time. False where its workflow has ended before."""
-        return await self._start(INGEST_BATCH_WORKFLOW, batch, batch.batch_id)
+        return await self._start(INGEST_BATCH_WORKFLOW, batch, batch.batch_id, [])
 
     async def cancel_batch(self, batch_id: str) -> None:
         """Cancel the ingestions that are under way. Their rows are cancelled already, so none is completed."""
@@ -41,7 +43,13 @@ class IngestWorkflows:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
-    async def _start(self, workflow: str, of: IngestInput | IngestBatchInput, summary: str) -> bool:
+    async def _start(
+        self,
+        workflow: str,
+        of: IngestInput | IngestBatchInput,
+        summary: str,
+        found_by: Sequence[SearchAttributePair[str]],
+    ) -> bool:
         try:
             await self._client.start_workflow(
                 workflow,
@@ -50,6 +58,7 @@ class IngestWorkflows:
                 task_queue=self._task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 static_summary=summary,
+                search_attributes=TypedSearchAttributes(found_by),
             )
         except WorkflowAlreadyStartedError:
             description = await self._client.get_workflow_handle(of.workflow_id).describe()

@@ -187,7 +187,8 @@ class VectorIndex(Protocol):
         """The best chunks by vectors and by keywords, each list with its raw scores, best first.
 
         Both lists come from one state of the index. Files that the index does not have add nothing. It is unavailable
-        where it has no index of the store at all, although files are searched: they were added to another one.
+        where it has no index of the store at all, although files are searched: they were added to another one. A
+        query of all files is for a store that has some.
         """
         ...
 

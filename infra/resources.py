@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -13,6 +13,8 @@ from infra.database.connections import Limits
 from infra.database.engine import Database, open_database
 from infra.database.migrations import check_migrated
 from infra.database.run_transitions import RunTransition
+from infra.embeddings.embedders import Embedders
+from infra.embeddings.errors import EmbeddingRefused
 from infra.errors import ConnectionFailed
 from infra.event_stream.in_process import InProcessEventStream
 from infra.language_model.catalogue import ModelCatalogue
@@ -38,8 +40,7 @@ class Resources:
     temporal: Client
     event_stream: EventStream
     object_store: ObjectStore
-    embedder: Embedder | None
-    """None where vector stores are searched by keywords alone."""
+    embedders: Embedders
     vector_index: VectorIndex
     language_model: LanguageModel
     catalogue: ModelCatalogue
@@ -74,7 +75,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         async with (
             open_event_stream(settings) as event_stream,
             open_object_store(settings) as object_store,
-            open_embedder(settings) as embedder,
+            open_embedders(settings) as embedders,
             open_vector_index(settings) as vector_index,
             _closing(direct, by_litellm),
         ):
@@ -85,7 +86,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 event_stream=event_stream,
                 object_store=object_store,
                 language_model=language_model,
-                embedder=embedder,
+                embedders=embedders,
                 vector_index=vector_index,
                 catalogue=catalogue,
                 metrics=metrics,
@@ -123,33 +124,65 @@ async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
 
 
 @asynccontextmanager
-async def open_embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
-    """The model is loaded, or its endpoint asked, by the first text. Raises `StartFailed`."""
-    kind, _, name = settings.embedding_model.partition("/")
-    match kind:
-        case "none":
-            yield None
-        case "openai":
-            from infra.embeddings.openai_compatible import EmbeddingEndpoint, open_openai_embedder
+async def open_embedders(settings: Settings) -> AsyncIterator[Embedders]:
+    """Raises `StartFailed`."""
+    async with AsyncExitStack() as others, open_embedder(settings) as for_new_stores:
 
-            endpoint = EmbeddingEndpoint.from_environment(
-                name, settings.embedding_dimensions, settings.embedding_window_tokens
-            )
+        async def open_another(model: str, dimensions: int) -> Embedder:
+            return await others.enter_async_context(_open_model(settings, model, dimensions))
+
+        yield Embedders(for_new_stores, open_another)
+
+
+@asynccontextmanager
+async def open_embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
+    """That of new stores. The model is loaded, or its endpoint asked, by the first text. Raises `StartFailed`."""
+    if settings.embedding_model == "none":
+        yield None
+        return
+    async with _open_model(settings, settings.embedding_model, settings.embedding_dimensions) as embedder:
+        yield embedder
+
+
+@asynccontextmanager
+async def _open_model(settings: Settings, model: str, dimensions: int) -> AsyncIterator[Embedder]:
+    match model.partition("/"):
+        case "openai", _, remembered:
+            from infra.embeddings.openai_compatible import EmbeddingEndpoint, open_openai_embedder, own_name
+
+            name = own_name(remembered)
+            endpoint = EmbeddingEndpoint.from_environment(name, dimensions, settings.embedding_window_tokens)
             async with open_openai_embedder(name, endpoint) as openai_embedder:
                 yield openai_embedder
-        case _:
+        case "local", _, "minilm-int8":
             from infra.embeddings.minilm import MiniLmEmbedder
 
             with closing(MiniLmEmbedder(settings.embedding_threads or max((os.cpu_count() or 1) // 2, 1))) as local:
                 yield local
+        case _:
+            raise EmbeddingRefused(f"This version of Holdfast does not know the embedding model '{model}'.")
 
 
 @asynccontextmanager
 async def open_vector_index(settings: Settings) -> AsyncIterator[VectorIndex]:
-    from infra.vector_index.sqlite_index import SqliteVectorIndex
+    """Raises `ConnectionFailed` where it does not answer, or the URL names nothing that can be one."""
+    url = settings.vector_index_url
+    match scheme := urlsplit(url).scheme:
+        case "" if not url:
+            from infra.vector_index.sqlite_index import SqliteVectorIndex
 
-    with closing(SqliteVectorIndex(settings.vector_index_dir, settings.search_cache_mb * 1_000_000)) as index:
-        yield index
+            with closing(SqliteVectorIndex(settings.vector_index_dir, settings.search_cache_mb * 1_000_000)) as index:
+                yield index
+        case "weaviate":
+            from infra.vector_index.weaviate_index import open_weaviate_index
+
+            async with open_weaviate_index(url) as weaviate:
+                yield weaviate
+        case _:
+            raise ConnectionFailed(
+                # The URL may have a key in it.
+                f"HOLDFAST_VECTOR_INDEX_URL names no vector index: it begins with '{scheme}', expected weaviate://."
+            )
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """All settings of the servers, with name and description. Temporal's own are the standard `TEMPORAL_*` variables.
 
-The settings of `holdfast runs`, which needs none of the servers', are in cli/ops_client.py.
+The settings of `holdfast runs` and `holdfast files`, which need none of the servers', are in cli/ops_client.py.
 """
 
 import os
@@ -74,6 +74,12 @@ class Settings(BaseSettings):
         "region=us-east-1`; without key and secret, AWS's variables count. Empty: the folder `objects` of the data "
         "folder.",
     )
+    vector_index_url: str = Field(
+        "",
+        repr=False,
+        description="Weaviate that has the search index, `weaviate://KEY@host:8080?grpc_port=50051&secure=false`; "
+        "without a key where it takes requests without one. Empty: the folder `vector_index` of the data folder.",
+    )
     max_file_mb: int = Field(
         512, ge=1, le=8192, description="Size of a file that is uploaded in one request, in units of 1,048,576 bytes."
     )
@@ -126,8 +132,8 @@ class Settings(BaseSettings):
     operator_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         repr=False,
-        description="Keys that open `/metrics` and, under `/ops`, the runs of all projects, comma-separated. Empty: no "
-        "key does where API keys are set.",
+        description="Keys that open `/metrics` and, under `/ops`, the runs and failed files of all projects, "
+        "comma-separated. Empty: no key does where API keys are set.",
     )
     cors_origins: str = Field(
         "",

@@ -14,13 +14,18 @@ from temporalio.service import RPCError
 
 from infra.errors import ConnectionFailed
 from infra.settings import Settings
+from models.ingestion import FILE_ATTRIBUTE, VECTOR_STORE_ATTRIBUTE
 from models.turns import RUN_STATUS_ATTRIBUTE
 
 ASSISTANT_ID = SearchAttributeKey.for_keyword("AssistantId")
 THREAD_ID = SearchAttributeKey.for_keyword("ThreadId")
 RUN_STATUS = SearchAttributeKey.for_keyword(RUN_STATUS_ATTRIBUTE)
 MODEL = SearchAttributeKey.for_keyword("Model")
-SEARCH_ATTRIBUTE_NAMES: tuple[str, ...] = tuple(key.name for key in (ASSISTANT_ID, THREAD_ID, RUN_STATUS, MODEL))
+VECTOR_STORE_ID = SearchAttributeKey.for_keyword(VECTOR_STORE_ATTRIBUTE)
+FILE_ID = SearchAttributeKey.for_keyword(FILE_ATTRIBUTE)
+SEARCH_ATTRIBUTE_NAMES: tuple[str, ...] = tuple(
+    key.name for key in (ASSISTANT_ID, THREAD_ID, RUN_STATUS, MODEL, VECTOR_STORE_ID, FILE_ID)
+)
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
 TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
@@ -37,6 +42,12 @@ def ui_url(settings: Settings) -> str | None:
     if settings.temporal_ui_url or not uses_embedded_server():
         return settings.temporal_ui_url.rstrip("/") or None
     return f"http://127.0.0.1:{settings.temporal_ui_port}"
+
+
+def workflows_url(settings: Settings, namespace: str) -> str | None:
+    """The address of a namespace's workflows in the Temporal UI, None if it is unknown."""
+    ui = ui_url(settings)
+    return ui and f"{ui}/namespaces/{namespace}/workflows"
 
 
 def connect_config() -> ClientConnectConfig:
@@ -74,7 +85,7 @@ async def connect_temporal(settings: Settings, interceptors: Sequence[Intercepto
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Add the search attributes of the run workflows that the namespace lacks."""
+    """Add the search attributes of the workflows that the namespace lacks."""
     operator = client.operator_service
     known = await operator.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
     missing = [name for name in SEARCH_ATTRIBUTE_NAMES if name not in known.custom_attributes]

@@ -1,6 +1,6 @@
 """The text of a file in a vector store, as its chunks have it."""
 
-from infra.database.tables import AnyRow
+from infra.database.columns import AnyRow
 from infra.ports import VectorIndex
 from models.search_index import IndexedFile, IndexedStore
 from models.vector_stores import FileContentPage, StoreFileStatus, TextContent

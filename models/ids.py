@@ -9,9 +9,9 @@ import secrets
 import string
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -66,6 +66,31 @@ UploadPartId = Annotated[str, BeginsWith(Prefix.UPLOAD_PART)]
 VectorStoreId = Annotated[str, BeginsWith(Prefix.VECTOR_STORE)]
 FileBatchId = Annotated[str, BeginsWith(Prefix.FILE_BATCH)]
 AnyId = Annotated[str, BeginsWith("")]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFileName:
+    """A file in a vector store, `vs_…/file-…` in one word: a file's id alone may be in many stores."""
+
+    store_id: str
+    file_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        store_id, _, file_id = text.partition("/")
+        return cls(store_id, file_id)
+
+    def __str__(self) -> str:
+        return f"{self.store_id}/{self.file_id}"
+
+
+def _store_file(value: str) -> str:
+    if not re.fullmatch(f"{Prefix.VECTOR_STORE}{CHARACTERS}*/{Prefix.FILE}{CHARACTERS}*", value):
+        raise PydanticCustomError("id_prefix", "does not begin with {prefix}", {"prefix": Prefix.VECTOR_STORE.value})
+    return value
+
+
+StoreFileCursor = Annotated[str, Field(max_length=2 * MAX_LENGTH + 1), AfterValidator(_store_file)]
 
 
 def new_id(prefix: Prefix) -> str:

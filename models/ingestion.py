@@ -7,6 +7,8 @@ from models.vector_stores import StoreFileStatus
 
 INGEST_WORKFLOW = "IngestWorkflow"
 INGEST_BATCH_WORKFLOW = "IngestBatchWorkflow"
+VECTOR_STORE_ATTRIBUTE = "VectorStoreId"
+FILE_ATTRIBUTE = "FileId"
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class IngestInput:
     @property
     def workflow_id(self) -> str:
         return f"ingest/{self.store_id}/{self.file_id}/{self.generation}"
+
+    @property
+    def summary(self) -> str:
+        return f"{self.file_id} in {self.store_id}"
 
 
 @dataclass(frozen=True)

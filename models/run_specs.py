@@ -3,8 +3,8 @@
 from pydantic import BaseModel, ConfigDict
 
 from models.assistants import Assistant
-from models.errors import UnusableToolChoice
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, RunOverrides, TruncationStrategy
+from models.thread_errors import UnusableToolChoice
 from models.tools import ChooseFunction, FunctionTool, ResponseFormat, Tool, ToolChoice, ToolResources
 
 

@@ -39,11 +39,14 @@ class IndexedChunk:
 
 @dataclass(frozen=True, slots=True)
 class IndexQuery:
-    """`files` are those that are searched, each in the generation that counts; `limit` bounds each list."""
+    """`files` are those that are searched, each in the generation that counts; `limit` bounds each list.
+
+    None searches all that the index has, in whatever generation: the caller leaves out what does not count.
+    """
 
     text: str
     vector: Vector | None
-    files: Sequence[IndexedFile]
+    files: Sequence[IndexedFile] | None
     limit: int = 50
 
 
@@ -51,9 +54,13 @@ class IndexQuery:
 class Candidate:
     """A chunk and its raw score: the cosine of its best vector, or its BM25."""
 
-    file_id: str
+    file: IndexedFile
     chunk: IndexedChunk
     score: float
+
+    @property
+    def file_id(self) -> str:
+        return self.file.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx._transports import default
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
@@ -27,6 +29,7 @@ from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.s3 import S3Server, running_s3
 from tests.valkey import ValkeyServer, running_valkey
+from tests.weaviate_server import WeaviateServer, running_weaviate
 
 LITELLM_CALLBACKS = (
     "callbacks",
@@ -70,6 +73,15 @@ def _no_settings_of_the_machine() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("HOLDFAST_", "TEMPORAL_"))]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_context_of_certificates() -> Iterator[None]:
+    """Each of hundreds of HTTP clients would load the same certificates, in 30 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        create_ssl_context = default.create_ssl_context  # type: ignore[attr-defined]
+        patch.setattr(default, "create_ssl_context", cache(create_ssl_context))
         yield
 
 
@@ -157,6 +169,13 @@ def valkey() -> Iterator[ValkeyServer]:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server that no test stops."""
     with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def weaviate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateServer]:
+    """A real Weaviate that no test stops. Its tests have the marks `WEAVIATE`."""
+    with running_weaviate(WeaviateServer(tmp_path_factory.mktemp("weaviate"))) as server:
         yield server
 
 

@@ -39,10 +39,19 @@ async def overlap(database: Database, first: Work, second: Work) -> Any:
         overlapping = asyncio.create_task(database.write(second))
         async with asyncio.timeout(10):
             # Each time in a transaction of its own: within one, Postgres shows what it showed at first.
-            while not await database.read(_waits_for_lock):
+            while not await database.read(waiting_for_locks):
                 assert not overlapping.done(), "it did not wait"
     return (await asyncio.gather(overlapping, return_exceptions=True))[0]
 
 
-def _waits_for_lock(connection: Connection) -> bool:
-    return bool(connection.scalar(text(WAITS_FOR_LOCK)))
+async def beside(database: Database, first: Work, second: Work) -> Any:
+    """Run `second` to its end before `first` commits, on Postgres, which it must not wait for. Returns its result."""
+    with writing(database) as connection:
+        first(connection)
+        async with asyncio.timeout(5):
+            return await database.write(second)
+
+
+def waiting_for_locks(connection: Connection) -> int:
+    """How many connections of the database wait for a lock now."""
+    return int(connection.scalar(text(WAITS_FOR_LOCK)) or 0)

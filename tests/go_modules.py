@@ -13,6 +13,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+# Without C, whether there is a compiler for it or not.
+SETTINGS = {"GOTOOLCHAIN": "local", "GOFLAGS": "", "CGO_ENABLED": "0"}
+
 
 class BuildFailed(Exception):
     """A module could not be downloaded or compiled."""
@@ -33,13 +36,21 @@ class GoModule:
         The first build takes minutes. Go checks what it downloads against the checksum database of all modules. Raises
         `BuildFailed`.
         """
-        folder = _cache() / f"{self.path.replace('/', '-')}-{self.version}"
+        folder = self._folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Several test processes may be the first at once.
         with FileLock(f"{folder}.lock"):
-            if not all((folder / name).exists() for name in (*self.programs, *self.files)):
+            if not self.is_built:
                 self._build(folder)
         return folder
+
+    @property
+    def is_built(self) -> bool:
+        return all((self._folder / name).exists() for name in (*self.programs, *self.files))
+
+    @property
+    def _folder(self) -> Path:
+        return _cache() / f"{self.path.replace('/', '-')}-{self.version}"
 
     def _build(self, folder: Path) -> None:
         sys.stderr.write(f"Building {self.path} {self.version} into {folder}, which takes some minutes\n")
@@ -74,7 +85,7 @@ def _go(*arguments: str, **environment: str) -> str:
         [str(root / "bin" / "go"), *arguments],
         # Not in the checkout, where a go.mod would count.
         cwd=tempfile.gettempdir(),
-        env={**os.environ, "GOROOT": str(root), "GOTOOLCHAIN": "local", "GOFLAGS": "", **environment},
+        env={**os.environ, **SETTINGS, "GOROOT": str(root), **environment},
         capture_output=True,
         text=True,
         check=False,

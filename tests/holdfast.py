@@ -81,8 +81,8 @@ def function_tool(name: str) -> Any:
 
 @asynccontextmanager
 async def running_holdfast(settings: Settings, with_worker: bool = True) -> AsyncIterator[RunningHoldfast]:
-    """Create the database if it does not exist, open the resources of `settings`, and serve."""
-    await asyncio.to_thread(_make_database, settings)
+    """Create the SQLite database if it does not exist, open the resources of `settings`, and serve."""
+    await asyncio.to_thread(_make_sqlite_database, settings)
     async with open_resources(settings) as resources, _serving(resources) as url:
         holdfast = RunningHoldfast(resources, url)
         if with_worker:
@@ -94,11 +94,9 @@ async def running_holdfast(settings: Settings, with_worker: bool = True) -> Asyn
             await holdfast.stop_worker()
 
 
-def _make_database(settings: Settings) -> None:
+def _make_sqlite_database(settings: Settings) -> None:
     file = settings.data_dir / "holdfast.db"
-    if settings.database_url:
-        migrate(settings.database_url)
-    elif not file.exists():
+    if not (settings.database_url or file.exists()):
         file.write_bytes(_migrated_sqlite())
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from infra.database import vector_store_files, vector_stores
-from infra.database.tables import VECTOR_STORE_FILES
+from infra.database import ingestions, vector_store_additions, vector_stores
+from infra.database.vector_store_tables import VECTOR_STORE_FILES
 from infra.ingest_workflows import IngestWorkflows
 from models.vector_stores import Attachment, ChunkSizes
 from tests.holdfast import RunningHoldfast, function_tool
@@ -26,7 +26,7 @@ async def store_in_preparation(holdfast: RunningHoldfast) -> str:
     store = await holdfast.client.vector_stores.create()
     file_id = await store_file(holdfast.resources, "Late.", "late.md")
     await holdfast.resources.database.write(
-        lambda connection: vector_store_files.add(
+        lambda connection: vector_store_additions.add(
             connection,
             vector_stores.lock_open(connection, DEFAULT_PROJECT, store.id),
             [Attachment(file_id, None, ChunkSizes())],
@@ -40,7 +40,7 @@ async def ingest(holdfast: RunningHoldfast, store_id: str) -> None:
     query = VECTOR_STORE_FILES.select().where(VECTOR_STORE_FILES.c.store_id == store_id)
     row = await holdfast.resources.database.read(lambda connection: connection.execute(query).one())
     workflows = IngestWorkflows(holdfast.resources.temporal, holdfast.resources.settings)
-    await workflows.start(vector_store_files.ingest_input(row))
+    await workflows.start(ingestions.ingest_input(row))
 
 
 async def searching(

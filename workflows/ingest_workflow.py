@@ -3,18 +3,22 @@
 import asyncio
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     ChildWorkflowError,
+    TimeoutError,
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
 
 from activities.ingestion import Ingestion, IngestionEnds
 from models.ingestion import (
+    FILE_ATTRIBUTE,
     INGEST_BATCH_WORKFLOW,
     INGEST_WORKFLOW,
+    VECTOR_STORE_ATTRIBUTE,
     IngestBatchInput,
     IngestEnd,
     IngestError,
@@ -27,6 +31,8 @@ from workflows import activity_options
 
 INGEST_FAILED = "IngestFailed"
 FILES_AT_A_TIME = 8
+VECTOR_STORE_ID = SearchAttributeKey.for_keyword(VECTOR_STORE_ATTRIBUTE)
+FILE_ID = SearchAttributeKey.for_keyword(FILE_ATTRIBUTE)
 TOOK_TOO_LONG = "The file could not be processed in time."
 
 
@@ -116,7 +122,10 @@ async def _ingest_as_child(file: IngestInput) -> None:
             id=file.workflow_id,
             # Of a batch that is terminated each file goes on to an end of its own.
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"{file.file_id} in {file.store_id}",
+            static_summary=file.summary,
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(VECTOR_STORE_ID, file.store_id), SearchAttributePair(FILE_ID, file.file_id)]
+            ),
         )
     except WorkflowAlreadyStartedError:
         return
@@ -126,6 +135,11 @@ async def _ingest_as_child(file: IngestInput) -> None:
 
 
 def _reason(error: BaseException) -> IngestError:
-    cause = error.__cause__
-    message = cause.message if isinstance(cause, ApplicationError) and cause.details else TOOK_TOO_LONG
+    # Attempts are repeated until the deadline. Temporal reports the last one, or a time-out that was caused by it.
+    last = error.__cause__
+    if isinstance(last, TimeoutError):
+        last = last.__cause__
+    message = TOOK_TOO_LONG
+    if isinstance(last, ApplicationError) and last.details:
+        message = f"{TOOK_TOO_LONG} The last attempt failed: {last.message}"
     return IngestError(FileErrorCode.SERVER_ERROR, message)

@@ -14,12 +14,12 @@ from temporalio.worker import (
 )
 
 from activities.command_reconciler import CommandReconciler
-from activities.database_outages import DatabaseOutages
 from activities.ingest_reconciler import IngestReconciler
 from activities.ingestion import Ingestion, IngestionEnds
 from activities.log_context import LogContext
 from activities.model_turn import ModelTurn
 from activities.object_reconciler import ObjectReconciler
+from activities.outages import Outages
 from activities.run_finalization import RunFinalization
 from activities.tool_calls import ToolCalls
 from activities.tools.file_search import FileSearch
@@ -92,7 +92,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
         task_queue=settings.task_queue,
         workflows=[RunWorkflow, IngestWorkflow, IngestBatchWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
         activities=[model_turn.generate, tool_calls.execute],
-        interceptors=[LogContext(), DatabaseOutages()],
+        interceptors=[LogContext(), Outages()],
         workflow_runner=workflow_runner,
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
         max_concurrent_activities=settings.max_concurrent_activities,
@@ -128,7 +128,7 @@ def create_control_worker(resources: Resources) -> Worker:
             ingestion_ends.pending,
             ingest_reconciler.reconcile,
         ],
-        interceptors=[LogContext(), DatabaseOutages()],
+        interceptors=[LogContext(), Outages()],
         max_concurrent_activities=MAX_CONTROL_ACTIVITIES,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         deployment_config=_version(resources.settings),
@@ -137,12 +137,12 @@ def create_control_worker(resources: Resources) -> Worker:
 
 def create_ingestion_worker(resources: Resources) -> Worker:
     """What parses and embeds files; see `activity_options.ingestion_task_queue`."""
-    ingestion = Ingestion(resources.database, resources.object_store, resources.embedder, resources.vector_index)
+    ingestion = Ingestion(resources.database, resources.object_store, resources.embedders, resources.vector_index)
     return Worker(
         resources.temporal,
         task_queue=ingestion_task_queue(resources.settings.task_queue),
         activities=[ingestion.ingest],
-        interceptors=[LogContext(), DatabaseOutages()],
+        interceptors=[LogContext(), Outages()],
         max_concurrent_activities=resources.settings.ingested_files_at_a_time,
         max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
@@ -163,7 +163,7 @@ def _version(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 def _server_tools(resources: Resources) -> Mapping[ToolKind, ServerTool]:
-    search = VectorStoreSearch(resources.database, resources.embedder, resources.vector_index)
+    search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
     return {ToolKind.FILE_SEARCH: FileSearch(resources.database, search, resources.language_model)}
 
 

@@ -18,7 +18,8 @@ from infra.database import files
 from infra.database.files import StoredFile
 from infra.object_store.errors import ObjectMissing
 from infra.ports import ObjectStore
-from models.errors import ContentLost, DownloadNotAllowed, InvalidRequest, UnsupportedPurpose
+from models.errors import InvalidRequest
+from models.file_errors import ContentLost, DownloadNotAllowed, UnsupportedPurpose
 from models.files import (
     MAX_FILENAME_LENGTH,
     MAX_LISTED_FILES,

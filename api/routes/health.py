@@ -10,7 +10,9 @@ from temporalio.service import RPCError
 from api.dependencies import ResourcesDep
 from infra.background import in_time
 from infra.database.outages import DatabaseUnavailable
+from infra.object_store.errors import ObjectStoreUnavailable
 from infra.temporal import HEALTH_TIMEOUT, check_temporal
+from infra.vector_index.errors import VectorIndexUnavailable
 
 router = APIRouter(tags=["Health"])
 
@@ -24,15 +26,19 @@ class Health(BaseModel):
 
     database: str
     temporal: str
+    object_store: str
+    vector_index: str
 
 
 @router.get("/health", operation_id="getHealth", responses={503: {"model": Health}})
 async def health(resources: ResourcesDep, response: Response) -> Health:
-    """200 when the database and Temporal answer, 503 with the reason otherwise."""
-    database, temporal = await asyncio.gather(_database(resources), _temporal(resources))
-    if (database, temporal) != (OK, OK):
+    """200 when the database, Temporal, the object store and the vector index answer, 503 with the reason otherwise."""
+    database, temporal, object_store, vector_index = parts = await asyncio.gather(
+        _database(resources), _temporal(resources), _object_store(resources), _vector_index(resources)
+    )
+    if any(part != OK for part in parts):
         response.status_code = 503
-    return Health(database=database, temporal=temporal)
+    return Health(database=database, temporal=temporal, object_store=object_store, vector_index=vector_index)
 
 
 async def _database(resources: ResourcesDep) -> str:
@@ -55,4 +61,26 @@ async def _temporal(resources: ResourcesDep) -> str:
     except RPCError as error:
         log.warning("health.temporal_unavailable", extra={"reason": str(error)})
         return f"does not answer: {SEE_LOG}"
+    return OK
+
+
+async def _object_store(resources: ResourcesDep) -> str:
+    try:
+        await in_time(resources.object_store.check(), HEALTH_TIMEOUT)
+    except ObjectStoreUnavailable as error:
+        log.warning("health.object_store_unavailable", extra={"reason": error.reason})
+        return f"does not answer: {SEE_LOG}"
+    except TimeoutError as error:
+        return f"does not answer: {error}"
+    return OK
+
+
+async def _vector_index(resources: ResourcesDep) -> str:
+    try:
+        await in_time(resources.vector_index.check(), HEALTH_TIMEOUT)
+    except VectorIndexUnavailable as error:
+        log.warning("health.vector_index_unavailable", extra={"reason": str(error)})
+        return f"does not answer: {SEE_LOG}"
+    except TimeoutError as error:
+        return f"does not answer: {error}"
     return OK

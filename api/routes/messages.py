@@ -8,10 +8,10 @@ from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, IdempotencyDep, IngestCommandsDep, PageDep, ProjectDep
 from api.tool_resources import RequestedResources
 from infra.database import messages, thread_queue, threads
-from models.errors import ThreadLocked
 from models.ids import MessageId, RunId, ThreadId
 from models.lists import Page
 from models.messages import AddMessageRequest, Message, ModifyMessageRequest
+from models.thread_errors import ThreadLocked
 from models.wire import Deleted
 
 router = APIRouter(

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.authentication import Caller
 from api.dependencies import CallerDep, IdempotencyDep, PageDep, RunCommandsDep, RunTimelinesDep
 from api.json_bodies import JsonRoute
 from infra.database.ops_runs import RunFilter
@@ -53,7 +52,7 @@ async def retry_run(
 ) -> OpsRun:
     """Retry a failed run with the turn that failed; completed turns are not repeated."""
     found = await timelines.load(caller.project, run_id)
-    await commands.retry(idempotency, found.project, run_id, body.by or _name_of(caller))
+    await commands.retry(idempotency, found.project, run_id, body.by or caller.name)
     return await timelines.load(caller.project, run_id)
 
 
@@ -69,7 +68,3 @@ async def cancel_run(
     found = await timelines.load(caller.project, run_id)
     await commands.cancel(idempotency, found.project, found.thread_id, run_id)
     return await timelines.load(caller.project, run_id)
-
-
-def _name_of(caller: Caller) -> str:
-    return "an operator" if caller.project is None else f"project {caller.project}"

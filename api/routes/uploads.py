@@ -18,7 +18,7 @@ from infra.database.files import StoredFile
 from infra.database.uploads import Assembly
 from infra.object_store.errors import ObjectMissing
 from infra.ports import ObjectStore
-from models.errors import ContentLost, UploadMismatch
+from models.file_errors import ContentLost, UploadMismatch
 from models.ids import Prefix, UploadId, new_dated_id, new_file_id
 from models.stored_objects import KeyPrefix, object_key
 from models.uploads import MAX_PART_BYTES, CompleteUploadRequest, CreateUploadRequest, Upload, UploadPart

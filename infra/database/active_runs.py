@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from infra.clock import seconds_since
-from infra.database.tables import AWAITS_COMMAND, IS_ACTIVE, RUNS
+from infra.database.run_tables import AWAITS_COMMAND, IS_ACTIVE, RUNS
 from models.runs import ACTIVE_STATUSES, RunStatus
 
 MAX_COUNTED = 20_000

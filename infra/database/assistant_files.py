@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
-from infra.database.tables import VECTOR_STORE_FILES
+from infra.database.vector_store_tables import VECTOR_STORE_FILES
 
 MAX_FILES = 20
 

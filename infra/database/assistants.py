@@ -6,8 +6,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, interpreter_files
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
-from infra.database.tables import ASSISTANTS, AnyRow
+from infra.database.thread_tables import ASSISTANTS
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
 from models.errors import NotFound
 from models.ids import Prefix, new_id

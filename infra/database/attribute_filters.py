@@ -1,8 +1,9 @@
 """Compiles filters over attributes to SQL that means the same on SQLite and Postgres."""
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_
+from sqlalchemy import ColumnElement, and_, bindparam, not_, or_, select
 
-from infra.database.tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, AnyRow
+from infra.database.columns import AnyRow
+from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES
 from models.vector_store_search import Comparison, Compound, Filter
 from models.vector_stores import Attribute
 
@@ -10,7 +11,7 @@ _ATTRIBUTES = VECTOR_STORE_FILE_ATTRIBUTES
 
 
 def condition(given: Filter) -> ColumnElement[bool]:
-    """Which rows of `VECTOR_STORE_FILES` match."""
+    """Which rows of `VECTOR_STORE_FILES` match, in the store of the parameter `store`."""
     match given:
         case Compound("and", filters):
             return and_(*(condition(each) for each in filters))
@@ -37,8 +38,11 @@ def attribute_row(file: AnyRow, key: str, value: Attribute) -> dict[str, object]
 
 
 def _has(key: str, matches: ColumnElement[bool]) -> ColumnElement[bool]:
-    is_of_file = _ATTRIBUTES.c.file_seq == VECTOR_STORE_FILES.c.seq
-    return exists().where(is_of_file, _ATTRIBUTES.c.key == key, matches).correlate(VECTOR_STORE_FILES)
+    # Not by each file: an index finds the few that match among the thousands of a store.
+    is_of_store = _ATTRIBUTES.c.store_id == bindparam("store")
+    return VECTOR_STORE_FILES.c.seq.in_(
+        select(_ATTRIBUTES.c.file_seq).where(is_of_store, _ATTRIBUTES.c.key == key, matches)
+    )
 
 
 def _any_of(values: tuple[Attribute, ...]) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
 
 from infra.clock import now_seconds
 from infra.database.connections import POSTGRES, SQLITE
-from infra.database.tables import DOOMED_OBJECTS
+from infra.database.file_tables import DOOMED_OBJECTS
 
 _ADD = {
     SQLITE: insert_on_sqlite(DOOMED_OBJECTS).on_conflict_do_nothing(),

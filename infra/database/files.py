@@ -8,9 +8,10 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, doomed_objects, vector_store_files
+from infra.database.columns import AnyRow
+from infra.database.file_tables import FILES, HAS_EXPIRY
 from infra.database.pages import load_page
-from infra.database.tables import FILES, HAS_EXPIRY, AnyRow
-from models.errors import FileNotFound
+from models.file_errors import FileNotFound
 from models.files import File, FileStatus, Purpose
 from models.lists import Page, PageRequest
 from models.stored_objects import KeyPrefix, object_key
@@ -29,6 +30,8 @@ _EXPIRED = (
     .where(HAS_EXPIRY, FILES.c.expires_at <= bindparam("now"))
     .order_by(FILES.c.expires_at)
     .limit(bindparam("most"))
+    # A file that is locked is deleted by another transaction, or joins a store first.
+    .with_for_update(skip_locked=True)
 )
 _KNOWN = select(FILES.c.id).where(FILES.c.id.in_(bindparam("file_ids", expanding=True)))
 _AFTER = (
@@ -107,7 +110,7 @@ def remove(connection: Connection, project_id: str, file_id: str) -> str:
     seq: int | None = connection.scalar(_REMOVE, {"file_id": file_id, "project": project_id})
     if seq is None:
         raise FileNotFound(file_id)
-    vector_store_files.remove_everywhere(connection, project_id, file_id)
+    vector_store_files.remove_everywhere(connection, file_id)
     deleted_items.remember(connection, project_id, None, file_id, seq)
     key = object_key(KeyPrefix.FILE, file_id)
     doomed_objects.add(connection, project_id, [key])
@@ -117,6 +120,8 @@ def remove(connection: Connection, project_id: str, file_id: str) -> str:
 def remove_expired(connection: Connection, limit: int) -> Sequence[str]:
     """Remove up to `limit` files that have expired, the longest expired first. Returns their ids."""
     expired = connection.execute(_EXPIRED, {"now": now_seconds(), "most": limit}).all()
+    # All at once: a store that is locked after the files of another one might be a deadlock.
+    vector_store_files.lock_stores_of(connection, [row.id for row in expired])
     for row in expired:
         remove(connection, row.project_id, row.id)
     return [row.id for row in expired]

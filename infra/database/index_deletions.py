@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from infra.clock import now_seconds
-from infra.database.tables import INDEX_DELETIONS, VECTOR_STORE_FILES, AnyRow
+from infra.database.columns import AnyRow
+from infra.database.vector_store_tables import INDEX_DELETIONS, VECTOR_STORE_FILES
 from models.search_index import IndexedStore
 from models.vector_stores import StoreFileStatus
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, update
 
-from infra.database.tables import THREADS
-from models.errors import ThreadFull
+from infra.database.thread_tables import THREADS
+from models.thread_errors import ThreadFull
 from models.threads import MAX_THREAD_MESSAGES
 
 

@@ -7,8 +7,9 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, bindpara
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, message_counts
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
-from infra.database.tables import MESSAGES, AnyRow
+from infra.database.thread_tables import MESSAGES
 from models.errors import NotFound
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest

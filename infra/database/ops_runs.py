@@ -6,9 +6,10 @@ from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, SQLColumnExpression, bindparam, literal_column, or_, select, tuple_
 
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
+from infra.database.run_tables import RUN_RETRIES, RUNS, TOOL_CALLS, TURNS
 from infra.database.runs import NOUN
-from infra.database.tables import RUN_RETRIES, RUNS, TOOL_CALLS, TURNS, AnyRow
 from models.errors import NotFound
 from models.lists import PageRequest
 from models.runs import LastErrorCode, RunStatus

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, TextClause, bindparam, select
 
 from infra.database import deleted_items
-from infra.database.tables import AnyRow
+from infra.database.columns import AnyRow
 from models.errors import NotFound
 from models.lists import Order, PageRequest
 
@@ -28,20 +28,26 @@ def load_page(
     deleted: Scope | None = None,
     deleted_as: Callable[[str], str] = str,
     order_by: ColumnElement[Any] | None = None,
-    only: Sequence[ColumnElement[bool]] = (),
+    only: Sequence[ColumnElement[bool] | TextClause] = (),
     without: tuple[str, ...] = (),
+    place_of: Callable[[str], int | None] | None = None,
 ) -> tuple[Sequence[AnyRow], bool]:
     """The rows of `table` in `scope` for `page`, in its order, and whether more follow in its direction.
 
     `deleted` is the same scope among the deleted items, for lists from which single items can be deleted; `deleted_as`
     makes the id that an object has there of its own. `order_by` is the column that equals `seq` in an index that finds
     the scope. `only` filters the page but not the cursors: a row may cease to match while a client lists. `without` are
-    columns that are not loaded. Raises `NotFound` for an unknown cursor.
+    columns that are not loaded. `place_of` looks up cursors that are not the `id` of a row.
+
+    Raises `NotFound` for an unknown cursor.
     """
 
     def place(cursor: str) -> int:
-        parameters = {"cursor": cursor, **_named(scope)}
-        seq: int | None = connection.scalar(_place(table, tuple(scope)), parameters)
+        seq: int | None
+        if place_of is not None:
+            seq = place_of(cursor)
+        else:
+            seq = connection.scalar(_place(table, tuple(scope)), {"cursor": cursor, **_named(scope)})
         if seq is None and deleted is not None:
             seq = deleted_items.seq_of(connection, deleted_as(cursor), deleted)
         if seq is None:
@@ -85,10 +91,10 @@ def _build_page(
     backwards: bool,
     without: tuple[str, ...],
     order_by: ColumnElement[Any] | None = None,
-    only: Sequence[ColumnElement[bool]] = (),
+    only: Sequence[ColumnElement[bool] | TextClause] = (),
 ) -> Select[Any]:
     position = table.c.seq if order_by is None else order_by
-    conditions = [*_in_scope(table, scope), *only]
+    conditions: list[ColumnElement[bool] | TextClause] = [*_in_scope(table, scope), *only]
     for bound in bounds:
         is_above = ascending == (bound == "after")
         conditions.append(position > bindparam(bound) if is_above else position < bindparam(bound))

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from infra.database.messages import to_message
-from infra.database.tables import MESSAGES, RUN_STEPS, TOOL_CALLS
+from infra.database.run_tables import RUN_STEPS, TOOL_CALLS
+from infra.database.thread_tables import MESSAGES
 from infra.database.tool_calls import to_call
 from models.language_model import FunctionCall
 from models.messages import Message, RefusalContent, TextContent

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from infra.database import run_steps, runs, threads
+from infra.database.columns import AnyRow
 from infra.database.messages import to_message
-from infra.database.tables import MESSAGES, RUN_STEPS, RUNS, AnyRow
+from infra.database.run_tables import RUN_STEPS, RUNS
+from infra.database.thread_tables import MESSAGES
 from models.event_replay import RunSnapshot, replay
 from models.events import NumberedEvent
 from models.runs import RunStatus

@@ -9,8 +9,9 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Update, bindpar
 
 from infra.clock import now_seconds
 from infra.database import message_counts, messages, run_retries, run_steps, thread_queue, threads
+from infra.database.columns import AnyRow
+from infra.database.run_tables import RUN_STEPS, RUNS
 from infra.database.runs import IS_NEWEST, Transition, deadline_of, state_of, to_run
-from infra.database.tables import RUN_STEPS, RUNS, AnyRow
 from infra.database.token_usage import used_tokens
 from infra.ports import NO_EVENTS, EventBatch
 from models import run_events

@@ -7,13 +7,15 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, exis
 
 from infra.clock import now_seconds
 from infra.database import run_steps, threads
+from infra.database.columns import AnyRow
+from infra.database.run_tables import RUN_RETRIES, RUNS, TOOL_CALLS, TURNS
 from infra.database.run_transitions import RunIds, RunReopened, record_transition
 from infra.database.runs import NOUN, Transition, to_run
-from infra.database.tables import RUN_RETRIES, RUNS, TOOL_CALLS, TURNS, AnyRow
 from infra.ports import EventBatch
 from models import run_events
-from models.errors import NotFound, ThreadLocked, WrongStatus
+from models.errors import NotFound, WrongStatus
 from models.runs import Run, RunStatus
+from models.thread_errors import ThreadLocked
 from models.tool_calls import ToolKind
 from models.turns import RetryCommand, RunInput
 

@@ -8,8 +8,9 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select, upd
 
 from infra.clock import now_seconds
 from infra.database import tool_calls
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
-from infra.database.tables import RUN_STEPS, AnyRow
+from infra.database.run_tables import RUN_STEPS
 from models.answered_steps import EmittedStep
 from models.errors import NotFound
 from models.lists import Page, PageRequest

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from infra.database.tables import AnyRow
+from infra.database.columns import AnyRow
 from models.runs import RunStatus
 
 _RECORDED = "run_transitions"

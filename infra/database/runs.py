@@ -11,16 +11,18 @@ from sqlalchemy import ColumnElement, Connection, Update, bindparam, insert, sel
 
 from infra.clock import now_ms, now_seconds, seconds_since
 from infra.database import run_steps, thread_queue, threads, tool_calls
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
+from infra.database.run_tables import RUNS, status_in
 from infra.database.run_transitions import OutputsSubmitted, RunCreated, RunEnded, RunIds, record_transition
-from infra.database.tables import RUNS, AnyRow, status_in
 from infra.ports import EventBatch
 from models import run_events
-from models.errors import NotFound, ToolOutputsMismatch, WrongStatus
+from models.errors import NotFound, WrongStatus
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
 from models.run_specs import RunSpec
 from models.runs import ACTIVE_STATUSES, ALLOWED_FROM, ModifyRunRequest, Run, RunStatus, ToolOutput
+from models.thread_errors import ToolOutputsMismatch
 from models.turns import RunState
 
 NOUN = "run"

@@ -7,10 +7,11 @@ from enum import StrEnum
 from sqlalchemy import Connection, bindparam, select
 
 from infra.database import vector_stores
-from infra.database.tables import THREADS
-from models.errors import NotFound, VectorStoreExpired
+from infra.database.thread_tables import THREADS
+from models.errors import NotFound
 from models.runs import Run
 from models.tools import ToolResources
+from models.vector_store_errors import VectorStoreExpired
 
 _OF_THREAD = select(THREADS.c.tool_resources).where(
     THREADS.c.id == bindparam("thread"), THREADS.c.project_id == bindparam("project")

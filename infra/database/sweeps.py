@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
-from infra.database.tables import AWAITS_COMMAND, HAS_DEADLINE, IS_ACTIVE, RUNS, AnyRow
+from infra.database.columns import AnyRow
+from infra.database.run_tables import AWAITS_COMMAND, HAS_DEADLINE, IS_ACTIVE, RUNS
 from models.runs import RunStatus
 
 _MOST: BindParameter[Any] = bindparam("most")

@@ -11,10 +11,12 @@ from sqlalchemy import BindParameter, Connection, bindparam, delete, func, inser
 
 from infra.clock import now_ms, now_seconds
 from infra.database import threads
+from infra.database.columns import AnyRow
 from infra.database.messages import newest_at
-from infra.database.tables import IS_WAITING, IS_WAITING_MESSAGE, MESSAGES, RUNS, THREADS, AnyRow
-from models.errors import ThreadLocked, ThreadQueueFull
+from infra.database.run_tables import IS_WAITING, RUNS
+from infra.database.thread_tables import IS_WAITING_MESSAGE, MESSAGES, THREADS
 from models.messages import OnActiveRun
+from models.thread_errors import ThreadLocked, ThreadQueueFull
 
 MAX_WAITING_RUNS = 100
 MAX_WAITING_MESSAGES = 1_000

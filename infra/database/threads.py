@@ -23,20 +23,11 @@ from sqlalchemy import (
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, interpreter_files, messages
+from infra.database.columns import AnyRow
 from infra.database.pages import load_page
-from infra.database.tables import (
-    DELETED_ITEMS,
-    IS_ACTIVE,
-    MESSAGES,
-    RUN_RETRIES,
-    RUN_STEPS,
-    RUNS,
-    THREAD_METADATA,
-    THREADS,
-    TOOL_CALLS,
-    TURNS,
-    AnyRow,
-)
+from infra.database.run_tables import IS_ACTIVE, RUN_RETRIES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
+from infra.database.tables import DELETED_ITEMS
+from infra.database.thread_tables import MESSAGES, THREAD_METADATA, THREADS
 from models.errors import NotFound
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from infra.database.tables import TURNS
+from infra.database.run_tables import TURNS
 from models.language_model import TokenUsage
 
 _COLUMNS = (TURNS.c.prompt_tokens, TURNS.c.completion_tokens, TURNS.c.cached_tokens, TURNS.c.reasoning_tokens)

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
-from infra.database.tables import TOOL_CALLS, AnyRow
+from infra.database.columns import AnyRow
+from infra.database.run_tables import TOOL_CALLS
 from models.tool_calls import SERVER_RESULTS, SubmittedOutput, ToolCall, ToolKind, ToolResult
 from models.tools import FileSearchOptions
 

@@ -9,8 +9,9 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from infra.clock import now_ms
 from infra.database import run_steps, tool_calls
+from infra.database.columns import AnyRow
+from infra.database.run_tables import RUNS, TOOL_CALLS
 from infra.database.runs import Transition, state_of, to_run
-from infra.database.tables import RUNS, TOOL_CALLS, AnyRow
 from infra.ports import NO_EVENTS, EventBatch
 from models import run_events
 from models.events import Event

@@ -15,14 +15,15 @@ from infra.database import (
     run_steps,
     thread_queue,
     threads,
-    tool_calls,
 )
+from infra.database.columns import AnyRow
 from infra.database.messages import newest_message_at
 from infra.database.run_finalization import Partial
+from infra.database.run_tables import RUNS, TURNS
 from infra.database.run_transitions import RunIds, RunStarted, record_transition
 from infra.database.runs import DELETED, IS_NEWEST, Transition, to_run
-from infra.database.tables import RUNS, TURNS, AnyRow
 from infra.database.token_usage import used_before
+from infra.database.turn_outcomes import following, outcome_of, server_calls, stored_outcome
 from infra.ports import NO_EVENTS, EventBatch
 from models import run_events
 from models.answered_steps import answered_steps, emit, events_of
@@ -32,9 +33,9 @@ from models.language_model import FinishReason, TokenUsage
 from models.run_steps import required_action
 from models.runs import Run, RunIncompleteReason, RunStatus, Usage
 from models.step_events import StreamPosition
-from models.tool_calls import ToolCall, ToolKind
+from models.tool_calls import ToolCall
 from models.turn_attempts import TurnAttempt
-from models.turns import NextStep, RunState, ServerCall, TurnInput, TurnOutcome
+from models.turns import NextStep, RunState, TurnInput, TurnOutcome
 
 _RUN: BindParameter[Any] = bindparam("run")
 _TURN: BindParameter[Any] = bindparam("of_turn")
@@ -150,7 +151,7 @@ def find_done(connection: Connection, turn: TurnInput) -> TurnOutcome | RunState
     row = connection.execute(_FIND, {"run": turn.run_id, "of_turn": turn.turn}).one_or_none()
     if row is None:
         return DELETED
-    return _outcome(connection, row, turn) or RunState(RunStatus(row.status), row.turn, row.expires_at)
+    return outcome_of(connection, row, turn) or RunState(RunStatus(row.status), row.turn, row.expires_at)
 
 
 def begin(
@@ -172,9 +173,9 @@ def begin(
     if found.next_step == NextStep.RUN_TOOLS and found.status in (RunStatus.FAILED, RunStatus.QUEUED):
         begun = _begin(connection, found, turn, workflow_run_id, fencing_token)
         if begun is not None:
-            outcome = _stored_outcome(connection, found, turn)
+            outcome = stored_outcome(connection, found, turn)
             return Resumed(begun, replace(outcome, expires_at=begun.run.expires_at))
-    return _outcome(connection, found, turn)
+    return outcome_of(connection, found, turn)
 
 
 def _begin(
@@ -224,17 +225,17 @@ def commit(
     emitted = emit(steps, run.expires_at, position)
     step_events = events_of(emitted)
     calls = [call for step in steps for call in step.calls]
-    next_step, status = _following(answer, calls)
+    next_step, status = following(answer, calls)
+    next_event = position.next_event + len(step_events)
     # A run that stays in progress has no event for its status.
-    next_event = (
-        position.next_event + len(step_events) + run_events.ANSWERED_COUNT * (status is not RunStatus.IN_PROGRESS)
-    )
+    if has_event := status is not RunStatus.IN_PROGRESS:
+        next_event += run_events.ANSWERED_COUNT
     usage = used_before(connection, run.id, attempt.turn) + answer.usage
     moved = _move(connection, run.id, attempt, status, calls, usage, next_event)
     if moved is None:
         return _commit_cancelled(connection, begun, attempt, answer, position)
-    ran_by_server = _server_calls(calls) if next_step is NextStep.RUN_TOOLS else ()
-    outcome = TurnOutcome(next_step, status, moved.expires_at, ran_by_server)
+    to_run_now = server_calls(calls) if next_step is NextStep.RUN_TOOLS else ()
+    outcome = TurnOutcome(next_step, status, moved.expires_at, to_run_now)
     connection.execute(_INSERT, _values(begun, attempt, answer, outcome))
     run_steps.store(connection, begun.project_id, attempt.turn, emitted)
     for step in steps:
@@ -242,23 +243,8 @@ def commit(
             messages.store(connection, begun.project_id, [step.message])
             message_counts.count_answer(connection, run.thread_id)
     next_run = thread_queue.advance(connection, thread) if status.is_terminal else None
-    emitted_now = step_events if status is RunStatus.IN_PROGRESS else run_events.answered(step_events, to_run(moved))
-    events = EventBatch(position.next_event, emitted_now)
-    return Committed(outcome, events, to_run(next_run) if next_run else None)
-
-
-def _following(answer: Answer, calls: Sequence[ToolCall]) -> tuple[NextStep, RunStatus]:
-    """The next step of the run after a complete answer, and its status until then."""
-    status = answer.run_status
-    if status is not RunStatus.REQUIRES_ACTION:
-        return NextStep.FINISH, status
-    if _server_calls(calls):
-        return NextStep.RUN_TOOLS, RunStatus.IN_PROGRESS
-    return NextStep.AWAIT_TOOL_OUTPUTS, status
-
-
-def _server_calls(calls: Sequence[ToolCall]) -> tuple[ServerCall, ...]:
-    return tuple(ServerCall(call.id, call.kind) for call in calls if call.kind.is_run_by_server)
+    events = run_events.answered(step_events, to_run(moved)) if has_event else step_events
+    return Committed(outcome, EventBatch(position.next_event, events), to_run(next_run) if next_run else None)
 
 
 def _move(
@@ -297,24 +283,6 @@ def _commit_cancelled(
     if not state.status.is_terminal:
         return None
     return Committed(TurnOutcome(NextStep.FINISH, state.status, state.expires_at), finalized.events, finalized.next_run)
-
-
-def _outcome(connection: Connection, row: AnyRow, turn: TurnInput) -> TurnOutcome | None:
-    if row.next_step is None:
-        return None
-    if row.status == RunStatus.FAILED and row.turn == turn.turn:
-        # The run failed while it waited for the results of this turn's calls, which were closed with it.
-        return TurnOutcome(NextStep.FINISH, RunStatus.FAILED, row.expires_at)
-    return _stored_outcome(connection, row, turn)
-
-
-def _stored_outcome(connection: Connection, row: AnyRow, turn: TurnInput) -> TurnOutcome:
-    next_step = NextStep(row.next_step)
-    calls: Sequence[AnyRow] = ()
-    if next_step is NextStep.RUN_TOOLS:
-        calls = tool_calls.server_calls(connection, turn.run_id, turn.turn)
-    server_calls = tuple(ServerCall(call.id, ToolKind(call.type)) for call in calls)
-    return TurnOutcome(next_step, RunStatus(row.run_status), row.expires_at, server_calls)
 
 
 def _newest(attempt: TurnAttempt) -> dict[str, int]:

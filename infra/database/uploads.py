@@ -8,9 +8,11 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from infra.clock import now_seconds
 from infra.database import doomed_objects, files
+from infra.database.columns import AnyRow
+from infra.database.file_tables import IS_PENDING_UPLOAD, UPLOAD_PARTS, UPLOADS
 from infra.database.files import StoredFile
-from infra.database.tables import IS_PENDING_UPLOAD, UPLOAD_PARTS, UPLOADS, AnyRow
-from models.errors import NotFound, UnknownUploadPart, UploadMismatch, UploadTooLarge, WrongStatus
+from models.errors import NotFound, WrongStatus
+from models.file_errors import UnknownUploadPart, UploadMismatch, UploadTooLarge
 from models.files import Purpose, bare_filename, expiry_of
 from models.ids import Prefix, new_dated_id
 from models.stored_objects import KeyPrefix, object_key

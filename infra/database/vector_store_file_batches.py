@@ -5,8 +5,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from infra.clock import now_seconds
-from infra.database import vector_store_files, vector_stores
-from infra.database.tables import VECTOR_STORE_FILE_BATCHES, AnyRow
+from infra.database import ingestions, vector_store_additions, vector_stores
+from infra.database.columns import AnyRow
+from infra.database.file_counts import counts_of
+from infra.database.vector_store_tables import VECTOR_STORE_FILE_BATCHES
 from models.errors import NotFound, WrongStatus
 from models.ids import Prefix, new_dated_id
 from models.vector_stores import Attachment, FileBatch
@@ -23,7 +25,7 @@ _CANCEL = update(_B).where(_B.c.id == _BATCH).values(is_cancelled=True)
 
 
 def create(connection: Connection, store: AnyRow, attachments: list[Attachment]) -> FileBatch:
-    """Add files to a locked store as a batch. Raises what `vector_store_files.add` raises."""
+    """Add files as a batch. The store and the errors are those of `vector_store_additions.add`."""
     now = now_seconds()
     batch_id = new_dated_id(Prefix.FILE_BATCH, now)
     row = {
@@ -34,7 +36,7 @@ def create(connection: Connection, store: AnyRow, attachments: list[Attachment])
         "is_cancelled": False,
     }
     connection.execute(_CREATE, row)
-    vector_store_files.add(connection, store, attachments, batch_id)
+    vector_store_additions.add(connection, store, attachments, batch_id)
     return load(connection, store.project_id, store.id, batch_id)
 
 
@@ -56,12 +58,12 @@ def cancel(connection: Connection, project_id: str, store_id: str, batch_id: str
     if batch.status != "in_progress":
         raise WrongStatus.for_cancel_of_batch(batch.status)
     connection.execute(_CANCEL, {"batch": batch_id})
-    vector_store_files.cancel_batch(connection, store, batch_id)
+    ingestions.cancel_batch(connection, store, batch_id)
     return load(connection, project_id, store_id, batch_id)
 
 
 def _to_batch(row: AnyRow) -> FileBatch:
-    counts = vector_stores.counts_of(row)
+    counts = counts_of(row)
     return FileBatch(
         id=row.id,
         created_at=row.created_at,

@@ -1,44 +1,56 @@
-"""Reads and writes of vector stores. Their numbers of files change with the files: see `vector_store_files.py`."""
+"""Reads and writes of vector stores. Their numbers of files change with the files: see `file_counts.py`.
 
-from collections.abc import Mapping, Sequence
+Transactions lock rows in one order, so that no two wait for each other: files, then stores by id, then files in stores.
+"""
+
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, Select, bindparam, delete, insert, or_, select, update
 
 from infra.clock import now_seconds
 from infra.database import deleted_items, index_deletions
+from infra.database.columns import AnyRow
+from infra.database.file_counts import counts_of
 from infra.database.pages import load_page
-from infra.database.tables import (
+from infra.database.vector_store_tables import (
     CAN_EXPIRE,
     VECTOR_STORE_FILE_ATTRIBUTES,
     VECTOR_STORE_FILE_BATCHES,
     VECTOR_STORE_FILES,
     VECTOR_STORES,
-    AnyRow,
 )
-from models.errors import NotFound, VectorStoreExpired
+from models.errors import NotFound
 from models.ids import Prefix, new_dated_id
 from models.lists import Page, PageRequest
 from models.search_index import IndexedStore
+from models.vector_store_errors import VectorStoreExpired
 from models.vector_stores import (
     SECONDS_PER_DAY,
     CreateVectorStoreRequest,
     Expiry,
-    FileCounts,
     ModifyVectorStoreRequest,
     ShownExpiry,
     VectorStore,
 )
 
 NOUN = "vector store"
-COUNTED = ("in_progress", "completed", "failed", "cancelled")
+USE_RESOLUTION_SECONDS = 60
+"""Of a store that never expires. The expiry of another one follows each second of use."""
 
 _STORE: Any = bindparam("store")
+_NOW: Any = bindparam("now", type_=BigInteger)
 _OWNED = (VECTOR_STORES.c.id == _STORE, VECTOR_STORES.c.project_id == bindparam("project"))
 _LOAD = select(VECTOR_STORES).where(*_OWNED)
 _LOCK = _LOAD.with_for_update()
 _FIND_ANY = select(VECTOR_STORES).where(VECTOR_STORES.c.id == _STORE)
 _LOCK_ANY = _FIND_ANY.with_for_update()
+_LOCK_ALL = (
+    select(VECTOR_STORES)
+    .where(VECTOR_STORES.c.id.in_(bindparam("stores", expanding=True)))
+    .order_by(VECTOR_STORES.c.id)
+    .with_for_update()
+)
 _CREATE = insert(VECTOR_STORES)
 _MODIFY = (
     update(VECTOR_STORES)
@@ -48,19 +60,26 @@ _MODIFY = (
         metadata=bindparam("new_metadata"),
         expires_after_days=bindparam("new_days"),
         expires_at=bindparam("new_expiry"),
-        last_active_at=bindparam("new_activity"),
     )
 )
-_COUNT = (
+_TOUCH = (
     update(VECTOR_STORES)
-    .where(VECTOR_STORES.c.id == _STORE)
-    .values({name: VECTOR_STORES.c[name] + bindparam(f"more_{name}") for name in (*COUNTED, "usage_bytes")})
+    .where(
+        VECTOR_STORES.c.id == _STORE,
+        VECTOR_STORES.c.last_active_at < _NOW,
+        VECTOR_STORES.c.is_emptied.is_(False),
+        or_(VECTOR_STORES.c.expires_at.is_(None), VECTOR_STORES.c.expires_at > _NOW),
+    )
+    # Without days the sum is NULL.
+    .values(last_active_at=_NOW, expires_at=_NOW + VECTOR_STORES.c.expires_after_days * SECONDS_PER_DAY)
 )
 _EXPIRED = (
     select(VECTOR_STORES)
-    .where(CAN_EXPIRE, VECTOR_STORES.c.expires_at <= bindparam("now"))
+    .where(CAN_EXPIRE, VECTOR_STORES.c.expires_at <= _NOW)
     .order_by(VECTOR_STORES.c.expires_at)
     .limit(bindparam("most"))
+    # A store that is locked may be used, and then expires later.
+    .with_for_update(skip_locked=True)
 )
 _MARK_EMPTIED = (
     update(VECTOR_STORES)
@@ -70,6 +89,12 @@ _MARK_EMPTIED = (
 _REMOVE_FILES = (
     delete(VECTOR_STORE_FILE_ATTRIBUTES).where(VECTOR_STORE_FILE_ATTRIBUTES.c.store_id == _STORE),
     delete(VECTOR_STORE_FILES).where(VECTOR_STORE_FILES.c.store_id == _STORE),
+)
+_B = VECTOR_STORE_FILE_BATCHES
+_CANCEL_BATCHES = (
+    update(_B)
+    .where(_B.c.store_id == _STORE, _B.c.in_progress > 0)
+    .values(cancelled=_B.c.cancelled + _B.c.in_progress, in_progress=0)
 )
 _REMOVE_BATCHES = delete(VECTOR_STORE_FILE_BATCHES).where(VECTOR_STORE_FILE_BATCHES.c.store_id == _STORE)
 _REMOVE = delete(VECTOR_STORES).where(VECTOR_STORES.c.id == _STORE)
@@ -120,10 +145,7 @@ def find_open(connection: Connection, project_id: str, store_id: str) -> AnyRow:
 
 
 def lock_open(connection: Connection, project_id: str, store_id: str) -> AnyRow:
-    """Keep other transactions from changing the store and its files. Raises `NotFound`, `VectorStoreExpired`.
-
-    Every transaction that changes files locks their store first, so that no two wait for each other.
-    """
+    """Keep other transactions from changing the store and its files. Raises `NotFound`, `VectorStoreExpired`."""
     return _open(_find(connection, _LOCK, project_id, store_id))
 
 
@@ -135,6 +157,11 @@ def find_any(connection: Connection, store_id: str) -> AnyRow | None:
 def lock_any(connection: Connection, store_id: str) -> AnyRow | None:
     """Lock a store of any project, for the engine. None: it was deleted."""
     return connection.execute(_LOCK_ANY, {"store": store_id}).one_or_none()
+
+
+def lock_all(connection: Connection, store_ids: Collection[str]) -> Sequence[AnyRow]:
+    """Lock several stores. One that was deleted meanwhile is missing."""
+    return connection.execute(_LOCK_ALL, {"stores": list(store_ids)}).all() if store_ids else ()
 
 
 def list_page(connection: Connection, project_id: str, page: PageRequest) -> Page[VectorStore]:
@@ -154,33 +181,20 @@ def modify(connection: Connection, project_id: str, store_id: str, body: ModifyV
         "new_metadata": body.metadata or {} if "metadata" in sent else row.metadata,
         "new_days": days,
         "new_expiry": _expiry(row.last_active_at, days),
-        "new_activity": row.last_active_at,
     }
     connection.execute(_MODIFY, changes)
     return load(connection, project_id, store_id)
 
 
+def is_use_due(row: AnyRow) -> bool:
+    """Whether the use of a store now has to be stored. So searches in the same second do not queue for its row."""
+    resolution = USE_RESOLUTION_SECONDS if row.expires_after_days is None else 1
+    return bool(row.last_active_at + resolution <= now_seconds())
+
+
 def touch(connection: Connection, store_id: str) -> None:
-    """The store was used now: it expires so many days later."""
-    row = lock_any(connection, store_id)
-    now = now_seconds()
-    if row is None or row.last_active_at >= now:
-        return
-    changes = {
-        "store": store_id,
-        "new_name": row.name,
-        "new_metadata": row.metadata,
-        "new_days": row.expires_after_days,
-        "new_expiry": _expiry(now, row.expires_after_days),
-        "new_activity": now,
-    }
-    connection.execute(_MODIFY, changes)
-
-
-def count(connection: Connection, store_id: str, changes: Mapping[str, int]) -> None:
-    """Add `changes` to the numbers of files in each state and to `usage_bytes`."""
-    more = {f"more_{name}": changes.get(name, 0) for name in (*COUNTED, "usage_bytes")}
-    connection.execute(_COUNT, {"store": store_id, **more})
+    """The store was used now: it expires so many days later. One that has expired stays as it is."""
+    connection.execute(_TOUCH, {"store": store_id, "now": now_seconds()})
 
 
 def remove(connection: Connection, project_id: str, store_id: str) -> IndexedStore:
@@ -194,10 +208,14 @@ def remove(connection: Connection, project_id: str, store_id: str) -> IndexedSto
 
 
 def empty_expired(connection: Connection, limit: int) -> Sequence[IndexedStore]:
-    """Remove what up to `limit` expired stores hold, the longest expired first. Returns them."""
+    """Remove what up to `limit` expired stores hold, the longest expired first. Returns them.
+
+    What was in progress in their batches counts as cancelled there.
+    """
     expired = connection.execute(_EXPIRED, {"now": now_seconds(), "most": limit}).all()
     for row in expired:
         _remove_files(connection, row)
+        connection.execute(_CANCEL_BATCHES, {"store": row.id})
         connection.execute(_MARK_EMPTIED, {"store": row.id})
     return [indexed(row) for row in expired]
 
@@ -235,12 +253,6 @@ def _days(expiry: Expiry | None) -> int | None:
 
 def _expiry(last_active_at: int, days: int | None) -> int | None:
     return None if days is None else last_active_at + days * SECONDS_PER_DAY
-
-
-def counts_of(row: AnyRow) -> FileCounts:
-    """Of a store or of a batch."""
-    numbers = {name: getattr(row, name) for name in COUNTED}
-    return FileCounts(**numbers, total=sum(numbers.values()))
 
 
 def _to_store(row: AnyRow) -> VectorStore:

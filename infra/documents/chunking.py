@@ -5,25 +5,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from infra.documents.errors import DocumentTooLarge
 from infra.tokenizers import token_starts
 from models.chunks import DEFAULT_MAX_TOKENS, DEFAULT_OVERLAP_TOKENS, Chunk
 from models.documents import Document
+from models.vector_stores import MAX_FILE_TOKENS
 
 PAGE_SEPARATOR = "\n\n"
 
 
 def chunks(
-    document: Document, max_tokens: int = DEFAULT_MAX_TOKENS, overlap_tokens: int = DEFAULT_OVERLAP_TOKENS
+    document: Document,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
+    overlap_tokens: int = DEFAULT_OVERLAP_TOKENS,
+    most_tokens: int = MAX_FILE_TOKENS,
 ) -> Sequence[Chunk]:
     """Each chunk has `max_tokens`, the last one maybe fewer, and begins `overlap_tokens` before the last one's end.
 
     Where that would cut a character in two, both sizes are a few tokens less. A document without text has no chunks.
-    Takes a second for a million tokens: call it in a thread.
+    Raises `DocumentTooLarge` for a document of more than `most_tokens`. Takes a second for a million tokens: call it in
+    a thread.
     """
     pages = [_well_formed(page.text) for page in document.pages]
     text = PAGE_SEPARATOR.join(pages)
     if not text.strip():
         return []
+    starts = token_starts(text)
+    if len(starts) > most_tokens:
+        raise DocumentTooLarge.because(f"it has more than {most_tokens} tokens")
     page_starts = list(accumulate((len(page) + len(PAGE_SEPARATOR) for page in pages), initial=0))
     return [
         Chunk(
@@ -32,7 +41,7 @@ def chunks(
             page=document.pages[_page_index(text, span, page_starts)].number,
             overlap=span.overlap,
         )
-        for number, span in enumerate(_spans([*token_starts(text), len(text)], max_tokens, overlap_tokens))
+        for number, span in enumerate(_spans([*starts, len(text)], max_tokens, overlap_tokens))
     ]
 
 

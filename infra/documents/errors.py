@@ -22,6 +22,13 @@ class UnsupportedFile(DocumentUnreadable):
         return cls(f"Files with the extension {extension} are not supported.")
 
     @classmethod
+    def without_extra(cls, extension: str, extra: str) -> "UnsupportedFile":
+        return cls(
+            f"Files with the extension {extension} are not supported by this server: save it in a newer format, or ask "
+            f"its operator to install holdfast[{extra}]."
+        )
+
+    @classmethod
     def binary(cls) -> "UnsupportedFile":
         return cls("The file is neither text nor a document of a supported format.")
 

@@ -12,13 +12,12 @@ from infra.documents.archives import check_archive
 from infra.documents.errors import InvalidFile, UnsupportedFile
 from infra.documents.limits import Limits
 from infra.documents.text import decode
+from infra.documents.word97 import read_word97
 from models.documents import Page
 
 Reader = Callable[[Path, Limits], Iterator[Page]]
 
-BINARY_EXTENSIONS = frozenset(
-    {".doc", ".ppt", ".xls", ".xlsx", ".odt", ".odp", ".ods", ".rtf", ".epub", ".pages", ".key"}
-)
+BINARY_EXTENSIONS = frozenset({".ppt", ".xls", ".xlsx", ".odt", ".odp", ".ods", ".rtf", ".epub", ".pages", ".key"})
 HTML_EXTENSIONS = frozenset({".html", ".htm", ".xhtml"})
 HIDDEN_TAGS = frozenset({"script", "style", "noscript", "template", "svg"})
 INLINE_TAGS = frozenset(
@@ -40,6 +39,8 @@ def _reader(path: Path, extension: str) -> Reader:
             return _read_docx
         case ".pptx":
             return _read_pptx
+        case ".doc":
+            return read_word97
         case _ if extension in HTML_EXTENSIONS:
             return _read_html
         case _ if extension in BINARY_EXTENSIONS:

@@ -2,33 +2,27 @@
 
 import asyncio
 import math
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from infra import openai_api
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.embeddings.even_pieces import even_pieces
 from infra.errors import StartFailed
 from infra.tokenizers import token_starts
 
-URL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
-KEY_VARIABLE = "OPENAI_API_KEY"
-OPENAI_URL = "https://api.openai.com/v1"
 OWN_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 TIMEOUT = timedelta(seconds=60)
 CONNECT_TIMEOUT = timedelta(seconds=10)
 MAX_TEXTS_PER_REQUEST = 64
-MAX_RETRY_AFTER = timedelta(minutes=10)
 MAX_REASON_CHARACTERS = 300
 RETRYABLE_STATUSES = frozenset({408, 409, 429})
-QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
 @dataclass(frozen=True)
@@ -50,20 +44,27 @@ class EmbeddingEndpoint:
                 f"HOLDFAST_EMBEDDING_MODEL=openai/{name}: set HOLDFAST_EMBEDDING_DIMENSIONS to "
                 "the length of its vectors."
             )
-        url = next((value for variable in URL_VARIABLES if (value := os.environ.get(variable))), OPENAI_URL)
         return cls(
-            url=url.rstrip("/"),
-            key=os.environ.get(KEY_VARIABLE, ""),
+            url=openai_api.base_url().rstrip("/"),
+            key=openai_api.api_key() or "",
             dimensions=dimensions or own or 0,
             sent_dimensions=dimensions if own and dimensions and dimensions != own else None,
             window_tokens=window_tokens,
         )
 
 
+def own_name(remembered: str) -> str:
+    """The model's name at its endpoint, of one that a vector store remembers: see `OpenAiEmbedder.model`."""
+    name, _, sent = remembered.rpartition("@")
+    return name if name in OWN_DIMENSIONS and sent.isdecimal() else remembered
+
+
 @asynccontextmanager
 async def open_openai_embedder(name: str, endpoint: EmbeddingEndpoint) -> AsyncIterator["OpenAiEmbedder"]:
     timeout = httpx.Timeout(TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
-    headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
+    headers = openai_api.account_headers()
+    if endpoint.key:
+        headers["authorization"] = f"Bearer {endpoint.key}"
     async with httpx.AsyncClient(timeout=timeout, headers=headers) as client:
         yield OpenAiEmbedder(name, endpoint, client)
 
@@ -147,10 +148,10 @@ class OpenAiEmbedder:
         if self._endpoint.key:
             reason = reason.replace(self._endpoint.key, "***")
         message = f"{self._subject} answered {response.status_code}: {reason}"
-        if {error.get("code"), error.get("type")} & QUOTA_CODES:
+        if {error.get("code"), error.get("type")} & openai_api.QUOTA_CODES:
             raise EmbeddingRefused(message)
         if response.status_code in RETRYABLE_STATUSES or response.status_code >= 500:
-            raise EmbeddingUnavailable(message, _retry_after(response.headers))
+            raise EmbeddingUnavailable(message, openai_api.retry_after(response.headers))
         raise EmbeddingRefused(message)
 
     @property
@@ -174,23 +175,3 @@ def _error_of(response: httpx.Response) -> Mapping[str, Any]:
             error: Mapping[str, Any] = body["error"]
             return error
     return {}
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    wait = _seconds(value) or _until(value)
-    return min(max(wait, timedelta()), MAX_RETRY_AFTER) if wait is not None else None
-
-
-def _seconds(value: str) -> timedelta | None:
-    with suppress(ValueError, OverflowError):
-        return timedelta(seconds=float(value))
-    return None
-
-
-def _until(date: str) -> timedelta | None:
-    with suppress(ValueError, TypeError):
-        return parsedate_to_datetime(date) - datetime.now(UTC)
-    return None

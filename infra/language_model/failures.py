@@ -1,10 +1,7 @@
 """The classification of failed calls, for all adapters."""
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 
 from infra.language_model.errors import (
     ModelCallFailed,
@@ -17,9 +14,8 @@ from infra.language_model.errors import (
 )
 from infra.language_model.failure_facts import FailureFacts
 from infra.language_model.failure_message import failure_message
+from infra.openai_api import QUOTA_CODES, retry_after
 
-MAX_RETRY_AFTER = timedelta(minutes=10)
-QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error"})
 PROMPT_CODES = frozenset({"context_length_exceeded", "content_policy_violation"})
 PROMPT_CLASSES = frozenset({"ContextWindowExceededError", "ContentPolicyViolationError"})
@@ -34,8 +30,9 @@ def failure_of(
 ) -> ModelCallFailed:
     """`has_begun`: part of the answer had arrived. `cooldown_seconds`: litellm's cooldown of the model, if any."""
     kind = _kind(facts, has_begun)
-    retry_after = _retry_after(facts.headers, cooldown_seconds) if kind.is_retryable else None
-    return kind(failure_message(_what_happened(facts, model, has_begun), facts.said), retry_after)
+    cooldown = timedelta(seconds=cooldown_seconds) if cooldown_seconds is not None else None
+    wait = retry_after(facts.headers, otherwise=cooldown) if kind.is_retryable else None
+    return kind(failure_message(_what_happened(facts, model, has_begun), facts.said), wait)
 
 
 def _what_happened(facts: FailureFacts, model: str, has_begun: bool) -> str:
@@ -73,26 +70,3 @@ def _kind_of_status(facts: FailureFacts) -> type[ModelCallFailed]:
         case None if facts.is_connection_failure or "RouterRateLimitError" in facts.class_names:
             return ProviderUnavailable
     return ProviderRefused
-
-
-def _retry_after(headers: Mapping[str, str], cooldown_seconds: float | None) -> timedelta | None:
-    wait = timedelta(seconds=cooldown_seconds) if cooldown_seconds is not None else None
-    if "retry-after" in headers:
-        wait = _seconds(headers["retry-after"]) or _until(headers["retry-after"])
-    if "retry-after-ms" in headers:
-        milliseconds = _seconds(headers["retry-after-ms"])
-        wait = milliseconds / 1000 if milliseconds is not None else wait
-    return min(max(wait, timedelta()), MAX_RETRY_AFTER) if wait is not None else None
-
-
-def _seconds(value: str) -> timedelta | None:
-    with suppress(ValueError, OverflowError):
-        return timedelta(seconds=float(value))
-    return None
-
-
-def _until(date: str) -> timedelta | None:
-    with suppress(ValueError, TypeError):
-        moment = parsedate_to_datetime(date)
-        return moment - datetime.now(UTC) if moment.tzinfo else None
-    return None

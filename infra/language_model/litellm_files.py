@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from functools import cache
 from pathlib import Path
 
 from infra.language_model.model_facts import PriceList, read_price_list
@@ -10,6 +11,7 @@ PRICE_LIST = "model_prices_and_context_window_backup.json"
 VOCABULARIES = "litellm_core_utils/tokenizers"
 
 
+@cache
 def bundled_price_list() -> PriceList:
     """litellm's own list of models, as its release has it. 3 MB of JSON."""
     return read_price_list(json.loads((_package() / PRICE_LIST).read_bytes()))

@@ -46,10 +46,15 @@ class Matrix:
         arrays: Sequence[Any] = (self.vector_ids, self.vectors, self.window_ids, self.vector_rows, self.chunks)
         return sum(int(array.nbytes) for array in arrays)
 
-    def nearest(self, query: Vector, searched: Collection[int], limit: int) -> Sequence[Hit]:
-        """The chunks, of files whose rows are `searched`, with the largest cosines; each chunk once, by its best."""
+    def nearest(self, query: Vector, searched: Collection[int] | None, limit: int) -> Sequence[Hit]:
+        """The chunks with the largest cosines, of all files or those of the rows `searched`; each once, by its best."""
         import numpy as np
 
+        if searched is None:
+            if not len(self.chunks):
+                return []
+            cosines = (self.vectors @ np.asarray(query, dtype=np.float32))[self.vector_rows]
+            return _best_per_chunk(self.chunks, cosines, limit)
         files = self.chunks >> CHUNK_BITS
         allowed = np.zeros(int(files.max(initial=0)) + 1, dtype=bool)
         allowed[[row for row in searched if row < len(allowed)]] = True

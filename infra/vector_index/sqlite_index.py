@@ -98,18 +98,20 @@ class SqliteVectorIndex:
         path = self._path(store)
         with reading(path) as connection:
             if connection is None:
-                if query.files:
+                if query.files is None or query.files:
                     raise VectorIndexUnavailable(f"There is no {path}: do the API and the workers share this folder?")
                 return Candidates((), (), 0.0)
-            searched = _searched_rows(connection, query.files)
+            searched = None if query.files is None else _searched_rows(connection, query.files)
             comparing = self._compare(path, connection, store, query, searched)
             terms = _Terms.of(connection, query.text)
             by_keywords = _by_keywords(connection, terms, searched, query.limit)
             by_vector = comparing.result() if comparing else ()
-            found = _read_chunks(connection, {hit.chunk for hit in (*by_vector, *by_keywords)})
+            ids = {hit.chunk for hit in (*by_vector, *by_keywords)}
+            found = _read_chunks(connection, ids)
+            files = searched or _files_of_rows(connection, {chunk_id >> CHUNK_BITS for chunk_id in ids})
         return Candidates(
-            by_vector=_candidates(by_vector, found, searched),
-            by_keywords=_candidates(by_keywords, found, searched),
+            by_vector=_candidates(by_vector, found, files),
+            by_keywords=_candidates(by_keywords, found, files),
             max_keyword_score=terms.max_score,
         )
 
@@ -119,12 +121,12 @@ class SqliteVectorIndex:
         connection: sqlite3.Connection,
         store: IndexedStore,
         query: IndexQuery,
-        searched: dict[int, IndexedFile],
+        searched: dict[int, IndexedFile] | None,
     ) -> "Future[Sequence[Hit]] | None":
         if query.vector is None or not store.embedding_model:
             return None
         matrix = self._matrices.of(path, connection, store.dimensions)
-        return self._comparing.submit(matrix.nearest, query.vector, searched.keys(), query.limit)
+        return self._comparing.submit(matrix.nearest, query.vector, searched, query.limit)
 
     def _chunks(self, store: IndexedStore, file: IndexedFile, after: int, limit: int) -> Sequence[IndexedChunk]:
         with reading(self._path(store)) as connection:
@@ -220,6 +222,12 @@ def _searched_rows(connection: sqlite3.Connection, files: Iterable[IndexedFile])
     return {row: wanted[file_id, generation] for row, file_id, generation in rows if (file_id, generation) in wanted}
 
 
+def _files_of_rows(connection: sqlite3.Connection, rows: set[int]) -> dict[int, IndexedFile]:
+    marks = ",".join("?" * len(rows))
+    found = connection.execute(f"SELECT row, id, generation FROM file WHERE row IN ({marks})", tuple(rows))  # noqa: S608
+    return {row: IndexedFile(file_id, generation) for row, file_id, generation in found}
+
+
 class _Terms:
     """The terms of a query as FTS5 takes them, and the BM25 that a chunk with all of them would have at most."""
 
@@ -254,12 +262,16 @@ def _chunk_count(connection: sqlite3.Connection) -> int:
 
 
 def _by_keywords(
-    connection: sqlite3.Connection, terms: _Terms, searched: dict[int, IndexedFile], limit: int
+    connection: sqlite3.Connection, terms: _Terms, searched: dict[int, IndexedFile] | None, limit: int
 ) -> Sequence[Hit]:
     if not terms.expression:
         return []
+    best_first = "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank"
+    if searched is None:
+        found = connection.execute(f"{best_first} LIMIT ?", (terms.expression, limit))
+        return [Hit(chunk_id, score) for chunk_id, score in found]
     # FTS5 sorts all matches first; those of other files are passed over until there are enough.
-    best = connection.execute("SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank", (terms.expression,))
+    best = connection.execute(best_first, (terms.expression,))
     hits: list[Hit] = []
     for chunk_id, score in best:
         if chunk_id >> CHUNK_BITS in searched:
@@ -276,13 +288,11 @@ def _read_chunks(connection: sqlite3.Connection, ids: set[int]) -> dict[int, Ind
 
 
 def _candidates(
-    hits: Sequence[Hit], found: dict[int, IndexedChunk], searched: dict[int, IndexedFile]
+    hits: Sequence[Hit], found: dict[int, IndexedChunk], files: dict[int, IndexedFile]
 ) -> Sequence[Candidate]:
     # Another search may have put vectors of a later state into memory.
     return [
-        Candidate(searched[hit.chunk >> CHUNK_BITS].id, found[hit.chunk], hit.score)
-        for hit in hits
-        if hit.chunk in found
+        Candidate(files[hit.chunk >> CHUNK_BITS], found[hit.chunk], hit.score) for hit in hits if hit.chunk in found
     ]
 
 

@@ -1,23 +1,25 @@
 """The object store and the rows, brought to agree again after a crash at any point."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from temporalio.testing import ActivityEnvironment
 
-from activities.object_reconciler import FILES_AT_A_TIME, ObjectReconciler, ObjectSweep
+from activities import heartbeat
+from activities.object_reconciler import FILES_AT_A_TIME, ORPHANED_AFTER, ObjectReconciler, ObjectSweep
 from infra.database import files, uploads
 from infra.database.engine import Database, open_database
+from infra.database.file_tables import UPLOADS
 from infra.database.files import CONTENT_LOST, StoredFile
 from infra.database.migrations import migrate
-from infra.database.tables import UPLOADS
 from infra.object_store.directory import DirectoryObjectStore
 from models.files import File, Purpose
 from models.ids import Prefix, new_dated_id, new_file_id
-from models.stored_objects import KeyPrefix, object_key
+from models.stored_objects import KeyPrefix, StoredObject, object_key
 from models.uploads import CreateUploadRequest, UploadStatus
 from tests.conftest import NewDatabase
 from tests.database import reading, writing
@@ -53,6 +55,18 @@ async def put_file(
         return files.create(connection, PROJECT, stored)
 
 
+async def swept(
+    database: Database,
+    store: DirectoryObjectStore,
+    last: ObjectSweep | None = None,
+    orphaned_after: timedelta = ORPHANED_AFTER,
+    environment: ActivityEnvironment | None = None,
+) -> ObjectSweep:
+    reconciler = ObjectReconciler(database, store, orphaned_after)
+    sweep: ObjectSweep = await (environment or ActivityEnvironment()).run(reconciler.reconcile, last)
+    return sweep
+
+
 async def keys(store: DirectoryObjectStore) -> list[str]:
     return [each.key for each in await store.list_page("", 1000)]
 
@@ -66,8 +80,8 @@ async def test_deletes_the_bytes_that_a_killed_api_left(database: Database, stor
     with writing(database) as connection:
         files.remove(connection, PROJECT, removed.id)
 
-    first = await ObjectReconciler(database, store).reconcile(DONE)
-    second = await ObjectReconciler(database, store).reconcile(first)
+    first = await swept(database, store, DONE)
+    second = await swept(database, store, first)
 
     assert (first.deleted, second.deleted) == (1, 0)
     assert await keys(store) == [key_of(kept)]
@@ -77,7 +91,7 @@ async def test_deletes_expired_files(database: Database, store: DirectoryObjectS
     kept = await put_file(database, store, expires_after=3600)
     expired = await put_file(database, store, expires_after=0)
 
-    sweep = await ObjectReconciler(database, store).reconcile(DONE)
+    sweep = await swept(database, store, DONE)
 
     assert (sweep.expired, sweep.deleted) == (1, 1)
     assert await keys(store) == [key_of(kept)]
@@ -96,7 +110,7 @@ async def test_ends_expired_uploads_and_deletes_their_parts(database: Database, 
     for part_id in part_ids:
         await store.put(object_key(KeyPrefix.UPLOAD_PART, part_id), chunks(b"content"))
 
-    sweep = await ObjectReconciler(database, store, AT_ONCE).reconcile()
+    sweep = await swept(database, store, orphaned_after=AT_ONCE)
 
     assert (sweep.expired, sweep.deleted, sweep.orphans) == (1, 1, 0)
     assert await keys(store) == [object_key(KeyPrefix.UPLOAD_PART, part_ids[0])]
@@ -115,8 +129,8 @@ async def test_deletes_objects_that_never_had_a_row(database: Database, store: D
     await store.put("elsewhere/a", chunks(b"not ours"))
     await store.put("files/zz/not-in-its-shard", chunks(b"not ours"))
 
-    young = await ObjectReconciler(database, store).reconcile()
-    aged = await ObjectReconciler(database, store, AT_ONCE).reconcile()
+    young = await swept(database, store)
+    aged = await swept(database, store, orphaned_after=AT_ONCE)
 
     assert (young.orphans, aged.orphans) == (0, 2)
     assert set(await keys(store)) == {key_of(kept), "elsewhere/a", "files/zz/not-in-its-shard"}
@@ -126,7 +140,7 @@ async def test_marks_files_whose_bytes_are_gone(database: Database, store: Direc
     kept, empty, lost = [await put_file(database, store, content) for content in (b"content", b"", b"content")]
     await store.delete(key_of(lost))
 
-    sweep = await ObjectReconciler(database, store).reconcile()
+    sweep = await swept(database, store)
 
     assert sweep.lost == 1
     with reading(database) as connection:
@@ -139,12 +153,11 @@ async def test_goes_on_where_the_last_sweep_ended(database: Database, store: Dir
     for _ in range(FILES_AT_A_TIME + 1):
         lost = await put_file(database, store)
     await store.delete(key_of(lost))
-    reconciler = ObjectReconciler(database, store)
 
-    first = await reconciler.reconcile()
-    second = await reconciler.reconcile(first)
-    third = await reconciler.reconcile(second)
-    anew = await reconciler.reconcile(ObjectSweep(objects_after=None, files_after=None, next_scan_at=1))
+    first = await swept(database, store)
+    second = await swept(database, store, first)
+    third = await swept(database, store, second)
+    anew = await swept(database, store, ObjectSweep(objects_after=None, files_after=None, next_scan_at=1))
 
     assert (first.lost, second.lost) == (0, 1)
     assert first.files_after is not None
@@ -152,3 +165,23 @@ async def test_goes_on_where_the_last_sweep_ended(database: Database, store: Dir
     assert (third.objects_after, third.files_after) == (None, None)
     assert anew.files_after is not None
     assert anew.next_scan_at > 1
+
+
+async def test_shows_that_it_is_alive_during_a_long_listing(
+    database: Database, store: DirectoryObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", timedelta(milliseconds=1))
+    has_beaten, listed = asyncio.Event(), store.list_page
+
+    async def listed_after_a_heartbeat(after: str, limit: int) -> Sequence[StoredObject]:
+        async with asyncio.timeout(10):
+            await has_beaten.wait()
+        return await listed(after, limit)
+
+    monkeypatch.setattr(store, "list_page", listed_after_a_heartbeat)
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *_: has_beaten.set()
+
+    sweep = await swept(database, store, environment=environment)
+
+    assert sweep.objects_after is None

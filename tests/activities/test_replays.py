@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -229,7 +229,7 @@ class Scenario:
         emitted = [each for each in await self._emitted(run) if not _is_of_answer(each) or _id_of(each) in kept]
         replayed = await self._replayed(run)
         assert _names(replayed) == _names(emitted)
-        assert replayed == emitted
+        assert _without_start(replayed) == _without_start(emitted)
 
     async def _create(self, with_thread: bool) -> Run:
         with writing(self.database) as connection:
@@ -332,6 +332,11 @@ def _is_of_answer(event: NumberedEvent) -> bool:
 
 def _id_of(event: NumberedEvent) -> str:
     return str(json.loads(event.event.data)["id"])
+
+
+def _without_start(events: Sequence[NumberedEvent]) -> list[dict[str, Any]]:
+    """A resumed run has a new `started_at`, which the replay of its earlier events shows as well."""
+    return [{**json.loads(each.event.data), "started_at": None} for each in events]
 
 
 def _names(events: Sequence[NumberedEvent]) -> list[tuple[int, str]]:

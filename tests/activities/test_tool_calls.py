@@ -9,7 +9,7 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.tool_calls import ToolCalls
+from activities.tool_calls import MAX_CALLS_OF_TURN, TOO_MANY_CALLS, ToolCalls
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
 from infra.database.migrations import migrate
@@ -19,7 +19,7 @@ from infra.ports import ToolScope
 from infra.tools.errors import ToolUnavailable
 from infra.tools.observation import ToolObserver
 from models.runs import RunStatus
-from models.tool_calls import ServerResult, ToolCall, ToolKind
+from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import RunState
 from tests.infra.database.server_calls import HITS, CalledTools
 
@@ -44,20 +44,25 @@ class Tool:
 
 
 @pytest.fixture
-def called(tmp_path: Path) -> CalledTools:
-    """A run whose first turn made one call of a server tool."""
+def database(tmp_path: Path) -> Database:
     url = f"sqlite:///{tmp_path / 'holdfast.db'}"
     migrate(url)
-    return CalledTools.of(Database(create_engine(url, Limits())), "file_search")
+    return Database(create_engine(url, Limits()))
+
+
+@pytest.fixture
+def called(database: Database) -> CalledTools:
+    """A run whose first turn made one call of a server tool."""
+    return CalledTools.of(database, "file_search")
 
 
 def executing(
-    called: CalledTools, tool: Tool, environment: ActivityEnvironment | None = None
+    called: CalledTools, tool: Tool, environment: ActivityEnvironment | None = None, position: int = 0
 ) -> asyncio.Task[RunState]:
     stream = InProcessEventStream(timedelta(minutes=1))
     calls = ToolCalls(called.database, stream, {ToolKind.FILE_SEARCH: tool}, ToolObserver(Metrics()))
     environment = environment or ActivityEnvironment()
-    return asyncio.create_task(environment.run(calls.execute, called.input(0)))
+    return asyncio.create_task(environment.run(calls.execute, called.input(position)))
 
 
 async def test_call_with_a_result_is_not_run_again(called: CalledTools) -> None:
@@ -70,6 +75,18 @@ async def test_call_with_a_result_is_not_run_again(called: CalledTools) -> None:
     assert (first.status, first.turn) == (second.status, second.turn) == (RunStatus.IN_PROGRESS, 1)
     assert tool.calls == [called.calls[0].id]
     assert called.calls[0].result == HITS
+
+
+async def test_calls_beyond_the_limit_of_an_answer_are_not_run(database: Database) -> None:
+    called = CalledTools.of(database, *["file_search"] * (MAX_CALLS_OF_TURN + 1))
+    tool = Tool()
+    tool.may_end.set()
+
+    for position in (MAX_CALLS_OF_TURN - 1, MAX_CALLS_OF_TURN):
+        await executing(called, tool, position=position)
+
+    *_, last, beyond = called.calls
+    assert (last.result, beyond.result, tool.calls) == (HITS, ToolFailure(TOO_MANY_CALLS), [last.id])
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from activities.prompt import build_request
 from activities.run_finalization import RunFinalization
 from activities.turn_stream import left_behind
 from infra.clock import now_ms
-from infra.database.tables import RUNS
+from infra.database.run_tables import RUNS
 from infra.ports import EventStream
 from infra.resources import open_event_stream
 from infra.run_workflows import RunWorkflows

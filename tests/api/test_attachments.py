@@ -7,7 +7,8 @@ import httpx
 import pytest
 from openai.types.beta import Thread
 
-from infra.database.tables import FILES, VECTOR_STORES
+from infra.database.file_tables import FILES
+from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast

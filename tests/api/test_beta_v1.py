@@ -220,3 +220,13 @@ async def test_errors_and_deletions_have_v2_form(http: httpx.AsyncClient) -> Non
 
     assert deleted.json() == {"id": thread["id"], "object": "thread.deleted", "deleted": True}
     assert_error(missing, 404, f"No thread found with id '{thread['id']}'.")
+
+
+async def test_files_and_vector_stores_are_the_same_in_both_versions(http: httpx.AsyncClient) -> None:
+    sent = await http.post("/v1/files", files={"file": ("a.md", b"Hello.")}, data={"purpose": "assistants"}, headers=V1)
+    store = await _post(http, "/vector_stores", {"file_ids": [sent.json()["id"]]})
+
+    assert sent.status_code == 200
+    for path in (f"/files/{sent.json()['id']}", f"/vector_stores/{store['id']}/files/{sent.json()['id']}"):
+        in_v2 = (await http.get(f"/v1{path}", headers={"OpenAI-Beta": "assistants=v2"})).json()
+        assert (await _get(http, path)).keys() == in_v2.keys()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.database.tables import FILES
+from infra.database.file_tables import FILES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from infra.database.tables import FILES
+from infra.database.file_tables import FILES
 from infra.object_store.directory import INCOMING
 from infra.settings import Settings
 from models.files import MEBIBYTE, Purpose

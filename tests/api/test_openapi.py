@@ -62,6 +62,9 @@ OPERATIONS = {
     "/ops/runs/{run_id}": {"get": "getOpsRun"},
     "/ops/runs/{run_id}/retry": {"post": "retryOpsRun"},
     "/ops/runs/{run_id}/cancel": {"post": "cancelOpsRun"},
+    "/ops/files": {"get": "listOpsFiles"},
+    "/ops/files/{vector_store_id}/{file_id}": {"get": "getOpsFile"},
+    "/ops/files/{vector_store_id}/{file_id}/retry": {"post": "retryOpsFile"},
 }
 
 
@@ -103,7 +106,20 @@ def test_error_envelope_has_four_required_keys(document: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["Assistant", "Thread", "Message", "Run", "RunStep", "OpsRun", "Model", "Deleted", "Usage", "File", "UploadPart"],
+    [
+        "Assistant",
+        "Thread",
+        "Message",
+        "Run",
+        "RunStep",
+        "OpsRun",
+        "OpsFile",
+        "Model",
+        "Deleted",
+        "Usage",
+        "File",
+        "UploadPart",
+    ],
 )
 def test_every_key_of_responses_is_required(document: dict[str, Any], name: str) -> None:
     schema = document["components"]["schemas"][name]
@@ -114,5 +130,5 @@ def test_every_key_of_responses_is_required(document: dict[str, Any], name: str)
 def test_request_bodies_allow_no_unknown_fields(document: dict[str, Any]) -> None:
     bodies = [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Request")]
 
-    assert len(bodies) == 20
+    assert len(bodies) == 21
     assert all(body["additionalProperties"] is False for body in bodies)

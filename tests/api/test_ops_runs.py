@@ -9,7 +9,7 @@ from openai.types.beta.threads import Run
 from sqlalchemy import update
 
 from infra.clock import now_seconds
-from infra.database.tables import RUNS
+from infra.database.run_tables import RUNS
 from tests.api.envelope import assert_error
 from tests.database import writing
 from tests.holdfast import RunningHoldfast

@@ -39,7 +39,7 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 WITHOUT_OBJECTS = {
     *("createAssistant", "createThread", "listAssistants", "listThreads", "listAllRuns"),
-    *("listModels", "retrieveModel", "listOpsRuns", "createFile", "listFiles", "createUpload"),
+    *("listModels", "retrieveModel", "listOpsRuns", "listOpsFiles", "createFile", "listFiles", "createUpload"),
     *("createVectorStore", "listVectorStores"),
 }
 
@@ -193,7 +193,9 @@ async def test_file_of_another_project_is_not_found_by_a_vector_store(
     assert found == []
 
 
-@pytest.mark.parametrize("path", ["/v1/threads", "/v1/runs", "/ops/runs", "/v1/files", "/v1/vector_stores"])
+@pytest.mark.parametrize(
+    "path", ["/v1/threads", "/v1/runs", "/ops/runs", "/ops/files", "/v1/files", "/v1/vector_stores"]
+)
 async def test_global_lists_omit_objects_of_other_projects(
     red: httpx.AsyncClient, blue: FinishedRun, path: str
 ) -> None:
@@ -218,7 +220,7 @@ async def test_health_needs_no_key(shared: RunningHoldfast) -> None:
     async with httpx.AsyncClient(base_url=shared.url) as client:
         response = await client.get("/health")
 
-    assert response.json() == {"database": "ok", "temporal": "ok"}
+    assert response.json() == {"database": "ok", "temporal": "ok", "object_store": "ok", "vector_index": "ok"}
 
 
 @pytest.mark.any_database

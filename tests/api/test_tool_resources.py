@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.database.tables import VECTOR_STORES
+from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast

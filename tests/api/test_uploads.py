@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from infra.database.tables import UPLOADS
+from infra.database.file_tables import UPLOADS
 from models.ids import new_file_id
 from models.stored_objects import KeyPrefix, object_key
 from models.uploads import MAX_PART_BYTES, MAX_UPLOAD_BYTES

@@ -7,6 +7,9 @@ import pytest
 from openai import BadRequestError, NotFoundError
 from openai.types import VectorStore
 
+from infra.database import files
+from infra.database.file_tables import FILES
+from infra.database.vector_store_tables import VECTOR_STORES
 from tests.holdfast import RunningHoldfast
 from tests.infra.documents.files import pdf
 from tests.stored_files import store_file
@@ -152,7 +155,7 @@ async def test_content_of_overlapping_chunks_is_each_text_once(holdfast: Running
 @pytest.mark.parametrize(
     ("content", "filename", "code", "message"),
     [
-        (b"\xd0\xcf\x11\xe0" + bytes(50), "old.doc", "unsupported_file", "extension .doc"),
+        (b"\xd0\xcf\x11\xe0" + bytes(50), "old.xls", "unsupported_file", "extension .xls"),
         (b"nonsense", "broken.pdf", "invalid_file", "damaged"),
         (pdf(""), "scan.pdf", "invalid_file", "no text found"),
         (b"", "empty.txt", "invalid_file", "no text found"),
@@ -389,3 +392,62 @@ async def test_files_are_uploaded_and_polled(holdfast: RunningHoldfast) -> None:
     left = await holdfast.client.vector_stores.search(store.id, query=[LEAVE, PARTS])
     assert file.id not in {result.file_id for result in left.data}
     assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == 2
+
+
+async def test_search_keeps_a_store_from_expiring(holdfast: RunningHoldfast) -> None:
+    store = await holdfast.client.vector_stores.create(expires_after={"anchor": "last_active_at", "days": 1})
+    long_ago = store.created_at - 80_000
+    await holdfast.resources.database.write(
+        lambda connection: connection.execute(
+            VECTOR_STORES.update()
+            .where(VECTOR_STORES.c.id == store.id)
+            .values(last_active_at=long_ago, expires_at=long_ago + 86_400)
+        )
+    )
+
+    await holdfast.client.vector_stores.search(store.id, query="vacation")
+
+    used = await holdfast.client.vector_stores.retrieve(store.id)
+    assert used.last_active_at is not None
+    assert used.last_active_at >= store.created_at
+    assert used.expires_at == used.last_active_at + 86_400
+
+
+async def test_files_of_the_sdk_expire_as_they_are_told(holdfast: RunningHoldfast) -> None:
+    client = holdfast.client
+    file = await client.files.create(
+        file=("a.md", b"Hello."), purpose="user_data", expires_after={"anchor": "created_at", "seconds": 3600}
+    )
+    upload = await client.uploads.create(
+        filename="a.md",
+        bytes=1,
+        mime_type="text/markdown",
+        purpose="assistants",
+        expires_after={"anchor": "created_at", "seconds": 7200},
+    )
+    part = await client.uploads.parts.create(upload.id, data=b"x")
+    completed = await client.uploads.complete(upload.id, part_ids=[part.id])
+
+    assert file.expires_at == file.created_at + 3600
+    assert completed.file is not None
+    assert completed.file.expires_at == completed.file.created_at + 7200
+
+
+async def test_file_that_expires_leaves_its_stores(holdfast: RunningHoldfast) -> None:
+    store = await holdfast.client.vector_stores.create()
+    file = await holdfast.client.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=("leave.md", LEAVE.encode())
+    )
+    await holdfast.resources.database.write(
+        lambda connection: connection.execute(FILES.update().where(FILES.c.id == file.id).values(expires_at=1))
+    )
+
+    removed = await holdfast.resources.database.write(files.remove_expired, 100)
+
+    assert file.id in removed
+    found = await holdfast.client.vector_stores.search(store.id, query="vacation")
+    assert found.data == []
+    emptied = await holdfast.client.vector_stores.retrieve(store.id)
+    assert (emptied.file_counts.total, emptied.usage_bytes) == (0, 0)
+    with pytest.raises(NotFoundError):
+        await holdfast.client.files.retrieve(file.id)

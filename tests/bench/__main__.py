@@ -4,7 +4,7 @@ ARGS=postgres uses Postgres, ARGS="--seconds 2" is quicker and less exact. ARGS=
 the model's chunks in streams. ARGS=models: the cost of model calls by each adapter. ARGS=waiting: runs
 beside others that wait, and cancels. ARGS=growth: an empty database against a full one. ARGS=parked (minutes):
 the cost of 10,000 runs that wait for outputs. ARGS=files: uploads and downloads by the size of a file. ARGS=search: the
-embedded search index by its size, and the local embedding model.
+search indexes by their sizes, and the local embedding model.
 
 Compare figures of one call with each other, not with those of another machine or hour.
 """

@@ -6,6 +6,7 @@ from pathlib import Path
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from infra.database.migrations import migrate
 from tests.conftest import SEARCH_ATTRIBUTE_ARGUMENTS, settings_for, temporal_program
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.postgres.server import running_postgres
@@ -21,7 +22,9 @@ async def statements_of_a_run(on_postgres: bool) -> dict[str, int]:
     if not on_postgres:
         return await _count("")
     with running_postgres() as postgres:
-        return await _count(postgres.new_database())
+        url = postgres.new_database()
+        migrate(url)
+        return await _count(url)
 
 
 async def _count(database_url: str) -> dict[str, int]:

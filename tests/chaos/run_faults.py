@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from infra.database.tables import AnyRow
+from infra.database.columns import AnyRow
 from infra.database.tool_calls import to_call
 from models.citations import marker, result_number
 from models.run_steps import StepType

@@ -7,10 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from infra.database import vector_store_files, vector_stores
+from infra.database import ingestions, vector_store_additions, vector_stores
+from infra.database.columns import AnyRow
 from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.tables import IS_ACTIVE, MESSAGES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS, VECTOR_STORE_FILES, AnyRow
+from infra.database.run_tables import IS_ACTIVE, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
+from infra.database.thread_tables import MESSAGES
+from infra.database.vector_store_tables import VECTOR_STORE_FILES
 from models.ingestion import IngestEnd, IngestError
 from models.vector_store_errors import FileErrorCode
 from models.vector_stores import Attachment, ChunkSizes, StoreFileStatus
@@ -77,14 +80,14 @@ async def open_stored(url: str) -> AsyncIterator[Stored]:
 def _add_file(connection: Connection, store_id: str, file_id: str) -> None:
     store = vector_stores.lock_any(connection, store_id)
     assert store is not None
-    vector_store_files.add(connection, store, [Attachment(file_id, None, ChunkSizes())])
+    vector_store_additions.add(connection, store, [Attachment(file_id, None, ChunkSizes())])
 
 
 def _fail_file(connection: Connection, store_id: str) -> None:
     row = connection.execute(select(VECTOR_STORE_FILES).where(VECTOR_STORE_FILES.c.store_id == store_id)).one()
     error = IngestError(FileErrorCode.SERVER_ERROR, "Released by the suite.")
-    ended = IngestEnd(vector_store_files.ingest_input(row), StoreFileStatus.FAILED, error)
-    vector_store_files.end(connection, ended)
+    ended = IngestEnd(ingestions.ingest_input(row), StoreFileStatus.FAILED, error)
+    ingestions.end(connection, ended)
 
 
 def _all_runs(connection: Connection) -> dict[str, list[StoredRun]]:

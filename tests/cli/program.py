@@ -7,14 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import psutil
 
 from cli import tied_to_parent
+from cli.main import main
 
 ROOT = Path(__file__).parents[2]
 HOLDFAST = (sys.executable, "-m", "cli.main")
@@ -143,6 +146,21 @@ def run_to_end(place: Place, *command: str, **environment: str) -> subprocess.Co
         timeout=DEADLINE_SECONDS,
         check=False,
     )
+
+
+def run_here(place: Place, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As `run_to_end`, inside this process: without the time that imports take."""
+    ours = place.environment(**environment)
+    out, err, code = StringIO(), StringIO(), 0
+    with patch.dict(os.environ, ours), redirect_stdout(out), redirect_stderr(err):
+        try:
+            with patch.object(sys, "argv", ["holdfast", *command]):
+                main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+            if isinstance(ended.code, str):
+                print(ended.code, file=err)
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 def is_alive(process: psutil.Process) -> bool:

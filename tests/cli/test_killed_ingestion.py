@@ -1,6 +1,7 @@
 """Files of a vector store whose ingestion is cut off, by a `kill -9` of all of Holdfast's processes."""
 
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -8,9 +9,11 @@ from openai import OpenAI
 
 from tests.cli.program import HOLDFAST, Place, Up, wait_until
 from tests.infra.embeddings.scripted_endpoint import ScriptedEndpoint, running_endpoint
+from tests.weaviate_server import WEAVIATE, WeaviateServer
 
 FILES = 3
 TEXT = "Employees get twenty-five days of paid vacation each year."
+LONG = " ".join(f"Sentence number {number} says nothing new." for number in range(700))
 
 
 @pytest.mark.slow
@@ -42,10 +45,50 @@ def test_killed_ingestion_is_finished_after_the_start(tmp_path: Path) -> None:
     assert [[piece.text for piece in content] for content in contents] == [[f"{TEXT} {n}"] for n in range(FILES)]
 
 
-def _up(place: Place, endpoint: ScriptedEndpoint) -> Up:
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["embedded", pytest.param("weaviate", marks=WEAVIATE)])
+def test_file_that_was_half_indexed_is_completed_with_exactly_its_chunks(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    server: WeaviateServer | None = request.getfixturevalue("weaviate") if kind == "weaviate" else None
+    if server:
+        server.empty()
+    url = server.url if server else ""
+    place = Place.new(tmp_path)
+    with running_endpoint() as endpoint, OpenAI(base_url=f"{place.url}/v1", api_key="sk", max_retries=0) as client:
+        # Two batches of chunks are in the index.
+        endpoint.waits_after = 4
+        endpoint.may_answer.clear()
+        killed = _up(place, endpoint, url)
+        file = client.files.create(file=("long.txt", LONG.encode()), purpose="assistants")
+        store = client.vector_stores.create()
+        sizes: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
+        client.vector_stores.files.create(store.id, file_id=file.id, chunking_strategy=sizes)
+        wait_until(lambda: len(endpoint.requests) == 5)
+        _kill(killed)
+        endpoint.may_answer.set()
+
+        again = _up(place, endpoint, url)
+        try:
+            wait_until(lambda: client.vector_stores.retrieve(store.id).file_counts.completed == 1)
+            content = client.vector_stores.files.content(file.id, vector_store_id=store.id).data
+            if server:
+                [collection] = server.collections()
+                assert len(server.objects(collection["class"], store.id)) == len(content)
+                client.vector_stores.delete(store.id)
+                assert server.tenants(collection["class"]) == []
+        finally:
+            again.end()
+
+    assert len(content) > 32
+    assert "".join(piece.text or "" for piece in content) == LONG
+
+
+def _up(place: Place, endpoint: ScriptedEndpoint, vector_index_url: str = "") -> Up:
     return Up(
         place,
         (*HOLDFAST, "up"),
+        HOLDFAST_VECTOR_INDEX_URL=vector_index_url,
         HOLDFAST_EMBEDDING_MODEL="openai/scripted",
         HOLDFAST_EMBEDDING_DIMENSIONS=str(endpoint.dimensions),
         OPENAI_BASE_URL=endpoint.url,

@@ -1,4 +1,4 @@
-"""`holdfast runs`: the real program against a running server."""
+"""`holdfast runs` against a running server: its commands in this process, and the real program in a terminal."""
 
 import asyncio
 import getpass
@@ -19,7 +19,7 @@ from cli.run_actions import found
 from infra.temporal import ui_url
 from models.lists import MAX_LIMIT
 from models.tool_formats.file_search import INVALID_ARGUMENTS
-from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_to_end
+from tests.cli.program import HOLDFAST, ROOT, Place, free_ports, run_here, run_to_end
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
@@ -38,7 +38,7 @@ def place(tmp_path: Path) -> Place:
 
 async def _holdfast(place: Place, holdfast: RunningHoldfast, *command: str) -> Finalized:
     """`holdfast runs …`, while this process goes on serving."""
-    return await asyncio.to_thread(run_to_end, place, "runs", *command, HOLDFAST_URL=holdfast.url)
+    return await asyncio.to_thread(run_here, place, "runs", *command, HOLDFAST_URL=holdfast.url)
 
 
 def _lines(ended: Finalized) -> list[dict[str, Any]]:
@@ -258,7 +258,7 @@ def _in_terminal(place: Place, url: str, *command: str) -> str:
     ],
 )
 def test_a_command_that_makes_no_sense_is_refused(place: Place, command: tuple[str, ...], said: str) -> None:
-    refused = run_to_end(place, "runs", *command, TERMINAL_WIDTH="200")
+    refused = run_here(place, "runs", *command, COLUMNS="200")
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert said in " ".join(refused.stderr.split())
@@ -271,9 +271,9 @@ def _refusal(ended: Finalized) -> str:
 
 
 def test_a_server_that_does_not_answer_is_named(place: Place) -> None:
-    default = _refusal(run_to_end(place, "runs", "list"))
-    named = _refusal(run_to_end(place, "runs", "retry", "run_x", "--url", f"http://127.0.0.1:{free_ports(1)[0]}/v1/"))
-    no_url = _refusal(run_to_end(place, "runs", "show", "run_x", "--url", "nonsense"))
+    default = _refusal(run_here(place, "runs", "list"))
+    named = _refusal(run_here(place, "runs", "retry", "run_x", "--url", f"http://127.0.0.1:{free_ports(1)[0]}/v1/"))
+    no_url = _refusal(run_here(place, "runs", "show", "run_x", "--url", "nonsense"))
 
     assert default.startswith(f"holdfast: Holdfast at {place.url} does not answer: ")
     assert default.endswith("Start it, or name it with --url or HOLDFAST_URL.")
@@ -282,19 +282,19 @@ def test_a_server_that_does_not_answer_is_named(place: Place) -> None:
 
 
 async def test_a_server_that_is_not_holdfast_is_recognized(place: Place, provider: ScriptedProvider) -> None:
-    ended = await asyncio.to_thread(run_to_end, place, "runs", "show", "run_x", "--url", provider.url)
+    ended = await asyncio.to_thread(run_here, place, "runs", "show", "run_x", "--url", provider.url)
 
     assert _refusal(ended).startswith(f"holdfast: What answers at {provider.url.removesuffix('/v1')} is no Holdfast.")
 
 
 async def test_an_unknown_run_is_reported_in_one_line(place: Place, holdfast: RunningHoldfast) -> None:
-    ended = await _holdfast(place, holdfast, "show", "run_unknown")
+    ended = await asyncio.to_thread(run_to_end, place, "runs", "show", "run_unknown", HOLDFAST_URL=holdfast.url)
 
     assert _refusal(ended) == "holdfast: No run found with id 'run_unknown'."
 
 
 def test_of_several_keys_one_has_to_be_named(place: Place) -> None:
-    ended = run_to_end(place, "runs", "list", HOLDFAST_API_KEYS="sk-blue=blue,sk-red=red")
+    ended = run_here(place, "runs", "list", HOLDFAST_API_KEYS="sk-blue=blue,sk-red=red")
 
     line = _refusal(ended)
     assert line.endswith("name one with --api-key or HOLDFAST_API_KEY.")
@@ -309,7 +309,7 @@ async def test_the_key_comes_from_the_option_the_environment_or_the_settings(
         here = {"HOLDFAST_PORT": keyed.url.rpartition(":")[2], "HOLDFAST_API_KEYS": "sk-blue=blue"}
 
         async def listed(*options: str, **environment: str) -> Finalized:
-            return await asyncio.to_thread(run_to_end, place, "runs", "list", "--json", *options, **environment)
+            return await asyncio.to_thread(run_here, place, "runs", "list", "--json", *options, **environment)
 
         option = await listed("--url", keyed.url, "--api-key", "sk-blue")
         environment = await listed("--url", keyed.url, HOLDFAST_API_KEY="sk-blue")
@@ -335,9 +335,9 @@ async def test_an_operators_key_comes_first_and_its_rows_name_their_project(
             await client.beta.threads.create_and_run(assistant_id=assistant.id)
         here = {"HOLDFAST_PORT": keyed.url.rpartition(":")[2], "HOLDFAST_OPERATOR_KEYS": "sk-operator"}
 
-        table = await asyncio.to_thread(run_to_end, place, "runs", "list", HOLDFAST_API_KEYS="sk-blue=blue", **here)
+        table = await asyncio.to_thread(run_here, place, "runs", "list", HOLDFAST_API_KEYS="sk-blue=blue", **here)
         of_blue = await asyncio.to_thread(
-            run_to_end, place, "runs", "list", "--json", "--url", keyed.url, "--api-key", "sk-blue"
+            run_here, place, "runs", "list", "--json", "--url", keyed.url, "--api-key", "sk-blue"
         )
 
     head, *rows = table.stdout.splitlines()

@@ -14,6 +14,7 @@ SECRETS = {
     "POSTGRES_PASSWORD": "superuser0password",
     "HOLDFAST_DB_PASSWORD": "holdfast0password",
     "TEMPORAL_DB_PASSWORD": "temporal0password",
+    "HOLDFAST_OBJECTS_SECRET": "objects0secret",
     "HOLDFAST_API_KEYS": "sk-deployed=default",
     "HOLDFAST_OPERATOR_KEYS": "sk-operator",
 }

@@ -1,10 +1,11 @@
 """The Temporal programs of docker-compose.yml, built from source: no package has a server that uses Postgres.
 
-`python -m tests.deployment.modules` builds it before tests ask for it.
+`python -m tests.deployment.modules` builds them, and Weaviate, before tests ask for them.
 """
 
 from tests.deployment.composed import composed
 from tests.go_modules import GoModule
+from tests.weaviate_server import weaviate_module
 
 
 def temporal_server() -> GoModule:
@@ -32,5 +33,5 @@ def _version(service: str) -> str:
 
 
 if __name__ == "__main__":
-    for module in (temporal_server(), temporal_ui()):
+    for module in (temporal_server(), temporal_ui(), weaviate_module()):
         module.built()

@@ -22,10 +22,17 @@ from tests.deployment.names import Replicas, resolving
 from tests.postgres.server import WITH_EXTENSIONS, PostgresServer, running_postgres
 from tests.program import Program
 from tests.valkey import ValkeyServer, running_valkey
+from tests.weaviate_server import WeaviateServer, running_weaviate
 
 SCRIPTS = Path(HOLDFAST[0]).parent
 # Temporal keeps them in Postgres as numbers with a sign.
 LOW_PORTS = range(10_000, 32_768)
+OBJECTS_PORT = 8333
+# Of its parts other than S3, which Compose does not publish.
+OBJECTS_PORTS = (
+    *(f"{part}.port{kind}" for part in ("master", "volume", "filer") for kind in ("", ".grpc")),
+    "s3.port.grpc",
+)
 API_ADDRESSES = ("127.0.0.1", "127.0.0.2")
 TEMPORAL_PORTS = (
     *(f"{name}_{kind}_PORT" for name in ("HISTORY", "MATCHING", "WORKER") for kind in ("GRPC", "MEMBERSHIP")),
@@ -42,17 +49,28 @@ class Stack:
         self._composed = composed()
         self.services: dict[str, Any] = self._composed["services"]
         self.postgres_port, self.valkey_port, self.temporal_port, self.temporal_metrics_port = free_ports(4)
+        self.objects_port, *self._objects_ports = free_ports(1 + len(OBJECTS_PORTS))
         self.api_port, self.proxy_port, self.ui_port, self.dns_port, *self.worker_ports = free_ports(6)
         self._temporal_ports = dict(zip(TEMPORAL_PORTS, map(str, _free_low_ports(len(TEMPORAL_PORTS))), strict=True))
         self._models = models
         self.replicas = Replicas("api", API_ADDRESSES)
         self.programs: dict[str, Program] = {}
         self.postgres: PostgresServer
+        self.weaviate = WeaviateServer(folder)
 
     @property
     def url(self) -> str:
         """Where clients come in."""
         return f"http://127.0.0.1:{self.proxy_port}"
+
+    @property
+    def objects_url(self) -> str:
+        return f"http://127.0.0.1:{self.objects_port}"
+
+    @property
+    def objects_folder(self) -> Path:
+        """What the volume of the S3 server is."""
+        return self._folder / "objects"
 
     @property
     def ui_url(self) -> str:
@@ -71,15 +89,23 @@ class Stack:
             self.postgres = servers.enter_context(running_postgres(WITH_EXTENSIONS, self.postgres_port, arguments))
             self.shell(self._composed["configs"]["databases"]["content"], postgres["environment"])
             servers.enter_context(running_valkey(ValkeyServer(self.valkey_port, valkey["command"][1:])))
+            servers.enter_context(running_weaviate(self.weaviate))
             servers.enter_context(resolving(self.replicas, self.dns_port))
             try:
-                for service in ("temporal-schema", "temporal", "temporal-namespace", "temporal-ui", "migrate"):
+                for service in (
+                    "objects",
+                    "temporal-schema",
+                    "temporal",
+                    "temporal-namespace",
+                    "temporal-ui",
+                    "migrate",
+                ):
                     await self.up(service)
                 await asyncio.gather(*(self.up(service) for service in ("api", "worker")))
                 await self.up("proxy")
                 yield self
             finally:
-                await self.stop("proxy", "api", "worker", "temporal-ui", "temporal")
+                await self.stop("proxy", "api", "worker", "temporal-ui", "temporal", "objects")
 
     async def up(self, service: str) -> None:
         """Start all replicas of a service and wait until health checks are content; a one-shot runs to its end."""
@@ -112,7 +138,8 @@ class Stack:
             case "nc", ["-z", "localhost", "7233"]:
                 return _takes_connections(self.temporal_port)
             case "wget", ["-q", "-O", "/dev/null", url]:
-                return await _succeeds(f"{self.url}{urlsplit(url).path}")
+                here = {8000: self.url, OBJECTS_PORT: self.objects_url}
+                return await _succeeds(f"{here[urlsplit(url).port or 0]}{urlsplit(url).path}")
             case "python", _:
                 command = [str(SCRIPTS / "python"), *arguments]
                 return (
@@ -121,7 +148,7 @@ class Stack:
         raise AssertionError(f"no such health check: {program} {arguments}")
 
     def shell(self, script: str, environment: Mapping[str, str]) -> str:
-        """Run `script` as a shell of the `postgres` container does. Returns what it writes."""
+        """Run `script` as a shell of a container does, with the programs of `postgres`. Returns what it writes."""
         path = f"{self.postgres.programs}:{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
@@ -160,6 +187,13 @@ class Stack:
                 return [_bash(), str(temporal_server().built() / "docker/scripts/sh/entrypoint.sh")]
             case "temporal-ui":
                 return [_bash(), "docker/start-ui-server.sh"]
+            case "objects":
+                self.objects_folder.mkdir(exist_ok=True)
+                mapped = zip(OBJECTS_PORTS, self._objects_ports, strict=True)
+                ports = [f"-{name}={port}" for name, port in mapped]
+                given = [self._here(service, argument) for argument in settings["command"]]
+                # The last of two options counts.
+                return [str(SCRIPTS / "weed"), *given, f"-dir={self.objects_folder}", *ports]
             case "proxy":
                 return [str(SCRIPTS / "caddy"), "run", "--adapter", "caddyfile", "--config", str(self._caddyfile())]
         raise AssertionError(f"no such service: {service}")
@@ -208,6 +242,9 @@ class Stack:
         for there, here in {
             "@postgres:5432": f"@127.0.0.1:{self.postgres_port}",
             "//valkey:6379": f"//127.0.0.1:{self.valkey_port}",
+            f"@objects:{OBJECTS_PORT}": f"@127.0.0.1:{self.objects_port}",
+            f"-s3.port={OBJECTS_PORT}": f"-s3.port={self.objects_port}",
+            "weaviate://weaviate:8080": self.weaviate.url,
             "temporal:7233": f"127.0.0.1:{self.temporal_port}",
             "0.0.0.0": "127.0.0.1",
             **{config["target"]: str(self._config(config["source"])) for config in self._configs(service)},

@@ -2,11 +2,14 @@
 
 import re
 import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.object_store.s3_url import parse_s3_url
 from infra.settings import Settings
 from tests.conftest import temporal_program
 from tests.deployment.composed import ROOT, SECRETS, compose, composed
@@ -67,9 +70,11 @@ def test_only_public_ports_can_be_reached(whole: dict[str, Any]) -> None:
     assert {port["host_ip"] for each in ports.values() for port in each} == {"127.0.0.1"}
     assert whole["networks"]["backend"]["internal"]
     assert {name for name, service in whole["services"].items() if "default" not in service["networks"]} >= {
+        "objects",
         "postgres",
         "temporal",
         "valkey",
+        "weaviate",
     }
 
 
@@ -84,6 +89,47 @@ def test_temporal_is_of_the_version_that_the_tests_run(whole: dict[str, Any]) ->
         "temporal-namespace": f"temporalio/admin-tools:{server}",
         "temporal-ui": f"temporalio/ui:{ui}",
     }
+
+
+def test_the_s3_server_is_of_the_version_that_the_tests_run(whole: dict[str, Any]) -> None:
+    program = Path(sys.executable).with_name("weed")
+    said = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
+    [version] = re.findall(r"^version \S+ ([\d.]+) ", said)
+
+    assert whole["services"]["objects"]["image"] == f"chrislusf/seaweedfs:{version}"
+
+
+def test_another_bucket_may_take_the_place_of_the_s3_server() -> None:
+    url = "s3://KEY:SECRET@s3.example/bucket"
+    given = composed(HOLDFAST_OBJECT_STORE_URL=url)["services"]
+    default = composed()["services"]
+
+    for name in ("api", "worker"):
+        assert given[name]["environment"]["HOLDFAST_OBJECT_STORE_URL"] == url
+        address = parse_s3_url(default[name]["environment"]["HOLDFAST_OBJECT_STORE_URL"])
+        server = default["objects"]["environment"]
+        assert (address.key, address.secret) == (server["AWS_ACCESS_KEY_ID"], server["AWS_SECRET_ACCESS_KEY"])
+
+
+def test_weaviate_keeps_its_data_and_tells_nobody(whole: dict[str, Any]) -> None:
+    service = whole["services"]["weaviate"]
+    [volume] = service["volumes"]
+
+    assert (volume["type"], volume["target"]) == ("volume", service["environment"]["PERSISTENCE_DATA_PATH"])
+    assert service["environment"]["DISABLE_TELEMETRY"] == "true"
+    # Its data belong to the node of this name, so no container may choose another.
+    assert service["environment"]["CLUSTER_HOSTNAME"]
+    assert re.fullmatch(r"cr\.weaviate\.io/semitechnologies/weaviate:\d+\.\d+\.\d+", service["image"])
+
+
+def test_search_is_in_weaviate_unless_it_is_left_out(whole: dict[str, Any]) -> None:
+    without = composed(HOLDFAST_VECTOR_INDEX_URL="", WEAVIATE_REPLICAS="0")["services"]
+
+    for name in ("api", "worker"):
+        assert whole["services"][name]["environment"]["HOLDFAST_VECTOR_INDEX_URL"] == "weaviate://weaviate:8080"
+        assert whole["services"][name]["depends_on"]["weaviate"]["condition"] == "service_healthy"
+        assert without[name]["environment"]["HOLDFAST_VECTOR_INDEX_URL"] == ""
+    assert without["weaviate"]["deploy"]["replicas"] == 0
 
 
 def test_provider_keys_reach_workers_only(whole: dict[str, Any], tmp_path: Any) -> None:

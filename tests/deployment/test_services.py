@@ -1,5 +1,7 @@
 """The services of docker-compose.yml, run from their packages or their source, with the settings that it gives them."""
 
+from urllib.parse import urlsplit
+
 import httpx
 import psycopg
 import pytest
@@ -99,7 +101,33 @@ async def _find_in_the_ui(stack: Stack, run_id: str, assistant_id: str) -> None:
     assert "text/html" in page.headers["content-type"]
 
 
-@pytest.mark.parametrize("service", ["api", "worker", "temporal", "proxy"])
+async def test_files_are_in_the_bucket_of_the_s3_server(stack: Stack) -> None:
+    client, content = stack.client(), b"id;city\n1;Oslo\n" * 1000
+
+    file = await client.files.create(file=("cities.csv", content), purpose="vision")
+
+    assert (await client.files.content(file.id)).content == content
+    async with httpx.AsyncClient() as without_key:
+        refused = await without_key.get(f"{stack.objects_url}/holdfast/files/{file.id}")
+    assert refused.status_code == httpx.codes.FORBIDDEN
+
+
+async def test_files_are_searched_through_the_proxy(stack: Stack) -> None:
+    """Each API and worker finds the index in the folder that they share."""
+    client = stack.client()
+    store = await client.vector_stores.create()
+
+    file = await client.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=("notes.md", b"The kettle is on the second shelf.")
+    )
+
+    assert file.status == "completed"
+    for _ in range(2):
+        found = await client.vector_stores.search(store.id, query="Where is the kettle?")
+        assert [result.file_id for result in found.data] == [file.id]
+
+
+@pytest.mark.parametrize("service", ["api", "worker", "temporal", "proxy", "objects"])
 async def test_a_health_check_is_content_with_its_service(stack: Stack, service: str) -> None:
     changes = {
         "api": {"HOLDFAST_PORT": str(stack.api_port)},
@@ -126,3 +154,12 @@ async def test_the_databases_and_the_event_stream_answer_as_they_are_asked(stack
         assert await valkey.ping()
         assert (await valkey.config_get("save"))["save"] == ""
         assert (await valkey.config_get("maxmemory"))["maxmemory"] == str(400 * 1024**2)
+
+
+async def test_weaviate_answers_as_it_is_asked(stack: Stack) -> None:
+    kind, program, *options, url = stack.services["weaviate"]["healthcheck"]["test"]
+
+    assert [kind, program, *options] == ["CMD", "wget", "-q", "-O", "/dev/null"]
+    assert url.startswith("http://127.0.0.1:8080/")
+    assert stack.weaviate.answers(urlsplit(url).path)
+    assert not stack.weaviate.answers("/v1/.well-known/nothing")

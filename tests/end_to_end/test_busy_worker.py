@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import settings_for
 from tests.holdfast import running_holdfast
 from tests.provider.replies import Calls, Hangs
 from tests.provider.scripted_provider import ScriptedProvider
 
 
+@pytest.mark.slow
 async def test_waiting_run_is_cancelled_while_all_slots_are_taken(
     provider: ScriptedProvider, temporal_port: int, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from activities import command_reconciler
 from activities.command_reconciler import CommandReconciler
 from infra.clock import now_ms, now_seconds
 from infra.database import assistants, runs, threads
-from infra.database.tables import RUNS
+from infra.database.run_tables import RUNS
 from infra.run_workflows import RunWorkflows
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, ToolOutput

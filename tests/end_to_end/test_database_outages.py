@@ -13,6 +13,7 @@ from openai import InternalServerError
 from openai.types.beta.threads import Run
 from sqlalchemy import create_engine, text
 
+from infra.database.migrations import migrate
 from models.errors import OutcomeUnknown, Unavailable
 from tests.api.envelope import assert_error
 from tests.conftest import NewDatabase, settings_for
@@ -44,6 +45,7 @@ async def own_holdfast(
 ) -> AsyncIterator[RunningHoldfast]:
     """API and worker on a Postgres that tests may stop."""
     url = own_postgres.new_database()
+    migrate(url)
     async with running_holdfast(settings_for(tmp_path, temporal_port, provider, url)) as running:
         yield running
 

@@ -6,7 +6,7 @@ from openai import BadRequestError
 from openai.types.beta.threads import Run
 from sqlalchemy import func, select, update
 
-from infra.database.tables import MESSAGES, THREADS
+from infra.database.thread_tables import MESSAGES, THREADS
 from models.threads import MAX_THREAD_MESSAGES
 from tests.api.envelope import assert_error
 from tests.database import reading, writing

@@ -1,6 +1,7 @@
 """`GET /health`, with each dependency up and down."""
 
 import asyncio
+import shutil
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,10 @@ async def _health(holdfast: RunningHoldfast) -> tuple[int, dict[str, str]]:
 
 
 async def test_all_dependencies_are_ok(holdfast: RunningHoldfast) -> None:
-    assert await _health(holdfast) == (200, {"database": "ok", "temporal": "ok"})
+    assert await _health(holdfast) == (
+        200,
+        {"database": "ok", "temporal": "ok", "object_store": "ok", "vector_index": "ok"},
+    )
 
 
 async def test_unreachable_temporal_is_reported(provider: ScriptedProvider, tmp_path: Path) -> None:
@@ -58,6 +62,44 @@ async def test_unreachable_database_is_reported(own_holdfast: RunningHoldfast) -
     assert status == 503
     assert health["database"] == "does not answer: the log says why"
     assert health["temporal"] == "ok"
+
+
+@pytest.mark.any_database
+async def test_unusable_object_store_is_reported(own_holdfast: RunningHoldfast) -> None:
+    folder = own_holdfast.resources.settings.object_folder
+    shutil.rmtree(folder)
+    folder.write_bytes(b"")
+
+    status, health = await _health(own_holdfast)
+
+    assert (status, health["database"]) == (503, "ok")
+    assert health["object_store"] == "does not answer: the log says why"
+
+
+@pytest.mark.any_database
+async def test_object_store_that_hangs_is_reported_in_time(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes.health, "HEALTH_TIMEOUT", timedelta(milliseconds=100))
+    async with running_holdfast(settings_for(tmp_path, temporal_port, provider), with_worker=False) as holdfast:
+        is_over = asyncio.Event()
+        monkeypatch.setattr(holdfast.resources.object_store, "check", is_over.wait)
+
+        status, health = await _health(holdfast)
+
+    assert (status, health["object_store"]) == (503, "does not answer: nothing within 0.1 s")
+
+
+@pytest.mark.any_database
+async def test_vector_index_that_cannot_be_written_is_reported(own_holdfast: RunningHoldfast) -> None:
+    folder = own_holdfast.resources.settings.vector_index_dir
+    folder.write_text("in the way")
+
+    status, health = await _health(own_holdfast)
+
+    assert status == 503
+    assert health["vector_index"] == "does not answer: the log says why"
+    assert health["database"] == "ok"
 
 
 async def test_hanging_database_is_reported_in_time(

@@ -31,6 +31,7 @@ async def _history(holdfast: RunningHoldfast, run: Run) -> tuple[int, int]:
     return info.history_size_bytes, info.history_length
 
 
+@pytest.mark.slow
 async def test_hundred_large_outputs_on_long_thread_leave_small_history(
     provider: ScriptedProvider, temporal_port: int, tmp_path: Path
 ) -> None:

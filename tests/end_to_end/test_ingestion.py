@@ -3,29 +3,38 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
-from openai import BadRequestError
+from openai import BadRequestError, InternalServerError
+from sqlalchemy import Connection
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
-from activities import ingest_reconciler
+from activities import ingest_reconciler, ingestion
 from activities.ingest_reconciler import LOST_WORKFLOW, IngestReconciler, IngestReport
 from activities.ingestion import CONTENT_MISSING, Ingestion
+from api.ingest_commands import IngestCommands
 from infra.clock import now_seconds
-from infra.database import vector_store_files, vector_stores
-from infra.database.tables import VECTOR_STORE_FILES, VECTOR_STORES
+from infra.database import vector_store_additions, vector_store_files, vector_stores
+from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
+from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.ingest_workflows import IngestWorkflows
 from infra.ports import Embedder
 from infra.vector_index.errors import VectorIndexUnavailable
+from infra.vector_store_search import VectorStoreSearch
 from models.ingestion import IngestBatchInput, IngestInput
 from models.search_index import IndexedFile, IndexedStore
 from models.stored_objects import KeyPrefix, object_key
+from models.vector_store_search import SearchRequest
 from models.vector_stores import Attachment, ChunkSizes, StoreFileStatus
 from tests.holdfast import RunningHoldfast
 from tests.stored_files import DEFAULT_PROJECT, store_file
+from workflows import activity_options
+from workflows.ingest_workflow import TOOK_TOO_LONG
 
 SHORT = "Employees get twenty-five days of paid vacation each year."
 LONG = " ".join(f"Sentence number {number} says nothing new." for number in range(500))
@@ -35,8 +44,8 @@ STATIC: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk
 class WatchedEmbedder:
     """Counts the texts it embeds, and from a number of them on waits until it is let go."""
 
-    def __init__(self, waits_after: int | None = None, fails: Exception | None = None) -> None:
-        self.model = "watched"
+    def __init__(self, waits_after: int | None = None, fails: Exception | None = None, model: str = "watched") -> None:
+        self.model = model
         self.dimensions = 2
         self.embedded = 0
         self.is_waiting = asyncio.Event()
@@ -65,32 +74,43 @@ async def holdfast(own_holdfast: RunningHoldfast) -> RunningHoldfast:
 
 
 def use(holdfast: RunningHoldfast, embedder: Embedder | None) -> RunningHoldfast:
-    holdfast.resources = replace(holdfast.resources, embedder=embedder)
+    return use_all(holdfast, Embedders(embedder, _no_other))
+
+
+def use_all(holdfast: RunningHoldfast, embedders: Embedders) -> RunningHoldfast:
+    holdfast.resources = replace(holdfast.resources, embedders=embedders)
     return holdfast
+
+
+async def _no_other(model: str, dimensions: int) -> Embedder:
+    raise EmbeddingRefused(f"There is no '{model}' any more.")
 
 
 async def added(holdfast: RunningHoldfast, content: bytes | str = SHORT, is_commanded: bool = True) -> IngestInput:
     """A file in a store of its own, whose vectors are the test's; without a command no workflow is started."""
     resources = holdfast.resources
+    store_id = await new_store(holdfast)
+    file_id = await store_file(resources, content)
+    (file,) = await resources.database.write(attach, store_id, file_id)
+    if is_commanded:
+        await workflows(holdfast).start(file)
+    return file
+
+
+async def new_store(holdfast: RunningHoldfast) -> str:
+    """The id of a store whose vectors are the test's."""
     store = await holdfast.client.vector_stores.create()
-    await resources.database.write(
+    await holdfast.resources.database.write(
         lambda connection: connection.execute(
             VECTOR_STORES.update().where(VECTOR_STORES.c.id == store.id).values(embedding_model="watched", dimensions=2)
         )
     )
-    file_id = await store_file(resources, content)
-    (file,) = await resources.database.write(
-        lambda connection: (
-            vector_store_files.add(
-                connection,
-                vector_stores.lock_open(connection, DEFAULT_PROJECT, store.id),
-                [Attachment(file_id, None, ChunkSizes(100, 0))],
-            ).to_ingest
-        )
-    )
-    if is_commanded:
-        await workflows(holdfast).start(file)
-    return file
+    return store.id
+
+
+def attach(connection: Connection, store_id: str, file_id: str) -> Sequence[IngestInput]:
+    store = vector_store_additions.lock_store_for(connection, DEFAULT_PROJECT, store_id, [file_id])
+    return vector_store_additions.add(connection, store, [Attachment(file_id, None, ChunkSizes(100, 0))]).to_ingest
 
 
 def workflows(holdfast: RunningHoldfast) -> IngestWorkflows:
@@ -136,8 +156,8 @@ async def ingest(holdfast: RunningHoldfast, file: IngestInput, details: Sequence
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, heartbeat_details=list(details))
     resources = holdfast.resources
-    ingestion = Ingestion(resources.database, resources.object_store, resources.embedder, resources.vector_index)
-    return await environment.run(ingestion.ingest, file)
+    activity = Ingestion(resources.database, resources.object_store, resources.embedders, resources.vector_index)
+    return await environment.run(activity.ingest, file)
 
 
 async def reconcile(holdfast: RunningHoldfast) -> IngestReport:
@@ -170,6 +190,8 @@ async def test_completed_file_is_not_ingested_again(holdfast: RunningHoldfast) -
     assert await indexed(holdfast, file) == 1
 
 
+@pytest.mark.any_database
+@pytest.mark.slow
 async def test_attempt_goes_on_behind_the_chunks_that_are_indexed(holdfast: RunningHoldfast) -> None:
     embedder = WatchedEmbedder(waits_after=32)
     await use(holdfast, embedder).start_worker()
@@ -194,7 +216,7 @@ async def test_progress_of_other_chunks_is_not_trusted(holdfast: RunningHoldfast
 
     assert await ingest(holdfast, file, details=[7, 5, 100]) == "completed"
 
-    embedder = holdfast.resources.embedder
+    embedder = holdfast.resources.embedders.for_new_stores
     assert isinstance(embedder, WatchedEmbedder)
     assert embedder.embedded == await indexed(holdfast, file) > 7
 
@@ -217,6 +239,24 @@ async def test_cancelled_batch_ends_its_workflows_and_completes_nothing(holdfast
     assert (store.status, store.file_counts.cancelled, store.file_counts.total) == ("completed", 1, 1)
 
 
+async def test_batch_of_several_pages_is_ingested_to_its_end(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "BATCH_PAGE", 2)
+    ids = [await store_file(holdfast.resources, f"{SHORT} {number}") for number in range(5)]
+    store_id = await new_store(holdfast)
+    await holdfast.start_worker()
+    batches = holdfast.client.vector_stores.file_batches
+
+    batch = await batches.create_and_poll(store_id, file_ids=ids)
+
+    assert (batch.status, batch.file_counts.completed) == ("completed", 5)
+    listed = batches.list_files(batch.id, vector_store_id=store_id, limit=2, order="asc", filter="completed")
+    assert [file.id async for file in listed] == ids
+    workflow = holdfast.resources.temporal.get_workflow_handle(IngestBatchInput(batch.id).workflow_id)
+    assert (await workflow.describe()).raw_info.first_run_id != (await workflow.describe()).run_id
+
+
 async def test_removed_file_stops_its_ingestion_and_leaves_no_chunk(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,11 +270,26 @@ async def test_removed_file_stops_its_ingestion_and_leaves_no_chunk(
     embedder.may_go_on.set()
 
     assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.COMPLETED
-    # What the activity added after the deletion goes with its repetition.
+    # It had embedded a batch meanwhile, and did not add it.
+    assert await indexed(holdfast, file) == 0
     monkeypatch.setattr(ingest_reconciler, "DELETED_FOR", -ingest_reconciler.DELETED_FOR)
     assert (await reconcile(holdfast)).deleted == 1
-    assert await indexed(holdfast, file) == 0
     assert (await reconcile(holdfast)).deleted == 0
+
+
+async def test_file_that_is_added_again_while_its_chunks_are_removed_keeps_its_new_ones(
+    holdfast: RunningHoldfast,
+) -> None:
+    resources = holdfast.resources
+    file = await added(holdfast, is_commanded=False)
+    store = await resources.database.write(vector_store_files.remove, DEFAULT_PROJECT, file.store_id, file.file_id)
+    again = (await resources.database.write(attach, file.store_id, file.file_id))[0]
+    await ingest(holdfast, again)
+    commands = IngestCommands(resources.database, workflows(holdfast), resources.vector_index, resources.embedders)
+
+    await commands.remove_from_index([store], file.file_id)
+
+    assert await indexed(holdfast, again) == 1
 
 
 async def test_lost_start_is_repeated(holdfast: RunningHoldfast) -> None:
@@ -268,6 +323,17 @@ async def test_file_without_its_content_fails(holdfast: RunningHoldfast) -> None
     assert (found.last_error.code, found.last_error.message) == ("server_error", CONTENT_MISSING)
 
 
+@pytest.mark.any_database
+async def test_file_of_too_many_tokens_fails(holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingestion, "MAX_FILE_TOKENS", 5)
+    await holdfast.start_worker()
+
+    file = await ended(holdfast, await added(holdfast))
+
+    assert (file.status, file.last_error.code) == ("failed", "invalid_file")
+    assert file.last_error.message == "The file is too large to be read: it has more than 5 tokens."
+
+
 async def test_refused_embedding_fails_the_file_and_its_workflow(holdfast: RunningHoldfast) -> None:
     await use(holdfast, WatchedEmbedder(fails=EmbeddingRefused("The key is not accepted."))).start_worker()
     file = await added(holdfast)
@@ -278,12 +344,47 @@ async def test_refused_embedding_fails_the_file_and_its_workflow(holdfast: Runni
     assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.FAILED
 
 
+@pytest.mark.any_database
 async def test_embedding_that_is_unavailable_is_tried_again(holdfast: RunningHoldfast) -> None:
     await use(holdfast, WatchedEmbedder(fails=EmbeddingUnavailable("429"))).start_worker()
 
     assert (await ended(holdfast, await added(holdfast))).status == "completed"
 
 
+@pytest.mark.any_database
+async def test_file_whose_ingestion_hangs_fails_at_its_deadline(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_options, "INGEST_DEADLINE", timedelta(seconds=1))
+    embedder = WatchedEmbedder(waits_after=0)
+    await use(holdfast, embedder).start_worker()
+
+    file = await added(holdfast)
+    failed = await ended(holdfast, file)
+
+    assert (failed.status, failed.last_error.code) == ("failed", "server_error")
+    assert failed.last_error.message == TOOK_TOO_LONG
+    assert await closed(holdfast, file.workflow_id) is WorkflowExecutionStatus.FAILED
+    store = await holdfast.client.vector_stores.retrieve(file.store_id)
+    assert (store.status, store.file_counts.failed, store.file_counts.total) == ("completed", 1, 1)
+
+
+@pytest.mark.any_database
+async def test_file_whose_embedding_stays_unavailable_fails_at_its_deadline(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_options, "INGEST_DEADLINE", timedelta(seconds=2))
+    embedder = WatchedEmbedder()
+    monkeypatch.setattr(embedder, "embed", AsyncMock(side_effect=EmbeddingUnavailable("The endpoint answered 503.")))
+    await use(holdfast, embedder).start_worker()
+
+    failed = await ended(holdfast, await added(holdfast))
+
+    assert (failed.status, failed.last_error.code) == ("failed", "server_error")
+    assert failed.last_error.message == f"{TOOK_TOO_LONG} The last attempt failed: The endpoint answered 503."
+
+
+@pytest.mark.any_database
 async def test_index_that_is_unavailable_is_tried_again(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,10 +433,64 @@ async def test_deleted_store_leaves_no_chunk(holdfast: RunningHoldfast) -> None:
     assert await indexed(holdfast, file) == 0
 
 
-async def test_store_of_another_model_is_searched_by_keywords(holdfast: RunningHoldfast) -> None:
+async def test_store_keeps_its_model_when_the_setting_changes(holdfast: RunningHoldfast) -> None:
+    first = await added(holdfast, is_commanded=False)
+    await ingest(holdfast, first)
+    old, new = WatchedEmbedder(), WatchedEmbedder(model="new")
+    opened: list[tuple[str, int]] = []
+
+    async def open_another(model: str, dimensions: int) -> Embedder:
+        opened.append((model, dimensions))
+        return old
+
+    resources, embedders = holdfast.resources, Embedders(new, open_another)
+    use_all(holdfast, embedders)
+    second = (await resources.database.write(attach, first.store_id, await store_file(resources, SHORT)))[0]
+    status = await ingest(holdfast, second)
+    row = await holdfast.resources.database.read(vector_stores.find_any, first.store_id)
+    search = VectorStoreSearch(holdfast.resources.database, embedders, holdfast.resources.vector_index)
+    # In none of the words: by vectors alone.
+    found = await search.search(DEFAULT_PROJECT, first.store_id, SearchRequest(query=["holidays"]))
+
+    assert status == "completed"
+    assert row is not None
+    assert row.embedding_model == "watched"
+    assert {result.file_id for result in found.data} == {first.file_id, second.file_id}
+    assert opened == [("watched", 2)]
+    assert (old.embedded, new.embedded) == (2, 0)
+
+
+async def test_file_fails_visibly_where_the_model_of_its_store_is_gone(holdfast: RunningHoldfast) -> None:
     file = await added(holdfast, is_commanded=False)
-    await ingest(use(holdfast, None), file)
+
+    status = await ingest(use(holdfast, WatchedEmbedder(model="new")), file)
+
+    found = await ended(holdfast, file)
+    assert (status, found.last_error.code) == ("failed", "server_error")
+    assert found.last_error.message == "There is no 'watched' any more."
+    assert await indexed(holdfast, file) == 0
+
+
+async def test_search_of_a_store_whose_model_is_gone_is_refused(holdfast: RunningHoldfast) -> None:
+    """The API has the local model and endpoints; it does not fall back to keywords without saying so."""
+    file = await added(holdfast, is_commanded=False)
+    await ingest(holdfast, file)
+
+    with pytest.raises(InternalServerError) as refused:
+        await holdfast.client.vector_stores.search(file.store_id, query="vacation")
+
+    assert refused.value.status_code == 503
+
+
+async def test_store_without_vectors_stays_one(holdfast: RunningHoldfast) -> None:
+    file = await added(holdfast, is_commanded=False)
+    await holdfast.resources.database.write(
+        lambda connection: connection.execute(
+            VECTOR_STORES.update().where(VECTOR_STORES.c.id == file.store_id).values(embedding_model=None, dimensions=0)
+        )
+    )
+
+    await ingest(holdfast, file)
 
     found = await holdfast.client.vector_stores.search(file.store_id, query="vacation")
-
     assert [result.content[0].text for result in found.data] == [SHORT]

@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from infra.clock import now_ms, now_seconds
 from infra.database import run_finalization, run_retries
-from infra.database.tables import RUNS
+from infra.database.run_tables import RUNS
 from models.finalization import Finalization
 from models.runs import LastErrorCode, RunStatus
 from tests.api.envelope import assert_error
@@ -344,6 +344,7 @@ async def test_retried_turn_has_full_lifetime(own_holdfast: RunningHoldfast, pro
     assert (await own_holdfast.until(failed, "completed")).status == "completed"
 
 
+@pytest.mark.slow
 async def test_retry_is_accepted_while_temporal_is_down(provider: ScriptedProvider, tmp_path: Path) -> None:
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_program(), dev_server_log_level="error"

@@ -147,6 +147,7 @@ def _numbered(events: list[Sent], first: int) -> list[Sent]:
     return [Sent(event.name, event.data, number) for number, event in enumerate(events[:-1], first)]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("ending", ["cancelled", "expired", "failed", "incomplete"])
 async def test_replay_covers_every_terminal_status(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, ending: str
@@ -251,6 +252,7 @@ async def test_numbers_do_not_repeat_after_lost_answer(
     assert numbers[0] > (seen[-1].number or 0)
 
 
+@pytest.mark.any_database
 async def test_numbers_do_not_repeat_after_several_lost_answers(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

@@ -16,9 +16,12 @@ from temporalio.client import WorkflowExecutionStatus
 
 from activities.tools.file_search import REFUSED
 from infra.clock import now_ms
-from infra.database.tables import RUNS, VECTOR_STORES
+from infra.database.run_tables import RUNS
+from infra.database.vector_store_tables import VECTOR_STORES
+from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingFailed, EmbeddingRefused, EmbeddingUnavailable
 from infra.language_model.scripted import SCRIPTED_MODEL
+from infra.ports import Embedder
 from models.tool_formats.file_search import INVALID_ARGUMENTS
 from tests.conftest import settings_for
 from tests.database import writing
@@ -209,11 +212,15 @@ async def finish_preparation(holdfast: RunningHoldfast, run: Run) -> None:
     await ingest(holdfast, store_id)
 
 
+async def _no_other(model: str, dimensions: int) -> Embedder:
+    raise AssertionError(model)
+
+
 @asynccontextmanager
 async def embedding_with(holdfast: RunningHoldfast, embedder: FailingEmbedder) -> AsyncIterator[str]:
     """A worker whose embedder fails as given, once a store is filled. Yields the store's id."""
     failures, embedder.failures = embedder.failures, []
-    holdfast.resources = replace(holdfast.resources, embedder=embedder)
+    holdfast.resources = replace(holdfast.resources, embedders=Embedders(embedder, _no_other))
     await holdfast.start_worker()
     store_id = await store_of(holdfast)
     await holdfast.resources.database.write(_set_model, store_id)

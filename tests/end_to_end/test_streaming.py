@@ -195,7 +195,7 @@ async def test_expired_run_events(holdfast: RunningHoldfast, provider: ScriptedP
 async def test_expired_calls_events(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("stream-unanswered", Calls(("f", "{}")))
     assistant_id = await holdfast.assistant("stream-unanswered", "f")
-    expiry = {"anchor": "created_at", "seconds": 1}
+    expiry = {"anchor": "created_at", "seconds": 3}
     run = (await streamed(holdfast, assistant_id, expires_after=expiry))[-2].json
 
     async with followed_again(holdfast, run) as stream:

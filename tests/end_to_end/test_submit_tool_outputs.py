@@ -115,6 +115,7 @@ async def test_one_of_many_concurrent_submits_is_accepted(
     assert await holdfast.texts(done) == ["Hello", "Thanks."]
 
 
+@pytest.mark.slow
 async def test_submit_without_worker_takes_effect_when_worker_starts(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

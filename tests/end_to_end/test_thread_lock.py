@@ -7,7 +7,8 @@ from openai import BadRequestError, NotFoundError
 from openai.types.beta.threads import Run
 from sqlalchemy import func, select
 
-from infra.database.tables import MESSAGES, RUN_STEPS, RUNS, THREAD_METADATA, THREADS, TOOL_CALLS, TURNS
+from infra.database.run_tables import RUN_STEPS, RUNS, TOOL_CALLS, TURNS
+from infra.database.thread_tables import MESSAGES, THREAD_METADATA, THREADS
 from tests.database import reading
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says

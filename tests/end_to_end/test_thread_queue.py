@@ -6,7 +6,7 @@ from openai.types.beta.threads import Run
 from sqlalchemy import update
 
 from infra.clock import now_seconds
-from infra.database.tables import RUNS
+from infra.database.run_tables import RUNS
 from infra.database.thread_queue import MAX_WAITING_MESSAGES, MAX_WAITING_RUNS
 from tests.database import writing
 from tests.holdfast import RunningHoldfast

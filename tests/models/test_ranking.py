@@ -3,11 +3,11 @@
 import pytest
 
 from models.ranking import KEYWORD_WEIGHT, ranked
-from models.search_index import Candidate, Candidates, IndexedChunk
+from models.search_index import Candidate, Candidates, IndexedChunk, IndexedFile
 
 
 def _candidate(file_id: str, number: int, score: float) -> Candidate:
-    return Candidate(file_id, IndexedChunk(number, f"{file_id} {number}"), score)
+    return Candidate(IndexedFile(file_id, 1), IndexedChunk(number, f"{file_id} {number}"), score)
 
 
 VECTORS = [_candidate("file-a", 0, 0.8), _candidate("file-b", 0, 0.6), _candidate("file-c", 0, 0.4)]

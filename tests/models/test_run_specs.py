@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 
 from models.assistants import Assistant
-from models.errors import UnusableToolChoice
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest
+from models.thread_errors import UnusableToolChoice
 from models.tools import FunctionDefinition, FunctionTool, ToolResources
 
 TOOL = FunctionTool(type="function", function=FunctionDefinition(name="add"))

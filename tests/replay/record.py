@@ -18,7 +18,7 @@ from openai.types.beta.threads import Run
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from infra.database import vector_store_files, vector_stores
+from infra.database import vector_store_additions, vector_stores
 from infra.ingest_workflows import IngestWorkflows
 from models.ingestion import IngestBatchInput, IngestInput
 from models.vector_stores import Attachment, ChunkSizes
@@ -163,7 +163,7 @@ class Ingestions:
         file_id = await store_file(resources, text)
         (file,) = await resources.database.write(
             lambda connection: (
-                vector_store_files.add(
+                vector_store_additions.add(
                     connection,
                     vector_stores.lock_open(connection, DEFAULT_PROJECT, store.id),
                     [Attachment(file_id, None, ChunkSizes())],

@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from infra.database.tables import RUNS
+from infra.database.run_tables import RUNS
 
 
 @workflow.defn

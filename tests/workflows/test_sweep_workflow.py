@@ -82,6 +82,7 @@ async def test_scan_of_objects_continues_where_it_ended(temporal: WorkflowEnviro
     assert queue.objects_after == [None, "key 1", "key 1", "key 3"]
 
 
+@pytest.mark.slow
 async def test_sweep_repeats_and_continues_as_new_each_hour(time_skipping: WorkflowEnvironment) -> None:
     async with swept_queue(time_skipping) as queue:
         await start_sweep(queue.client, queue.task_queue, TEN_MINUTES)
@@ -96,6 +97,7 @@ async def test_sweep_repeats_and_continues_as_new_each_hour(time_skipping: Workf
         assert apart == [pytest.approx(TEN_MINUTES, abs=5)] * len(apart)
 
 
+@pytest.mark.slow
 async def test_sweep_with_large_history_continues_as_new_early(
     time_skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

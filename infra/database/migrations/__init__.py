@@ -1,5 +1,6 @@
 """Alembic migrations, run by `migrate`."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -28,7 +29,7 @@ def migrate(url: str) -> None:
 
 async def check_migrated(database: Database) -> None:
     """Raises `ConnectionFailed` if the database is not at the schema of this version."""
-    scripts = ScriptDirectory.from_config(alembic_config(""))
+    scripts = _scripts()
     newest = scripts.get_current_head()
     current = await database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
     if current == newest:
@@ -38,6 +39,11 @@ async def check_migrated(database: Database) -> None:
     needs = f"The database is at schema {current}, this version of Holdfast needs {newest}."
     is_known = current in {script.revision for script in scripts.walk_revisions()}
     raise ConnectionFailed(f"{needs} {'Run `holdfast migrate`.' if is_known else USE_NEWER}")
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(alembic_config(""))
 
 
 def alembic_config(url: str) -> Config:

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, text
 
 from infra.database.connections import MIGRATING, POSTGRES, create_engine
 from infra.database.engine import WRITE_LOCK
-from infra.database.tables import METADATA
+from infra.database.tables import ALL_TABLES
 
 # An arbitrary number, which no other program on the database is likely to use.
 POSTGRES_LOCK = 0x686F6C6466617374
@@ -16,7 +16,7 @@ def _run(connection: Connection) -> None:
     if connection.dialect.name == POSTGRES:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": POSTGRES_LOCK})
     # SQLite alters a table by copying it; batch mode does so.
-    context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
+    context.configure(connection=connection, target_metadata=ALL_TABLES, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
 

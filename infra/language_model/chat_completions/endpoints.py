@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from infra import openai_api
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.environment_references import require_variables, resolved
 from infra.language_model.errors import ProviderRefused
@@ -19,11 +20,6 @@ from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
 
 PREFIX = "openai/"
 PROVIDER = "openai"
-OPENAI_URL = "https://api.openai.com/v1"
-URL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
-KEY_VARIABLE = "OPENAI_API_KEY"
-ORGANIZATION_VARIABLES = ("OPENAI_ORGANIZATION", "OPENAI_ORG_ID")
-PROJECT_VARIABLE = "OPENAI_PROJECT_ID"
 
 KNOWN_PARAMS = frozenset(
     {
@@ -76,7 +72,7 @@ class DirectModels:
     def are_all(self) -> bool:
         """Whether no model of the operator needs litellm. Without a models file the keys in the environment decide."""
         if self._catalogue.deployments is None:
-            others = (name for name in os.environ if name.endswith("_API_KEY") and name != KEY_VARIABLE)
+            others = (name for name in os.environ if name.endswith("_API_KEY") and name != openai_api.KEY_VARIABLE)
             return self._takes_any and not any(others)
         names = [item.model_name for item in self._catalogue.deployments]
         return len(set(names)) == len(names) and all(map(self._is_direct, self._catalogue.deployments))
@@ -86,9 +82,9 @@ class DirectModels:
         direct = self._find(model)
         assert direct is not None  # noqa: S101 - the caller has asked
         params = _Params(direct.params, self._catalogue.router_settings)
-        key = params.text("api_key") or os.environ.get(KEY_VARIABLE)
+        key = params.text("api_key") or openai_api.api_key()
         if not key:
-            raise ProviderRefused(f"The call of '{model}' failed: Missing credentials: set {KEY_VARIABLE}.")
+            raise ProviderRefused(f"The call of '{model}' failed: Missing credentials: set {openai_api.KEY_VARIABLE}.")
         return Endpoint(
             url=f"{_base_url(direct.params).rstrip('/')}/chat/completions",
             model=direct.name.removeprefix(PREFIX),
@@ -174,7 +170,7 @@ def _base_url(params: DeploymentParams) -> str:
     given = params.model_dump(exclude_none=True)
     if url := given.get("api_base") or given.get("base_url"):
         return resolved(url)
-    return next((url for name in URL_VARIABLES if (url := os.environ.get(name))), OPENAI_URL)
+    return openai_api.base_url()
 
 
 def _refuses_functions(direct: _Direct) -> bool:
@@ -191,10 +187,6 @@ def _headers(params: _Params, key: str) -> Iterator[tuple[str, str]]:
     # In compressed responses small pieces are delayed.
     yield "accept-encoding", "identity"
     yield "user-agent", "holdfast"
-    of_environment = (value for name in ORGANIZATION_VARIABLES if (value := os.environ.get(name)))
-    if organization := params.text("organization") or next(of_environment, None):
-        yield "openai-organization", organization
-    if project := os.environ.get(PROJECT_VARIABLE):
-        yield "openai-project", project
+    yield from openai_api.account_headers(params.text("organization")).items()
     for name, value in params.extra_headers.items():
         yield name.lower(), value

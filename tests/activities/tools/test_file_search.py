@@ -10,7 +10,7 @@ import pytest
 
 from activities.tools.file_search import NO_STORE, STILL_INDEXING, FileSearch
 from infra.database import runs
-from infra.database.tables import VECTOR_STORES
+from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from infra.ports import ToolScope
 from infra.vector_store_search import VectorStoreSearch
@@ -49,7 +49,7 @@ class Window:
 
 def tool(holdfast: RunningHoldfast, window: int | None = None, wait: timedelta = timedelta()) -> FileSearch:
     resources = holdfast.resources
-    search = VectorStoreSearch(resources.database, resources.embedder, resources.vector_index)
+    search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
     return FileSearch(resources.database, search, Window(window), wait)
 
 

@@ -1,7 +1,7 @@
 // Runs: create in every way, read, change, list, cancel, and answer their function calls.
 
 import { equal, everyOne, has, hasId, idsOf, isPageOf, ok, repeated } from "./assertions.mjs";
-import { MODEL, callsOf, functionTool, outputsOf } from "./sdk.mjs";
+import { FOUND, MODEL, callsOf, functionTool, outputsOf, threadOf } from "./sdk.mjs";
 
 const namesOf = (calls) => calls.map((call) => call.function.name);
 
@@ -151,6 +151,34 @@ export const runs = {
     equal(run.status, "completed");
     const answers = "get_weather returned: sunny, says get_weather get_time returned: sunny, says get_time";
     equal((await sdk.texts(run.thread_id)).at(-1), answers);
+  },
+
+  async file_search(sdk) {
+    const assistant = await sdk.searchingAssistant();
+
+    const run = await sdk.threads.createAndRunPoll({ assistant_id: assistant.id, thread: threadOf("How much vacation?") });
+
+    has(run, { status: "completed", required_action: null });
+    equal((await sdk.texts(run.thread_id)).at(-1), FOUND);
+    const [step] = (await sdk.listSteps(run, { order: "asc" })).data;
+    has(step, { type: "tool_calls", status: "completed" });
+    const [call] = step.step_details.tool_calls;
+    equal([call.type, call.file_search.results.map((result) => result.file_name)], ["file_search", ["page.md"]]);
+  },
+
+  async file_search_beside_functions(sdk) {
+    const assistant = await sdk.searchingAssistant("get_weather");
+    const thread = threadOf("How much vacation?");
+
+    const waiting = await sdk.threads.createAndRunPoll({ assistant_id: assistant.id, thread });
+
+    equal(namesOf(callsOf(waiting)), ["get_weather"]);
+    const run = await sdk.finish(waiting);
+    has(run, { status: "completed", required_action: null });
+    const answer = `${FOUND} get_weather returned: sunny, says get_weather`;
+    equal((await sdk.texts(run.thread_id)).at(-1), answer);
+    const [step] = (await sdk.listSteps(run, { order: "asc" })).data;
+    equal(step.step_details.tool_calls.map((call) => call.type), ["file_search", "function"]);
   },
 
   async one_function_call_at_a_time(sdk) {

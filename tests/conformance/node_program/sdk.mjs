@@ -9,6 +9,8 @@ export const CUT_OFF = "cut-off";
 export const STOPPED_BY_FILTER = "stopped-by-filter";
 
 export const LEAVE = "Every employee has 27 days of paid vacation a year.";
+/** What the model says after a search. */
+export const FOUND = `file_search returned: 【0:0†page.md】\n${LEAVE}`;
 export const PARTS = "The pump needs the gasket AX-4410/B.";
 
 /** The SDK's own interval is 5 s. */
@@ -91,6 +93,15 @@ export class Sdk {
   assistant(...functions) {
     const tools = functions.map(functionTool);
     return this.assistants.create({ model: MODEL, instructions: "Be brief.", tools });
+  }
+
+  /** It searches a store with one file, and has functions of these names. */
+  async searchingAssistant(...functions) {
+    const store = await this.store();
+    await this.storedFile(store);
+    const tools = [{ type: "file_search" }, ...functions.map(functionTool)];
+    const resources = { file_search: { vector_store_ids: [store.id] } };
+    return this.assistants.create({ model: MODEL, tools, tool_resources: resources });
   }
 
   thread(...texts) {

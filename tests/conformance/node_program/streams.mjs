@@ -1,7 +1,7 @@
 // Streams of runs: the events as they arrive, and the results of the SDK's AssistantStream.
 
 import { equal, has, ok } from "./assertions.mjs";
-import { CUT_OFF, SPEAKS_AND_HANGS, STOPPED_BY_FILTER, callsOf, outputsOf, threadOf } from "./sdk.mjs";
+import { CUT_OFF, FOUND, SPEAKS_AND_HANGS, STOPPED_BY_FILTER, callsOf, outputsOf, threadOf } from "./sdk.mjs";
 
 const RUN_BEGUN = ["run.created", "run.queued", "run.in_progress"];
 const RESUMED = ["run.step.completed", "run.queued", "run.in_progress"];
@@ -92,6 +92,19 @@ export const streams = {
     equal((await answering.finalRun()).status, "completed");
     equal(answered.text, (await sdk.texts(run.thread_id)).at(-1));
     equal(answered.stepsDone, (await sdk.listSteps(run, { order: "asc" })).data);
+  },
+
+  async handler_of_file_search(sdk) {
+    const [assistant, thread] = [await sdk.searchingAssistant(), await sdk.thread("How much vacation?")];
+
+    const searching = sdk.runs.stream(thread.id, { assistant_id: assistant.id });
+    const heard = listened(searching);
+    const run = await searching.finalRun();
+
+    equal(run.status, "completed");
+    equal(heard.text, FOUND);
+    equal(heard.calls.length, 1);
+    equal(heard.stepsDone, (await sdk.listSteps(run, { order: "asc" })).data);
   },
 
   async handler_that_submits(sdk) {
@@ -194,7 +207,7 @@ function listened(stream) {
   });
   stream.on("toolCallCreated", (call) => heard.calls.push(call.id));
   stream.on("toolCallDelta", (delta) => {
-    heard.arguments[delta.index] = (heard.arguments[delta.index] ?? "") + (delta.function.arguments ?? "");
+    heard.arguments[delta.index] = (heard.arguments[delta.index] ?? "") + (delta.function?.arguments ?? "");
   });
   stream.on("messageDone", (message) => heard.messagesDone.push(message));
   stream.on("runStepDone", (step) => heard.stepsDone.push(step));

@@ -3,6 +3,7 @@
 import json
 
 from tests.conformance.python_program.scenarios import (
+    FOUND,
     MODEL,
     Sdk,
     calls_of,
@@ -13,6 +14,7 @@ from tests.conformance.python_program.scenarios import (
     is_page_of,
     operation,
     outputs_of,
+    thread_of,
 )
 
 
@@ -192,3 +194,35 @@ def one_function_call_at_a_time(sdk: Sdk) -> None:
     has(waiting, status="requires_action", parallel_tool_calls=False)
     equal(len(calls_of(waiting)), 1)
     equal(sdk.finish(waiting).status, "completed")
+
+
+@operation("runs.file_search")
+def file_search(sdk: Sdk) -> None:
+    assistant = sdk.searching_assistant()
+
+    run = sdk.threads.create_and_run_poll(assistant_id=assistant.id, thread=thread_of("How much vacation?"))
+
+    has(run, status="completed", required_action=None)
+    equal(sdk.texts(run.thread_id)[-1], FOUND)
+    [step, _] = sdk.steps.list(run.id, thread_id=run.thread_id, order="asc").data
+    has(step, type="tool_calls", status="completed")
+    [call] = step.step_details.tool_calls
+    # 1.26.0 has no types for what was found.
+    sent = call.model_dump()
+    equal(
+        (sent["type"], [result["file_name"] for result in sent["file_search"]["results"]]), ("file_search", ["page.md"])
+    )
+
+
+@operation("runs.file_search_beside_functions")
+def file_search_beside_functions(sdk: Sdk) -> None:
+    assistant = sdk.searching_assistant("get_weather")
+
+    waiting = sdk.threads.create_and_run_poll(assistant_id=assistant.id, thread=thread_of("How much vacation?"))
+
+    equal([call.function.name for call in calls_of(waiting)], ["get_weather"])
+    run = sdk.finish(waiting)
+    has(run, status="completed", required_action=None)
+    equal(sdk.texts(run.thread_id)[-1], f"{FOUND} get_weather returned: sunny, says get_weather")
+    [step, _] = sdk.steps.list(run.id, thread_id=run.thread_id, order="asc").data
+    equal([call.type for call in step.step_details.tool_calls], ["file_search", "function"])

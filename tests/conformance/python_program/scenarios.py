@@ -22,6 +22,9 @@ STOPPED_BY_FILTER = "stopped-by-filter"
 """Says "Once upon", and the provider's content filter stops it."""
 
 LEAVE = "Every employee has 27 days of paid vacation a year."
+FOUND = f"file_search returned: 【0:0†page.md】\n{LEAVE}"
+"""What the model says after a search."""
+
 PARTS = "The pump needs the gasket AX-4410/B."
 
 Scenario = Callable[["Sdk"], None]
@@ -57,6 +60,16 @@ class Sdk:
     def assistant(self, *functions: str) -> Any:
         tools = [function_tool(name) for name in functions]
         return self.assistants.create(model=MODEL, instructions="Be brief.", tools=tools)
+
+    def searching_assistant(self, *functions: str) -> Any:
+        """It searches a store with one file, and has functions of these names."""
+        store = self.store()
+        self.stored_file(store)
+        return self.assistants.create(
+            model=MODEL,
+            tools=[{"type": "file_search"}, *(function_tool(name) for name in functions)],
+            tool_resources={"file_search": {"vector_store_ids": [store.id]}},
+        )
 
     def thread(self, *texts: str) -> Any:
         return self.threads.create(messages=[{"role": "user", "content": text} for text in texts])

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from tests.conformance.python_program.scenarios import (
     CUT_OFF,
+    FOUND,
     SPEAKS_AND_HANGS,
     STOPPED_BY_FILTER,
     Sdk,
@@ -159,6 +160,27 @@ def handler_of_function_calls(sdk: Sdk) -> None:
     equal("".join(answering.texts), sdk.texts(run.thread_id)[-1])
     steps = sdk.steps.list(run.id, thread_id=run.thread_id, order="asc").data
     equal(answering.steps_done, steps)
+
+
+@operation("streams.handler_of_file_search")
+def handler_of_file_search(sdk: Sdk) -> None:
+    class Searching(Handler):
+        @override
+        def on_tool_call_delta(self, delta: Any, snapshot: Any) -> None:
+            raise AssertionError(f"a search has one delta, which creates it, but {delta!r} came")
+
+    assistant, thread = sdk.searching_assistant(), sdk.thread("How much vacation?")
+
+    with sdk.runs.stream(thread_id=thread.id, assistant_id=assistant.id, event_handler=Searching()) as handler:
+        handler.until_done()
+
+    run = handler.get_final_run()
+    equal(run.status, "completed")
+    equal("".join(handler.texts), FOUND)
+    steps = sdk.steps.list(run.id, thread_id=run.thread_id, order="asc").data
+    equal(handler.steps_done, steps)
+    # The SDK repeats the last call of a stream for each later step.
+    equal({call.id for call in handler.calls_done}, {call.id for call in steps[0].step_details.tool_calls})
 
 
 @operation("streams.handler_that_submits")

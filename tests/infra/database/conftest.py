@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from infra.database import assistants, runs, threads
+from infra.database.connections import POSTGRES
 from infra.database.engine import Database, open_database
 from infra.database.migrations import migrate
 from models.assistants import CreateAssistantRequest
@@ -19,6 +20,7 @@ from models.runs import CreateRunRequest
 from models.threads import CreateThreadRequest
 from tests.conftest import NewDatabase
 from tests.database import writing
+from tests.infra.database.filling import fill
 
 PROJECT = "default"
 
@@ -36,6 +38,14 @@ async def database(new_database: NewDatabase, tmp_path_factory: pytest.TempPathF
     await asyncio.to_thread(migrate, url)
     async with open_database(url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def filled(database: Database) -> Database:
+    """With so many rows that Postgres uses indexes."""
+    if database.engine.dialect.name == POSTGRES:
+        fill(database)
+    return database
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from infra.database import assistants, deleted_items, engine, runs, threads
 from infra.database.connections import Limits
 from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable
+from infra.database.run_tables import RUNS
 from infra.database.run_transitions import RunCreated, RunTransition
-from infra.database.tables import DELETED_ITEMS, RUNS
+from infra.database.tables import DELETED_ITEMS
 from models.assistants import CreateAssistantRequest
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, Run

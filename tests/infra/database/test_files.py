@@ -6,7 +6,8 @@ from infra.clock import now_seconds
 from infra.database import doomed_objects, files
 from infra.database.engine import Database
 from infra.database.files import StoredFile
-from models.errors import FileNotFound, NotFound
+from models.errors import NotFound
+from models.file_errors import FileNotFound
 from models.files import Purpose
 from models.ids import new_file_id
 from models.lists import Order, PageRequest

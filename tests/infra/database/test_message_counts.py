@@ -3,9 +3,10 @@ from sqlalchemy import Connection, func, select, update
 
 from infra.database import messages, threads
 from infra.database.engine import Database
-from infra.database.tables import MESSAGES, THREADS
-from models.errors import NotFound, ThreadFull
+from infra.database.thread_tables import MESSAGES, THREADS
+from models.errors import NotFound
 from models.messages import CreateMessageRequest
+from models.thread_errors import ThreadFull
 from models.threads import MAX_THREAD_MESSAGES, CreateThreadRequest
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT, Stored

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, in
 from infra.database.connections import parse_url
 from infra.database.engine import open_database
 from infra.database.migrations import alembic_config, check_migrated, migrate
-from infra.database.tables import METADATA
+from infra.database.tables import ALL_TABLES
 from infra.errors import ConnectionFailed
 from tests.postgres.server import PostgresServer
 
@@ -39,7 +39,7 @@ def test_migrations_make_the_tables_of_the_code(new_url: NewUrl) -> None:
 
     # Raises where the two differ.
     command.check(config)
-    assert set(names(url)) == {*METADATA.tables, "alembic_version"}
+    assert set(names(url)) == {*ALL_TABLES.tables, "alembic_version"}
 
 
 def test_migrating_twice_changes_nothing(new_url: NewUrl) -> None:
@@ -60,7 +60,7 @@ def test_processes_that_migrate_at_once_do_it_once(new_url: NewUrl) -> None:
 
     ends = [(process.communicate()[1], process.returncode) for process in processes]
     assert ends == [(b"", 0)] * PROCESSES
-    assert set(names(url)) == {*METADATA.tables, "alembic_version"}
+    assert set(names(url)) == {*ALL_TABLES.tables, "alembic_version"}
 
 
 def test_migrations_lead_back(new_url: NewUrl) -> None:
@@ -149,14 +149,14 @@ def test_indexes_are_those_of_the_code(new_url: NewUrl) -> None:
     migrate(migrated)
 
     with engine_of(made_from_code).begin() as connection:
-        METADATA.create_all(connection)
+        ALL_TABLES.create_all(connection)
 
     made = {line for line in schema(migrated) if "alembic_version" not in line}
     assert made
     assert made == set(schema(made_from_code))
 
 
-@pytest.mark.parametrize("table", METADATA.sorted_tables, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", ALL_TABLES.sorted_tables, ids=lambda table: table.name)
 def test_every_row_carries_its_project(table: sa.Table) -> None:
     assert "project_id" in table.columns
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert, update
 from infra.database import assistants, ops_runs, runs, threads
 from infra.database.engine import Database
 from infra.database.ops_runs import CallMade, RunFilter
-from infra.database.tables import RUNS, TOOL_CALLS
+from infra.database.run_tables import RUNS, TOOL_CALLS
 from models.lists import Order, PageRequest
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, RunStatus

@@ -136,10 +136,11 @@ async def test_errors_show_no_values(new_postgres_database: NewDatabase) -> None
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("statement_timeout", "50ms"), ("lock_timeout", "50ms"), ("idle_in_transaction_session_timeout", "1min")],
+    [("statement_timeout", "7s"), ("lock_timeout", "7s"), ("idle_in_transaction_session_timeout", "1min")],
 )
 async def test_connections_have_limits(new_postgres_database: NewDatabase, setting: str, value: str) -> None:
-    async with open_database(new_postgres_database(), SHORT) as database:
+    limits = Limits(statement_timeout=timedelta(seconds=7))
+    async with open_database(new_postgres_database(), limits) as database:
         shown = await database.read(lambda connection: connection.scalar(text(f"SHOW {setting}")))
 
     assert shown == value

@@ -1,21 +1,16 @@
 """Cost must not grow with use: every query finds its rows by an index, in their order, and scans and sorts nothing."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Boolean, Column, Connection, Text, select, text, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import NoResultFound
 
 from infra.database import (
     active_runs,
     assistants,
-    doomed_objects,
-    files,
-    index_deletions,
     messages,
     ops_runs,
     prompts,
@@ -31,18 +26,14 @@ from infra.database import (
     tool_calls,
     tool_results,
     turns,
-    vector_store_files,
-    vector_stores,
 )
-from infra.database.connections import POSTGRES
 from infra.database.engine import Database
 from infra.database.ops_runs import RunFilter
-from infra.database.tables import METADATA, RUNS, THREADS
+from infra.database.run_tables import RUNS
+from infra.database.thread_tables import THREADS
 from infra.database.tool_results import CallTiming, CallToRun
 from infra.database.turns import Begun
 from models.answers import Answer
-from models.errors import NotFound, WrongStatus
-from models.files import Purpose
 from models.finalization import Finalization
 from models.language_model import TextDelta
 from models.lists import Order, PageRequest
@@ -52,41 +43,11 @@ from models.step_events import STREAM_START
 from models.tool_calls import SearchHits, ToolCall, ToolKind
 from models.turn_attempts import TurnAttempt
 from models.turns import ToolCallInput, TurnInput
-from tests.database import writing
-from tests.infra.database.conftest import PROJECT, Stored, recorded
+from tests.infra.database.conftest import PROJECT, Stored
+from tests.infra.database.plans import BY_ID, plan_of
 
 Query = Callable[[Connection, Stored], object]
-BY_ID = "sqlite_autoindex_{}_1"
 HELLO = CreateMessageRequest(role="user", content="Hello")
-BY_SEQ = ""
-"""In SQLite that is the table itself."""
-
-ROWS = 10_000
-VALUES = {
-    "id": "'x' || n",
-    "project_id": f"CASE n % 200 WHEN 0 THEN '{PROJECT}' ELSE 'project_' || n % 200 END",
-    "thread_id": "'thread_' || n / 20",
-    # Assistants and threads are deleted as well, which are in no thread.
-    "deleted_items.thread_id": "CASE n % 2 WHEN 0 THEN 'thread_' || n / 20 END",
-    "run_id": "'run_' || n / 5",
-    "step_id": "'step_' || n / 5",
-    "turn": "n % 5",
-    "retries": "0",
-    "on_active_run": "'reject'",
-    "position": "n % 5",
-    "status": "CASE n % 20 WHEN 0 THEN 'requires_action' ELSE 'completed' END",
-    "files.status": "'processed'",
-    "purpose": "CASE n % 2 WHEN 0 THEN 'assistants' ELSE 'vision' END",
-    "thread_seq": "n / 2",
-    "thread_metadata.key": "CASE n % 2 WHEN 0 THEN 'user' ELSE 'team' END",
-    "value": "'value_' || n / 10",
-    "waiting": "false",
-    "tools": "'[]'",
-    "response_format": "'\"auto\"'",
-    "tool_choice": "'\"auto\"'",
-    "truncation_strategy": """'{"type": "auto"}'""",
-}
-"""What rows are filled with, from their number `n`."""
 
 
 def submit(connection: Connection, stored: Stored) -> None:
@@ -374,59 +335,13 @@ CASES: list[tuple[str, Query, set[str]]] = [
         lambda connection, stored: prompts.past_turns(connection, stored.run_id, turn=1),
         {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"},
     ),
-    ("files", lambda connection, _: files.list_page(connection, PROJECT, PageRequest(10_000)), {"files_by_project"}),
-    (
-        "files-of-a-purpose",
-        lambda connection, _: files.list_page(connection, PROJECT, PageRequest(), Purpose.VISION),
-        {"files_by_purpose"},
-    ),
-    (
-        "find-files",
-        lambda connection, _: files.find(connection, PROJECT, ["file-x", "file-y"]),
-        {BY_ID.format("files")},
-    ),
-    ("known-files", lambda connection, _: files.known(connection, ["file-x", "file-y"]), {BY_ID.format("files")}),
-    ("expired-files", lambda connection, _: files.remove_expired(connection, 10), {"files_by_expiry"}),
-    ("delete-file", lambda connection, _: files.remove(connection, PROJECT, "file-x"), {BY_ID.format("files")}),
-    (
-        "files-to-look-at",
-        lambda connection, _: vector_store_files.take_due(connection, 10, 1),
-        {"vector_store_files_in_progress"},
-    ),
-    (
-        "files-of-a-batch",
-        lambda connection, _: vector_store_files.pending_of_batch(connection, "x1", 0, 10),
-        {"vector_store_files_by_batch_status"},
-    ),
-    (
-        "expired-stores",
-        lambda connection, _: vector_stores.empty_expired(connection, 0),
-        {"vector_stores_by_expiry"},
-    ),
-    (
-        "index-deletions",
-        lambda connection, _: index_deletions.oldest(connection, 10, 10),
-        {"index_deletions_by_age"},
-    ),
-    ("mark-lost-file", lambda connection, _: files.mark_lost(connection, "file-x"), {BY_ID.format("files")}),
-    ("doomed-objects", lambda connection, _: doomed_objects.oldest(connection, 5, 10), {"doomed_objects_by_age"}),
     ("usage", lambda connection, stored: token_usage.used_tokens(connection, stored.run_id), {BY_ID.format("turns")}),
 ]
 
 
-@pytest.fixture(scope="module")
-def filled(database: Database) -> Database:
-    """So many rows that Postgres, which reads a small table as a whole, has a use for indexes."""
-    if database.engine.dialect.name == POSTGRES:
-        fill(database)
-    return database
-
-
 @pytest.mark.parametrize(("query", "indexes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_query_uses_its_index(filled: Database, stored: Stored, query: Query, indexes: set[str]) -> None:
-    explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
-
-    plan = plan_of(filled, lambda connection: query(connection, stored), explained)
+    plan = plan_of(filled, lambda connection: query(connection, stored))
 
     assert not plan.scans_and_sorts
     # By project and seq, Postgres finds a thread as quickly as by seq, and one failed run among a few by its status.
@@ -435,81 +350,6 @@ def test_query_uses_its_index(filled: Database, stored: Stored, query: Query, in
 
 
 def test_active_runs_are_counted_from_their_own_indexes(filled: Database) -> None:
-    explained = explain_postgres if filled.engine.dialect.name == POSTGRES else explain_sqlite
-
-    plan = plan_of(filled, active_runs.load, explained)
+    plan = plan_of(filled, active_runs.load)
 
     assert plan.indexes == {"runs_active", "runs_awaiting_command"}
-
-
-@dataclass
-class Plan:
-    """What a database does for a query: the indexes that it finds rows by, and what it should not do."""
-
-    indexes: set[str] = field(default_factory=set)
-    scans_and_sorts: list[str] = field(default_factory=list)
-
-
-Explain = Callable[[Connection, str, Any, Plan], None]
-
-
-def plan_of(database: Database, query: Callable[[Connection], object], explain: Explain) -> Plan:
-    """The plans of all statements of `query`, which is rolled back."""
-    plan = Plan()
-    with writing(database) as connection:
-        with recorded(database) as statements, suppress(NotFound, WrongStatus):
-            query(connection)
-        for statement, parameters in statements:
-            explain(connection, statement, parameters, plan)
-        connection.rollback()
-    return plan
-
-
-def explain_sqlite(connection: Connection, statement: str, parameters: Any, plan: Plan) -> None:
-    for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
-        plan.indexes |= set(re.findall(r"INDEX (\w+)", step.detail))
-        if step.detail.startswith("SCAN") or "TEMP B-TREE" in step.detail:
-            plan.scans_and_sorts.append(step.detail)
-
-
-def explain_postgres(connection: Connection, statement: str, parameters: Any, plan: Plan) -> None:
-    # Postgres prefers to collect and sort a few rows; the plan is to show that it need not.
-    for way in ("seqscan", "bitmapscan", "sort"):
-        connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
-    explained = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
-    for node in nodes_of(explained.scalar_one()[0]["Plan"]):
-        plan.indexes |= {sqlite_name(index) for index in [node.get("Index Name")] if index} - {BY_SEQ}
-        if "Seq Scan" in node["Node Type"] or "Sort" in node["Node Type"]:
-            plan.scans_and_sorts.append(node["Node Type"])
-
-
-def sqlite_name(index: str) -> str:
-    """SQLite's name of an index whose name the schema does not say."""
-    if not (unnamed := re.fullmatch(r"(\w+?)_(id_key|pkey)", index)):
-        return index
-    table, kind = unnamed.groups()
-    return BY_SEQ if kind == "pkey" and "seq" in METADATA.tables[table].primary_key.columns else BY_ID.format(table)
-
-
-def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from nodes_of(child)
-
-
-def filling(column: Column[Any]) -> str:
-    known = VALUES.get(str(column), VALUES.get(column.name))
-    if known or column.nullable:
-        return known or "NULL"
-    return {JSON: "'{}'", Boolean: "true", Text: "'x' || n"}.get(type(column.type), "n")
-
-
-def fill(database: Database) -> None:
-    with writing(database) as connection:
-        for table in METADATA.tables.values():
-            values = {
-                column.name: filling(column) for column in table.columns if column is not table.autoincrement_column
-            }
-            rows = f"SELECT {', '.join(values.values())} FROM generate_series(1, {ROWS}) AS n"
-            connection.execute(text(f"INSERT INTO {table.name} ({', '.join(values)}) {rows}"))
-        connection.execute(text("ANALYZE"))

@@ -21,13 +21,14 @@ from infra.database import (
 )
 from infra.database.engine import Database, open_database
 from infra.database.run_events import Replay
-from infra.database.tables import IS_ACTIVE, MESSAGES, RUNS
+from infra.database.run_tables import IS_ACTIVE, RUNS
+from infra.database.thread_tables import MESSAGES
 from infra.database.turns import Begun, Committed
 from infra.ports import NO_EVENTS
 from models.answered_steps import message_step
 from models.answers import Answer
 from models.assistants import CreateAssistantRequest
-from models.errors import ApiError, NotFound, ThreadLocked, WrongStatus
+from models.errors import ApiError, NotFound, WrongStatus
 from models.events import Event, NumberedEvent, numbered
 from models.finalization import Finalization
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, TextDelta, TokenUsage
@@ -37,6 +38,7 @@ from models.run_specs import RunSpec
 from models.run_steps import RunStep, StepType
 from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
 from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition
+from models.thread_errors import ThreadLocked
 from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
 from models.turn_attempts import TurnAttempt
 from models.turns import NextStep, TurnInput

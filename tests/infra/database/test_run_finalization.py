@@ -6,7 +6,7 @@ from sqlalchemy import update
 from infra.database import run_finalization
 from infra.database.engine import Database
 from infra.database.run_finalization import Partial
-from infra.database.tables import RUNS
+from infra.database.run_tables import RUNS
 from models.answers import Answer
 from models.finalization import Finalization
 from models.runs import RunStatus

@@ -9,10 +9,10 @@ from infra.database.engine import Database
 from infra.database.tool_results import CallToRun
 from infra.database.turns import Begun, Resumed
 from infra.ports import NO_EVENTS
-from models.errors import ToolOutputsMismatch
 from models.finalization import Finalization
 from models.lists import PageRequest
 from models.runs import RunStatus, ToolOutput
+from models.thread_errors import ToolOutputsMismatch
 from models.tool_calls import SearchHits, ToolFailure
 from models.turns import NextStep, RunState, ServerCall, TurnInput, TurnOutcome
 from tests.database import reading, writing

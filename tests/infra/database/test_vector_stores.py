@@ -6,26 +6,33 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from infra.clock import now_seconds
-from infra.database import files, index_deletions, vector_store_file_batches, vector_store_files, vector_stores
+from infra.database import (
+    files,
+    index_deletions,
+    ingestions,
+    vector_store_additions,
+    vector_store_file_batches,
+    vector_store_files,
+    vector_stores,
+)
 from infra.database.engine import Database
 from infra.database.files import StoredFile
-from infra.database.tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, VECTOR_STORES
-from infra.database.vector_store_files import ingest_input
+from infra.database.ingestions import ingest_input
+from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, VECTOR_STORES
 from models import vector_stores as bodies
-from models.errors import (
-    FileNotFound,
-    NotFound,
-    StoreFileNotFound,
-    UnsupportedExtensions,
-    VectorStoreExpired,
-    VectorStoreFull,
-    WrongStatus,
-)
+from models.errors import NotFound, WrongStatus
+from models.file_errors import FileNotFound
 from models.files import Purpose
 from models.ids import new_file_id
 from models.ingestion import IngestEnd, IngestError
 from models.lists import Order, PageRequest
-from models.vector_store_errors import FileErrorCode
+from models.vector_store_errors import (
+    FileErrorCode,
+    StoreFileNotFound,
+    UnsupportedExtensions,
+    VectorStoreExpired,
+    VectorStoreFull,
+)
 from models.vector_store_search import parse_filter
 from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, Expiry, StoreFileStatus
 from tests.database import writing
@@ -41,10 +48,10 @@ def new_store(connection: Connection, project: str = PROJECT, **fields: Any) -> 
     return vector_stores.create(connection, project, CreateVectorStoreRequest(**fields), "minilm", 384).id
 
 
-def add(connection: Connection, store_id: str, *file_ids: str, **fields: Any) -> vector_store_files.Added:
+def add(connection: Connection, store_id: str, *file_ids: str, **fields: Any) -> vector_store_additions.Added:
     store = vector_stores.lock_open(connection, PROJECT, store_id)
     given = {"attributes": None, "sizes": ChunkSizes()} | fields
-    return vector_store_files.add(connection, store, [Attachment(file_id, **given) for file_id in file_ids])
+    return vector_store_additions.add(connection, store, [Attachment(file_id, **given) for file_id in file_ids])
 
 
 def batch(connection: Connection, store_id: str, *file_ids: str) -> bodies.FileBatch:
@@ -57,7 +64,7 @@ def end(
     connection: Connection, store_id: str, file_id: str, status: StoreFileStatus = StoreFileStatus.COMPLETED
 ) -> bool:
     row = vector_store_files.find(connection, PROJECT, store_id, file_id)
-    return vector_store_files.end(connection, IngestEnd(ingest_input(row), status, usage_bytes=100), overlaps=[0, 5])
+    return ingestions.end(connection, IngestEnd(ingest_input(row), status, usage_bytes=100), overlaps=[0, 5])
 
 
 def counts(connection: Connection, store_id: str) -> tuple[int, int, int, int]:
@@ -99,7 +106,7 @@ def test_failed_file_says_why_and_is_ingested_again_when_it_is_added_again(datab
         store_id, file_id = new_store(connection), new_file(connection)
         (ingested,) = add(connection, store_id, file_id).to_ingest
         error = IngestError(FileErrorCode.INVALID_FILE, "no text found")
-        vector_store_files.end(connection, IngestEnd(ingested, StoreFileStatus.FAILED, error))
+        ingestions.end(connection, IngestEnd(ingested, StoreFileStatus.FAILED, error))
         failed = vector_store_files.load(connection, PROJECT, store_id, file_id)
         again = add(connection, store_id, file_id)
 
@@ -108,8 +115,8 @@ def test_failed_file_says_why_and_is_ingested_again_when_it_is_added_again(datab
         assert again.to_ingest[0].generation > ingested.generation
         assert counts(connection, store_id) == (1, 0, 0, 0)
         # The earlier generation is superseded.
-        assert not vector_store_files.end(connection, IngestEnd(ingested, StoreFileStatus.COMPLETED))
-        assert vector_store_files.find_ingested(connection, ingested) is None
+        assert not ingestions.end(connection, IngestEnd(ingested, StoreFileStatus.COMPLETED))
+        assert ingestions.find_ingested(connection, ingested) is None
 
 
 def test_completed_file_that_is_added_again_stays_unless_its_chunks_change(database: Database) -> None:
@@ -207,7 +214,6 @@ def test_nothing_is_visible_across_projects(database: Database) -> None:
         ):
             with pytest.raises(NotFound):
                 attempt()
-        assert vector_store_files.remove_everywhere(connection, OTHER, file_id) == []
         assert counts(connection, store_id) == (1, 0, 0, 0)
 
 
@@ -261,6 +267,22 @@ def test_expired_store_refuses_and_is_emptied_once(database: Database) -> None:
         assert (store.status, store.usage_bytes, counts(connection, store_id)) == ("expired", 0, (0, 0, 0, 0))
 
 
+def test_batch_ends_when_its_store_expires(database: Database) -> None:
+    with writing(database) as connection:
+        store_id = new_store(connection, expires_after=Expiry(anchor="last_active_at", days=1))
+        first, second = (new_file(connection) for _ in range(2))
+        made = batch(connection, store_id, first, second)
+        end(connection, store_id, first)
+        expired = VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(expires_at=now_seconds())
+        connection.execute(expired)
+
+        vector_stores.empty_expired(connection, 100)
+
+        ended = vector_store_file_batches.load(connection, PROJECT, store_id, made.id)
+        numbers = ended.file_counts
+        assert (ended.status, numbers.in_progress, numbers.completed, numbers.cancelled) == ("completed", 0, 1, 1)
+
+
 def test_use_moves_the_expiry(database: Database) -> None:
     with writing(database) as connection:
         store_id = new_store(connection, expires_after=Expiry(anchor="last_active_at", days=1))
@@ -277,8 +299,43 @@ def test_use_moves_the_expiry(database: Database) -> None:
         assert store.expires_at == store.last_active_at + 86_400
 
 
+@pytest.mark.parametrize(
+    ("days", "seconds_ago", "is_due"),
+    [(1, 0, False), (1, 1, True), (None, 0, False), (None, 50, False), (None, 60, True)],
+)
+def test_use_is_stored_where_it_changes_something(
+    database: Database, days: int | None, seconds_ago: int, is_due: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expiry = Expiry(anchor="last_active_at", days=days) if days else None
+    with writing(database) as connection:
+        store_id = new_store(connection, expires_after=expiry)
+        created = vector_stores.find_open(connection, PROJECT, store_id).last_active_at
+        monkeypatch.setattr(vector_stores, "now_seconds", lambda: created + seconds_ago)
+
+        assert vector_stores.is_use_due(vector_stores.find_open(connection, PROJECT, store_id)) is is_due
+        vector_stores.touch(connection, store_id)
+
+        used = vector_stores.load(connection, PROJECT, store_id)
+        assert used.last_active_at == created + seconds_ago
+        assert used.expires_at == (used.last_active_at + 86_400 if days else None)
+
+
+def test_use_does_not_bring_an_expired_store_back(database: Database) -> None:
+    with writing(database) as connection:
+        store_id = new_store(connection, expires_after=Expiry(anchor="last_active_at", days=1))
+        over = now_seconds() - 1
+        connection.execute(
+            VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(last_active_at=over, expires_at=over)
+        )
+
+        vector_stores.touch(connection, store_id)
+
+        store = vector_stores.load(connection, PROJECT, store_id)
+        assert (store.status, store.expires_at) == ("expired", over)
+
+
 def test_store_is_full_at_its_limit_and_then_adds_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_store_files, "MAX_FILES_OF_STORE", 2)
+    monkeypatch.setattr(vector_store_additions, "MAX_FILES_OF_STORE", 2)
     with writing(database) as connection:
         store_id = new_store(connection)
         first, second, third = (new_file(connection) for _ in range(3))

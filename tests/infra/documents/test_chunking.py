@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from infra.documents import chunking
 from infra.documents.chunking import chunks
+from infra.documents.errors import DocumentTooLarge
 from infra.tokenizers import encoding
 from models.documents import Document, Page
 
@@ -69,6 +71,23 @@ def test_chunk_that_begins_between_pages_belongs_to_the_later_one() -> None:
     found = chunks(_document(first, second), len(_tokens(first)), 0)
 
     assert [chunk.page for chunk in found] == [1, 2]
+
+
+def test_document_has_at_most_as_many_tokens_as_a_file_may_have() -> None:
+    document = _document("word " * 10, "漢字" * 9)
+    tokens = len(_tokens("word " * 10 + "\n\n" + "漢字" * 9))
+
+    assert chunks(document, 100, 0, most_tokens=tokens)
+    with pytest.raises(DocumentTooLarge) as raised:
+        chunks(document, 100, 0, most_tokens=tokens - 1)
+    assert str(raised.value) == f"The file is too large to be read: it has more than {tokens - 1} tokens."
+
+
+def test_file_has_at_most_five_million_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunking, "token_starts", lambda _: [0] * 5_000_001)
+
+    with pytest.raises(DocumentTooLarge, match="it has more than 5000000 tokens"):
+        chunks(_document("Long."))
 
 
 def test_empty_pages_keep_the_numbers_of_others() -> None:

@@ -21,7 +21,7 @@ class Answer:
 class ScriptedEndpoint:
     """Answers from `script`; beyond it, with vectors that depend on the text alone, not of unit length.
 
-    Requests wait while `may_answer` is not set.
+    Requests after the first `waits_after` wait while `may_answer` is not set.
     """
 
     def __init__(self, url: str, dimensions: int) -> None:
@@ -30,13 +30,16 @@ class ScriptedEndpoint:
         self.script: deque[Answer] = deque()
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.organizations: list[str | None] = []
+        self.waits_after = 0
         self.may_answer = Event()
         self.may_answer.set()
 
     def answer(self, request: dict[str, Any], key: str | None) -> Answer:
         self.requests.append(request)
         self.keys.append(key)
-        self.may_answer.wait()
+        if len(self.requests) > self.waits_after:
+            self.may_answer.wait()
         if self.script:
             return self.script.popleft()
         length = request.get("dimensions", self.dimensions)
@@ -53,6 +56,7 @@ def running_endpoint(dimensions: int = 8) -> Iterator[ScriptedEndpoint]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             assert self.path == "/v1/embeddings"
+            endpoint.organizations.append(self.headers["openai-organization"])
             answer = endpoint.answer(body, self.headers["authorization"])
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)

@@ -41,6 +41,18 @@ async def test_request_names_model_key_and_texts(embedder: Embedder, endpoint: S
     assert embedder.model == "openai/bge-small"
 
 
+async def test_request_names_the_organization_of_the_environment(
+    endpoint: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORGANIZATION", "org-1")
+
+    async with open_embedder(Settings(embedding_model="openai/bge-small", embedding_dimensions=8)) as embedder:
+        assert embedder is not None
+        await embedder.embed(["one"])
+
+    assert endpoint.organizations == ["org-1"]
+
+
 async def test_many_texts_are_several_requests(embedder: Embedder, endpoint: ScriptedEndpoint) -> None:
     await embedder.embed([str(number) for number in range(130)])
 

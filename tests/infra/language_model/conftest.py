@@ -33,6 +33,13 @@ def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_refuse_other_hosts)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process of pytest-xdist runs all that use litellm: it takes seconds to import, and 300 MB."""
+    for item in items:
+        if "litellm" in item.nodeid:
+            item.add_marker(pytest.mark.xdist_group("litellm"))
+
+
 @pytest.fixture(autouse=True)
 def _only_loopback() -> Iterator[None]:
     global _is_guarding

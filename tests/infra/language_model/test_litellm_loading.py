@@ -88,6 +88,7 @@ def test_litellm_is_not_loaded_for_direct_models(provider: ScriptedProvider, mod
     assert _run(DIRECTLY, model, str(provider.models_file(tmp_path))) == "TextDelta(text='Hi.')"
 
 
+@pytest.mark.slow
 def test_first_call_contacts_only_provider(provider: ScriptedProvider, model: str) -> None:
     provider.script(model, Says("Hi."))
 

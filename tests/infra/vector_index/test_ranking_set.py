@@ -1,4 +1,4 @@
-"""Whether the right passage is found: a labelled set, the real model, the real index, the real fusion."""
+"""Whether the right passage is found: a labelled set, the real model, the real indexes, the real fusion."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -16,6 +16,7 @@ from infra.settings import Settings
 from models.chunks import Chunk
 from models.ranking import ranked
 from models.search_index import IndexedFile, IndexedStore, IndexQuery
+from tests.weaviate_server import WEAVIATE
 
 SET: dict[str, Any] = json.loads((Path(__file__).parent / "ranking_set.json").read_text())
 PARAPHRASED_PASSAGES = 100
@@ -39,10 +40,13 @@ class Searched:
         return passage in [item.chunk.number for item in ranked(candidates, limit=first)]
 
 
-@pytest_asyncio.fixture(scope="module")
-async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Searched, Searched]]:
+@pytest_asyncio.fixture(scope="module", params=["sqlite", pytest.param("weaviate", marks=WEAVIATE)])
+async def stores(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Searched, Searched]]:
     """One of the passages that are asked for in other words, and one of all."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), embedding_threads=1)
+    url = "" if request.param == "sqlite" else request.getfixturevalue("weaviate").url
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), embedding_threads=1, vector_index_url=url)
     async with open_embedder(settings) as embedder, open_vector_index(settings) as index:
         assert embedder is not None
         indexed = await embedded_chunks(embedder, [Chunk(number, text) for number, text in enumerate(SET["passages"])])

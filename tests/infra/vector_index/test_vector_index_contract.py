@@ -1,4 +1,4 @@
-"""What every vector index promises. Another index joins with an opener of its own in `OPENERS`."""
+"""What every vector index promises."""
 
 import asyncio
 import math
@@ -12,7 +12,9 @@ import pytest_asyncio
 from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
+from infra.vector_index.weaviate_index import open_weaviate_index
 from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from tests.weaviate_server import WEAVIATE, WeaviateServer
 
 DIMENSIONS = 4
 STORE = IndexedStore("vs_one", "test/model", DIMENSIONS)
@@ -28,12 +30,14 @@ async def _open_sqlite(folder: Path) -> AsyncIterator[VectorIndex]:
         yield index
 
 
-OPENERS: dict[str, Opener] = {"sqlite": _open_sqlite}
-
-
-@pytest.fixture(params=OPENERS)
+@pytest.fixture(params=["sqlite", pytest.param("weaviate", marks=WEAVIATE)])
 def opener(request: pytest.FixtureRequest) -> Opener:
-    return OPENERS[request.param]
+    """Opens an index that is empty at first, any number of times."""
+    if request.param == "sqlite":
+        return _open_sqlite
+    server: WeaviateServer = request.getfixturevalue("weaviate")
+    server.empty()
+    return lambda _: open_weaviate_index(server.url)
 
 
 @pytest_asyncio.fixture
@@ -90,6 +94,20 @@ async def test_chunks_may_share_windows(index: VectorIndex) -> None:
 
     assert [candidate.score for candidate in found.by_vector[:2]] == pytest.approx([1.0, 1.0], abs=1e-3)
     assert _near(found)[2] == ("file-one", 0)
+
+
+async def test_query_of_all_files_finds_every_generation_and_names_it(index: VectorIndex) -> None:
+    again = IndexedFile(FILE.id, 2)
+    await index.upsert(STORE, FILE, [_chunk(0, "pump", 5), _chunk(1, "valve", 50)])
+    await index.upsert(STORE, again, [_chunk(0, "pump", 10)])
+    await index.upsert(STORE, OTHER, [_chunk(0, "pump pump", 20)])
+
+    found = await index.search(STORE, IndexQuery("pump", _toward(0), None, limit=3))
+
+    assert [candidate.file for candidate in found.by_vector] == [FILE, again, OTHER]
+    assert {candidate.file for candidate in found.by_keywords} == {FILE, again, OTHER}
+    by_name = await index.search(STORE, _query("pump", 0, (FILE, again, OTHER), limit=3))
+    assert found == by_name
 
 
 async def test_keywords_find_chunks_with_most_of_the_rarest(index: VectorIndex) -> None:
@@ -151,6 +169,31 @@ async def test_files_that_are_not_searched_take_no_places(index: VectorIndex) ->
 
     assert _near(found) == [("file-two", 0), ("file-two", 1)]
     assert _said(found) == [("file-two", 0)]
+
+
+async def test_ten_thousand_files_are_searched(index: VectorIndex) -> None:
+    others = [IndexedFile(f"file-{number}", 1) for number in range(9_999)]
+    await index.upsert(STORE, FILE, [_chunk(number, "pump pump pump", 10 + number / 4) for number in range(150)])
+    await index.upsert(STORE, OTHER, [_chunk(0, "a pump and more words", 50), _chunk(1, "a filter", 50)])
+    await index.upsert(STORE, others[7], [_chunk(0, "a pump", 60)])
+
+    found = await index.search(STORE, _query("pump", 0, files=(*others, OTHER)))
+    some = await index.search(STORE, _query("pump", 0, files=(*others, FILE)))
+
+    assert _near(found) == [("file-two", 0), ("file-two", 1), ("file-7", 0)]
+    assert set(_said(found)) == {("file-two", 0), ("file-7", 0)}
+    assert _near(some) == [("file-one", number) for number in range(50)]
+    assert set(_said(some)) <= {("file-one", number) for number in range(150)}
+    assert len(_said(some)) == 50
+
+
+async def test_chunks_of_many_windows_leave_places_to_others(index: VectorIndex) -> None:
+    await index.upsert(STORE, FILE, [_chunk(0, "long", *(number / 10 for number in range(300))), _chunk(1, "near", 45)])
+    await index.upsert(STORE, FILE, [_chunk(number, "far", 60 + number) for number in range(2, 8)])
+
+    found = await index.search(STORE, _query(degrees=0, limit=5))
+
+    assert _near(found) == [("file-one", number) for number in range(5)]
 
 
 async def test_lists_have_at_most_the_limit(index: VectorIndex) -> None:

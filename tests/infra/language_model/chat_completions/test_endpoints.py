@@ -7,16 +7,10 @@ import pytest
 import yaml
 
 from infra.language_model.catalogue import InvalidCatalogue, ModelCatalogue
-from infra.language_model.chat_completions.endpoints import (
-    KEY_VARIABLE,
-    LITELLMS_VARIABLES,
-    ORGANIZATION_VARIABLES,
-    PROJECT_VARIABLE,
-    URL_VARIABLES,
-    DirectModels,
-)
+from infra.language_model.chat_completions.endpoints import LITELLMS_VARIABLES, DirectModels
 from infra.language_model.errors import ProviderRefused
 from infra.language_model.litellm_files import bundled_price_list
+from infra.openai_api import KEY_VARIABLE, ORGANIZATION_VARIABLES, PROJECT_VARIABLE, URL_VARIABLES
 
 OWN = {"model": "openai/mine", "api_base": "http://own.test/v1/", "api_key": "k"}
 PRICE_LIST = bundled_price_list()

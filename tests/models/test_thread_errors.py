@@ -1,6 +1,6 @@
 """Errors whose messages quote values that a client sent."""
 
-from models.errors import MAX_PRINTED_IDS, ToolOutputsMismatch
+from models.thread_errors import MAX_PRINTED_IDS, ToolOutputsMismatch
 
 
 def test_mismatch_names_both_sets_of_ids() -> None:

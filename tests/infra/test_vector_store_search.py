@@ -1,0 +1,179 @@
+"""Searches of stores with many files: what is found is what a search of each file by its name finds."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import vector_store_search
+from infra.database import ingestions, vector_store_additions, vector_store_files, vector_stores
+from infra.database.engine import Database, open_database
+from infra.database.migrations import migrate
+from infra.embeddings.embedders import Embedders
+from infra.ports import Embedder
+from infra.vector_index.errors import VectorIndexUnavailable
+from infra.vector_index.sqlite_index import SqliteVectorIndex
+from infra.vector_store_search import CANDIDATES, VectorStoreSearch
+from models.ingestion import IngestEnd
+from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.vector_store_search import SearchRequest
+from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, StoreFileStatus
+from tests.infra.database.test_vector_stores import PROJECT, new_file
+
+pytestmark = pytest.mark.any_database
+
+FILES = 160
+OLD = {"type": "lt", "key": "number", "value": 100}
+
+
+class Angles:
+    """A text that is a number has the vector of that angle."""
+
+    model, dimensions = "angles", 2
+
+    async def windows(self, text: str) -> Sequence[str]:
+        return [text]
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return [(math.cos(math.radians(float(text))), math.sin(math.radians(float(text)))) for text in texts]
+
+
+class CountingIndex(SqliteVectorIndex):
+    queries: list[IndexQuery]
+
+    async def search(self, store: IndexedStore, query: IndexQuery) -> Candidates:
+        self.queries.append(query)
+        return await super().search(store, query)
+
+
+@dataclass(frozen=True)
+class Searched:
+    database: Database
+    index: CountingIndex
+    store: IndexedStore
+    file_ids: Sequence[str]
+
+    async def found(self, query: str = "0", **more: Any) -> list[tuple[str, float]]:
+        self.index.queries = []
+        search = VectorStoreSearch(self.database, Embedders(Angles(), _no_other), self.index)
+        request = SearchRequest.model_validate({"query": query, "max_num_results": 50, **more})
+        page = await search.search(PROJECT, self.store.id, request)
+        return [(result.file_id, result.score) for result in page.data]
+
+    @property
+    def asked(self) -> list[int | None]:
+        """How many files each query to the index named; None: it was of all."""
+        return [None if query.files is None else len(query.files) for query in self.index.queries]
+
+
+async def _no_other(model: str, dimensions: int) -> Embedder:
+    raise AssertionError(model)
+
+
+@pytest.fixture
+async def searched(tmp_path: Path) -> AsyncIterator[Searched]:
+    """A store with files whose only chunk is a degree farther from 0 than that of the file before."""
+    url = f"sqlite:///{tmp_path}/holdfast.db"
+    await asyncio.to_thread(migrate, url)
+    async with open_database(url) as database:
+        with closing(CountingIndex(tmp_path / "vector_index", cache_bytes=1_000_000)) as index:
+            store, files = await database.write(_filled)
+            for number, file in enumerate(files):
+                [vector] = await Angles().embed([str(number)])
+                await index.upsert(store, file, [IndexedChunk(0, f"number {number}", None, [vector])])
+            yield Searched(database, index, store, [file.id for file in files])
+
+
+def _filled(connection: Any) -> tuple[IndexedStore, list[IndexedFile]]:
+    store_id = vector_stores.create(connection, PROJECT, CreateVectorStoreRequest(), "angles", 2).id
+    store = vector_stores.lock_open(connection, PROJECT, store_id)
+    given = [Attachment(new_file(connection), {"number": number}, ChunkSizes()) for number in range(FILES)]
+    added = vector_store_additions.add(connection, store, given).to_ingest
+    for file in added:
+        ingestions.end(connection, IngestEnd(file, StoreFileStatus.COMPLETED, usage_bytes=1), [0])
+    return vector_stores.indexed(store), [IndexedFile(file.file_id, file.generation) for file in added]
+
+
+@pytest.mark.parametrize("filters", [None, OLD], ids=["all", "filtered"])
+async def test_many_files_are_found_as_few_are(
+    searched: Searched, filters: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = await searched.found(filters=filters)
+    asked_by_name = searched.asked
+    monkeypatch.setattr(vector_store_search, "NAMED_FILES", 10)
+
+    together = await searched.found(filters=filters)
+
+    assert together == named
+    assert [file_id for file_id, _ in together] == list(searched.file_ids[:50])
+    assert (asked_by_name, searched.asked) == ([FILES if filters is None else 100], [None])
+
+
+async def test_few_files_of_many_that_match_are_named(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_store_search, "NAMED_FILES", 10)
+
+    found = await searched.found(filters={"type": "gte", "key": "number", "value": FILES - 5})
+
+    assert [file_id for file_id, _ in found] == list(searched.file_ids[-5:])
+    assert searched.asked == [5]
+
+
+async def test_files_that_are_not_completed_or_of_a_former_generation_take_no_place(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nearest are ingested anew or were removed; their chunks are still in the index."""
+    monkeypatch.setattr(vector_store_search, "NAMED_FILES", 10)
+    again, completed_again, removed = searched.file_ids[:3]
+
+    def change(connection: Any) -> None:
+        store = vector_stores.lock_open(connection, PROJECT, searched.store.id)
+        anew = [Attachment(file_id, None, ChunkSizes(200, 0)) for file_id in (again, completed_again)]
+        vector_store_additions.add(connection, store, anew)
+        row = vector_store_files.find(connection, PROJECT, store.id, completed_again)
+        ended = IngestEnd(ingestions.ingest_input(row), StoreFileStatus.COMPLETED, usage_bytes=1)
+        ingestions.end(connection, ended, [0])
+        vector_store_files.remove(connection, PROJECT, store.id, removed)
+
+    await searched.database.write(change)
+
+    found = await searched.found()
+
+    assert [file_id for file_id, _ in found] == list(searched.file_ids[3:53])
+    assert searched.asked == [None]
+
+
+async def test_where_too_few_of_the_best_match_files_are_named_after_all(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_store_search, "NAMED_FILES", 10)
+    monkeypatch.setattr(vector_store_search, "FILTERED_FILES", CANDIDATES)
+
+    found = await searched.found(filters={"type": "gte", "key": "number", "value": 60})
+
+    assert [file_id for file_id, _ in found] == list(searched.file_ids[60:110])
+    assert searched.asked == [None, FILES - 60]
+
+
+async def test_store_without_completed_files_asks_no_index(searched: Searched) -> None:
+    empty = await searched.database.write(
+        lambda connection: vector_stores.create(connection, PROJECT, CreateVectorStoreRequest(), "angles", 2).id
+    )
+    search = VectorStoreSearch(searched.database, Embedders(Angles(), _no_other), searched.index)
+    searched.index.queries = []
+
+    page = await search.search(PROJECT, empty, SearchRequest(query=["0"]))
+
+    assert (page.data, searched.asked) == ([], [])
+
+
+async def test_missing_index_of_many_files_is_said(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_store_search, "NAMED_FILES", 10)
+    await searched.index.drop(searched.store)
+
+    with pytest.raises(VectorIndexUnavailable):
+        await searched.found()

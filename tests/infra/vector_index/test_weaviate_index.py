@@ -1,0 +1,166 @@
+"""What the index in Weaviate alone promises: what it leaves there, and what outages become."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from weaviate.connect import v4 as weaviate_connection
+
+from infra.errors import ConnectionFailed
+from infra.vector_index import weaviate_index
+from infra.vector_index.errors import VectorIndexUnavailable
+from infra.vector_index.weaviate_index import WeaviateVectorIndex, open_weaviate_index
+from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from tests.cli.program import free_ports
+from tests.weaviate_server import WEAVIATE, WeaviateServer, running_weaviate
+
+pytestmark = WEAVIATE
+
+STORE = IndexedStore("vs_one", "test/model", 4)
+FILE = IndexedFile("file-one", 1)
+NEAR = (1.0, 0.0, 0.0, 0.0)
+QUERY = IndexQuery("pump", NEAR, [FILE])
+SHORTLY = timedelta(seconds=0.5)
+
+
+@pytest.fixture
+async def index(weaviate: WeaviateServer) -> AsyncIterator[WeaviateVectorIndex]:
+    weaviate.empty()
+    async with open_weaviate_index(weaviate.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own_weaviate(tmp_path: Path) -> Iterator[WeaviateServer]:
+    """One that the test may kill."""
+    with running_weaviate(WeaviateServer(tmp_path)) as server:
+        yield server
+
+
+def _pumps(count: int, first: int = 0) -> list[IndexedChunk]:
+    return [IndexedChunk(first + number, f"pump {number}", None, [NEAR]) for number in range(count)]
+
+
+async def test_dropped_store_leaves_nothing(index: WeaviateVectorIndex, weaviate: WeaviateServer) -> None:
+    other = IndexedStore("vs_two", STORE.embedding_model, STORE.dimensions)
+    await index.upsert(STORE, FILE, _pumps(3))
+    await index.upsert(other, FILE, _pumps(3))
+    [collection] = weaviate.collections()
+    assert sorted(weaviate.tenants(collection["class"])) == ["vs_one", "vs_two"]
+    assert list(weaviate.data_folder.glob("**/vs_one/**/*"))
+
+    await index.drop(STORE)
+
+    assert weaviate.tenants(collection["class"]) == ["vs_two"]
+    while list(weaviate.data_folder.glob("**/vs_one/**/*")):
+        await asyncio.sleep(0.05)
+
+
+async def test_searching_makes_nothing(index: WeaviateVectorIndex, weaviate: WeaviateServer) -> None:
+    with pytest.raises(VectorIndexUnavailable, match="before HOLDFAST_VECTOR_INDEX_URL was set"):
+        await index.search(STORE, QUERY)
+    await index.delete_file(STORE, FILE.id)
+    await index.drop(STORE)
+
+    assert weaviate.collections() == []
+
+
+async def test_model_has_a_collection_that_names_it(index: WeaviateVectorIndex, weaviate: WeaviateServer) -> None:
+    await index.upsert(STORE, FILE, _pumps(1))
+
+    [collection] = weaviate.collections()
+
+    assert "test/model" in collection["description"]
+    assert collection["invertedIndexConfig"]["bm25"] == {"b": 0, "k1": 1.2}
+    assert collection["multiTenancyConfig"]["enabled"]
+
+
+async def test_file_of_more_chunks_than_a_query_finds_is_deleted(index: WeaviateVectorIndex) -> None:
+    await index.upsert(STORE, FILE, [IndexedChunk(number, "pump") for number in range(10_500)])
+
+    await index.delete_file(STORE, FILE.id)
+
+    assert await index.chunks(STORE, FILE, -1, 10) == []
+
+
+async def test_opening_asks_nobody_else(weaviate: WeaviateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(1)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        monkeypatch.setattr(weaviate_connection, "PYPI_PACKAGE_URL", url)
+        async with open_weaviate_index(weaviate.url) as index:
+            await index.check()
+
+    assert asked == []
+
+
+async def test_wrong_key_is_refused_and_not_shown(weaviate: WeaviateServer) -> None:
+    url = weaviate.url.replace(weaviate.key, "verysecret")
+
+    with pytest.raises(ConnectionFailed, match="check HOLDFAST_VECTOR_INDEX_URL") as raised:
+        async with open_weaviate_index(url):
+            pass
+
+    assert "verysecret" not in str(raised.value)
+
+
+async def test_wrong_port_of_queries_is_noticed_at_once(
+    weaviate: WeaviateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.vector_index.weaviate_client.CONNECT_TIMEOUT", SHORTLY)
+    url = weaviate.url.replace(str(weaviate.grpc_port), str(free_ports(1)[0]))
+
+    with pytest.raises(ConnectionFailed, match=r"within 0.5 s"):
+        async with open_weaviate_index(url):
+            pass
+
+
+async def test_killed_weaviate_is_unavailable_and_comes_back_with_all(
+    own_weaviate: WeaviateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_weaviate_index(own_weaviate.url) as index:
+        await index.upsert(STORE, FILE, _pumps(200))
+        own_weaviate.kill()
+        with monkeypatch.context() as patch:
+            for name in ("CONNECT_TIMEOUT", "SEARCH_TIMEOUT", "WRITE_TIMEOUT"):
+                patch.setattr(weaviate_index, name, SHORTLY)
+            for call in (
+                index.search(STORE, QUERY),
+                index.chunks(STORE, FILE, -1, 10),
+                index.upsert(STORE, FILE, _pumps(1)),
+                index.delete_file(STORE, FILE.id),
+                index.drop(STORE),
+                index.check(),
+            ):
+                with pytest.raises(VectorIndexUnavailable):
+                    await call
+
+        own_weaviate.start()
+
+        await index.check()
+        assert len(await index.chunks(STORE, FILE, -1, 1000)) == 200
+        assert len((await index.search(STORE, QUERY)).by_vector) == QUERY.limit
+
+
+async def test_frozen_weaviate_is_unavailable_in_time(
+    own_weaviate: WeaviateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_weaviate_index(own_weaviate.url) as index:
+        await index.upsert(STORE, FILE, _pumps(1))
+        monkeypatch.setattr(weaviate_index, "SEARCH_TIMEOUT", SHORTLY)
+        own_weaviate.freeze()
+        began = time.monotonic()
+
+        with pytest.raises(VectorIndexUnavailable, match=r"within 0.5 s"):
+            await index.search(STORE, QUERY)
+
+        assert time.monotonic() - began < 10
+        own_weaviate.thaw()
