@@ -1,6 +1,7 @@
 """Reads and writes of vector stores. Their numbers of files change with the files: see `file_counts.py`.
 
 Transactions lock rows in one order, so that no two wait for each other: files, then stores by id, then files in stores.
+A thread or an assistant that gets files is locked before them.
 """
 
 from collections.abc import Collection, Sequence

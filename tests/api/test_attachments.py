@@ -1,5 +1,6 @@
 """Files that messages attach: they join the thread's vector store and code interpreter with the message."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -97,6 +98,16 @@ async def test_later_messages_extend_the_store(holdfast: RunningHoldfast) -> Non
 
     assert store_of(await threads.retrieve(thread.id)) == store_of(thread)
     assert await files_of(holdfast, store_of(thread)) == {first, second, third}
+
+
+async def test_messages_at_once_share_one_store(holdfast: RunningHoldfast) -> None:
+    ids = [await store_file(holdfast.resources, text) for text in "abcde"]
+    threads = holdfast.client.beta.threads
+    thread = await threads.create()
+
+    await asyncio.gather(*(threads.messages.create(thread.id, **message(attached(file_id))) for file_id in ids))
+
+    assert await files_of(holdfast, store_of(await threads.retrieve(thread.id))) == set(ids)
 
 
 async def test_file_extends_the_store_that_the_thread_was_given(holdfast: RunningHoldfast) -> None:
