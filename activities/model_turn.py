@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import AttemptSuperseded, TurnNotReady, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
+from activities.images import Images
 from activities.prompt import build_request
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
@@ -24,7 +25,7 @@ from infra.database.run_finalization import Partial
 from infra.database.turns import Begun, Committed, Resumed
 from infra.event_stream.publishing import publish
 from infra.language_model.errors import ModelCallFailed, PromptRejected
-from infra.ports import EventStream, LanguageModel, ObjectStore
+from infra.ports import EventStream, LanguageModel
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.finalization import Finalization
@@ -67,14 +68,14 @@ class ModelTurn:
     def __init__(
         self,
         database: Database,
-        object_store: ObjectStore,
+        images: Images,
         language_model: LanguageModel,
         workflows: RunWorkflows,
         event_stream: EventStream,
         max_turns: int,
     ) -> None:
         self._database = database
-        self._object_store = object_store
+        self._images = images
         self._language_model = language_model
         self._workflows = workflows
         self._event_stream = event_stream
@@ -108,14 +109,13 @@ class ModelTurn:
         if turn.turn >= self._max_turns:
             log.warning("run.turns_used_up", extra={"run_id": turn.run_id, "turns": turn.turn})
             return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, TURNS_USED_UP)
-        request = await build_request(
-            self._database, self._object_store, attempt.begun, turn.turn, self._language_model
-        )
-        if isinstance(request, RunIncompleteReason):
-            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, request)
-        if await self._is_superseded(attempt):
-            return await self._outcome_elsewhere(turn)
-        return await self._answer(attempt, request)
+        async with self._images.of_prompt(attempt.begun.project_id) as images:
+            request = await build_request(self._database, attempt.begun, turn.turn, self._language_model, images)
+            if isinstance(request, RunIncompleteReason):
+                return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, request)
+            if await self._is_superseded(attempt):
+                return await self._outcome_elsewhere(turn)
+            return await self._answer(attempt, request)
 
     async def _begin(self, turn: TurnInput) -> _Attempt | TurnOutcome:
         """Begin an attempt. Returns the turn's outcome if there is no question for the model."""

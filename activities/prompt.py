@@ -15,7 +15,7 @@ from infra.database.engine import Database
 from infra.database.prompts import PastTurn, message_text
 from infra.database.token_usage import used_tokens
 from infra.database.turns import Begun
-from infra.ports import LanguageModel, ObjectStore
+from infra.ports import LanguageModel
 from models.language_model import (
     AssistantTurn,
     FunctionOutput,
@@ -27,7 +27,7 @@ from models.language_model import (
     TokenUsage,
     UserTurn,
 )
-from models.messages import ImageFileContent, ImageUrlContent, Message, MessageContent, TextContent
+from models.messages import ImageFile, ImageFileContent, ImageUrlContent, Message, MessageContent, TextContent
 from models.offered_tools import OfferedTools
 from models.runs import Run, RunIncompleteReason
 from models.tool_calls import ToolKind
@@ -55,7 +55,7 @@ class _Past:
 
 
 async def build_request(
-    database: Database, object_store: ObjectStore, begun: Begun, turn: int, language_model: LanguageModel
+    database: Database, begun: Begun, turn: int, language_model: LanguageModel, images: PromptImages
 ) -> ModelRequest | RunIncompleteReason:
     """The request for the run's turn, or the reason if a token budget leaves no room for it.
 
@@ -71,7 +71,7 @@ async def build_request(
     budget = await _budget(run, past.used, language_model)
     fixed = [*map(_cost_text, head), *(dumps(f.parameters) for f in functions)]
     own, fits = await _own_that_fit(past.turns, fixed, budget)
-    messages = await _messages(database, begun, budget, PromptImages(database, object_store, begun.project_id))
+    messages = await _messages(database, begun, budget, images)
     if run.max_prompt_tokens is not None and not (fits and (messages or not begun.last_message_seq)):
         return RunIncompleteReason.MAX_PROMPT_TOKENS
     return ModelRequest(
@@ -130,7 +130,7 @@ async def _messages(database: Database, begun: Begun, budget: TokenBudget, image
     """The newest messages that fit, oldest first."""
     strategy, is_limited = begun.run.truncation_strategy, begun.run.max_prompt_tokens is not None
     most = strategy.last_messages if strategy.type == "last_messages" else None
-    items: list[PromptItem] = []
+    chosen: list[Message] = []
     async with aclosing(_newest_first(database, begun)) as messages:
         async for message in messages:
             if message.role == "assistant" and not message_text(message):
@@ -138,12 +138,20 @@ async def _messages(database: Database, begun: Begun, budget: TokenBudget, image
             overhead = MESSAGE_OVERHEAD_TOKENS + sum(map(_image_tokens, message.content))
             fits = await budget.takes(message_text(message), overhead)
             # The newest message is always sent, except beyond the client's own limit.
-            if not fits and (items or is_limited):
+            if not fits and (chosen or is_limited):
                 break
-            items.append(await _item(message, images))
-            if len(items) == most:
+            chosen.append(message)
+            if len(chosen) == most:
                 break
-    return items[::-1]
+    await images.find([image for message in chosen for image in _image_files(message)])
+    return [await _item(message, images) for message in chosen][::-1]
+
+
+def _image_files(message: Message) -> list[ImageFile]:
+    """Of a user's message: models take no others."""
+    if message.role != "user":
+        return []
+    return [part.image_file for part in message.content if isinstance(part, ImageFileContent)]
 
 
 async def _newest_first(database: Database, begun: Begun) -> AsyncGenerator[Message, None]:

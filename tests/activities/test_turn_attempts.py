@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities import model_turn, run_finalization
+from activities.images import Images
 from activities.model_turn import ModelTurn
 from activities.prompt import build_request
 from activities.run_finalization import RunFinalization
@@ -70,7 +71,7 @@ class Workers:
         workflows = RunWorkflows(resources.temporal, resources.settings)
         turn = ModelTurn(
             resources.database,
-            resources.object_store,
+            Images(resources.database, resources.object_store),
             resources.language_model,
             workflows,
             self.streams[attempt - 1],
