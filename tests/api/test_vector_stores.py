@@ -34,6 +34,7 @@ async def filled(holdfast: RunningHoldfast, **attributes_by_text: Any) -> tuple[
     return store, ids
 
 
+@pytest.mark.any_database
 async def test_empty_store_has_every_key(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/vector_stores", json={})).json()
 
@@ -69,6 +70,7 @@ async def test_store_is_modified_listed_and_deleted(holdfast: RunningHoldfast) -
         await stores.retrieve(created.id)
 
 
+@pytest.mark.any_database
 async def test_poll_helpers_need_not_wait_for_a_second(holdfast: RunningHoldfast, http: httpx.AsyncClient) -> None:
     store = await holdfast.client.vector_stores.create()
     file_id = await store_file(holdfast.resources, LEAVE, "leave.md")
@@ -95,6 +97,7 @@ async def test_file_is_searchable_when_it_says_so(holdfast: RunningHoldfast) -> 
     assert found.usage_bytes > len(LEAVE + PARTS + COLOURS)
 
 
+@pytest.mark.any_database
 async def test_search_takes_several_queries_filters_and_a_threshold(holdfast: RunningHoldfast) -> None:
     store, _ = await filled(holdfast)
     search = holdfast.client.vector_stores.search
@@ -112,6 +115,7 @@ async def test_search_takes_several_queries_filters_and_a_threshold(holdfast: Ru
     assert vectors.data[0].filename == "leave.md"
 
 
+@pytest.mark.any_database
 async def test_file_can_be_read_changed_and_removed(holdfast: RunningHoldfast) -> None:
     store, ids = await filled(holdfast)
     files = holdfast.client.vector_stores.files
@@ -131,6 +135,7 @@ async def test_file_can_be_read_changed_and_removed(holdfast: RunningHoldfast) -
     assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == 2
 
 
+@pytest.mark.any_database
 async def test_content_of_overlapping_chunks_is_each_text_once(holdfast: RunningHoldfast) -> None:
     text = " ".join(f"Sentence number {number} says nothing new." for number in range(150))
     store = await holdfast.client.vector_stores.create()
@@ -152,6 +157,7 @@ async def test_content_of_overlapping_chunks_is_each_text_once(holdfast: Running
     assert "".join(part.text or "" for part in content.data) == text
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("content", "filename", "code", "message"),
     [
@@ -199,6 +205,7 @@ async def test_batch_is_polled_to_its_end(holdfast: RunningHoldfast) -> None:
         await batches.cancel(batch.id, vector_store_id=store.id)
 
 
+@pytest.mark.any_database
 async def test_batch_takes_attributes_for_each_file(holdfast: RunningHoldfast) -> None:
     store = await holdfast.client.vector_stores.create()
     ids = [await store_file(holdfast.resources, text) for text in (LEAVE, PARTS)]
@@ -212,6 +219,7 @@ async def test_batch_takes_attributes_for_each_file(holdfast: RunningHoldfast) -
     assert [result.file_id for result in found.data] == [ids[0]]
 
 
+@pytest.mark.any_database
 async def test_store_is_created_with_its_files(holdfast: RunningHoldfast) -> None:
     ids = [await store_file(holdfast.resources, text) for text in (LEAVE, PARTS)]
 
@@ -377,6 +385,7 @@ async def test_unknown_batch_is_not_found(holdfast: RunningHoldfast) -> None:
         await holdfast.client.vector_stores.file_batches.retrieve(BATCH_ID, vector_store_id=store.id)
 
 
+@pytest.mark.any_database
 async def test_files_are_uploaded_and_polled(holdfast: RunningHoldfast) -> None:
     store = await holdfast.client.vector_stores.create()
 
@@ -394,6 +403,7 @@ async def test_files_are_uploaded_and_polled(holdfast: RunningHoldfast) -> None:
     assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == 2
 
 
+@pytest.mark.any_database
 async def test_search_keeps_a_store_from_expiring(holdfast: RunningHoldfast) -> None:
     store = await holdfast.client.vector_stores.create(expires_after={"anchor": "last_active_at", "days": 1})
     long_ago = store.created_at - 80_000
@@ -413,6 +423,7 @@ async def test_search_keeps_a_store_from_expiring(holdfast: RunningHoldfast) -> 
     assert used.expires_at == used.last_active_at + 86_400
 
 
+@pytest.mark.any_database
 async def test_files_of_the_sdk_expire_as_they_are_told(holdfast: RunningHoldfast) -> None:
     client = holdfast.client
     file = await client.files.create(
@@ -433,6 +444,7 @@ async def test_files_of_the_sdk_expire_as_they_are_told(holdfast: RunningHoldfas
     assert completed.file.expires_at == completed.file.created_at + 7200
 
 
+@pytest.mark.any_database
 async def test_file_that_expires_leaves_its_stores(holdfast: RunningHoldfast) -> None:
     store = await holdfast.client.vector_stores.create()
     file = await holdfast.client.vector_stores.files.upload_and_poll(

@@ -132,6 +132,7 @@ async def _busy(database: Database, threads: int) -> AsyncIterator[None]:
             is_over.set()
 
 
+@pytest.mark.slow
 async def test_run_is_accepted_while_temporal_is_down(provider: ScriptedProvider, tmp_path: Path) -> None:
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_program(), data_converter=pydantic_data_converter

@@ -180,6 +180,7 @@ async def indexed(holdfast: RunningHoldfast, file: IngestInput) -> int:
     return len(await holdfast.resources.vector_index.chunks(store, found, -1, 1000))
 
 
+@pytest.mark.any_database
 async def test_completed_file_is_not_ingested_again(holdfast: RunningHoldfast) -> None:
     file = await added(holdfast, is_commanded=False)
 
@@ -212,6 +213,7 @@ async def test_attempt_goes_on_behind_the_chunks_that_are_indexed(holdfast: Runn
     assert "".join(part.text or "" for part in content.data) == LONG
 
 
+@pytest.mark.any_database
 async def test_progress_of_other_chunks_is_not_trusted(holdfast: RunningHoldfast) -> None:
     file = await added(holdfast, LONG, is_commanded=False)
 
@@ -240,6 +242,7 @@ async def test_cancelled_batch_ends_its_workflows_and_completes_nothing(holdfast
     assert (store.status, store.file_counts.cancelled, store.file_counts.total) == ("completed", 1, 1)
 
 
+@pytest.mark.slow
 async def test_batch_of_several_pages_is_ingested_to_its_end(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +339,7 @@ async def test_file_whose_workflow_was_terminated_fails(holdfast: RunningHoldfas
     assert (found.status, found.last_error.code, found.last_error.message) == ("failed", "server_error", LOST_WORKFLOW)
 
 
+@pytest.mark.any_database
 async def test_file_without_its_content_fails(holdfast: RunningHoldfast) -> None:
     file = await added(holdfast, is_commanded=False)
     await holdfast.resources.object_store.delete(object_key(KeyPrefix.FILE, file.file_id))
@@ -346,6 +350,7 @@ async def test_file_without_its_content_fails(holdfast: RunningHoldfast) -> None
     assert (found.last_error.code, found.last_error.message) == ("server_error", CONTENT_MISSING)
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 async def test_file_of_too_many_tokens_fails(holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingestion, "MAX_FILE_TOKENS", 5)
@@ -357,6 +362,7 @@ async def test_file_of_too_many_tokens_fails(holdfast: RunningHoldfast, monkeypa
     assert file.last_error.message == "The file is too large to be read: it has more than 5 tokens."
 
 
+@pytest.mark.any_database
 async def test_refused_embedding_fails_the_file_and_its_workflow(holdfast: RunningHoldfast) -> None:
     await use(holdfast, WatchedEmbedder(fails=EmbeddingRefused("The key is not accepted."))).start_worker()
     file = await added(holdfast)

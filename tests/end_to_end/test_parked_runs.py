@@ -7,7 +7,7 @@ from tests.provider.replies import Calls, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from workflows import worker
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 CALL = Calls(("weather", "{}"))
 

@@ -8,6 +8,7 @@ import pytest
 from infra.telemetry import LAST_EXPORT_TIMEOUT, open_tracing
 
 
+@pytest.mark.slow
 async def test_unreachable_collector_does_not_delay_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -52,6 +52,7 @@ def test_migrating_twice_changes_nothing(new_url: NewUrl) -> None:
     assert schema(url) == before
 
 
+@pytest.mark.slow
 def test_processes_that_migrate_at_once_do_it_once(new_url: NewUrl) -> None:
     url = new_url()
     program = (sys.executable, "-c", f"from infra.database.migrations import migrate; migrate({url!r})")

@@ -18,6 +18,8 @@ from tests.program import until
 from tests.slow_proxy import slow_proxy
 from tests.valkey import ValkeyServer, running_valkey
 
+pytestmark = pytest.mark.slow
+
 STREAMS = 1_000
 KEPT = timedelta(minutes=1)
 LONG = timedelta(seconds=30)

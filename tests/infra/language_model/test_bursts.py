@@ -21,6 +21,8 @@ from tests.infra.language_model.conftest import Adapter
 from tests.provider.replies import Chunks, InOnePiece, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = 6_000
 LONGEST_CPU_SECONDS = 0.8
 """Other requests stay below a second. Without yielding, litellm's reading takes several."""
