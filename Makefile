@@ -34,7 +34,7 @@ up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 test: $(INSTALLED_DEV)  ## Run what every change needs; ARGS="-k name" for some of these tests
 	@$(PYTEST) --ignore tests/deployment -m "not slow and not conformance and not weaviate" $(ARGS)
 
-test-slow: $(INSTALLED_DEV)  ## Run the slow tests: fuzz, deploys, versions, stops, refused starts, a short chaos
+test-slow: $(INSTALLED_DEV)  ## Run the slow tests: fuzz, deploys, versions, stops, refused starts, load, a short chaos
 	@$(PYTEST) --ignore tests/deployment -m "slow and not weaviate" $(ARGS)
 
 test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml; the first time builds servers from source
