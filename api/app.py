@@ -47,9 +47,11 @@ from infra.run_workflows import RunWorkflows
 from infra.temporal import workflows_url
 from models.errors import ErrorEnvelope
 
+# The routes are tried in their order, so that those of a run, polls above all, come first.
 # `/threads/runs` is registered before `/threads/{thread_id}`, which would match it.
 ROUTERS = (
-    *(noun.router for noun in (assistants, runs, threads, messages, run_steps, run_events, all_runs, models)),
+    runs.polls_router,
+    *(noun.router for noun in (runs, threads, messages, run_steps, run_events, assistants, all_runs, models)),
     assistant_files.router,
     message_files.router,
     vector_stores.router,

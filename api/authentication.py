@@ -34,6 +34,12 @@ class Caller:
         """How records call the caller."""
         return "an operator" if self.project is None else f"project {self.project}"
 
+    def require_project(self) -> str:
+        """The project. Raises `Forbidden`."""
+        if self.project is None:
+            raise Forbidden.to_operators()
+        return self.project
+
     def require_operator(self) -> None:
         """Raises `Forbidden`."""
         if self.role is not Role.OPERATOR:

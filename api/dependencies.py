@@ -8,6 +8,7 @@ from pydantic import BeforeValidator
 
 from api.authentication import Caller, caller_of
 from api.beta import BetaVersion, beta_version
+from api.headers import POLL_AFTER
 from api.idempotency import Idempotency, fingerprint_of
 from api.ingest_commands import IngestCommands
 from api.long_polls import LongPolls
@@ -20,7 +21,7 @@ from infra.language_model.catalogue import ModelCatalogue
 from infra.ports import ObjectStore, VectorIndex
 from infra.resources import Resources
 from infra.vector_store_search import VectorStoreSearch
-from models.errors import Forbidden, UnknownUrl
+from models.errors import UnknownUrl
 from models.ids import AnyId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
 
@@ -41,7 +42,7 @@ ResourcesDep = Annotated[Resources, Depends(_resources)]
 
 
 async def _poll_after(resources: ResourcesDep, response: Response) -> None:
-    response.headers["openai-poll-after-ms"] = str(resources.settings.poll_after_ms)
+    response.headers[POLL_AFTER] = str(resources.settings.poll_after_ms)
 
 
 PollAfter = Depends(_poll_after)
@@ -92,9 +93,7 @@ CallerDep = Annotated[Caller, Depends(_caller)]
 
 async def _project(caller: CallerDep) -> str:
     """The project that the caller's key names. Raises `Unauthenticated`, and `Forbidden` where it names none."""
-    if caller.project is None:
-        raise Forbidden.to_operators()
-    return caller.project
+    return caller.require_project()
 
 
 async def _operator(caller: CallerDep) -> None:

@@ -10,13 +10,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SLASHES = re.compile("/{2,}")
 API_VERSION = "2020-10-01"
+POLL_AFTER = "openai-poll-after-ms"
 
 EXPOSED_HEADERS = (
     "x-request-id",
     "openai-organization",
     "openai-version",
     "openai-processing-ms",
-    "openai-poll-after-ms",
+    POLL_AFTER,
     "x-should-retry",
 )
 """Headers that scripts of web pages may read, such as the SDKs in a browser."""

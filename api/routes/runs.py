@@ -20,6 +20,7 @@ from api.dependencies import (
     V1AnswersDep,
 )
 from api.include import IncludeDep, IncludeParameters
+from api.poll_route import PollRoute
 from api.sse import FROM_THE_BEGINNING, UNTIL_PAUSED, OrStream
 from infra.database import runs, threads
 from models.ids import RunId, ThreadId
@@ -27,6 +28,7 @@ from models.lists import Page
 from models.runs import CreateRunRequest, CreateThreadAndRunRequest, ModifyRunRequest, Run, SubmitToolOutputsRequest
 
 router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=AssistantsRoute)
+polls_router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=PollRoute)
 
 
 @router.post("/runs", operation_id="createThreadAndRun", response_model=Run, responses=OrStream)
@@ -74,7 +76,7 @@ async def list_runs(thread_id: ThreadId, database: DatabaseDep, project: Project
     return await database.read(load)
 
 
-@router.get("/{thread_id}/runs/{run_id}", operation_id="getRun", dependencies=[PollAfter])
+@polls_router.get("/{thread_id}/runs/{run_id}", operation_id="getRun", dependencies=[PollAfter])
 async def retrieve_run(
     thread_id: ThreadId,
     run_id: RunId,
