@@ -201,7 +201,7 @@ class ModelTurn:
             "error": type(error).__name__,
         }
         log.warning("run.model_call_failed", extra=facts)
-        if error.is_retryable:
+        if error.is_retryable and (error.max_attempts is None or turn.attempt < error.max_attempts):
             return passing_failure(error.code, error, error.retry_after)
         await self._finalize(attempt, RunStatus.FAILED, error=error)
         return final_failure(error.code, error)

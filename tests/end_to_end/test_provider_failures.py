@@ -41,6 +41,32 @@ async def test_interrupted_answer_is_retried_and_stored_once(
     assert len((await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)).data) == 1
 
 
+async def test_aborted_answer_is_retried(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _ended(holdfast, provider, "aborted-once", Says("Once", finish="abort"), Says("Once upon a time."))
+
+    assert run.status == "completed"
+    assert await holdfast.texts(run) == ["Hello", "Once upon a time."]
+
+
+async def test_run_fails_after_few_aborted_answers(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    reply = Says("Once", finish="insufficient_system_resource")
+
+    run = await _ended(holdfast, provider, "always-aborted", *[reply] * 10)
+
+    assert run.status == "failed"
+    assert run.last_error is not None
+    assert run.last_error.code == "server_error"
+    assert "'insufficient_system_resource'" in run.last_error.message
+    assert len(provider.requests("always-aborted")) == 4
+
+
+async def test_context_overflow_ends_run_incomplete(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    run = await _ended(holdfast, provider, "overflow", Says("Once", finish="model_context_window_exceeded"))
+
+    assert run.status == "incomplete"
+    assert await holdfast.texts(run) == ["Hello", "Once"]
+
+
 async def test_failure_with_unstorable_text_fails_run(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _ended(holdfast, provider, "half-a-reason", Fails(400, "Bad \ud83d\0 prompt."))
 

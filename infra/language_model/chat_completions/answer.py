@@ -6,23 +6,13 @@ from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
 from infra.language_model.chat_completions.failures import CallFailed, UnreadableAnswer, reported_in_stream
-from infra.language_model.finish_reasons import FINISH_REASONS, corrected
+from infra.language_model.finish_reasons import finish_reason_of
 from models.language_model import FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.wire import MAX_SAFE_INTEGER
 
-MAX_REASON = 100
 END_OF_STREAM = b"[DONE]"
 LEGACY_CALL = "function_call"
 """Replaces the id that OpenAI's older form of a call lacks: an answer has only one such call."""
-
-# The finish reasons of servers of open models for OpenAI's "stop" and "length".
-SYNONYMS = {
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-}
 
 
 class ChatCompletionsAnswer:
@@ -65,13 +55,10 @@ class ChatCompletionsAnswer:
 
     @property
     def finish_reason(self) -> FinishReason:
-        """Raises `UnreadableAnswer` if the answer has none, or an unknown one."""
+        """Raises `UnreadableAnswer` if the answer has none, `AnswerAborted` for one that is no ending."""
         if self._reason is None:
             raise UnreadableAnswer("ended without saying that it was complete")
-        reason = FINISH_REASONS.get(SYNONYMS.get(self._reason, self._reason))
-        if reason is None:
-            raise UnreadableAnswer(f"ended for the reason '{self._reason[:MAX_REASON]}'")
-        return corrected(reason, self._calls.has_any)
+        return finish_reason_of(self._reason, self._calls.has_any)
 
     @property
     def usage(self) -> TokenUsage | None:

@@ -41,19 +41,17 @@ def read(*chunks: Any) -> tuple[list[ModelDelta], ChatCompletionsAnswer]:
         ("stop", FinishReason.STOP),
         ("eos", FinishReason.STOP),
         ("end_turn", FinishReason.STOP),
+        ("STOP", FinishReason.STOP),
         ("length", FinishReason.LENGTH),
         ("max_tokens", FinishReason.LENGTH),
+        ("model_context_window_exceeded", FinishReason.LENGTH),
         ("content_filter", FinishReason.CONTENT_FILTER),
+        ("SAFETY", FinishReason.CONTENT_FILTER),
+        ("refusal", FinishReason.CONTENT_FILTER),
     ],
 )
 def test_known_finish_reasons_end_answer(word: str, reason: FinishReason) -> None:
     assert read(chunk_of({"content": "Hi"}, word))[1].finish_reason is reason
-
-
-@pytest.mark.parametrize("word", ["abort", "insufficient_system_resource", "error", "STOP"])
-def test_unknown_finish_reason_is_rejected(word: str) -> None:
-    with pytest.raises(UnreadableAnswer, match=f"ended for the reason '{word}'"):
-        _ = read(chunk_of({"content": "Hi"}, word))[1].finish_reason
 
 
 @pytest.mark.parametrize(
