@@ -1,6 +1,7 @@
 """A `ModelRequest` as parameters of OpenAI's chat completions, which litellm accepts for every provider."""
 
 import json
+import re
 from typing import Any
 
 from models.language_model import (
@@ -16,12 +17,17 @@ from models.language_model import (
     UserTurn,
 )
 
+NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]+")
+MAX_NAME = 64
+"""OpenAI's limit."""
+
 
 def chat_parameters(request: ModelRequest) -> dict[str, Any]:
     """All parameters but the model's name. Unset parameters and OpenAI's defaults are left out.
 
     So an unsupported parameter fails the call only if a client set it.
     """
+    names = frozenset(function.name for function in request.functions)
     given = {
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -31,7 +37,7 @@ def chat_parameters(request: ModelRequest) -> dict[str, Any]:
         "response_format": None if request.response_format == {"type": "text"} else request.response_format,
     }
     return {
-        "messages": [_message(item) for item in request.prompt],
+        "messages": [_message(item, names) for item in request.prompt],
         **{name: value for name, value in given.items() if value is not None},
         **(_tool_parameters(request) if request.functions else {}),
     }
@@ -58,7 +64,7 @@ def _tool(function: Function) -> dict[str, Any]:
     return {"type": "function", "function": definition}
 
 
-def _message(item: PromptItem) -> dict[str, Any]:
+def _message(item: PromptItem, names: frozenset[str]) -> dict[str, Any]:
     match item:
         case SystemPrompt(text):
             return {"role": "system", "content": text}
@@ -69,7 +75,7 @@ def _message(item: PromptItem) -> dict[str, Any]:
         case AssistantTurn(text, ()):
             return {"role": "assistant", "content": text or ""}
         case AssistantTurn(text, calls):
-            return {"role": "assistant", "content": text, "tool_calls": [_tool_call(call) for call in calls]}
+            return {"role": "assistant", "content": text, "tool_calls": [_tool_call(call, names) for call in calls]}
         case FunctionOutput(call_id, output):
             return {"role": "tool", "tool_call_id": call_id, "content": output}
 
@@ -84,8 +90,10 @@ def _part(part: TextPart | ImagePart) -> dict[str, Any]:
             return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
 
 
-def _tool_call(call: FunctionCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": _json_object(call.arguments)}
+def _tool_call(call: FunctionCall, names: frozenset[str]) -> dict[str, Any]:
+    # The model may have invented the name, and providers refuse a whole prompt for one character.
+    name = call.name if call.name in names else NOT_IN_NAMES.sub("_", call.name)[:MAX_NAME]
+    function = {"name": name, "arguments": _json_object(call.arguments)}
     return {"id": call.id, "type": "function", "function": function}
 
 

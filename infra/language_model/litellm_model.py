@@ -37,7 +37,8 @@ class LitellmLanguageModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         calls = await self._ready()
-        if needs_react(request) and not calls.calls_functions(request.model):
+        # A prompt with calls but without functions is refused by some providers: then these are text as well.
+        if needs_react(request) and not (request.functions and calls.calls_functions(request.model)):
             deltas = answer_by_react(request, partial(self._answer, calls), self.count_tokens)
         else:
             deltas = self._answer(calls, request)

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from openai.types.beta.threads.runs import FunctionToolCall, ToolCallsStepDetails
 
 from tests.holdfast import RunningHoldfast, function_tool
 from tests.provider.replies import Calls, Chunks, Says
@@ -361,11 +362,13 @@ async def test_lone_surrogate_in_answer_is_replaced(holdfast: RunningHoldfast, p
 
 
 async def test_lone_surrogate_in_call_name_is_replaced(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
-    provider.script("half-named", Calls(("weath\ud83d\0", "{}")))
+    provider.script("half-named", Calls(("weath\ud83d\0", "{}")), Says("Sorry."))
 
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("half-named", "weather")))
 
-    assert run.required_action is not None
-    [call] = run.required_action.submit_tool_outputs.tool_calls
+    [step, _] = (await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id, order="asc")).data
+    assert isinstance(step.step_details, ToolCallsStepDetails)
+    [call] = step.step_details.tool_calls
+    assert isinstance(call, FunctionToolCall)
     assert call.function.name == "weath\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
-    assert len(provider.requests("half-named")) == 1
+    assert run.status == "completed"

@@ -107,6 +107,24 @@ def test_conversation_may_contain_calls_and_images() -> None:
 
 
 @pytest.mark.parametrize(
+    ("called", "sent"),
+    [
+        ("get the weather", "get_the_weather"),
+        ("functions.f", "functions_f"),
+        ("\N{REPLACEMENT CHARACTER}", "_"),
+        ("x" * 100, "x" * 64),
+        ("a.b", "a.b"),
+    ],
+)
+def test_invented_name_is_sent_back_as_valid_one(called: str, sent: str) -> None:
+    prompt = (AssistantTurn(None, (FunctionCall("c1", called, "{}"),)), FunctionOutput("c1", "no"))
+
+    [message, _] = chat_parameters(ModelRequest("m", prompt, functions=(Function("a.b"),)))["messages"]
+
+    assert message["tool_calls"][0]["function"]["name"] == sent
+
+
+@pytest.mark.parametrize(
     "written", ['{"a": 1', "Rome", "[1]", '"Rome"', "{'a': 1}", pytest.param('{"a":' * 100_000, id="too deep")]
 )
 def test_arguments_that_are_no_object_are_sent_back_as_object(written: str) -> None:
