@@ -29,8 +29,8 @@ def chat_parameters(request: ModelRequest) -> dict[str, Any]:
     """
     names = frozenset(function.name for function in request.functions)
     given = {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
+        "temperature": _unless_default(request.temperature),
+        "top_p": _unless_default(request.top_p),
         "max_tokens": request.max_tokens,
         "reasoning_effort": request.reasoning_effort,
         "stop": None if request.stop is None else [request.stop],
@@ -41,6 +41,11 @@ def chat_parameters(request: ModelRequest) -> dict[str, Any]:
         **{name: value for name, value in given.items() if value is not None},
         **(_tool_parameters(request) if request.functions else {}),
     }
+
+
+def _unless_default(value: float | None) -> float | None:
+    # The API itself shows 1 where nothing was set, and clients send it back; many models take no such parameter.
+    return None if value == 1 else value
 
 
 def _tool_parameters(request: ModelRequest) -> dict[str, Any]:

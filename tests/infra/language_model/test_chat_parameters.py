@@ -25,6 +25,10 @@ def test_unset_and_default_parameters_are_not_sent() -> None:
     assert "response_format" not in chat_parameters(ModelRequest("m", HELLO, response_format={"type": "text"}))
 
 
+def test_values_that_are_openais_defaults_are_not_sent() -> None:
+    assert chat_parameters(ModelRequest("m", HELLO, temperature=1.0, top_p=1)).keys() == {"messages"}
+
+
 def test_set_parameters_are_sent() -> None:
     request = ModelRequest(
         "m",

@@ -40,6 +40,12 @@ FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
     (Fails(400, TOO_LONG), PromptRejected, f"answered 400: {TOO_LONG}"),
     (Fails(400, POLICY, "content_policy_violation"), PromptRejected, f"answered 400: {POLICY}"),
     (
+        Fails(400, "Only the default is supported.", "unsupported_value", param="top_p"),
+        PromptRejected,
+        "Only the default is supported. (Parameter: top_p)",
+    ),
+    (Fails(400, "No 'top_p' here.", param="top_p"), PromptRejected, "answered 400: No 'top_p' here."),
+    (
         Fails(400, "Invalid value: 'x'.", "invalid_value", param="messages[0].role"),
         PromptRejected,
         "Invalid value: 'x'.",
