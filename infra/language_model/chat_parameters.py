@@ -27,7 +27,6 @@ def chat_parameters(request: ModelRequest) -> dict[str, Any]:
 
     So an unsupported parameter fails the call only if a client set it.
     """
-    names = frozenset(function.name for function in request.functions)
     given = {
         "temperature": _unless_default(request.temperature),
         "top_p": _unless_default(request.top_p),
@@ -37,7 +36,7 @@ def chat_parameters(request: ModelRequest) -> dict[str, Any]:
         "response_format": None if request.response_format == {"type": "text"} else request.response_format,
     }
     return {
-        "messages": [_message(item, names) for item in request.prompt],
+        "messages": [_message(item, request.function_names) for item in request.prompt],
         **{name: value for name, value in given.items() if value is not None},
         **(_tool_parameters(request) if request.functions else {}),
     }

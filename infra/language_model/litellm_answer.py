@@ -1,6 +1,6 @@
 """Reads the chunks of litellm's stream into deltas. Nothing is copied or validated: every token is a chunk."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
@@ -15,8 +15,9 @@ LEGACY_CALL = "function_call"
 class LitellmAnswer:
     """One answer while it arrives: `read` every chunk, then take the `end`."""
 
-    def __init__(self) -> None:
-        self._calls = CallPieces()
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """`names` are those of the functions that were offered."""
+        self._calls = CallPieces(names)
         self._reason: str | None = None
         self._usage: Any = None
 

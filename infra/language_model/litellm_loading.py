@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from infra.language_model.content_parts import text_of_parts
 from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
 from infra.language_model.model_facts import PriceList, read_price_list
@@ -147,7 +148,10 @@ def _reading_in_slices(read: Callable[[Any], Awaitable[Any]]) -> Callable[[Any],
 
 
 class _SlicedSource:
-    """The chunks of a provider in their order, with pauses for other tasks; otherwise `source` itself."""
+    """The chunks of a provider in their order, with pauses for other tasks; otherwise `source` itself.
+
+    litellm passes on only text: content in parts is joined.
+    """
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -159,10 +163,18 @@ class _SlicedSource:
 
     async def __anext__(self) -> Any:
         await self._slices.checkpoint()
-        return await anext(self._chunks)
+        chunk = await anext(self._chunks)
+        for choice in getattr(chunk, "choices", None) or ():
+            _join_parts(getattr(choice, "delta", None))
+        return chunk
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
+
+
+def _join_parts(delta: Any) -> None:
+    if isinstance(getattr(delta, "content", None), list):
+        delta.content = text_of_parts(delta.content)
 
 
 def _send_messages_as_they_are() -> None:

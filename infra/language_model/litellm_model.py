@@ -56,7 +56,7 @@ class LitellmLanguageModel:
         return calls.count_tokens(model, text)
 
     async def _answer(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        answer = LitellmAnswer()
+        answer = LitellmAnswer(request.function_names)
         has_begun = False
         try:
             chunks = await calls.stream(request.model, chat_parameters(request))

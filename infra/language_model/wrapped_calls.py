@@ -26,7 +26,7 @@ class WrappedCalls:
     """
 
     def __init__(self, request: ModelRequest) -> None:
-        self._wrappers = WRAPPERS - {function.name for function in request.functions}
+        self._wrappers = WRAPPERS - request.function_names
         self._held: dict[int, _Wrapper] = {}
         self._indexes: dict[int, int] = {}
 

@@ -163,6 +163,36 @@ async def test_words_of_other_providers_are_translated(
     assert (await ask(language_model, saying(model))).reason is reason
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "text", "text": "It is sunny."}],
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "It is sunny."}],
+        ["It is ", {"type": "output_text", "text": "sunny."}, {"type": "reference", "reference_ids": [1]}, 3],
+    ],
+    ids=["one", "with thoughts", "several"],
+)
+async def test_content_may_be_list_of_parts(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, content: list[object]
+) -> None:
+    provider.script(model, Chunks(chunk_of({"content": content}), chunk_of({"content": [" Yes."]}, "stop")))
+
+    answered = await ask(language_model, saying(model))
+
+    assert (answered.text, answered.reason) == ("It is sunny. Yes.", FinishReason.STOP)
+
+
+async def test_calls_of_two_functions_under_one_index_are_two(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    pieces = [{"index": 0, "function": {"name": name, "arguments": ""}} for name in ("get_weather", "get_rain")]
+    provider.script(model, Chunks(chunk_of({"tool_calls": pieces}), chunk_of({}, "tool_calls")))
+
+    answered = await ask(language_model, replace(saying(model), functions=(WEATHER, Function("get_rain"))))
+
+    assert answered.calls == [("get_weather", ""), ("get_rain", "")]
+
+
 async def test_finish_reason_may_come_with_last_delta(
     language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
