@@ -6,6 +6,7 @@ from contextlib import aclosing
 from functools import partial
 
 from infra.daemon_threads import DaemonThreads
+from infra.language_model.acceptable_prompts import acceptable
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_parameters import chat_parameters
 from infra.language_model.litellm_answer import LitellmAnswer
@@ -59,7 +60,7 @@ class LitellmLanguageModel:
         answer = LitellmAnswer(request.function_names)
         has_begun = False
         try:
-            chunks = await calls.stream(request.model, chat_parameters(request))
+            chunks = await calls.stream(request.model, chat_parameters(acceptable(request)))
             async with aclosing(chunks):
                 async for chunk in chunks:
                     for delta in answer.read(chunk):
