@@ -33,7 +33,7 @@ from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunS
 from models.step_events import StreamPosition
 from models.thread_errors import ThreadLocked
 from models.turn_attempts import TurnAttempt
-from models.turn_failures import as_details, failure_in
+from models.turn_failures import EarlierFailure, as_details, failure_in
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
@@ -198,7 +198,7 @@ class ModelTurn:
         failure = None if attempt.answer.has_begun else failure_in(activity.info().heartbeat_details)
         if failure is None:
             return await self._finalize_turn(attempt, RunStatus.EXPIRED)
-        return await self._finalize_turn(attempt, RunStatus.FAILED, error=failure)
+        return await self._finalize_turn(attempt, RunStatus.FAILED, error=failure.error)
 
     async def _failure(self, attempt: _Attempt, error: ModelCallFailed) -> ApplicationError:
         run, turn = attempt.run, attempt.turn
@@ -210,9 +210,11 @@ class ModelTurn:
             "error": type(error).__name__,
         }
         log.warning("run.model_call_failed", extra=facts)
+        earlier = failure_in(activity.info().heartbeat_details)
+        aborted = (earlier.aborted if earlier else 0) + (error.max_attempts is not None)
         failure = LastError(code=error.code, message=str(error))
-        if error.is_retryable and (error.max_attempts is None or turn.attempt < error.max_attempts):
-            activity.heartbeat(*as_details(failure))
+        if error.is_retryable and (error.max_attempts is None or aborted < error.max_attempts):
+            activity.heartbeat(*as_details(EarlierFailure(failure, aborted)))
             return passing_failure(error.code, error, error.retry_after)
         await self._finalize(attempt, RunStatus.FAILED, error=failure)
         return final_failure(error.code, error)

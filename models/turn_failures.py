@@ -1,18 +1,27 @@
-"""The failure of a turn's earlier attempt, as the heartbeat details that the next attempt and the workflow find."""
+"""The failures of a turn's earlier attempts, as heartbeat details that the next attempt and the workflow find."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from models.runs import LastError, LastErrorCode
 
 
-def as_details(failure: LastError | None) -> Sequence[str]:
-    return () if failure is None else (failure.code.value, failure.message)
+@dataclass(frozen=True)
+class EarlierFailure:
+    """The last failure of the model in this turn. `aborted` counts those that are retried only a few times."""
+
+    error: LastError
+    aborted: int = 0
 
 
-def failure_in(details: Sequence[Any]) -> LastError | None:
+def as_details(failure: EarlierFailure) -> Sequence[str | int]:
+    return (failure.error.code.value, failure.error.message, failure.aborted)
+
+
+def failure_in(details: Sequence[Any]) -> EarlierFailure | None:
     """None if no attempt failed, or the details are not of a turn."""
     match details:
-        case [code, str(message)] if code in tuple(LastErrorCode):
-            return LastError(code=LastErrorCode(code), message=message)
+        case [code, str(message), int(aborted)] if code in tuple(LastErrorCode):
+            return EarlierFailure(LastError(code=LastErrorCode(code), message=message), aborted)
     return None

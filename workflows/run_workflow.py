@@ -186,7 +186,7 @@ class RunWorkflow:
         failure = failure_in(error.last_heartbeat_details)
         if failure is None:
             return Finalization(self._run.run_id, RunStatus.EXPIRED)
-        return Finalization(self._run.run_id, RunStatus.FAILED, failure.code, failure.message)
+        return Finalization(self._run.run_id, RunStatus.FAILED, failure.error.code, failure.error.message)
 
     async def _finalize(self, finalization: Finalization) -> RunStatus:
         state = await self._stored(self._close(finalization))

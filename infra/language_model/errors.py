@@ -22,7 +22,7 @@ class ModelCallFailed(Exception):
 
     is_retryable: ClassVar[bool]
     max_attempts: ClassVar[int | None] = None
-    """The attempts at a turn after which this failure is final. None: retries last until the run's deadline."""
+    """The number of such failures in one turn that ends the run. None: retries last until the deadline."""
     code: ClassVar[LastErrorCode]
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:

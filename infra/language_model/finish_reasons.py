@@ -1,5 +1,7 @@
 """Finish reasons of answers, from providers' words to ours."""
 
+from datetime import timedelta
+
 from infra.language_model.errors import AnswerAborted
 from models.language_model import FinishReason
 
@@ -16,6 +18,8 @@ WORDS = {
 FINISH_REASONS = {word: reason for reason, words in WORDS.items() for word in words.split()}
 
 MAX_WORD = 100
+RETRY_AFTER = timedelta(seconds=2)
+"""Instead of Temporal's own wait, which other failures of the turn may have made long."""
 
 
 def known_finish_reason(word: str) -> FinishReason | None:
@@ -30,7 +34,8 @@ def finish_reason_of(word: str, has_calls: bool) -> FinishReason:
     """
     reason = known_finish_reason(word)
     if reason is None:
-        raise AnswerAborted(f"The model's answer ended for the reason '{word[:MAX_WORD]}'.")
+        raise AnswerAborted(f"The model's answer ended for the reason '{word[:MAX_WORD]}'.", RETRY_AFTER)
     if reason is FinishReason.TOOL_CALLS and not has_calls:
-        raise AnswerAborted(f"The model's answer ended for the reason '{word[:MAX_WORD]}', but without a call.")
+        said = f"The model's answer ended for the reason '{word[:MAX_WORD]}', but without a call."
+        raise AnswerAborted(said, RETRY_AFTER)
     return FinishReason.TOOL_CALLS if reason is FinishReason.STOP and has_calls else reason

@@ -60,6 +60,16 @@ async def test_run_fails_after_few_aborted_answers(holdfast: RunningHoldfast, pr
     assert len(provider.requests("always-aborted")) == 4
 
 
+async def test_other_failures_do_not_count_as_aborted_answers(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    replies = [Fails(429, "Slow down.", headers={"retry-after-ms": "1"})] * 5 + [Says("Once", finish="abort")]
+
+    run = await _ended(holdfast, provider, "aborted-late", *replies, Says("Once upon a time."))
+
+    assert run.status == "completed"
+
+
 async def test_context_overflow_ends_run_incomplete(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     run = await _ended(holdfast, provider, "overflow", Says("Once", finish="model_context_window_exceeded"))
 

@@ -4,16 +4,17 @@ from typing import Any
 import pytest
 
 from models.runs import LastError, LastErrorCode
-from models.turn_failures import as_details, failure_in
+from models.turn_failures import EarlierFailure, as_details, failure_in
 
 
 def test_failure_is_found_in_its_details() -> None:
-    failure = LastError(code=LastErrorCode.RATE_LIMIT_EXCEEDED, message="Slow down.")
+    failure = EarlierFailure(LastError(code=LastErrorCode.RATE_LIMIT_EXCEEDED, message="Slow down."), aborted=2)
 
     assert failure_in(list(as_details(failure))) == failure
-    assert failure_in(as_details(None)) is None
 
 
-@pytest.mark.parametrize("details", [[], ["server_error"], ["other", "x"], ["server_error", 3], [{}, "x"], [1, 2, 3]])
+@pytest.mark.parametrize(
+    "details", [[], ["server_error"], ["other", "x", 0], ["server_error", 3, 0], [{}, "x", 0], ["server_error", "x"]]
+)
 def test_other_details_are_no_failure(details: Sequence[Any]) -> None:
     assert failure_in(details) is None

@@ -132,7 +132,7 @@ async def test_error_without_code_fails_run_without_its_text(temporal: WorkflowE
 
 async def test_turn_lost_at_deadline_after_failures_fails_run_with_last_one(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
-        activity.heartbeat("rate_limit_exceeded", "Slow down.")
+        activity.heartbeat("rate_limit_exceeded", "Slow down.", 0)
         await asyncio.Event().wait()
         raise AssertionError
 
