@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import AttemptSuperseded, TurnNotReady, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
+from activities.images import Images
 from activities.prompt import Question, build_request
 from activities.reset_reasons import ResetReasons
 from activities.turn_stream import TurnStream
@@ -68,12 +69,14 @@ class ModelTurn:
     def __init__(
         self,
         database: Database,
+        images: Images,
         language_model: LanguageModel,
         workflows: RunWorkflows,
         event_stream: EventStream,
         max_turns: int,
     ) -> None:
         self._database = database
+        self._images = images
         self._language_model = language_model
         self._workflows = workflows
         self._event_stream = event_stream
@@ -108,12 +111,13 @@ class ModelTurn:
         if turn.turn >= self._max_turns:
             log.warning("run.turns_used_up", extra={"run_id": turn.run_id, "turns": turn.turn})
             return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, TURNS_USED_UP)
-        question = await build_request(self._database, attempt.begun, turn.turn, self._language_model)
-        if isinstance(question, RunIncompleteReason):
-            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, question)
-        if await self._is_superseded(attempt):
-            return await self._outcome_elsewhere(turn)
-        return await self._answer(attempt, question)
+        async with self._images.of_prompt(attempt.begun.project_id) as images:
+            question = await build_request(self._database, attempt.begun, turn.turn, self._language_model, images)
+            if isinstance(question, RunIncompleteReason):
+                return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, question)
+            if await self._is_superseded(attempt):
+                return await self._outcome_elsewhere(turn)
+            return await self._answer(attempt, question)
 
     async def _begin(self, turn: TurnInput) -> _Attempt | TurnOutcome:
         """Begin an attempt. Returns the turn's outcome if there is no question for the model."""

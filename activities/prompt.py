@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from activities.images import PromptImages
 from activities.token_budget import MESSAGE_OVERHEAD_TOKENS, TokenBudget
 from infra.database import prompts
 from infra.database.engine import Database
@@ -27,7 +28,7 @@ from models.language_model import (
     TokenUsage,
     UserTurn,
 )
-from models.messages import ImageUrlContent, Message, TextContent
+from models.messages import ImageFile, ImageFileContent, ImageUrlContent, Message, MessageContent, TextContent
 from models.offered_tools import OfferedTools
 from models.runs import Run, RunIncompleteReason
 from models.tool_calls import ToolKind
@@ -40,6 +41,8 @@ ANSWER_RESERVE_TOKENS = 4_096
 IMAGE_TOKENS = 1_105
 """OpenAI's count for a 1024 x 1024 image in high detail."""
 
+SMALL_IMAGE_TOKENS = 85
+"""OpenAI's count for any image in low detail."""
 
 LEFT_OUT = "This result was left out, because the conversation has become too long for it."
 
@@ -64,11 +67,11 @@ class _Past:
 
 
 async def build_request(
-    database: Database, begun: Begun, turn: int, language_model: LanguageModel
+    database: Database, begun: Begun, turn: int, language_model: LanguageModel, images: PromptImages
 ) -> Question | RunIncompleteReason:
     """The request for the run's turn, or the reason if a token budget leaves no room for it.
 
-    Reads in short transactions: none is open while the prompt is tokenized.
+    Reads in short transactions: none is open while the prompt is tokenized. Raises `ObjectStoreUnavailable`.
     """
     run = begun.run
     past = await database.read(_past, run.id, turn) if turn else _Past()
@@ -80,7 +83,7 @@ async def build_request(
     budget = await _budget(run, past.used, language_model)
     fixed = [*map(_cost_text, head), *(dumps(f.parameters) for f in functions)]
     own, fits = await _own_that_fit(past.turns, fixed, budget)
-    messages = await _messages(database, begun, budget)
+    messages = await _messages(database, begun, budget, images)
     if run.max_prompt_tokens is not None and not (fits and (messages or not begun.last_message_seq)):
         return RunIncompleteReason.MAX_PROMPT_TOKENS
     request = ModelRequest(
@@ -140,26 +143,32 @@ async def _budget(run: Run, used: TokenUsage, language_model: LanguageModel) -> 
     return TokenBudget(limit if allowed is None else min(limit, allowed), count)
 
 
-async def _messages(database: Database, begun: Begun, budget: TokenBudget) -> list[PromptItem]:
+async def _messages(database: Database, begun: Begun, budget: TokenBudget, images: PromptImages) -> list[PromptItem]:
     """The newest messages that fit, oldest first."""
     strategy, is_limited = begun.run.truncation_strategy, begun.run.max_prompt_tokens is not None
     most = strategy.last_messages if strategy.type == "last_messages" else None
-    items: list[PromptItem] = []
+    chosen: list[Message] = []
     async with aclosing(_newest_first(database, begun)) as messages:
         async for message in messages:
-            item = _item(message)
-            if item is None:
+            if message.role == "assistant" and not message_text_without_markers(message):
                 continue
-            images = sum(isinstance(part, ImageUrlContent) for part in message.content)
-            text = message_text_without_markers(message)
-            fits = await budget.takes(text, overhead=MESSAGE_OVERHEAD_TOKENS + images * IMAGE_TOKENS)
+            overhead = MESSAGE_OVERHEAD_TOKENS + sum(map(_image_tokens, message.content))
+            fits = await budget.takes(message_text_without_markers(message), overhead)
             # The newest message is always sent, except beyond the client's own limit.
-            if not fits and (items or is_limited):
+            if not fits and (chosen or is_limited):
                 break
-            items.append(item)
-            if len(items) == most:
+            chosen.append(message)
+            if len(chosen) == most:
                 break
-    return items[::-1]
+    await images.find([image for message in chosen for image in _image_files(message)])
+    return [await _item(message, images) for message in chosen][::-1]
+
+
+def _image_files(message: Message) -> list[ImageFile]:
+    """Of a user's message: models take no others."""
+    if message.role != "user":
+        return []
+    return [part.image_file for part in message.content if isinstance(part, ImageFileContent)]
 
 
 async def _newest_first(database: Database, begun: Begun) -> AsyncGenerator[Message, None]:
@@ -172,17 +181,25 @@ async def _newest_first(database: Database, begun: Begun) -> AsyncGenerator[Mess
         before = page.before
 
 
-def _item(message: Message) -> PromptItem | None:
+def _image_tokens(part: MessageContent) -> int:
+    match part:
+        case ImageUrlContent(image_url=image) | ImageFileContent(image_file=image):
+            return SMALL_IMAGE_TOKENS if image.detail == "low" else IMAGE_TOKENS
+    return 0
+
+
+async def _item(message: Message, images: PromptImages) -> PromptItem:
     if message.role == "assistant":
-        text = message_text_without_markers(message)
-        return AssistantTurn(text) if text else None
-    return UserTurn(tuple(_part(part) for part in message.content))
+        return AssistantTurn(message_text_without_markers(message))
+    return UserTurn(tuple([await _part(part, images) for part in message.content]))
 
 
-def _part(part: object) -> TextPart | ImagePart:
+async def _part(part: MessageContent, images: PromptImages) -> TextPart | ImagePart:
     match part:
         case ImageUrlContent():
             return ImagePart(part.image_url.url, part.image_url.detail)
+        case ImageFileContent():
+            return await images.part(part.image_file)
         case TextContent():
             return TextPart(part.text.value)
     raise TypeError(f"A user's message cannot have a part of type {type(part).__name__}.")

@@ -17,9 +17,11 @@ from api.request_metrics import RequestMetrics
 from api.request_spans import RequestSpans
 from api.routes import (
     all_runs,
+    assistant_files,
     assistants,
     files,
     health,
+    message_files,
     messages,
     metrics,
     models,
@@ -48,6 +50,8 @@ from models.errors import ErrorEnvelope
 # `/threads/runs` is registered before `/threads/{thread_id}`, which would match it.
 ROUTERS = (
     *(noun.router for noun in (assistants, runs, threads, messages, run_steps, run_events, all_runs, models)),
+    assistant_files.router,
+    message_files.router,
     vector_stores.router,
     vector_store_files.router,
     vector_store_file_batches.router,

@@ -1,6 +1,5 @@
 """The version of the Assistants API that a client's `OpenAI-Beta` header requests, and responses in that version."""
 
-import json
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any
@@ -8,11 +7,13 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.beta_v1 import to_v1, to_v2
+from api.beta_v1 import to_v2
 from api.json_bodies import JsonRoute
+from api.v1_answers import V1Answers
 from models.errors import InvalidRequest
 
 HEADER = "openai-beta"
+MODIFY_ASSISTANT = "modifyAssistant"
 MISSING_BETA = (
     "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header "
     "'OpenAI-Beta: assistants=v2'."
@@ -40,7 +41,12 @@ class AssistantsRoute(JsonRoute):
     """A route of the Assistants API. It is written for v2; bodies and responses of v1 clients are translated."""
 
     def body_of(self, request: Request, body: Any) -> Any:
-        return to_v2(self.operation_id or "", body) if beta_version(request) is BetaVersion.V1 else body
+        if beta_version(request) is BetaVersion.V2:
+            return body
+        translated = to_v2(self.operation_id or "", body)
+        if self.operation_id == MODIFY_ASSISTANT and isinstance(translated, dict):
+            request.state.v1_file_ids = translated.pop("file_ids", None)
+        return translated
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -49,12 +55,8 @@ class AssistantsRoute(JsonRoute):
             response = await handle(request)
             # The events of a stream are translated one by one: api/sse.py.
             is_stream = isinstance(response, StreamingResponse)
-            return _as_v1(response) if beta_version(request) is BetaVersion.V1 and not is_stream else response
+            if beta_version(request) is BetaVersion.V2 or is_stream:
+                return response
+            return await V1Answers(request.app.state.resources.database, request.state.project).rewrite(response)
 
         return handle_version
-
-
-def _as_v1(response: Response) -> Response:
-    response.body = json.dumps(to_v1(json.loads(bytes(response.body))), ensure_ascii=False).encode()
-    response.headers["content-length"] = str(len(response.body))
-    return response

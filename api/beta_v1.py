@@ -1,4 +1,4 @@
-"""The first beta (`OpenAI-Beta: assistants=v1`): its bodies and objects, over the same stored objects as v2's.
+"""Bodies of the first beta (`OpenAI-Beta: assistants=v1`), over the same stored objects as v2's.
 
 The shapes are those of openai-python 1.20.0, the last release that spoke v1.
 """
@@ -8,13 +8,14 @@ from typing import Any
 
 from api.problems import shortened
 from models.errors import InvalidRequest
+from models.ids import Prefix
 
 Json = dict[str, Any]
 
 V1_TOOLS = "'code_interpreter', 'retrieval', and 'function'"
+MAX_ASSISTANT_FILES = 20
+MAX_MESSAGE_FILES = 10
 
-_ASSISTANT = ("id", "object", "created_at", "name", "description", "model", "instructions", "tools", "metadata")
-_THREAD = ("id", "object", "created_at", "metadata")
 _V2_ASSISTANT = ("tool_resources", "temperature", "top_p", "response_format", "reasoning_effort")
 _V2_RUN = ("top_p", "parallel_tool_calls", "reasoning_effort", "tool_resources")
 
@@ -23,72 +24,6 @@ def to_v2(operation_id: str, body: Any) -> Any:
     """A v1 client's body as the v2 operation takes it. Raises `InvalidRequest` for fields and values that v1 lacked."""
     translate = _BODIES.get(operation_id)
     return translate(body, "") if translate and isinstance(body, dict) else body
-
-
-def to_v1(answer: Json) -> Json:
-    """An object or a list as v1 sent it. Errors and deletions are the same in both."""
-    match answer.get("object"):
-        case "list":
-            return answer | {"data": [to_v1(item) for item in answer["data"]]}
-        case "assistant":
-            return {key: answer[key] for key in _ASSISTANT} | {"tools": _tools(answer), "file_ids": []}
-        case "thread":
-            return {key: answer[key] for key in _THREAD}
-        case "thread.message":
-            return _message(answer)
-        case "thread.message.delta":
-            return answer | {"delta": {"content": [_content_delta(part) for part in answer["delta"]["content"]]}}
-        case "thread.run":
-            return _run(answer)
-        case _:
-            return answer
-
-
-def _message(message: Json) -> Json:
-    file_ids = list(dict.fromkeys(attachment["file_id"] for attachment in message["attachments"]))
-    kept = {key: value for key, value in message.items() if key != "attachments"}
-    return kept | {"content": [_content(part) for part in message["content"]], "file_ids": file_ids}
-
-
-def _content(part: Json) -> Json:
-    """v1 had text and stored images; later kinds of content are converted to text."""
-    match part:
-        case {"type": "image_url", "image_url": {"url": str(text)}} | {"type": "refusal", "refusal": str(text)}:
-            return {"type": "text", "text": {"value": text, "annotations": []}}
-        case _:
-            return part
-
-
-def _content_delta(part: Json) -> Json:
-    match part:
-        case {"type": "refusal", "index": index, "refusal": text}:
-            return {"index": index, "type": "text", "text": {"value": text}}
-        case _:
-            return part
-
-
-def _run(run: Json) -> Json:
-    kept = {key: value for key, value in run.items() if key not in _V2_RUN}
-    return kept | {
-        # v1 had no status "incomplete": such runs counted as completed, and `incomplete_details` has the reason.
-        "status": "completed" if run["status"] == "incomplete" else run["status"],
-        "tools": _tools(run),
-        "file_ids": [],
-    }
-
-
-def _tools(owner: Json) -> list[Json]:
-    return [_tool(tool) for tool in owner["tools"]]
-
-
-def _tool(tool: Json) -> Json:
-    match tool:
-        case {"type": "file_search"}:
-            return {"type": "retrieval"}
-        case {"type": "function", "function": function}:
-            return tool | {"function": {key: value for key, value in function.items() if key != "strict"}}
-        case _:
-            return tool
 
 
 def _metadata_body(body: Json, path: str) -> Json:
@@ -101,8 +36,18 @@ def _metadata_body(body: Json, path: str) -> Json:
 
 
 def _assistant_body(body: Json, path: str) -> Json:
+    """The files of a new assistant are those of a vector store of its own."""
+    body, file_ids = _taken(_modified_assistant_body(body, path))
+    if not file_ids:
+        return body
+    return body | {"tool_resources": {"file_search": {"vector_stores": [{"file_ids": file_ids}]}}}
+
+
+def _modified_assistant_body(body: Json, path: str) -> Json:
+    """With `file_ids`, which v2 has no field for: `AssistantsRoute` takes them out."""
     _refuse_unknown(body, path, _V2_ASSISTANT)
-    return _without_files(_with_v1_tools(_metadata_body(body, path), path), path)
+    _check_files(body, path, MAX_ASSISTANT_FILES)
+    return _with_v1_tools(_metadata_body(body, path), path)
 
 
 def _message_body(body: Json, path: str) -> Json:
@@ -113,7 +58,10 @@ def _message_body(body: Json, path: str) -> Json:
             f"{path}content",
             "invalid_type",
         )
-    return _without_files(_metadata_body(body, path), path)
+    _check_files(body, path, MAX_MESSAGE_FILES)
+    body, file_ids = _taken(_metadata_body(body, path))
+    attachments = [{"file_id": file_id, "tools": [{"type": "file_search"}]} for file_id in dict.fromkeys(file_ids)]
+    return body | {"attachments": attachments}
 
 
 def _thread_body(body: Json, path: str) -> Json:
@@ -123,7 +71,8 @@ def _thread_body(body: Json, path: str) -> Json:
 
 def _run_body(body: Json, path: str) -> Json:
     _refuse_unknown(body, path, _V2_RUN)
-    return _with_messages(_with_v1_tools(_metadata_body(body, path), path), path, "additional_messages")
+    body = _with_v1_choice(_with_v1_tools(_metadata_body(body, path), path))
+    return _with_messages(body, path, "additional_messages")
 
 
 def _thread_and_run_body(body: Json, path: str) -> Json:
@@ -134,7 +83,7 @@ def _thread_and_run_body(body: Json, path: str) -> Json:
 
 _BODIES: dict[str, Callable[[Json, str], Json]] = {
     "createAssistant": _assistant_body,
-    "modifyAssistant": _assistant_body,
+    "modifyAssistant": _modified_assistant_body,
     "createThread": _thread_body,
     "modifyThread": _thread_body,
     "createMessage": _message_body,
@@ -158,22 +107,56 @@ def _with_messages(body: Json, path: str, field: str) -> Json:
 
 def _with_v1_tools(body: Json, path: str) -> Json:
     tools = body.get("tools")
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        place = f"{path}tools[{index}].type"
-        match tool:
-            case {"type": "retrieval"}:
-                raise InvalidRequest.unsupported_tool(place, "retrieval")
-            case {"type": str(kind)} if kind not in ("code_interpreter", "function"):
-                raise InvalidRequest(
-                    f"Invalid value: '{shortened(kind)}'. Supported values are: {V1_TOOLS}.", place, "invalid_value"
-                )
+    if not isinstance(tools, list):
+        return body
+    return body | {"tools": [_tool(tool, f"{path}tools[{index}].type") for index, tool in enumerate(tools)]}
+
+
+def _tool(tool: Any, place: str) -> Any:
+    match tool:
+        case {"type": "retrieval"}:
+            return tool | {"type": "file_search"}
+        case {"type": str(kind)} if kind not in ("code_interpreter", "function"):
+            raise InvalidRequest(
+                f"Invalid value: '{shortened(kind)}'. Supported values are: {V1_TOOLS}.", place, "invalid_value"
+            )
+        case _:
+            return tool
+
+
+def _with_v1_choice(body: Json) -> Json:
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and choice.get("type") == "retrieval":
+        return body | {"tool_choice": choice | {"type": "file_search"}}
     return body
 
 
-def _without_files(body: Json, path: str) -> Json:
-    if body.get("file_ids"):
-        raise InvalidRequest.unsupported_files(f"{path}file_ids")
-    return {key: value for key, value in body.items() if key != "file_ids"}
+def _taken(body: Json) -> tuple[Json, list[str]]:
+    """The body without its `file_ids`, and those."""
+    return {key: value for key, value in body.items() if key != "file_ids"}, body.get("file_ids") or []
+
+
+def _check_files(body: Json, path: str, most: int) -> None:
+    given = body.get("file_ids")
+    param = f"{path}file_ids"
+    if given is None:
+        return
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise InvalidRequest(f"Invalid type for '{param}': expected an array of strings.", param, "invalid_type")
+    if len(given) > most:
+        raise InvalidRequest(
+            f"Invalid '{param}': array too long. Expected an array with maximum length {most}, but got an array with "
+            f"length {len(given)} instead.",
+            param,
+            "array_above_max_length",
+        )
+    for index, file_id in enumerate(given):
+        if not file_id.startswith(Prefix.FILE):
+            raise InvalidRequest(
+                f"Invalid '{param}[{index}]': '{shortened(file_id)}'. Expected an ID that begins with 'file'.",
+                f"{param}[{index}]",
+                "invalid_value",
+            )
 
 
 def _refuse_unknown(body: Json, path: str, fields: tuple[str, ...]) -> None:

@@ -14,12 +14,13 @@ from api.long_polls import LongPolls
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
 from api.sse import Streams
+from api.v1_answers import V1Answers
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
 from infra.ports import ObjectStore, VectorIndex
 from infra.resources import Resources
 from infra.vector_store_search import VectorStoreSearch
-from models.errors import Forbidden
+from models.errors import Forbidden, UnknownUrl
 from models.ids import AnyId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, PageRequest
 
@@ -110,6 +111,23 @@ async def _assistants_beta(request: Request, resources: ResourcesDep, _: Project
     return beta_version(request, resources.settings.require_beta_header)
 
 
+async def _v1_answers(
+    version: Annotated[BetaVersion, Depends(_assistants_beta)], resources: ResourcesDep, project: ProjectDep
+) -> V1Answers | None:
+    return V1Answers(resources.database, project) if version is BetaVersion.V1 else None
+
+
+async def _only_v1(request: Request, _: ProjectDep) -> None:
+    """For routes that later versions lack. Raises `UnknownUrl`, and `InvalidRequest` for an unknown version."""
+    if beta_version(request) is not BetaVersion.V1:
+        raise UnknownUrl(request.method, request.url.path)
+
+
+async def _v1_file_ids(request: Request) -> list[str] | None:
+    found: list[str] | None = getattr(request.state, "v1_file_ids", None)
+    return found
+
+
 async def _any_beta(request: Request) -> BetaVersion:
     """For routes that OpenAI served without the header as well. Raises `InvalidRequest` for an unknown version."""
     return beta_version(request)
@@ -168,4 +186,9 @@ SearchDep = Annotated[VectorStoreSearch, Depends(_search)]
 VectorIndexDep = Annotated[VectorIndex, Depends(_vector_index)]
 AnyBeta = Depends(_any_beta)
 AssistantsBeta = Depends(_assistants_beta)
-BetaDep = Annotated[BetaVersion, Depends(_assistants_beta)]
+OnlyV1 = Depends(_only_v1)
+V1AnswersDep = Annotated[V1Answers | None, Depends(_v1_answers)]
+"""None for v2."""
+
+V1FileIdsDep = Annotated[list[str] | None, Depends(_v1_file_ids)]
+"""The `file_ids` with which a v1 program changes an assistant; None where it does not change them."""

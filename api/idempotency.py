@@ -52,6 +52,8 @@ async def fingerprint_of(request: Request) -> str:
     """The same for a path with and without `/v1`, and for bodies that differ only in the order of their keys."""
     path = API_PREFIX + request.url.path.removeprefix(API_PREFIX)
     body = [await request.json()] if await request.body() else []
+    # Not in the body any more: see `AssistantsRoute`.
+    body += getattr(request.state, "v1_file_ids", None) or []
     return await off_the_loop(request, _fingerprint, f"{request.method} {path}\n", body)
 
 

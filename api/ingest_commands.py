@@ -102,15 +102,20 @@ class IngestCommands:
         """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_additions.add` raises."""
 
         def create(connection: Connection) -> FileBatch:
-            attachments = body.attachments()
-            ids = [each.file_id for each in attachments]
-            store = vector_store_additions.lock_store_for(connection, project_id, store_id, ids)
-            return vector_store_file_batches.create(connection, store, attachments)
+            return self.insert_batch(connection, project_id, store_id, body.attachments())
 
         batch = await idempotency.run(FileBatch, create)
         # Again for a repeat: to start what was started does nothing.
         await self.start_batch(batch)
         return batch
+
+    def insert_batch(
+        self, connection: Connection, project_id: str, store_id: str, attachments: list[Attachment]
+    ) -> FileBatch:
+        """Add files to a store as a batch, which has to be started after the commit. Raises as `create_batch`."""
+        ids = [each.file_id for each in attachments]
+        store = vector_store_additions.lock_store_for(connection, project_id, store_id, ids)
+        return vector_store_file_batches.create(connection, store, attachments)
 
     async def cancel_batch(self, idempotency: Idempotency, project_id: str, store_id: str, batch_id: str) -> FileBatch:
         """Raises what `vector_store_file_batches.cancel` raises."""

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from api import thread_messages
 from api.idempotency import Idempotency
 from api.ingest_commands import IngestCommands
-from api.tool_resources import RequestedResources, check_searchable, check_vector_stores
-from infra.database import assistants, messages, run_finalization, run_retries, runs, thread_queue, threads
+from api.tool_resources import RequestedResources, check_named, check_searchable
+from infra.database import assistants, run_finalization, run_retries, runs, thread_queue, threads
 from infra.database.engine import Database
 from infra.database.run_retries import RetryRequest
 from infra.database.runs import Answered
@@ -62,6 +63,7 @@ class RunCommands:
         """
         started: list[Run] = []
         events = NO_EVENTS
+        resources = RequestedResources(self._ingest, project_id)
 
         def insert(connection: Connection) -> Run:
             nonlocal events
@@ -77,7 +79,7 @@ class RunCommands:
                 new_runs=1,
                 new_messages=len(new_messages),
             )
-            messages.add(connection, project_id, thread_id, new_messages, queued_behind)
+            thread_messages.add(connection, resources, thread, new_messages, queued_behind)
             run = runs.create(connection, project_id, thread_id, spec, waiting=queued_behind is not None)
             events = EventBatch(0, run_events.created(run, None))
             if queued_behind is None:
@@ -85,6 +87,7 @@ class RunCommands:
             return run
 
         run = await idempotency.run(Run, insert)
+        await resources.start()
         await publish(self._event_stream, run.id, events)
         # Empty if the run is enqueued, or the request repeats one that sent the command.
         for new in started:
@@ -102,9 +105,9 @@ class RunCommands:
         def insert(connection: Connection) -> Run:
             nonlocal events
             if body.tool_resources:
-                check_vector_stores(connection, project_id, body.tool_resources)
+                check_named(connection, project_id, body.tool_resources)
             spec = self._spec(connection, project_id, body)
-            thread = resources.create_thread(connection, body.thread or CreateThreadRequest())
+            thread = thread_messages.create_thread(connection, resources, body.thread or CreateThreadRequest())
             check_searchable(connection, project_id, spec, thread.tool_resources)
             run = runs.create(connection, project_id, thread.id, spec, with_thread=True)
             events = EventBatch(0, run_events.created(run, thread))

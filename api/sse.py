@@ -4,7 +4,6 @@ Streams for the SDKs carry no `id:` lines, which crash openai-python beside keep
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterable
@@ -16,13 +15,11 @@ from typing import Any
 from anyio import CancelScope
 from fastapi.responses import StreamingResponse
 
-from api.beta import BetaVersion
-from api.beta_v1 import to_v1
+from api.v1_answers import V1Answers
 from infra.event_stream.reading import RunEvents, RunGone
 from infra.metrics import Metrics
 from models.errors import ApiError, ErrorEnvelope
-from models.events import ENDED, PAUSES_OR_ENDS, Event, NumberedEvent
-from models.runs import RunStatus
+from models.events import ENDED, PAUSES_OR_ENDS, NumberedEvent
 
 DONE = b"event: done\ndata: [DONE]\n\n"
 MEDIA_TYPE = "text/event-stream; charset=utf-8"
@@ -55,13 +52,12 @@ class _Form:
     keepalive: bytes
     has_ids: bool
 
-    def encoded(self, events: Iterable[NumberedEvent], version: BetaVersion) -> bytes:
-        return "".join(self._encoded(event, version) for event in events).encode()
+    def encoded(self, events: Iterable[NumberedEvent]) -> bytes:
+        return "".join(map(self._encoded, events)).encode()
 
-    def _encoded(self, numbered: NumberedEvent, version: BetaVersion) -> str:
-        event = numbered.event if version is BetaVersion.V2 else _as_v1(numbered.event)
+    def _encoded(self, numbered: NumberedEvent) -> str:
         number = f"id: {numbered.number}\n" if self.has_ids else ""
-        return f"{number}event: {event.name}\ndata: {event.data}\n\n"
+        return f"{number}event: {numbered.event.name}\ndata: {numbered.event.data}\n\n"
 
 
 UNTIL_PAUSED = _Form(PAUSES_OR_ENDS, b": keepalive\n\n", has_ids=False)
@@ -85,22 +81,25 @@ class Streams:
         self._stopping.set()
 
     def response(
-        self, form: _Form, run_id: str, after: int, version: BetaVersion, with_content: bool = False
+        self, form: _Form, run_id: str, after: int, v1: V1Answers | None, with_content: bool = False
     ) -> StreamingResponse:
-        """The run's events after number `after`; `with_content`: with what only `include[]` shows."""
-        lines = self._lines(form, run_id, after, version, with_content)
+        """The run's events after number `after`; `with_content`: with what only `include[]` shows.
+
+        `v1`: as v1 sent them.
+        """
+        lines = self._lines(form, run_id, after, v1, with_content)
         return StreamingResponse(lines, media_type=MEDIA_TYPE, headers=HEADERS)
 
     async def _lines(
-        self, form: _Form, run_id: str, after: int, version: BetaVersion, with_content: bool
+        self, form: _Form, run_id: str, after: int, v1: V1Answers | None, with_content: bool
     ) -> AsyncGenerator[bytes, None]:
         with self._open.track_inprogress():
-            async with aclosing(self._events_of(form, run_id, after, version, with_content)) as lines:
+            async with aclosing(self._events_of(form, run_id, after, v1, with_content)) as lines:
                 async for line in lines:
                     yield line
 
     async def _events_of(
-        self, form: _Form, run_id: str, after: int, version: BetaVersion, with_content: bool
+        self, form: _Form, run_id: str, after: int, v1: V1Answers | None, with_content: bool
     ) -> AsyncGenerator[bytes, None]:
         last_sent = time.monotonic()
         try:
@@ -110,7 +109,9 @@ class Streams:
                         sent, is_last = await self._until_end(form, run_id, batch)
                         if with_content:
                             sent = [await self._events.with_content(run_id, event) for event in sent]
-                        yield form.encoded(sent, version) + (DONE if is_last else b"")
+                        if v1:
+                            sent = [NumberedEvent(each.number, await v1.event(each.event)) for each in sent]
+                        yield form.encoded(sent) + (DONE if is_last else b"")
                         if is_last:
                             return
                     elif time.monotonic() - last_sent < self._keepalive_seconds:
@@ -167,12 +168,6 @@ async def _ended(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task})
     if not task.cancelled():
         task.exception()
-
-
-def _as_v1(event: Event) -> Event:
-    # v1 had no such status, and so no such event.
-    name = f"thread.run.{RunStatus.COMPLETED}" if event.name == f"thread.run.{RunStatus.INCOMPLETE}" else event.name
-    return Event(name, json.dumps(to_v1(json.loads(event.data)), ensure_ascii=False))
 
 
 def _error(message: str, code: str) -> bytes:

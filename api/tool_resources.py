@@ -1,14 +1,15 @@
-"""The tool resources of a request: vector stores that it names must exist, those that it describes are created."""
+"""The tool resources of a request: files and stores that it names must exist, stores that it describes are created."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from api.ingest_commands import IngestCommands
-from infra.database import searched_stores, threads, vector_stores
+from infra.database import files, searched_stores, vector_stores
 from infra.database.searched_stores import StoreState
+from models.file_errors import FileNotFound
 from models.run_specs import RunSpec
-from models.threads import CreateThreadRequest, Thread
 from models.tools import (
     CreateFileSearchResources,
     CreateToolResources,
@@ -21,12 +22,12 @@ from models.vector_store_errors import VectorStoreOfRunExpired
 from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, Expiry, FileBatch
 
 UNUSED_THREAD_STORE = Expiry(anchor="last_active_at", days=7)
-"""The expiry of a store that is created with a thread, as OpenAI's had it."""
+"""The expiry of a store that is created with a thread or for its messages, as OpenAI's had it."""
 
 
 @dataclass
 class RequestedResources:
-    """The tool resources of one request. The files of created stores are ingested by `start`, after the commit."""
+    """The tool resources of one request. The files that join stores are ingested by `start`, after the commit."""
 
     commands: IngestCommands
     project_id: str
@@ -38,30 +39,20 @@ class RequestedResources:
         given: CreateToolResources | ToolResources,
         expires_after: Expiry | None = None,
     ) -> ToolResources:
-        """The resources by ids. Raises `NotFound`, and what `vector_store_files.add` raises."""
+        """The resources by ids. Raises the errors of `check_named`, and what `vector_store_additions.add` raises."""
+        check_named(connection, self.project_id, given)
         search = given.file_search
         if search is None:
             return ToolResources(code_interpreter=given.code_interpreter)
-        check_vector_stores(connection, self.project_id, given)
         store_ids = list(search.vector_store_ids)
         if isinstance(search, CreateFileSearchResources):
-            store_ids += [self._create(connection, each, expires_after) for each in search.vector_stores]
+            store_ids += [self.create_store(connection, each, expires_after) for each in search.vector_stores]
         return ToolResources(
             code_interpreter=given.code_interpreter, file_search=FileSearchResources(vector_store_ids=store_ids)
         )
 
-    def create_thread(self, connection: Connection, body: CreateThreadRequest) -> Thread:
-        """Raises the errors of `store` and of `threads.create`."""
-        given = body.tool_resources
-        stored = self.store(connection, given, UNUSED_THREAD_STORE) if given else None
-        return threads.create(connection, self.project_id, body, stored)
-
-    async def start(self) -> None:
-        """Command the ingestion of the created stores' files."""
-        for batch in self.batches:
-            await self.commands.start_batch(batch)
-
-    def _create(self, connection: Connection, inline: InlineVectorStore, expires_after: Expiry | None) -> str:
+    def create_store(self, connection: Connection, inline: InlineVectorStore, expires_after: Expiry | None) -> str:
+        """The id of a new store with its files. Raises what `vector_store_additions.add` raises."""
         body = CreateVectorStoreRequest(metadata=inline.metadata, expires_after=expires_after)
         sizes = ChunkSizes.of(inline.chunking_strategy)
         attachments = [Attachment(file_id, None, sizes) for file_id in dict.fromkeys(inline.file_ids)]
@@ -70,9 +61,24 @@ class RequestedResources:
             self.batches.append(batch)
         return store.id
 
+    def extend_store(self, connection: Connection, store_id: str, file_ids: Sequence[str]) -> None:
+        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_additions.add` raises."""
+        attachments = [Attachment(file_id, None, ChunkSizes()) for file_id in file_ids]
+        self.batches.append(self.commands.insert_batch(connection, self.project_id, store_id, attachments))
 
-def check_vector_stores(connection: Connection, project_id: str, given: CreateToolResources | ToolResources) -> None:
-    """Raises `NotFound` for a vector store that the project does not have."""
+    async def start(self) -> None:
+        """Command the ingestion of files that joined stores."""
+        for batch in self.batches:
+            await self.commands.start_batch(batch)
+
+
+def check_named(connection: Connection, project_id: str, given: CreateToolResources | ToolResources) -> None:
+    """Raises `NotFound` for a vector store, `FileNotFound` for a file, that the project does not have."""
+    file_ids = given.code_interpreter.file_ids if given.code_interpreter else ()
+    found = files.find(connection, project_id, file_ids)
+    for file_id in file_ids:
+        if file_id not in found:
+            raise FileNotFound(file_id)
     for store_id in given.file_search.vector_store_ids if given.file_search else ():
         vector_stores.load(connection, project_id, store_id)
 

@@ -36,10 +36,6 @@ class InvalidRequest(ApiError):
     type = "invalid_request_error"
 
     @classmethod
-    def unsupported_files(cls, param: str, instead: str = "") -> "InvalidRequest":
-        return cls(f"Files are not supported by this server yet{instead}.", param, "unsupported_parameter")
-
-    @classmethod
     def unsupported_tool(cls, param: str, kind: str) -> "InvalidRequest":
         return cls(f"The tool '{kind}' is not supported by this server yet.", param, "unsupported_parameter")
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from models.ids import FileId
 from models.wire import (
     IdentifiedObject,
     Metadata,
@@ -85,7 +86,7 @@ class ImageUrlContent(RequestBody):
 
 
 class ImageFile(RequestBody):
-    file_id: str
+    file_id: FileId
     detail: ImageDetail = "auto"
 
 
@@ -106,7 +107,7 @@ class AttachmentFileSearch(RequestBody):
 
 
 class Attachment(RequestBody):
-    file_id: str
+    file_id: FileId
     tools: Annotated[
         list[Annotated[AttachmentCodeInterpreter | AttachmentFileSearch, TaggedBy("type")]],
         Field(max_length=MAX_ATTACHMENT_TOOLS, fail_fast=True),

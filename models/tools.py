@@ -74,7 +74,7 @@ RunTools = Annotated[
 
 
 class CodeInterpreterResources(RequestBody):
-    file_ids: Annotated[list[str], null_means(list)] = Field(fail_fast=True, default_factory=list, max_length=20)
+    file_ids: Annotated[list[FileId], null_means(list)] = Field(fail_fast=True, default_factory=list, max_length=20)
 
 
 class FileSearchResources(RequestBody):

@@ -14,6 +14,7 @@ from temporalio.worker import (
 )
 
 from activities.command_reconciler import CommandReconciler
+from activities.images import Images
 from activities.ingest_reconciler import IngestReconciler
 from activities.ingestion import Ingestion, IngestionEnds
 from activities.log_context import LogContext
@@ -81,6 +82,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
     settings = resources.settings
     model_turn = ModelTurn(
         resources.database,
+        Images(resources.database, resources.object_store),
         resources.language_model,
         _run_workflows(resources),
         resources.event_stream,

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from api import unsupported_features
+from api.assistant_files import AssistantFiles
 from api.beta import AssistantsRoute
 from api.dependencies import (
     AssistantsBeta,
@@ -13,8 +14,9 @@ from api.dependencies import (
     IngestCommandsDep,
     PageDep,
     ProjectDep,
+    V1FileIdsDep,
 )
-from api.tool_resources import RequestedResources, check_vector_stores
+from api.tool_resources import RequestedResources, check_named
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
@@ -65,17 +67,25 @@ async def modify_assistant(
     project: ProjectDep,
     idempotency: IdempotencyDep,
     catalogue: CatalogueDep,
+    ingest: IngestCommandsDep,
+    v1_file_ids: V1FileIdsDep,
     body: ModifyAssistantRequest,
 ) -> Assistant:
     unsupported_features.check_assistant(body)
     _check_model(catalogue, body.model)
 
+    files = AssistantFiles(RequestedResources(ingest, project))
+
     def modify(connection: Connection) -> Assistant:
         if body.tool_resources:
-            check_vector_stores(connection, project, body.tool_resources)
+            check_named(connection, project, body.tool_resources)
+        if v1_file_ids is not None:
+            files.replace(connection, assistant_id, v1_file_ids)
         return assistants.modify(connection, project, assistant_id, body)
 
-    return await idempotency.run(Assistant, modify)
+    assistant = await idempotency.run(Assistant, modify)
+    await files.start()
+    return assistant
 
 
 @router.delete("/{assistant_id}", operation_id="deleteAssistant")

@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from api import unsupported_features
+from api import thread_messages
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, DatabaseDep, IdempotencyDep, PageDep, ProjectDep
+from api.dependencies import AssistantsBeta, DatabaseDep, IdempotencyDep, IngestCommandsDep, PageDep, ProjectDep
+from api.tool_resources import RequestedResources
 from infra.database import messages, thread_queue, threads
 from models.ids import MessageId, RunId, ThreadId
 from models.lists import Page
@@ -23,19 +24,25 @@ router = APIRouter(
 
 @router.post("", operation_id="createMessage")
 async def create_message(
-    thread_id: ThreadId, body: AddMessageRequest, project: ProjectDep, idempotency: IdempotencyDep
+    thread_id: ThreadId,
+    body: AddMessageRequest,
+    project: ProjectDep,
+    idempotency: IdempotencyDep,
+    ingest: IngestCommandsDep,
 ) -> Message:
-    unsupported_features.check_message(body)
+    resources = RequestedResources(ingest, project)
 
     def create(connection: Connection) -> Message:
         thread = threads.lock(connection, project, thread_id)
         queued_behind = thread_queue.admit_or_enqueue(
             connection, thread, body.on_active_run, ThreadLocked.for_message, new_messages=1
         )
-        [message] = messages.add(connection, project, thread_id, [body], queued_behind)
+        [message] = thread_messages.add(connection, resources, thread, [body], queued_behind)
         return message
 
-    return await idempotency.run(Message, create)
+    message = await idempotency.run(Message, create)
+    await resources.start()
+    return message
 
 
 @router.get("", operation_id="listMessages")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, BetaDep, DatabaseDep, ProjectDep, StreamsDep
+from api.dependencies import AssistantsBeta, DatabaseDep, ProjectDep, StreamsDep, V1AnswersDep
 from api.sse import FROM_THE_BEGINNING, UNTIL_ENDED, OrStream
 from infra.database import runs
 from models.ids import RunId, ThreadId
@@ -30,7 +30,7 @@ async def follow_run(
     database: DatabaseDep,
     project: ProjectDep,
     streams: StreamsDep,
-    beta: BetaDep,
+    v1: V1AnswersDep,
     after: After = None,
     last_event_id: LastEventId = None,
 ) -> StreamingResponse:
@@ -38,4 +38,4 @@ async def follow_run(
     await database.read(runs.load, project, thread_id, run_id)
     # A client that reconnects repeats the `after` of its first request as well.
     seen = max(number for number in (after, last_event_id, FROM_THE_BEGINNING) if number is not None)
-    return streams.response(UNTIL_ENDED, run_id, seen, beta)
+    return streams.response(UNTIL_ENDED, run_id, seen, v1)

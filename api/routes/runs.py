@@ -8,7 +8,6 @@ from api import unsupported_features
 from api.beta import AssistantsRoute
 from api.dependencies import (
     AssistantsBeta,
-    BetaDep,
     DatabaseDep,
     IdempotencyDep,
     LongPollsDep,
@@ -18,6 +17,7 @@ from api.dependencies import (
     ResourcesDep,
     RunCommandsDep,
     StreamsDep,
+    V1AnswersDep,
 )
 from api.include import IncludeDep, IncludeParameters
 from api.sse import FROM_THE_BEGINNING, UNTIL_PAUSED, OrStream
@@ -36,11 +36,11 @@ async def create_thread_and_run(
     idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     streams: StreamsDep,
-    beta: BetaDep,
+    v1: V1AnswersDep,
 ) -> Run | StreamingResponse:
     unsupported_features.check_run(body)
     run = await commands.create_with_thread(idempotency, project, body)
-    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, beta) if body.stream else run
+    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1) if body.stream else run
 
 
 @router.post(
@@ -57,12 +57,12 @@ async def create_run(
     idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     streams: StreamsDep,
-    beta: BetaDep,
+    v1: V1AnswersDep,
     with_content: IncludeDep,
 ) -> Run | StreamingResponse:
     unsupported_features.check_run(body)
     run = await commands.create(idempotency, project, thread_id, body)
-    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, beta, with_content) if body.stream else run
+    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1, with_content) if body.stream else run
 
 
 @router.get("/{thread_id}/runs", operation_id="listRuns")
@@ -117,9 +117,9 @@ async def submit_tool_outputs(
     idempotency: IdempotencyDep,
     commands: RunCommandsDep,
     streams: StreamsDep,
-    beta: BetaDep,
+    v1: V1AnswersDep,
 ) -> Run | StreamingResponse:
     submitted = await commands.submit(idempotency, project, thread_id, run_id, body)
     if body.stream:
-        return streams.response(UNTIL_PAUSED, run_id, submitted.first_event - 1, beta)
+        return streams.response(UNTIL_PAUSED, run_id, submitted.first_event - 1, v1)
     return submitted.run

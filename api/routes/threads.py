@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from api import unsupported_features
+from api import thread_messages
 from api.beta import AssistantsRoute
 from api.dependencies import (
     AssistantsBeta,
@@ -15,7 +15,7 @@ from api.dependencies import (
     RunCommandsDep,
 )
 from api.metadata_filter import METADATA_PARAMETER, MetadataFilterDep
-from api.tool_resources import RequestedResources, check_vector_stores
+from api.tool_resources import RequestedResources, check_named
 from infra.database import threads
 from models.ids import ThreadId
 from models.lists import Page
@@ -33,9 +33,12 @@ async def create_thread(
     body: CreateThreadRequest | None = None,
 ) -> Thread:
     body = body or CreateThreadRequest()
-    unsupported_features.check_thread(body)
     resources = RequestedResources(ingest, project)
-    thread = await idempotency.run(Thread, lambda connection: resources.create_thread(connection, body))
+
+    def create(connection: Connection) -> Thread:
+        return thread_messages.create_thread(connection, resources, body)
+
+    thread = await idempotency.run(Thread, create)
     await resources.start()
     return thread
 
@@ -57,11 +60,9 @@ async def retrieve_thread(thread_id: ThreadId, database: DatabaseDep, project: P
 async def modify_thread(
     thread_id: ThreadId, project: ProjectDep, idempotency: IdempotencyDep, body: ModifyThreadRequest
 ) -> Thread:
-    unsupported_features.check_thread(body)
-
     def modify(connection: Connection) -> Thread:
         if body.tool_resources:
-            check_vector_stores(connection, project, body.tool_resources)
+            check_named(connection, project, body.tool_resources)
         return threads.modify(connection, project, thread_id, body)
 
     return await idempotency.run(Thread, modify)

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from infra.clock import now_seconds
-from infra.database import deleted_items
+from infra.database import deleted_items, interpreter_files
 from infra.database.columns import AnyRow
 from infra.database.pages import load_page
 from infra.database.thread_tables import ASSISTANTS
@@ -13,7 +13,7 @@ from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistant
 from models.errors import NotFound
 from models.ids import Prefix, new_id
 from models.lists import Page, PageRequest
-from models.tools import ToolResources
+from models.tools import FileSearchResources, ToolResources
 
 NOUN = "assistant"
 CLEARED: dict[str, Any] = {
@@ -30,6 +30,8 @@ NEVER_NULL = {"model", "tools"}
 
 _OWNED = (ASSISTANTS.c.id == bindparam("assistant_id"), ASSISTANTS.c.project_id == bindparam("project"))
 _LOAD = select(ASSISTANTS).where(*_OWNED)
+_LOCK = _LOAD.with_for_update()
+_SET_RESOURCES = update(ASSISTANTS).where(*_OWNED).values(tool_resources=bindparam("new_resources"))
 _CREATE = insert(ASSISTANTS)
 _MODIFY = update(ASSISTANTS).where(*_OWNED)
 _REMOVE = delete(ASSISTANTS).where(*_OWNED).returning(ASSISTANTS.c.seq)
@@ -53,14 +55,16 @@ def load(connection: Connection, project_id: str, assistant_id: str) -> Assistan
     row = connection.execute(_LOAD, {"assistant_id": assistant_id, "project": project_id}).one_or_none()
     if row is None:
         raise NotFound.of(NOUN, assistant_id)
-    return _to_assistant(row)
+    (assistant,) = interpreter_files.with_existing(connection, [_to_assistant(row)])
+    return assistant
 
 
 def list_page(connection: Connection, project_id: str, page: PageRequest) -> Page[Assistant]:
     deleted = {"project_id": project_id, "thread_id": None}
     scope = {"project_id": project_id}
     rows, has_more = load_page(connection, ASSISTANTS, NOUN, page, scope, deleted=deleted)
-    return Page[Assistant].of([_to_assistant(row) for row in rows], has_more)
+    found = interpreter_files.with_existing(connection, [_to_assistant(row) for row in rows])
+    return Page[Assistant].of(found, has_more)
 
 
 def modify(connection: Connection, project_id: str, assistant_id: str, body: ModifyAssistantRequest) -> Assistant:
@@ -73,6 +77,22 @@ def modify(connection: Connection, project_id: str, assistant_id: str, body: Mod
     if changes:
         connection.execute(_MODIFY.values(changes), {"assistant_id": assistant_id, "project": project_id})
     return load(connection, project_id, assistant_id)
+
+
+def lock(connection: Connection, project_id: str, assistant_id: str) -> ToolResources:
+    """Keep other transactions from changing the assistant. Returns its tool resources. Raises `NotFound`."""
+    row = connection.execute(_LOCK, {"assistant_id": assistant_id, "project": project_id}).one_or_none()
+    if row is None:
+        raise NotFound.of(NOUN, assistant_id)
+    return _to_assistant(row).tool_resources
+
+
+def set_file_search(connection: Connection, project_id: str, assistant_id: str, resources: FileSearchResources) -> None:
+    """Replace the vector stores of a locked assistant."""
+    before = load(connection, project_id, assistant_id).tool_resources
+    after = before.model_copy(update={"file_search": resources}).model_dump(mode="json")
+    owned = {"assistant_id": assistant_id, "project": project_id}
+    connection.execute(_SET_RESOURCES, {**owned, "new_resources": after})
 
 
 def remove(connection: Connection, project_id: str, assistant_id: str) -> None:

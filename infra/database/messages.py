@@ -80,7 +80,7 @@ def add(
             content=_content(body),
             assistant_id=None,
             run_id=None,
-            attachments=[],
+            attachments=body.attachments or [],
             metadata=body.metadata or {},
         )
         for body in bodies

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from infra.clock import now_seconds
-from infra.database import deleted_items, messages
+from infra.database import deleted_items, interpreter_files, messages
 from infra.database.columns import AnyRow
 from infra.database.pages import load_page
 from infra.database.run_tables import IS_ACTIVE, RUN_RETRIES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
@@ -53,6 +53,9 @@ _MODIFY = (
         tool_resources=bindparam("new_tool_resources"),
     )
     .returning(THREADS)
+)
+_SET_RESOURCES = (
+    update(THREADS).where(THREADS.c.seq == bindparam("of_seq")).values(tool_resources=bindparam("new_tool_resources"))
 )
 _ACTIVE_RUN_ID = select(RUNS.c.id).where(RUNS.c.thread_id == _THREAD, IS_ACTIVE)
 _LOCK_ACTIVE_RUN = _ACTIVE_RUN_ID.with_for_update()
@@ -109,7 +112,7 @@ def create(
 
 def load(connection: Connection, project_id: str, thread_id: str) -> Thread:
     """Raises `NotFound`."""
-    return _to_thread(_find(connection, _LOAD, project_id, thread_id))
+    return _to_thread(connection, _find(connection, _LOAD, project_id, thread_id))
 
 
 def list_page(connection: Connection, project_id: str, page: PageRequest, metadata: Mapping[str, str]) -> Page[Thread]:
@@ -120,7 +123,7 @@ def list_page(connection: Connection, project_id: str, page: PageRequest, metada
     order_by = pairs[0][0].c.thread_seq if pairs else None
     scope = {"project_id": project_id}
     rows, has_more = load_page(connection, THREADS, NOUN, page, scope, deleted=deleted, order_by=order_by, only=only)
-    return Page[Thread].of([_to_thread(row) for row in rows], has_more)
+    return Page[Thread].of(interpreter_files.with_existing(connection, [_thread_of(row) for row in rows]), has_more)
 
 
 def modify(connection: Connection, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
@@ -141,7 +144,12 @@ def modify(connection: Connection, project_id: str, thread_id: str, body: Modify
         "new_on_active_run": on_active_run,
         "new_tool_resources": resources,
     }
-    return _to_thread(connection.execute(_MODIFY, changes).one())
+    return _to_thread(connection, connection.execute(_MODIFY, changes).one())
+
+
+def set_resources(connection: Connection, seq: int, resources: ToolResources) -> None:
+    """Replace the tool resources of a locked thread."""
+    connection.execute(_SET_RESOURCES, {"of_seq": seq, "new_tool_resources": resources.model_dump(mode="json")})
 
 
 def remove(connection: Connection, project_id: str, thread_id: str) -> str | None:
@@ -196,7 +204,12 @@ def _index_metadata(connection: Connection, project_id: str, seq: int, metadata:
         connection.execute(_INDEX_METADATA, pairs)
 
 
-def _to_thread(row: AnyRow) -> Thread:
+def _to_thread(connection: Connection, row: AnyRow) -> Thread:
+    (thread,) = interpreter_files.with_existing(connection, [_thread_of(row)])
+    return thread
+
+
+def _thread_of(row: AnyRow) -> Thread:
     return Thread(
         id=row.id,
         created_at=row.created_at,

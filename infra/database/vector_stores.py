@@ -1,6 +1,7 @@
 """Reads and writes of vector stores. Their numbers of files change with the files: see `file_counts.py`.
 
 Transactions lock rows in one order, so that no two wait for each other: files, then stores by id, then files in stores.
+A thread or an assistant that gets files is locked before them.
 """
 
 from collections.abc import Collection, Sequence
@@ -132,6 +133,11 @@ def create(
 def load(connection: Connection, project_id: str, store_id: str) -> VectorStore:
     """Raises `NotFound`."""
     return _to_store(_find(connection, _LOAD, project_id, store_id))
+
+
+def exists(connection: Connection, project_id: str, store_id: str) -> bool:
+    """Whether the project has the store, expired or not."""
+    return connection.execute(_LOAD, {"store": store_id, "project": project_id}).one_or_none() is not None
 
 
 def find_open(connection: Connection, project_id: str, store_id: str) -> AnyRow:

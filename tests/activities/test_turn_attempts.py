@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities import model_turn, run_finalization
+from activities.images import Images
 from activities.model_turn import ModelTurn
 from activities.prompt import Question, build_request
 from activities.run_finalization import RunFinalization
@@ -67,7 +68,14 @@ class Workers:
         """Start attempt 1 of the run's turn on the first worker, or attempt 2 on the second."""
         resources = self.holdfast.resources
         workflows = RunWorkflows(resources.temporal, resources.settings)
-        turn = ModelTurn(resources.database, resources.language_model, workflows, self.streams[attempt - 1], MAX_TURNS)
+        turn = ModelTurn(
+            resources.database,
+            Images(resources.database, resources.object_store),
+            resources.language_model,
+            workflows,
+            self.streams[attempt - 1],
+            MAX_TURNS,
+        )
         environment = environment or ActivityEnvironment()
         began = FIRST_BEGAN + (attempt - 1) * HEARTBEAT_TIMEOUT
         environment.info = dataclasses.replace(

@@ -155,24 +155,40 @@ async def test_metadata_values_become_strings(http: httpx.AsyncClient) -> None:
         ),
         (
             "/assistants",
-            {"model": "m", "tools": [{"type": "retrieval"}]},
-            "The tool 'retrieval' is not supported by this server yet.",
+            {"model": "m", "tools": [{"type": "code_interpreter"}]},
+            "The tool 'code_interpreter' is not supported by this server yet.",
             "tools[0].type",
-            "unsupported_parameter",
-        ),
-        (
-            "/assistants",
-            {"model": "m", "file_ids": ["file-1"]},
-            "Files are not supported by this server yet.",
-            "file_ids",
             "unsupported_parameter",
         ),
         (
             "/threads/runs",
             {"assistant_id": "asst_x", "thread": {"messages": [{"role": "user", "content": "Hi", "file_ids": ["f"]}]}},
-            "Files are not supported by this server yet.",
-            "thread.messages[0].file_ids",
-            "unsupported_parameter",
+            "Invalid 'thread.messages[0].file_ids[0]': 'f'. Expected an ID that begins with 'file'.",
+            "thread.messages[0].file_ids[0]",
+            "invalid_value",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "file_ids": "file-a"},
+            "Invalid type for 'file_ids': expected an array of strings.",
+            "file_ids",
+            "invalid_type",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "file_ids": ["file-a"] * 21},
+            "Invalid 'file_ids': array too long. Expected an array with maximum length 20, but got an array with "
+            "length 21 instead.",
+            "file_ids",
+            "array_above_max_length",
+        ),
+        (
+            "/threads",
+            {"messages": [{"role": "user", "content": "Hi", "file_ids": ["file-a"] * 11}]},
+            "Invalid 'messages[0].file_ids': array too long. Expected an array with maximum length 10, but got an "
+            "array with length 11 instead.",
+            "messages[0].file_ids",
+            "array_above_max_length",
         ),
     ],
 )

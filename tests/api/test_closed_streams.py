@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from starlette.types import Scope
 
-from api.beta import BetaVersion
 from api.sse import FROM_THE_BEGINNING, UNTIL_ENDED, Streams
 from infra.event_stream.reading import RunEvents
 from infra.metrics import Metrics
@@ -70,7 +69,7 @@ async def test_reading_has_ended_when_the_response_has(
 ) -> None:
     events, client = OneEvent(failure), Client()
     streams = Streams(events, timedelta(seconds=15), Metrics([]))
-    response = streams.response(UNTIL_ENDED, "run_a", FROM_THE_BEGINNING, BetaVersion.V2)
+    response = streams.response(UNTIL_ENDED, "run_a", FROM_THE_BEGINNING, None)
     responding = asyncio.create_task(response(SCOPE, client.receive, client.send))
     await client.has_first.wait()
     await _some_rounds_of_the_loop()

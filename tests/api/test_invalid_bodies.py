@@ -323,21 +323,8 @@ async def test_invalid_body_is_rejected_with_openais_message(
     assert_error(response, 400, message, param, code)
 
 
-FILES = "Files are not supported by this server yet."
 NOT_YET = [
     (ASSISTANTS, assistant(tools=[FUNCTION, {"type": "code_interpreter"}]), "tools[1].type"),
-    (
-        ASSISTANTS,
-        assistant(tool_resources={"code_interpreter": {"file_ids": ["file-x"]}}),
-        "tool_resources.code_interpreter",
-    ),
-    (
-        THREADS,
-        {"tool_resources": {"code_interpreter": {"file_ids": ["file-x"]}}},
-        "tool_resources.code_interpreter",
-    ),
-    (THREADS, {"messages": [message(attachments=[{"file_id": "file-x", "tools": []}])]}, "messages[0].attachments"),
-    (MESSAGES, message(content=[{"type": "image_file", "image_file": {"file_id": "file-x"}}]), "content[0].image_file"),
     (RUNS, run(tools=[{"type": "code_interpreter"}]), "tools[0].type"),
     (RUNS, run(tool_choice={"type": "code_interpreter"}), "tool_choice.type"),
 ]

@@ -57,14 +57,14 @@ def test_file_that_was_half_indexed_is_completed_with_exactly_its_chunks(
     place = Place.new(tmp_path)
     with running_endpoint() as endpoint, OpenAI(base_url=f"{place.url}/v1", api_key="sk", max_retries=0) as client:
         # Two batches of chunks are in the index.
-        endpoint.waits_after = 4
+        endpoint.waits_after = 2
         endpoint.may_answer.clear()
         killed = _up(place, endpoint, url)
         file = client.files.create(file=("long.txt", LONG.encode()), purpose="assistants")
         store = client.vector_stores.create()
         sizes: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
         client.vector_stores.files.create(store.id, file_id=file.id, chunking_strategy=sizes)
-        wait_until(lambda: len(endpoint.requests) == 5)
+        wait_until(lambda: len(endpoint.requests) == 3)
         _kill(killed)
         endpoint.may_answer.set()
 

@@ -11,6 +11,7 @@ import pytest
 from openai import BadRequestError, InternalServerError
 from sqlalchemy import Connection
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import ingest_reconciler, ingestion
@@ -300,6 +301,28 @@ async def test_lost_start_is_repeated(holdfast: RunningHoldfast) -> None:
 
     assert (await ended(holdfast, file)).status == "completed"
     assert (await reconcile(holdfast)).started == 0
+
+
+async def test_lost_start_of_an_attached_file_is_repeated(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: Any) -> bool:
+        raise RPCError("lost", RPCStatusCode.UNAVAILABLE, b"")
+
+    store_id, file_id = await new_store(holdfast), await store_file(holdfast.resources, "Paid vacation.")
+    attachment: Any = {"file_id": file_id, "tools": [{"type": "file_search"}]}
+    with monkeypatch.context() as patch:
+        patch.setattr(IngestWorkflows, "start_batch", lost)
+        await holdfast.client.beta.threads.create(
+            messages=[{"role": "user", "content": "Hello", "attachments": [attachment]}],
+            tool_resources={"file_search": {"vector_store_ids": [store_id]}},
+        )
+
+    assert (await reconcile(holdfast)).started == 1
+
+    await holdfast.start_worker()
+    file = await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store_id)
+    assert file.status == "completed"
 
 
 async def test_file_whose_workflow_was_terminated_fails(holdfast: RunningHoldfast) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.language_model.scripted import SCRIPTED_MODEL
 from infra.object_store.errors import ObjectStoreUnavailable
 from tests.holdfast import RunningHoldfast
 from tests.stored_files import store_file
@@ -68,6 +69,23 @@ async def test_ingestion_is_tried_again(
 
     assert (file.status, file.last_error, failures) == ("completed", None, [])
     assert_one_line_each(caplog, "Ingestion.ingest")
+
+
+async def test_turn_with_an_image_is_tried_again(
+    holdfast: RunningHoldfast, outage: Callable[[str], list[Exception]], caplog: pytest.LogCaptureFixture
+) -> None:
+    file_id = await store_file(holdfast.resources, b"\x89PNG\r\n\x1a\nimage")
+    content = [{"type": "image_file", "image_file": {"file_id": file_id}}]
+    run = await holdfast.run(await holdfast.assistant(SCRIPTED_MODEL), content)
+    failures = outage("get")
+
+    with caplog.at_level(logging.INFO):
+        await holdfast.start_worker()
+        await holdfast.until(run, "completed")
+
+    assert failures == []
+    assert (await holdfast.texts(run))[-1] == "You said nothing. I see 1 image."
+    assert_one_line_each(caplog, "ModelTurn.generate")
 
 
 async def test_sweep_is_tried_again(

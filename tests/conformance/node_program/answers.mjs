@@ -65,7 +65,7 @@ const HEAD = [
   "type OrNull<T, Key extends keyof T> = Omit<T, Key> & { [K in Key]?: T[K] | null };",
   'type SentFile = OrNull<OpenAI.FileObject, "expires_at" | "status_details">;',
   'type SentUpload = Omit<OpenAI.Upload, "file"> & { file?: SentFile };',
-  'type SentStore = OrNull<OpenAI.VectorStore, "expires_after">;',
+  'type SentStore = OrNull<OpenAI.VectorStore, "expires_after" | "name">;',
   'type SentBatch = Omit<OpenAI.VectorStores.VectorStoreFileBatch, "object"> & { object: "vector_store.file_batch" };',
 ];
 const OPTIONS = "--noEmit --strict --skipLibCheck --target es2022 --module nodenext --pretty false".split(" ");

@@ -6,6 +6,7 @@ import path from "node:path";
 
 import { Answers } from "./answers.mjs";
 import { assistants } from "./assistants.mjs";
+import { attachments } from "./attachments.mjs";
 import { errors } from "./errors.mjs";
 import { fileBatches } from "./file_batches.mjs";
 import { files } from "./files.mjs";
@@ -16,6 +17,7 @@ import { runs } from "./runs.mjs";
 import { Sdk } from "./sdk.mjs";
 import { streams } from "./streams.mjs";
 import { threads } from "./threads.mjs";
+import { toolResources } from "./tool_resources.mjs";
 import { uploads } from "./uploads.mjs";
 import { vectorStoreFiles } from "./vector_store_files.mjs";
 import { vectorStores } from "./vector_stores.mjs";
@@ -32,6 +34,8 @@ const SCENARIOS = {
   vector_stores: vectorStores,
   vector_store_files: vectorStoreFiles,
   file_batches: fileBatches,
+  attachments,
+  tool_resources: toolResources,
   models,
   errors,
 };

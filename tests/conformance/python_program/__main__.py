@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.conformance.python_program import (
     assistants,
+    attachments,
     errors,
     file_batches,
     files,
@@ -16,6 +17,7 @@ from tests.conformance.python_program import (
     runs,
     streams,
     threads,
+    tool_resources,
     uploads,
     vector_store_files,
     vector_stores,
@@ -35,6 +37,8 @@ NOUNS = (
     vector_stores,
     vector_store_files,
     file_batches,
+    attachments,
+    tool_resources,
     models,
     errors,
 )

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection, Table, update
 
 from infra.database import (
+    assistant_files,
     doomed_objects,
     files,
     index_deletions,
@@ -240,6 +241,11 @@ CASES: dict[str, tuple[Query, set[str]]] = {
         lambda connection, stored: vector_store_files.load(connection, PROJECT, stored.store_id, stored.file_id),
         {IN_STORE, STORE},
     ),
+    "first-files-of-stores": (
+        lambda connection, stored: assistant_files.of_stores(connection, PROJECT, [stored.store_id, "vs_x"]),
+        {"vector_store_files_by_store"},
+    ),
+    "has-store": (lambda connection, stored: vector_stores.exists(connection, PROJECT, stored.store_id), {STORE}),
     "list-store-files": (
         lambda connection, stored: vector_store_files.list_page(connection, PROJECT, stored.store_id, FIRST, None),
         {STORE, "vector_store_files_by_store"},

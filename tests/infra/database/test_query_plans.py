@@ -41,6 +41,7 @@ from models.messages import CreateMessageRequest
 from models.runs import LastErrorCode, RunStatus, ToolOutput
 from models.step_events import STREAM_START
 from models.tool_calls import SearchHits, ToolCall, ToolKind
+from models.tools import FileSearchResources, ToolResources
 from models.turn_attempts import TurnAttempt
 from models.turns import ToolCallInput, TurnInput
 from tests.infra.database.conftest import PROJECT, Stored
@@ -306,6 +307,23 @@ CASES: list[tuple[str, Query, set[str]]] = [
         "tool-result",
         store_result,
         {BY_ID.format("runs"), BY_ID.format("tool_calls"), "tool_calls_by_run", "run_steps_by_run"},
+    ),
+    (
+        "resources-of-thread",
+        lambda connection, _: threads.set_resources(connection, 3, ToolResources()),
+        set(),
+    ),
+    (
+        "lock-assistant",
+        lambda connection, stored: assistants.lock(connection, PROJECT, stored.assistant_id),
+        {BY_ID.format("assistants")},
+    ),
+    (
+        "stores-of-assistant",
+        lambda connection, stored: assistants.set_file_search(
+            connection, PROJECT, stored.assistant_id, FileSearchResources()
+        ),
+        {BY_ID.format("assistants")},
     ),
     (
         "advance",

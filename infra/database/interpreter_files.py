@@ -1,0 +1,31 @@
+"""The files that assistants and threads keep for their code interpreter. A deleted file is no longer among them."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from infra.database import files
+from models.assistants import Assistant
+from models.threads import Thread
+from models.tools import CodeInterpreterResources, ToolResources
+
+Owner = TypeVar("Owner", Assistant, Thread)
+
+
+def with_existing(connection: Connection, owners: Sequence[Owner]) -> list[Owner]:
+    """`owners` without the files that were deleted: the lists are short, and files are deleted far more rarely."""
+    named = {file_id for owner in owners for file_id in ids_of(owner.tool_resources)}
+    missing = named - files.known(connection, named)
+    return [_without(owner, missing) for owner in owners] if missing else list(owners)
+
+
+def ids_of(resources: ToolResources) -> Sequence[str]:
+    return resources.code_interpreter.file_ids if resources.code_interpreter else ()
+
+
+def _without(owner: Owner, missing: set[str]) -> Owner:
+    kept = [file_id for file_id in ids_of(owner.tool_resources) if file_id not in missing]
+    interpreter = CodeInterpreterResources(file_ids=kept)
+    resources = owner.tool_resources.model_copy(update={"code_interpreter": interpreter})
+    return owner.model_copy(update={"tool_resources": resources}) if ids_of(owner.tool_resources) else owner

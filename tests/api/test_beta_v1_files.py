@@ -1,0 +1,272 @@
+"""Files of programs that use the first beta (v1): retrieval, and the files of assistants and messages."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.database.file_tables import FILES
+from infra.language_model.scripted import SCRIPTED_MODEL
+from tests.api.envelope import assert_error
+from tests.holdfast import RunningHoldfast
+from tests.searched_stores import SEARCH, by_id, store_of
+from tests.stored_files import store_file
+
+V1 = {"OpenAI-Beta": "assistants=v1"}
+RETRIEVAL: Any = {"type": "retrieval"}
+
+
+@pytest.fixture
+async def v1(holdfast: RunningHoldfast) -> Any:
+    async with httpx.AsyncClient(base_url=f"{holdfast.url}/v1", headers=V1, timeout=30) as client:
+        yield client
+
+
+async def ok(response: httpx.Response) -> Any:
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+async def new_assistant(v1: httpx.AsyncClient, *file_ids: str) -> Any:
+    body = {"model": SCRIPTED_MODEL, "tools": [RETRIEVAL], "file_ids": list(file_ids)}
+    return await ok(await v1.post("/assistants", json=body))
+
+
+async def files_of(v1: httpx.AsyncClient, assistant_id: str, **params: Any) -> list[str]:
+    page = await ok(await v1.get(f"/assistants/{assistant_id}/files", params={"order": "asc", **params}))
+    return [file["id"] for file in page["data"]]
+
+
+async def test_assistant_shows_its_files(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    first, second = [await store_file(holdfast.resources, text) for text in "ab"]
+
+    created = await new_assistant(v1, first, second)
+
+    assert (created["tools"], created["file_ids"]) == ([RETRIEVAL], [first, second])
+    assert await ok(await v1.get(f"/assistants/{created['id']}")) == created
+    assert (await ok(await v1.get("/assistants", params={"limit": 1})))["data"] == [created]
+    in_v2 = await holdfast.client.beta.assistants.retrieve(created["id"])
+    assert [tool.type for tool in in_v2.tools] == ["file_search"]
+    assert in_v2.tool_resources
+    assert in_v2.tool_resources.file_search
+    (store_id,) = in_v2.tool_resources.file_search.vector_store_ids or [""]
+    assert (await holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == 2
+
+
+async def test_files_of_a_v2_assistant_are_shown(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    store_id = await store_of(holdfast, "a")
+    assistant = await holdfast.client.beta.assistants.create(model="m", tools=[SEARCH], tool_resources=by_id(store_id))
+
+    shown = await ok(await v1.get(f"/assistants/{assistant.id}"))
+
+    assert shown["file_ids"] == [file.id async for file in holdfast.client.vector_stores.files.list(store_id)]
+
+
+async def test_changed_files_replace_the_others(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    first, second, third = [await store_file(holdfast.resources, text) for text in "abc"]
+    assistant = await new_assistant(v1, first, second)
+    path = f"/assistants/{assistant['id']}"
+
+    changed = await ok(await v1.post(path, json={"file_ids": [third, second]}))
+    renamed = await ok(await v1.post(path, json={"name": "Clerk"}))
+    emptied = await ok(await v1.post(path, json={"file_ids": []}))
+
+    assert changed["file_ids"] == renamed["file_ids"] == [second, third]
+    assert emptied["file_ids"] == []
+    assert (await holdfast.client.files.retrieve(first)).id == first
+
+
+async def test_first_files_of_an_assistant_may_come_with_a_change(
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient
+) -> None:
+    file_id = await store_file(holdfast.resources, "a")
+    assistant = await new_assistant(v1)
+
+    changed = await ok(await v1.post(f"/assistants/{assistant['id']}", json={"file_ids": [file_id]}))
+
+    assert changed["file_ids"] == [file_id]
+
+
+async def test_repeat_with_other_files_is_another_request(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    first, second = [await store_file(holdfast.resources, text) for text in "ab"]
+    assistant = await new_assistant(v1)
+    path, key = f"/assistants/{assistant['id']}", {"Idempotency-Key": f"v1-{assistant['id']}"}
+    await ok(await v1.post(path, json={"file_ids": [first]}, headers=key))
+
+    repeated = await v1.post(path, json={"file_ids": [first]}, headers=key)
+    other = await v1.post(path, json={"file_ids": [second]}, headers=key)
+
+    assert (repeated.status_code, other.status_code) == (200, 400)
+    assert await files_of(v1, assistant["id"]) == [first]
+
+
+async def test_assistant_files_are_added_listed_and_taken_away(
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient
+) -> None:
+    ids = [await store_file(holdfast.resources, text) for text in "abc"]
+    assistant = (await new_assistant(v1))["id"]
+    path = f"/assistants/{assistant}/files"
+    assert await files_of(v1, assistant) == []
+
+    created = [await ok(await v1.post(path, json={"file_id": file_id})) for file_id in ids]
+    again = await ok(await v1.post(path, json={"file_id": ids[0]}))
+
+    assert created[0] == again
+    assert [file.pop("created_at") > 0 for file in created] == [True] * 3
+    assert created == [{"id": each, "object": "assistant.file", "assistant_id": assistant} for each in ids]
+    assert await files_of(v1, assistant) == ids
+    assert await files_of(v1, assistant, order="desc", limit=2) == ids[:0:-1]
+    assert await files_of(v1, assistant, after=ids[0], limit=1) == [ids[1]]
+    assert (await ok(await v1.get(f"{path}/{ids[1]}")))["id"] == ids[1]
+
+    deleted = await ok(await v1.delete(f"{path}/{ids[1]}"))
+
+    assert deleted == {"id": ids[1], "object": "assistant.file.deleted", "deleted": True}
+    assert await files_of(v1, assistant) == [ids[0], ids[2]]
+    for missing in (await v1.get(f"{path}/{ids[1]}"), await v1.delete(f"{path}/{ids[1]}")):
+        assert_error(missing, 404, f"No file found with id '{ids[1]}'.")
+    assert (await holdfast.client.files.retrieve(ids[1])).id == ids[1]
+
+
+async def test_file_that_is_deleted_leaves_its_assistant(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    file_id = await store_file(holdfast.resources, "a")
+    assistant = await new_assistant(v1, file_id)
+
+    await ok(await v1.delete(f"/files/{file_id}"))
+
+    assert (await ok(await v1.get(f"/assistants/{assistant['id']}")))["file_ids"] == []
+
+
+async def test_assistant_without_its_store_gets_another(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    file_id = await store_file(holdfast.resources, "a")
+    store_id = await store_of(holdfast, "b")
+    created = await holdfast.client.beta.assistants.create(model="m", tools=[SEARCH], tool_resources=by_id(store_id))
+    await holdfast.client.vector_stores.delete(store_id)
+    assert await files_of(v1, created.id) == []
+    assert_error(await v1.get(f"/assistants/{created.id}/files/{file_id}"), 404, f"No file found with id '{file_id}'.")
+
+    await ok(await v1.post(f"/assistants/{created.id}/files", json={"file_id": file_id}))
+
+    assert (await ok(await v1.get(f"/assistants/{created.id}")))["file_ids"] == [file_id]
+
+
+async def test_assistant_has_at_most_twenty_files(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    ids = [await store_file(holdfast.resources, "a") for _ in range(21)]
+    assistant = await new_assistant(v1, *ids[:20])
+
+    response = await v1.post(f"/assistants/{assistant['id']}/files", json={"file_id": ids[20]})
+
+    assert_error(response, 400, "An assistant has at most 20 files. Delete some.", "file_id")
+    assert assistant["file_ids"] == ids[:20]
+
+
+async def test_missing_things_are_named(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    file_id = await store_file(holdfast.resources, "a")
+    other = await store_file(holdfast.resources, "a")
+    moved = FILES.update().where(FILES.c.id == other).values(project_id="other")
+    await holdfast.resources.database.write(lambda connection: connection.execute(moved))
+    assistant = (await new_assistant(v1))["id"]
+    thread = (await ok(await v1.post("/threads", json={})))["id"]
+    no_file, no_thread = f"No such File object: {other}", "No thread found with id 'thread_x'."
+    no_assistant, no_message = "No assistant found with id 'asst_x'.", "No message found with id 'msg_x'."
+
+    for response, message, param in (
+        (await v1.post(f"/assistants/{assistant}/files", json={"file_id": other}), no_file, "id"),
+        (await v1.post(f"/assistants/{assistant}", json={"file_ids": [other]}), no_file, "id"),
+        (await v1.post("/assistants", json={"model": "m", "file_ids": [other]}), no_file, "id"),
+        (await v1.post("/assistants/asst_x/files", json={"file_id": file_id}), no_assistant, None),
+        (await v1.post("/assistants/asst_x", json={"file_ids": [file_id]}), no_assistant, None),
+        (await v1.get("/assistants/asst_x/files"), no_assistant, None),
+        (await v1.get(f"/assistants/asst_x/files/{file_id}"), no_assistant, None),
+        (await v1.delete(f"/assistants/asst_x/files/{file_id}"), no_assistant, None),
+        (await v1.get(f"/threads/{thread}/messages/msg_x/files"), no_message, None),
+        (await v1.get(f"/threads/thread_x/messages/msg_x/files/{file_id}"), no_thread, None),
+    ):
+        assert_error(response, 404, message, param)
+    assert await files_of(v1, assistant) == []
+
+
+async def test_files_of_messages_can_be_read(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    ids = [await store_file(holdfast.resources, text) for text in "abc"]
+    thread = (await ok(await v1.post("/threads", json={})))["id"]
+
+    message = await ok(
+        await v1.post(f"/threads/{thread}/messages", json={"role": "user", "content": "Hi", "file_ids": ids})
+    )
+
+    path = f"/threads/{thread}/messages/{message['id']}/files"
+    assert message["file_ids"] == ids
+    listed = await ok(await v1.get(path, params={"order": "asc"}))
+    common = {"object": "thread.message.file", "created_at": message["created_at"], "message_id": message["id"]}
+    assert listed["data"] == [{"id": file_id, **common} for file_id in ids]
+    assert (listed["first_id"], listed["last_id"], listed["has_more"]) == (ids[0], ids[2], False)
+    newest = await ok(await v1.get(path, params={"limit": 2}))
+    assert ([file["id"] for file in newest["data"]], newest["has_more"]) == (ids[:0:-1], True)
+    rest = await ok(await v1.get(path, params={"after": ids[1]}))
+    assert [file["id"] for file in rest["data"]] == [ids[0]]
+    before = await ok(await v1.get(path, params={"order": "asc", "before": ids[2], "limit": 1}))
+    assert ([file["id"] for file in before["data"]], before["has_more"]) == ([ids[1]], True)
+    assert await ok(await v1.get(f"{path}/{ids[1]}")) == {"id": ids[1], **common}
+    assert_error(await v1.get(f"{path}/file-x"), 404, "No file found with id 'file-x'.")
+    assert_error(await v1.get(path, params={"after": "file-x"}), 404, "No file found with id 'file-x'.")
+    in_v2 = await holdfast.client.beta.threads.messages.retrieve(message["id"], thread_id=thread)
+    assert [each.to_dict() for each in in_v2.attachments or ()] == [
+        {"file_id": file_id, "tools": [SEARCH]} for file_id in ids
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_run_retrieves(holdfast: RunningHoldfast, v1: httpx.AsyncClient, stream: bool) -> None:
+    file_id = await store_file(holdfast.resources, "Paid vacation: 25 days.", "handbook.md")
+    assistant = await new_assistant(v1, file_id)
+    in_v2 = await holdfast.client.beta.assistants.retrieve(assistant["id"])
+    assert in_v2.tool_resources
+    assert in_v2.tool_resources.file_search
+    (store_id,) = in_v2.tool_resources.file_search.vector_store_ids or [""]
+    await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store_id)
+    body = {
+        "assistant_id": assistant["id"],
+        "thread": {"messages": [{"role": "user", "content": "vacation"}]},
+        "tools": [RETRIEVAL],
+        "tool_choice": RETRIEVAL,
+        "stream": stream,
+    }
+
+    response = await v1.post("/threads/runs", json=body)
+
+    events = [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: {")]
+    run = events[1] if stream else await ok(response)
+    assert (run["tools"], run["tool_choice"], run["file_ids"]) == ([RETRIEVAL], RETRIEVAL, [file_id])
+    await holdfast.until(
+        await holdfast.client.beta.threads.runs.retrieve(run["id"], thread_id=run["thread_id"]), "completed"
+    )
+    steps = (await ok(await v1.get(f"/threads/{run['thread_id']}/runs/{run['id']}/steps")))["data"]
+    (call,) = steps[-1]["step_details"]["tool_calls"]
+    assert call == {"id": call["id"], "type": "retrieval", "retrieval": {}}
+    if stream:
+        deltas = [each["delta"] for each in events if each["object"] == "thread.run.step.delta"]
+        assert deltas[0]["step_details"]["tool_calls"] == [{"index": 0, **call}]
+        assert events[-1]["file_ids"] == [file_id]
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("path", ["/assistants/asst_x/files", "/threads/thread_x/messages/msg_x/files"])
+async def test_v2_has_no_such_routes(http: httpx.AsyncClient, path: str) -> None:
+    assert_error(await http.get(f"/v1{path}"), 404, f"Invalid URL (GET /v1{path})")
+
+
+@pytest.mark.any_database
+async def test_v2_change_of_an_assistant_takes_no_file_ids(http: httpx.AsyncClient) -> None:
+    response = await http.post("/v1/assistants/asst_x", json={"file_ids": ["file-a"]})
+
+    assert_error(response, 400, "Unknown parameter: 'file_ids'.", "file_ids", "unknown_parameter")
+
+
+async def test_file_that_cannot_be_searched_is_rejected(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    file_id = await store_file(holdfast.resources, b"\x89PNG", "photo.png")
+    body = {"role": "user", "content": "Hi", "file_ids": [file_id]}
+    error = ("Files with extensions [.png] are not supported for retrieval.", "file_ids", "unsupported_file")
+
+    assert_error(await v1.post("/assistants", json={"model": "m", "file_ids": [file_id]}), 400, *error)
+    assert_error(await v1.post("/threads", json={"messages": [body]}), 400, *error)
