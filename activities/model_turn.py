@@ -30,10 +30,11 @@ from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.cited_text import CitedText
 from models.finalization import Finalization
-from models.runs import LastErrorCode, Run, RunIncompleteReason, RunStatus
+from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
 from models.thread_errors import ThreadLocked
 from models.turn_attempts import TurnAttempt
+from models.turn_failures import EarlierFailure, as_details, failure_in
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
@@ -90,7 +91,8 @@ class ModelTurn:
         own delay if it named one; otherwise the run has failed already.
         """
         # Also during waits for the database: a worker without heartbeats counts as dead, and the model is asked again.
-        async with heartbeating():
+        # Each attempt repeats the failure of an earlier one, so that the last attempt knows it.
+        async with heartbeating(lambda: activity.info().heartbeat_details):
             try:
                 return await self._generate(turn)
             except asyncio.CancelledError:
@@ -155,7 +157,7 @@ class ModelTurn:
         except TimeoutError:
             if not deadline.expired():
                 raise
-            return await self._finalize_turn(attempt, RunStatus.EXPIRED)
+            return await self._out_of_time(attempt)
         except ModelCallFailed as error:
             raise await self._failure(attempt, error) from None
         except asyncio.CancelledError:
@@ -195,6 +197,13 @@ class ModelTurn:
             await self._workflows.start_or_leave(committed.next_run)
         return committed
 
+    async def _out_of_time(self, attempt: _Attempt) -> TurnOutcome:
+        """Expire the run, unless time ran out because earlier attempts had failed."""
+        failure = None if attempt.answer.has_begun else failure_in(activity.info().heartbeat_details)
+        if failure is None:
+            return await self._finalize_turn(attempt, RunStatus.EXPIRED)
+        return await self._finalize_turn(attempt, RunStatus.FAILED, error=failure.error)
+
     async def _failure(self, attempt: _Attempt, error: ModelCallFailed) -> ApplicationError:
         run, turn = attempt.run, attempt.turn
         facts = {
@@ -205,9 +214,13 @@ class ModelTurn:
             "error": type(error).__name__,
         }
         log.warning("run.model_call_failed", extra=facts)
-        if error.is_retryable:
+        earlier = failure_in(activity.info().heartbeat_details)
+        aborted = (earlier.aborted if earlier else 0) + (error.max_attempts is not None)
+        failure = LastError(code=error.code, message=str(error))
+        if error.is_retryable and (error.max_attempts is None or aborted < error.max_attempts):
+            activity.heartbeat(*as_details(EarlierFailure(failure, aborted)))
             return passing_failure(error.code, error, error.retry_after)
-        await self._finalize(attempt, RunStatus.FAILED, error=error)
+        await self._finalize(attempt, RunStatus.FAILED, error=failure)
         return final_failure(error.code, error)
 
     async def _cancelled(self, attempt: _Attempt) -> None:
@@ -218,10 +231,14 @@ class ModelTurn:
                 await self._finalize(attempt, RunStatus.CANCELLED)
 
     async def _finalize_turn(
-        self, attempt: _Attempt, status: RunStatus, incomplete_reason: RunIncompleteReason | None = None
+        self,
+        attempt: _Attempt,
+        status: RunStatus,
+        incomplete_reason: RunIncompleteReason | None = None,
+        error: LastError | None = None,
     ) -> TurnOutcome:
         """Finalize the run. Returns the outcome, or that of an earlier transaction that changed the run's state."""
-        state = await self._finalize(attempt, status, incomplete_reason)
+        state = await self._finalize(attempt, status, incomplete_reason, error)
         return _finished(state) if state.status.is_terminal else await self._outcome_elsewhere(attempt.input)
 
     async def _finalize(
@@ -229,13 +246,13 @@ class ModelTurn:
         attempt: _Attempt,
         status: RunStatus,
         incomplete_reason: RunIncompleteReason | None = None,
-        error: ModelCallFailed | None = None,
+        error: LastError | None = None,
     ) -> RunState:
         finalization = Finalization(
             attempt.run.id,
             status,
             error_code=error.code if error else None,
-            error_message=str(error) if error else None,
+            error_message=error.message if error else None,
             incomplete_reason=incomplete_reason,
             by=attempt.turn.workflow_run_id,
         )

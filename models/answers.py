@@ -75,6 +75,10 @@ class Answer:
         return bool(self.text or self.refusal)
 
     @property
+    def has_begun(self) -> bool:
+        return bool(self.said or self.calls)
+
+    @property
     def usage(self) -> TokenUsage:
         return self.finish.usage if self.finish else TokenUsage()
 

@@ -89,6 +89,10 @@ class ModelRequest:
     reasoning_effort: str | None = None
     stop: str | None = None
 
+    @property
+    def function_names(self) -> frozenset[str]:
+        return frozenset(function.name for function in self.functions)
+
 
 class FinishReason(StrEnum):
     STOP = "stop"

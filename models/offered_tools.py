@@ -1,5 +1,6 @@
 """The tools of a run as functions that the model may call."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -8,6 +9,9 @@ from models.language_model import Function
 from models.tool_calls import ToolCall, ToolKind, ToolOptions
 from models.tool_formats import file_search
 from models.tools import FileSearchTool, FunctionTool, Tool
+
+WRAPPER = re.compile(r"^(?:functions?|tools?|default_api|api|assistant)[.:/]\s*")
+"""The namespaces in which models were trained to write the names of functions."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,12 @@ class OfferedTools:
         return next((each.function.name for each in self.tools if each.function.kind is kind), None)
 
     def call(self, call_id: str, name: str, arguments: str, turn: int, position: int) -> ToolCall:
-        """A call by the model. A name that was not offered is that of a function: the client decides about it."""
-        found = self.by_name.get(name)
-        kind = found.function.kind if found else ToolKind.FUNCTION
-        return ToolCall(call_id, kind, name, arguments, turn, position, found.options if found else None)
+        """A call by the model, which may write a known wrapper around the name: `functions.get_weather`."""
+        found = self.by_name.get(name) or self.by_name.get(WRAPPER.sub("", name.strip()))
+        if found is None:
+            return ToolCall(call_id, ToolKind.UNKNOWN_FUNCTION, name, arguments, turn, position)
+        function = found.function
+        return ToolCall(call_id, function.kind, function.name, arguments, turn, position, found.options)
 
 
 def _without_repeats(tools: Iterable[Tool]) -> Iterator[Tool]:

@@ -13,6 +13,8 @@ from models.tools import FileSearchOptions
 class ToolKind(StrEnum):
     FUNCTION = "function"
     FILE_SEARCH = "file_search"
+    UNKNOWN_FUNCTION = "unknown_function"
+    """A call of a function that the run does not have. Clients see it as an answered function call."""
 
     @property
     def is_run_by_server(self) -> bool:

@@ -28,6 +28,7 @@ TOOL_RETRIES = RetryPolicy(
 TOOL_TIME_LIMITS = {
     # A minute of it to wait for a thread's files that are being indexed.
     ToolKind.FILE_SEARCH: timedelta(seconds=120),
+    ToolKind.UNKNOWN_FUNCTION: timedelta(seconds=10),
 }
 """The time limit of one attempt at a server call, and never more than the run has left."""
 

@@ -14,6 +14,7 @@ from activities.run_finalization import RunFinalization
 from activities.tool_calls import ToolCalls
 from models.finalization import Finalization
 from models.runs import LastErrorCode, RunIncompleteReason, RunStatus
+from models.turn_failures import failure_in
 from models.turns import (
     RUN_STATUS_ATTRIBUTE,
     RUN_WORKFLOW,
@@ -174,12 +175,18 @@ class RunWorkflow:
         """Close a run whose turn failed for good. A turn that could close it has done so; then this has no effect."""
         cause = error.__cause__
         if isinstance(cause, temporal_errors.TimeoutError) and self._until_deadline() <= timedelta():
-            return await self._finalize(Finalization(self._run.run_id, RunStatus.EXPIRED))
+            return await self._finalize(self._at_deadline(cause))
         code, message = LastErrorCode.SERVER_ERROR, None
         # An operator who fails an activity by hand may enter any details.
         if isinstance(cause, ApplicationError) and cause.details and cause.details[0] in tuple(LastErrorCode):
             code, message = LastErrorCode(cause.details[0]), cause.message
         return await self._finalize(Finalization(self._run.run_id, RunStatus.FAILED, code, message))
+
+    def _at_deadline(self, error: temporal_errors.TimeoutError) -> Finalization:
+        failure = failure_in(error.last_heartbeat_details)
+        if failure is None:
+            return Finalization(self._run.run_id, RunStatus.EXPIRED)
+        return Finalization(self._run.run_id, RunStatus.FAILED, failure.error.code, failure.error.message)
 
     async def _finalize(self, finalization: Finalization) -> RunStatus:
         state = await self._stored(self._close(finalization))

@@ -24,6 +24,7 @@ from activities.outages import Outages
 from activities.run_finalization import RunFinalization
 from activities.tool_calls import ToolCalls
 from activities.tools.file_search import FileSearch
+from activities.tools.unknown_function import UnknownFunction
 from activities.workflow_reconciler import WorkflowReconciler
 from infra.background import beside
 from infra.ingest_workflows import IngestWorkflows
@@ -165,7 +166,10 @@ def _version(settings: Settings) -> WorkerDeploymentConfig | None:
 
 def _server_tools(resources: Resources) -> Mapping[ToolKind, ServerTool]:
     search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
-    return {ToolKind.FILE_SEARCH: FileSearch(resources.database, search, resources.language_model)}
+    return {
+        ToolKind.FILE_SEARCH: FileSearch(resources.database, search, resources.language_model),
+        ToolKind.UNKNOWN_FUNCTION: UnknownFunction(),
+    }
 
 
 def _observer(resources: Resources) -> ToolObserver:

@@ -1,7 +1,7 @@
 """Assembles streamed tool calls from their pieces, for all variants of OpenAI's wire that providers use."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from infra.language_model.errors import ModelStreamBroken
@@ -25,7 +25,9 @@ class CallPieces:
     piece, the name in several pieces or in every piece, ids in every piece.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """`names` of functions tell a second call from the rest of a name, where the wire does not."""
+        self._names = names
         self._calls: list[_Call] = []
 
     @property
@@ -69,8 +71,12 @@ class CallPieces:
                     return call
             elif wire_index is None or call.wire_index in (None, wire_index):
                 begins_another = name and (arguments or name != call.name) and _is_complete(call)
-                return None if begins_another else call
+                return None if begins_another or self._is_other_function(call, name) else call
         return None
+
+    def _is_other_function(self, call: _Call, name: str) -> bool:
+        are_whole = name in self._names and call.name in self._names
+        return are_whole and name != call.name and (call.is_announced or call.name + name not in self._names)
 
 
 def _is_complete(call: _Call) -> bool:

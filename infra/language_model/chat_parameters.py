@@ -1,6 +1,7 @@
 """A `ModelRequest` as parameters of OpenAI's chat completions, which litellm accepts for every provider."""
 
 import json
+import re
 from typing import Any
 
 from models.language_model import (
@@ -16,25 +17,52 @@ from models.language_model import (
     UserTurn,
 )
 
+NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]+")
+MAX_NAME = 64
+"""OpenAI's limit."""
+
+
+class _Names:
+    """The names and ids of a prompt's calls in a form that every provider accepts."""
+
+    def __init__(self, request: ModelRequest) -> None:
+        self._functions = request.function_names
+        self._ids: dict[str, str] = {}
+
+    def id_of(self, call_id: str) -> str:
+        # Mistral, and the templates of its models on any server, accept only nine letters and digits. Calls keep their
+        # order, so that each turn has the same ids, which providers' caches of prompts need.
+        return self._ids.setdefault(call_id, f"call{len(self._ids):05d}")
+
+    def name_of(self, call: FunctionCall) -> str:
+        # The model may have invented the name, and providers refuse a whole prompt for one character.
+        return call.name if call.name in self._functions else NOT_IN_NAMES.sub("_", call.name)[:MAX_NAME]
+
 
 def chat_parameters(request: ModelRequest) -> dict[str, Any]:
     """All parameters but the model's name. Unset parameters and OpenAI's defaults are left out.
 
     So an unsupported parameter fails the call only if a client set it.
     """
+    names = _Names(request)
     given = {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
+        "temperature": _unless_default(request.temperature),
+        "top_p": _unless_default(request.top_p),
         "max_tokens": request.max_tokens,
         "reasoning_effort": request.reasoning_effort,
         "stop": None if request.stop is None else [request.stop],
         "response_format": None if request.response_format == {"type": "text"} else request.response_format,
     }
     return {
-        "messages": [_message(item) for item in request.prompt],
+        "messages": [_message(item, names) for item in request.prompt],
         **{name: value for name, value in given.items() if value is not None},
         **(_tool_parameters(request) if request.functions else {}),
     }
+
+
+def _unless_default(value: float | None) -> float | None:
+    # The API itself shows 1 where nothing was set, and clients send it back; many models take no such parameter.
+    return None if value == 1 else value
 
 
 def _tool_parameters(request: ModelRequest) -> dict[str, Any]:
@@ -58,7 +86,7 @@ def _tool(function: Function) -> dict[str, Any]:
     return {"type": "function", "function": definition}
 
 
-def _message(item: PromptItem) -> dict[str, Any]:
+def _message(item: PromptItem, names: _Names) -> dict[str, Any]:
     match item:
         case SystemPrompt(text):
             return {"role": "system", "content": text}
@@ -69,9 +97,9 @@ def _message(item: PromptItem) -> dict[str, Any]:
         case AssistantTurn(text, ()):
             return {"role": "assistant", "content": text or ""}
         case AssistantTurn(text, calls):
-            return {"role": "assistant", "content": text, "tool_calls": [_tool_call(call) for call in calls]}
+            return {"role": "assistant", "content": text, "tool_calls": [_tool_call(call, names) for call in calls]}
         case FunctionOutput(call_id, output):
-            return {"role": "tool", "tool_call_id": call_id, "content": output}
+            return {"role": "tool", "tool_call_id": names.id_of(call_id), "content": output}
 
 
 def _part(part: TextPart | ImagePart) -> dict[str, Any]:
@@ -84,9 +112,9 @@ def _part(part: TextPart | ImagePart) -> dict[str, Any]:
             return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
 
 
-def _tool_call(call: FunctionCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": _json_object(call.arguments)}
-    return {"id": call.id, "type": "function", "function": function}
+def _tool_call(call: FunctionCall, names: _Names) -> dict[str, Any]:
+    function = {"name": names.name_of(call), "arguments": _json_object(call.arguments)}
+    return {"id": names.id_of(call.id), "type": "function", "function": function}
 
 
 def _json_object(arguments: str) -> str:

@@ -5,6 +5,7 @@ ModelCallFailed
 ├── QuotaExceeded        429 that waiting does not cure: not retried; `rate_limit_exceeded`
 ├── ProviderUnavailable  408, 409, 5xx, no connection, time-out: retried; `server_error`
 ├── ModelStreamBroken    the answer broke off in the middle: retried; `server_error`
+├── AnswerAborted        the provider ended the answer without completing it: retried a few times; `server_error`
 ├── PromptRejected       400, 413, 422, context too long, content policy: not retried; `invalid_prompt`
 └── ProviderRefused      401, 403, 404 and every other 4xx: not retried; `server_error`
 """
@@ -20,6 +21,8 @@ class ModelCallFailed(Exception):
     """A call of a language model failed. `str()` of it is fit for a run's `last_error`: the failure, no secrets."""
 
     is_retryable: ClassVar[bool]
+    max_attempts: ClassVar[int | None] = None
+    """The number of such failures in one turn that ends the run. None: retries last until the deadline."""
     code: ClassVar[LastErrorCode]
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
@@ -45,6 +48,12 @@ class ProviderUnavailable(ModelCallFailed):
 
 class ModelStreamBroken(ModelCallFailed):
     is_retryable = True
+    code = LastErrorCode.SERVER_ERROR
+
+
+class AnswerAborted(ModelCallFailed):
+    is_retryable = True
+    max_attempts = 4
     code = LastErrorCode.SERVER_ERROR
 
 

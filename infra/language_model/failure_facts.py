@@ -7,6 +7,7 @@ from typing import Any
 from infra.language_model.failure_message import message_of, without_wrapping
 
 MAX_CHAIN_LENGTH = 8
+TOO_LARGE = 413
 VENDOR_PACKAGES = frozenset({"litellm", "openai", "httpx", "httpcore", "aiohttp", "anthropic", "botocore"})
 
 
@@ -30,7 +31,7 @@ def facts_of(error: BaseException) -> FailureFacts:
     headers: Mapping[str, str] | None = _first(chain, "litellm_response_headers")
     body: Mapping[str, Any] = next((item.body for item in chain if isinstance(_body(item), Mapping)), {})
     return FailureFacts(
-        status=_status(error),
+        status=_status(error, chain),
         has_answer=headers is not None,
         codes=frozenset(str(body[key]) for key in ("code", "type") if body.get(key)),
         headers={name.lower(): value for name, value in (headers or {}).items()},
@@ -61,7 +62,10 @@ def _first(chain: list[Any], attribute: str) -> Any:
     return next((value for item in chain if (value := getattr(item, attribute, None))), None)
 
 
-def _status(error: BaseException) -> int | None:
+def _status(error: BaseException, chain: list[Any]) -> int | None:
+    # litellm reports a request that is too large as one of too many, if the provider gives both the same code.
+    if any(getattr(item, "status_code", None) == TOO_LARGE for item in chain):
+        return TOO_LARGE
     status = getattr(error, "status_code", None)
     return int(status) if isinstance(status, int | str) and str(status).isdecimal() else None
 

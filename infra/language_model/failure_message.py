@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_LENGTH = 1000
+MAX_PARAMETER = 100
 # Providers may return the request, megabytes of it: patterns are applied to no more than this.
 MAX_READ = 4_000
 
@@ -49,7 +50,12 @@ def _message_in(text: str) -> str | None:
 
 def message_of(body: Mapping[str, Any]) -> str | None:
     message = body.get("message")
-    return message if isinstance(message, str) and message else None
+    if not (isinstance(message, str) and message):
+        return None
+    parameter = body.get("param")
+    if not isinstance(parameter, str) or not parameter or parameter in message[:MAX_READ]:
+        return message
+    return f"{message[:MAX_LENGTH]} (Parameter: {parameter[:MAX_PARAMETER]})"
 
 
 def _masked(secret: re.Match[str]) -> str:

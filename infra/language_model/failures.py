@@ -12,13 +12,17 @@ from infra.language_model.errors import (
     QuotaExceeded,
     RateLimited,
 )
-from infra.language_model.failure_facts import FailureFacts
-from infra.language_model.failure_message import failure_message
+from infra.language_model.failure_facts import TOO_LARGE, FailureFacts
+from infra.language_model.failure_message import MAX_READ, failure_message
 from infra.openai_api import QUOTA_CODES, retry_after
 
 RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error"})
 PROMPT_CODES = frozenset({"context_length_exceeded", "content_policy_violation"})
 PROMPT_CLASSES = frozenset({"ContextWindowExceededError", "ContentPolicyViolationError"})
+# Per minute or per request: `Limit 30000, Used 12, Requested 40000`.
+_TOKENS = re.compile(
+    r"\bLimit:? (?P<limit>\d[\d,]{0,15})\b.{0,100}?\bRequested:? (?P<requested>\d[\d,]{0,15})\b", re.DOTALL
+)
 # litellm gives these the status of a bad prompt or of a broken server, but only the operator can fix them.
 SETUP_PROBLEMS = re.compile(
     r"LLM Provider NOT provided|Missing credentials|Missing \w+ API [Kk]ey|no healthy deployments"
@@ -48,6 +52,9 @@ def _kind(facts: FailureFacts, has_begun: bool) -> type[ModelCallFailed]:
         return PromptRejected
     if SETUP_PROBLEMS.search(facts.said):
         return ProviderRefused
+    # With the code of a rate limit, but no wait makes the request fit.
+    if facts.status == TOO_LARGE or _exceeds_limit(facts.said):
+        return PromptRejected
     if facts.codes & QUOTA_CODES:
         return QuotaExceeded
     if has_begun:
@@ -57,13 +64,22 @@ def _kind(facts: FailureFacts, has_begun: bool) -> type[ModelCallFailed]:
     return _kind_of_status(facts)
 
 
+def _exceeds_limit(said: str) -> bool:
+    tokens = _TOKENS.search(said[:MAX_READ])
+    return tokens is not None and _number(tokens["requested"]) > _number(tokens["limit"])
+
+
+def _number(written: str) -> int:
+    return int(written.replace(",", ""))
+
+
 def _kind_of_status(facts: FailureFacts) -> type[ModelCallFailed]:
     match facts.status:
         case 429:
             return RateLimited
         case 408 | 409:
             return ProviderUnavailable
-        case 400 | 413 | 422:
+        case 400 | 422:
             return PromptRejected
         case int(status) if status >= 500:
             return ProviderUnavailable

@@ -1,11 +1,11 @@
 """Reads the chunks of litellm's stream into deltas. Nothing is copied or validated: every token is a chunk."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
-from infra.language_model.finish_reasons import FINISH_REASONS, corrected
-from models.language_model import Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from infra.language_model.finish_reasons import finish_reason_of
+from models.language_model import Finish, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.wire import MAX_SAFE_INTEGER
 
 LEGACY_CALL = "function_call"
@@ -15,8 +15,9 @@ LEGACY_CALL = "function_call"
 class LitellmAnswer:
     """One answer while it arrives: `read` every chunk, then take the `end`."""
 
-    def __init__(self) -> None:
-        self._calls = CallPieces()
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """`names` are those of the functions that were offered."""
+        self._calls = CallPieces(names)
         self._reason: str | None = None
         self._usage: Any = None
 
@@ -44,12 +45,9 @@ class LitellmAnswer:
             yield from self._calls.add(None, LEGACY_CALL, function.name or "", function.arguments or "")
 
     def end(self) -> Iterator[ModelDelta]:
-        """The deltas after the last chunk; the last of them is the `Finish`."""
+        """The deltas after the last chunk; the last of them is the `Finish`. Raises `AnswerAborted`."""
         yield from self._calls.finish()
-        yield Finish(self._finish_reason(), _usage(self._usage))
-
-    def _finish_reason(self) -> FinishReason:
-        return corrected(FINISH_REASONS.get(self._reason or "", FinishReason.STOP), self._calls.has_any)
+        yield Finish(finish_reason_of(self._reason or "", self._calls.has_any), _usage(self._usage))
 
 
 def _usage(usage: Any) -> TokenUsage:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from infra.language_model.content_parts import text_of_parts
 from infra.language_model.failure_message import MAX_READ
+from infra.language_model.finish_reasons import known_finish_reason
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
 from infra.time_slices import TimeSlices
@@ -57,6 +59,7 @@ def load_litellm() -> LoadedLitellm:
     litellm.suppress_debug_info = True
     _keep_quiet()
     _refuse_invented_endings()
+    _keep_unknown_endings()
     _keep_refusals()
     _yield_between_chunks()
     _send_messages_as_they_are()
@@ -91,6 +94,21 @@ def _reported_ending(make_ending: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return make_ending(stream)
 
     return ending
+
+
+def _keep_unknown_endings() -> None:
+    # litellm reports "stop" for most finish reasons that mean a failure, and for every word that it does not know.
+    from litellm.litellm_core_utils import core_helpers
+
+    helpers: Any = core_helpers
+    helpers._FINISH_REASON_MAP = _FinishReasons()
+
+
+class _FinishReasons(dict[str, str]):
+    """In place of litellm's table, in which it looks up words with `get`."""
+
+    def get(self, word: str, default: Any = None) -> str:
+        return known_finish_reason(word) or word
 
 
 def _keep_refusals() -> None:
@@ -130,7 +148,10 @@ def _reading_in_slices(read: Callable[[Any], Awaitable[Any]]) -> Callable[[Any],
 
 
 class _SlicedSource:
-    """The chunks of a provider in their order, with pauses for other tasks; otherwise `source` itself."""
+    """The chunks of a provider in their order, with pauses for other tasks; otherwise `source` itself.
+
+    litellm passes on only text: content in parts is joined.
+    """
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -142,10 +163,18 @@ class _SlicedSource:
 
     async def __anext__(self) -> Any:
         await self._slices.checkpoint()
-        return await anext(self._chunks)
+        chunk = await anext(self._chunks)
+        for choice in getattr(chunk, "choices", None) or ():
+            _join_parts(getattr(choice, "delta", None))
+        return chunk
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
+
+
+def _join_parts(delta: Any) -> None:
+    if isinstance(getattr(delta, "content", None), list):
+        delta.content = text_of_parts(delta.content)
 
 
 def _send_messages_as_they_are() -> None:

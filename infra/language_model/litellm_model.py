@@ -6,6 +6,7 @@ from contextlib import aclosing
 from functools import partial
 
 from infra.daemon_threads import DaemonThreads
+from infra.language_model.acceptable_prompts import acceptable
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_parameters import chat_parameters
 from infra.language_model.litellm_answer import LitellmAnswer
@@ -37,7 +38,8 @@ class LitellmLanguageModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         calls = await self._ready()
-        if needs_react(request) and not calls.calls_functions(request.model):
+        # A prompt with calls but without functions is refused by some providers: then these are text as well.
+        if needs_react(request) and not (request.functions and calls.calls_functions(request.model)):
             deltas = answer_by_react(request, partial(self._answer, calls), self.count_tokens)
         else:
             deltas = self._answer(calls, request)
@@ -55,10 +57,10 @@ class LitellmLanguageModel:
         return calls.count_tokens(model, text)
 
     async def _answer(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        answer = LitellmAnswer()
+        answer = LitellmAnswer(request.function_names)
         has_begun = False
         try:
-            chunks = await calls.stream(request.model, chat_parameters(request))
+            chunks = await calls.stream(request.model, chat_parameters(acceptable(request)))
             async with aclosing(chunks):
                 async for chunk in chunks:
                     for delta in answer.read(chunk):

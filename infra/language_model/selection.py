@@ -7,6 +7,7 @@ from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.errors import ProviderRefused
 from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
+from infra.language_model.wrapped_calls import WrappedCalls
 from infra.ports import LanguageModel
 from models.language_model import ModelDelta, ModelRequest
 
@@ -31,10 +32,11 @@ class LanguageModelByName:
         # A run may be older than the models file.
         if not self._catalogue.offers(request.model):
             raise ProviderRefused(f"The model '{request.model}' is not offered here.")
-        language_model = await self._choose(request.model)
+        language_model, calls = await self._choose(request.model), WrappedCalls(request)
         async with aclosing(language_model.stream(request)) as deltas:
             async for delta in deltas:
-                yield delta
+                for each in calls.read(delta):
+                    yield each
 
     async def context_window_tokens(self, model: str) -> int | None:
         return await (await self._choose(model)).context_window_tokens(model)

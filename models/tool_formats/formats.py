@@ -10,4 +10,5 @@ from models.tool_formats.function import FunctionFormat
 FORMATS: Mapping[ToolKind, ToolFormat] = {
     ToolKind.FUNCTION: FunctionFormat(),
     ToolKind.FILE_SEARCH: FileSearchFormat(),
+    ToolKind.UNKNOWN_FUNCTION: FunctionFormat(),
 }

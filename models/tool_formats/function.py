@@ -1,17 +1,16 @@
-"""The form of function calls, which clients answer."""
+"""The form of function calls: clients answer them, and the server those of functions that the run does not have."""
 
 from collections.abc import Sequence
 
 from models.events import Event, call_delta
 from models.run_steps import CalledFunction, FunctionToolCall
-from models.tool_calls import SubmittedOutput, ToolCall, ToolKind
+from models.tool_calls import SubmittedOutput, ToolCall, ToolFailure, ToolKind
 
 
 class FunctionFormat:
     def step_call(self, call: ToolCall, with_content: bool = False) -> FunctionToolCall:
-        output = call.result.text if isinstance(call.result, SubmittedOutput) else None
         return FunctionToolCall(
-            id=call.id, function=CalledFunction(name=call.name, arguments=call.arguments, output=output)
+            id=call.id, function=CalledFunction(name=call.name, arguments=call.arguments, output=_output(call))
         )
 
     def opened(self, step_id: str, call: ToolCall) -> Event:
@@ -29,4 +28,11 @@ class FunctionFormat:
         return ()
 
     def output_for_model(self, call: ToolCall) -> str:
-        return call.result.text if isinstance(call.result, SubmittedOutput) else ""
+        return _output(call) or ""
+
+
+def _output(call: ToolCall) -> str | None:
+    match call.result:
+        case SubmittedOutput(text) | ToolFailure(text):
+            return text
+    return None

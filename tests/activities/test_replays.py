@@ -74,7 +74,7 @@ REFUSALS = PIECES.map(lambda pieces: [RefusalDelta(piece) for piece in pieces])
 def calls(draw: st.DrawFn) -> list[ModelDelta]:
     deltas: list[ModelDelta] = []
     for index in range(draw(st.integers(1, 3))):
-        deltas.append(CallDelta(index, name=draw(st.sampled_from(["weather", "file_search"]))))
+        deltas.append(CallDelta(index, name=draw(st.sampled_from(["weather", "file_search", "no such"]))))
         deltas += [CallDelta(index, arguments=piece) for piece in draw(st.just([]) | PIECES)]
     return deltas
 
@@ -155,6 +155,8 @@ BLANK_ARGUMENTS = answered(CALL, CallDelta(0, arguments=" "), CallDelta(0, argum
 BLANKS_AROUND = answered(CALL, *(CallDelta(0, arguments=piece) for piece in (" ", " {}", " ")))
 SEARCH = CallDelta(0, name="file_search", arguments='{"queries": ["a"]}')
 SEARCH_AND_CALL = answered(SEARCH, CallDelta(1, name="weather"))
+UNKNOWN = CallDelta(0, name="no such", arguments='{"a": 1}')
+UNKNOWN_AND_CALL = answered(UNKNOWN, CallDelta(1, name="weather"))
 WORDS_AFTER_A_SEARCH = answered(SEARCH, TextDelta("Well"))
 HIT = SearchHit("file-1", "a.txt", 0.5, "Some text.", page=2)
 HITS = SearchHits((HIT,))
@@ -181,6 +183,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 @given(script=st.lists(TURNS, min_size=1, max_size=4), with_thread=st.booleans(), last_end=ENDS_OF_WAITING)
 @example(script=[BLANK_ARGUMENTS, BLANKS_AROUND], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[HALF_BEFORE_A_CALL], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[UNKNOWN_AND_CALL, answered(UNKNOWN)], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[SEARCH_AND_CALL, answered(SEARCH)], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[WORDS_AFTER_A_SEARCH, answered(TextDelta("Done"))], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[answered(SEARCH), MARKERS], with_thread=False, last_end=RunStatus.FAILED)

@@ -50,10 +50,32 @@ def test_call_has_the_kind_and_the_options_of_its_tool() -> None:
     assert [call.kind for call in (by_user, by_server, unknown)] == [
         ToolKind.FUNCTION,
         ToolKind.FILE_SEARCH,
-        ToolKind.FUNCTION,
+        ToolKind.UNKNOWN_FUNCTION,
     ]
     assert (by_user.options, by_server.options, unknown.options) == (None, options, None)
     assert (by_server.turn, by_server.position, by_server.is_answered) == (2, 5, False)
+
+
+@pytest.mark.parametrize(
+    "written", ["functions.weather", "function.weather", "tools.weather", "default_api.weather", " weather\n"]
+)
+def test_known_wrapper_around_a_name_is_removed(written: str) -> None:
+    call = OfferedTools.of([function("weather"), SEARCH]).call("call_a", written, "{}", 0, 0)
+
+    assert (call.kind, call.name) == (ToolKind.FUNCTION, "weather")
+
+
+def test_server_tool_may_be_wrapped_as_well() -> None:
+    call = OfferedTools.of([SEARCH]).call("call_a", "functions.file_search", "{}", 0, 0)
+
+    assert (call.kind, call.name) == (ToolKind.FILE_SEARCH, "file_search")
+
+
+@pytest.mark.parametrize("written", ["functions.", "functions.other", "the weather", "weather.now", "x.weather", "."])
+def test_other_names_are_unknown(written: str) -> None:
+    call = OfferedTools.of([function("weather")]).call("call_a", written, "{}", 0, 0)
+
+    assert (call.kind, call.name) == (ToolKind.UNKNOWN_FUNCTION, written)
 
 
 def test_first_of_two_equal_server_tools_counts() -> None:

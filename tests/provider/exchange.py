@@ -38,6 +38,11 @@ class Exchange:
         await self._begin(status, {"content-type": "application/json", **(headers or {})})
         await self._body(json.dumps({"error": error}), more=False)
 
+    async def document(self, document: Mapping[str, Any]) -> None:
+        """Answer with one JSON document instead of a stream."""
+        await self._begin(200, {"content-type": "application/json"})
+        await self._body(json.dumps(document, indent=1), more=False)
+
     async def begin(self) -> None:
         await self._begin(200, EVENT_STREAM)
 

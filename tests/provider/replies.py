@@ -125,6 +125,18 @@ class Chunks:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """One whole answer instead of a stream, from a server that ignores `stream`; `message` is OpenAI's."""
+
+    message: Mapping[str, Any]
+    finish: str = "stop"
+
+    async def send(self, exchange: Exchange) -> None:
+        choice = {"index": 0, "message": {"role": "assistant", **self.message}, "finish_reason": self.finish}
+        await exchange.document({"object": "chat.completion", "choices": [choice], "usage": USAGE})
+
+
+@dataclass(frozen=True)
 class InOnePiece:
     """All that `reply` streams, at once: as from a gateway that gathers what it passes on."""
 

@@ -1,5 +1,6 @@
 """Orders of events in a run that real activities rarely produce. The activities are stubs."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -127,6 +128,18 @@ async def test_error_without_code_fails_run_without_its_text(temporal: WorkflowE
 
     assert (status, finalization.status) == (RunStatus.FAILED, RunStatus.FAILED)
     assert (finalization.error_code, finalization.error_message) == (LastErrorCode.SERVER_ERROR, None)
+
+
+async def test_turn_lost_at_deadline_after_failures_fails_run_with_last_one(temporal: WorkflowEnvironment) -> None:
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        activity.heartbeat("rate_limit_exceeded", "Slow down.", 0)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    status, [finalization] = await _run(temporal, generate, lifetime_seconds=1)
+
+    assert (status, finalization.status) == (RunStatus.FAILED, RunStatus.FAILED)
+    assert (finalization.error_code, finalization.error_message) == (LastErrorCode.RATE_LIMIT_EXCEEDED, "Slow down.")
 
 
 async def test_manually_failed_turn_fails_run_without_its_text(temporal: WorkflowEnvironment) -> None:

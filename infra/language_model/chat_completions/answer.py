@@ -1,28 +1,19 @@
 """Reads the chunks of an answer into deltas. Only used fields are read, because every token is a chunk."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
 from infra.language_model.chat_completions.failures import CallFailed, UnreadableAnswer, reported_in_stream
-from infra.language_model.finish_reasons import FINISH_REASONS, corrected
+from infra.language_model.content_parts import text_of_parts
+from infra.language_model.finish_reasons import finish_reason_of
 from models.language_model import FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.wire import MAX_SAFE_INTEGER
 
-MAX_REASON = 100
 END_OF_STREAM = b"[DONE]"
 LEGACY_CALL = "function_call"
 """Replaces the id that OpenAI's older form of a call lacks: an answer has only one such call."""
-
-# The finish reasons of servers of open models for OpenAI's "stop" and "length".
-SYNONYMS = {
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-}
 
 
 class ChatCompletionsAnswer:
@@ -31,8 +22,9 @@ class ChatCompletionsAnswer:
     `is_over` once only the usage or the stream's end can follow; `is_whole` once the usage has arrived as well.
     """
 
-    def __init__(self) -> None:
-        self._calls = CallPieces()
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """`names` are those of the functions that were offered."""
+        self._calls = CallPieces(names)
         self._reason: str | None = None
         self._usage: Mapping[str, Any] | None = None
         self._is_done = False
@@ -56,7 +48,8 @@ class ChatCompletionsAnswer:
         self._usage = _object(chunk.get("usage")) or self._usage
         if choices := _list(chunk.get("choices")):
             choice = _object(choices[0])
-            yield from self._read_delta(_object(choice.get("delta")))
+            # A server that does not stream sends one message in place of deltas.
+            yield from self._read_delta(_object(choice.get("delta") or choice.get("message")))
             self._reason = _text(choice.get("finish_reason")) or self._reason
 
     def end(self) -> Iterator[ModelDelta]:
@@ -65,13 +58,10 @@ class ChatCompletionsAnswer:
 
     @property
     def finish_reason(self) -> FinishReason:
-        """Raises `UnreadableAnswer` if the answer has none, or an unknown one."""
+        """Raises `UnreadableAnswer` if the answer has none, `AnswerAborted` for one that is no ending."""
         if self._reason is None:
             raise UnreadableAnswer("ended without saying that it was complete")
-        reason = FINISH_REASONS.get(SYNONYMS.get(self._reason, self._reason))
-        if reason is None:
-            raise UnreadableAnswer(f"ended for the reason '{self._reason[:MAX_REASON]}'")
-        return corrected(reason, self._calls.has_any)
+        return finish_reason_of(self._reason, self._calls.has_any)
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -87,7 +77,7 @@ class ChatCompletionsAnswer:
         )
 
     def _read_delta(self, delta: Mapping[str, Any]) -> Iterator[ModelDelta]:
-        if text := _text(delta.get("content")):
+        if text := _content(delta.get("content")):
             yield TextDelta(text)
         if refusal := _text(delta.get("refusal")):
             yield RefusalDelta(refusal)
@@ -141,6 +131,10 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise UnreadableAnswer(f"has a piece with {type(value).__name__} in place of text")
     return value
+
+
+def _content(value: Any) -> str:
+    return text_of_parts(value) if isinstance(value, list) else _text(value)
 
 
 def _count(value: Any) -> int:

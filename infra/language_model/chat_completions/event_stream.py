@@ -13,6 +13,7 @@ class EventTooLong(Exception):
 class EventReader:
     """Finds the data of events in pieces that may be cut anywhere. Other fields and comments are ignored.
 
+    A whole JSON document in place of a stream is one event: the answer of a server that does not stream.
     Lines of bytes end only at the line ends of the format: U+2028 or a form feed in a text is none.
     """
 
@@ -23,9 +24,16 @@ class EventReader:
         self._data_bytes = 0
         self._may_be_half_a_line_end = False
         self._is_first_line = True
+        self._is_document: bool | None = None
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The data of each event that ends in `piece`."""
+        if self._is_document is None and (begun := piece.lstrip()):
+            # No line of events begins so.
+            self._is_document = begun.startswith(b"{")
+        if self._is_document:
+            self._retain(piece)
+            return
         for line in self._lines(piece):
             if line:
                 self._read_field(line)
@@ -35,6 +43,9 @@ class EventReader:
 
     def end(self) -> Iterator[bytes]:
         """The data of an event at the end of the stream: some servers omit the last blank line."""
+        if self._is_document:
+            yield b"".join(self._unfinished)
+            return
         if self._unfinished:
             self._read_field(b"".join(self._unfinished))
         if self._data:
@@ -51,10 +62,13 @@ class EventReader:
         if lines and lines[-1].endswith((b"\n", b"\r")):
             yield self._finished(lines[-1])
         elif lines:
-            self._unfinished.append(lines[-1])
-            self._unfinished_bytes += len(lines[-1])
-            if self._unfinished_bytes > MAX_EVENT_BYTES:
-                raise EventTooLong
+            self._retain(lines[-1])
+
+    def _retain(self, piece: bytes) -> None:
+        self._unfinished.append(piece)
+        self._unfinished_bytes += len(piece)
+        if self._unfinished_bytes > MAX_EVENT_BYTES:
+            raise EventTooLong
 
     def _finished(self, line: bytes) -> bytes:
         if self._unfinished:

@@ -68,7 +68,8 @@ class ChatCompletionsLanguageModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
-        if needs_react(request) and not self._calls_functions(opened, request.model):
+        # A prompt with calls but without functions is refused by some providers: then these are text as well.
+        if needs_react(request) and not (request.functions and self._calls_functions(opened, request.model)):
             deltas = answer_by_react(request, self._answer, self.count_tokens)
         else:
             deltas = self._answer(request)
@@ -86,7 +87,7 @@ class ChatCompletionsLanguageModel:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
         endpoint = opened.models.endpoint(request.model)
-        answer, said = ChatCompletionsAnswer(), _Said()
+        answer, said = ChatCompletionsAnswer(request.function_names), _Said()
         try:
             async with aclosing(self._deltas(opened, endpoint, request, answer)) as deltas:
                 async for delta in deltas:

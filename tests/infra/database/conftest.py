@@ -18,11 +18,13 @@ from models.messages import CreateMessageRequest
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest
 from models.threads import CreateThreadRequest
+from models.tools import FunctionDefinition, FunctionTool
 from tests.conftest import NewDatabase
 from tests.database import writing
 from tests.infra.database.filling import fill
 
 PROJECT = "default"
+WEATHER = FunctionTool(type="function", function=FunctionDefinition(name="weather"))
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def stored(database: Database) -> Stored:
     """An assistant, and a thread of one message with a queued run."""
     hello = CreateMessageRequest(role="user", content="Hello")
     with writing(database) as connection:
-        assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m"))
+        assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m", tools=[WEATHER]))
         thread = threads.create(connection, PROJECT, CreateThreadRequest(messages=[hello]))
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
         run = runs.create(connection, PROJECT, thread.id, spec)

@@ -40,6 +40,7 @@ from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
 from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition
 from models.thread_errors import ThreadLocked
 from models.threads import CreateThreadRequest, ModifyThreadRequest, Thread
+from models.tools import FunctionDefinition, FunctionTool
 from models.turn_attempts import TurnAttempt
 from models.turns import NextStep, TurnInput
 from tests.conftest import NewDatabase
@@ -47,6 +48,7 @@ from tests.database import overlap, writing
 from tests.infra.database.conftest import PROJECT
 
 Work = Callable[[Connection], Any]
+WEATHER = FunctionTool(type="function", function=FunctionDefinition(name="weather"))
 HELLO = CreateMessageRequest(role="user", content="Hello")
 # Which transaction is first is chance where no lock decides it.
 ROUNDS = 8
@@ -80,7 +82,7 @@ def create_run(thread_id: str, choice: OnActiveRun = "reject") -> Work:
     def work(connection: Connection) -> Run:
         thread = threads.lock(connection, PROJECT, thread_id)
         queued_behind = thread_queue.admit_or_enqueue(connection, thread, choice, ThreadLocked.for_run)
-        assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m"))
+        assistant = assistants.create(connection, PROJECT, CreateAssistantRequest(model="m", tools=[WEATHER]))
         spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant.id), 600)
         return runs.create(connection, PROJECT, thread_id, spec, waiting=queued_behind is not None)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.language_model.errors import ModelStreamBroken
+from infra.language_model.errors import AnswerAborted, ModelStreamBroken
 from infra.ports import LanguageModel
 from models.language_model import (
     AssistantTurn,
@@ -115,6 +115,82 @@ async def test_incomplete_answer_has_finish_reason(
 
     assert (await ask(language_model, saying(model))).reason is reason
     assert (await ask(language_model, saying(model))).reason is reason
+
+
+ABORTED = ["abort", "insufficient_system_resource", "malformed_function_call", "MALFORMED_FUNCTION_CALL"]
+ABORTED += ["UNEXPECTED_TOOL_CALL", "OTHER", "network_error", "ERROR", "no-such-word", "x" * 1000]
+
+
+@pytest.mark.parametrize("word", ABORTED)
+async def test_word_that_is_no_ending_aborts_answer(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, word: str
+) -> None:
+    provider.script(model, Says("It is", finish=word), Calls(("get_weather", "{}"), finish=word))
+
+    for _ in range(2):
+        with pytest.raises(AnswerAborted, match=f"ended for the reason '{word[:100]}'"):
+            await ask(language_model, replace(saying(model), functions=(WEATHER,)))
+
+
+@pytest.mark.parametrize("word", ["tool_calls", "function_call", "tool_use"])
+async def test_announced_call_that_is_missing_aborts_answer(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, word: str
+) -> None:
+    provider.script(model, Says("I will look.", finish=word))
+
+    with pytest.raises(AnswerAborted, match="but without a call"):
+        await ask(language_model, replace(saying(model), functions=(WEATHER,)))
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("end_turn", FinishReason.STOP),
+        ("STOP", FinishReason.STOP),
+        ("MAX_TOKENS", FinishReason.LENGTH),
+        ("model_context_window_exceeded", FinishReason.LENGTH),
+        ("safety", FinishReason.CONTENT_FILTER),
+        ("SAFETY", FinishReason.CONTENT_FILTER),
+        ("refusal", FinishReason.CONTENT_FILTER),
+        ("sensitive", FinishReason.CONTENT_FILTER),
+    ],
+)
+async def test_words_of_other_providers_are_translated(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, word: str, reason: FinishReason
+) -> None:
+    provider.script(model, Says("It is", finish=word))
+
+    assert (await ask(language_model, saying(model))).reason is reason
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "text", "text": "It is sunny."}],
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "It is sunny."}],
+        ["It is ", {"type": "output_text", "text": "sunny."}, {"type": "reference", "reference_ids": [1]}, 3],
+    ],
+    ids=["one", "with thoughts", "several"],
+)
+async def test_content_may_be_list_of_parts(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, content: list[object]
+) -> None:
+    provider.script(model, Chunks(chunk_of({"content": content}), chunk_of({"content": [" Yes."]}, "stop")))
+
+    answered = await ask(language_model, saying(model))
+
+    assert (answered.text, answered.reason) == ("It is sunny. Yes.", FinishReason.STOP)
+
+
+async def test_calls_of_two_functions_under_one_index_are_two(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    pieces = [{"index": 0, "function": {"name": name, "arguments": ""}} for name in ("get_weather", "get_rain")]
+    provider.script(model, Chunks(chunk_of({"tool_calls": pieces}), chunk_of({}, "tool_calls")))
+
+    answered = await ask(language_model, replace(saying(model), functions=(WEATHER, Function("get_rain"))))
+
+    assert answered.calls == [("get_weather", ""), ("get_rain", "")]
 
 
 async def test_finish_reason_may_come_with_last_delta(

@@ -50,13 +50,19 @@ WIRES: dict[str, tuple[list[Piece], list[tuple[str, str]]]] = {
         [("f", "{}"), ("g", "{}")],
     ),
     "no arguments": ([(0, "c0", "f", ""), (1, "c1", "g", "")], [("f", ""), ("g", "")]),
+    "one index, no ids, no arguments": ([(0, None, "f", ""), (0, None, "g", "")], [("f", ""), ("g", "")]),
+    "one index, no ids, cut off": ([(0, None, "f", '{"a"'), (0, None, "g", "{}")], [("f", '{"a"'), ("g", "{}")]),
+    "name in pieces that are names": (
+        [(0, None, "get_", ""), (0, None, "g", ""), (0, None, "", "{}")],
+        [("get_g", "{}")],
+    ),
     "filler": ([(0, None, "", ""), (0, "c0", "f", "{}"), (0, None, "", "")], [("f", "{}")]),
 }
 
 
 @pytest.mark.parametrize(("wire", "calls"), WIRES.values(), ids=WIRES)
 def test_calls_are_distinguished_and_numbered_from_0(wire: list[Piece], calls: list[tuple[str, str]]) -> None:
-    pieces = CallPieces()
+    pieces = CallPieces({"f", "g", "get_", "get_g", "get_weather"})
 
     deltas = [delta for piece in wire for delta in pieces.add(*piece)] + [*pieces.finish()]
 

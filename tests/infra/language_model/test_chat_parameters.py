@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from models.language_model import (
     FunctionOutput,
     ImagePart,
     ModelRequest,
+    PromptItem,
     SystemPrompt,
     TextPart,
     UserTurn,
@@ -23,6 +25,10 @@ def test_unset_and_default_parameters_are_not_sent() -> None:
     assert chat_parameters(ModelRequest("m", HELLO)) == {"messages": [{"role": "user", "content": "Hello"}]}
     assert chat_parameters(ModelRequest("m", HELLO, functions=(WEATHER,))).keys() == {"messages", "tools"}
     assert "response_format" not in chat_parameters(ModelRequest("m", HELLO, response_format={"type": "text"}))
+
+
+def test_values_that_are_openais_defaults_are_not_sent() -> None:
+    assert chat_parameters(ModelRequest("m", HELLO, temperature=1.0, top_p=1)).keys() == {"messages"}
 
 
 def test_set_parameters_are_sent() -> None:
@@ -96,14 +102,55 @@ def test_conversation_may_contain_calls_and_images() -> None:
             "role": "assistant",
             "content": "I look.",
             "tool_calls": [
-                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}},
-                {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+                {"id": "call00000", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}},
+                {"id": "call00001", "type": "function", "function": {"name": "g", "arguments": "{}"}},
             ],
         },
-        {"role": "tool", "tool_call_id": "c1", "content": "57"},
-        {"role": "tool", "tool_call_id": "c2", "content": ""},
+        {"role": "tool", "tool_call_id": "call00000", "content": "57"},
+        {"role": "tool", "tool_call_id": "call00001", "content": ""},
         {"role": "assistant", "content": "A cat."},
     ]
+
+
+def test_ids_of_calls_are_nine_letters_and_digits_on_every_turn() -> None:
+    turns: list[list[PromptItem]] = [
+        [AssistantTurn(None, (FunctionCall("call_" + "x" * 24, "f", "{}"), FunctionCall("call_y", "f", "{}")))],
+        [FunctionOutput("call_y", "2"), FunctionOutput("call_" + "x" * 24, "1")],
+        [AssistantTurn(None, (FunctionCall("call_z", "f", "{}"),)), FunctionOutput("call_z", "3")],
+    ]
+
+    earlier, later = (
+        chat_parameters(ModelRequest("m", tuple(item for turn in turns[:count] for item in turn)))["messages"]
+        for count in (2, 3)
+    )
+
+    called = [call["id"] for message in later for call in message.get("tool_calls", ())]
+    assert len(set(called)) == 3
+    assert all(re.fullmatch("[a-zA-Z0-9]{9}", each) for each in called)
+    assert [message["tool_call_id"] for message in later if message["role"] == "tool"] == [
+        called[1],
+        called[0],
+        called[2],
+    ]
+    assert earlier == later[:3]
+
+
+@pytest.mark.parametrize(
+    ("called", "sent"),
+    [
+        ("get the weather", "get_the_weather"),
+        ("functions.f", "functions_f"),
+        ("\N{REPLACEMENT CHARACTER}", "_"),
+        ("x" * 100, "x" * 64),
+        ("a.b", "a.b"),
+    ],
+)
+def test_invented_name_is_sent_back_as_valid_one(called: str, sent: str) -> None:
+    prompt = (AssistantTurn(None, (FunctionCall("c1", called, "{}"),)), FunctionOutput("c1", "no"))
+
+    [message, _] = chat_parameters(ModelRequest("m", prompt, functions=(Function("a.b"),)))["messages"]
+
+    assert message["tool_calls"][0]["function"]["name"] == sent
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from tests.provider.replies import BreaksOff, Chunks, Fails, Hangs, Reply, Says,
 from tests.provider.scripted_provider import ScriptedProvider
 
 TOO_LONG = "This model's maximum context length is 128000 tokens. However, your messages resulted in 200000 tokens."
+TOO_LARGE = "Request too large for gpt-4o on tokens per min (TPM): Limit 30,000, Requested 41234. Reduce your message."
+TOO_MANY = "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Try again."
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 POLICY = "Your request was rejected as a result of our safety system."
 
@@ -38,10 +40,20 @@ FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
     (Fails(400, TOO_LONG), PromptRejected, f"answered 400: {TOO_LONG}"),
     (Fails(400, POLICY, "content_policy_violation"), PromptRejected, f"answered 400: {POLICY}"),
     (
+        Fails(400, "Only the default is supported.", "unsupported_value", param="top_p"),
+        PromptRejected,
+        "Only the default is supported. (Parameter: top_p)",
+    ),
+    (Fails(400, "No 'top_p' here.", param="top_p"), PromptRejected, "answered 400: No 'top_p' here."),
+    (
         Fails(400, "Invalid value: 'x'.", "invalid_value", param="messages[0].role"),
         PromptRejected,
         "Invalid value: 'x'.",
     ),
+    (Fails(429, TOO_LARGE, "rate_limit_exceeded", "tokens"), PromptRejected, f"answered 429: {TOO_LARGE}"),
+    (Fails(413, TOO_LARGE, "rate_limit_exceeded", "tokens"), PromptRejected, f"answered 413: {TOO_LARGE}"),
+    (Fails(429, TOO_MANY, "rate_limit_exceeded", "tokens"), RateLimited, f"answered 429: {TOO_MANY}"),
+    (Fails(413, "Too large.", "rate_limit_exceeded"), PromptRejected, "answered 413: Too large."),
     (Fails(413, "Too large."), PromptRejected, "answered 413: Too large."),
     (Fails(422, "Unprocessable."), PromptRejected, "answered 422: Unprocessable."),
     (Fails(401, "Incorrect API key.", "invalid_api_key"), ProviderRefused, "answered 401: Incorrect API key."),

@@ -44,6 +44,13 @@ def test_event_data_does_not_depend_on_chunk_boundaries(stream: str, events: lis
             assert read(data[:first], b"", data[first:second], data[second:]) == events
 
 
+@pytest.mark.parametrize("data", [b'{"a": 1}', b' \n\n{\n"a":\n\n1}\n\n'])
+def test_document_in_place_of_events_is_one_event(data: bytes) -> None:
+    for cut in range(len(data)):
+        [event] = read(data[:cut], data[cut:])
+        assert event.strip() == data.decode().strip()
+
+
 def test_event_is_yielded_at_its_blank_line() -> None:
     reader = EventReader()
 
@@ -52,7 +59,9 @@ def test_event_is_yielded_at_its_blank_line() -> None:
     assert list(reader.feed(b"\n")) == [b"b"]
 
 
-@pytest.mark.parametrize("piece", [b"x" * 65_536, b"data: " + b"x" * 65_536 + b"\n"], ids=["line", "lines"])
+@pytest.mark.parametrize(
+    "piece", [b"{" * 65_536, b"x" * 65_536, b"data: " + b"x" * 65_536 + b"\n"], ids=["document", "line", "lines"]
+)
 def test_endless_event_is_not_buffered(piece: bytes) -> None:
     with pytest.raises(EventTooLong):
         read(*[piece] * (MAX_EVENT_BYTES // 65_536 + 2))

@@ -1,0 +1,20 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from models.runs import LastError, LastErrorCode
+from models.turn_failures import EarlierFailure, as_details, failure_in
+
+
+def test_failure_is_found_in_its_details() -> None:
+    failure = EarlierFailure(LastError(code=LastErrorCode.RATE_LIMIT_EXCEEDED, message="Slow down."), aborted=2)
+
+    assert failure_in(list(as_details(failure))) == failure
+
+
+@pytest.mark.parametrize(
+    "details", [[], ["server_error"], ["other", "x", 0], ["server_error", 3, 0], [{}, "x", 0], ["server_error", "x"]]
+)
+def test_other_details_are_no_failure(details: Sequence[Any]) -> None:
+    assert failure_in(details) is None
