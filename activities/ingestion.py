@@ -133,7 +133,7 @@ class Ingestion:
 
     async def _end(self, ended: IngestEnd, overlaps: Sequence[int]) -> StoreFileStatus:
         if await self._database.write(ingestions.end, ended, overlaps):
-            log.info("ingestion.ended", extra={"file_id": ended.file.file_id, "status": ended.status.value})
+            log.info("ingestion.ended", extra=_facts(ended))
             return ended.status
         return await self._database.read(ingestions.status_of, ended.file)
 
@@ -157,6 +157,11 @@ class IngestionEnds:
         rows = await self._database.read(ingestions.pending_of_batch, batch.batch_id, batch.after, BATCH_PAGE)
         after = rows[-1].seq if len(rows) == BATCH_PAGE else None
         return PendingFiles([ingestions.ingest_input(row) for row in rows], after)
+
+
+def _facts(ended: IngestEnd) -> dict[str, str]:
+    facts = {"store_id": ended.file.store_id, "file_id": ended.file.file_id, "status": ended.status.value}
+    return facts | {"error": ended.error.code.value} if ended.error else facts
 
 
 def _size(chunk: IndexedChunk, dimensions: int) -> int:

@@ -80,7 +80,7 @@ def _tool_calls(record: RunRecord, turn: int, history: RunHistory) -> list[OpsTo
 
 
 def _tool_call(record: RunRecord, call: CallMade, tries: Tries | None) -> OpsToolCall:
-    started_ms = call.started_at if tries is None or call.is_answered else tries.began_at * MS_PER_SECOND
+    started_ms = call.started_at if tries is None or call.is_answered else tries.began_at_ms
     ended_ms = call.finished_at or _until_ms(record)
     return OpsToolCall(
         id=call.id,
@@ -120,8 +120,8 @@ def _unfinished_turn(record: RunRecord, number: int, tries: Tries) -> OpsTurn:
         turn=number,
         is_finished=False,
         attempts=tries.attempts,
-        started_at=tries.began_at,
-        duration_ms=max(_until_ms(record) - tries.began_at * MS_PER_SECOND, 0),
+        started_at=tries.began_at_ms // MS_PER_SECOND,
+        duration_ms=max(_until_ms(record) - tries.began_at_ms, 0),
         finish_reason=None,
         usage=None,
         failures=tries.failures,

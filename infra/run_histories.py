@@ -28,9 +28,9 @@ UNREACHABLE = OpsWorkflow(status="unreachable", execution=None)
 
 @dataclass
 class Tries:
-    """The attempts at one turn or server call. `began_at` is in seconds since the epoch."""
+    """The attempts at one turn or server call. `began_at_ms` is in milliseconds since the epoch."""
 
-    began_at: int
+    began_at_ms: int
     attempts: int = 1
     failures: list[OpsFailure] = field(default_factory=list)
 
@@ -91,7 +91,7 @@ def _tries(events: Iterable[HistoryEvent], keys: dict[int, Key]) -> dict[Key, Tr
     for event in events:
         match event.event_type:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED if event.event_id in keys:
-                tries[keys[event.event_id]] = Tries(event.event_time.seconds)
+                tries[keys[event.event_id]] = Tries(event.event_time.ToMilliseconds())
             case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 # Written when the last attempt has ended, with the failure of the attempt before it.
                 started = event.activity_task_started_event_attributes

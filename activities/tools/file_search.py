@@ -34,7 +34,10 @@ MARKER_TOKENS = 40
 UNAVAILABLE = "The search does not answer."
 REFUSED = "The search failed, and repeating it does not help."
 NO_STORE = "There are no files to search."
-STILL_INDEXING = "Files of this conversation are still being prepared, and were not searched completely."
+STILL_INDEXING = {
+    StoreOwner.ASSISTANT: "Files of the assistant are still being prepared, and were not searched completely.",
+    StoreOwner.THREAD: "Files of this conversation are still being prepared, and were not searched completely.",
+}
 
 
 @dataclass(frozen=True)
@@ -120,4 +123,4 @@ def _notes(stores: Sequence[SearchedStore]) -> Sequence[str]:
         for store in stores
         if store.state is not StoreState.OPEN
     ]
-    return [*gone, *([STILL_INDEXING] if _awaits_files(stores) else [])]
+    return [*gone, *(STILL_INDEXING[store.owner] for store in stores if store.is_indexing)]

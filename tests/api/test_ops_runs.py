@@ -8,7 +8,7 @@ import pytest
 from openai.types.beta.threads import Run
 from sqlalchemy import update
 
-from infra.clock import now_seconds
+from infra.clock import now_ms, now_seconds
 from infra.database.run_tables import RUNS
 from tests.api.envelope import assert_error
 from tests.database import writing
@@ -151,6 +151,21 @@ async def test_timeline_has_tokens_calls_and_failed_attempts_of_every_turn(
     assert "No such key." in second["failures"][0]["message"]
     assert (timeline["status"], timeline["turn"], timeline["ended_at"]) == ("failed", 1, failed.failed_at)
     assert secret not in json.dumps([unanswered, timeline])
+
+
+async def test_failed_turn_takes_no_longer_than_its_run(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("ops-duration", *[Fails(401, "No such key.")] * 3)
+    assistant = await holdfast.assistant("ops-duration")
+    began_ms = now_ms()
+    failed = [await holdfast.until(await holdfast.run(assistant), "failed") for _ in range(3)]
+    elapsed_ms = now_ms() - began_ms
+
+    turns = [turn for run in failed for turn in (await _timeline(http, run))["turns"]]
+
+    assert len(turns) == 3
+    assert sum(turn["duration_ms"] for turn in turns) <= elapsed_ms
 
 
 async def test_timeline_includes_attempt_in_progress(

@@ -71,7 +71,7 @@ class Setup:
 
 @asynccontextmanager
 async def embedded(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
-    """`holdfast up` on SQLite, with the events in its memory."""
+    """`holdfast up` on SQLite, with the events in a Valkey of its own."""
     place = Place.new(folder)
     environment = place.environment(HOLDFAST_MODELS=str(provider.models_file(folder)), **SETTINGS)
     up = Program("up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url))

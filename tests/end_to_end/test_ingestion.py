@@ -1,6 +1,7 @@
 """Ingestion in a running Holdfast: cancelled, resumed, repeated, lost, and what stays behind."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -340,14 +341,18 @@ async def test_file_whose_workflow_was_terminated_fails(holdfast: RunningHoldfas
 
 
 @pytest.mark.any_database
-async def test_file_without_its_content_fails(holdfast: RunningHoldfast) -> None:
+async def test_file_without_its_content_fails(holdfast: RunningHoldfast, caplog: pytest.LogCaptureFixture) -> None:
     file = await added(holdfast, is_commanded=False)
     await holdfast.resources.object_store.delete(object_key(KeyPrefix.FILE, file.file_id))
 
-    assert await ingest(holdfast, file) == "failed"
+    with caplog.at_level(logging.INFO, ingestion.__name__):
+        assert await ingest(holdfast, file) == "failed"
 
     found = await ended(holdfast, file)
     assert (found.last_error.code, found.last_error.message) == ("server_error", CONTENT_MISSING)
+    [logged] = [vars(record) for record in caplog.records if record.message == "ingestion.ended"]
+    assert (logged["store_id"], logged["file_id"]) == (file.store_id, file.file_id)
+    assert (logged["status"], logged["error"]) == ("failed", "server_error")
 
 
 @pytest.mark.slow

@@ -3,8 +3,10 @@
 import asyncio
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity, workflow
+from temporalio.client import WorkflowHandle
 from temporalio.common import RetryPolicy
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -31,6 +33,12 @@ async def never_answers(_: TurnInput) -> None:
     await asyncio.Event().wait()
 
 
+async def _scheduled_at_ms(handle: WorkflowHandle[Any, Any]) -> int:
+    events = (await handle.fetch_history()).events
+    [at] = [event.event_time for event in events if event.HasField("activity_task_scheduled_event_attributes")]
+    return at.ToMilliseconds()
+
+
 async def test_timed_out_turn_has_timeout_reason(temporal: WorkflowEnvironment) -> None:
     run_id = f"run_{uuid.uuid4().hex}"
     worker = Worker(
@@ -51,3 +59,4 @@ async def test_timed_out_turn_has_timeout_reason(temporal: WorkflowEnvironment) 
     assert list(history.tries) == [3]
     [failure] = history.tries[3].failures
     assert (failure.attempt, "timeout" in failure.message.lower()) == (1, True)
+    assert history.tries[3].began_at_ms == await _scheduled_at_ms(handle)

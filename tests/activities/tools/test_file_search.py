@@ -10,6 +10,7 @@ import pytest
 
 from activities.tools.file_search import NO_STORE, STILL_INDEXING, FileSearch
 from infra.database import runs
+from infra.database.searched_stores import StoreOwner
 from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from infra.ports import ToolScope
@@ -160,7 +161,7 @@ async def test_search_stops_waiting_for_the_files_of_the_thread(holdfast: Runnin
 
     found = await tool(holdfast, wait=timedelta()).run(call("vacation"), scope)
 
-    assert (texts(found), found.notes) == ([VACATION], (STILL_INDEXING,))
+    assert (texts(found), found.notes) == ([VACATION], (STILL_INDEXING[StoreOwner.THREAD],))
 
 
 async def test_search_does_not_wait_for_the_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
@@ -170,7 +171,7 @@ async def test_search_does_not_wait_for_the_files_of_the_assistant(holdfast: Run
     async with asyncio.timeout(10):
         found = await tool(holdfast, wait=timedelta(seconds=60)).run(call("late"), scope)
 
-    assert found == SearchHits(())
+    assert found == SearchHits((), (STILL_INDEXING[StoreOwner.ASSISTANT],))
 
 
 @pytest.mark.any_database
