@@ -21,11 +21,6 @@ from models.runs import LastErrorCode
 from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import TOOL_CALL, RunState, ToolCallInput
 
-MAX_CALLS_OF_TURN = 32
-"""Calls beyond these in one answer of the model are not run."""
-
-TOO_MANY_CALLS = f"Only the first {MAX_CALLS_OF_TURN} calls of one answer are run: this one was not."
-
 log = logging.getLogger(__name__)
 
 
@@ -72,8 +67,6 @@ class ToolCalls:
     async def _result(self, found: CallToRun) -> ServerResult:
         call = found.call
         try:
-            if call.position >= MAX_CALLS_OF_TURN:
-                raise ToolFailed(TOO_MANY_CALLS)
             with self._observer.observing(call.kind, call.id):
                 return await self._tools[call.kind].run(call, ToolScope(found.project_id, found.run))
         except ToolFailed as error:

@@ -53,7 +53,8 @@ async def fingerprint_of(request: Request) -> str:
     path = API_PREFIX + request.url.path.removeprefix(API_PREFIX)
     body = [await request.json()] if await request.body() else []
     # Not in the body any more: see `AssistantsRoute`.
-    body += getattr(request.state, "v1_file_ids", None) or []
+    file_ids = getattr(request.state, "v1_file_ids", None)
+    body += [] if file_ids is None else [file_ids]
     return await off_the_loop(request, _fingerprint, f"{request.method} {path}\n", body)
 
 

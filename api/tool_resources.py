@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from api.ingest_commands import IngestCommands
-from infra.database import files, searched_stores, vector_stores
+from infra.database import files, searched_stores, vector_store_additions, vector_store_files, vector_stores
 from infra.database.searched_stores import StoreState
 from models.file_errors import FileNotFound
 from models.run_specs import RunSpec
@@ -19,10 +19,12 @@ from models.tools import (
     ToolResources,
 )
 from models.vector_store_errors import VectorStoreOfRunExpired
-from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, Expiry, FileBatch
+from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, Expiry, FileBatch, StoreFileStatus
 
 UNUSED_THREAD_STORE = Expiry(anchor="last_active_at", days=7)
 """The expiry of a store that is created with a thread or for its messages, as OpenAI's had it."""
+
+USABLE = (StoreFileStatus.IN_PROGRESS, StoreFileStatus.COMPLETED)
 
 
 @dataclass
@@ -62,9 +64,16 @@ class RequestedResources:
         return store.id
 
     def extend_store(self, connection: Connection, store_id: str, file_ids: Sequence[str]) -> None:
-        """Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_additions.add` raises."""
-        attachments = [Attachment(file_id, None, ChunkSizes()) for file_id in file_ids]
-        self.batches.append(self.commands.insert_batch(connection, self.project_id, store_id, attachments))
+        """Add the files that the store lacks, or failed to process: the others keep their chunks.
+
+        Raises `NotFound`, `VectorStoreExpired`, and what `vector_store_additions.add` raises.
+        """
+        vector_store_additions.lock_store_for(connection, self.project_id, store_id, file_ids)
+        there = vector_store_files.named(connection, store_id, file_ids)
+        usable = {file_id for file_id, row in there.items() if row.status in USABLE}
+        attachments = [Attachment(file_id, None, ChunkSizes()) for file_id in file_ids if file_id not in usable]
+        if attachments:
+            self.batches.append(self.commands.insert_batch(connection, self.project_id, store_id, attachments))
 
     async def start(self) -> None:
         """Command the ingestion of files that joined stores."""

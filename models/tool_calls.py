@@ -9,6 +9,11 @@ from pydantic import Field, TypeAdapter
 
 from models.tools import FileSearchOptions
 
+MAX_RUN_CALLS = 32
+"""Server calls beyond these in one answer of the model are not run. Temporal lets a workflow have 2,000 activities."""
+
+TOO_MANY_CALLS = f"Only the first {MAX_RUN_CALLS} calls of one answer are run: this one was not."
+
 
 class ToolKind(StrEnum):
     FUNCTION = "function"

@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from api.beta import AssistantsRoute
 from api.dependencies import AssistantsBeta, DatabaseDep, ProjectDep, StreamsDep, V1AnswersDep
+from api.include import IncludeDep, IncludeParameters
 from api.sse import FROM_THE_BEGINNING, UNTIL_ENDED, OrStream
 from infra.database import runs
 from models.ids import RunId, ThreadId
@@ -21,6 +22,7 @@ LastEventId = Annotated[int | None, Header(ge=0, le=MAX_SAFE_INTEGER)]
 @router.get(
     "/{thread_id}/runs/{run_id}/events",
     operation_id="listRunEvents",
+    openapi_extra=IncludeParameters,
     response_class=StreamingResponse,
     responses=OrStream,
 )
@@ -31,6 +33,7 @@ async def follow_run(
     project: ProjectDep,
     streams: StreamsDep,
     v1: V1AnswersDep,
+    with_content: IncludeDep,
     after: After = None,
     last_event_id: LastEventId = None,
 ) -> StreamingResponse:
@@ -38,4 +41,4 @@ async def follow_run(
     await database.read(runs.load, project, thread_id, run_id)
     # A client that reconnects repeats the `after` of its first request as well.
     seen = max(number for number in (after, last_event_id, FROM_THE_BEGINNING) if number is not None)
-    return streams.response(UNTIL_ENDED, run_id, seen, v1)
+    return streams.response(UNTIL_ENDED, run_id, seen, v1, with_content)

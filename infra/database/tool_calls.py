@@ -7,7 +7,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select, upd
 
 from infra.database.columns import AnyRow
 from infra.database.run_tables import TOOL_CALLS
-from models.tool_calls import SERVER_RESULTS, SubmittedOutput, ToolCall, ToolKind, ToolResult
+from models.tool_calls import MAX_RUN_CALLS, SERVER_RESULTS, SubmittedOutput, ToolCall, ToolKind, ToolResult
 from models.tools import FileSearchOptions
 
 _OF_TURN = (TOOL_CALLS.c.run_id == bindparam("run"), TOOL_CALLS.c.turn == bindparam("of_turn"))
@@ -22,6 +22,7 @@ _SERVER_CALLS = (
     select(TOOL_CALLS.c.id, TOOL_CALLS.c.type)
     .where(*_OF_TURN, TOOL_CALLS.c.type != ToolKind.FUNCTION.value)
     .order_by(TOOL_CALLS.c.position)
+    .limit(MAX_RUN_CALLS)
 )
 _FUNCTION_IDS = (
     select(TOOL_CALLS.c.id)

@@ -17,7 +17,15 @@ from models import run_events
 from models.events import Event
 from models.run_steps import required_action
 from models.runs import Run, RunStatus
-from models.tool_calls import SERVER_RESULTS, ServerResult, ToolCall, ToolFailure, ToolKind
+from models.tool_calls import (
+    MAX_RUN_CALLS,
+    SERVER_RESULTS,
+    TOO_MANY_CALLS,
+    ServerResult,
+    ToolCall,
+    ToolFailure,
+    ToolKind,
+)
 from models.tool_formats.formats import FORMATS
 from models.turns import RunState, ToolCallInput
 
@@ -42,6 +50,7 @@ _SET_RESULT = (
     )
     .returning(TOOL_CALLS)
 )
+_LIMIT_EXCEEDED = ToolFailure(TOO_MANY_CALLS)
 _ADD_EVENTS = update(RUNS).where(RUNS.c.id == _RUN).values(next_event=bindparam("new_next_event")).returning(RUNS)
 _BEGIN_NEXT_TURN = (
     update(RUNS)
@@ -95,24 +104,40 @@ def find_to_run(connection: Connection, call: ToolCallInput) -> CallToRun | RunS
 def store_result(connection: Connection, call: ToolCallInput, result: ServerResult, timing: CallTiming) -> Stored:
     """Store the result unless the call has one or the run is no longer at its turn.
 
-    The result of the last server call asks the client for the outputs of the turn's functions or, if there are none,
-    completes the step and begins the next turn.
+    The result of the last call that is run answers those beyond the limit. Then it asks the client for the outputs of
+    the turn's functions or, if there are none, completes the step and begins the next turn.
     """
     run = connection.execute(_LOCK_IN_PROGRESS, {"run": call.run_id, "of_turn": call.turn}).one_or_none()
     if run is None:
         return Stored(state_of(connection, call.run_id))
-    row = connection.execute(_SET_RESULT, {**_of(call), **_values(result, timing, run.next_event)}).one_or_none()
-    if row is None:
+    deltas = _set_result(connection, call, result, timing, run.next_event)
+    if deltas is None:
         return Stored(state_of(connection, call.run_id))
-    stored = tool_calls.to_call(row)
-    deltas = FORMATS[stored.kind].result_deltas(row.step_id, stored)
-    return _follow_up(connection, call, run, deltas)
-
-
-def _follow_up(connection: Connection, call: ToolCallInput, run: AnyRow, deltas: Sequence[Event]) -> Stored:
     calls = tool_calls.of_turn(connection, call.run_id, call.turn)
-    if not all(each.is_answered for each in calls if each.kind.is_run_by_server):
+    of_server = [each for each in calls if each.kind.is_run_by_server]
+    if not all(each.is_answered for each in of_server[:MAX_RUN_CALLS]):
         return _stored(_set_events(connection, _ADD_EVENTS, run, len(deltas)), deltas)
+    for each in of_server[MAX_RUN_CALLS:]:
+        beyond = ToolCallInput(call.run_id, call.turn, each.id)
+        at = run.next_event + len(deltas)
+        deltas = [*deltas, *(_set_result(connection, beyond, _LIMIT_EXCEEDED, timing, at) or ())]
+    return _follow_up(connection, call, run, calls, deltas)
+
+
+def _set_result(
+    connection: Connection, call: ToolCallInput, result: ServerResult, timing: CallTiming, event: int
+) -> Sequence[Event] | None:
+    """The deltas of the result, of which the first has the number `event`. None: the call has a result."""
+    row = connection.execute(_SET_RESULT, {**_of(call), **_values(result, timing, event)}).one_or_none()
+    if row is None:
+        return None
+    stored = tool_calls.to_call(row)
+    return FORMATS[stored.kind].result_deltas(row.step_id, stored)
+
+
+def _follow_up(
+    connection: Connection, call: ToolCallInput, run: AnyRow, calls: Sequence[ToolCall], deltas: Sequence[Event]
+) -> Stored:
     if any(each.kind is ToolKind.FUNCTION for each in calls):
         next_event = run.next_event + len(deltas) + run_events.ANSWERED_COUNT
         required = required_action(calls).model_dump(mode="json")

@@ -8,7 +8,7 @@ from infra.database import tool_calls
 from infra.database.columns import AnyRow
 from models.answers import Answer
 from models.runs import RunStatus
-from models.tool_calls import ToolCall, ToolKind
+from models.tool_calls import MAX_RUN_CALLS, ToolCall, ToolKind
 from models.turns import NextStep, ServerCall, TurnInput, TurnOutcome
 
 
@@ -23,7 +23,8 @@ def following(answer: Answer, calls: Sequence[ToolCall]) -> tuple[NextStep, RunS
 
 
 def server_calls(calls: Sequence[ToolCall]) -> tuple[ServerCall, ...]:
-    return tuple(ServerCall(call.id, call.kind) for call in calls if call.kind.is_run_by_server)
+    """Those to run: `tool_results.py` answers the others."""
+    return tuple(ServerCall(call.id, call.kind) for call in calls if call.kind.is_run_by_server)[:MAX_RUN_CALLS]
 
 
 def outcome_of(connection: Connection, row: AnyRow, turn: TurnInput) -> TurnOutcome | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.answers import storable
 from models.citations import marker, result_number
 from models.events import Event, call_delta
 from models.language_model import Function
@@ -74,7 +75,9 @@ def queries_of(arguments: str) -> Sequence[str] | None:
         return None
     asked = given.get("queries", given.get("query")) if isinstance(given, dict) else given
     texts = [asked] if isinstance(asked, str) else asked if isinstance(asked, list) else []
-    queries = [text.strip()[:MAX_QUERY_LENGTH] for text in texts if isinstance(text, str) and text.strip()]
+    # JSON can name a half of a character, which nothing can search for.
+    whole = [storable(text).strip() for text in texts if isinstance(text, str)]
+    queries = [text[:MAX_QUERY_LENGTH] for text in whole if text]
     return list(dict.fromkeys(queries))[:MAX_QUERIES] or None
 
 

@@ -9,7 +9,7 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.tool_calls import MAX_CALLS_OF_TURN, TOO_MANY_CALLS, ToolCalls
+from activities.tool_calls import ToolCalls
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
 from infra.database.migrations import migrate
@@ -19,7 +19,7 @@ from infra.ports import ToolScope
 from infra.tools.errors import ToolUnavailable
 from infra.tools.observation import ToolObserver
 from models.runs import RunStatus
-from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
+from models.tool_calls import ServerResult, ToolCall, ToolKind
 from models.turns import RunState
 from tests.infra.database.server_calls import HITS, CalledTools
 
@@ -75,18 +75,6 @@ async def test_call_with_a_result_is_not_run_again(called: CalledTools) -> None:
     assert (first.status, first.turn) == (second.status, second.turn) == (RunStatus.IN_PROGRESS, 1)
     assert tool.calls == [called.calls[0].id]
     assert called.calls[0].result == HITS
-
-
-async def test_calls_beyond_the_limit_of_an_answer_are_not_run(database: Database) -> None:
-    called = CalledTools.of(database, *["file_search"] * (MAX_CALLS_OF_TURN + 1))
-    tool = Tool()
-    tool.may_end.set()
-
-    for position in (MAX_CALLS_OF_TURN - 1, MAX_CALLS_OF_TURN):
-        await executing(called, tool, position=position)
-
-    *_, last, beyond = called.calls
-    assert (last.result, beyond.result, tool.calls) == (HITS, ToolFailure(TOO_MANY_CALLS), [last.id])
 
 
 @pytest.mark.parametrize(

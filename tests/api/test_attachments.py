@@ -100,6 +100,19 @@ async def test_later_messages_extend_the_store(holdfast: RunningHoldfast) -> Non
     assert await files_of(holdfast, store_of(thread)) == {first, second, third}
 
 
+async def test_file_that_the_store_has_keeps_its_chunks(holdfast: RunningHoldfast) -> None:
+    file_id = await store_file(holdfast.resources, "a")
+    store_files = holdfast.client.vector_stores.files
+    sizes: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
+    store_id = (await holdfast.client.vector_stores.create()).id
+    before = await store_files.create_and_poll(file_id, vector_store_id=store_id, chunking_strategy=sizes)
+
+    await holdfast.client.beta.threads.create(tool_resources=by_id(store_id), messages=[message(attached(file_id))])
+
+    assert before.status == "completed"
+    assert await store_files.retrieve(file_id, vector_store_id=store_id) == before
+
+
 async def test_messages_at_once_share_one_store(holdfast: RunningHoldfast) -> None:
     ids = [await store_file(holdfast.resources, text) for text in "abcde"]
     threads = holdfast.client.beta.threads

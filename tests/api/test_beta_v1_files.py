@@ -101,6 +101,18 @@ async def test_repeat_with_other_files_is_another_request(holdfast: RunningHoldf
     assert await files_of(v1, assistant["id"]) == [first]
 
 
+async def test_taking_all_files_away_does_not_repeat_a_change_without_files(
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient
+) -> None:
+    assistant = await new_assistant(v1, await store_file(holdfast.resources, "a"))
+    path, key = f"/assistants/{assistant['id']}", {"Idempotency-Key": f"v1-none-{assistant['id']}"}
+    await ok(await v1.post(path, json={"name": "Files"}, headers=key))
+
+    other = await v1.post(path, json={"name": "Files", "file_ids": []}, headers=key)
+
+    assert other.status_code == 400
+
+
 async def test_assistant_files_are_added_listed_and_taken_away(
     holdfast: RunningHoldfast, v1: httpx.AsyncClient
 ) -> None:

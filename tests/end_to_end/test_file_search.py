@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import FileSearchToolCall, FunctionToolCall, RunStep, ToolCallsStepDetails
@@ -92,6 +93,23 @@ async def test_the_stream_has_content_for_those_who_ask_for_it(holdfast: Running
     assert isinstance(call, FileSearchToolCall)
     content = [part.text for result in call.file_search.results or () for part in result.content or ()]
     assert content == ([VACATION] if include else [])
+
+
+@pytest.mark.parametrize("include", [CONTENT, []])
+async def test_stream_that_is_continued_has_content_for_those_who_ask_for_it(
+    holdfast: RunningHoldfast, include: Any
+) -> None:
+    assistant = await searching(holdfast, SCRIPTED_MODEL, await store_of(holdfast, VACATION))
+    run = await holdfast.until(await holdfast.run(assistant, "vacation"))
+
+    async with httpx.AsyncClient(base_url=holdfast.url) as client:
+        path = f"/v1/threads/{run.thread_id}/runs/{run.id}/events"
+        events = (await client.get(path, params={"after": 3, "include[]": include})).text
+
+    data = [json.loads(line.removeprefix("data: ")) for line in events.splitlines() if line.startswith("data: {")]
+    (closed,) = [each for each in data if each.get("type") == "tool_calls" and each["status"] == "completed"]
+    (result,) = closed["step_details"]["tool_calls"][0]["file_search"]["results"]
+    assert result.get("content") == ([{"type": "text", "text": VACATION}] if include else None)
 
 
 async def test_mixed_turn_runs_the_servers_calls_first(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:

@@ -287,6 +287,20 @@ async def test_invalid_arguments_are_told_to_the_model(
     assert outputs(provider.requests(model)[1]) == [INVALID_ARGUMENTS]
 
 
+@pytest.mark.any_database
+@pytest.mark.parametrize("character", ["\\ud83d", "\\u0000"])
+async def test_query_with_a_character_that_is_none_is_searched(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, character: str
+) -> None:
+    model = f"no-character-{character[1:]}"
+    provider.script(model, Calls(("file_search", f'{{"queries": ["vacation {character}"]}}')), Says("Done."))
+
+    run = await holdfast.until(await holdfast.run(await searching(holdfast, model, await store_of(holdfast, VACATION))))
+
+    assert run.status == "completed"
+    assert VACATION in outputs(provider.requests(model)[1])[0]
+
+
 async def test_answer_cut_off_in_its_calls_runs_none(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("cut-tools", Calls(*SEARCH.calls, finish="length"))
 

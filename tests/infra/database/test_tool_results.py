@@ -13,7 +13,7 @@ from models.finalization import Finalization
 from models.lists import PageRequest
 from models.runs import RunStatus, ToolOutput
 from models.thread_errors import ToolOutputsMismatch
-from models.tool_calls import SearchHits, ToolFailure
+from models.tool_calls import MAX_RUN_CALLS, TOO_MANY_CALLS, SearchHits, ToolFailure
 from models.turns import NextStep, RunState, ServerCall, TurnInput, TurnOutcome
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT
@@ -67,6 +67,24 @@ def test_next_turn_waits_for_the_last_result(database: Database) -> None:
 
     with writing(database) as connection:
         assert turns.begin(connection, TurnInput(called.run.id, 1), EXECUTION, 2) is None
+
+
+@pytest.mark.parametrize("functions", [[], ["weather"]])
+def test_calls_beyond_the_limit_of_an_answer_are_not_run(database: Database, functions: list[str]) -> None:
+    turn = BegunTurn.of(database, *functions, *["file_search"] * (MAX_RUN_CALLS + 2))
+    committed = turn.commit()
+    called = CalledTools(database, turn.run)
+    with writing(database) as connection:
+        again = turns.begin(connection, TurnInput(turn.run.id, 0), EXECUTION, 2)
+
+    *_, last = [called.store(len(functions) + position) for position in range(MAX_RUN_CALLS)]
+
+    assert committed is not None
+    assert len(committed.outcome.server_calls) == MAX_RUN_CALLS
+    assert again == committed.outcome
+    assert last.state.status is (RunStatus.REQUIRES_ACTION if functions else RunStatus.IN_PROGRESS)
+    results = [call.result for call in called.calls[len(functions) :]]
+    assert results == [HITS] * MAX_RUN_CALLS + [ToolFailure(TOO_MANY_CALLS)] * 2
 
 
 def test_functions_are_asked_for_after_the_last_result(database: Database) -> None:

@@ -33,6 +33,8 @@ def call(result: ServerResult | None = None, position: int = 0) -> ToolCall:
         (["a"], ["a"]),
         ({"queries": ["x" * 5_000]}, ["x" * MAX_QUERY_LENGTH]),
         ({"queries": [f"{number}" for number in range(9)]}, [f"{number}" for number in range(MAX_QUERIES)]),
+        # A half of an emoji, and null: JSON can name both, and no index or embedding takes them.
+        ({"queries": ["a \ud83d", "b\0"]}, ["a \ufffd", "b\ufffd"]),
         ({"queries": []}, None),
         ({}, None),
         (None, None),
