@@ -12,14 +12,23 @@ from infra.background import shielded_until_done
 from infra.clock import now_ms
 from infra.database import tool_results
 from infra.database.engine import Database
+from infra.database.outages import DatabaseUnavailable
 from infra.database.tool_results import CallTiming, CallToRun, Stored
 from infra.event_stream.publishing import publish
+from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import EventStream, ServerTool, ToolScope
 from infra.tools.errors import ToolFailed, ToolUnavailable
 from infra.tools.observation import ToolObserver
+from infra.vector_index.errors import VectorIndexUnavailable
 from models.runs import LastErrorCode
 from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import TOOL_CALL, RunState, ToolCallInput
+
+OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, VectorIndexUnavailable)
+MAX_UNEXPECTED_ATTEMPTS = 4
+"""A fault of a tool's own is mostly the same each time: some seconds later, the model is told."""
+
+BROKEN = "The tool failed for an unexpected reason. Go on without it."
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +50,8 @@ class ToolCalls:
     async def execute(self, call: ToolCallInput) -> RunState:
         """Run the call and store its result, unless it has one. Returns the run's state.
 
-        A tool that fails for good has that as its result: it never fails the run. Raises retryable `ApplicationError`s
-        for outages. A call of a run that is no longer at its turn is not run.
+        A tool that fails for good, or again and again, has that as its result: it never fails the run. Raises
+        retryable `ApplicationError`s for outages. A call of a run that is no longer at its turn is not run.
         """
         async with heartbeating():
             try:
@@ -75,6 +84,11 @@ class ToolCalls:
         except ToolUnavailable as error:
             log.warning("run.tool_unavailable", extra=_facts(call, error))
             raise passing_failure(LastErrorCode.SERVER_ERROR, error, error.retry_after) from None
+        except Exception as error:
+            if isinstance(error, OUTAGES) or activity.info().attempt < MAX_UNEXPECTED_ATTEMPTS:
+                raise
+            log.exception("run.tool_broken", extra=_facts(call, error))
+            return ToolFailure(BROKEN)
 
     async def _store(self, call: ToolCallInput, result: ServerResult, timing: CallTiming) -> Stored:
         stored = await self._database.write(tool_results.store_result, call, result, timing)

@@ -129,10 +129,13 @@ class ChooseFunction(RequestBody):
 
 class ChooseCodeInterpreter(RequestBody):
     type: Literal["code_interpreter"]
+    # What the SDKs' own object has where it is sent back.
+    function: None = Field(None, exclude_if=absent)
 
 
 class ChooseFileSearch(RequestBody):
     type: Literal["file_search"]
+    function: None = Field(None, exclude_if=absent)
 
 
 NamedToolChoice = Annotated[ChooseFunction | ChooseCodeInterpreter | ChooseFileSearch, TaggedBy("type")]

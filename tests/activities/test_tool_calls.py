@@ -1,6 +1,7 @@
 """One call of a server tool: run once, and given up in each way that an activity can end."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,17 +10,18 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.tool_calls import ToolCalls
+from activities.tool_calls import BROKEN, MAX_UNEXPECTED_ATTEMPTS, ToolCalls
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
 from infra.database.migrations import migrate
+from infra.database.outages import DatabaseUnavailable
 from infra.event_stream.in_process import InProcessEventStream
 from infra.metrics import Metrics
 from infra.ports import ToolScope
 from infra.tools.errors import ToolUnavailable
 from infra.tools.observation import ToolObserver
 from models.runs import RunStatus
-from models.tool_calls import ServerResult, ToolCall, ToolKind
+from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import RunState
 from tests.infra.database.server_calls import HITS, CalledTools
 
@@ -120,4 +122,26 @@ async def test_outage_is_left_to_temporal(called: CalledTools) -> None:
 
     assert (raised.value.type, raised.value.non_retryable) == ("ToolUnavailable", False)
     assert raised.value.next_retry_delay == timedelta(seconds=7)
+    assert called.calls[0].result is None
+
+
+async def test_fault_of_a_tool_is_tried_again_and_then_told_to_the_model(called: CalledTools) -> None:
+    tool, last = Tool(ZeroDivisionError()), ActivityEnvironment()
+    last.info = replace(last.info, attempt=MAX_UNEXPECTED_ATTEMPTS)
+
+    with pytest.raises(ZeroDivisionError):
+        await executing(called, tool)
+    state = await executing(called, tool, last)
+
+    assert (state.status, state.turn) == (RunStatus.IN_PROGRESS, 1)
+    assert called.calls[0].result == ToolFailure(BROKEN)
+
+
+async def test_outage_of_the_database_is_never_told_to_the_model(called: CalledTools) -> None:
+    late = ActivityEnvironment()
+    late.info = replace(late.info, attempt=MAX_UNEXPECTED_ATTEMPTS)
+
+    with pytest.raises(DatabaseUnavailable):
+        await executing(called, Tool(DatabaseUnavailable("No connection.")), late)
+
     assert called.calls[0].result is None

@@ -38,6 +38,10 @@ def test_tools_are_completed_with_openais_defaults(sent: dict[str, Any], normal:
     assert normalised(TOOL, normal) == normal
 
 
+def test_named_server_tool_may_have_the_null_function_of_the_sdks_object() -> None:
+    assert normalised(TOOL_CHOICE, {"type": "file_search", "function": None}) == {"type": "file_search"}
+
+
 @pytest.mark.parametrize(
     "choice", ["none", "auto", "required", {"type": "function", "function": {"name": "f"}}, {"type": "file_search"}]
 )
