@@ -24,6 +24,7 @@ from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
+from tests.resets import closed
 from tests.searched_stores import searching
 
 pytestmark = pytest.mark.any_database
@@ -101,6 +102,7 @@ async def test_show_prints_the_course_of_a_run_without_content(
     provider.script("cli-show", Says(secret))
     await _holdfast(place, holdfast, "retry", run.id)
     await holdfast.until(run, "completed")
+    await closed(holdfast.resources.temporal.get_workflow_handle(run.id))
 
     shown = await _holdfast(place, holdfast, "show", run.id)
     as_json = await _holdfast(place, holdfast, "show", run.id, "--json")

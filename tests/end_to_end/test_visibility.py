@@ -82,6 +82,8 @@ async def test_model_name_is_truncated_to_limit_of_temporal_on_postgres(
 async def test_activities_and_timers_have_summaries(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("summaries", Calls(("weather", "{}")), Says("Thanks."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("summaries", "weather")))
+    # Then the timer has been started: outputs that arrive earlier need none.
+    await _listed(holdfast, run, "requires_action")
     await holdfast.until(await holdfast.submit(run, "sunny"), "completed")
 
     description = await holdfast.resources.temporal.get_workflow_handle(run.id).describe()
