@@ -48,6 +48,7 @@ async def test_aborted_answer_is_retried(holdfast: RunningHoldfast, provider: Sc
     assert await holdfast.texts(run) == ["Hello", "Once upon a time."]
 
 
+@pytest.mark.slow
 async def test_run_fails_after_few_aborted_answers(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     reply = Says("Once", finish="insufficient_system_resource")
 
@@ -60,6 +61,7 @@ async def test_run_fails_after_few_aborted_answers(holdfast: RunningHoldfast, pr
     assert len(provider.requests("always-aborted")) == 4
 
 
+@pytest.mark.slow
 async def test_other_failures_do_not_count_as_aborted_answers(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -135,6 +137,7 @@ SOON = {"expires_after": {"anchor": "created_at", "seconds": 3}}
 AT_ONCE = Fails(429, "Slow down.", headers={"retry-after-ms": "1"})
 
 
+@pytest.mark.slow
 async def test_provider_that_fails_until_deadline_fails_run(
     holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
+import pytest
 from temporalio import activity
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
@@ -130,6 +131,7 @@ async def test_error_without_code_fails_run_without_its_text(temporal: WorkflowE
     assert (finalization.error_code, finalization.error_message) == (LastErrorCode.SERVER_ERROR, None)
 
 
+@pytest.mark.slow
 async def test_turn_lost_at_deadline_after_failures_fails_run_with_last_one(temporal: WorkflowEnvironment) -> None:
     async def generate(turn: TurnInput) -> TurnOutcome:
         activity.heartbeat("rate_limit_exceeded", "Slow down.", 0)
