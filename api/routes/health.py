@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -34,20 +36,23 @@ class Health(BaseModel):
 async def health(resources: ResourcesDep, response: Response) -> Health:
     """200 when the database, Temporal, the object store and the vector index answer, 503 with the reason otherwise."""
     database, temporal, object_store, vector_index = parts = await asyncio.gather(
-        _database(resources), _temporal(resources), _object_store(resources), _vector_index(resources)
+        _checked("database", resources.database.check()),
+        _temporal(resources),
+        _checked("object_store", resources.object_store.check()),
+        _checked("vector_index", resources.vector_index.check()),
     )
     if any(part != OK for part in parts):
         response.status_code = 503
     return Health(database=database, temporal=temporal, object_store=object_store, vector_index=vector_index)
 
 
-async def _database(resources: ResourcesDep) -> str:
+async def _checked(part: str, check: Coroutine[Any, Any, None]) -> str:
     try:
-        await in_time(resources.database.check(), HEALTH_TIMEOUT)
-    except DatabaseUnavailable as error:
-        # The route needs no key, and the reason has names of hosts and users.
-        log.warning("health.database_unavailable", extra={"reason": error.reason})
-        return f"does not answer: {SEE_LOG}"
+        await in_time(check, HEALTH_TIMEOUT)
+    except (DatabaseUnavailable, ObjectStoreUnavailable) as error:
+        return _unavailable(part, error.reason)
+    except VectorIndexUnavailable as error:
+        return _unavailable(part, str(error))
     except TimeoutError as error:
         return f"does not answer: {error}"
     return OK
@@ -59,28 +64,11 @@ async def _temporal(resources: ResourcesDep) -> str:
     except TimeoutError:
         return f"does not answer: nothing within {HEALTH_TIMEOUT.total_seconds():g} s"
     except RPCError as error:
-        log.warning("health.temporal_unavailable", extra={"reason": str(error)})
-        return f"does not answer: {SEE_LOG}"
+        return _unavailable("temporal", str(error))
     return OK
 
 
-async def _object_store(resources: ResourcesDep) -> str:
-    try:
-        await in_time(resources.object_store.check(), HEALTH_TIMEOUT)
-    except ObjectStoreUnavailable as error:
-        log.warning("health.object_store_unavailable", extra={"reason": error.reason})
-        return f"does not answer: {SEE_LOG}"
-    except TimeoutError as error:
-        return f"does not answer: {error}"
-    return OK
-
-
-async def _vector_index(resources: ResourcesDep) -> str:
-    try:
-        await in_time(resources.vector_index.check(), HEALTH_TIMEOUT)
-    except VectorIndexUnavailable as error:
-        log.warning("health.vector_index_unavailable", extra={"reason": str(error)})
-        return f"does not answer: {SEE_LOG}"
-    except TimeoutError as error:
-        return f"does not answer: {error}"
-    return OK
+def _unavailable(part: str, reason: str) -> str:
+    # The route needs no key, and the reason has names of hosts and users.
+    log.warning(f"health.{part}_unavailable", extra={"reason": reason})
+    return f"does not answer: {SEE_LOG}"
