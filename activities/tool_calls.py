@@ -26,7 +26,7 @@ from models.turns import TOOL_CALL, RunState, ToolCallInput
 
 OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, VectorIndexUnavailable)
 MAX_UNEXPECTED_ATTEMPTS = 4
-"""A fault of a tool's own is mostly the same each time: some seconds later, the model is told."""
+"""A fault of the tool itself mostly repeats: the last of these attempts, after some seconds, stores a failure."""
 
 BROKEN = "The tool failed for an unexpected reason. Go on without it."
 

@@ -1,4 +1,4 @@
-"""What the program says to whoever started it, on stdout."""
+"""The program's messages to the user, on stdout."""
 
 import os
 import sys

@@ -223,7 +223,7 @@ class ServerTool(Protocol):
     async def run(self, call: ToolCall, scope: ToolScope) -> ServerResult:
         """The result of the call. It may be run again, but only if the result was not stored.
 
-        Raises `infra.tools.errors.ToolUnavailable` if a retry may help, `ToolFailed` with what the model is told if it
+        Raises `infra.tools.errors.ToolUnavailable` if a retry may help, `ToolFailed` with a message for the model if it
         cannot. It may be cancelled at any time, and sends no heartbeats: its caller does.
         """
         ...

@@ -52,7 +52,7 @@ class OpsFailure(WireObject):
 class OpsToolCall(WireObject):
     """`kind` is `function` or that of a server tool. Only server calls have what follows `is_answered`.
 
-    `error` is the reason of a call that failed for good, which the model was told.
+    `error` is the reason of a call that failed for good, as the model reads it.
     """
 
     id: str

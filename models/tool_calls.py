@@ -56,7 +56,7 @@ class SearchHits:
 
 @dataclass(frozen=True)
 class ToolFailure:
-    """The call failed for good. The model is told so, and the run continues."""
+    """The call failed for good. The model reads the message, and the run continues."""
 
     message: str
     type: Literal["tool_failure"] = "tool_failure"

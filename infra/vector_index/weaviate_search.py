@@ -26,7 +26,7 @@ from models.search_terms import search_terms
 
 WINDOWS_PER_CHUNK = 2
 MOST_WINDOWS = 8_000
-"""With a quarter more it is what a server lets one query find, unless it is told otherwise."""
+"""With a quarter more, it is the default limit of a server on the results of one query."""
 FILTERED_FILES = 100
 """A filter costs 10 µs for each file that it names, in each list: beyond these a query is tried without one first."""
 
@@ -146,7 +146,7 @@ async def _max_score(tenant: Tenant, words: Sequence[str]) -> float:
 
 
 async def _idf(tenant: Tenant, word: str) -> float | None:
-    """By the score of the best chunk for it: Weaviate tells neither idfs nor, at little cost, numbers of chunks."""
+    """By the score of the best chunk for it: Weaviate reports neither idfs nor, at little cost, numbers of chunks."""
     best = await tenant.query.bm25(
         word,
         query_properties=[TEXT],
