@@ -23,6 +23,9 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 # An environment whose Python is gone, upgraded or moved, is made anew.
 $(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLER) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT))
 
+# Bytecode that is not kept is compiled at each start of each process: 1.5 s of CPU here.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv does not read pip's configuration: an index or certificates of one's own are passed on.
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
