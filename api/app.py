@@ -125,9 +125,8 @@ def _routes() -> list[BaseRoute]:
     for router in ROUTERS:
         api.include_router(router, prefix="/v1")
         api.include_router(router, include_in_schema=False)
-    api.include_router(health.router)
-    for ops in (ops_runs, ops_files):
-        api.include_router(ops.router)
-        api.include_router(ops.router, prefix="/v1", include_in_schema=False)
+    for unversioned in (health, ops_runs, ops_files):
+        api.include_router(unversioned.router)
+        api.include_router(unversioned.router, prefix="/v1", include_in_schema=False)
     api.include_router(metrics.router)
     return api.routes

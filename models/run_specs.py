@@ -77,4 +77,4 @@ def _instructions(assistant: Assistant, body: RunOverrides) -> str | None:
     instructions = assistant.instructions if body.instructions is None else body.instructions
     additional = body.additional_instructions if isinstance(body, CreateRunRequest) else None
     parts = [part for part in (instructions, additional) if part]
-    return "\n".join(parts) if parts else instructions
+    return " ".join(parts) if parts else instructions

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from models.ids import AssistantId
 from models.language_model import TokenUsage
 from models.messages import NewMessages, OnActiveRun
+from models.metadata import ChangesMetadata
 from models.threads import CreateThreadRequest
 from models.tools import ModelName, ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
 from models.wire import (
@@ -227,8 +228,8 @@ class CreateThreadAndRunRequest(RunOverrides):
     tool_resources: ToolResources | None = None
 
 
-class ModifyRunRequest(RequestBody):
-    metadata: Metadata | None = None
+class ModifyRunRequest(ChangesMetadata):
+    """Nothing else of it can be changed."""
 
 
 class ToolOutput(RequestBody):
