@@ -7,6 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
 from api.authentication import Keyring
+from api.azure import AzurePaths
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import EXPOSED_HEADERS, ResponseHeaders
 from api.hosts import AllowedHosts, allowed_hosts
@@ -102,6 +103,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.add_middleware(UnexpectedErrors)
     if (hosts := allowed_hosts(resources.settings)) is not None:
         app.add_middleware(AllowedHosts, hosts=hosts)
+    app.add_middleware(AzurePaths)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestMetrics, metrics=resources.metrics)
     if origins := resources.settings.allowed_origins:
