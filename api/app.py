@@ -20,6 +20,7 @@ from api.routes import (
     all_runs,
     assistant_files,
     assistants,
+    embeddings,
     files,
     health,
     message_files,
@@ -61,6 +62,7 @@ ROUTERS = (
     files.router,
     uploads.router,
     uploads.parts_router,
+    embeddings.router,
 )
 
 
