@@ -24,20 +24,25 @@ from infra.database.outages import DatabaseUnavailable
 from infra.database.run_finalization import Partial
 from infra.database.turns import Begun, Committed, Resumed
 from infra.event_stream.publishing import publish
-from infra.language_model.errors import ModelCallFailed, PromptRejected
+from infra.language_model.errors import ModelCallFailed, PromptRejected, TooManyCalls
 from infra.ports import EventStream, LanguageModel
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.cited_text import CitedText
 from models.finalization import Finalization
+from models.language_model import CallDelta
 from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
 from models.thread_errors import ThreadLocked
+from models.tool_calls import MAX_CALLS
 from models.turn_attempts import TurnAttempt
 from models.turn_failures import EarlierFailure, as_details, failure_in
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
+
+TOO_MANY_CALLS = f"The model wrote more than {MAX_CALLS} tool calls in one answer."
+AT_ONCE = timedelta(milliseconds=1)
 
 TURNS_USED_UP = RunIncompleteReason.MAX_PROMPT_TOKENS
 """The nearest of the two reasons of the wire; the log names the real one."""
@@ -170,6 +175,8 @@ class ModelTurn:
         cited = None if question.sources is None else CitedText(question.sources)
         async with aclosing(self._language_model.stream(question.request)) as deltas:
             async for delta in deltas:
+                if isinstance(delta, CallDelta) and delta.index >= MAX_CALLS:
+                    raise TooManyCalls(TOO_MANY_CALLS, AT_ONCE)
                 # The answer and the stream take the same deltas: a cut leaves text that is held back out of both.
                 for each in cited.cite(delta) if cited else (delta,):
                     attempt.answer.add(each)
