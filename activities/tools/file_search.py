@@ -1,7 +1,5 @@
 """The tool `file_search`: searches the vector stores of the run's assistant and of its thread together."""
 
-import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +11,7 @@ from infra.database.engine import Database
 from infra.database.searched_stores import SearchedStore, StoreOwner, StoreState
 from infra.embeddings.errors import EmbeddingFailed
 from infra.ports import LanguageModel, ToolScope
-from infra.tools.errors import ToolFailed, ToolUnavailable
+from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_store_search import FoundPassage, VectorStoreSearch
 from models.runs import Run
@@ -25,12 +23,15 @@ from models.vector_store_search import RankingOptions, SearchRequest
 INDEXING_WAIT = timedelta(seconds=60)
 """How long a search waits for files that are being added to the thread's store, as OpenAI's runs did."""
 
-INDEXING_POLL_INTERVAL = timedelta(milliseconds=250)
+FIRST_LOOK_AFTER = timedelta(milliseconds=250)
+LAST_LOOK_AFTER = timedelta(seconds=5)
+"""The longer a search has waited, the later it looks again: each look is an attempt of its activity."""
 
 SMALL_WINDOW_TOKENS = 32_000
 MARKER_TOKENS = 40
 """For the marker and the page before a passage."""
 
+AWAITS_FILES = "The files of the thread are being indexed."
 UNAVAILABLE = "The search does not answer."
 REFUSED = "The search failed, and repeating it does not help."
 NO_STORE = "There are no files to search."
@@ -76,12 +77,11 @@ class FileSearch:
 
     async def _indexed_stores(self, scope: ToolScope) -> Sequence[SearchedStore]:
         """The run's stores, once all files of the thread's are indexed, or after `indexing_wait`."""
-        until = time.monotonic() + self.indexing_wait.total_seconds()
-        while True:
-            stores = await self.database.read(searched_stores.of_run, scope.project_id, scope.run)
-            if not _awaits_files(stores) or time.monotonic() >= until:
-                return stores
-            await asyncio.sleep(INDEXING_POLL_INTERVAL.total_seconds())
+        stores = await self.database.read(searched_stores.of_run, scope.project_id, scope.run)
+        if _awaits_files(stores) and scope.waited < self.indexing_wait:
+            later = max(FIRST_LOOK_AFTER, min(scope.waited / 2, LAST_LOOK_AFTER))
+            raise ToolNotReady(AWAITS_FILES, min(later, self.indexing_wait - scope.waited))
+        return stores
 
     async def _found(
         self, project_id: str, stores: Sequence[SearchedStore], request: SearchRequest
