@@ -44,9 +44,6 @@ CONTENT_FILTERED = "The model's answer was stopped by the provider's content fil
 TOO_MANY_CALLS = f"The model wrote more than {MAX_CALLS} tool calls in one answer."
 AT_ONCE = timedelta(milliseconds=1)
 
-TURNS_USED_UP = RunIncompleteReason.MAX_PROMPT_TOKENS
-"""The nearest of the two reasons of the wire; the log names the real one."""
-
 DATABASE_RETRY_INTERVAL = timedelta(seconds=1)
 
 log = logging.getLogger(__name__)
@@ -113,9 +110,6 @@ class ModelTurn:
         attempt = await self._begin(turn)
         if isinstance(attempt, TurnOutcome):
             return attempt
-        if turn.turn >= self._max_turns:
-            log.warning("run.turns_used_up", extra={"run_id": turn.run_id, "turns": turn.turn})
-            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, TURNS_USED_UP)
         async with self._images.of_prompt(attempt.begun.project_id) as images:
             question = await build_request(self._database, attempt.begun, turn.turn, self._language_model, images)
             if isinstance(question, RunIncompleteReason):
@@ -198,8 +192,12 @@ class ModelTurn:
             await asyncio.sleep(DATABASE_RETRY_INTERVAL.total_seconds())
 
     async def _store(self, attempt: _Attempt, position: StreamPosition) -> Committed | None:
-        committed = await self._database.write(turns.commit, attempt.begun, attempt.turn, attempt.answer, position)
+        turn = attempt.turn
+        is_last = turn.turn + 1 >= self._max_turns
+        committed = await self._database.write(turns.commit, attempt.begun, turn, attempt.answer, position, is_last)
         if committed is not None:
+            if committed.turns_used_up:
+                log.warning("run.turns_used_up", extra={"run_id": attempt.run.id, "turns": turn.turn + 1})
             await publish(self._event_stream, attempt.run.id, committed.events)
             await self._workflows.start_or_leave(committed.next_run)
         return committed

@@ -1,5 +1,7 @@
-"""`include[]`: additional fields of run steps. The operations that OpenAI's contract gives it take it, others with steps
-refuse it."""
+"""`include[]`: additional fields of run steps.
+
+Operations to which OpenAI's contract gives it take it. Others that stream steps refuse it.
+"""
 
 from typing import Annotated, Any
 
