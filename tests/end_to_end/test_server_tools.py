@@ -389,7 +389,7 @@ async def test_model_that_never_stops_calling_functions_is_stopped(
     assert "run.turns_used_up" in [record.message for record in caplog.records]
 
 
-async def test_model_without_function_calling_searches(
+async def test_model_without_function_calling_searches_and_cites(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     settings = settings_for(tmp_path, temporal_port, provider)
@@ -401,15 +401,25 @@ async def test_model_without_function_calling_searches(
     }
     provider.models_file(tmp_path, deployment)
     action = f"Thought: I search.\nAction: file_search\nAction Input: {json.dumps({'queries': ['vacation']})}\n"
-    provider.script("in-text", Says(action), Says("Thought: I know.\nFinal Answer: Twenty-five."))
+    provider.script("in-text", Says(action), Says("Thought: I know.\nFinal Answer: Twenty-five 【0:0†handbook.md】."))
 
     async with running_holdfast(settings) as holdfast:
         store_id = await store_of(holdfast, VACATION)
         run = await holdfast.until(await holdfast.run(await searching(holdfast, "in-text", store_id)))
 
-        assert (run.status, (await holdfast.texts(run))[-1]) == ("completed", "Twenty-five.")
+        assert run.status == "completed"
+        [answer, _] = (await holdfast.client.beta.threads.messages.list(run.thread_id)).data
         [searched, _] = await steps_of(holdfast, run)
+        [file] = (await holdfast.client.vector_stores.files.list(store_id)).data
     assert searched.step_details.type == "tool_calls"
+    [call] = searched.step_details.tool_calls
+    assert call.type == "file_search"
+    assert [result.file_id for result in call.file_search.results or ()] == [file.id]
+    [text] = [part.text for part in answer.content if part.type == "text"]
+    assert text.value == "Twenty-five 【0:0†handbook.md】."
+    [cited] = text.annotations
+    assert cited.type == "file_citation"
+    assert (cited.file_citation.file_id, cited.text) == (file.id, text.value[cited.start_index : cited.end_index])
     assert f"Observation: 【0:0†handbook.md】\n{VACATION}" in provider.requests("in-text")[1]["messages"][-1]["content"]
 
 
