@@ -21,7 +21,8 @@ from models.tools import FileSearchOptions
 from models.vector_store_search import RankingOptions, SearchRequest
 
 INDEXING_WAIT = timedelta(seconds=60)
-"""How long a search waits for files that are being added to the thread's store, as OpenAI's runs did."""
+"""How long a search waits for files that are being added to the thread's store, as OpenAI's runs did, and for the first
+files of an assistant's: one in use may be added to all the time."""
 
 FIRST_LOOK_AFTER = timedelta(milliseconds=250)
 LAST_LOOK_AFTER = timedelta(seconds=5)
@@ -31,7 +32,7 @@ SMALL_WINDOW_TOKENS = 32_000
 MARKER_TOKENS = 40
 """For the marker and the page before a passage."""
 
-AWAITS_FILES = "The files of the thread are being indexed."
+AWAITS_FILES = "The files of the search are being indexed."
 UNAVAILABLE = "The search does not answer."
 REFUSED = "The search failed, and repeating it does not help."
 NO_STORE = "There are no files to search."
@@ -76,7 +77,7 @@ class FileSearch:
         return SearchHits(await self._that_fit(run, found, limits.tokens), tuple(_notes(stores)))
 
     async def _indexed_stores(self, scope: ToolScope) -> Sequence[SearchedStore]:
-        """The run's stores, once all files of the thread's are indexed, or after `indexing_wait`."""
+        """The run's stores, once none is waited for, or after `indexing_wait`."""
         stores = await self.database.read(searched_stores.of_run, scope.project_id, scope.run)
         if _awaits_files(stores) and scope.waited < self.indexing_wait:
             later = max(FIRST_LOOK_AFTER, min(scope.waited / 2, LAST_LOOK_AFTER))
@@ -111,7 +112,7 @@ class FileSearch:
 
 
 def _awaits_files(stores: Sequence[SearchedStore]) -> bool:
-    return any(store.owner is StoreOwner.THREAD and store.is_indexing for store in stores)
+    return any(store.is_new or (store.owner is StoreOwner.THREAD and store.is_indexing) for store in stores)
 
 
 def _notes(stores: Sequence[SearchedStore]) -> Sequence[str]:

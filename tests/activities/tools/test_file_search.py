@@ -172,12 +172,19 @@ async def test_search_stops_waiting_for_the_files_of_the_thread(holdfast: Runnin
 
 
 async def test_search_does_not_wait_for_the_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
-    store_id = await store_in_preparation(holdfast)
+    store_id = await store_in_preparation(holdfast, await store_of(holdfast, VACATION))
     scope = await scope_of(holdfast, store_id)
 
-    found = await tool(holdfast, wait=timedelta(seconds=60)).run(call("late"), scope)
+    found = await tool(holdfast, wait=timedelta(seconds=60)).run(call("vacation"), scope)
 
-    assert found == SearchHits((), (STILL_INDEXING[StoreOwner.ASSISTANT],))
+    assert (texts(found), found.notes) == ([VACATION], (STILL_INDEXING[StoreOwner.ASSISTANT],))
+
+
+async def test_search_waits_for_the_first_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
+    scope = await scope_of(holdfast, await store_in_preparation(holdfast))
+
+    with pytest.raises(ToolNotReady, match=AWAITS_FILES):
+        await tool(holdfast, wait=timedelta(seconds=60)).run(call("late"), scope)
 
 
 @pytest.mark.any_database
