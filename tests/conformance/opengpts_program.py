@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.conformance.python_program.checked_client import CheckedClient
 from tests.conformance.python_program.scenarios import MODEL
@@ -18,7 +19,8 @@ POLL_SECONDS = 0.2
 
 
 def main(url: str, key: str, path: str) -> None:
-    client = CheckedClient(base_url=url, api_key=key, max_retries=0, timeout=30)
+    # Typed as in `scenarios.Sdk`: the types of one release do not hold for another.
+    client: Any = CheckedClient(base_url=url, api_key=key, max_retries=0, timeout=30)
     beta = client.beta
     with Path(path).open("rb") as opened:
         file = client.files.create(file=opened, purpose="assistants")
