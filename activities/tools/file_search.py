@@ -25,8 +25,9 @@ INDEXING_WAIT = timedelta(seconds=60)
 files of an assistant's: one in use may be added to all the time."""
 
 FIRST_LOOK_AFTER = timedelta(milliseconds=250)
-LAST_LOOK_AFTER = timedelta(seconds=5)
-"""The longer a search has waited, the later it looks again: each look is an attempt of its activity."""
+LAST_LOOK_AFTER = timedelta(seconds=10)
+"""The longer a search has waited, the later it looks again: each look is an attempt of its activity, 20 ms of CPU. For
+the same reason the searches of one answer do not all look at once."""
 
 SMALL_WINDOW_TOKENS = 32_000
 MARKER_TOKENS = 40
@@ -65,7 +66,7 @@ class FileSearch:
         queries = queries_of(call.arguments)
         if queries is None:
             raise ToolFailed(INVALID_ARGUMENTS)
-        stores = await self._indexed_stores(scope)
+        stores = await self._indexed_stores(scope, call.position)
         options, run = call.options or FileSearchOptions(), scope.run
         limits = _Limits.of(await self.language_model.context_window_tokens(run.model) or DEFAULT_CONTEXT_WINDOW_TOKENS)
         request = SearchRequest(
@@ -76,11 +77,11 @@ class FileSearch:
         found = await self._found(scope.project_id, stores, request)
         return SearchHits(await self._that_fit(run, found, limits.tokens), tuple(_notes(stores)))
 
-    async def _indexed_stores(self, scope: ToolScope) -> Sequence[SearchedStore]:
+    async def _indexed_stores(self, scope: ToolScope, position: int) -> Sequence[SearchedStore]:
         """The run's stores, once none is waited for, or after `indexing_wait`."""
         stores = await self.database.read(searched_stores.of_run, scope.project_id, scope.run)
         if _awaits_files(stores) and scope.waited < self.indexing_wait:
-            later = max(FIRST_LOOK_AFTER, min(scope.waited / 2, LAST_LOOK_AFTER))
+            later = min(max(FIRST_LOOK_AFTER * (position + 1), scope.waited / 2), LAST_LOOK_AFTER)
             raise ToolNotReady(AWAITS_FILES, min(later, self.indexing_wait - scope.waited))
         return stores
 

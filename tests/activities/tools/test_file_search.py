@@ -147,16 +147,18 @@ async def test_run_without_a_store_is_told_so(holdfast: RunningHoldfast) -> None
 
 
 @pytest.mark.parametrize(
-    ("waited_seconds", "later_seconds"), [(0, 0.25), (0.25, 0.25), (2, 1), (30, 5), (58, 2), (59.9, 0.1)]
+    ("position", "waited_seconds", "later_seconds"),
+    [(0, 0, 0.25), (0, 0.25, 0.25), (0, 2, 1), (0, 30, 10), (0, 68, 2), (0, 69.9, 0.1), (3, 0, 1), (31, 0, 8)],
 )
 async def test_search_is_postponed_while_files_of_the_thread_are_indexed(
-    holdfast: RunningHoldfast, waited_seconds: float, later_seconds: float
+    holdfast: RunningHoldfast, position: int, waited_seconds: float, later_seconds: float
 ) -> None:
     scope = await scope_of(holdfast, None, await store_in_preparation(holdfast))
     waited = timedelta(seconds=waited_seconds)
+    late = replace(call("late"), position=position)
 
     with pytest.raises(ToolNotReady, match=AWAITS_FILES) as raised:
-        await tool(holdfast, wait=timedelta(seconds=60)).run(call("late"), replace(scope, waited=waited))
+        await tool(holdfast, wait=timedelta(seconds=70)).run(late, replace(scope, waited=waited))
 
     assert raised.value.retry_after == timedelta(seconds=later_seconds)
 
