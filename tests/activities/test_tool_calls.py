@@ -60,10 +60,14 @@ def called(database: Database) -> CalledTools:
 
 
 def executing(
-    called: CalledTools, tool: Tool, environment: ActivityEnvironment | None = None, position: int = 0
+    called: CalledTools,
+    tool: Tool,
+    environment: ActivityEnvironment | None = None,
+    position: int = 0,
+    metrics: Metrics | None = None,
 ) -> asyncio.Task[RunState]:
     stream = InProcessEventStream(timedelta(minutes=1))
-    calls = ToolCalls(called.database, stream, {ToolKind.FILE_SEARCH: tool}, ToolObserver(Metrics()))
+    calls = ToolCalls(called.database, stream, {ToolKind.FILE_SEARCH: tool}, ToolObserver(metrics or Metrics()))
     environment = environment or ActivityEnvironment()
     return asyncio.create_task(environment.run(calls.execute, called.input(position)))
 
@@ -149,15 +153,17 @@ def after(faults: list[int]) -> ActivityEnvironment:
 
 async def test_call_that_is_not_ready_is_tried_again_later(called: CalledTools) -> None:
     tool, environment = Tool(ToolNotReady("Not yet.", timedelta(seconds=7))), ActivityEnvironment()
-    info, waited = environment.info, timedelta(seconds=30)
+    info, waited, metrics = environment.info, timedelta(seconds=30), Metrics()
     environment.info = replace(info, current_attempt_scheduled_time=info.scheduled_time + waited)
 
     with pytest.raises(ApplicationError) as raised:
-        await executing(called, tool, environment)
+        await executing(called, tool, environment, metrics=metrics)
 
     assert (raised.value.type, raised.value.non_retryable) == ("ToolNotReady", False)
     assert raised.value.next_retry_delay == timedelta(seconds=7)
     assert tool.waited == waited
+    counted = {"tool": "file_search", "outcome": "postponed"}
+    assert metrics.registry.get_sample_value("holdfast_tool_call_seconds_count", counted) == 1
     assert called.calls[0].result is None
 
 
