@@ -15,6 +15,7 @@ from cli.temporal_command import HOST, temporal_command
 from infra.database.migrations import migrate
 from tests.chaos.held_writes import WritesHeld, postgres_writes_held, sqlite_writes_held
 from tests.chaos.parts import EmbeddedTemporal, Freezable, Part, Postgres
+from tests.chaos.patience import PATIENCE_SECONDS
 from tests.cli.program import HOLDFAST, Place, free_ports
 from tests.infra.embeddings.scripted_endpoint import ScriptedEndpoint, running_endpoint
 from tests.postgres.proxy import LosingProxy, losing_proxy
@@ -84,7 +85,9 @@ async def embedded(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Se
 
 
 def _embedded(place: Place, folder: Path, environment: Mapping[str, str], embeddings: ScriptedEndpoint) -> Setup:
-    up = Program("up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url))
+    up = Program(
+        "up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url), patience_seconds=PATIENCE_SECONDS
+    )
     temporal = EmbeddedTemporal(up, place, healthy(place.url))
     database = place.data_dir / "holdfast.db"
     stages: list[list[tuple[Role, Part]]] = [[(Role.API, up), (Role.WORKER, up)], [(Role.TEMPORAL, temporal)]]
@@ -101,7 +104,14 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
         await asyncio.to_thread(migrate, direct)
         async with losing_proxy(direct, folder) as (proxy, losing):
             temporal, events = _temporal(folder), ValkeyServer()
-            valkey = Program("valkey", events.command, folder / "valkey.log", {}, _answering(events))
+            valkey = Program(
+                "valkey",
+                events.command,
+                folder / "valkey.log",
+                {},
+                _answering(events),
+                patience_seconds=PATIENCE_SECONDS,
+            )
             more = {"HOLDFAST_MODELS": str(provider.models_file(folder)), "HOLDFAST_EVENT_STREAM_URL": events.url}
             more |= _embedding_with(embeddings)
             pairs = [
@@ -166,7 +176,10 @@ def _temporal(folder: Path) -> _Temporal:
         return True
 
     command = temporal_command(folder / "temporal.db", Address("", HOST, port), Address("", HOST, ui_port))
-    return _Temporal(Program("temporal", command, folder / "temporal.log", {}, answers), (port, ui_port))
+    return _Temporal(
+        Program("temporal", command, folder / "temporal.log", {}, answers, patience_seconds=PATIENCE_SECONDS),
+        (port, ui_port),
+    )
 
 
 @dataclass(frozen=True)
@@ -180,8 +193,21 @@ def _api_and_worker(folder: Path, number: int, temporal: _Temporal, **settings: 
     [port] = free_ports(1)
     place = Place(folder / "data", port, *temporal.ports)
     environment = place.environment(**settings)
-    api = Program(f"api-{number}", [*HOLDFAST, "api"], folder / f"api-{number}.log", environment, healthy(place.url))
-    worker = Program(f"worker-{number}", [*HOLDFAST, "worker"], folder / f"worker-{number}.log", environment)
+    api = Program(
+        f"api-{number}",
+        [*HOLDFAST, "api"],
+        folder / f"api-{number}.log",
+        environment,
+        healthy(place.url),
+        patience_seconds=PATIENCE_SECONDS,
+    )
+    worker = Program(
+        f"worker-{number}",
+        [*HOLDFAST, "worker"],
+        folder / f"worker-{number}.log",
+        environment,
+        patience_seconds=PATIENCE_SECONDS,
+    )
     return _Pair(place.url, api, worker)
 
 
