@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from models.ids import FileId
+from models.metadata import ChangesMetadata
 from models.wire import (
     IdentifiedObject,
     Metadata,
@@ -202,5 +203,5 @@ class AddMessageRequest(CreateMessageRequest):
     on_active_run: OnActiveRun | None = None
 
 
-class ModifyMessageRequest(RequestBody):
-    metadata: Metadata | None = None
+class ModifyMessageRequest(ChangesMetadata):
+    """Nothing else of it can be changed."""
