@@ -1,6 +1,5 @@
 """`holdfast up` while it runs: its message, its refusals, its processes, and how it recovers."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -92,18 +91,6 @@ def test_a_part_that_dies_is_started_again(up: Up, part: Callable[[Up], psutil.P
     wait_until(lambda: not is_alive(first) and _is_another(part(up), first) and up.is_healthy())
     assert _streamed_run(up)[-2:] == ["thread.run.completed", "done"]
     assert up.process.poll() is None
-
-
-def test_temporal_that_dies_again_and_again_is_back_in_seconds(up: Up) -> None:
-    for _ in range(5):
-        first = up.temporal()
-        assert first is not None
-        first.kill()
-        wait_until(lambda first=first: _is_another(up.temporal(), first) and up.is_healthy())  # type: ignore[misc]
-
-    delays = [float(seconds) for seconds in re.findall(r"temporal\.died.*restart_in_seconds\W+([\d.]+)", up.output)]
-    assert len(delays) >= 5
-    assert max(delays) <= 5
 
 
 def _has_loaded(process: psutil.Process, library: str) -> bool:
