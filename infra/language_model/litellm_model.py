@@ -14,6 +14,7 @@ from infra.language_model.litellm_calls import LitellmCalls
 from infra.language_model.litellm_errors import translated
 from infra.language_model.react.calling import answer_by_react
 from infra.language_model.react.prompt import needs_react
+from infra.language_model.schema_expansion import check_expansion
 from models.language_model import ModelDelta, ModelRequest
 
 LONG_TEXT_CHARACTERS = 10_000
@@ -60,6 +61,8 @@ class LitellmLanguageModel:
         answer = LitellmAnswer(request.function_names)
         has_begun = False
         try:
+            if request.functions or request.response_format:
+                await self._threads.run(check_expansion, request)
             chunks = await calls.stream(request.model, chat_parameters(acceptable(request)))
             async with aclosing(chunks):
                 async for chunk in chunks:
