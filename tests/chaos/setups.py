@@ -14,7 +14,7 @@ from cli.ports import Address
 from cli.temporal_command import HOST, temporal_command
 from infra.database.migrations import migrate
 from tests.chaos.held_writes import WritesHeld, postgres_writes_held, sqlite_writes_held
-from tests.chaos.parts import EmbeddedTemporal, Freezable, Part, Postgres
+from tests.chaos.parts import Child, Freezable, Part, Postgres
 from tests.cli.program import HOLDFAST, Place, free_ports
 from tests.postgres.proxy import LosingProxy, losing_proxy
 from tests.postgres.server import running_postgres
@@ -37,6 +37,7 @@ class Role(StrEnum):
 class Setup:
     """`stages` are groups of parts, started one after the other. `writes_held` blocks every commit of a run.
 
+    `worker` is one worker, which may be no part by itself because another part starts it again.
     `proxy` is between the first API, the first worker and Postgres; None without Postgres.
     """
 
@@ -46,6 +47,7 @@ class Setup:
     stages: Sequence[Sequence[tuple[Role, Part]]]
     freezable: Mapping[Role, Freezable]
     writes_held: WritesHeld
+    worker: Part
     proxy: LosingProxy | None = None
 
     @property
@@ -75,12 +77,14 @@ async def embedded(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Se
     place = Place.new(folder)
     environment = place.environment(HOLDFAST_MODELS=str(provider.models_file(folder)), **SETTINGS)
     up = Program("up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url))
-    temporal = EmbeddedTemporal(up, place, healthy(place.url))
+    temporal = Child("temporal", up, str(place.data_dir / "temporal.db"), healthy(place.url))
+    worker = Child("worker", up, "worker", healthy(place.url))
     database = place.data_dir / "holdfast.db"
     stages: list[list[tuple[Role, Part]]] = [[(Role.API, up), (Role.WORKER, up)], [(Role.TEMPORAL, temporal)]]
     url = f"sqlite:///{database}"
     freezable = {Role.TEMPORAL: temporal}
-    async with _running(Setup("sqlite", [place.url], url, stages, freezable, sqlite_writes_held(database))) as setup:
+    held = sqlite_writes_held(database)
+    async with _running(Setup("sqlite", [place.url], url, stages, freezable, held, worker)) as setup:
         yield setup
 
 
@@ -108,6 +112,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                 ],
                 {Role.TEMPORAL: temporal.program, Role.EVENTS: valkey, Role.WORKER: pairs[1].worker},
                 postgres_writes_held(direct),
+                pairs[1].worker,
                 proxy,
             )
             async with _running(setup):
