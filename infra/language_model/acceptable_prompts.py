@@ -34,10 +34,10 @@ def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
     if not said or not isinstance(said[0], UserTurn):
         yield BEGINNING
     match said:
-        case [*before, AssistantTurn(str(text), calls)]:
+        case [*before, AssistantTurn(str(text)) as last]:
             yield from before
             # Claude refuses white space at the end of an answer that it continues.
-            yield AssistantTurn(text.rstrip(), calls)
+            yield replace(last, text=text.rstrip())
         case _:
             yield from said
 
@@ -46,8 +46,8 @@ def _kept(item: PromptItem) -> PromptItem | None:
     match item:
         case SystemPrompt(text) | AssistantTurn(text, ()) if _is_blank(text):
             return None
-        case AssistantTurn(text, calls) if _is_blank(text):
-            return AssistantTurn(None, calls)
+        case AssistantTurn(text) if _is_blank(text):
+            return replace(item, text=None)
         case FunctionOutput(call_id, output) if _is_blank(output):
             return FunctionOutput(call_id, NO_OUTPUT)
         case UserTurn(content):

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_loading import load_litellm
+from infra.language_model.litellm_names import called_by_litellm
 from infra.language_model.litellm_router import learns_from_answers, open_router
 from infra.language_model.model_facts import calls_functions, context_window_tokens
 
@@ -42,7 +43,7 @@ class LitellmCalls:
         if "stop" in parameters and not self._takes_stop(model):
             parameters = {name: value for name, value in parameters.items() if name != "stop"}
         stream = await self._complete(
-            model=model,
+            model=called_by_litellm(model) if self._router is None else model,
             **parameters,
             stream=True,
             stream_options={"include_usage": True},
@@ -69,7 +70,7 @@ class LitellmCalls:
     def _takes(self, parameter: str, name: str) -> bool:
         """Whether litellm can pass `parameter` on to the provider of `name`."""
         try:
-            supported = self._litellm.get_supported_openai_params(model=name)
+            supported = self._litellm.get_supported_openai_params(model=called_by_litellm(name))
         except self._litellm.BadRequestError:
             # The name has no provider: the call itself raises the error.
             return True

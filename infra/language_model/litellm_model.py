@@ -58,12 +58,13 @@ class LitellmLanguageModel:
         return calls.count_tokens(model, text)
 
     async def _answer(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        answer = LitellmAnswer(request.function_names)
+        provider = self._catalogue.provider_of(request.model)
+        answer = LitellmAnswer(request.function_names, provider)
         has_begun = False
         try:
             if request.functions or request.response_format:
                 await self._threads.run(check_expansion, request)
-            chunks = await calls.stream(request.model, chat_parameters(acceptable(request)))
+            chunks = await calls.stream(request.model, chat_parameters(acceptable(request), provider))
             async with aclosing(chunks):
                 async for chunk in chunks:
                     for delta in answer.read(chunk):

@@ -137,6 +137,16 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class WholeError:
+    """An error with the status of a success, instead of a stream."""
+
+    message: str
+
+    async def send(self, exchange: Exchange) -> None:
+        await exchange.document({"error": {"message": self.message}})
+
+
+@dataclass(frozen=True)
 class InOnePiece:
     """All that `reply` streams, at once: as from a gateway that gathers what it passes on."""
 

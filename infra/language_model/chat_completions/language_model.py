@@ -87,7 +87,7 @@ class ChatCompletionsLanguageModel:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
         endpoint = opened.models.endpoint(request.model)
-        answer, said = ChatCompletionsAnswer(request.function_names), _Said()
+        answer, said = ChatCompletionsAnswer(request.function_names, endpoint.provider), _Said()
         try:
             async with aclosing(self._deltas(opened, endpoint, request, answer)) as deltas:
                 async for delta in deltas:
@@ -96,13 +96,13 @@ class ChatCompletionsLanguageModel:
             reason = answer.finish_reason
         except Exception as error:
             raise translated(error, request.model, said.has_any) from error
-        yield Finish(reason, answer.usage or await self._counted(request, said))
+        yield Finish(reason, answer.usage or await self._counted(request, said), answer.state)
 
     async def _deltas(
         self, opened: _Opened, endpoint: Endpoint, request: ModelRequest, answer: ChatCompletionsAnswer
     ) -> AsyncGenerator[ModelDelta, None]:
         slices = TimeSlices()
-        async with aclosing(opened.client.events(endpoint, body_of(request, endpoint.model))) as events:
+        async with aclosing(opened.client.events(endpoint, body_of(request, endpoint))) as events:
             while (event := await _next(events, answer)) is not None:
                 for delta in answer.read(event):
                     yield delta

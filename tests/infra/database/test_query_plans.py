@@ -352,7 +352,7 @@ CASES: list[tuple[str, Query, set[str]]] = [
     (
         "past-turns",
         lambda connection, stored: prompts.past_turns(connection, stored.run_id, turn=1),
-        {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"},
+        {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run", BY_ID.format("turns")},
     ),
     ("usage", lambda connection, stored: token_usage.used_tokens(connection, stored.run_id), {BY_ID.format("turns")}),
 ]
