@@ -1,10 +1,12 @@
-"""Prompts without blank texts, and with a user's message first: Bedrock, Anthropic and Gemini refuse others.
+"""Prompts without blank texts, with a user's message first, and with roles by turns.
 
-OpenAI's API accepts them, and so they are in threads.
+Bedrock, Anthropic, Gemini, and the templates of many open models refuse others. OpenAI's API accepts them, and so they
+are in threads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from models.language_model import (
     AssistantTurn,
@@ -19,13 +21,21 @@ from models.language_model import (
 
 EMPTY_MESSAGE = "(empty message)"
 NO_OUTPUT = "(no output)"
+BETWEEN_MESSAGES = "\n\n"
+OPENAI_HOST, AZURE_HOSTS = "api.openai.com", (".openai.azure.com", ".api.openai.com")
 BEGINNING = UserTurn((TextPart("(beginning of the conversation)"),))
 
 
 def acceptable(request: ModelRequest) -> ModelRequest:
-    """The same request in a form that every provider accepts. Roles may repeat: litellm joins such messages."""
+    """The same request in a form that every provider accepts."""
     items = [kept for item in request.prompt if (kept := _kept(item)) is not None]
-    return replace(request, prompt=tuple(_begun_by_user(items)))
+    return replace(request, prompt=tuple(_by_turns(_begun_by_user(items))))
+
+
+def takes_any_prompt(url: str) -> bool:
+    """Whether an endpoint is OpenAI's own, of which threads are copies."""
+    host = urlsplit(url).hostname or ""
+    return host == OPENAI_HOST or host.endswith(AZURE_HOSTS)
 
 
 def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
@@ -40,6 +50,31 @@ def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
             yield replace(last, text=text.rstrip())
         case _:
             yield from said
+
+
+def _by_turns(items: Iterable[PromptItem]) -> Iterator[PromptItem]:
+    waiting: PromptItem | None = None
+    for item in items:
+        joined = _joined(waiting, item)
+        if joined is None and waiting is not None:
+            yield waiting
+        waiting = joined or item
+    if waiting is not None:
+        yield waiting
+
+
+def _joined(first: PromptItem | None, second: PromptItem) -> PromptItem | None:
+    """One message for two of the same role; None for others."""
+    match first, second:
+        case SystemPrompt(one), SystemPrompt(other):
+            return SystemPrompt(f"{one}{BETWEEN_MESSAGES}{other}")
+        case UserTurn((TextPart(one),)), UserTurn((TextPart(other),)):
+            return UserTurn((TextPart(f"{one}{BETWEEN_MESSAGES}{other}"),))
+        case UserTurn(parts), UserTurn(others):
+            return UserTurn((*parts, *others))
+        case AssistantTurn(str(one), ()), AssistantTurn(other):
+            return replace(second, text=f"{one}{BETWEEN_MESSAGES}{other}" if other else one)
+    return None
 
 
 def _kept(item: PromptItem) -> PromptItem | None:

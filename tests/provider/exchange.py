@@ -71,6 +71,13 @@ class Exchange:
             await self._body(f"{line}\n", more=True)
         await self.end()
 
+    async def bytes(self, piece: bytes) -> None:
+        """Send a piece of the body at once, whatever it is."""
+        await self.begin()
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        # A moment for the client to read it, so that it is not joined with the next one.
+        await asyncio.sleep(0.001)
+
     async def done(self) -> None:
         await self.event("[DONE]")
         await self.end()

@@ -125,6 +125,18 @@ class Chunks:
 
 
 @dataclass(frozen=True)
+class Bytes:
+    """The bytes of an event stream as they are, in these pieces."""
+
+    pieces: tuple[bytes, ...]
+
+    async def send(self, exchange: Exchange) -> None:
+        for piece in self.pieces:
+            await exchange.bytes(piece)
+        await exchange.end()
+
+
+@dataclass(frozen=True)
 class Whole:
     """One whole answer instead of a stream, from a server that ignores `stream`; `message` is OpenAI's."""
 

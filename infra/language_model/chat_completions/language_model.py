@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infra.daemon_threads import DaemonThreads
+from infra.language_model.acceptable_prompts import acceptable, takes_any_prompt
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_completions.answer import ChatCompletionsAnswer
 from infra.language_model.chat_completions.endpoints import PREFIX, DirectModels, Endpoint
@@ -102,7 +103,8 @@ class ChatCompletionsLanguageModel:
         self, opened: _Opened, endpoint: Endpoint, request: ModelRequest, answer: ChatCompletionsAnswer
     ) -> AsyncGenerator[ModelDelta, None]:
         slices = TimeSlices()
-        async with aclosing(opened.client.events(endpoint, body_of(request, endpoint))) as events:
+        sent = request if takes_any_prompt(endpoint.url) else acceptable(request)
+        async with aclosing(opened.client.events(endpoint, body_of(sent, endpoint))) as events:
             while (event := await _next(events, answer)) is not None:
                 for delta in answer.read(event):
                     yield delta
