@@ -23,7 +23,7 @@ def with_affordable_effort(parameters: Mapping[str, Any], budgets: Mapping[str, 
     None fits: the model answers without reasoning. Of an effort that is no number of tokens nothing changes.
     """
     effort, limit = parameters.get("reasoning_effort"), parameters.get("max_tokens")
-    wanted = "low" if effort == "minimal" else effort
+    wanted = "low" if effort == "minimal" else str(effort)
     if limit is None or wanted not in budgets or budgets[wanted] < limit:
         return parameters
     affordable = [each for each in EFFORTS[: EFFORTS.index(wanted)] if budgets[each] < limit]

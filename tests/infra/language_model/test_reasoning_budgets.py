@@ -34,7 +34,7 @@ LEAST_BUDGET = 1024
 )
 def test_largest_effort_that_fits_is_sent(effort: str | None, limit: int | None, sent: str | None) -> None:
     given = {"reasoning_effort": effort, "max_tokens": limit}
-    parameters = {"messages": [], **{name: value for name, value in given.items() if value is not None}}
+    parameters: dict[str, Any] = {"messages": [], **{name: value for name, value in given.items() if value is not None}}
 
     affordable = with_affordable_effort(parameters, BUDGETS)
 
