@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 CANCEL_REQUESTED = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+RPC_TIMEOUT = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class HeldActivity:
 
 
 async def held_by(client: Client, workflow_id: str, worker: str) -> Sequence[HeldActivity]:
-    """The activities of a workflow that the worker of this identity has begun and not ended."""
+    """The activities of a workflow that the worker of this identity has begun and not ended. Raises `RPCError`."""
     try:
-        described = await client.get_workflow_handle(workflow_id).describe()
+        described = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
@@ -50,7 +51,7 @@ async def fail(client: Client, held: HeldActivity, error: ApplicationError) -> b
         workflow_id=held.workflow_id, run_id=held.execution, activity_id=held.activity_id
     )
     try:
-        await handle.fail(error)
+        await handle.fail(error, rpc_timeout=RPC_TIMEOUT)
     except RPCError as refusal:
         if refusal.status is not RPCStatusCode.NOT_FOUND:
             raise

@@ -6,6 +6,7 @@ are in threads.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain, groupby
 from urllib.parse import urlsplit
 
 from models.language_model import (
@@ -53,28 +54,34 @@ def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
 
 
 def _by_turns(items: Iterable[PromptItem]) -> Iterator[PromptItem]:
-    waiting: PromptItem | None = None
-    for item in items:
-        joined = _joined(waiting, item)
-        if joined is None and waiting is not None:
-            yield waiting
-        waiting = joined or item
-    if waiting is not None:
-        yield waiting
+    """Join messages in a row, at a cost that is linear in their number."""
+    for _, alike in groupby(items, key=type):
+        match list(alike):
+            case [SystemPrompt(), _, *_] as prompts:
+                yield SystemPrompt(
+                    BETWEEN_MESSAGES.join(each.text for each in prompts if isinstance(each, SystemPrompt))
+                )
+            case [UserTurn(), _, *_] as turns:
+                yield _one_of_user([each for each in turns if isinstance(each, UserTurn)])
+            case [AssistantTurn(), _, *_] as turns:
+                yield from _one_of_assistant([each for each in turns if isinstance(each, AssistantTurn)])
+            case others:
+                yield from others
 
 
-def _joined(first: PromptItem | None, second: PromptItem) -> PromptItem | None:
-    """One message for two of the same role; None for others."""
-    match first, second:
-        case SystemPrompt(one), SystemPrompt(other):
-            return SystemPrompt(f"{one}{BETWEEN_MESSAGES}{other}")
-        case UserTurn((TextPart(one),)), UserTurn((TextPart(other),)):
-            return UserTurn((TextPart(f"{one}{BETWEEN_MESSAGES}{other}"),))
-        case UserTurn(parts), UserTurn(others):
-            return UserTurn((*parts, *others))
-        case AssistantTurn(str(one), ()), AssistantTurn(other):
-            return replace(second, text=f"{one}{BETWEEN_MESSAGES}{other}" if other else one)
-    return None
+def _one_of_user(turns: list[UserTurn]) -> UserTurn:
+    parts = tuple(chain.from_iterable(turn.content for turn in turns))
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    # Some servers take no list of parts.
+    return UserTurn((TextPart(BETWEEN_MESSAGES.join(texts)),) if len(texts) == len(parts) else parts)
+
+
+def _one_of_assistant(turns: list[AssistantTurn]) -> Iterator[AssistantTurn]:
+    *before, last = turns
+    if any(turn.calls for turn in before):
+        yield from turns
+    else:
+        yield replace(last, text=BETWEEN_MESSAGES.join(turn.text for turn in turns if turn.text) or None)
 
 
 def _kept(item: PromptItem) -> PromptItem | None:

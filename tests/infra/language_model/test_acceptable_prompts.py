@@ -1,3 +1,4 @@
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -129,6 +130,16 @@ async def test_claude_gets_no_blank_and_roles_by_turns(provider: ScriptedProvide
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user", "assistant"]
     assert texts == ["(beginning of the conversation)", "a ", f"{EMPTY_MESSAGE}\n\nb", "c"]
     assert "system" not in body
+
+
+def test_cost_of_joining_is_linear() -> None:
+    prompt = (user("x" * 1_000),) * 20_000
+    began = time.thread_time()
+
+    [joined] = acceptable(ModelRequest("m", prompt)).prompt
+
+    assert isinstance(joined, UserTurn)
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize(

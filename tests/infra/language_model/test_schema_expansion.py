@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from infra.language_model.catalogue import ModelCatalogue
-from infra.language_model.errors import PromptRejected, ProviderRefused
+from infra.language_model.errors import PromptRejected
 from infra.language_model.litellm_model import LitellmLanguageModel
-from infra.language_model.schema_expansion import TOO_LARGE, check_expansion
+from infra.language_model.schema_expansion import TOO_DEEP, TOO_LARGE, check_expansion
 from models.language_model import Function, ModelRequest
 from tests.infra.language_model.answers import ask, saying
 from tests.provider.scripted_provider import ScriptedProvider
+from tests.provider.wires import GeminiSays
 
 REFUSED_WITHIN_CPU_SECONDS = 1
 GEMINI = "gemini/gemini-2.5-pro"
@@ -128,29 +129,35 @@ async def test_bomb_ends_the_run_before_litellm_expands_it(
 async def test_largest_schema_that_is_not_refused_costs_litellm_less_than_a_second(
     provider: ScriptedProvider, tmp_path: Path
 ) -> None:
-    adapter = _adapter(provider, tmp_path, GEMINI)
+    adapter = _adapter(provider, tmp_path, "gemini/some-gemini")
     await adapter.prepare()
     began = time.process_time()
 
-    # Past the expansion: the scripted provider does not know Gemini's path.
-    with pytest.raises(ProviderRefused):
-        await ask(adapter, with_function(doubling(10), "large"))
+    provider.script("some-gemini", GeminiSays(({"text": "Hi."},)))
+    await ask(adapter, with_function(doubling(10), "large"))
 
     assert time.process_time() - began < 1
 
 
-@pytest.mark.parametrize(("levels", "error"), [(10, ProviderRefused), (47, ProviderRefused), (48, PromptRejected)])
-async def test_deep_schema_is_refused_before_litellm_fails(
-    provider: ScriptedProvider, tmp_path: Path, levels: int, error: type[Exception]
+@pytest.mark.parametrize("levels", [10, 47])
+async def test_deep_schema_that_is_not_refused_is_not_too_deep_for_litellm(
+    provider: ScriptedProvider, tmp_path: Path, levels: int
 ) -> None:
+    adapter = _adapter(provider, tmp_path, "gemini/gemini-deep")
+    provider.script("gemini-deep", GeminiSays(({"text": "Hi."},)))
+
+    assert (await ask(adapter, with_function(nested(levels), "deep"))).text == "Hi."
+
+
+async def test_deeper_schema_is_refused(provider: ScriptedProvider, tmp_path: Path) -> None:
     """litellm's own limit would be taken for a connection that failed, and tried again until the run's deadline."""
     adapter = _adapter(provider, tmp_path, GEMINI)
 
-    with pytest.raises(error):
-        await ask(adapter, with_function(nested(levels), "deep"))
+    with pytest.raises(PromptRejected, match=TOO_DEEP):
+        await ask(adapter, with_function(nested(48), "deep"))
 
 
 def _adapter(provider: ScriptedProvider, folder: Path, served: str) -> LitellmLanguageModel:
-    parameters = provider.litellm_params(served)
+    parameters = {**provider.litellm_params(served), "api_base": provider.root}
     models = provider.models_file(folder, *({"model_name": name, "litellm_params": parameters} for name in NAMES))
     return LitellmLanguageModel(ModelCatalogue.load(models))
