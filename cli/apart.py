@@ -14,7 +14,7 @@ from cli.lifetime import run_until_stopped
 from cli.metrics_server import serving_metrics
 from cli.ports import Address, api_address, bind, metrics_address
 from infra.database import migrations, workers
-from infra.database.engine import open_database
+from infra.database.engine import connecting, open_database
 from infra.errors import StartFailed
 from infra.resources import open_resources
 from infra.settings import Settings
@@ -65,8 +65,9 @@ def _check_apart(settings: Settings) -> None:
 
 
 async def _declare_workers_gone(settings: Settings) -> None:
-    async with open_database(settings.database) as database:
-        await database.write(workers.declare_all_gone)
+    with connecting(settings.database):
+        async with open_database(settings.database) as database:
+            await database.write(workers.declare_all_gone)
 
 
 async def _serve(settings: Settings, address: Address, sockets: list[socket.socket]) -> None:
