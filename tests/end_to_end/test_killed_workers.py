@@ -23,13 +23,16 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent
 from tests.streams import all_events
 from tests.worker_process import WorkerProcess, worker_process
+from workflows.activity_options import HEARTBEAT_TIMEOUT
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
-TAKEN_UP_WITHIN = timedelta(seconds=5)
+BUSY_MACHINE = timedelta(seconds=4)
+TAKEN_UP_WITHIN = timedelta(seconds=5) + BUSY_MACHINE
+assert TAKEN_UP_WITHIN < HEARTBEAT_TIMEOUT / 2
 
 
-async def test_answer_of_killed_worker_is_asked_for_again_within_five_seconds(
+async def test_answer_of_killed_worker_is_asked_for_again_at_once(
     holdfast_apart: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     again = Held(Says(" up."), after="Taken")
