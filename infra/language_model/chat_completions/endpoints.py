@@ -33,6 +33,9 @@ KNOWN_ROUTER_SETTINGS = frozenset({"model_group_alias", "timeout", "stream_timeo
 DIRECT_KEYS = frozenset(variable for provider in PROVIDERS.values() for variable in provider.key_variables)
 """The variables of providers that need no litellm."""
 
+MAX_REMEMBERED = 1_000
+"""Models whose way is remembered: clients choose names."""
+
 LITELLMS_VARIABLES = ("SSL_VERIFY", "SSL_CERTIFICATE", "SSL_SECURITY_LEVEL", "SSL_ECDH_CURVE")
 """If one is set, litellm makes the connections."""
 
@@ -43,6 +46,8 @@ class DirectModels:
         self._catalogue = catalogue
         self._price_list = price_list
         self._takes_any = _takes_any(catalogue)
+        # A call asks several times, which would be a tenth of its CPU.
+        self._found: dict[str, DirectModel | None] = {}
         require_variables(item for item in catalogue.deployments or () if self._is_direct(item))
 
     def serves(self, model: str) -> bool:
@@ -71,6 +76,13 @@ class DirectModels:
         return PROVIDERS[direct.provider or OPENAI].takes_tools or bool(listed and listed.calls_functions)
 
     def _find(self, model: str) -> DirectModel | None:
+        if model not in self._found:
+            if len(self._found) >= MAX_REMEMBERED:
+                self._found.clear()
+            self._found[model] = self._look_up(model)
+        return self._found[model]
+
+    def _look_up(self, model: str) -> DirectModel | None:
         if not self._takes_any:
             return None
         if self._catalogue.deployments is None:

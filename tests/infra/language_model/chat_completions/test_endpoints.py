@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from infra.language_model.catalogue import InvalidCatalogue, ModelCatalogue
+from infra.language_model.chat_completions import endpoints
 from infra.language_model.chat_completions.endpoints import LITELLMS_VARIABLES, DirectModels
 from infra.language_model.chat_completions.providers import PROVIDERS
 from infra.language_model.errors import ProviderRefused
@@ -325,3 +326,13 @@ def test_need_for_litellm_follows_from_keys_without_file(
     monkeypatch.setattr("os.environ", dict.fromkeys(keys, "k"))
 
     assert DirectModels(ModelCatalogue(), PRICE_LIST).are_all is are_all
+
+
+def test_ways_of_few_models_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "MAX_REMEMBERED", 3)
+    models = DirectModels(ModelCatalogue(), PRICE_LIST)
+
+    ways = [models.serves(f"{prefix}/{number}") for number in range(5) for prefix in ("openai", "anthropic")]
+
+    assert ways == [True, False] * 5
+    assert len(models._found) <= 3
