@@ -28,6 +28,7 @@ def deployment(provider: ScriptedProvider, prefix: str) -> dict[str, Any]:
     return {"model_name": prefix, "litellm_params": params}
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 async def test_worker_with_direct_models_never_imports_litellm(
     provider: ScriptedProvider, temporal_port: int, valkey: ValkeyServer, tmp_path: Path
