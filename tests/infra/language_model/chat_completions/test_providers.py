@@ -33,6 +33,8 @@ from models.language_model import (
 from tests.infra.language_model.answers import saying
 from tests.infra.language_model.chat_completions.litellm_providers import EXCLUDED, IN_CALLS, rows, written
 
+pytestmark = pytest.mark.xdist_group("litellm")
+
 FUNCTION = Function("f", "A function.", {"type": "object", "properties": {"a": {"type": "string"}}}, strict=True)
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "temperature": {"temperature": 0.25},
