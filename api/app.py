@@ -19,6 +19,7 @@ from api.routes import (
     all_runs,
     assistant_files,
     assistants,
+    console,
     files,
     health,
     message_files,
@@ -130,4 +131,6 @@ def _routes() -> list[BaseRoute]:
         api.include_router(ops.router)
         api.include_router(ops.router, prefix="/v1", include_in_schema=False)
     api.include_router(metrics.router)
+    # Last: programs do not ask for it.
+    api.include_router(console.router)
     return api.routes
