@@ -12,6 +12,7 @@ CREATED := $(VENV)/.created
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_DEPLOYMENT := $(VENV)/.installed-deployment
+INSTALLED_CONSOLE := $(VENV)/.installed-console
 
 PYTEST := $(BIN)/python -m pytest
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
@@ -19,10 +20,11 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 # An environment whose Python is gone, upgraded or moved, is made anew.
-$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT))
+$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE))
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-slow test-deployment test-weaviate test-all lint types bench chaos conformance histories lock clean
+.PHONY: help up test test-slow test-deployment test-weaviate test-console test-all lint types bench chaos conformance histories
+.PHONY: vendor screenshot lock clean
 .NOTPARALLEL:
 
 help:  ## List the commands
@@ -32,10 +34,10 @@ up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
 
 test: $(INSTALLED_DEV)  ## Run what every change needs; ARGS="-k name" for some of these tests
-	@$(PYTEST) --ignore tests/deployment -m "not slow and not conformance and not weaviate" $(ARGS)
+	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m "not slow and not conformance and not weaviate" $(ARGS)
 
 test-slow: $(INSTALLED_DEV)  ## Run the slow tests: fuzz, deploys, versions, stops, refused starts, load, a short chaos
-	@$(PYTEST) --ignore tests/deployment -m "slow and not weaviate" $(ARGS)
+	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m "slow and not weaviate" $(ARGS)
 
 test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml; the first time builds servers from source
 	@$(BIN)/python -m tests.deployment.modules
@@ -43,10 +45,15 @@ test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml
 
 test-weaviate: $(INSTALLED_DEPLOYMENT)  ## Run the tests of search in Weaviate; the first time builds Weaviate from source
 	@$(BIN)/python -m tests.weaviate_server
-	@$(PYTEST) --ignore tests/deployment -m weaviate $(ARGS)
+	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m weaviate $(ARGS)
 
-test-all: $(INSTALLED_DEPLOYMENT)  ## Run every test there is, with every release of the official SDKs
+test-console: $(INSTALLED_CONSOLE)  ## Run the tests of the console in Chromium; the first time fetches it, if the machine has none
+	@$(BIN)/python -m tests.console.chromium
+	@$(PYTEST) tests/console tests/api/test_console.py $(ARGS)
+
+test-all: $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE)  ## Run every test there is, with every release of the official SDKs
 	@$(BIN)/python -m tests.deployment.modules
+	@$(BIN)/python -m tests.console.chromium
 	@$(PYTEST) $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
@@ -69,10 +76,17 @@ conformance: $(INSTALLED_DEV)  ## Try every operation with the official SDKs of 
 histories: $(INSTALLED_DEV)  ## Record the histories of the replay tests anew; ARGS=path for one of them
 	@$(BIN)/python -m tests.replay.record $(ARGS)
 
+vendor: $(INSTALLED_DEV)  ## Fetch the console's npm packages anew, of the versions in tests/console/vendor.py; needs npm
+	@$(BIN)/python -m tests.console.vendor
+
+screenshot: $(INSTALLED_CONSOLE)  ## Make docs/console.png from a running server
+	@$(BIN)/python -m tests.console.screenshot
+
 lock: $(INSTALLED_DEV)  ## Write the lock files from pyproject.toml; ARGS=--upgrade for newer versions
 	@$(COMPILE) pyproject.toml $(ARGS) --output-file requirements.lock
 	@$(COMPILE) pyproject.toml $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) $(ARGS) --group deployment --constraints requirements-dev.lock --output-file requirements-deployment.lock
+	@$(COMPILE) $(ARGS) --group console --constraints requirements-dev.lock --output-file requirements-console.lock
 	@$(BIN)/python -m tests.conformance.lock $(UV) $(ARGS)
 
 clean:  ## Remove the environment and caches; the data folder stays
@@ -101,4 +115,9 @@ $(INSTALLED_DEV): requirements-dev.lock requirements.lock pyproject.toml | $(CRE
 $(INSTALLED_DEPLOYMENT): requirements-deployment.lock $(INSTALLED_DEV)
 	@echo "Installing what the tests of docker-compose.yml need into $(VENV), which can take a few minutes"
 	@$(PIP_INSTALL) --require-hashes --requirement requirements-deployment.lock
+	@touch $@
+
+$(INSTALLED_CONSOLE): requirements-console.lock $(INSTALLED_DEV)
+	@echo "Installing what the tests of the console need into $(VENV)"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-console.lock
 	@touch $@

@@ -26,9 +26,12 @@ export function Page() {
   useEffect(refuseDroppedFiles, []);
   return html`<a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>Skip to the content</a>
     <${Navigation} key=${`navigation ${keys}`} place=${place} id=${id} />
-    <main id="main" tabindex="-1" ref=${main}><${Connection} /><${View} key=${`${place} ${place === "chat" ? "" : id} ${keys}`} place=${place} id=${id} /></main>
+    <main id="main" tabindex="-1" ref=${main}><${Connection} /><${View} key=${`${isChat(place) ? "chat" : `${place} ${id}`} ${keys}`} place=${place} id=${id} /></main>
     <${KeyDialog} />`;
 }
+
+// A new chat and the thread that it becomes are one view: what is being written stays.
+const isChat = (place) => place === undefined || place === "chat";
 
 function View({ place, id }) {
   switch (place) {

@@ -19,7 +19,7 @@ export function Chat({ threadId, onThread }) {
   const conversation = useConversation(threadId);
   const blocks = conversation.shown?.blocks ?? [];
   const runs = blocks.filter((block) => block.run).map((block) => block.run);
-  const choice = useChosenAssistant(runs.at(-1)?.assistant_id);
+  const choice = useChosenAssistant(threadId, runs.at(-1)?.assistant_id);
   const attachments = useAttachments(choice.assistant);
   const { attempt, isBusy, failure } = useAttempt();
   const drop = useDrop(attachments.add);

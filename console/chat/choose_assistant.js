@@ -8,11 +8,12 @@ const REMEMBERED = "holdfast-assistant";
 export const nameOf = (assistant) => assistant.name || assistant.id;
 export const remember = (assistantId) => sessionStorage.setItem(REMEMBERED, assistantId);
 
-export function useChosenAssistant(lastUsed) {
+export function useChosenAssistant(threadId, lastUsed) {
   const [assistants, setAssistants] = useState(null);
   const [failure, setFailure] = useState(null);
   const [chosen, setChosen] = useState(null);
   useEffect(() => { get("/assistants?limit=100").then((page) => setAssistants(page.data), setFailure); }, []);
+  useEffect(() => setChosen(null), [threadId]);
   const isMissing = assistants && lastUsed && !assistants.some((each) => each.id === lastUsed);
   // It may have been deleted, or be older than a hundred others.
   useEffect(() => { if (isMissing) get(`/assistants/${lastUsed}`).then((found) => setAssistants((was) => [...was, found]), () => {}); }, [isMissing]);

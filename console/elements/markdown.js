@@ -17,9 +17,13 @@ const ALLOWED = {
 const marked = new Marked({ gfm: true, breaks: true, renderer: {
   // One level: those of a text need not follow the page's.
   heading({ tokens }) { return `<h3>${this.parser.parseInline(tokens)}</h3>`; },
+  // Shown as it is written; only the break that tables need is one.
+  html({ text }) { return /^<br *\/?>$/i.test(text.trim()) ? "<br>" : escaped(text); },
   // An image would tell its server that the text was read.
   image({ href, text, tokens }) { return this.link({ href, title: null, tokens: tokens?.length ? tokens : [{ type: "text", raw: text || href, text: text || "image" }] }); },
 } });
+
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 const purifier = DOMPurify();
 purifier.addHook("afterSanitizeAttributes", (node) => {

@@ -6,7 +6,7 @@ export function Table({ list, columns, label, empty, row }) {
   if (list.failure) return html`<${Failure} error=${list.failure} />`;
   if (!list.items) return html`<${Loading} />`;
   if (!list.items.length) return html`<p class="quiet">${empty}</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}><table aria-label=${label}>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${label}><table aria-label=${label}>
       <thead><tr>${columns.map((name) => html`<th scope="col" key=${name}>${name}</th>`)}</tr></thead>
       <tbody>${list.items.map((item) => html`<tr key=${item.id}>${row(item)}</tr>`)}</tbody>
     </table></div>

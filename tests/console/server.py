@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.cli.program import Place, Up
+from tests.cli.program import HOLDFAST, Place, Up
 from tests.provider.scripted_provider import ScriptedProvider
 
 PROJECTS = 100
@@ -55,7 +55,7 @@ class ConsoleServer:
         self._up.ready()
 
     def _started(self) -> Up:
-        return Up(self._place, **self._settings)
+        return Up(self._place, (*HOLDFAST, "up"), **self._settings)
 
 
 class Project:
