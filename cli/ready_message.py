@@ -19,7 +19,7 @@ def ready_message(settings: Settings, catalogue: ModelCatalogue, shows_ui: bool)
     key = "one of HOLDFAST_API_KEYS" if settings.api_keys else "any"
     return "\n".join(
         (
-            f"Holdfast is ready: API on {url}/v1, {_temporal(settings, shows_ui)}. Try it in Python:",
+            f"Holdfast is ready: console on {url}/, API on {url}/v1, {_temporal(settings, shows_ui)}. Try it in Python:",
             TRY_IT.format(url=url, key=key, model=model),
             f"Models: {_models(catalogue)}.",
         )

@@ -1,7 +1,7 @@
 // The view that the address names: what stands behind its `#`.
 import { useEffect, useState } from "preact/hooks";
 
-const read = () => decodeURI(location.hash.slice(1)).split("/").filter(Boolean);
+const read = () => location.hash.slice(1).split("/").filter(Boolean);
 
 export const go = (path) => { location.hash = path; };
 

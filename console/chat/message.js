@@ -2,6 +2,7 @@
 import { html } from "htm/preact";
 import { useRef } from "preact/hooks";
 import { footnoted } from "../conversation/citations.js";
+import { FileName } from "../elements/file_name.js";
 import { Markdown } from "../elements/markdown.js";
 import { Link } from "./call_bodies.js";
 import { Download, StoredImage } from "./stored_image.js";
@@ -9,7 +10,7 @@ import { Download, StoredImage } from "./stored_image.js";
 export const Message = ({ message, author }) => html`<article class="message ${message.role}" aria-busy=${message.status === "in_progress"}>
     <h2>${author ?? message.role}</h2>
     ${message.content.map((part, index) => part && html`<${Part} key=${index} part=${part} />`)}
-    ${message.attachments?.map((each) => html`<p class="quiet" key=${each.file_id}>Attached: ${each.file_id}</p>`)}
+    ${message.attachments?.map((each) => html`<p class="quiet" key=${each.file_id}>Attached: <${FileName} id=${each.file_id} /></p>`)}
     ${message.status === "incomplete" && html`<p class="quiet">Incomplete: ${message.incomplete_details?.reason.replaceAll("_", " ")}</p>`}
   </article>`;
 

@@ -47,6 +47,8 @@ async function request(method, path, body) {
     const away = !answer || AWAY.includes(answer.status);
     setLost(away);
     if (answer?.ok) return answer;
+    // The first answer was lost, and it was a yes.
+    if (answer?.status === 404 && method === "DELETE" && tried > 1) return answer;
     if (answer && (!away || tried === TRIES)) throw await failureOf(answer);
     if (tried === TRIES) throw new ApiError(0, { message: "The server does not answer." });
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

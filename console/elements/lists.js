@@ -8,10 +8,11 @@ const PAGE = 30;
 export function useList(path, refreshMs) {
   const [page, setPage] = useState({ items: null, hasMore: false });
   const [failure, setFailure] = useState(null);
-  const size = useRef(PAGE), current = useRef(path);
+  const size = useRef(PAGE), current = useRef(path), isReading = useRef(false);
   current.current = path;
 
   async function reload() {
+    isReading.current = true;
     try {
       const next = await read(path, size.current);
       if (current.current !== path) return;
@@ -19,13 +20,17 @@ export function useList(path, refreshMs) {
       setFailure(null);
     } catch (error) {
       if (current.current === path) setFailure(error);
+    } finally {
+      isReading.current = false;
     }
   }
 
   useEffect(() => { size.current = PAGE; setPage({ items: null, hasMore: false }); reload(); }, [path]);
   useEffect(() => {
     if (!refreshMs) return undefined;
-    const timer = setInterval(() => document.visibilityState === "visible" && reload(), refreshMs);
+    // A server that is away is asked by one request alone.
+    const refresh = () => document.visibilityState === "visible" && !isReading.current && reload();
+    const timer = setInterval(refresh, refreshMs);
     return () => clearInterval(timer);
   }, [path, refreshMs]);
   const more = () => { size.current += PAGE; return reload(); };

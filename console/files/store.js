@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, post, remove } from "../client/api.js";
 import { Delete, useAttempt } from "../elements/actions.js";
 import { ChooseFiles, Uploads, useDrop } from "../elements/drop.js";
+import { FileName } from "../elements/file_name.js";
 import { useList } from "../elements/lists.js";
 import { Moment, size } from "../elements/moments.js";
 import { Failure, Status } from "../elements/status.js";
@@ -41,10 +42,4 @@ export function Store({ id }) {
         <${Delete} name=${each.id} onDelete=${() => changing(() => remove(`/vector_stores/${id}/files/${each.id}`))} /></td>`} />
     <${Search} storeId=${id} />
   </section>`;
-}
-
-function FileName({ id }) {
-  const [name, setName] = useState(id);
-  useEffect(() => { get(`/files/${id}`).then((file) => setName(file.filename), () => {}); }, [id]);
-  return name;
 }

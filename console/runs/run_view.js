@@ -18,9 +18,9 @@ export function RunView({ id }) {
   useEffect(() => { load(); }, [id]);
   useEffect(() => {
     if (!isActive(run)) return undefined;
-    const timer = setInterval(load, REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [run?.status]);
+    const timer = setTimeout(load, REFRESH_MS);
+    return () => clearTimeout(timer);
+  }, [run]);
   if (failure && !run) return html`<h1>Run</h1><${Failure} error=${failure} />`;
   if (!run) return html`<h1>Run</h1><${Loading} />`;
   return html`<h1>Run <code>${run.id}</code></h1>

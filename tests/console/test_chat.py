@@ -138,6 +138,7 @@ async def test_a_dropped_file_is_attached_and_searched(page: Page, server: Conso
     await expect(page.get_by_label("Attachments")).to_contain_text("rules.txt")
     await send(page, "When does the office open?")
 
+    await shows(page, "Attached: rules.txt")
     await expect(page.get_by_role("article").last.get_by_role("button", name="Source 1")).to_be_visible()
 
 
