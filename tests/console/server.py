@@ -35,6 +35,10 @@ class ConsoleServer:
     def url(self) -> str:
         return self._place.url
 
+    @property
+    def port(self) -> int:
+        return self._place.port
+
     def new_project(self) -> "Project":
         return Project(self.url, next(self._keys))
 

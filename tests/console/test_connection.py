@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
+from tests.console.cuttable_proxy import cuttable_proxy
 from tests.console.pages import send, shows
 from tests.console.server import ConsoleServer, Project
 from tests.provider.replies import Calls, Hangs, Held, Says
@@ -12,7 +13,6 @@ from tests.provider.scripted_provider import ScriptedProvider
 
 pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.timeout(300)]
 
-EVENTS = "/events"
 LOST = "The connection is lost."
 
 
@@ -69,28 +69,33 @@ async def test_results_that_another_program_submits_are_shown(
     await expect(page.get_by_label("Result of get_weather")).to_have_count(0)
 
 
-async def test_an_answer_goes_on_after_the_connection_was_lost(
-    page: Page, context: BrowserContext, server: ConsoleServer, project: Project, models: ScriptedProvider
+async def test_an_answer_goes_on_behind_the_last_event_after_the_connection_was_lost(
+    context: BrowserContext, server: ConsoleServer, project: Project, models: ScriptedProvider
 ) -> None:
     rest = Held(Says(" after it."), after="Before the break, and")
     models.script("cut-off", rest)
     run = await project.run(await project.assistant("cut-off"))
-    asked: list[str | None] = []
+    await context.add_init_script(f"sessionStorage.setItem('holdfast-api-key', {project.key!r})")
+    page = await context.new_page()
+    resumed: list[str | None] = []
     page.on(
-        "request", lambda request: asked.append(request.headers.get("last-event-id")) if EVENTS in request.url else None
+        "request",
+        lambda asked: resumed.append(asked.headers.get("last-event-id")) if asked.url.endswith("/events") else None,
     )
-    await page.goto(f"{server.url}/#/chat/{run['thread_id']}")
-    await shows(page, "Before the break, and")
+    async with cuttable_proxy(server.port) as (proxy, url):
+        await page.goto(f"{url}/#/chat/{run['thread_id']}")
+        await shows(page, "Before the break, and")
 
-    await context.set_offline(True)
-    rest.release()
-    await project.until(run, "completed")
-    await shows(page, LOST)
-    await context.set_offline(False)
+        proxy.cut()
+        await shows(page, LOST)
+        rest.release()
+        await project.until(run, "completed")
+        proxy.mend()
 
-    await expect(page.locator(".message.assistant .markdown")).to_have_text("Before the break, and after it.")
-    assert (asked[0], asked[-1] is None) == (None, False)
-    await expect(page.get_by_text(LOST)).to_have_count(0)
+        await expect(page.locator(".message.assistant .markdown")).to_have_text("Before the break, and after it.")
+        await expect(page.get_by_text(LOST)).to_have_count(0)
+    assert resumed[0] is None
+    assert int(resumed[-1] or -1) > 0
 
 
 async def test_a_server_that_is_killed_in_mid_answer_leaves_the_page_right(

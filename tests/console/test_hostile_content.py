@@ -50,7 +50,7 @@ async def test_messages_and_answers_run_nothing(
     await expect(page.get_by_role("article").filter(has_text="Harmless words")).to_have_count(2)
 
     await assert_harmless(page)
-    foreign = page.locator("article").last.get_by_role("link", name="foreign")
+    foreign = page.locator("article").last.get_by_role("link", name="foreign", exact=True)
     await expect(foreign).to_have_attribute("href", "https://foreign.example/pixel.png")
     await expect(foreign).to_have_attribute("rel", "noopener noreferrer")
 
