@@ -10,7 +10,8 @@ const RECENT = 12;
 export const Navigation = ({ place, id }) => html`<nav aria-label="Console">
   <p class="brand">Holdfast</p>
   <a class="button primary" href="#/">New chat</a>
-  <ul>${Object.entries(VIEWS).map(([name, label]) => html`<li key=${name}><a href="#/${name}" aria-current=${name === place ? "page" : undefined}>${label}</a></li>`)}</ul>
+  <ul>${Object.entries(VIEWS).map(([name, label]) => html`<li key=${name}>
+    <a href="#/${name}" aria-current=${name === place ? "page" : undefined}>${label}</a></li>`)}</ul>
   <${Recent} current=${place === "chat" ? id : undefined} />
   ${apiKey() && html`<button type="button" onClick=${() => setApiKey(null)}>Forget the API key</button>`}
 </nav>`;
@@ -20,5 +21,6 @@ function Recent({ current }) {
   useEffect(() => { if (list.items) list.reload(); }, [current]);
   if (!list.items?.length) return null;
   return html`<div class="recent"><p class="label" id="recent">Recent threads</p>
-    <ul aria-labelledby="recent">${list.items.slice(0, RECENT).map((each) => html`<li key=${each.id}><${ThreadLink} thread=${each} isCurrent=${each.id === current} /></li>`)}</ul></div>`;
+    <ul aria-labelledby="recent">${list.items.slice(0, RECENT).map((each) => html`<li key=${each.id}>
+      <${ThreadLink} thread=${each} isCurrent=${each.id === current} /></li>`)}</ul></div>`;
 }

@@ -26,7 +26,8 @@ export function Page() {
   useEffect(refuseDroppedFiles, []);
   return html`<a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>Skip to the content</a>
     <${Navigation} key=${`navigation ${keys}`} place=${place} id=${id} />
-    <main id="main" tabindex="-1" ref=${main}><${Connection} /><${View} key=${`${isChat(place) ? "chat" : `${place} ${id}`} ${keys}`} place=${place} id=${id} /></main>
+    <main id="main" tabindex="-1" ref=${main}><${Connection} />
+      <${View} key=${`${isChat(place) ? "chat" : `${place} ${id}`} ${keys}`} place=${place} id=${id} /></main>
     <${KeyDialog} />`;
 }
 

@@ -39,9 +39,11 @@ export function AssistantForm({ assistant, onSaved }) {
         onChange=${(event) => set({ tools: event.target.checked ? [...draft.tools, type] : draft.tools.filter((each) => each !== type) })} />${label}</label>`)}
     </fieldset>
     <${FileFields} draft=${draft} set=${set} />
-    <label>Functions<textarea rows="6" class="code" spellcheck="false" value=${draft.functions} onInput=${(event) => set({ functions: event.target.value })} aria-describedby="functions-form" /></label>
+    <label>Functions<textarea rows="6" class="code" spellcheck="false" value=${draft.functions}
+      onInput=${(event) => set({ functions: event.target.value })} aria-describedby="functions-form" /></label>
     <p class="quiet" id="functions-form">A JSON list, each with <code>name</code>, <code>description</code> and <code>parameters</code>.</p>
-    ${functionNames(draft).map((name) => html`<${Metadata} key=${name} name="header_${name}" label="Title of a call of ${name}, in markdown" draft=${draft} set=${set} />`)}
+    ${functionNames(draft).map((name) => html`<${Metadata} key=${name} name="header_${name}"
+      label="Title of a call of ${name}, in markdown" draft=${draft} set=${set} />`)}
     <fieldset><legend>Prompts to start with</legend>
       ${[1, 2, 3, 4].map((number) => html`<${Metadata} key=${number} name="starter_${number}" label="Prompt ${number}" draft=${draft} set=${set} />`)}
     </fieldset>

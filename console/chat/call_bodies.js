@@ -16,7 +16,8 @@ function FunctionBody({ call: { function: called } }) {
 function SearchBody({ call: { file_search: search } }) {
   const results = search.results ?? [];
   if (!results.length) return html`<p class="quiet">No passages.</p>`;
-  return html`<ol class="results">${results.map((found) => html`<li><${Passage} title=${found.file_name} score=${found.score} text=${textOf(found.content)} /></li>`)}</ol>`;
+  return html`<ol class="results">${results.map((found) => html`<li>
+    <${Passage} title=${found.file_name} score=${found.score} text=${textOf(found.content)} /></li>`)}</ol>`;
 }
 
 function CodeBody({ call: { code_interpreter: run } }) {
@@ -29,7 +30,8 @@ function CodeBody({ call: { code_interpreter: run } }) {
 function WebBody({ call }) {
   const pages = call.retrieval ?? [];
   if (!pages.length) return html`<p class="quiet">No passages.</p>`;
-  return html`<ol class="results">${pages.map((page) => html`<li><${Passage} title=${page.title || page.url} link=${page.url} score=${page.score} text=${page.content} /></li>`)}</ol>`;
+  return html`<ol class="results">${pages.map((page) => html`<li>
+    <${Passage} title=${page.title || page.url} link=${page.url} score=${page.score} text=${page.content} /></li>`)}</ol>`;
 }
 
 const OtherBody = ({ call }) => html`<${Text} label="Call" text=${JSON.stringify(call, null, 2)} />`;

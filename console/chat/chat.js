@@ -61,7 +61,8 @@ function Conversation({ conversation, blocks, assistants, children }) {
     ${!conversation.shown && html`<${Loading} />`}
     ${conversation.shown?.hasEarlier && html`<button type="button" onClick=${conversation.loadEarlier}>Show earlier messages</button>`}
     ${blocks.map((block) => (block.run
-      ? html`<${Run} key=${block.run.id} block=${block} assistant=${assistants.find((each) => each.id === block.run.assistant_id)} onChange=${conversation.reload} />`
+      ? html`<${Run} key=${block.run.id} block=${block} onChange=${conversation.reload}
+          assistant=${assistants.find((each) => each.id === block.run.assistant_id)} />`
       : html`<${Message} key=${block.message.id} message=${block.message} author=${block.message.role === "user" ? "You" : undefined} />`))}
     ${children}
   </div>`;

@@ -16,7 +16,9 @@ export function useChosenAssistant(threadId, lastUsed) {
   useEffect(() => setChosen(null), [threadId]);
   const isMissing = assistants && lastUsed && !assistants.some((each) => each.id === lastUsed);
   // It may have been deleted, or be older than a hundred others.
-  useEffect(() => { if (isMissing) get(`/assistants/${lastUsed}`).then((found) => setAssistants((was) => [...was, found]), () => {}); }, [isMissing]);
+  useEffect(() => {
+    if (isMissing) get(`/assistants/${lastUsed}`).then((found) => setAssistants((was) => [...was, found]), () => {});
+  }, [isMissing]);
 
   const find = (id) => assistants?.find((each) => each.id === id);
   const assistant = find(chosen) ?? find(lastUsed) ?? find(sessionStorage.getItem(REMEMBERED)) ?? assistants?.[0];

@@ -19,10 +19,12 @@ export function Composer({ attachments, isBusy, failure, onSend, children }) {
   return html`<form class="composer" onSubmit=${send} aria-label="New message">
     <${Failure} error=${failure ?? attachments.failure} />
     <${Uploads} uploads=${attachments.uploads} />
-    ${attachments.files.length > 0 && html`<ul class="chips" aria-label="Attachments">${attachments.files.map((file) => html`<li key=${file.id}>${file.filename}
+    ${attachments.files.length > 0 && html`<ul class="chips" aria-label="Attachments">
+      ${attachments.files.map((file) => html`<li key=${file.id}>${file.filename}
       <button type="button" aria-label="Remove ${file.filename}" onClick=${() => attachments.drop(file)}>×</button></li>`)}</ul>`}
     <div class="row">
-      <textarea ref=${field} rows="2" aria-label="Message" placeholder="Write a message" value=${text} onInput=${(event) => setText(event.target.value)} onKeyDown=${keys} />
+      <textarea ref=${field} rows="2" aria-label="Message" placeholder="Write a message" value=${text}
+        onInput=${(event) => setText(event.target.value)} onKeyDown=${keys} />
       <div class="buttons"><${ChooseFiles} label="Attach" onFiles=${attachments.add} />
         ${children}<button class="primary" disabled=${isBusy || attachments.isBusy}>Send</button></div>
     </div>

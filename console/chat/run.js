@@ -26,7 +26,8 @@ export function Run({ block: { run, entries }, assistant, onChange }) {
         isWaiting=${pending.some((each) => each.id === call.id)}
         onOutput=${(text) => setOutputs((was) => ({ ...was, [call.id]: text }))} />`)}
     </div>`)}
-    ${pending.length > 0 && html`<button class="primary" disabled=${isBusy}>Submit ${pending.length === 1 ? "the result" : `${pending.length} results`}</button>`}
+    ${pending.length > 0 && html`<button class="primary" disabled=${isBusy}>
+      Submit ${pending.length === 1 ? "the result" : `${pending.length} results`}</button>`}
     <${Ending} run=${run} onRetry=${retry} isBusy=${isBusy} />
     <${Failure} error=${failure} />
   </form>`;

@@ -29,7 +29,9 @@ async function load(fileId) {
 /** A button that saves a file on the user's machine. */
 export function Download({ fileId, name }) {
   const { attempt, failure } = useAttempt();
-  return html`<button type="button" aria-label="Download ${name}" onClick=${() => attempt(() => save(fileId, name))}>Download</button><${Failure} error=${failure} />`;
+  const download = () => attempt(() => save(fileId, name));
+  return html`<button type="button" aria-label="Download ${name}" onClick=${download}>Download</button>
+    <${Failure} error=${failure} />`;
 }
 
 async function save(fileId, name) {

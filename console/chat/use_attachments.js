@@ -23,9 +23,12 @@ export function useAttachments(assistant) {
     uploads, files, isBusy, failure, add,
     drop: (file) => setFiles((was) => was.filter((each) => each !== file)),
     clear: () => setFiles([]),
-    message: (text) => ({ role: "user", content: contentOf(text, files), attachments: files.filter(isRead).map((file) => ({ file_id: file.id, tools: tools.map((type) => ({ type })) })) }),
+    message: (text) => ({ role: "user", content: contentOf(text, files), attachments: attachmentsOf(files, tools) }),
   };
 }
+
+const attachmentsOf = (files, tools) =>
+  files.filter(isRead).map((file) => ({ file_id: file.id, tools: tools.map((type) => ({ type })) }));
 
 const isRead = (file) => file.purpose === "assistants";
 

@@ -24,7 +24,8 @@ function fields(was, delta) {
 function joined(was, delta) {
   const next = [...was];
   for (const item of delta) {
-    if (Number.isInteger(item?.index) && item.index >= 0 && item.index <= next.length) next[item.index] = accumulate(next[item.index], item);
+    const index = item?.index;
+    if (Number.isInteger(index) && index >= 0 && index <= next.length) next[index] = accumulate(next[index], item);
     else next.push(item);
   }
   return next;

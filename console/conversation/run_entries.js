@@ -20,7 +20,7 @@ export const newRun = (run) => ({ run, entries: [] });
 
 /** `shown`, and what one more event makes of it. */
 export function withEvent(shown, { name, data }) {
-  if (name === "thread.run.step.delta") return changed(shown, (entry) => entry.step.id === data.id, (entry) => ({ ...entry, calls: accumulate(entry.calls, data.delta.step_details?.tool_calls ?? []) }));
+  if (name === "thread.run.step.delta") return withDelta(shown, data);
   if (name.startsWith("thread.run.step.")) return withStep(shown, data);
   if (name === "thread.message.delta") return withMessage(shown, data.id, (was) => accumulate(was, data.delta));
   if (name.startsWith("thread.message.")) return withMessage(shown, data.id, () => data);
@@ -28,8 +28,15 @@ export function withEvent(shown, { name, data }) {
   return shown;
 }
 
+const isOf = (id) => (entry) => entry.step.id === id;
+
+function withDelta(shown, { id, delta }) {
+  const more = delta.step_details?.tool_calls ?? [];
+  return changed(shown, isOf(id), (entry) => ({ ...entry, calls: accumulate(entry.calls, more) }));
+}
+
 function withStep(shown, step) {
-  const isIt = (entry) => entry.step.id === step.id;
+  const isIt = isOf(step.id);
   // The details of an open step have no calls yet: its deltas bring them.
   const update = (entry) => ({ ...entry, step, calls: calls(step).length ? calls(step) : entry.calls });
   if (shown.entries.some(isIt)) return changed(shown, isIt, update);

@@ -8,7 +8,10 @@ import { PLACE } from "../conversation/citations.js";
 const MAX_LENGTH = 100_000;
 const SAFE_LINK = /^(https?:|mailto:)/i;
 const ALLOWED = {
-  ALLOWED_TAGS: ["p", "br", "hr", "h3", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a", "table", "thead", "tbody", "tr", "th", "td", "sub", "sup"],
+  ALLOWED_TAGS: [
+    ...["p", "br", "hr", "h3", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a"],
+    ...["table", "thead", "tbody", "tr", "th", "td"],
+  ],
   ALLOWED_ATTR: ["href", "start", "align"],
   ALLOWED_URI_REGEXP: SAFE_LINK,
   RETURN_DOM_FRAGMENT: true,
@@ -20,7 +23,10 @@ const marked = new Marked({ gfm: true, breaks: true, renderer: {
   // Shown as it is written; only the break that tables need is one.
   html({ text }) { return /^<br *\/?>$/i.test(text.trim()) ? "<br>" : escaped(text); },
   // An image would tell its server that the text was read.
-  image({ href, text, tokens }) { return this.link({ href, title: null, tokens: tokens?.length ? tokens : [{ type: "text", raw: text || href, text: text || "image" }] }); },
+  image({ href, text }) {
+    const name = text || "image";
+    return this.link({ href, title: null, tokens: [{ type: "text", raw: name, text: name }] });
+  },
 } });
 
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

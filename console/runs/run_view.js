@@ -25,7 +25,8 @@ export function RunView({ id }) {
   if (!run) return html`<h1>Run</h1><${Loading} />`;
   return html`<h1>Run <code>${run.id}</code></h1>
     <div class="row"><span role="status"><${Status} status=${run.status} /></span>
-      ${mayRetry(run) && html`<button type="button" class="primary" disabled=${actions.isBusy} onClick=${() => actions.retry([run])}>Retry</button>`}
+      ${mayRetry(run) && html`<button type="button" class="primary" disabled=${actions.isBusy}
+        onClick=${() => actions.retry([run])}>Retry</button>`}
       ${mayCancel(run) && html`<button type="button" disabled=${actions.isBusy} onClick=${() => actions.cancel([run])}>Cancel</button>`}
       <a href="#/chat/${run.thread_id}">Open the thread</a><${TemporalLink} run=${run} /></div>
     <${Failure} error=${actions.failure} />
@@ -39,4 +40,5 @@ export function RunView({ id }) {
 
 const Fact = ({ name, children }) => html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
 
-export const TemporalLink = ({ run }) => run.temporal_url && html`<a href=${run.temporal_url} target="_blank" rel="noopener noreferrer" aria-label="${run.id} in the Temporal UI">Temporal</a>`;
+export const TemporalLink = ({ run }) => run.temporal_url && html`<a href=${run.temporal_url} target="_blank"
+  rel="noopener noreferrer" aria-label="${run.id} in the Temporal UI">Temporal</a>`;

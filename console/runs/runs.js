@@ -31,11 +31,13 @@ export function Runs() {
     </div>
     <${Failure} error=${actions.failure} />
     <${Table} list=${list} columns=${COLUMNS} label="Runs" empty="There are no such runs." row=${(run) => html`
-      <td><input type="checkbox" aria-label="Select ${run.id}" checked=${chosen.has(run.id)} onChange=${(event) => choose(run, event.target.checked)} /></td>
+      <td><input type="checkbox" aria-label="Select ${run.id}" checked=${chosen.has(run.id)}
+        onChange=${(event) => choose(run, event.target.checked)} /></td>
       <td><a href="#/runs/${run.id}"><code>${run.id}</code></a></td>
       <td><${Status} status=${run.status} />${run.last_error && html` <span class="failure">${run.last_error.code}</span>`}</td>
       <td>${run.model}</td><td><${Moment} at=${run.created_at} /></td><td>${run.turn + 1}</td><td>${run.usage?.total_tokens ?? ""}</td>
       <td><${TemporalLink} run=${run} /></td>`} />`;
 }
 
-const Many = ({ verb, runs, onAct, isBusy }) => html`<button type="button" disabled=${isBusy || !runs.length} onClick=${() => onAct(runs)}>${verb} ${runs.length}</button>`;
+const Many = ({ verb, runs, onAct, isBusy }) => html`<button type="button" disabled=${isBusy || !runs.length}
+  onClick=${() => onAct(runs)}>${verb} ${runs.length}</button>`;

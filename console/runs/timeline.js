@@ -30,6 +30,7 @@ function Call({ call }) {
     ${call.error && html`<p class="failure">${call.error}</p>`}<${Failures} failures=${call.failures} />`;
 }
 
-const Failures = ({ failures }) => failures.map((each) => html`<p class="failure" key=${each.attempt}>Attempt ${each.attempt}: ${each.message}</p>`);
+const Failures = ({ failures }) => failures.map((each) => html`<p class="failure" key=${each.attempt}>
+  Attempt ${each.attempt}: ${each.message}</p>`);
 
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
