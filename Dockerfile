@@ -15,6 +15,7 @@ COPY workflows ./workflows
 COPY activities ./activities
 COPY infra ./infra
 COPY models ./models
+COPY console ./console
 RUN /opt/holdfast/bin/pip install --no-deps --no-build-isolation --editable . \
     && /opt/holdfast/bin/python -m compileall -q /app
 

@@ -13,6 +13,7 @@ INSTALLER := $(VENV)/.installer
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_DEPLOYMENT := $(VENV)/.installed-deployment
+INSTALLED_CONSOLE := $(VENV)/.installed-console
 
 PYTEST := $(BIN)/python -m pytest
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
@@ -21,7 +22,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 # An environment whose Python is gone, upgraded or moved, is made anew.
-$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLER) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT))
+$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLER) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE))
 
 # Bytecode that is not kept is compiled at each start of each process: 1.5 s of CPU here.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,7 +42,8 @@ export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-slow test-deployment test-weaviate test-all lint types bench chaos conformance histories lock clean
+.PHONY: help up test test-slow test-deployment test-weaviate test-console test-all lint types bench chaos conformance histories
+.PHONY: vendor screenshot lock clean
 .NOTPARALLEL:
 
 help:  ## List the commands
@@ -51,10 +53,10 @@ up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
 
 test: $(INSTALLED_DEV)  ## Run what every change needs; ARGS="-k name" for some of these tests
-	@$(PYTEST) --ignore tests/deployment -m "not slow and not conformance and not weaviate" $(ARGS)
+	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m "not slow and not conformance and not weaviate" $(ARGS)
 
 test-slow: $(INSTALLED_DEV)  ## Run the slow tests: fuzz, deploys, versions, stops, refused starts, load, a short chaos
-	@$(PYTEST) --ignore tests/deployment -m "slow and not weaviate" $(ARGS)
+	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m "slow and not weaviate" $(ARGS)
 
 test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml; the first time builds servers from source
 	@$(BIN)/python -m tests.deployment.modules
@@ -62,10 +64,15 @@ test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml
 
 test-weaviate: $(INSTALLED_DEPLOYMENT)  ## Run the tests of search in Weaviate; the first time builds Weaviate from source
 	@$(BIN)/python -m tests.weaviate_server
-	@$(PYTEST) --ignore tests/deployment -m weaviate $(ARGS)
+	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m weaviate $(ARGS)
 
-test-all: $(INSTALLED_DEPLOYMENT)  ## Run every test there is, with every release of the official SDKs
+test-console: $(INSTALLED_CONSOLE)  ## Run the tests of the console in Chromium; the first time fetches it, if the machine has none
+	@$(BIN)/python -m tests.console.chromium
+	@$(PYTEST) tests/console tests/api/test_console.py $(ARGS)
+
+test-all: $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE)  ## Run every test there is, with every release of the official SDKs
 	@$(BIN)/python -m tests.deployment.modules
+	@$(BIN)/python -m tests.console.chromium
 	@$(PYTEST) $(ARGS)
 
 lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
@@ -88,11 +95,18 @@ conformance: $(INSTALLED_DEV)  ## Try every operation with the official SDKs of 
 histories: $(INSTALLED_DEV)  ## Record the histories of the replay tests anew; ARGS=path for one of them
 	@$(BIN)/python -m tests.replay.record $(ARGS)
 
+vendor: $(INSTALLED_DEV)  ## Fetch the console's npm packages anew, of the versions in tests/console/vendor.py; needs npm
+	@$(BIN)/python -m tests.console.vendor
+
+screenshot: $(INSTALLED_CONSOLE)  ## Make docs/console.png from a running server
+	@$(BIN)/python -m tests.console.screenshot
+
 lock: $(INSTALLED_DEV)  ## Write the lock files from pyproject.toml; ARGS=--upgrade for newer versions
 	@$(COMPILE) $(ARGS) --group installer --output-file requirements-uv.lock
 	@$(COMPILE) pyproject.toml $(ARGS) --output-file requirements.lock
 	@$(COMPILE) pyproject.toml $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) $(ARGS) --group deployment --constraints requirements-dev.lock --output-file requirements-deployment.lock
+	@$(COMPILE) $(ARGS) --group console --constraints requirements-dev.lock --output-file requirements-console.lock
 	@$(BIN)/python -m tests.conformance.lock $(UV) $(ARGS)
 
 clean:  ## Remove the environment and caches; the data folder stays
@@ -125,4 +139,9 @@ $(INSTALLED_DEV): requirements-dev.lock requirements.lock pyproject.toml | $(INS
 $(INSTALLED_DEPLOYMENT): requirements-deployment.lock $(INSTALLED_DEV)
 	@echo "Installing what the tests of docker-compose.yml need into $(VENV), which can take a minute"
 	@$(UV_INSTALL) --require-hashes --requirement requirements-deployment.lock
+	@touch $@
+
+$(INSTALLED_CONSOLE): requirements-console.lock $(INSTALLED_DEV)
+	@echo "Installing what the tests of the console need into $(VENV)"
+	@$(UV_INSTALL) --require-hashes --requirement requirements-console.lock
 	@touch $@

@@ -21,6 +21,7 @@ from api.routes import (
     assistant_files,
     assistants,
     chat_completions,
+    console,
     embeddings,
     files,
     health,
@@ -135,4 +136,6 @@ def _routes() -> list[BaseRoute]:
         api.include_router(unversioned.router)
         api.include_router(unversioned.router, prefix="/v1", include_in_schema=False)
     api.include_router(metrics.router)
+    # Last: programs do not ask for it.
+    api.include_router(console.router)
     return api.routes

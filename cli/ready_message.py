@@ -17,9 +17,10 @@ def ready_message(settings: Settings, catalogue: ModelCatalogue, shows_ui: bool)
     url = api_url(settings)
     model = SCRIPTED_MODEL if catalogue.has_scripted else "the name of a model"
     key = "one of HOLDFAST_API_KEYS" if settings.api_keys else "any"
+    places = f"console on {url}, API on {url}/v1, {_temporal(settings, shows_ui)}"
     return "\n".join(
         (
-            f"Holdfast is ready: API on {url}/v1, {_temporal(settings, shows_ui)}. Try it in Python:",
+            f"Holdfast is ready: {places}. Try it in Python:",
             TRY_IT.format(url=url, key=key, model=model),
             f"Models: {_models(catalogue)}.",
         )

@@ -33,6 +33,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def test_ready_message_names_urls_and_models(up: Up) -> None:
     first, *_, last = up.output.splitlines()
 
+    assert f"console on {up.place.url}," in first
     assert f"{up.place.url}/v1" in first
     assert f"http://127.0.0.1:{up.place.temporal_ui_port}" in first
     assert last.startswith("Models: holdfast/scripted")

@@ -1,0 +1,57 @@
+"""A page in the browser, and what holds for every page: nothing from elsewhere, no error, nothing for axe to say."""
+
+from importlib.resources import files
+from typing import Any, Literal
+
+from playwright.async_api import ConsoleMessage, Page, Request, expect
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+ANSWERED_ERRORS = "Failed to load resource"
+"""Chromium's line for an answer of 4xx or 5xx, or for a server that is away."""
+
+
+class Watched:
+    """What a page asked for and complained about."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self._url = url
+        self.foreign: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", self._requested)
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _requested(self, request: Request) -> None:
+        if not request.url.startswith((self._url, f"blob:{self._url}")):
+            self.foreign.append(request.url)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and ANSWERED_ERRORS not in message.text:
+            self.errors.append(message.text)
+
+
+async def assert_accessible(page: Page) -> None:
+    """By all rules of axe-core, and by those of colours in the dark scheme too."""
+    await page.evaluate(AXE)
+    await _assert_no_violations(page, "light", {})
+    await _assert_no_violations(page, "dark", {"runOnly": ["color-contrast"]})
+
+
+async def _assert_no_violations(page: Page, scheme: Literal["light", "dark"], options: dict[str, Any]) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    found = await page.evaluate("options => axe.run(options)", options)
+    assert [_told(violation) for violation in found["violations"]] == []
+
+
+def _told(violation: Any) -> str:
+    return f"{violation['id']}: {violation['help']}: {[node['html'] for node in violation['nodes']]}"
+
+
+async def send(page: Page, text: str) -> None:
+    await page.get_by_label("Message", exact=True).fill(text)
+    await page.get_by_role("button", name="Send").click()
+
+
+async def shows(page: Page, *texts: str) -> None:
+    for text in texts:
+        await expect(page.get_by_text(text).first).to_be_visible()
