@@ -1,5 +1,6 @@
 """A real `holdfast sandbox` as a process, and what a test sees of its cells. It ends with this process."""
 
+import asyncio
 import os
 import sys
 import sysconfig
@@ -60,6 +61,16 @@ class RunningSandbox:
     async def run(self, session: SandboxSession, code: str, limit: timedelta = SECONDS, call_id: str = "") -> Ran:
         name = call_id or os.urandom(8).hex()
         return Ran(tuple([output async for output in self.client.run(session, name, code, limit)]))
+
+    async def begin(self, session: SandboxSession, code: str, call_id: str = "") -> asyncio.Task[Ran]:
+        """Run a cell, and return once it has put out something."""
+        outputs = self.client.run(session, call_id or os.urandom(8).hex(), code, SECONDS)
+        first = await anext(outputs)
+
+        async def rest() -> Ran:
+            return Ran((first, *[output async for output in outputs]))
+
+        return asyncio.create_task(rest())
 
     async def run_alone(self, code: str, limit: timedelta = SECONDS) -> Ran:
         """In a session that is closed then."""
