@@ -25,6 +25,8 @@ FONTS = ".matplotlib"
 """Where matplotlib's list of fonts is, in the folder: it would take each box a second to make one."""
 
 DECORATION = " ×╰─▶├│"  # noqa: RUF001 - as uv draws its errors
+BEING_INSTALLED = "the code interpreter's packages are being installed (`holdfast sandbox-packages` does that) into"
+
 PINNED = re.compile(r"^([A-Za-z0-9_.-]+==[^\s\\]+(?: ; [^\\]+)?)", re.MULTILINE)
 
 
@@ -57,7 +59,7 @@ class Packages:
         except OSError:
             return (
                 PackageState.PREPARING,
-                f"the code interpreter's packages are being installed into {self.folder}",
+                f"{BEING_INSTALLED} {self.folder}",
             )
 
     def install(self) -> None:

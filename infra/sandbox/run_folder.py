@@ -1,5 +1,7 @@
 """The folder of a sandbox process: what its boxes need, and the folders of its sessions. It ends with the process."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import tempfile
@@ -41,9 +43,13 @@ def run_folder(parent: Path | None, program: Path) -> Iterator[RunFolder]:
         cwd="/",
         start_new_session=True,
     )
+    # systemd-tmpfiles leaves a locked folder alone, however old.
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_SH)
     try:
         yield _furnished(path, program)
     finally:
+        os.close(lock)
         remove_folder(path)
         cleaner.communicate()
 
