@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import pwd
 import re
 import shutil
 import subprocess
@@ -48,7 +49,7 @@ class Packages:
         requirements = tuple(sorted(added.split()))
         decisive = "\n".join([LOCK.read_text(), *requirements, str(interpreter.program), platform.machine()])
         name = hashlib.sha256(decisive.encode()).hexdigest()[:16]
-        return cls((parent or _cache()) / f"sandbox-{name}", interpreter, requirements)
+        return cls((parent.resolve() if parent else _cache()) / f"sandbox-{name}", interpreter, requirements)
 
     def state(self) -> tuple[PackageState, str]:
         """With a note for the log, which is empty where they are ready."""
@@ -118,10 +119,12 @@ class Packages:
 
 
 def _cache() -> Path:
-    if runs_as_root():
-        # The user of the boxes cannot enter root's home.
-        return Path("/var/cache/holdfast")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holdfast"
+    # Not by the environment, which a sandbox has not and an installation has.
+    with suppress(KeyError):
+        if not runs_as_root():
+            return Path(pwd.getpwuid(os.geteuid()).pw_dir, ".cache", "holdfast")
+    # The user of the boxes cannot enter root's home.
+    return Path("/var/cache/holdfast")
 
 
 def _uv() -> str:
