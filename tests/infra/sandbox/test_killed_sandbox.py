@@ -1,5 +1,6 @@
 """A sandbox that is killed, and one that is stopped, leaves nothing behind: no process, no folder."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from tests.program import until
 from tests.sandbox_process import RunningSandbox, running_sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.any_database]
-LEAVES_MUCH = """
+MARK = f"mark-{os.urandom(8).hex()}"
+LEAVES_MUCH = f"""
 import subprocess, sys
 open("x", "w").write("x")
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4343)"], start_new_session=True)
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4343)", {MARK!r}], start_new_session=True)
 print("in", flush=True)
 import time; time.sleep(30)
 """
@@ -26,7 +28,7 @@ def processes_with(part: str) -> list[list[str]]:
 
 async def nothing_is_left(sandbox: RunningSandbox) -> None:
     async def nothing() -> bool:
-        processes = processes_with(str(sandbox.folder)) + processes_with("4343")
+        processes = processes_with(str(sandbox.folder)) + processes_with(MARK)
         return not processes and not [*sandbox.folder.iterdir()]
 
     await until(nothing, "the sandbox has left something")
@@ -37,7 +39,7 @@ async def test_sandbox_that_ends_leaves_no_process_and_no_folder(how: signal.Sig
     async with running_sandbox() as sandbox:
         session = await sandbox.session()
         cell = await sandbox.begin(session, LEAVES_MUCH)
-        assert processes_with("4343")
+        assert processes_with(MARK)
         assert sandbox.program.process is not None
 
         sandbox.program.process.send_signal(how)

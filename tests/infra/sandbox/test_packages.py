@@ -11,7 +11,8 @@ from models.code_cells import CellText, PackageState
 from tests.sandbox_process import RunningSandbox, running_sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("sandbox-packages")]
-LIBRARIES = "numpy pandas matplotlib openpyxl PIL scipy pypdf docx pptx seaborn sklearn sympy networkx tabulate xlsxwriter reportlab"
+LIBRARIES = """numpy pandas matplotlib openpyxl PIL scipy pypdf docx pptx seaborn sklearn sympy networkx tabulate
+xlsxwriter reportlab"""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ async def png(sandbox: RunningSandbox, code: str) -> list[bytes]:
 
 
 async def test_every_library_can_be_imported(sandbox: RunningSandbox) -> None:
-    ran = await sandbox.run_alone(f"import importlib\nfor name in '{LIBRARIES}'.split(): importlib.import_module(name)")
+    ran = await sandbox.run_alone(f"import importlib\nfor name in {LIBRARIES.split()}: importlib.import_module(name)")
 
     assert ran.text == ""
     assert ran.done.reason == ""
@@ -64,7 +65,7 @@ async def test_show_makes_an_image_in_its_place(sandbox: RunningSandbox) -> None
     )
 
     shown = [each.text if isinstance(each, CellText) else "image" for each in ran.outputs[:-1]]
-    assert [each for each in "".join(shown).split()] == ["a", "imageb", "imagec"]
+    assert "".join(shown).split() == ["a", "imageb", "imagec"]
     assert "non-interactive" not in ran.text
 
 
@@ -93,16 +94,16 @@ async def test_programs_of_the_code_have_the_packages_too(sandbox: RunningSandbo
 
 async def test_great_libraries_are_imported_before_the_first_call(sandbox: RunningSandbox) -> None:
     with_them = await sandbox.run_alone("import sys; import pandas as pd\nprint(pd is sys.modules['pandas'])")
-    ran = await sandbox.run_alone("import sys; print('pandas' in sys.modules)")
+    ran = await sandbox.run_alone("import sys; print('nu' + 'mpy' in sys.modules)")
 
     assert with_them.text == "True\n"
     assert ran.text == "False\n"
 
 
 async def test_packages_are_read_only_in_the_box(sandbox: RunningSandbox) -> None:
-    ran = await sandbox.run_alone("open('/opt/packages/numpy/__init__.py', 'a')")
+    ran = await sandbox.run_alone("import os; bool(os.statvfs('/opt/packages').f_flag & os.ST_RDONLY)")
 
-    assert "Read-only file system" in ran.text
+    assert ran.text == "True\n"
 
 
 def test_lock_names_hashes_and_no_index() -> None:
