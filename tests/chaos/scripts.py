@@ -16,7 +16,6 @@ SEARCH = "file_search"
 """The tool that the server runs."""
 
 
-QUERY = "days of vacation"
 HANDBOOK, PASSAGE = "handbook.md", "Employees get twenty-five days of paid vacation each year."
 
 
@@ -55,11 +54,17 @@ class Script:
     def text(self, turn: int, number: int) -> str:
         return " ".join((f"{self.model}", f"turn{turn}", f"call{number}", *self._words(turn)))
 
+    @property
+    def query(self) -> str:
+        """What its searches look for."""
+        return f"days of vacation, asks {self.model}"
+
     def arguments(self, turn: int, number: int) -> list[str]:
         """Of each function of the turn, in their order."""
         asked = {"model": self.model, "turn": turn, "call": number}
         names = self.turns[turn].functions
-        return [json.dumps({**asked, **({"queries": [QUERY]} if name == SEARCH else {"city": name})}) for name in names]
+        own = [{"queries": [self.query]} if name == SEARCH else {"city": name} for name in names]
+        return [json.dumps(asked | each) for each in own]
 
     def of_turn(self, turn: int) -> list[ModelCall]:
         return [call for call in self.calls if call.turn == turn]
