@@ -52,7 +52,7 @@ async def _serve(settings: Settings, catalogue: ModelCatalogue, temporal: Tempor
     ):
         environment = _environment(event_stream_url, sandbox.url)
         # In a process of its own, as its libraries would take 30 MB of this one for good.
-        await Part("migration", _command("migrate"), environment).run_to_end()
+        await Part("migration", _migration(settings), environment).run_to_end()
         async with running(_api(environment), *_workers(settings, environment), *sandbox.parts):
             start.say_ready(ready_message(settings, catalogue, shows_ui=temporal is not None))
             await asyncio.Event().wait()
@@ -78,6 +78,11 @@ def _environment(event_stream_url: str, sandbox_url: str) -> Mapping[str, str]:
 
 def _python_path() -> str:
     return os.pathsep.join([str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def _migration(settings: Settings) -> list[str]:
+    # The lock of the folder proves it; a database elsewhere may have other workers.
+    return _command("migrate") if settings.database_url else _command("migrate", "--no-worker-lives")
 
 
 def _api(environment: Mapping[str, str]) -> Part:

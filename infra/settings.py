@@ -55,7 +55,10 @@ class Settings(BaseSettings):
         description="`postgresql://user:password@host/name`. Empty: a SQLite file in the data folder.",
     )
     database_pool_size: int = Field(
-        20, ge=1, le=1000, description="Connections to the database that one process opens at most."
+        20,
+        ge=1,
+        le=1000,
+        description="Connections to the database that one process opens at most. A worker has one more for life signs.",
     )
     database_statement_timeout_seconds: int = Field(
         15, ge=1, le=3600, description="How long Postgres may work on one statement before it fails."

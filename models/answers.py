@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.messages import FileCitation
+from models.provider_state import ProviderState
 from models.runs import RunStatus
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -81,6 +82,11 @@ class Answer:
     @property
     def usage(self) -> TokenUsage:
         return self.finish.usage if self.finish else TokenUsage()
+
+    @property
+    def state(self) -> ProviderState | None:
+        """That of an answer with calls: without them it is never sent back."""
+        return self.finish.state if self.finish and self.calls else None
 
     @property
     def is_filtered(self) -> bool:

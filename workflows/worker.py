@@ -14,6 +14,7 @@ from temporalio.worker import (
 )
 
 from activities.command_reconciler import CommandReconciler
+from activities.gone_workers import GoneWorkers
 from activities.images import Images
 from activities.ingest_reconciler import IngestReconciler
 from activities.ingestion import Ingestion, IngestionEnds
@@ -28,6 +29,7 @@ from activities.tools.unknown_function import UnknownFunction
 from activities.workflow_reconciler import WorkflowReconciler
 from infra.background import beside
 from infra.ingest_workflows import IngestWorkflows
+from infra.life_signs import LivingWorker, giving_life_signs
 from infra.ports import ServerTool
 from infra.resources import Resources
 from infra.run_workflows import RunWorkflows
@@ -39,7 +41,7 @@ from workflows.activity_options import control_task_queue, ingestion_task_queue
 from workflows.ingest_workflow import IngestBatchWorkflow, IngestWorkflow
 from workflows.run_workflow import RunWorkflow
 from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
-from workflows.sweep import keep_sweep_running, start_sweep
+from workflows.sweep import keep_sweep_running, start_sweep, sweep_id
 from workflows.sweep_workflow import SweepWorkflow
 
 # Some 200 kB each. Other runs are replayed when their outputs arrive, for a few milliseconds of CPU.
@@ -68,16 +70,21 @@ async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UN
     await resources.language_model.prepare()
     sweep = (resources.temporal, settings.task_queue, settings.sweep_interval_seconds)
     await start_sweep(*sweep)
+    living = LivingWorker.new()
+    gone_workers = GoneWorkers(resources.database, resources.temporal, living.id, [sweep_id(settings.task_queue)])
     async with (
-        create_control_worker(resources),
-        create_ingestion_worker(resources),
-        create_worker(resources, workflow_runner) as worker,
+        # Until the last activity has ended, so outside of the workers.
+        giving_life_signs(settings.database, living),
+        create_control_worker(resources, living.id),
+        create_ingestion_worker(resources, living.id),
+        create_worker(resources, living.id, workflow_runner) as worker,
         beside(keep_sweep_running(*sweep)),
+        beside(gone_workers.watch()),
     ):
         yield worker
 
 
-def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Worker:
+def create_worker(resources: Resources, identity: str, workflow_runner: WorkflowRunner) -> Worker:
     """Workflows, model turns and server tools."""
     settings = resources.settings
     model_turn = ModelTurn(
@@ -92,6 +99,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
+        identity=identity,
         workflows=[RunWorkflow, IngestWorkflow, IngestBatchWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
         activities=[model_turn.generate, tool_calls.execute],
         interceptors=[LogContext(), Outages()],
@@ -107,7 +115,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
     )
 
 
-def create_control_worker(resources: Resources) -> Worker:
+def create_control_worker(resources: Resources, identity: str) -> Worker:
     """The worker of activities that only write rows or send commands; see `activity_options.control_task_queue`."""
     finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
     command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
@@ -120,6 +128,7 @@ def create_control_worker(resources: Resources) -> Worker:
     return Worker(
         resources.temporal,
         task_queue=control_task_queue(resources.settings.task_queue),
+        identity=identity,
         activities=[
             finalization.finalize,
             finalization.reopen,
@@ -137,12 +146,13 @@ def create_control_worker(resources: Resources) -> Worker:
     )
 
 
-def create_ingestion_worker(resources: Resources) -> Worker:
+def create_ingestion_worker(resources: Resources, identity: str) -> Worker:
     """What parses and embeds files; see `activity_options.ingestion_task_queue`."""
     ingestion = Ingestion(resources.database, resources.object_store, resources.embedders, resources.vector_index)
     return Worker(
         resources.temporal,
         task_queue=ingestion_task_queue(resources.settings.task_queue),
+        identity=identity,
         activities=[ingestion.ingest],
         interceptors=[LogContext(), Outages()],
         max_concurrent_activities=resources.settings.ingested_files_at_a_time,

@@ -320,4 +320,5 @@ def _values(begun: Begun, attempt: TurnAttempt, answer: Answer, outcome: TurnOut
         "completion_tokens": answer.usage.completion_tokens,
         "cached_tokens": answer.usage.cached_tokens,
         "reasoning_tokens": answer.usage.reasoning_tokens,
+        "provider_state": answer.state.as_stored() if answer.state else None,
     }

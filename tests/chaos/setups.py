@@ -14,7 +14,7 @@ from cli.ports import Address
 from cli.temporal_command import HOST, temporal_command
 from infra.database.migrations import migrate
 from tests.chaos.held_writes import WritesHeld, postgres_writes_held, sqlite_writes_held
-from tests.chaos.parts import EmbeddedTemporal, Freezable, Part, Postgres
+from tests.chaos.parts import Child, Freezable, Part, Postgres
 from tests.chaos.patience import PATIENCE_SECONDS
 from tests.cli.program import HOLDFAST, Place, free_ports
 from tests.infra.embeddings.scripted_endpoint import ScriptedEndpoint, running_endpoint
@@ -39,8 +39,8 @@ class Role(StrEnum):
 class Setup:
     """`stages` are groups of parts, started one after the other. `writes_held` blocks every commit of a run.
 
-    `embeddings` has the vectors of every search. `proxy` is between the first API, the first worker and Postgres; None
-    without Postgres.
+    `worker` is one worker, which may be no part by itself because another part starts it again. `embeddings` has the
+    vectors of every search. `proxy` is between the first API, the first worker and Postgres; None without Postgres.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Setup:
     stages: Sequence[Sequence[tuple[Role, Part]]]
     freezable: Mapping[Role, Freezable]
     writes_held: WritesHeld
+    worker: Part
     embeddings: ScriptedEndpoint
     proxy: LosingProxy | None = None
 
@@ -88,12 +89,14 @@ def _embedded(place: Place, folder: Path, environment: Mapping[str, str], embedd
     up = Program(
         "up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url), patience_seconds=PATIENCE_SECONDS
     )
-    temporal = EmbeddedTemporal(up, place, healthy(place.url))
+    temporal = Child("temporal", up, str(place.data_dir / "temporal.db"), healthy(place.url))
+    worker = Child("worker", up, "worker", healthy(place.url))
     database = place.data_dir / "holdfast.db"
     stages: list[list[tuple[Role, Part]]] = [[(Role.API, up), (Role.WORKER, up)], [(Role.TEMPORAL, temporal)]]
     url = f"sqlite:///{database}"
     freezable = {Role.TEMPORAL: temporal}
-    return Setup("sqlite", [place.url], url, stages, freezable, sqlite_writes_held(database), embeddings)
+    held = sqlite_writes_held(database)
+    return Setup("sqlite", [place.url], url, stages, freezable, held, worker, embeddings)
 
 
 @asynccontextmanager
@@ -128,6 +131,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                 ],
                 {Role.TEMPORAL: temporal.program, Role.EVENTS: valkey, Role.WORKER: pairs[1].worker},
                 postgres_writes_held(direct),
+                pairs[1].worker,
                 embeddings,
                 proxy,
             )

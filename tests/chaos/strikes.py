@@ -5,6 +5,8 @@ waits, a server is frozen (SIGSTOP) and takes no command, or a transaction of th
 """
 
 import asyncio
+import time
+from itertools import pairwise
 
 from tests.chaos.field import CALLS, SEARCHES, TEXT, Field, Strike, gated, holds
 from tests.chaos.parts import Part
@@ -29,12 +31,14 @@ AWAITING_FILES = "while a call waits for files"
 RESULT = "after a call's result, before Temporal hears of it"
 UNCONFIRMED = "after a commit, its answer lost"
 
+ONE_KILLED = "one worker killed in mid-answer, until its answers are taken up"
 FROZEN = "a worker frozen in mid-answer until another has its runs"
 
 NOW = 0.0
 # Longer than it takes Temporal to miss a worker.
 LONG_TEXT = Turn(words=150, pause_seconds=0.3)
 ON_BOTH_WORKERS = 10
+UNTIL_ALL_ARE_CUT_SECONDS = 0.5
 LONGEST_ABSENCE_SECONDS = 2.0
 
 
@@ -150,6 +154,25 @@ async def lose_events(field: Field) -> None:
     await field.setup.restore()
 
 
+async def kill_a_worker(field: Field) -> None:
+    """One worker is killed in mid-answer. Measures how long its answers wait for the next call of their model."""
+    turn, gate = gated()
+    answering = [field.begin(field.add(Plan("answer taken up", streams=True), turn)) for _ in range(ON_BOTH_WORKERS)]
+    await asyncio.gather(*(run.script.held.wait() for run in answering))
+
+    worker, killed_at = field.setup.worker, time.monotonic()
+    field.kill_part(worker)
+    calls = [run.script.calls for run in answering]
+    await holds(lambda: any(call.is_cut for each in calls for call in each), "the worker had no answer")
+    await asyncio.sleep(UNTIL_ALL_ARE_CUT_SECONDS)
+    await holds(lambda: not any(each[-1].is_cut for each in calls), "not every answer is taken up")
+
+    field.points[ONE_KILLED] += 1
+    field.taken_up += [after.at - killed_at for each in calls for cut, after in pairwise(each) if cut.is_cut]
+    gate.set()
+    await field.setup.restore()
+
+
 async def freeze_a_worker(field: Field) -> None:
     """A worker is frozen until another has taken over its runs, and then continues."""
     if Role.WORKER not in field.setup.freezable:
@@ -201,6 +224,7 @@ STRIKES: tuple[Strike, ...] = (
     lose_workers,
     lose_server_calls,
     lose_events,
+    kill_a_worker,
     freeze_a_worker,
     lose_answers_to_commits,
 )

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infra.daemon_threads import DaemonThreads
+from infra.language_model.acceptable_prompts import acceptable, takes_any_prompt
 from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.chat_completions.addresses import Endpoint, without_prefix
 from infra.language_model.chat_completions.answer import ChatCompletionsAnswer
-from infra.language_model.chat_completions.endpoints import PREFIX, DirectModels, Endpoint
+from infra.language_model.chat_completions.endpoints import DirectModels
 from infra.language_model.chat_completions.failures import CallFailed, translated
 from infra.language_model.chat_completions.request import body_of
 from infra.language_model.litellm_files import bundled_price_list
@@ -82,12 +84,12 @@ class ChatCompletionsLanguageModel:
 
     async def count_tokens(self, model: str, text: str) -> int:
         served = self._catalogue.served_by(model)
-        return await self._tokenizer.count(served[0].name.removeprefix(PREFIX) if served else model, text)
+        return await self._tokenizer.count(without_prefix(served[0].name) if served else model, text)
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
         endpoint = opened.models.endpoint(request.model)
-        answer, said = ChatCompletionsAnswer(request.function_names), _Said()
+        answer, said = ChatCompletionsAnswer(request.function_names, endpoint.provider), _Said()
         try:
             async with aclosing(self._deltas(opened, endpoint, request, answer)) as deltas:
                 async for delta in deltas:
@@ -96,13 +98,14 @@ class ChatCompletionsLanguageModel:
             reason = answer.finish_reason
         except Exception as error:
             raise translated(error, request.model, said.has_any) from error
-        yield Finish(reason, answer.usage or await self._counted(request, said))
+        yield Finish(reason, answer.usage or await self._counted(request, said), answer.state)
 
     async def _deltas(
         self, opened: _Opened, endpoint: Endpoint, request: ModelRequest, answer: ChatCompletionsAnswer
     ) -> AsyncGenerator[ModelDelta, None]:
         slices = TimeSlices()
-        async with aclosing(opened.client.events(endpoint, body_of(request, endpoint.model))) as events:
+        sent = request if takes_any_prompt(endpoint.url) else acceptable(request)
+        async with aclosing(opened.client.events(endpoint, body_of(sent, endpoint))) as events:
             while (event := await _next(events, answer)) is not None:
                 for delta in answer.read(event):
                     yield delta
@@ -112,8 +115,8 @@ class ChatCompletionsLanguageModel:
             yield delta
 
     def _calls_functions(self, opened: _Opened, model: str) -> bool:
-        served_by = self._catalogue.served_by(model)
-        return all(calls_functions(opened.price_list, served, takes_tools=True) for served in served_by)
+        served_by, takes_tools = self._catalogue.served_by(model), opened.models.takes_tools(model)
+        return all(calls_functions(opened.price_list, served, takes_tools) for served in served_by)
 
     async def _counted(self, request: ModelRequest, said: "_Said") -> TokenUsage:
         """The usage of an answer whose provider reported none."""
