@@ -83,7 +83,7 @@ lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
 types: $(INSTALLED_DEV)  ## Check the types
 	@$(BIN)/python -m mypy
 
-bench: $(INSTALLED_DEV)  ## Measure runs beside bare Temporal; ARGS=postgres, streams, models, waiting, growth, parked, files, search
+bench: $(INSTALLED_DEV)  ## Measure runs beside bare Temporal; ARGS=postgres, streams, models, waiting, growth, parked, files, search, sandbox
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: $(INSTALLED_DEV)  ## Kill everything under hundreds of runs; ARGS="--seed 7 --runs 300 --setup postgres"; prints a table
@@ -102,11 +102,12 @@ screenshot: $(INSTALLED_CONSOLE)  ## Make docs/console.png from a running server
 	@$(BIN)/python -m tests.console.screenshot
 
 lock: $(INSTALLED_DEV)  ## Write the lock files from pyproject.toml; ARGS=--upgrade for newer versions
-	@$(COMPILE) $(ARGS) --group installer --output-file requirements-uv.lock
 	@$(COMPILE) pyproject.toml $(ARGS) --output-file requirements.lock
+	@$(COMPILE) $(ARGS) --group installer --constraints requirements.lock --output-file requirements-uv.lock
 	@$(COMPILE) pyproject.toml $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) $(ARGS) --group deployment --constraints requirements-dev.lock --output-file requirements-deployment.lock
 	@$(COMPILE) $(ARGS) --group console --constraints requirements-dev.lock --output-file requirements-console.lock
+	@$(COMPILE) $(ARGS) --group sandbox --output-file requirements-sandbox.lock
 	@$(BIN)/python -m tests.conformance.lock $(UV) $(ARGS)
 
 clean:  ## Remove the environment and caches; the data folder stays

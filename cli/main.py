@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import start
-from cli.configuration import load_settings
+from cli.configuration import load_settings, load_settings_of_environment
 from cli.files import app as files
 from cli.logs import configure_logs
 from cli.runs import app as runs
@@ -56,6 +56,26 @@ def worker(stop_with_parent: ParentOption = None) -> None:
     from cli.apart import worker as run_worker
 
     run_worker(settings, stop_with_parent)
+
+
+@app.command()
+def sandbox(stop_with_parent: ParentOption = None) -> None:
+    """Run the code of code_interpreter only: needs no database, no keys, and none of the other settings."""
+    start.begin()
+    settings = load_settings_of_environment()
+    configure_logs(settings)
+    from cli.sandbox import sandbox as run_sandbox
+
+    run_sandbox(settings, stop_with_parent)
+
+
+@app.command()
+def sandbox_packages() -> None:
+    """Install the packages that the code of code_interpreter may import, if they are not there."""
+    settings = _settings()
+    from cli.sandbox_packages import install_packages
+
+    install_packages(settings)
 
 
 @app.command()
