@@ -44,6 +44,18 @@ class WorkerStopped(ApplicationError):
         )
 
 
+class WorkerGone(ApplicationError):
+    """The worker that had begun the activity has ended without a word: another one retries it at once."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(
+            f"The worker {worker} is gone.",
+            type="WorkerGone",
+            next_retry_delay=timedelta(milliseconds=1),
+            category=ApplicationErrorCategory.BENIGN,
+        )
+
+
 class AttemptSuperseded(ApplicationError):
     """The attempt is superseded by a newer one, or the run's workflow has ended.
 

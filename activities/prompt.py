@@ -218,15 +218,16 @@ def _own_items(turn: PastTurn, without: Collection[str]) -> list[PromptItem]:
     outputs = (
         FunctionOutput(call.id, LEFT_OUT if call.id in without else turn.outputs[call.id]) for call in turn.calls
     )
-    return [AssistantTurn(turn.text, tuple(turn.calls)), *outputs]
+    return [AssistantTurn(turn.text, tuple(turn.calls), turn.state), *outputs]
 
 
 def _cost_text(item: PromptItem) -> str:
     match item:
         case SystemPrompt(text):
             return text
-        case AssistantTurn(text, calls):
-            return "\n".join([text or "", *(call.name + call.arguments for call in calls)])
+        case AssistantTurn(text, calls, state):
+            kept = state.texts if state else ()
+            return "\n".join([text or "", *(call.name + call.arguments for call in calls), *kept])
         case FunctionOutput(_, output):
             return output
         case UserTurn(content):

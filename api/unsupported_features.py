@@ -1,4 +1,4 @@
-"""Refuses features that Holdfast does not support yet, by field: no field is accepted and ignored."""
+"""Refuses what Holdfast does not support yet, and what could have no effect: no field is accepted and ignored."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,12 @@ from models.runs import CreateRunRequest, CreateThreadAndRunRequest
 from models.tools import (
     ChooseCodeInterpreter,
     CodeInterpreterTool,
+    FileSearchTool,
     Tool,
     ToolChoice,
 )
+
+SEARCHES_DIFFER = "The tool 'file_search' is given twice with different settings, and only one of them could apply."
 
 
 def check_assistant(body: CreateAssistantRequest | ModifyAssistantRequest) -> None:
@@ -23,9 +26,15 @@ def check_run(body: CreateRunRequest | CreateThreadAndRunRequest) -> None:
 
 
 def _check_tools(tools: Iterable[Tool] | None) -> None:
+    search: FileSearchTool | None = None
     for index, tool in enumerate(tools or ()):
-        if isinstance(tool, CodeInterpreterTool):
-            raise InvalidRequest.unsupported_tool(f"tools[{index}].type", tool.type)
+        match tool:
+            case CodeInterpreterTool():
+                raise InvalidRequest.unsupported_tool(f"tools[{index}].type", tool.type)
+            case FileSearchTool() if search not in (None, tool):
+                raise InvalidRequest(SEARCHES_DIFFER, f"tools[{index}]", "invalid_value")
+            case FileSearchTool():
+                search = tool
 
 
 def _check_tool_choice(choice: ToolChoice | None) -> None:

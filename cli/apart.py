@@ -13,7 +13,8 @@ from cli.data_folder import make_data_folder
 from cli.lifetime import run_until_stopped
 from cli.metrics_server import serving_metrics
 from cli.ports import Address, api_address, bind, metrics_address
-from infra.database import migrations
+from infra.database import migrations, workers
+from infra.database.engine import connecting, open_database
 from infra.errors import StartFailed
 from infra.resources import open_resources
 from infra.settings import Settings
@@ -46,16 +47,27 @@ def worker(settings: Settings, parent: int | None) -> None:
     run_until_stopped(_work(settings, address, bind(address) if settings.metrics_port else []), parent)
 
 
-def migrate(settings: Settings) -> None:
-    """Bring the database to the newest schema. Raises `StartFailed`."""
+def migrate(settings: Settings, no_worker_lives: bool) -> None:
+    """Bring the database to the newest schema. Raises `StartFailed`.
+
+    `no_worker_lives` is what the caller knows: workers that the database still has are gone.
+    """
     if not settings.database_url:
         make_data_folder(settings.data_dir)
     migrations.migrate(settings.database)
+    if no_worker_lives:
+        asyncio.run(_declare_workers_gone(settings))
 
 
 def _check_apart(settings: Settings) -> None:
     if not settings.event_stream_url:
         raise EventStreamMissing
+
+
+async def _declare_workers_gone(settings: Settings) -> None:
+    with connecting(settings.database):
+        async with open_database(settings.database) as database:
+            await database.write(workers.declare_all_gone)
 
 
 async def _serve(settings: Settings, address: Address, sockets: list[socket.socket]) -> None:

@@ -59,12 +59,12 @@ def worker(stop_with_parent: ParentOption = None) -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(no_worker_lives: Annotated[bool, typer.Option("--no-worker-lives", hidden=True)] = False) -> None:
     """Bring the database to the newest schema."""
     settings = _settings()
     from cli.apart import migrate as migrate_database
 
-    migrate_database(settings)
+    migrate_database(settings, no_worker_lives)
 
 
 def _settings() -> Settings:

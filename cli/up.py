@@ -47,7 +47,7 @@ async def _serve(settings: Settings, catalogue: ModelCatalogue, temporal: Tempor
     async with _temporal(temporal), _event_stream(settings) as event_stream_url:
         environment = _environment(event_stream_url)
         # In a process of its own, as its libraries would take 30 MB of this one for good.
-        await Part("migration", _command("migrate"), environment).run_to_end()
+        await Part("migration", _migration(settings), environment).run_to_end()
         async with running(_api(environment), *_workers(settings, environment)):
             start.say_ready(ready_message(settings, catalogue, shows_ui=temporal is not None))
             await asyncio.Event().wait()
@@ -65,6 +65,11 @@ def _event_stream(settings: Settings) -> AbstractAsyncContextManager[str]:
 def _environment(event_stream_url: str) -> Mapping[str, str]:
     paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "HOLDFAST_EVENT_STREAM_URL": event_stream_url, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _migration(settings: Settings) -> list[str]:
+    # The lock of the folder proves it; a database elsewhere may have other workers.
+    return _command("migrate") if settings.database_url else _command("migrate", "--no-worker-lives")
 
 
 def _api(environment: Mapping[str, str]) -> Part:

@@ -223,10 +223,11 @@ class WebSearch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolScope:
-    """What a server call may use: its run's, and of its project only."""
+    """What a server call may use: its run's, and of its project only. `waited`: since it was first tried."""
 
     project_id: str
     run: Run
+    waited: timedelta = timedelta()
 
 
 class ServerTool(Protocol):
@@ -236,6 +237,7 @@ class ServerTool(Protocol):
         """The result of the call. It may be run again, but only if the result was not stored.
 
         Raises `infra.tools.errors.ToolUnavailable` if a retry may help, `ToolFailed` with a message for the model if it
-        cannot. It may be cancelled at any time, and sends no heartbeats: its caller does.
+        cannot, and `ToolNotReady` instead of waiting: a worker's slots are for work. It may be cancelled at any time,
+        and sends no heartbeats: its caller does.
         """
         ...

@@ -55,7 +55,10 @@ class Settings(BaseSettings):
         description="`postgresql://user:password@host/name`. Empty: a SQLite file in the data folder.",
     )
     database_pool_size: int = Field(
-        20, ge=1, le=1000, description="Connections to the database that one process opens at most."
+        20,
+        ge=1,
+        le=1000,
+        description="Connections to the database that one process opens at most. A worker has one more for life signs.",
     )
     database_statement_timeout_seconds: int = Field(
         15, ge=1, le=3600, description="How long Postgres may work on one statement before it fails."
@@ -191,7 +194,7 @@ class Settings(BaseSettings):
         50,
         ge=1,
         le=1000,
-        description="Turns of the model in one run: a run that would begin another one ends as `incomplete`.",
+        description="Turns of the model in one run: a run that calls tools in the last one ends as `incomplete`.",
     )
 
     log_level: LogLevel = Field("info", description="Least level of Holdfast's own log lines: `debug` to `error`.")

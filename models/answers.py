@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.messages import Citation, FileCitation, UrlCitation
+from models.provider_state import ProviderState
 from models.runs import RunStatus
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -83,9 +84,19 @@ class Answer:
         return self.finish.usage if self.finish else TokenUsage()
 
     @property
+    def state(self) -> ProviderState | None:
+        """That of an answer with calls: without them it is never sent back."""
+        return self.finish.state if self.finish and self.calls else None
+
+    @property
     def is_filtered(self) -> bool:
         """Whether the provider's content filter stopped the answer."""
         return self.finish is not None and self.finish.reason is FinishReason.CONTENT_FILTER
+
+    @property
+    def asks_for_results(self) -> bool:
+        """Whether the model wants to be asked again, with the results of its calls."""
+        return self.run_status is RunStatus.REQUIRES_ACTION
 
     @property
     def run_status(self) -> RunStatus:

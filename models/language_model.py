@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from models.provider_state import ProviderState
 from models.tool_calls import ToolKind
 
 
@@ -41,10 +42,11 @@ class UserTurn:
 
 @dataclass(frozen=True, slots=True)
 class AssistantTurn:
-    """An earlier answer of the model: text, function calls, or both."""
+    """An earlier answer of the model: text, function calls, or both; `state` is sent back with the calls."""
 
     text: str | None = None
     calls: tuple[FunctionCall, ...] = ()
+    state: ProviderState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +142,11 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Always the last piece of an answer."""
+    """Always the last piece of an answer. `state` is to be sent back with the answer's calls."""
 
     reason: FinishReason
     usage: TokenUsage
+    state: ProviderState | None = None
 
 
 ModelDelta = TextDelta | RefusalDelta | CallDelta | Finish

@@ -123,12 +123,18 @@ class AttachmentFileSearch(RequestBody):
     type: Literal["file_search"]
 
 
+AttachmentTool = Annotated[AttachmentCodeInterpreter | AttachmentFileSearch, TaggedBy("type")]
+
+
 class Attachment(RequestBody):
     file_id: FileId
-    tools: Annotated[
-        list[Annotated[AttachmentCodeInterpreter | AttachmentFileSearch, TaggedBy("type")]],
-        Field(max_length=MAX_ATTACHMENT_TOOLS, fail_fast=True),
-    ]
+    tools: Annotated[list[AttachmentTool], Field(max_length=MAX_ATTACHMENT_TOOLS, fail_fast=True)]
+
+
+class NewAttachment(Attachment):
+    """For at least one tool: without any, the file would be of no use to a run."""
+
+    tools: Annotated[list[AttachmentTool], Field(min_length=1, max_length=MAX_ATTACHMENT_TOOLS, fail_fast=True)]
 
 
 class MessageStatus(StrEnum):
@@ -191,7 +197,7 @@ class CreateMessageRequest(RequestBody):
     ]
     attachments: (
         Annotated[
-            list[Attachment],
+            list[NewAttachment],
             Field(max_length=MAX_ATTACHMENTS, fail_fast=True),
         ]
         | None

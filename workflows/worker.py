@@ -15,6 +15,7 @@ from temporalio.worker import (
 
 from activities.command_reconciler import CommandReconciler
 from activities.crawl_reconciler import CrawlReconciler
+from activities.gone_workers import GoneWorkers
 from activities.images import Images
 from activities.ingest_reconciler import IngestReconciler
 from activities.ingestion import Ingestion, IngestionEnds
@@ -31,6 +32,7 @@ from activities.web_crawl import CrawlLimits, WebCrawl, WebCrawlEnds
 from activities.workflow_reconciler import WorkflowReconciler
 from infra.background import beside
 from infra.ingest_workflows import IngestWorkflows
+from infra.life_signs import LivingWorker, giving_life_signs
 from infra.ports import ServerTool
 from infra.resources import Resources, open_web
 from infra.run_workflows import RunWorkflows
@@ -45,7 +47,7 @@ from workflows.activity_options import control_task_queue, ingestion_task_queue
 from workflows.ingest_workflow import IngestBatchWorkflow, IngestWorkflow
 from workflows.run_workflow import RunWorkflow
 from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
-from workflows.sweep import keep_sweep_running, start_sweep
+from workflows.sweep import keep_sweep_running, start_sweep, sweep_id
 from workflows.sweep_workflow import SweepWorkflow
 from workflows.web_crawl_workflow import WebCrawlWorkflow
 
@@ -76,17 +78,22 @@ async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UN
     await resources.language_model.prepare()
     sweep = (resources.temporal, settings.task_queue, settings.sweep_interval_seconds)
     await start_sweep(*sweep)
+    living = LivingWorker.new()
+    gone_workers = GoneWorkers(resources.database, resources.temporal, living.id, [sweep_id(settings.task_queue)])
     async with (
         open_web(settings) as web,
-        create_control_worker(resources),
-        create_ingestion_worker(resources),
-        create_worker(resources, web, workflow_runner) as worker,
+        # Until the last activity has ended, so outside of the workers.
+        giving_life_signs(settings.database, living),
+        create_control_worker(resources, living.id),
+        create_ingestion_worker(resources, living.id),
+        create_worker(resources, web, living.id, workflow_runner) as worker,
         beside(keep_sweep_running(*sweep)),
+        beside(gone_workers.watch()),
     ):
         yield worker
 
 
-def create_worker(resources: Resources, web: WebAccess, workflow_runner: WorkflowRunner) -> Worker:
+def create_worker(resources: Resources, web: WebAccess, identity: str, workflow_runner: WorkflowRunner) -> Worker:
     """Workflows, model turns, server tools and crawls."""
     settings = resources.settings
     model_turn = ModelTurn(
@@ -102,6 +109,7 @@ def create_worker(resources: Resources, web: WebAccess, workflow_runner: Workflo
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
+        identity=identity,
         workflows=[
             RunWorkflow,
             IngestWorkflow,
@@ -124,7 +132,7 @@ def create_worker(resources: Resources, web: WebAccess, workflow_runner: Workflo
     )
 
 
-def create_control_worker(resources: Resources) -> Worker:
+def create_control_worker(resources: Resources, identity: str) -> Worker:
     """The worker of activities that only write rows or send commands; see `activity_options.control_task_queue`."""
     finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
     command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
@@ -140,6 +148,7 @@ def create_control_worker(resources: Resources) -> Worker:
     return Worker(
         resources.temporal,
         task_queue=control_task_queue(resources.settings.task_queue),
+        identity=identity,
         activities=[
             finalization.finalize,
             finalization.reopen,
@@ -158,12 +167,13 @@ def create_control_worker(resources: Resources) -> Worker:
     )
 
 
-def create_ingestion_worker(resources: Resources) -> Worker:
+def create_ingestion_worker(resources: Resources, identity: str) -> Worker:
     """What parses and embeds files; see `activity_options.ingestion_task_queue`."""
     ingestion = Ingestion(resources.database, resources.object_store, resources.embedders, resources.vector_index)
     return Worker(
         resources.temporal,
         task_queue=ingestion_task_queue(resources.settings.task_queue),
+        identity=identity,
         activities=[ingestion.ingest],
         interceptors=[LogContext(), Outages()],
         max_concurrent_activities=resources.settings.ingested_files_at_a_time,

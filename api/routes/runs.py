@@ -19,7 +19,7 @@ from api.dependencies import (
     StreamsDep,
     V1AnswersDep,
 )
-from api.include import IncludeDep, IncludeParameters
+from api.include import IncludeDep, IncludeParameters, RefusesInclude
 from api.poll_route import PollRoute
 from api.sse import FROM_THE_BEGINNING, UNTIL_PAUSED, OrStream
 from infra.database import runs, threads
@@ -31,7 +31,13 @@ router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBet
 polls_router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=PollRoute)
 
 
-@router.post("/runs", operation_id="createThreadAndRun", response_model=Run, responses=OrStream)
+@router.post(
+    "/runs",
+    operation_id="createThreadAndRun",
+    dependencies=[RefusesInclude],
+    response_model=Run,
+    responses=OrStream,
+)
 async def create_thread_and_run(
     body: CreateThreadAndRunRequest,
     project: ProjectDep,
@@ -108,6 +114,7 @@ async def cancel_run(
 @router.post(
     "/{thread_id}/runs/{run_id}/submit_tool_outputs",
     operation_id="submitToolOuputsToRun",
+    dependencies=[RefusesInclude],
     response_model=Run,
     responses=OrStream,
 )

@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import BindParameter, Connection, bindparam, null, select
 
 from infra.database.messages import to_message
-from infra.database.run_tables import RUN_STEPS, TOOL_CALLS
+from infra.database.run_tables import RUN_STEPS, TOOL_CALLS, TURNS
 from infra.database.thread_tables import MESSAGES
 from infra.database.tool_calls import to_call
 from models.citations import Number, Source, sources_of, without_markers
 from models.language_model import FunctionCall
 from models.messages import Message, RefusalContent, Text, TextContent
+from models.provider_state import ProviderState
 from models.run_steps import StepStatus, StepType
 from models.tool_formats.formats import FORMATS
 
@@ -42,13 +43,17 @@ _CALLS = (
     .order_by(TOOL_CALLS.c.turn, TOOL_CALLS.c.position)
 )
 
+_STATES = select(TURNS.c.turn, TURNS.c.provider_state).where(
+    TURNS.c.run_id == _RUN, TURNS.c.turn < _TURN, TURNS.c.provider_state.is_not(null())
+)
+
 
 @dataclass(slots=True)
 class PastTurn:
     """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids.
 
     `server_calls` are the ids of those calls whose outputs are the server's own; `sources` their results that an answer
-    may cite.
+    may cite. `state` is sent back with the calls.
     """
 
     text: str | None = None
@@ -56,6 +61,7 @@ class PastTurn:
     outputs: dict[str, str] = field(default_factory=dict)
     server_calls: list[str] = field(default_factory=list)
     sources: dict[Number, Source] = field(default_factory=dict)
+    state: ProviderState | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,8 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
         if call.kind.is_run_by_server:
             each.server_calls.append(call.id)
             each.sources.update(sources_of([call]))
+    for turn, state in connection.execute(_STATES, before):
+        past.setdefault(turn, PastTurn()).state = ProviderState.of_stored(state)
     return [past[number] for number in sorted(past)]
 
 

@@ -127,6 +127,7 @@ TURNS = Table(
     required("completion_tokens", BigInteger),
     required("cached_tokens", BigInteger),
     required("reasoning_tokens", BigInteger),
+    optional("provider_state", OBJECT),
 )
 
 RUN_STEPS = Table(

@@ -1,10 +1,13 @@
-"""Prompts without blank texts, and with a user's message first: Bedrock, Anthropic and Gemini refuse others.
+"""Prompts without blank texts, with a user's message first, and with roles by turns.
 
-OpenAI's API accepts them, and so they are in threads.
+Bedrock, Anthropic, Gemini, and the templates of many open models refuse others. OpenAI's API accepts them, and so they
+are in threads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain, groupby
+from urllib.parse import urlsplit
 
 from models.language_model import (
     AssistantTurn,
@@ -19,13 +22,21 @@ from models.language_model import (
 
 EMPTY_MESSAGE = "(empty message)"
 NO_OUTPUT = "(no output)"
+BETWEEN_MESSAGES = "\n\n"
+OPENAI_HOST, AZURE_HOSTS = "api.openai.com", (".openai.azure.com", ".api.openai.com")
 BEGINNING = UserTurn((TextPart("(beginning of the conversation)"),))
 
 
 def acceptable(request: ModelRequest) -> ModelRequest:
-    """The same request in a form that every provider accepts. Roles may repeat: litellm joins such messages."""
+    """The same request in a form that every provider accepts."""
     items = [kept for item in request.prompt if (kept := _kept(item)) is not None]
-    return replace(request, prompt=tuple(_begun_by_user(items)))
+    return replace(request, prompt=tuple(_by_turns(_begun_by_user(items))))
+
+
+def takes_any_prompt(url: str) -> bool:
+    """Whether an endpoint is OpenAI's own, of which threads are copies."""
+    host = urlsplit(url).hostname or ""
+    return host == OPENAI_HOST or host.endswith(AZURE_HOSTS)
 
 
 def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
@@ -34,20 +45,51 @@ def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
     if not said or not isinstance(said[0], UserTurn):
         yield BEGINNING
     match said:
-        case [*before, AssistantTurn(str(text), calls)]:
+        case [*before, AssistantTurn(str(text)) as last]:
             yield from before
             # Claude refuses white space at the end of an answer that it continues.
-            yield AssistantTurn(text.rstrip(), calls)
+            yield replace(last, text=text.rstrip())
         case _:
             yield from said
+
+
+def _by_turns(items: Iterable[PromptItem]) -> Iterator[PromptItem]:
+    """Join messages in a row, at a cost that is linear in their number."""
+    for _, alike in groupby(items, key=type):
+        match list(alike):
+            case [SystemPrompt(), _, *_] as prompts:
+                yield SystemPrompt(
+                    BETWEEN_MESSAGES.join(each.text for each in prompts if isinstance(each, SystemPrompt))
+                )
+            case [UserTurn(), _, *_] as turns:
+                yield _one_of_user([each for each in turns if isinstance(each, UserTurn)])
+            case [AssistantTurn(), _, *_] as turns:
+                yield from _one_of_assistant([each for each in turns if isinstance(each, AssistantTurn)])
+            case others:
+                yield from others
+
+
+def _one_of_user(turns: list[UserTurn]) -> UserTurn:
+    parts = tuple(chain.from_iterable(turn.content for turn in turns))
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    # Some servers take no list of parts.
+    return UserTurn((TextPart(BETWEEN_MESSAGES.join(texts)),) if len(texts) == len(parts) else parts)
+
+
+def _one_of_assistant(turns: list[AssistantTurn]) -> Iterator[AssistantTurn]:
+    *before, last = turns
+    if any(turn.calls for turn in before):
+        yield from turns
+    else:
+        yield replace(last, text=BETWEEN_MESSAGES.join(turn.text for turn in turns if turn.text) or None)
 
 
 def _kept(item: PromptItem) -> PromptItem | None:
     match item:
         case SystemPrompt(text) | AssistantTurn(text, ()) if _is_blank(text):
             return None
-        case AssistantTurn(text, calls) if _is_blank(text):
-            return AssistantTurn(None, calls)
+        case AssistantTurn(text) if _is_blank(text):
+            return replace(item, text=None)
         case FunctionOutput(call_id, output) if _is_blank(output):
             return FunctionOutput(call_id, NO_OUTPUT)
         case UserTurn(content):

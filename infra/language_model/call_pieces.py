@@ -29,6 +29,8 @@ class CallPieces:
         """`names` of functions tell a second call from the rest of a name, where the wire does not."""
         self._names = names
         self._calls: list[_Call] = []
+        self.current = 0
+        """The index of the call to which the last piece belonged."""
 
     @property
     def has_any(self) -> bool:
@@ -43,6 +45,7 @@ class CallPieces:
             yield from self.finish()
             call = _Call(len(self._calls), id or None, wire_index)
             self._calls.append(call)
+        self.current = call.index
         if not call.is_announced and name != call.name:
             call.name += name
         if arguments:

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from infra.errors import StartFailed
 from infra.language_model.models_file import Deployment, DeploymentInfo, ModelsFile
+from infra.language_model.provider_names import provider_name
 from infra.language_model.scripted import SCRIPTED_MODEL
 from infra.language_model.wildcards import filled_in, matches, most_specific
 
@@ -31,6 +32,12 @@ class ServedModel:
 
     name: str
     info: DeploymentInfo = field(default_factory=DeploymentInfo)
+
+    @property
+    def provider(self) -> str:
+        """litellm's prefix; for a name without one, the provider that its beginning names."""
+        prefix, slash, _ = self.name.partition("/")
+        return prefix if slash else provider_name(self.name)
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ class ModelCatalogue:
             ServedModel(filled_in(item.model_name, target, item.base_model), item.model_info)
             for item in self._serving(target)
         ]
+
+    def provider_of(self, model: str) -> str | None:
+        """The one provider that serves `model`, by litellm's prefix; None if its deployments have several."""
+        providers = {served.provider for served in self.served_by(model)}
+        return providers.pop() if len(providers) == 1 else None
 
     def deployments_of(self, model: str) -> list[tuple[str, Deployment]]:
         """The entries of the file that serve `model`, each with the name by which it is called there."""

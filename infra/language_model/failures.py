@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 from infra.language_model.errors import (
+    AnswerAborted,
     ModelCallFailed,
     ModelStreamBroken,
     PromptRejected,
@@ -18,6 +19,8 @@ from infra.openai_api import QUOTA_CODES, retry_after
 
 RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error"})
 PROMPT_CODES = frozenset({"context_length_exceeded", "content_policy_violation"})
+# Groq's, with the status of a bad prompt: it could not read the calls that the model wrote. The next may be better.
+ABORT_CODES = frozenset({"tool_use_failed", "output_parse_failed"})
 PROMPT_CLASSES = frozenset({"ContextWindowExceededError", "ContentPolicyViolationError"})
 # Per minute or per request: `Limit 30000, Used 12, Requested 40000`.
 _TOKENS = re.compile(
@@ -50,6 +53,8 @@ def _what_happened(facts: FailureFacts, model: str, has_begun: bool) -> str:
 def _kind(facts: FailureFacts, has_begun: bool) -> type[ModelCallFailed]:
     if facts.class_names & PROMPT_CLASSES or facts.codes & PROMPT_CODES:
         return PromptRejected
+    if facts.codes & ABORT_CODES:
+        return AnswerAborted
     if SETUP_PROBLEMS.search(facts.said):
         return ProviderRefused
     # With the code of a rate limit, but no wait makes the request fit.

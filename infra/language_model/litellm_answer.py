@@ -5,8 +5,14 @@ from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
 from infra.language_model.finish_reasons import finish_reason_of
+from infra.language_model.state_pieces import StatePieces
 from models.language_model import Finish, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.wire import MAX_SAFE_INTEGER
+
+THINKING_BLOCKS, REASONING = "thinking_blocks", "reasoning_content"
+SPECIFIC, SIGNATURES = "provider_specific_fields", "thought_signatures"
+SIGNING = frozenset({"anthropic", "bedrock", "gemini", "vertex_ai", "vertex_ai_beta"})
+"""Providers that want signed blocks, or signatures, and not the text of thoughts."""
 
 LEGACY_CALL = "function_call"
 """Replaces the id that OpenAI's older form of a call lacks: an answer has only one such call."""
@@ -15,9 +21,11 @@ LEGACY_CALL = "function_call"
 class LitellmAnswer:
     """One answer while it arrives: `read` every chunk, then take the `end`."""
 
-    def __init__(self, names: Collection[str] = ()) -> None:
-        """`names` are those of the functions that were offered."""
+    def __init__(self, names: Collection[str] = (), provider: str | None = None) -> None:
+        """`names` are those of the functions that were offered; None is one of several providers."""
+        self._provider = provider
         self._calls = CallPieces(names)
+        self._state = StatePieces()
         self._reason: str | None = None
         self._usage: Any = None
 
@@ -40,14 +48,30 @@ class LitellmAnswer:
         for piece in delta.tool_calls or ():
             function = piece.function
             yield from self._calls.add(piece.index, piece.id, function.name or "", function.arguments or "")
+            if kept := getattr(piece, SPECIFIC, None):
+                self._state.add_to_call(self._calls.current, SPECIFIC, kept)
         function = delta.function_call
         if function and (function.name or function.arguments):
             yield from self._calls.add(None, LEGACY_CALL, function.name or "", function.arguments or "")
 
+        self._keep_state(delta)
+
+    def _keep_state(self, delta: Any) -> None:
+        if self._provider is None:
+            return
+        if blocks := getattr(delta, THINKING_BLOCKS, None):
+            self._state.add(THINKING_BLOCKS, blocks)
+        elif self._provider not in SIGNING and (text := getattr(delta, REASONING, None)):
+            self._state.add(REASONING, text)
+        if signatures := (getattr(delta, SPECIFIC, None) or {}).get(SIGNATURES):
+            self._state.add(SPECIFIC, {SIGNATURES: signatures})
+
     def end(self) -> Iterator[ModelDelta]:
         """The deltas after the last chunk; the last of them is the `Finish`. Raises `AnswerAborted`."""
         yield from self._calls.finish()
-        yield Finish(finish_reason_of(self._reason or "", self._calls.has_any), _usage(self._usage))
+        reason = finish_reason_of(self._reason or "", self._calls.has_any)
+        state = self._state.state(self._provider) if self._provider and self._calls.has_any else None
+        yield Finish(reason, _usage(self._usage), state)
 
 
 def _usage(usage: Any) -> TokenUsage:

@@ -5,8 +5,10 @@ from typing import Any, cast
 
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_loading import load_litellm
+from infra.language_model.litellm_names import called_by_litellm
 from infra.language_model.litellm_router import learns_from_answers, open_router
 from infra.language_model.model_facts import calls_functions, context_window_tokens
+from infra.language_model.reasoning_budgets import budgets_of, with_affordable_effort
 
 # Temporal owns retries: those of litellm and of the provider's SDK would multiply with its own.
 NO_RETRIES: Mapping[str, Any] = {"num_retries": 0, "max_retries": 0}
@@ -18,6 +20,7 @@ class LitellmCalls:
         self._catalogue = catalogue
         loaded = load_litellm()
         self._litellm, self._price_list = loaded.module, loaded.price_list
+        self._reasoning_budgets = budgets_of(self._litellm.constants)
         self._given: Mapping[str, Any] = {}
         self._complete = self._litellm.acompletion
         self._router: Any = None
@@ -41,8 +44,10 @@ class LitellmCalls:
         """litellm's chunks. Raises the errors of litellm and of providers."""
         if "stop" in parameters and not self._takes_stop(model):
             parameters = {name: value for name, value in parameters.items() if name != "stop"}
+        if "reasoning_effort" in parameters and self._reasons_by_budget(model):
+            parameters = with_affordable_effort(parameters, self._reasoning_budgets)
         stream = await self._complete(
-            model=model,
+            model=called_by_litellm(model) if self._router is None else model,
             **parameters,
             stream=True,
             stream_options={"include_usage": True},
@@ -66,10 +71,13 @@ class LitellmCalls:
     def _takes_stop(self, model: str) -> bool:
         return all(self._takes("stop", served.name) for served in self._catalogue.served_by(model))
 
+    def _reasons_by_budget(self, model: str) -> bool:
+        return any("claude" in served.name for served in self._catalogue.served_by(model))
+
     def _takes(self, parameter: str, name: str) -> bool:
         """Whether litellm can pass `parameter` on to the provider of `name`."""
         try:
-            supported = self._litellm.get_supported_openai_params(model=name)
+            supported = self._litellm.get_supported_openai_params(model=called_by_litellm(name))
         except self._litellm.BadRequestError:
             # The name has no provider: the call itself raises the error.
             return True

@@ -12,6 +12,8 @@ from typing import Any
 from infra.language_model.content_parts import text_of_parts
 from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
+from infra.language_model.litellm_documents import chunks_of
+from infra.language_model.litellm_gemini import read_calls_without_arguments
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
 from infra.time_slices import TimeSlices
@@ -61,6 +63,7 @@ def load_litellm() -> LoadedLitellm:
     _refuse_invented_endings()
     _keep_unknown_endings()
     _keep_refusals()
+    read_calls_without_arguments()
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()
@@ -150,12 +153,12 @@ def _reading_in_slices(read: Callable[[Any], Awaitable[Any]]) -> Callable[[Any],
 class _SlicedSource:
     """The chunks of a provider in their order, with pauses for other tasks; otherwise `source` itself.
 
-    litellm passes on only text: content in parts is joined.
+    litellm passes on only text: content in parts is joined. A document in place of a stream is one chunk.
     """
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self._chunks = aiter(source)
+        self._chunks = chunks_of(source)
         self._slices = TimeSlices()
 
     def __aiter__(self) -> "_SlicedSource":

@@ -14,6 +14,7 @@ from infra.language_model.litellm_calls import LitellmCalls
 from infra.language_model.litellm_errors import translated
 from infra.language_model.react.calling import answer_by_react
 from infra.language_model.react.prompt import needs_react
+from infra.language_model.schema_expansion import check_expansion
 from models.language_model import ModelDelta, ModelRequest
 
 LONG_TEXT_CHARACTERS = 10_000
@@ -57,10 +58,13 @@ class LitellmLanguageModel:
         return calls.count_tokens(model, text)
 
     async def _answer(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        answer = LitellmAnswer(request.function_names)
+        provider = self._catalogue.provider_of(request.model)
+        answer = LitellmAnswer(request.function_names, provider)
         has_begun = False
         try:
-            chunks = await calls.stream(request.model, chat_parameters(acceptable(request)))
+            if request.functions or request.response_format:
+                await self._threads.run(check_expansion, request)
+            chunks = await calls.stream(request.model, chat_parameters(acceptable(request), provider))
             async with aclosing(chunks):
                 async for chunk in chunks:
                     for delta in answer.read(chunk):

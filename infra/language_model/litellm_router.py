@@ -7,6 +7,7 @@ from typing import Any
 from infra.language_model.catalogue import NEXT_STEP, SETTING, InvalidCatalogue, ModelCatalogue
 from infra.language_model.environment_references import require_variables
 from infra.language_model.litellm_loading import LoadedLitellm
+from infra.language_model.litellm_names import called_by_litellm
 from infra.language_model.models_file import Deployment
 
 COOLDOWN_SETTINGS = frozenset({"allowed_fails", "allowed_fails_policy", "cooldown_time", "disable_cooldowns"})
@@ -16,12 +17,18 @@ SHUFFLE = "simple-shuffle"
 def open_router(litellm: LoadedLitellm, deployments: tuple[Deployment, ...], catalogue: ModelCatalogue) -> Any:
     """A `litellm.Router` over `deployments` that never retries. Raises `InvalidCatalogue`."""
     require_variables(deployments)
-    model_list = [item.model_dump(exclude_unset=True) for item in deployments]
+    model_list = [_entry(item) for item in deployments]
     try:
         return litellm.module.Router(model_list=model_list, **_settings(catalogue, litellm.timeout))
     # litellm raises bare Exception and ValueError for unusable entries.
     except Exception as error:
         raise InvalidCatalogue(f"{SETTING}: litellm refuses it: {' '.join(str(error).split())}. {NEXT_STEP}") from error
+
+
+def _entry(deployment: Deployment) -> dict[str, Any]:
+    entry = deployment.model_dump(exclude_unset=True)
+    entry["litellm_params"]["model"] = called_by_litellm(deployment.litellm_params.model)
+    return entry
 
 
 def learns_from_answers(catalogue: ModelCatalogue) -> bool:

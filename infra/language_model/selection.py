@@ -1,13 +1,15 @@
 """The choice of a language model by the name in a request."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.errors import ProviderRefused
+from infra.language_model.own_servers import is_on_own_server
 from infra.language_model.scripted import SCRIPTED_MODEL, ScriptedLanguageModel
 from infra.language_model.wrapped_calls import WrappedCalls
+from infra.language_model.written_calls import WrittenCalls
 from infra.ports import LanguageModel
 from models.language_model import ModelDelta, ModelRequest
 
@@ -32,10 +34,10 @@ class LanguageModelByName:
         # A run may be older than the models file.
         if not self._catalogue.offers(request.model):
             raise ProviderRefused(f"The model '{request.model}' is not offered here.")
-        language_model, calls = await self._choose(request.model), WrappedCalls(request)
+        language_model, readers = await self._choose(request.model), self._readers(request)
         async with aclosing(language_model.stream(request)) as deltas:
             async for delta in deltas:
-                for each in calls.read(delta):
+                for each in _read_by(readers, delta):
                     yield each
 
     async def context_window_tokens(self, model: str) -> int | None:
@@ -44,9 +46,21 @@ class LanguageModelByName:
     async def count_tokens(self, model: str, text: str) -> int:
         return await (await self._choose(model)).count_tokens(model, text)
 
+    def _readers(self, request: ModelRequest) -> Sequence[WrittenCalls | WrappedCalls]:
+        if is_on_own_server(self._catalogue, request.model):
+            return WrittenCalls(request), WrappedCalls(request)
+        return (WrappedCalls(request),)
+
     async def _choose(self, model: str) -> LanguageModel:
         if model == SCRIPTED_MODEL:
             return self._scripted
         if not self._catalogue.offers(model) or await self._direct.serves(model):
             return self._direct
         return self._by_litellm
+
+
+def _read_by(readers: Sequence[WrittenCalls | WrappedCalls], delta: ModelDelta) -> Iterable[ModelDelta]:
+    deltas: Iterable[ModelDelta] = (delta,)
+    for reader in readers:
+        deltas = [read for each in deltas for read in reader.read(each)]
+    return deltas

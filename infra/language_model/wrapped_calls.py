@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -38,7 +38,7 @@ class WrappedCalls:
                 yield CallDelta(self._indexes.setdefault(index, len(self._indexes)), name, arguments)
             case Finish():
                 yield from self._unwrapped()
-                yield delta
+                yield replace(delta, state=delta.state.with_calls_at(self._indexes)) if delta.state else delta
             case _:
                 yield delta
 

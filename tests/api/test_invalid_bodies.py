@@ -1,10 +1,12 @@
 """The error table of the protocol: for each way a body can be wrong, the text, `param` and code that OpenAI used."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from api.unsupported_features import SEARCHES_DIFFER
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 
@@ -339,6 +341,17 @@ async def test_unsupported_feature_is_rejected_by_name(
     error = response.json()["error"]
     assert (response.status_code, error["param"], error["code"]) == (400, param, "unsupported_parameter")
     assert "not supported by this server yet" in error["message"]
+
+
+@pytest.mark.parametrize(("path", "given"), [(ASSISTANTS, assistant), (RUNS, run)])
+async def test_searches_with_different_settings_are_rejected(
+    http: httpx.AsyncClient, path: str, given: Callable[..., dict[str, Any]]
+) -> None:
+    few = {"type": "file_search", "file_search": {"max_num_results": 2}}
+
+    response = await http.post(path, json=given(tools=[few, few, {"type": "file_search"}]))
+
+    assert_error(response, 400, SEARCHES_DIFFER, "tools[2]", VALUE)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from openai import AsyncOpenAI
 
 from tests.chaos.clients import PatientClient
 from tests.chaos.parts import Part
+from tests.chaos.patience import until
 from tests.chaos.runs import ChaosRun, Plan
 from tests.chaos.scripts import FUNCTIONS, HANDBOOK, PASSAGE, SEARCH, Script, Turn
 from tests.chaos.setups import Role, Setup
 from tests.chaos.stored import Stored
 from tests.holdfast import function_tool
-from tests.program import until
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.signals import Signal
 
@@ -24,7 +24,8 @@ MOST_CALLS_OF_A_RUN = 100
 class Field:
     """`points` counts the hits of each named point of a run, `faults` the parts killed, stopped or frozen.
 
-    `missed` says which strike did not get where it wanted to.
+    `missed` says which strike did not get where it wanted to. `taken_up` has, for each answer that was cut off by the
+    kill of a worker, the seconds until its model was called again.
     """
 
     def __init__(self, setup: Setup, stored: Stored, provider: ScriptedProvider, seed: int) -> None:
@@ -36,6 +37,7 @@ class Field:
         self.points: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.missed: list[str] = []
+        self.taken_up: list[float] = []
         self.living: list[asyncio.Task[None]] = []
         self._provider = provider
         self._assistant_id = ""
@@ -78,6 +80,15 @@ class Field:
 
         self.living.append(asyncio.create_task(live(), name=run.name))
         return run
+
+    def let_go(self) -> None:
+        """Let every run continue that a strike holds back."""
+        self.setup.embeddings.release()
+        for run in self.runs:
+            run.may_answer.set()
+            run.may_cancel.set()
+            for gate in (turn.gate for turn in run.script.turns if turn.gate):
+                gate.set()
 
     def kill(self, *roles: Role) -> None:
         for part in self.setup.of(*roles):

@@ -5,9 +5,10 @@ from typing import Protocol
 
 import psutil
 
-from tests.cli.program import Place, command_line
+from tests.chaos.patience import until
+from tests.cli.program import command_line
 from tests.postgres.server import PostgresServer
-from tests.program import Answers, Program, until
+from tests.program import Answers, Program
 
 
 class Part(Protocol):
@@ -37,19 +38,19 @@ class Freezable(Part, Protocol):
     def thaw(self) -> None: ...
 
 
-class EmbeddedTemporal:
-    """The server that `holdfast up` starts, and starts again by itself."""
+class Child:
+    """A process that `holdfast up` starts, and starts again by itself. `mark` is in its command line alone."""
 
-    name = "temporal"
     is_alive = False
 
-    def __init__(self, up: Program, place: Place, answers: Answers) -> None:
+    def __init__(self, name: str, up: Program, mark: str, answers: Answers) -> None:
+        self.name = name
         self._up = up
-        self._database = str(place.data_dir / "temporal.db")
+        self._mark = mark
         self._answers = answers
 
     async def start(self) -> None:
-        await until(self._answers, "holdfast does not bring Temporal back")
+        await until(self._answers, f"holdfast does not bring {self.name} back")
 
     async def stop(self) -> None:
         for process in self._processes():
@@ -73,7 +74,7 @@ class EmbeddedTemporal:
         if not self._up.is_alive or self._up.process is None:
             return []
         children = psutil.Process(self._up.process.pid).children(recursive=True)
-        return [process for process in children if self._database in command_line(process)]
+        return [process for process in children if self._mark in command_line(process)]
 
 
 class Postgres:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +10,10 @@ from rich.table import Table
 
 @dataclass
 class Report:
-    """`runs` counts (kind, outcome); `calls` the model's calls; `violations` must be empty."""
+    """`runs` counts (kind, outcome); `calls` the model's calls; `violations` must be empty.
+
+    `taken_up` has the seconds from the kill of a worker to the next call of each model that was answering it.
+    """
 
     setup: str
     runs: Counter[tuple[str, str]]
@@ -17,6 +21,7 @@ class Report:
     faults: Counter[str]
     calls: Counter[str]
     clients: Counter[str]
+    taken_up: list[float] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def show(self, console: Console) -> None:
@@ -35,7 +40,20 @@ class Report:
             for name, count in sorted(counts.items()):
                 table.add_row(what, name, str(count))
         table.add_section()
+        for name, seconds in _distribution(self.taken_up):
+            table.add_row("SIGKILL of a worker to next model call", name, seconds)
+        table.add_section()
         table.add_row("violations", "", str(len(self.violations)))
         console.print(table)
         for violation in self.violations:
             console.print(violation, markup=False, highlight=False)
+
+
+def _distribution(seconds: list[float]) -> list[tuple[str, str]]:
+    if not seconds:
+        return []
+    return [
+        ("answers", str(len(seconds))),
+        ("p50", f"{median(seconds):.1f} s"),
+        ("max", f"{max(seconds):.1f} s"),
+    ]

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tests.provider.exchange import Exchange
+from tests.provider.exchange import BrokenOff, Exchange
 from tests.provider.replies import Calls, Says
 from tests.provider.signals import Signal
 
@@ -16,7 +17,6 @@ SEARCH = "file_search"
 """The tool that the server runs."""
 
 
-QUERY = "days of vacation"
 HANDBOOK, PASSAGE = "handbook.md", "Employees get twenty-five days of paid vacation each year."
 
 
@@ -35,12 +35,17 @@ class Turn:
 
 @dataclass
 class ModelCall:
-    """One request for the run's model. `number` counts them in the order in which they came, from 0."""
+    """One request for the run's model. `number` counts them in the order in which they came, from 0.
+
+    `is_cut` if the client went away before the answer was complete. `at` is on the monotonic clock.
+    """
 
     number: int
     turn: int
     outputs: tuple[str, ...]
     is_answered: bool = False
+    is_cut: bool = False
+    at: float = field(default_factory=time.monotonic)
 
 
 class Script:
@@ -55,11 +60,17 @@ class Script:
     def text(self, turn: int, number: int) -> str:
         return " ".join((f"{self.model}", f"turn{turn}", f"call{number}", *self._words(turn)))
 
+    @property
+    def query(self) -> str:
+        """What its searches look for."""
+        return f"days of vacation, asks {self.model}"
+
     def arguments(self, turn: int, number: int) -> list[str]:
         """Of each function of the turn, in their order."""
         asked = {"model": self.model, "turn": turn, "call": number}
         names = self.turns[turn].functions
-        return [json.dumps({**asked, **({"queries": [QUERY]} if name == SEARCH else {"city": name})}) for name in names]
+        own = [{"queries": [self.query]} if name == SEARCH else {"city": name} for name in names]
+        return [json.dumps(asked | each) for each in own]
 
     def of_turn(self, turn: int) -> list[ModelCall]:
         return [call for call in self.calls if call.turn == turn]
@@ -73,10 +84,17 @@ class Script:
             await asyncio.sleep(turn.pause_seconds)
         if turn.gate is not None:
             self.held.set()
-            await exchange.until(turn.gate)
+            await self._until(turn.gate, exchange, call)
         calls = zip(turn.functions, self.arguments(call.turn, call.number), strict=True)
         await (Calls(*calls) if turn.functions else Says(words[-1])).send(exchange)
         call.is_answered = True
+
+    async def _until(self, gate: Signal, exchange: Exchange, call: ModelCall) -> None:
+        try:
+            await exchange.until(gate)
+        except BrokenOff:
+            call.is_cut = True
+            raise
 
     def _note(self, messages: Sequence[Mapping[str, Any]]) -> ModelCall:
         turn = sum(1 for message in messages if message.get("tool_calls"))

@@ -5,6 +5,8 @@ waits, a server is frozen (SIGSTOP) and takes no command, or a transaction of th
 """
 
 import asyncio
+import time
+from itertools import pairwise
 
 from tests.chaos.field import CALLS, SEARCHES, TEXT, Field, Strike, gated, holds
 from tests.chaos.parts import Part
@@ -25,15 +27,18 @@ STOPPING = "during cancelling"
 UNPUBLISHED = "after the answer's commit, before its events"
 JUST_COMMITTED = "just after the answer's commit"
 RUNNING_CALL = "while the server runs a call"
+AWAITING_FILES = "while a call waits for files"
 RESULT = "after a call's result, before Temporal hears of it"
 UNCONFIRMED = "after a commit, its answer lost"
 
+ONE_KILLED = "one worker killed in mid-answer, until its answers are taken up"
 FROZEN = "a worker frozen in mid-answer until another has its runs"
 
 NOW = 0.0
 # Longer than it takes Temporal to miss a worker.
 LONG_TEXT = Turn(words=150, pause_seconds=0.3)
 ON_BOTH_WORKERS = 10
+UNTIL_ALL_ARE_CUT_SECONDS = 0.5
 LONGEST_ABSENCE_SECONDS = 2.0
 
 
@@ -111,22 +116,25 @@ async def lose_workers(field: Field) -> None:
 
 
 async def lose_server_calls(field: Field) -> None:
-    """Everything but the database is killed while the server runs calls, and after a result that Temporal missed."""
-    stores = [await field.held_store(f"{len(field.runs)}-{number}") for number in range(2)]
+    """Everything but the database is killed while the server runs calls, one waits, and one has an unheard result."""
+    store_id = await field.held_store(str(len(field.runs)))
+    waiting = field.begin(field.add(Plan("waiting search", streams=True, searched_store=store_id), SEARCHES, TEXT))
     running, storing = (
-        field.begin(field.add(Plan(kind, streams=True, searched_store=store_id), SEARCHES, TEXT))
-        for kind, store_id in zip(("cut search", "unheard result"), stores, strict=True)
+        field.add(Plan(kind, streams=True), SEARCHES, TEXT) for kind in ("cut search", "unheard result")
     )
-    await asyncio.gather(field.until_running(running), field.until_running(storing))
+    gates = [field.setup.embeddings.hold(run.script.query) for run in (running, storing)]
+    await asyncio.gather(*(field.until_running(run) for run in (field.begin(running), field.begin(storing), waiting)))
 
     field.freeze(Role.TEMPORAL)
-    await field.stored.release(stores[1])
+    gates[1].set()
     await field.until_result(storing)
     assert not await field.stored.has_result(running.name)
+    assert not await field.stored.has_result(waiting.name)
     field.kill(Role.API, Role.WORKER, Role.TEMPORAL)
 
-    field.points.update([RUNNING_CALL, RESULT])
-    await field.stored.release(stores[0])
+    field.points.update([RUNNING_CALL, RESULT, AWAITING_FILES])
+    gates[0].set()
+    await field.stored.release(store_id)
     await field.setup.restore()
 
 
@@ -143,6 +151,25 @@ async def lose_events(field: Field) -> None:
 
     # In one process with its readers, the events and they die together.
     field.points[UNPUBLISHED if field.setup.of(Role.EVENTS) else JUST_COMMITTED] += 1
+    await field.setup.restore()
+
+
+async def kill_a_worker(field: Field) -> None:
+    """One worker is killed in mid-answer. Measures how long its answers wait for the next call of their model."""
+    turn, gate = gated()
+    answering = [field.begin(field.add(Plan("answer taken up", streams=True), turn)) for _ in range(ON_BOTH_WORKERS)]
+    await asyncio.gather(*(run.script.held.wait() for run in answering))
+
+    worker, killed_at = field.setup.worker, time.monotonic()
+    field.kill_part(worker)
+    calls = [run.script.calls for run in answering]
+    await holds(lambda: any(call.is_cut for each in calls for call in each), "the worker had no answer")
+    await asyncio.sleep(UNTIL_ALL_ARE_CUT_SECONDS)
+    await holds(lambda: not any(each[-1].is_cut for each in calls), "not every answer is taken up")
+
+    field.points[ONE_KILLED] += 1
+    field.taken_up += [after.at - killed_at for each in calls for cut, after in pairwise(each) if cut.is_cut]
+    gate.set()
     await field.setup.restore()
 
 
@@ -197,6 +224,7 @@ STRIKES: tuple[Strike, ...] = (
     lose_workers,
     lose_server_calls,
     lose_events,
+    kill_a_worker,
     freeze_a_worker,
     lose_answers_to_commits,
 )

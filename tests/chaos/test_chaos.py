@@ -11,7 +11,7 @@ from tests.chaos.strikes import lose_answers_to_commits, lose_commands, lose_com
 from tests.chaos.suite import Extent, carry_out
 from tests.provider.scripted_provider import running_provider
 
-# The restart after each kill takes longest, and the 25 s until Temporal misses an answer whose worker was killed.
+# The restart after each kill takes longest.
 STRIKES: dict[str, tuple[Strike, ...]] = {
     "sqlite": (lose_commands, lose_server_calls, lose_commits),
     "postgres": (lose_answers_to_commits, lose_commands, lose_server_calls),

@@ -23,7 +23,9 @@ async def judge(field: Field) -> Report:
     crowd = list(field.runs)
     violations = [*field.missed, *_unfinished(field)]
     stored = await field.stored.runs()
-    report = Report(field.setup.name, Counter(), field.points, field.faults, _calls(crowd), Counter(), violations)
+    report = Report(
+        field.setup.name, Counter(), field.points, field.faults, _calls(crowd), Counter(), field.taken_up, violations
+    )
     for run in crowd:
         found = stored.get(run.name, [])
         violations += [f"{run.name}: {fault}" for fault in faults_of(run, found)]

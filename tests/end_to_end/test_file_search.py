@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,20 @@ import httpx
 import pytest
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import FileSearchToolCall, FunctionToolCall, RunStep, ToolCallsStepDetails
+from sqlalchemy import Connection
 
 from activities.prompt import LEFT_OUT
+from activities.tools.file_search import STILL_INDEXING, FileSearch
 from api.include import FILE_SEARCH_CONTENT
+from infra.database.searched_stores import StoreOwner
+from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Says
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.searched_stores import searching, store_of
+from tests.searched_stores import searched_thread, searching, store_in_preparation, store_of
+from workflows import worker
 
 VACATION = "Employees get twenty-five days of paid vacation each year."
 PARKING = "Parking spaces are behind the main building."
@@ -50,6 +57,35 @@ async def test_the_built_in_model_searches_for_the_users_message(holdfast: Runni
     assert call.file_search.ranking_options.to_dict() == {"ranker": "default_2024_08_21", "score_threshold": 0.0}
     assert [result.file_name for result in call.file_search.results or ()] == ["handbook.md"] * 2
     assert all(result.content is None for result in call.file_search.results or ())
+
+
+async def test_search_of_a_run_keeps_its_store_active(holdfast: RunningHoldfast) -> None:
+    store_id = await store_of(holdfast, VACATION)
+    long_ago = VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(last_active_at=1)
+    await holdfast.resources.database.write(Connection.execute, long_ago)
+
+    run = await holdfast.until(await holdfast.run(await searching(holdfast, SCRIPTED_MODEL, store_id), "vacation"))
+
+    active_at = (await holdfast.client.vector_stores.retrieve(store_id)).last_active_at
+    assert active_at is not None
+    assert run.created_at <= active_at <= (run.completed_at or 0)
+
+
+@pytest.mark.any_database
+async def test_search_goes_on_without_files_that_take_too_long(
+    own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = partial(FileSearch, indexing_wait=timedelta(seconds=1))
+    monkeypatch.setattr(worker, "FileSearch", impatient)
+    await own_holdfast.start_worker()
+    provider.script("impatient", Calls(("file_search", queries("late"))), Says("Nothing."))
+    assistant = await searching(own_holdfast, "impatient")
+
+    run = await own_holdfast.run(assistant, thread=searched_thread(await store_in_preparation(own_holdfast)))
+
+    assert (await own_holdfast.until(run)).status == "completed"
+    [told] = [each["content"] for each in provider.requests("impatient")[1]["messages"] if each["role"] == "tool"]
+    assert STILL_INDEXING[StoreOwner.THREAD] in told
 
 
 async def test_content_is_shown_to_those_who_ask_for_it(holdfast: RunningHoldfast) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.types import Receive, Send
@@ -17,9 +17,10 @@ class BrokenOff(Exception):
 
 
 class Exchange:
-    def __init__(self, body: dict[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(self, body: dict[str, Any], receive: Receive, send: Send, model: str | None = None) -> None:
+        """`model` is the body's, unless the wire has it in the path."""
         self.body = body
-        self.model = str(body.get("model"))
+        self.model = model or str(body.get("model"))
         self._receive = receive
         self._send = send
         self._has_begun = False
@@ -57,6 +58,25 @@ class Exchange:
     async def event(self, data: str) -> None:
         await self.begin()
         await self._body(f"data: {data}\n\n", more=True)
+
+    async def named_event(self, name: str, data: Mapping[str, Any]) -> None:
+        """Send an event of Anthropic's wire, which says its type in the data as well."""
+        await self.begin()
+        await self._body(f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n", more=True)
+
+    async def lines(self, lines: Sequence[str]) -> None:
+        """Answer with lines of JSON."""
+        await self._begin(200, {"content-type": "application/x-ndjson"})
+        for line in lines:
+            await self._body(f"{line}\n", more=True)
+        await self.end()
+
+    async def bytes(self, piece: bytes) -> None:
+        """Send a piece of the body at once, whatever it is."""
+        await self.begin()
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        # A moment for the client to read it, so that it is not joined with the next one.
+        await asyncio.sleep(0.001)
 
     async def done(self) -> None:
         await self.event("[DONE]")

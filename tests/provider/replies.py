@@ -125,6 +125,18 @@ class Chunks:
 
 
 @dataclass(frozen=True)
+class Bytes:
+    """The bytes of an event stream as they are, in these pieces."""
+
+    pieces: tuple[bytes, ...]
+
+    async def send(self, exchange: Exchange) -> None:
+        for piece in self.pieces:
+            await exchange.bytes(piece)
+        await exchange.end()
+
+
+@dataclass(frozen=True)
 class Whole:
     """One whole answer instead of a stream, from a server that ignores `stream`; `message` is OpenAI's."""
 
@@ -134,6 +146,16 @@ class Whole:
     async def send(self, exchange: Exchange) -> None:
         choice = {"index": 0, "message": {"role": "assistant", **self.message}, "finish_reason": self.finish}
         await exchange.document({"object": "chat.completion", "choices": [choice], "usage": USAGE})
+
+
+@dataclass(frozen=True)
+class WholeError:
+    """An error with the status of a success, instead of a stream."""
+
+    message: str
+
+    async def send(self, exchange: Exchange) -> None:
+        await exchange.document({"error": {"message": self.message}})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,24 @@ from starlette.types import Receive, Scope, Send
 from tests.provider.exchange import Exchange
 from tests.provider.replies import Fails, Reply
 from tests.provider.signals import Signal
+from tests.provider.wires import model_of, wants_stream
 
 SCRIPT_RAN_OUT = (
     "The script of model '{model}' has no reply left: call provider.script({model!r}, …) with more replies."
 )
 
 
+@dataclass(frozen=True)
+class Address:
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+
 class ScriptedProvider:
     """Answers `POST …/chat/completions` from a script per model name, so that tests that run in parallel don't meet.
+
+    It has the wires of `wires.py` as well.
 
         with running_provider() as provider:
             provider.script("my-test", Calls(("get_weather", '{"city": "Rome"}')), Says("It is sunny."))
@@ -38,6 +49,7 @@ class ScriptedProvider:
         self.url = f"http://127.0.0.1:{port}/v1"
         self._scripts: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self._requests: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._addresses: defaultdict[str, list[Address]] = defaultdict(list)
         self._arrivals: defaultdict[str, Signal] = defaultdict(Signal)
         self._disconnects: defaultdict[str, Signal] = defaultdict(Signal)
 
@@ -52,12 +64,21 @@ class ScriptedProvider:
 
     def forget(self) -> None:
         """Begin anew, for tests that run again with the same models' names."""
-        for kept in (self._scripts, self._requests, self._arrivals, self._disconnects):
+        for kept in (self._scripts, self._requests, self._addresses, self._arrivals, self._disconnects):
             kept.clear()
 
     def requests(self, model: str) -> list[dict[str, Any]]:
         """The JSON bodies of the requests for `model` so far, oldest first."""
         return list(self._requests[model])
+
+    @property
+    def root(self) -> str:
+        """The address of wires that have another path than `/v1`."""
+        return self.url.removesuffix("/v1")
+
+    def addresses(self, model: str) -> list["Address"]:
+        """Where each request for `model` was sent, and with which headers."""
+        return list(self._addresses[model])
 
     async def requested(self, model: str) -> None:
         """Wait until there has been a request for `model`."""
@@ -83,13 +104,16 @@ class ScriptedProvider:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        exchange = Exchange(json.loads(await request.body() or b"{}"), receive, send)
-        if request.method != "POST" or not request.url.path.endswith("/chat/completions"):
-            await exchange.fail(404, {"message": f"No route {request.method} {request.url.path}"})
-        elif not exchange.body.get("stream"):
+        body, path = json.loads(await request.body() or b"{}"), request.url.path
+        model = model_of(path, body)
+        exchange = Exchange(body, receive, send, model)
+        if request.method != "POST" or model is None:
+            await exchange.fail(404, {"message": f"No route {request.method} {path}"})
+        elif not wants_stream(path, body):
             await exchange.fail(400, {"message": "This provider only streams."})
         else:
-            self._requests[exchange.model].append(exchange.body)
+            self._requests[exchange.model].append(body)
+            self._addresses[exchange.model].append(Address(path, request.url.query, dict(request.headers)))
             self._arrivals[exchange.model].set()
             await self._answer(exchange)
 

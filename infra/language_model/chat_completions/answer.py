@@ -8,23 +8,32 @@ from infra.language_model.call_pieces import CallPieces
 from infra.language_model.chat_completions.failures import CallFailed, UnreadableAnswer, reported_in_stream
 from infra.language_model.content_parts import text_of_parts
 from infra.language_model.finish_reasons import finish_reason_of
+from infra.language_model.state_pieces import StatePieces
 from models.language_model import FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.provider_state import ProviderState
 from models.wire import MAX_SAFE_INTEGER
 
 END_OF_STREAM = b"[DONE]"
+EXTRA_CONTENT = "extra_content"
+"""Gemini's signatures, of the message and of calls."""
+STATE_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", EXTRA_CONTENT)
+"""DeepSeek, Kimi and vLLM; vLLM and Groq; OpenRouter and MiniMax; Gemini."""
+
 LEGACY_CALL = "function_call"
 """Replaces the id that OpenAI's older form of a call lacks: an answer has only one such call."""
 
 
 class ChatCompletionsAnswer:
-    """One answer while it arrives: `read` the data of every event, then take its end.
+    """One answer of `provider` while it arrives: `read` the data of every event, then take its end.
 
     `is_over` once only the usage or the stream's end can follow; `is_whole` once the usage has arrived as well.
     """
 
-    def __init__(self, names: Collection[str] = ()) -> None:
+    def __init__(self, names: Collection[str] = (), provider: str = "") -> None:
         """`names` are those of the functions that were offered."""
+        self._provider = provider
         self._calls = CallPieces(names)
+        self._state = StatePieces()
         self._reason: str | None = None
         self._usage: Mapping[str, Any] | None = None
         self._is_done = False
@@ -64,6 +73,11 @@ class ChatCompletionsAnswer:
         return finish_reason_of(self._reason, self._calls.has_any)
 
     @property
+    def state(self) -> ProviderState | None:
+        """None if the answer has no calls with which it could be sent back."""
+        return self._state.state(self._provider) if self._calls.has_any else None
+
+    @property
     def usage(self) -> TokenUsage | None:
         """None if the endpoint reported none."""
         if self._usage is None:
@@ -87,6 +101,9 @@ class ChatCompletionsAnswer:
             name, arguments = _function(legacy)
             if name or arguments:
                 yield from self._calls.add(None, LEGACY_CALL, name, arguments)
+        for field in STATE_FIELDS:
+            if kept := delta.get(field):
+                self._state.add(field, kept)
 
     def _read_calls(self, pieces: list[Any]) -> Iterator[ModelDelta]:
         for piece in map(_object, pieces):
@@ -95,6 +112,8 @@ class ChatCompletionsAnswer:
             yield from self._calls.add(
                 index if isinstance(index, int) else None, _text(piece.get("id")), name, arguments
             )
+            if kept := piece.get(EXTRA_CONTENT):
+                self._state.add_to_call(self._calls.current, EXTRA_CONTENT, kept)
 
 
 def _chunk(data: bytes) -> Mapping[str, Any]:

@@ -40,9 +40,13 @@ FIRST_WITHOUT_FUNCTIONS = (5, 4)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`url` takes the calls of a provider's `model`; `read_seconds` bounds each silence of the provider."""
+    """`url` takes the calls of a provider's `model`; `read_seconds` bounds each silence of the provider.
+
+    `provider` is litellm's prefix for it.
+    """
 
     url: str
+    provider: str
     model: str
     headers: Mapping[str, str] = field(repr=False)
     connect_seconds: float
@@ -87,6 +91,7 @@ class DirectModels:
             raise ProviderRefused(f"The call of '{model}' failed: Missing credentials: set {openai_api.KEY_VARIABLE}.")
         return Endpoint(
             url=f"{_base_url(direct.params).rstrip('/')}/chat/completions",
+            provider=PROVIDER,
             model=direct.name.removeprefix(PREFIX),
             headers=dict(_headers(params, key)),
             connect_seconds=min(params.seconds or CONNECT_TIMEOUT.total_seconds(), CONNECT_TIMEOUT.total_seconds()),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infra.daemon_threads import DaemonThreads
+from infra.language_model.acceptable_prompts import acceptable, takes_any_prompt
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_completions.answer import ChatCompletionsAnswer
 from infra.language_model.chat_completions.endpoints import PREFIX, DirectModels, Endpoint
@@ -87,7 +88,7 @@ class ChatCompletionsLanguageModel:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
         endpoint = opened.models.endpoint(request.model)
-        answer, said = ChatCompletionsAnswer(request.function_names), _Said()
+        answer, said = ChatCompletionsAnswer(request.function_names, endpoint.provider), _Said()
         try:
             async with aclosing(self._deltas(opened, endpoint, request, answer)) as deltas:
                 async for delta in deltas:
@@ -96,13 +97,14 @@ class ChatCompletionsLanguageModel:
             reason = answer.finish_reason
         except Exception as error:
             raise translated(error, request.model, said.has_any) from error
-        yield Finish(reason, answer.usage or await self._counted(request, said))
+        yield Finish(reason, answer.usage or await self._counted(request, said), answer.state)
 
     async def _deltas(
         self, opened: _Opened, endpoint: Endpoint, request: ModelRequest, answer: ChatCompletionsAnswer
     ) -> AsyncGenerator[ModelDelta, None]:
         slices = TimeSlices()
-        async with aclosing(opened.client.events(endpoint, body_of(request, endpoint.model))) as events:
+        sent = request if takes_any_prompt(endpoint.url) else acceptable(request)
+        async with aclosing(opened.client.events(endpoint, body_of(sent, endpoint))) as events:
             while (event := await _next(events, answer)) is not None:
                 for delta in answer.read(event):
                     yield delta

@@ -26,6 +26,7 @@ from infra.database import (
     tool_calls,
     tool_results,
     turns,
+    workers,
 )
 from infra.database.engine import Database
 from infra.database.ops_runs import RunFilter
@@ -351,7 +352,7 @@ CASES: list[tuple[str, Query, set[str]]] = [
     (
         "past-turns",
         lambda connection, stored: prompts.past_turns(connection, stored.run_id, turn=1),
-        {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run"},
+        {"run_steps_by_run", BY_ID.format("messages"), "tool_calls_by_run", BY_ID.format("turns")},
     ),
     ("usage", lambda connection, stored: token_usage.used_tokens(connection, stored.run_id), {BY_ID.format("turns")}),
 ]
@@ -371,3 +372,10 @@ def test_active_runs_are_counted_from_their_own_indexes(filled: Database) -> Non
     plan = plan_of(filled, active_runs.load)
 
     assert plan.indexes == {"runs_active", "runs_awaiting_command"}
+
+
+def test_runs_and_files_at_work_are_found_in_their_own_indexes(filled: Database) -> None:
+    runs_plan = plan_of(filled, workers.runs_at_work)
+    files_plan = plan_of(filled, lambda connection: workers.files_at_work(connection, 10))
+
+    assert (runs_plan.indexes, files_plan.indexes) == ({"runs_active"}, {"vector_store_files_in_progress"})

@@ -1,11 +1,23 @@
+import time
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from infra.language_model.acceptable_prompts import BEGINNING, EMPTY_MESSAGE, NO_OUTPUT, acceptable
+from infra.language_model.acceptable_prompts import (
+    BEGINNING,
+    EMPTY_MESSAGE,
+    NO_OUTPUT,
+    acceptable,
+    takes_any_prompt,
+)
+from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_model import LitellmLanguageModel
+from infra.ports import LanguageModel
 from models.language_model import (
     AssistantTurn,
+    Function,
     FunctionCall,
     FunctionOutput,
     ImagePart,
@@ -18,6 +30,7 @@ from models.language_model import (
 from tests.infra.language_model.answers import ask
 from tests.provider.replies import Says
 from tests.provider.scripted_provider import ScriptedProvider
+from tests.provider.wires import ClaudeSays
 
 IMAGE = ImagePart("https://x.test/a.png")
 CALL = FunctionCall("c", "f", "{}")
@@ -29,14 +42,35 @@ def user(*texts: str) -> UserTurn:
 
 PROMPTS: dict[str, tuple[Sequence[PromptItem], Sequence[PromptItem]]] = {
     "nothing blank": (
-        [SystemPrompt("Be brief."), user("a"), AssistantTurn("b "), user("c"), user("d")],
-        [SystemPrompt("Be brief."), user("a"), AssistantTurn("b "), user("c"), user("d")],
+        [SystemPrompt("Be brief."), user("a"), AssistantTurn("b "), user("c", "d")],
+        [SystemPrompt("Be brief."), user("a"), AssistantTurn("b "), user("c", "d")],
     ),
+    "users in a row": (
+        [user("a"), user("b"), user(""), AssistantTurn("c")],
+        [user(f"a\n\nb\n\n{EMPTY_MESSAGE}"), AssistantTurn("c")],
+    ),
+    "users with images in a row": (
+        [user("a"), UserTurn((IMAGE,)), user("b", "c")],
+        [UserTurn((TextPart("a"), IMAGE, TextPart("b"), TextPart("c")))],
+    ),
+    "answers in a row": (
+        [user("a"), AssistantTurn("b"), AssistantTurn(" "), AssistantTurn("c"), user("d")],
+        [user("a"), AssistantTurn("b\n\nc"), user("d")],
+    ),
+    "answer before calls": (
+        [user("a"), AssistantTurn("b"), AssistantTurn(None, (CALL,)), FunctionOutput("c", "d"), AssistantTurn("e")],
+        [user("a"), AssistantTurn("b", (CALL,)), FunctionOutput("c", "d"), AssistantTurn("e")],
+    ),
+    "outputs of parallel calls": (
+        [user("a"), AssistantTurn(None, (CALL, CALL)), FunctionOutput("c", "d"), FunctionOutput("c", "e")],
+        [user("a"), AssistantTurn(None, (CALL, CALL)), FunctionOutput("c", "d"), FunctionOutput("c", "e")],
+    ),
+    "system prompts in a row": ([SystemPrompt("a"), SystemPrompt("b"), user("c")], [SystemPrompt("a\n\nb"), user("c")]),
     "blank system prompt": ([SystemPrompt(" \n"), user("a")], [user("a")]),
     "blank user message": ([user(" ")], [user(EMPTY_MESSAGE)]),
     "blank part": ([user("", "a", "\t")], [user("a")]),
     "blank beside image": ([UserTurn((TextPart(""), IMAGE))], [UserTurn((IMAGE,))]),
-    "blank answer": ([user("a"), AssistantTurn(" "), user("b")], [user("a"), user("b")]),
+    "blank answer": ([user("a"), AssistantTurn(" "), user("b")], [user("a\n\nb")]),
     "blank output": (
         [user("a"), AssistantTurn(" ", (CALL,)), FunctionOutput("c", "")],
         [user("a"), AssistantTurn(None, (CALL,)), FunctionOutput("c", NO_OUTPUT)],
@@ -58,15 +92,65 @@ def test_prompt_becomes_acceptable(prompt: Sequence[PromptItem], sent: Sequence[
     assert request == ModelRequest("m", tuple(sent), temperature=0.5)
 
 
-async def test_blanks_are_not_sent_through_litellm(
-    litellm_model: LitellmLanguageModel, provider: ScriptedProvider, model: str
+async def test_what_providers_refuse_is_not_sent(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
 ) -> None:
     provider.script(model, Says("Hi."))
+    calls = AssistantTurn("", (CALL,))
+    prompt = (SystemPrompt(" "), AssistantTurn("a"), user(""), user("b"), calls, FunctionOutput("c", " "))
 
-    await ask(litellm_model, ModelRequest(model, (SystemPrompt(" "), AssistantTurn("a"), user(""))))
+    await ask(language_model, ModelRequest(model, prompt, functions=(Function("f"),)))
 
-    assert [message["content"] for message in provider.requests(model)[0]["messages"]] == [
-        "(beginning of the conversation)",
-        "a",
-        EMPTY_MESSAGE,
+    sent = [(message["role"], message.get("content")) for message in provider.requests(model)[0]["messages"]]
+    assert sent == [
+        ("user", "(beginning of the conversation)"),
+        ("assistant", "a"),
+        ("user", f"{EMPTY_MESSAGE}\n\nb"),
+        ("assistant", None),
+        ("tool", NO_OUTPUT),
     ]
+
+
+async def test_claude_gets_no_blank_and_roles_by_turns(provider: ScriptedProvider, tmp_path: Path, model: str) -> None:
+    prompt = (SystemPrompt(" "), AssistantTurn("a "), user(""), user("b"), AssistantTurn("c \n"))
+
+    sent = acceptable(ModelRequest(model, prompt)).prompt
+
+    roles = [type(item) for item in sent]
+    assert all(one is not other for one, other in pairwise(roles))
+    assert roles[0] is UserTurn
+    at = {**provider.litellm_params(f"anthropic/{model}"), "api_base": provider.root}
+    adapter = LitellmLanguageModel(
+        ModelCatalogue.load(provider.models_file(tmp_path, {"model_name": model, "litellm_params": at}))
+    )
+    provider.script(model, ClaudeSays(({"type": "text", "text": "Hi."},)))
+    await ask(adapter, ModelRequest(model, prompt))
+    [body] = provider.requests(model)
+    texts = [part["text"] for message in body["messages"] for part in message["content"]]
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user", "assistant"]
+    assert texts == ["(beginning of the conversation)", "a ", f"{EMPTY_MESSAGE}\n\nb", "c"]
+    assert "system" not in body
+
+
+def test_cost_of_joining_is_linear() -> None:
+    prompt = (user("x" * 1_000),) * 20_000
+    began = time.thread_time()
+
+    [joined] = acceptable(ModelRequest("m", prompt)).prompt
+
+    assert isinstance(joined, UserTurn)
+    assert time.thread_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("url", "is_any"),
+    [
+        ("https://api.openai.com/v1/chat/completions", True),
+        ("https://eu.api.openai.com/v1/chat/completions", True),
+        ("https://mine.openai.azure.com/openai/deployments/x/chat/completions", True),
+        ("https://openai.com.example/v1/chat/completions", False),
+        ("http://127.0.0.1:8000/v1/chat/completions", False),
+    ],
+)
+def test_only_openai_takes_threads_as_they_are(url: str, is_any: bool) -> None:
+    assert takes_any_prompt(url) is is_any

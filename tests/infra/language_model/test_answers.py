@@ -22,7 +22,7 @@ from models.language_model import (
     UserTurn,
 )
 from tests.infra.language_model.answers import ask, saying
-from tests.provider.replies import Calls, Chunks, Hangs, Held, Says, chunk_of
+from tests.provider.replies import Calls, Chunks, Hangs, Held, Says, Whole, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
 WEATHER = Function("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -180,6 +180,21 @@ async def test_content_may_be_list_of_parts(
     answered = await ask(language_model, saying(model))
 
     assert (answered.text, answered.reason) == ("It is sunny. Yes.", FinishReason.STOP)
+
+
+async def test_whole_answer_in_place_of_stream_is_read(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str
+) -> None:
+    functions = [{"name": name, "arguments": '{"city": "Rome"}'} for name in ("f", "g")]
+    calls = [{"id": f"c{index}", "type": "function", "function": each} for index, each in enumerate(functions)]
+    provider.script(
+        model, Whole({"content": "Hi.\n\nYou."}), Whole({"content": None, "tool_calls": calls}, "tool_calls")
+    )
+
+    said, called = [await ask(language_model, saying(model)) for _ in range(2)]
+
+    assert (said.text, said.reason, said.usage) == ("Hi.\n\nYou.", FinishReason.STOP, TokenUsage(10, 5))
+    assert called.calls == [("f", '{"city": "Rome"}'), ("g", '{"city": "Rome"}')]
 
 
 async def test_calls_of_two_functions_under_one_index_are_two(

@@ -12,6 +12,7 @@ import pytest
 
 from infra.language_model.call_pieces import CallPieces
 from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.litellm_model import LitellmLanguageModel
 from infra.language_model.react.answer import ReactAnswer
 from infra.ports import LanguageModel
 from models.answers import PieceMender
@@ -20,6 +21,7 @@ from tests.infra.language_model.answers import ask, saying
 from tests.infra.language_model.conftest import Adapter
 from tests.provider.replies import Chunks, InOnePiece, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
+from tests.provider.wires import ClaudeSays, GeminiSays
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +106,30 @@ async def test_burst_of_actions_does_not_block_event_loop(
         answered = await ask(language_model, replace(saying(model), functions=(FUNCTION,)))
 
     assert answered.calls == [("f", f"{{{values}}}")]
+    assert len(provider.requests(model)) == 1
+
+
+@pytest.mark.parametrize(
+    ("prefix", "reply"),
+    [
+        ("anthropic", ClaudeSays(({"type": "text", "text": "one two "},) * (CHUNKS // 2))),
+        ("gemini", GeminiSays(({"text": "one two "},) * CHUNKS)),
+    ],
+)
+async def test_burst_on_wire_that_litellm_reads_does_not_block_event_loop(
+    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str, reply: ClaudeSays | GeminiSays
+) -> None:
+    at = {**provider.litellm_params(f"{prefix}/{model}"), "api_base": provider.root}
+    models = provider.models_file(tmp_path, {"model_name": model, "litellm_params": at})
+    language_model = LitellmLanguageModel(ModelCatalogue.load(models))
+    await language_model.prepare()
+    provider.script(model, InOnePiece(reply))
+
+    async with loop_stays_free():
+        answered = await ask(language_model, saying(model))
+
+    assert answered.text.count("two") == (CHUNKS // 2 if prefix == "anthropic" else CHUNKS)
+    assert len(provider.requests(model)) == 1
 
 
 @pytest.mark.parametrize(

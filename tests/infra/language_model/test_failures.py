@@ -11,6 +11,7 @@ import pytest
 
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.errors import (
+    AnswerAborted,
     ModelCallFailed,
     ModelStreamBroken,
     PromptRejected,
@@ -31,6 +32,8 @@ TOO_LARGE = "Request too large for gpt-4o on tokens per min (TPM): Limit 30,000,
 TOO_MANY = "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Try again."
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 POLICY = "Your request was rejected as a result of our safety system."
+
+UNREAD = "Failed to call a function. Please adjust your prompt. See 'failed_generation' for more details."
 
 FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
     (Fails(429, "Slow down.", "rate_limit_exceeded", "requests"), RateLimited, "answered 429: Slow down."),
@@ -55,6 +58,8 @@ FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
     (Fails(429, TOO_MANY, "rate_limit_exceeded", "tokens"), RateLimited, f"answered 429: {TOO_MANY}"),
     (Fails(413, "Too large.", "rate_limit_exceeded"), PromptRejected, "answered 413: Too large."),
     (Fails(413, "Too large."), PromptRejected, "answered 413: Too large."),
+    (Fails(400, UNREAD, "tool_use_failed", "invalid_request_error"), AnswerAborted, f"answered 400: {UNREAD}"),
+    (Fails(400, UNREAD, "output_parse_failed"), AnswerAborted, f"answered 400: {UNREAD}"),
     (Fails(422, "Unprocessable."), PromptRejected, "answered 422: Unprocessable."),
     (Fails(401, "Incorrect API key.", "invalid_api_key"), ProviderRefused, "answered 401: Incorrect API key."),
     (Fails(403, "Not in your country."), ProviderRefused, "answered 403: Not in your country."),

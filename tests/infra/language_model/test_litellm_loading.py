@@ -8,7 +8,7 @@ import pytest
 from openai._utils import _transform
 
 from infra.language_model.litellm_model import LitellmLanguageModel
-from models.language_model import TextPart, UserTurn
+from models.language_model import AssistantTurn, TextPart, UserTurn
 from tests.infra.language_model.answers import ask, saying
 from tests.provider.replies import Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -109,16 +109,16 @@ async def test_cost_of_preparing_call_does_not_depend_on_content(
         return await visit(data, *rest, **named)
 
     monkeypatch.setattr(_transform, "_async_transform_recursive", counted)
-    said = UserTurn((TextPart("Hello"),))
+    said = (UserTurn((TextPart("Hello"),)), AssistantTurn("Hi."))
     visits = []
     for length in (1, 100):
         provider.script(model, Says("Hi."))
-        await ask(litellm_model, replace(saying(model), prompt=(said,) * length))
+        await ask(litellm_model, replace(saying(model), prompt=said * length))
         visits.append(len(visited))
         visited.clear()
 
     assert visits[0] == visits[1] > 0
-    assert len(provider.requests(model)[1]["messages"]) == 100
+    assert len(provider.requests(model)[1]["messages"]) == 200
 
 
 def _run(program: str, *arguments: str, **environment: str) -> str:

@@ -19,7 +19,7 @@ from infra.language_model.errors import (
 from models.language_model import FinishReason, ModelDelta, TextDelta, TokenUsage
 from tests.infra.language_model.answers import ask, saying
 from tests.infra.language_model.conftest import Adapter
-from tests.provider.replies import BreaksOff, Chunks, Fails, Hangs, Says, Whole, chunk_of
+from tests.provider.replies import BreaksOff, Chunks, Fails, Hangs, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -110,21 +110,6 @@ async def test_answer_is_complete_without_end_of_stream(
     assert [(answer.text, answer.usage) for answer in answered] == [("Hi", TokenUsage(3, 2))] * 2
     await provider.disconnected(model)
     assert (await ask(language_model, saying(model))).text == "Next."
-
-
-async def test_whole_answer_in_place_of_stream_is_read(
-    language_model: ChatCompletionsLanguageModel, provider: ScriptedProvider, model: str
-) -> None:
-    functions = [{"name": name, "arguments": '{"city": "Rome"}'} for name in ("f", "g")]
-    calls = [{"id": f"c{index}", "type": "function", "function": each} for index, each in enumerate(functions)]
-    provider.script(
-        model, Whole({"content": "Hi.\n\nYou."}), Whole({"content": None, "tool_calls": calls}, "tool_calls")
-    )
-
-    said, called = [await ask(language_model, saying(model)) for _ in range(2)]
-
-    assert (said.text, said.reason, said.usage) == ("Hi.\n\nYou.", FinishReason.STOP, TokenUsage(10, 5))
-    assert called.calls == [("f", '{"city": "Rome"}'), ("g", '{"city": "Rome"}')]
 
 
 async def test_data_after_end_is_not_read(

@@ -1,0 +1,154 @@
+"""Takes over what gone workers hold: their attempts are ended, so that Temporal gives the activities to others."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from activities.failures import WorkerGone
+from infra import held_activities
+from infra.background import together
+from infra.database import ingestions, workers
+from infra.database.engine import Database
+from infra.database.outages import DatabaseUnavailable
+from infra.database.workers import SeenWorker
+from infra.held_activities import HeldActivity
+
+LOOK_INTERVAL = timedelta(seconds=0.5)
+SILENT_FOR = timedelta(seconds=3)
+"""A worker elsewhere counts as gone after this long without a life sign, and without a heartbeat in Temporal."""
+
+PASSES = 7
+"""Temporal may give the last polls of a gone worker more tasks, until it misses their connections: so what the worker
+holds is looked for again after 1, 2, 4, … seconds, a little more than a minute in all, which is how long polls live."""
+
+MAX_FILES = 200
+"""Far more than all workers parse at once. An ingestion that is not found waits for its heartbeat time-out."""
+
+MAX_AT_ONCE = 20
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Takeover:
+    passes: int = 0
+    looks_until_next: int = 0
+
+    def is_due(self) -> bool:
+        self.looks_until_next -= 1
+        return self.looks_until_next < 0
+
+    def passed(self) -> None:
+        self.passes += 1
+        self.looks_until_next = 2**self.passes - 1
+
+
+class GoneWorkers:
+    """Looks for workers that have ended without a word.
+
+    A worker of the same machine is gone if its process has ended, and not before: one that is frozen is left alone. A
+    worker elsewhere is gone if it was silent for `SILENT_FOR`; where it was only frozen or cut off, its attempts are
+    superseded, and it can commit and emit nothing any more.
+    """
+
+    def __init__(self, database: Database, temporal: Client, worker: str, other_workflows: Sequence[str] = ()) -> None:
+        """`worker` is the identity of the worker that looks; `other_workflows` are no run's and no file's."""
+        self._database = database
+        self._temporal = temporal
+        self._worker = worker
+        self._other_workflows = other_workflows
+        # Looks since the last life sign. The time that a look was late does not count: then this worker stood still.
+        self._silent_looks: Counter[tuple[str, int]] = Counter()
+        self._takeovers: dict[str, _Takeover] = {}
+
+    async def watch(self) -> None:
+        """Look for gone workers, now and at an interval. Never returns."""
+        while True:
+            try:
+                await self.look()
+            except DatabaseUnavailable:
+                # The others cannot give life signs either. The first log line is that of our own.
+                self._silent_looks.clear()
+            except RPCError as error:
+                log.warning("worker.takeover_delayed", extra={"reason": error.message})
+            await asyncio.sleep(LOOK_INTERVAL.total_seconds())
+
+    async def look(self) -> None:
+        """Look once, and take over what the gone workers hold. Raises `DatabaseUnavailable`, `RPCError`."""
+        others = await self._database.read(workers.others, self._worker)
+        looks = Counter({(other.id, other.life_signs): 1 for other in others})
+        for seen in looks:
+            looks[seen] += self._silent_looks[seen]
+        self._silent_looks = looks
+        gone = [other for other in others if self._is_gone(other)]
+        self._takeovers = {other.id: self._takeovers.get(other.id) or _Takeover() for other in gone}
+        for other in gone:
+            takeover = self._takeovers[other.id]
+            if takeover.is_due() and await self._database.write(workers.claim, other, self._worker):
+                await self._take_over(other, takeover)
+
+    def _is_gone(self, other: SeenWorker) -> bool:
+        is_proved = _is_proved_gone(other)
+        if is_proved is not None:
+            return is_proved
+        silence: timedelta = (self._silent_looks[other.id, other.life_signs] - 1) * LOOK_INTERVAL
+        return silence >= SILENT_FOR
+
+    async def _take_over(self, gone: SeenWorker, takeover: _Takeover) -> None:
+        is_proved = bool(_is_proved_gone(gone))
+        held = await self._held_by(gone)
+        now = datetime.now(UTC)
+        lost = [each for each in held if is_proved or now - each.heard_at >= SILENT_FOR]
+        facts = {"worker": gone.id, "reason": "process ended" if is_proved else "silent", "activities": len(lost)}
+        if len(lost) < len(held):
+            log.warning("worker.without_database", extra=facts | {"still_heard": len(held) - len(lost)})
+            # Temporal hears of it. Its silence is counted anew.
+            del self._silent_looks[gone.id, gone.life_signs]
+        elif takeover.passes == 0:
+            log.warning("worker.gone", extra=facts)
+        await _some_at_a_time([self._release(gone, each) for each in lost])
+        takeover.passed()
+        if takeover.passes == PASSES:
+            await self._database.write(workers.forget, gone, self._worker)
+
+    async def _held_by(self, gone: SeenWorker) -> Sequence[HeldActivity]:
+        held: list[HeldActivity] = []
+
+        async def look_into(workflow_id: str) -> None:
+            held.extend(await held_activities.held_by(self._temporal, workflow_id, gone.id))
+
+        await _some_at_a_time([look_into(workflow_id) for workflow_id in await self._workflows()])
+        return held
+
+    async def _workflows(self) -> Sequence[str]:
+        runs = await self._database.read(workers.runs_at_work)
+        files = await self._database.read(workers.files_at_work, MAX_FILES)
+        return [*runs, *(ingestions.ingest_input(file).workflow_id for file in files), *self._other_workflows]
+
+    async def _release(self, gone: SeenWorker, held: HeldActivity) -> None:
+        if await held_activities.fail(self._temporal, held, WorkerGone(gone.id)):
+            facts = {"workflow_id": held.workflow_id, "activity": held.name, "attempt": held.attempt}
+            log.warning("activity.taken_over", extra=facts | {"worker": gone.id})
+
+
+def _is_proved_gone(other: SeenWorker) -> bool | None:
+    """None where nothing proves that it lives or has ended."""
+    has_ended = other.process.has_ended()
+    return (other.is_gone or None) if has_ended is None else has_ended
+
+
+async def _some_at_a_time(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Do all of `work`, `MAX_AT_ONCE` at a time. Where one fails, its error is raised and the rest is not done."""
+    room = asyncio.Semaphore(MAX_AT_ONCE)
+
+    async def in_turn(each: Coroutine[Any, Any, None]) -> None:
+        async with room:
+            await each
+
+    await together(*(in_turn(each) for each in work))

@@ -1,0 +1,105 @@
+"""The wires of providers that do not speak OpenAI's chat completions: Anthropic, Gemini and Ollama's own."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.provider.exchange import Exchange
+
+GEMINI_PATH = re.compile(r"/models/(?P<model>[^/]+):streamGenerateContent$")
+PATHS = ("/chat/completions", "/v1/messages", "/api/chat", "/api/generate")
+
+
+def model_of(path: str, body: Mapping[str, Any]) -> str | None:
+    """The model that a request is for; None for a path that no wire has."""
+    if gemini := GEMINI_PATH.search(path):
+        return gemini["model"]
+    return str(body.get("model")) if path.endswith(PATHS) else None
+
+
+def wants_stream(path: str, body: Mapping[str, Any]) -> bool:
+    return bool(GEMINI_PATH.search(path) or body.get("stream"))
+
+
+@dataclass(frozen=True)
+class ClaudeSays:
+    """A streamed message of Anthropic's wire, one content block after the other."""
+
+    blocks: tuple[Mapping[str, Any], ...]
+    stop_reason: str = "end_turn"
+
+    async def send(self, exchange: Exchange) -> None:
+        usage = {"input_tokens": 10, "output_tokens": 1}
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": exchange.model, "content": []}
+        await exchange.named_event("message_start", {"message": {**message, "stop_reason": None, "usage": usage}})
+        for index, block in enumerate(self.blocks):
+            await _claude_block(exchange, index, block)
+        end = {"delta": {"stop_reason": self.stop_reason, "stop_sequence": None}, "usage": {"output_tokens": 5}}
+        await exchange.named_event("message_delta", end)
+        await exchange.named_event("message_stop", {})
+        await exchange.end()
+
+
+async def _claude_block(exchange: Exchange, index: int, block: Mapping[str, Any]) -> None:
+    begun, deltas = _claude_deltas(block)
+    await exchange.named_event("content_block_start", {"index": index, "content_block": begun})
+    for delta in deltas:
+        await exchange.named_event("content_block_delta", {"index": index, "delta": delta})
+    await exchange.named_event("content_block_stop", {"index": index})
+
+
+def _claude_deltas(block: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    match block["type"]:
+        case "thinking":
+            words = [{"type": "thinking_delta", "thinking": word} for word in _halves(block["thinking"])]
+            signature = {"type": "signature_delta", "signature": block["signature"]}
+            return {"type": "thinking", "thinking": "", "signature": ""}, [*words, signature]
+        case "tool_use":
+            pieces = _halves(json.dumps(block["input"]))
+            return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+        case "text":
+            return {"type": "text", "text": ""}, [{"type": "text_delta", "text": t} for t in _halves(block["text"])]
+    return block, []
+
+
+def _halves(text: str) -> list[str]:
+    return [text[: len(text) // 2], text[len(text) // 2 :]]
+
+
+@dataclass(frozen=True)
+class GeminiSays:
+    """A streamed answer of Gemini's wire, one chunk for each part."""
+
+    parts: tuple[Mapping[str, Any], ...]
+    finish: str = "STOP"
+
+    async def send(self, exchange: Exchange) -> None:
+        usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
+        for part in self.parts:
+            content = {"role": "model", "parts": [part]}
+            await exchange.event(json.dumps({"candidates": [{"index": 0, "content": content}]}))
+        last = {"index": 0, "content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": self.finish}
+        await exchange.event(json.dumps({"candidates": [last], "usageMetadata": usage}))
+        await exchange.end()
+
+
+@dataclass(frozen=True)
+class OllamaSays:
+    """A streamed answer of Ollama's own wire: lines of JSON; `calls` are `(name, arguments)`."""
+
+    text: str = ""
+    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+    async def send(self, exchange: Exchange) -> None:
+        envelope = {"model": exchange.model, "created_at": "2026-01-01T00:00:00Z"}
+        calls = [{"function": {"name": name, "arguments": arguments}} for name, arguments in self.calls]
+        message: dict[str, Any] = {"role": "assistant", "content": ""}
+        messages = [{**message, "content": half} for half in _halves(self.text)]
+        if calls:
+            messages.append({**message, "tool_calls": calls})
+        lines = [{**envelope, "message": each, "response": each["content"], "done": False} for each in messages]
+        end = {"done": True, "done_reason": "stop", "prompt_eval_count": 10, "eval_count": 5}
+        lines.append({**envelope, "message": message, "response": "", **end})
+        await exchange.lines([json.dumps(line) for line in lines])
