@@ -20,6 +20,7 @@ from api.routes import (
     all_runs,
     assistant_files,
     assistants,
+    chat_completions,
     embeddings,
     files,
     health,
@@ -66,6 +67,7 @@ ROUTERS = (
     uploads.router,
     uploads.parts_router,
     embeddings.router,
+    chat_completions.router,
 )
 
 

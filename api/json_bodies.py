@@ -65,7 +65,8 @@ class _ParsedRequest(Request):
 
     def __init__(self, request: Request, body: Any) -> None:
         others = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
-        super().__init__({**request.scope, "headers": [*others, (b"content-type", b"application/json")]})
+        scope = {**request.scope, "headers": [*others, (b"content-type", b"application/json")]}
+        super().__init__(scope, request.receive)
         self._body = b"{}"
         self._json = body
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
-from infra.language_model.chat_completions.endpoints import Endpoint
+from infra.language_model.chat_completions.addresses import Endpoint
 from infra.language_model.chat_completions.event_stream import EventReader, EventTooLong
 from infra.language_model.chat_completions.failures import (
     CallFailed,

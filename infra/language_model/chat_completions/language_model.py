@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from infra.daemon_threads import DaemonThreads
 from infra.language_model.acceptable_prompts import acceptable, takes_any_prompt
 from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.chat_completions.addresses import Endpoint, without_prefix
 from infra.language_model.chat_completions.answer import ChatCompletionsAnswer
-from infra.language_model.chat_completions.endpoints import PREFIX, DirectModels, Endpoint
+from infra.language_model.chat_completions.endpoints import DirectModels
 from infra.language_model.chat_completions.failures import CallFailed, translated
 from infra.language_model.chat_completions.request import body_of
 from infra.language_model.litellm_files import bundled_price_list
@@ -83,7 +84,7 @@ class ChatCompletionsLanguageModel:
 
     async def count_tokens(self, model: str, text: str) -> int:
         served = self._catalogue.served_by(model)
-        return await self._tokenizer.count(served[0].name.removeprefix(PREFIX) if served else model, text)
+        return await self._tokenizer.count(without_prefix(served[0].name) if served else model, text)
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
@@ -114,8 +115,8 @@ class ChatCompletionsLanguageModel:
             yield delta
 
     def _calls_functions(self, opened: _Opened, model: str) -> bool:
-        served_by = self._catalogue.served_by(model)
-        return all(calls_functions(opened.price_list, served, takes_tools=True) for served in served_by)
+        served_by, takes_tools = self._catalogue.served_by(model), opened.models.takes_tools(model)
+        return all(calls_functions(opened.price_list, served, takes_tools) for served in served_by)
 
     async def _counted(self, request: ModelRequest, said: "_Said") -> TokenUsage:
         """The usage of an answer whose provider reported none."""

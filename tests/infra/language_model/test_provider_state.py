@@ -19,6 +19,9 @@ from tests.provider.replies import Chunks, Reply, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.wires import ClaudeSays, GeminiSays
 
+# Half of the tests load litellm: one process of pytest-xdist does.
+pytestmark = pytest.mark.xdist_group("litellm")
+
 WEATHER = Function("get_weather")
 SIGNATURE = "c2lnbmF0dXJl"
 THOUGHT = "I need the weather."

@@ -12,7 +12,7 @@ from tests.infra.language_model.answers import ask, saying
 from tests.provider.replies import Says
 from tests.provider.scripted_provider import ScriptedProvider
 
-INDIRECT = "groq/mixtral"
+INDIRECT = "anthropic/claude-sonnet-4-5"
 
 
 class LiteLLMStub(ScriptedLanguageModel):

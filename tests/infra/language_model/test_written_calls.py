@@ -130,7 +130,7 @@ class Ollama:
     says: Callable[[str], Reply]
 
 
-@pytest.fixture(params=["litellm"])
+@pytest.fixture(params=["litellm", "direct"])
 async def ollama(
     request: pytest.FixtureRequest, provider: ScriptedProvider, tmp_path: Path, model: str
 ) -> AsyncIterator[Ollama]:

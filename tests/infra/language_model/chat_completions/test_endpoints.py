@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from infra.language_model.catalogue import InvalidCatalogue, ModelCatalogue
+from infra.language_model.chat_completions import endpoints
 from infra.language_model.chat_completions.endpoints import LITELLMS_VARIABLES, DirectModels
+from infra.language_model.chat_completions.providers import PROVIDERS
 from infra.language_model.errors import ProviderRefused
 from infra.language_model.litellm_files import bundled_price_list
 from infra.openai_api import KEY_VARIABLE, ORGANIZATION_VARIABLES, PROJECT_VARIABLE, URL_VARIABLES
@@ -65,7 +67,9 @@ def test_openais_models_use_its_url_and_headers(monkeypatch: pytest.MonkeyPatch)
         "claude-sonnet-4-5",
         "anthropic/claude-sonnet-4-5",
         "azure/gpt-4o",
-        "groq/llama-3.3-70b-versatile",
+        "gemini/gemini-2.5-pro",
+        "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "groq/responses/gpt-oss",
         "no-such-model",
         "gpt-3.5-turbo-instruct",
         "o1-pro",
@@ -78,6 +82,105 @@ def test_openais_models_use_its_url_and_headers(monkeypatch: pytest.MonkeyPatch)
 )
 def test_other_models_use_litellm_without_file(model: str) -> None:
     assert not DirectModels(ModelCatalogue(), PRICE_LIST).serves(model)
+
+
+AZURE = {"model": "azure/own", "api_base": "https://own.azure.test/", "api_key": "k", "api_version": "2024-10-21"}
+
+
+def azures(info: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
+    return {"model_name": "a", "litellm_params": {**AZURE, **params}, "model_info": info or {}}
+
+
+def test_azures_deployments_have_their_own_address_and_header(tmp_path: Path) -> None:
+    endpoint = opened(tmp_path, azures({"base_model": "azure/gpt-5-mini"})).endpoint("a")
+
+    url = "https://own.azure.test/openai/deployments/own/chat/completions?api-version=2024-10-21"
+    assert (endpoint.url, endpoint.model, endpoint.base_model) == (url, "own", "gpt-5-mini")
+    assert endpoint.headers["api-key"] == "k"
+    assert "authorization" not in endpoint.headers
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        azures(api_version="v1"),
+        azures(api_version="preview"),
+        azures(api_base="https://own.azure.test/openai/v1"),
+        azures(api_base="https://own.azure.test/openai/deployments/own"),
+        azures(api_key=None),
+        azures(azure_ad_token="t"),
+        azures(tenant_id="t"),
+        azures(model="azure/mistral-large"),
+        azures({"base_model": "gpt-5.4"}),
+    ],
+)
+def test_other_forms_of_azure_use_litellm(tmp_path: Path, entry: dict[str, Any]) -> None:
+    assert not opened(tmp_path, entry).serves("a")
+
+
+def test_azures_address_key_and_version_may_come_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_API_BASE", "https://own.azure.test")
+    monkeypatch.setenv("AZURE_API_KEY", "k")
+    monkeypatch.setenv("AZURE_API_VERSION", "2024-06-01")
+
+    endpoint = DirectModels(ModelCatalogue(), PRICE_LIST).endpoint("azure/own")
+
+    assert endpoint.url == "https://own.azure.test/openai/deployments/own/chat/completions?api-version=2024-06-01"
+    assert endpoint.headers["api-key"] == "k"
+
+
+@pytest.mark.parametrize("prefix", ["ollama", "ollama_chat"])
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        (None, "http://localhost:11434/v1/chat/completions"),
+        ("http://own.test:11434", "http://own.test:11434/v1/chat/completions"),
+        ("http://own.test:11434/v1/", "http://own.test:11434/v1/chat/completions"),
+    ],
+)
+def test_ollama_is_called_by_its_chat_completions(tmp_path: Path, prefix: str, base: str | None, url: str) -> None:
+    params = {"model": f"{prefix}/llama3.1:8b", "api_base": base}
+
+    endpoint = opened(tmp_path, {"model_name": "a", "litellm_params": params}).endpoint("a")
+
+    assert (endpoint.url, endpoint.model) == (url, "llama3.1:8b")
+
+
+@pytest.mark.parametrize(
+    ("model", "url", "sent"),
+    [
+        ("groq/llama-3.3-70b-versatile", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile"),
+        ("openrouter/moonshotai/kimi-k2", "https://openrouter.ai/api/v1", "moonshotai/kimi-k2"),
+        ("mistral/mistral-large-latest", "https://api.mistral.ai/v1", "mistral-large-latest"),
+    ],
+)
+def test_providers_address_and_key_are_known(monkeypatch: pytest.MonkeyPatch, model: str, url: str, sent: str) -> None:
+    for variable in PROVIDERS[model.partition("/")[0]].key_variables:
+        monkeypatch.setenv(variable, "sk-1")
+
+    endpoint = DirectModels(ModelCatalogue(), PRICE_LIST).endpoint(model)
+
+    assert (endpoint.url, endpoint.model) == (f"{url}/chat/completions", sent)
+    assert endpoint.headers["authorization"] == "Bearer sk-1"
+
+
+def test_missing_key_of_provider_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+
+    with pytest.raises(ProviderRefused, match="Missing credentials: set GROQ_API_KEY"):
+        DirectModels(ModelCatalogue(), PRICE_LIST).endpoint("groq/llama-3.3-70b-versatile")
+
+
+@pytest.mark.parametrize(
+    ("model", "takes_tools"),
+    [("groq/unknown", True), ("perplexity/unknown", False), ("hosted_vllm/unknown", True)],
+)
+def test_functions_are_for_providers_that_take_them(
+    monkeypatch: pytest.MonkeyPatch, model: str, takes_tools: bool
+) -> None:
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", "http://own.test/v1")
+
+    assert DirectModels(ModelCatalogue(), PRICE_LIST).takes_tools(model) is takes_tools
 
 
 def test_missing_key_is_reported() -> None:
@@ -141,8 +244,9 @@ def test_wildcards_are_substituted(tmp_path: Path, pattern: str, target: str, as
 @pytest.mark.parametrize(
     "params",
     [
-        {"model": "hosted_vllm/x"},
+        {"model": "anthropic/x"},
         {"model": "azure/x"},
+        {"api_version": "2024-10-21"},
         {"model": "mine"},
         {"rpm": 3},
         {"tpm": 3},
@@ -212,10 +316,23 @@ def test_unset_variable_is_rejected_at_startup(tmp_path: Path) -> None:
         opened(tmp_path, entry(api_key="os.environ/NO_SUCH_KEY"))
 
 
-@pytest.mark.parametrize(("keys", "are_all"), [([KEY_VARIABLE], True), ([], True), (["ANTHROPIC_API_KEY"], False)])
+@pytest.mark.parametrize(
+    ("keys", "are_all"),
+    [([KEY_VARIABLE], True), ([], True), (["GROQ_API_KEY", "AZURE_API_KEY"], True), (["ANTHROPIC_API_KEY"], False)],
+)
 def test_need_for_litellm_follows_from_keys_without_file(
     monkeypatch: pytest.MonkeyPatch, keys: list[str], are_all: bool
 ) -> None:
     monkeypatch.setattr("os.environ", dict.fromkeys(keys, "k"))
 
     assert DirectModels(ModelCatalogue(), PRICE_LIST).are_all is are_all
+
+
+def test_ways_of_few_models_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "MAX_REMEMBERED", 3)
+    models = DirectModels(ModelCatalogue(), PRICE_LIST)
+
+    ways = [models.serves(f"{prefix}/{number}") for number in range(5) for prefix in ("openai", "anthropic")]
+
+    assert ways == [True, False] * 5
+    assert len(models._found) <= 3

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from infra.language_model.chat_completions.endpoints import Endpoint
+from infra.language_model.chat_completions.addresses import Endpoint
 from infra.language_model.chat_completions.request import body_of
 from models.language_model import ModelRequest, TextPart, UserTurn
 
@@ -10,7 +10,7 @@ REQUEST = ModelRequest("a", (UserTurn((TextPart("Grüße 🙂"),)),), max_tokens
 
 
 def endpoint(model: str) -> Endpoint:
-    return Endpoint("http://own.test/v1/chat/completions", "openai", model, {}, 5, 600)
+    return Endpoint("http://own.test/v1/chat/completions", "openai", model, model, {}, 5, 600)
 
 
 @pytest.mark.parametrize("model", ["o3-mini", "o1", "gpt-5", "gpt-5-mini", "gpt-5.4"])

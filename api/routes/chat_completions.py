@@ -1,0 +1,143 @@
+"""`/chat/completions`: one call of a model of the catalogue. It is not durable, and nothing of it is stored."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.requests import ClientDisconnect
+
+from api.dependencies import ProjectDep, ResourcesDep
+from api.errors import DO_NOT_RETRY, ErrorResponse
+from api.json_bodies import JsonRoute
+from api.sse import HEADERS, MEDIA_TYPE, OrStream
+from infra.clock import now_seconds
+from infra.language_model.errors import ModelCallFailed, PromptRejected, QuotaExceeded, RateLimited
+from models.chat_completion_answers import ChatCompletion
+from models.chat_completions import CreateChatCompletionRequest
+from models.errors import ApiError, ErrorEnvelope, ModelNotFound
+from models.language_model import ModelDelta
+
+router = APIRouter(prefix="/chat/completions", tags=["Chat"], route_class=JsonRoute)
+
+DONE = b"data: [DONE]\n\n"
+KEEPALIVE = b": keepalive\n\n"
+
+Result = TypeVar("Result")
+
+
+class ModelFailed(ApiError):
+    def __init__(self, error: ModelCallFailed) -> None:
+        super().__init__(str(error), code=error.code.value)
+        match error:
+            case RateLimited():
+                self.status, self.type = 429, "requests"
+            case QuotaExceeded():
+                self.status, self.type, self.code = 429, "insufficient_quota", "insufficient_quota"
+            case PromptRejected():
+                self.status, self.type = 400, "invalid_request_error"
+            case _:
+                self.status = 503 if error.is_retryable else 502
+
+
+@router.post("", operation_id="createChatCompletion", response_model=None, responses=OrStream)
+async def create_chat_completion(
+    body: CreateChatCompletionRequest, request: Request, resources: ResourcesDep, _: ProjectDep
+) -> Response:
+    if not resources.catalogue.offers(body.model):
+        raise ModelNotFound(body.model)
+    asked, with_usage = body.model_request(), body.sends_usage()
+    completion = ChatCompletion(f"chatcmpl-{secrets.token_hex(12)}", now_seconds(), body.model)
+    deltas = resources.language_model.stream(asked)
+    try:
+        if not body.stream:
+            return JSONResponse(await _unless_gone(request, _whole(completion, deltas)))
+        # The failure of a call that has said nothing has its status.
+        first = await _unless_gone(request, anext(deltas))
+    except ModelCallFailed as error:
+        return _failure(error)
+    lines = _lines(completion, first, deltas, with_usage, resources.settings.keepalive)
+    return StreamingResponse(lines, media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+async def _unless_gone(request: Request, answering: Coroutine[Any, Any, Result]) -> Result:
+    """The result. Raises `ClientDisconnect`, and ends the model's call, where the client hangs up before it."""
+    answer, gone = asyncio.ensure_future(answering), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        raise ClientDisconnect
+    finally:
+        for task in (answer, gone):
+            task.cancel()
+        await asyncio.wait([answer, gone])
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _whole(completion: ChatCompletion, deltas: AsyncGenerator[ModelDelta, None]) -> dict[str, Any]:
+    async with aclosing(deltas):
+        async for delta in deltas:
+            completion.read(delta)
+    return completion.whole()
+
+
+async def _lines(
+    completion: ChatCompletion,
+    first: ModelDelta,
+    deltas: AsyncGenerator[ModelDelta, None],
+    with_usage: bool,
+    keepalive: timedelta,
+) -> AsyncGenerator[bytes, None]:
+    yield _line(completion.first_chunk())
+    yield _line(completion.read(first))
+    try:
+        async with aclosing(_with_silence(deltas, keepalive)) as pieces:
+            async for delta in pieces:
+                yield KEEPALIVE if delta is None else _line(completion.read(delta))
+    except ModelCallFailed as error:
+        # The SDKs raise `APIError` for it.
+        yield _line(ErrorEnvelope.of(ModelFailed(error)).model_dump())
+        return
+    if with_usage:
+        yield _line(completion.usage_chunk())
+    yield DONE
+
+
+async def _with_silence(
+    deltas: AsyncGenerator[ModelDelta, None], limit: timedelta
+) -> AsyncGenerator[ModelDelta | None, None]:
+    """The deltas, and None each time that none came for so long."""
+    async with aclosing(deltas):
+        while True:
+            following = asyncio.ensure_future(anext(deltas, None))
+            try:
+                while not (await asyncio.wait([following], timeout=limit.total_seconds()))[0]:
+                    yield None
+            finally:
+                if not following.done():
+                    following.cancel()
+                    await asyncio.wait([following])
+            if (delta := following.result()) is None:
+                return
+            yield delta
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(content, separators=(',', ':'))}\n\n".encode()
+
+
+def _failure(error: ModelCallFailed) -> Response:
+    headers = {} if error.is_retryable else dict(DO_NOT_RETRY)
+    if error.retry_after is not None:
+        headers["retry-after"] = str(max(int(error.retry_after.total_seconds()), 1))
+    return ErrorResponse(ModelFailed(error), headers)

@@ -1,0 +1,85 @@
+"""The objects that `/chat/completions` answers with: a whole completion, or its chunks."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.ids import Prefix, new_id
+from models.language_model import CallDelta, Finish, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+
+Json = dict[str, Any]
+
+
+@dataclass
+class ChatCompletion:
+    """Collects an answer. Each delta has its chunk too, in the order in which they are read."""
+
+    id: str
+    created: int
+    model: str
+    text: list[str] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
+    calls: list[Json] = field(default_factory=list)
+    finish: Finish | None = None
+
+    def first_chunk(self) -> Json:
+        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+
+    def read(self, delta: ModelDelta) -> Json:
+        """The chunk of `delta`, which is also added to the completion."""
+        match delta:
+            case TextDelta(text=text):
+                self.text.append(text)
+                return self._chunk({"content": text})
+            case RefusalDelta(text=text):
+                self.refusal.append(text)
+                return self._chunk({"refusal": text})
+            case CallDelta():
+                return self._chunk({"tool_calls": [self._call(delta)]})
+            case Finish():
+                self.finish = delta
+                return self._chunk({}, delta.reason.value)
+
+    def usage_chunk(self) -> Json:
+        return {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+
+    def whole(self) -> Json:
+        """The completion, once a `Finish` was read."""
+        message: Json = {
+            "role": "assistant",
+            "content": "".join(self.text) or (None if self.calls or self.refusal else ""),
+            "refusal": "".join(self.refusal) or None,
+            "annotations": [],
+        }
+        if self.calls:
+            message["tool_calls"] = [
+                {**call, "function": {**call["function"], "arguments": "".join(call["function"]["arguments"])}}
+                for call in self.calls
+            ]
+        reason = self.finish.reason.value if self.finish else None
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
+
+    def _call(self, delta: CallDelta) -> Json:
+        if delta.index < len(self.calls):
+            self.calls[delta.index]["function"]["arguments"].append(delta.arguments)
+            return {"index": delta.index, "function": {"arguments": delta.arguments}}
+        head = {"id": new_id(Prefix.CALL), "type": "function"}
+        self.calls.append({**head, "function": {"name": delta.name, "arguments": [delta.arguments]}})
+        return {"index": delta.index, **head, "function": {"name": delta.name, "arguments": delta.arguments}}
+
+    def _chunk(self, delta: Json, reason: str | None = None) -> Json:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return {**self._head("chat.completion.chunk"), "choices": [choice]}
+
+    def _head(self, kind: str) -> Json:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+    def _usage(self) -> Json:
+        usage = self.finish.usage if self.finish else TokenUsage()
+        return {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        }
