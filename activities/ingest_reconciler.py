@@ -7,6 +7,7 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.service import RPCError
 
+from activities.crawl_reconciler import CrawlReconciler
 from activities.heartbeat import heartbeating
 from infra.clock import now_seconds
 from infra.database import index_deletions, ingestions, vector_stores
@@ -40,14 +41,20 @@ class IngestReport:
 
 
 class IngestReconciler:
-    def __init__(self, database: Database, workflows: IngestWorkflows, vector_index: VectorIndex) -> None:
+    def __init__(
+        self, database: Database, workflows: IngestWorkflows, vector_index: VectorIndex, crawls: CrawlReconciler
+    ) -> None:
         self._database = database
         self._workflows = workflows
         self._index = vector_index
+        self._crawls = crawls
 
     @activity.defn(name="Ingestion.reconcile")
     async def reconcile(self) -> IngestReport:
-        """Look at some files that are long in progress, expired stores, and deletions. Raises `DatabaseUnavailable`."""
+        """Look at some files and crawls that are long in progress, at expired stores, and at deletions.
+
+        Raises `DatabaseUnavailable`.
+        """
         async with heartbeating():
             due = await self._database.write(
                 ingestions.take_due, PAGE_SIZE, LOOK_AGAIN_AFTER // timedelta(milliseconds=1)
@@ -55,6 +62,7 @@ class IngestReconciler:
             repaired = [await self._repair(row) for row in due]
             emptied = await self._database.write(vector_stores.empty_expired, PAGE_SIZE)
             deleted = await self._delete()
+            await self._crawls.reconcile()
         return IngestReport(repaired.count(True), repaired.count(False), deleted, len(emptied))
 
     async def _repair(self, row: AnyRow) -> bool | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from activities.images import PromptImages
 from activities.token_budget import MESSAGE_OVERHEAD_TOKENS, TokenBudget
-from infra.database import prompts
+from infra.database import prompts, web_collections
 from infra.database.engine import Database
 from infra.database.prompts import PastTurn, message_text_without_markers
 from infra.database.token_usage import used_tokens
@@ -32,7 +32,7 @@ from models.messages import ImageFile, ImageFileContent, ImageUrlContent, Messag
 from models.offered_tools import OfferedTools
 from models.runs import Run, RunIncompleteReason
 from models.tool_calls import ToolKind
-from models.tools import ChooseFileSearch, ChooseFunction, TextFormat
+from models.tools import ChooseFileSearch, ChooseFunction, ChooseWebRetrieval, TextFormat
 
 DEFAULT_CONTEXT_WINDOW_TOKENS = 128_000
 """For a model whose window is unknown, so that every prompt is bounded."""
@@ -77,7 +77,7 @@ async def build_request(
     past = await database.read(_past, run.id, turn) if turn else _Past()
     if run.max_completion_tokens is not None and past.used.completion_tokens >= run.max_completion_tokens:
         return RunIncompleteReason.MAX_COMPLETION_TOKENS
-    offered = OfferedTools.of(run.tools)
+    offered = await _offered(database, begun)
     functions = offered.functions
     head = [SystemPrompt(run.instructions)] if run.instructions else []
     budget = await _budget(run, past.used, language_model)
@@ -98,7 +98,16 @@ async def build_request(
         response_format=_response_format(run),
         reasoning_effort=run.reasoning_effort,
     )
-    return Question(request, _sources(past) if offered.name_of(ToolKind.FILE_SEARCH) else None)
+    has_sources = offered.name_of(ToolKind.FILE_SEARCH) or offered.name_of(ToolKind.WEB_RETRIEVAL)
+    return Question(request, _sources(past) if has_sources else None)
+
+
+async def _offered(database: Database, begun: Begun) -> OfferedTools:
+    offered = OfferedTools.of(begun.run.tools)
+    if offered.name_of(ToolKind.WEB_RETRIEVAL) is None:
+        return offered
+    collection = await database.read(web_collections.of_run, begun.run.id)
+    return offered.with_collection(collection.description or "pages of the web") if collection else offered
 
 
 async def _own_that_fit(
@@ -237,6 +246,8 @@ def _tool_choice(
         case ChooseFunction(function=chosen) if turn == 0:
             return ("function", chosen.name)
         case ChooseFileSearch() if turn == 0 and (name := offered.name_of(ToolKind.FILE_SEARCH)):
+            return ("function", name)
+        case ChooseWebRetrieval() if turn == 0 and (name := offered.name_of(ToolKind.WEB_RETRIEVAL)):
             return ("function", name)
         case _:
             return "auto"

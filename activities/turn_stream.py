@@ -15,7 +15,7 @@ from models.events import NO_ANNOTATIONS, Event, refusal_delta, text_delta
 from models.finalization import ATTEMPT_SUPERSEDED
 from models.ids import Prefix
 from models.language_model import CallDelta, RefusalDelta, TextDelta, TokenUsage
-from models.messages import Annotation, FileCitation
+from models.messages import Annotation, FileCitation, UrlCitation
 from models.offered_tools import OfferedTools
 from models.run_steps import StepType
 from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition
@@ -68,7 +68,7 @@ class TurnStream:
         match delta:
             case TextDelta(text) if self._takes(StepType.MESSAGE_CREATION):
                 await self._emit_words(SaidAs.TEXT, text)
-            case FileCitation(text=text) if self._takes(StepType.MESSAGE_CREATION):
+            case FileCitation(text=text) | UrlCitation(text=text) if self._takes(StepType.MESSAGE_CREATION):
                 await self._emit_words(SaidAs.TEXT, text, {self._citations: delta})
                 self._citations += 1
             case RefusalDelta(text) if self._takes(StepType.MESSAGE_CREATION):

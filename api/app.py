@@ -39,16 +39,19 @@ from api.routes import (
     vector_store_file_batches,
     vector_store_files,
     vector_stores,
+    web_retrieval,
 )
 from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
 from api.sse import Streams
+from api.web_crawl_commands import WebCrawlCommands
 from infra.event_stream.reading import RunEvents
 from infra.ingest_workflows import IngestWorkflows
 from infra.resources import Resources
 from infra.run_histories import RunHistories
 from infra.run_workflows import RunWorkflows
 from infra.temporal import workflows_url
+from infra.web.crawl_workflows import CrawlWorkflows
 from models.errors import ErrorEnvelope
 
 # The routes are tried in their order, so that those of a run, polls above all, come first.
@@ -92,6 +95,12 @@ def create_app(resources: Resources) -> FastAPI:
         resources.embedders,
     )
     app.state.ingest_commands = ingest_commands
+    app.state.web_crawl_commands = WebCrawlCommands(
+        resources.database,
+        CrawlWorkflows(resources.temporal, resources.settings),
+        resources.vector_index,
+        resources.embedders,
+    )
     app.state.run_commands = RunCommands(
         resources.database,
         RunWorkflows(resources.temporal, resources.settings),
@@ -132,7 +141,7 @@ def _routes() -> list[BaseRoute]:
     for router in ROUTERS:
         api.include_router(router, prefix="/v1")
         api.include_router(router, include_in_schema=False)
-    for unversioned in (health, ops_runs, ops_files):
+    for unversioned in (health, ops_runs, ops_files, web_retrieval):
         api.include_router(unversioned.router)
         api.include_router(unversioned.router, prefix="/v1", include_in_schema=False)
     api.include_router(metrics.router)

@@ -1,7 +1,7 @@
 """The seams between Holdfast and the systems that it uses. Each port has two or more real implementations here."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +14,7 @@ from models.runs import Run
 from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from models.stored_objects import StoredObject
 from models.tool_calls import ServerResult, ToolCall
+from models.web_pages import WebLink
 
 
 class LanguageModel(Protocol):
@@ -207,6 +208,17 @@ class VectorIndex(Protocol):
 
     async def check(self) -> None:
         """Return if the index answers. Raises `infra.vector_index.errors.VectorIndexUnavailable`."""
+        ...
+
+
+class WebSearch(Protocol):
+    """A search engine of the web. None in place of one means that the web is not searched."""
+
+    async def search(self, query: str, limit: int, domains: Collection[str] = ()) -> Sequence[WebLink]:
+        """Up to `limit` links, best first; with `domains`, of those as far as the engine can be asked for it.
+
+        Raises `infra.web.errors.SearchFailed`, whose text the model reads: repeating it soon does not help.
+        """
         ...
 
 

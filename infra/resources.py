@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from temporalio.client import Client
@@ -26,11 +27,17 @@ from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
 from infra.object_store.directory import DirectoryObjectStore
 from infra.object_store.errors import ObjectStoreUnavailable
-from infra.ports import CodeSandbox, Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex
+from infra.ports import CodeSandbox, Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex, WebSearch
 from infra.run_log import log_run_transitions
 from infra.settings import NO_SANDBOX, Settings
 from infra.telemetry import Tracing, open_tracing
 from infra.temporal import connect_temporal
+from infra.web.search.engines import BRAVE_URL, TAVILY_URL, BraveSearch, SearxngSearch, TavilySearch
+from infra.web.search.json_engine import open_engine
+from models.web_hosts import PrivateHosts
+
+if TYPE_CHECKING:
+    from infra.web.access import WebAccess
 
 
 @dataclass(frozen=True)
@@ -187,6 +194,39 @@ async def open_vector_index(settings: Settings) -> AsyncIterator[VectorIndex]:
                 # The URL may have a key in it.
                 f"HOLDFAST_VECTOR_INDEX_URL names no vector index: it begins with '{scheme}', expected weaviate://."
             )
+
+
+@asynccontextmanager
+async def open_web(settings: Settings) -> AsyncIterator["WebAccess"]:
+    """What workers fetch and search the web with. APIs do not: its library takes half a second to import."""
+    from infra.web.access import WebAccess
+    from infra.web.fetching import open_fetcher
+    from infra.web.network import CheckedNetwork
+    from infra.web.page_reading import PageReader
+
+    network = CheckedNetwork(PrivateHosts.parse(settings.web_allowed_hosts))
+    async with open_fetcher(network) as fetcher, open_web_search(settings) as search:
+        yield WebAccess(fetcher, PageReader(max(2, os.cpu_count() or 1)), search)
+
+
+@asynccontextmanager
+async def open_web_search(settings: Settings) -> AsyncIterator[WebSearch | None]:
+    match settings.web_search.partition("+"):
+        case "ddgs", _, _:
+            from infra.web.search.ddgs import DdgsSearch
+
+            yield DdgsSearch()
+        case "searxng", _, url:
+            async with open_engine(f"{url.rstrip('/')}/search") as engine:
+                yield SearxngSearch(engine)
+        case "brave", _, _:
+            async with open_engine(BRAVE_URL, {"x-subscription-token": settings.web_search_key}) as engine:
+                yield BraveSearch(engine)
+        case "tavily", _, _:
+            async with open_engine(TAVILY_URL, {"authorization": f"Bearer {settings.web_search_key}"}) as engine:
+                yield TavilySearch(engine)
+        case _:
+            yield None
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.files import MEBIBYTE, Purpose
 from models.runs import MAX_RUN_EXPIRY_SECONDS
+from models.web_hosts import PrivateHosts
 
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -128,6 +129,19 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="How much of the vectors of the embedded search index a process keeps in memory, in MB.",
     )
+    web_search: str = Field(
+        "ddgs",
+        pattern=r"^(ddgs|off|brave|tavily|searxng\+https?://.+)$",
+        description="Search engine of `web_retrieval`: `ddgs`, `searxng+http://host:8080`, `brave`, `tavily` or `off`.",
+    )
+    web_search_key: str = Field("", repr=False, description="Key of the search engine `brave` or `tavily`.")
+    web_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Private hosts of pages, comma-separated: `wiki.example`, `wiki.example:8080` or `10.1.0.0/16`.",
+    )
+    web_crawl_pages: int = Field(300, ge=1, le=10_000, description="URLs that one crawl reads at most.")
+    web_crawl_mb: int = Field(100, ge=1, le=10_000, description="What one crawl fetches at most, in MB.")
+    web_crawl_seconds: int = Field(540, ge=1, le=14_400, description="Time of one crawl at most. SDKs wait for 600 s.")
     api_keys: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
         repr=False,
@@ -252,7 +266,7 @@ class Settings(BaseSettings):
             raise ValueError("expected comma-separated key=project pairs")
         return {key: project for key, _, project in pairs}
 
-    @field_validator("operator_keys", "allowed_hosts", mode="before")
+    @field_validator("operator_keys", "allowed_hosts", "web_allowed_hosts", mode="before")
     @classmethod
     def _parse_list(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
@@ -268,6 +282,18 @@ class Settings(BaseSettings):
         if unknown := sorted({name for name in _listed(value) if name != ALL} - set(Purpose)):
             raise ValueError(f"there is no purpose {unknown[0]}")
         return value
+
+    @field_validator("web_allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        PrivateHosts.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _search_engine_has_its_key(self) -> "Settings":
+        if self.web_search in ("brave", "tavily") and not self.web_search_key:
+            raise ValueError(f"HOLDFAST_WEB_SEARCH={self.web_search} needs HOLDFAST_WEB_SEARCH_KEY")
+        return self
 
     @model_validator(mode="after")
     def _a_key_has_one_role(self) -> "Settings":

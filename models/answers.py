@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
-from models.messages import FileCitation
+from models.messages import Citation, FileCitation, UrlCitation
 from models.provider_state import ProviderState
 from models.runs import RunStatus
 
@@ -14,7 +14,7 @@ EMPTY_ARGUMENTS = "{}"
 """The arguments of a call without any: clients parse the text, and models leave it out."""
 
 
-AnswerDelta = ModelDelta | FileCitation
+AnswerDelta = ModelDelta | Citation
 """A piece of an answer. A citation is a piece of its text: the marker, and where it leads."""
 
 
@@ -43,14 +43,14 @@ class Answer:
 
     said: dict[SaidAs, list[str]] = field(default_factory=dict)
     calls: list[AnsweredCall] = field(default_factory=list)
-    citations: list[FileCitation] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
     finish: Finish | None = None
 
     def add(self, delta: AnswerDelta) -> None:
         match delta:
             case TextDelta(text):
                 self.said.setdefault(SaidAs.TEXT, []).append(text)
-            case FileCitation():
+            case FileCitation() | UrlCitation():
                 self.said.setdefault(SaidAs.TEXT, []).append(delta.text)
                 self.citations.append(delta)
             case RefusalDelta(text):

@@ -1,4 +1,4 @@
-"""The numbers and markers by which an answer of a run cites the results of its file searches.
+"""The numbers and markers by which an answer of a run cites what its file searches and web retrievals found.
 
 A result is numbered `turn:result`: by the turn that called the search, and by its place among the results of that turn.
 The numbers follow from the stored calls alone: parallel calls need not know of each other, and a later turn, a retry or
@@ -6,10 +6,19 @@ a replay finds the same ones.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
 
-from models.messages import Annotation, FileCitation, FileCitationSource, Text
-from models.tool_calls import SearchHit, SearchHits, ToolCall
+from models.messages import (
+    Annotation,
+    Citation,
+    FileCitation,
+    FileCitationSource,
+    Text,
+    UrlCitation,
+    UrlCitationSource,
+)
+from models.tool_calls import SearchHit, SearchHits, ToolCall, WebPassage, WebPassages
 
 RESULTS_PER_CALL = 50
 """The largest `max_num_results`."""
@@ -21,7 +30,8 @@ MAX_QUOTE_LENGTH = 2_000
 Number = tuple[int, int]
 """Turn and result."""
 
-Sources = Mapping[Number, SearchHit]
+Source = SearchHit | WebPassage
+Sources = Mapping[Number, Source]
 """The results that an answer may cite."""
 
 # The last two would break an answer that is JSON.
@@ -33,25 +43,43 @@ def result_number(position: int, index: int) -> int:
     return position * RESULTS_PER_CALL + index
 
 
-def marker(turn: int, result: int, filename: str) -> str:
-    """The form of OpenAI's markers, on one line and with no other bracket in it."""
-    return f"【{turn}:{result}†{_UNUSABLE.sub(' ', filename).strip()[:MAX_SHOWN_FILENAME]}】"
+def marker(turn: int, result: int, label: str) -> str:
+    """The form of OpenAI's markers, on one line and with no other bracket in it. `label` is the name of the source."""
+    return f"【{turn}:{result}†{_UNUSABLE.sub(' ', label).strip()[:MAX_SHOWN_FILENAME]}】"
+
+
+def label_of(source: Source) -> str:
+    """A file's name, or a page's host: titles are longer than what a model repeats exactly."""
+    return source.filename if isinstance(source, SearchHit) else urlsplit(source.url).hostname or "web"
 
 
 def sources_of(calls: Iterable[ToolCall]) -> Sources:
     """The results of answered calls by their numbers."""
     return {
-        (call.turn, result_number(call.position, index)): hit
+        (call.turn, result_number(call.position, index)): source
         for call in calls
-        if isinstance(call.result, SearchHits)
-        for index, hit in enumerate(call.result.hits)
+        for index, source in enumerate(_found(call))
     }
 
 
-def citation(number: Number, hit: SearchHit, start: int, longest_quote: int = MAX_QUOTE_LENGTH) -> FileCitation:
+def _found(call: ToolCall) -> Sequence[Source]:
+    match call.result:
+        case SearchHits(hits):
+            return hits
+        case WebPassages(passages=passages):
+            return passages
+    return ()
+
+
+def citation(number: Number, cited: Source, start: int, longest_quote: int = MAX_QUOTE_LENGTH) -> Citation:
     """The annotation of a marker that begins at character `start`. Its `text` is the marker."""
-    text = marker(*number, hit.filename)
-    source = FileCitationSource(file_id=hit.file_id, quote=hit.text.strip()[:longest_quote], page=hit.page)
+    text = marker(*number, label_of(cited))
+    if isinstance(cited, WebPassage):
+        page = UrlCitationSource(url=cited.url, title=cited.title)
+        return UrlCitation(
+            type="url_citation", text=text, start_index=start, end_index=start + len(text), url_citation=page
+        )
+    source = FileCitationSource(file_id=cited.file_id, quote=cited.text.strip()[:longest_quote], page=cited.page)
     return FileCitation(
         type="file_citation", text=text, start_index=start, end_index=start + len(text), file_citation=source
     )
@@ -66,5 +94,5 @@ def without_markers(text: Text) -> str:
     return "".join([*kept, text.value[at:]])
 
 
-def _citations(annotations: Iterable[Annotation]) -> list[FileCitation]:
-    return [each for each in annotations if isinstance(each, FileCitation)]
+def _citations(annotations: Iterable[Annotation]) -> list[Citation]:
+    return [each for each in annotations if isinstance(each, Citation)]

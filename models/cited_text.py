@@ -7,7 +7,7 @@ from models.answers import AnswerDelta, PieceMender
 from models.citations import MAX_QUOTE_LENGTH, Number, Sources, citation
 from models.code_spans import MARK, CodeSpans
 from models.language_model import ModelDelta, TextDelta
-from models.messages import FileCitation
+from models.messages import Citation, FileCitation
 from models.written_markers import OPENING_BRACKETS, UNDECIDED, Undecided, WrittenMarker, read_marker
 
 MAX_QUOTED_CHARACTERS = 200_000
@@ -81,9 +81,10 @@ class CitedText:
         self._length += len(words)
         return [TextDelta(words)] if words else []
 
-    def _citation(self, number: Number) -> FileCitation:
+    def _citation(self, number: Number) -> Citation:
         longest = min(MAX_QUOTE_LENGTH, self._quotable)
         made = citation(number, self._sources[number], self._length, longest)
         self._length = made.end_index
-        self._quotable -= len(made.file_citation.quote)
+        if isinstance(made, FileCitation):
+            self._quotable -= len(made.file_citation.quote)
         return made

@@ -33,6 +33,8 @@ class Prefix(StrEnum):
     UPLOAD_PART = "part"
     VECTOR_STORE = "vs"
     FILE_BATCH = "vsfb"
+    WEB_CRAWL = "crawl"
+    WEB_PAGE = "page"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ UploadId = Annotated[str, BeginsWith(Prefix.UPLOAD)]
 UploadPartId = Annotated[str, BeginsWith(Prefix.UPLOAD_PART)]
 VectorStoreId = Annotated[str, BeginsWith(Prefix.VECTOR_STORE)]
 FileBatchId = Annotated[str, BeginsWith(Prefix.FILE_BATCH)]
+CrawlId = Annotated[str, BeginsWith(Prefix.WEB_CRAWL)]
 AnyId = Annotated[str, BeginsWith("")]
 
 

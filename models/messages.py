@@ -43,6 +43,21 @@ class FileCitation(WireObject):
     file_citation: FileCitationSource
 
 
+class UrlCitationSource(WireObject):
+    url: str
+    title: str
+
+
+class UrlCitation(WireObject):
+    """An extension, nested as Azure's threads have it; only in answers of runs with `web_retrieval`."""
+
+    type: Literal["url_citation"]
+    text: str
+    start_index: int
+    end_index: int
+    url_citation: UrlCitationSource
+
+
 class FilePathSource(WireObject):
     file_id: str
 
@@ -55,7 +70,8 @@ class FilePath(WireObject):
     file_path: FilePathSource
 
 
-Annotation = Annotated[FileCitation | FilePath, TaggedBy("type")]
+Citation = FileCitation | UrlCitation
+Annotation = Annotated[FileCitation | UrlCitation | FilePath, TaggedBy("type")]
 
 
 class Text(WireObject):

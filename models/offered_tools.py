@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from models.language_model import Function
 from models.tool_calls import ToolCall, ToolKind, ToolOptions
-from models.tool_formats import file_search
-from models.tools import FileSearchTool, FunctionTool, Tool
+from models.tool_formats import file_search, web_retrieval
+from models.tools import FileSearchTool, FunctionTool, Tool, WebRetrievalTool
 
 WRAPPER = re.compile(r"^(?:functions?|tools?|default_api|api|assistant)[.:/]\s*")
 """The namespaces in which models were trained to write the names of functions."""
@@ -38,6 +38,16 @@ class OfferedTools:
     def functions(self) -> tuple[Function, ...]:
         return tuple(each.function for each in self.tools)
 
+    def with_collection(self, description: str) -> "OfferedTools":
+        """The same tools, with what the model is told of the project's collected pages."""
+
+        def told(each: OfferedTool) -> OfferedTool:
+            is_web = each.function.kind is ToolKind.WEB_RETRIEVAL
+            return replace(each, function=web_retrieval.offered(each.function.name, description)) if is_web else each
+
+        tools = [told(each) for each in self.tools]
+        return OfferedTools(tools, {each.function.name: each for each in tools})
+
     def name_of(self, kind: ToolKind) -> str | None:
         """The name of a server tool; None if the run does not have it."""
         return next((each.function.name for each in self.tools if each.function.kind is kind), None)
@@ -62,11 +72,13 @@ def _without_repeats(tools: Iterable[Tool]) -> Iterator[Tool]:
 
 def _offered(tool: Tool, taken: set[str]) -> OfferedTool | None:
     match tool:
-        case FunctionTool(function=function):
-            offered = Function(function.name, function.description, function.parameters, function.strict or None)
-            return OfferedTool(offered)
+        case FunctionTool(function=given):
+            return OfferedTool(Function(given.name, given.description, given.parameters, given.strict or None))
         case FileSearchTool():
             return OfferedTool(file_search.offered(_free_name(ToolKind.FILE_SEARCH, taken)), tool.file_search)
+        case WebRetrievalTool():
+            function = web_retrieval.offered(_free_name(ToolKind.WEB_RETRIEVAL, taken))
+            return OfferedTool(function, tool.web_retrieval)
     return None
 
 

@@ -78,7 +78,26 @@ class FileSearchToolCall(WireObject):
     file_search: FileSearch
 
 
-StepToolCall = FunctionToolCall | FileSearchToolCall
+class RetrievedPassage(WireObject):
+    """`score` is null for pages that no collection ranked."""
+
+    url: str
+    content: str
+    depth: int
+    title: str
+    score: float | None
+
+
+class WebRetrievalToolCall(WireObject):
+    """An extension: as the OpenGPTs assistants-api sends it, and with `title` and `score`."""
+
+    id: str
+    type: Literal["web_retrieval"] = "web_retrieval"
+    query: str
+    retrieval: list[RetrievedPassage]
+
+
+StepToolCall = FunctionToolCall | FileSearchToolCall | WebRetrievalToolCall
 
 
 class ToolCallsDetails(WireObject):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from models.tools import FileSearchOptions
+from models.tools import FileSearchOptions, WebRetrievalOptions
 
 MAX_CALLS = 128
 """Calls in one answer of the model, functions included: as many as OpenAI lets an assistant have tools. A model that
@@ -22,6 +22,7 @@ TOO_MANY_CALLS = f"Only the first {MAX_RUN_CALLS} calls of one answer are run: t
 class ToolKind(StrEnum):
     FUNCTION = "function"
     FILE_SEARCH = "file_search"
+    WEB_RETRIEVAL = "web_retrieval"
     UNKNOWN_FUNCTION = "unknown_function"
     """A call of a function that the run does not have. Clients see it as an answered function call."""
 
@@ -58,6 +59,35 @@ class SearchHits:
     type: Literal["search_hits"] = "search_hits"
 
 
+class WebSource(StrEnum):
+    """Where a passage comes from: a link of a search, which is not read, a page that was opened, or the collection."""
+
+    LINK = "link"
+    PAGE = "page"
+    COLLECTION = "collection"
+
+
+@dataclass(frozen=True)
+class WebPassage:
+    """A piece of a page. `depth` is how many links led to it from a root of its crawl; `score` is of the collection."""
+
+    url: str
+    title: str
+    text: str
+    source: WebSource
+    depth: int = 0
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class WebPassages:
+    """What a web retrieval found. `notes` tell the model what did not work, and how to go on."""
+
+    passages: tuple[WebPassage, ...]
+    notes: tuple[str, ...] = ()
+    type: Literal["web_passages"] = "web_passages"
+
+
 @dataclass(frozen=True)
 class ToolFailure:
     """The call failed for good. The model reads the message, and the run continues."""
@@ -66,9 +96,9 @@ class ToolFailure:
     type: Literal["tool_failure"] = "tool_failure"
 
 
-ServerResult = SearchHits | ToolFailure
+ServerResult = SearchHits | WebPassages | ToolFailure
 ToolResult = SubmittedOutput | ServerResult
-ToolOptions = FileSearchOptions
+ToolOptions = FileSearchOptions | WebRetrievalOptions
 """The settings of a server tool in the run's `tools`."""
 
 SERVER_RESULTS: TypeAdapter[ServerResult] = TypeAdapter(Annotated[ServerResult, Field(discriminator="type")])

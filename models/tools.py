@@ -7,10 +7,12 @@ from pydantic_core import PydanticCustomError
 
 from models.ids import FileId
 from models.vector_stores import MAX_FILES_OF_STORE, ChunkingStrategy
+from models.web_domains import Domain
 from models.wire import Metadata, RequestBody, TaggedBy, absent, branch, null_means, one_of
 
 MAX_ASSISTANT_TOOLS = 128
 MAX_RUN_TOOLS = 20
+MAX_ALLOWED_DOMAINS = 100
 FUNCTION_NAME_PATTERN = r"^[a-zA-Z0-9_-]+$"
 
 # Bounded, because it is a search attribute in Temporal.
@@ -62,7 +64,23 @@ class FileSearchTool(RequestBody):
     file_search: FileSearchOptions = Field(default_factory=lambda: FileSearchOptions())
 
 
-Tool = Annotated[CodeInterpreterTool | FunctionTool | FileSearchTool, TaggedBy("type")]
+class WebRetrievalOptions(RequestBody):
+    """A domain is allowed with its subdomains."""
+
+    allowed_domains: (
+        Annotated[list[Domain], Field(min_length=1, max_length=MAX_ALLOWED_DOMAINS, fail_fast=True)] | None
+    ) = Field(None, exclude_if=absent)
+    max_num_results: int | None = Field(None, ge=1, le=50, exclude_if=absent)
+
+
+class WebRetrievalTool(RequestBody):
+    """An extension: the tool of the OpenGPTs assistants-api, and options that it lacks."""
+
+    type: Literal["web_retrieval"]
+    web_retrieval: WebRetrievalOptions | None = Field(None, exclude_if=absent)
+
+
+Tool = Annotated[CodeInterpreterTool | FunctionTool | FileSearchTool | WebRetrievalTool, TaggedBy("type")]
 AssistantTools = Annotated[
     list[Tool],
     Field(max_length=MAX_ASSISTANT_TOOLS, fail_fast=True),
@@ -138,7 +156,14 @@ class ChooseFileSearch(RequestBody):
     function: None = Field(None, exclude_if=absent)
 
 
-NamedToolChoice = Annotated[ChooseFunction | ChooseCodeInterpreter | ChooseFileSearch, TaggedBy("type")]
+class ChooseWebRetrieval(RequestBody):
+    type: Literal["web_retrieval"]
+    function: None = Field(None, exclude_if=absent)
+
+
+NamedToolChoice = Annotated[
+    ChooseFunction | ChooseCodeInterpreter | ChooseFileSearch | ChooseWebRetrieval, TaggedBy("type")
+]
 
 
 class TextFormat(RequestBody):

@@ -27,6 +27,8 @@ TOOL_RETRIES = RetryPolicy(
 
 TOOL_TIME_LIMITS = {
     ToolKind.FILE_SEARCH: timedelta(seconds=120),
+    # A search and a page: each has a limit of its own, well below.
+    ToolKind.WEB_RETRIEVAL: timedelta(seconds=120),
     ToolKind.UNKNOWN_FUNCTION: timedelta(seconds=10),
 }
 """The time limit of one attempt at a server call, and never more than the run has left."""
@@ -51,6 +53,9 @@ def ingestion_task_queue(task_queue: str) -> str:
 INGEST_ATTEMPT_TIMEOUT = timedelta(hours=6)
 INGEST_DEADLINE = timedelta(hours=24)
 """From when its workflow began, all waiting and all attempts together: then the file has failed."""
+
+CRAWL_DEADLINE = timedelta(hours=6)
+"""A crawl itself ends when its own time is over. Outages may keep it from that."""
 
 SWEEP_TIMEOUT = timedelta(minutes=1)
 

@@ -14,6 +14,7 @@ from temporalio.worker import (
 )
 
 from activities.command_reconciler import CommandReconciler
+from activities.crawl_reconciler import CrawlReconciler
 from activities.gone_workers import GoneWorkers
 from activities.images import Images
 from activities.ingest_reconciler import IngestReconciler
@@ -26,16 +27,21 @@ from activities.run_finalization import RunFinalization
 from activities.tool_calls import ToolCalls
 from activities.tools.file_search import FileSearch
 from activities.tools.unknown_function import UnknownFunction
+from activities.tools.web_retrieval import WebRetrieval
+from activities.web_crawl import CrawlLimits, WebCrawl, WebCrawlEnds
 from activities.workflow_reconciler import WorkflowReconciler
 from infra.background import beside
 from infra.ingest_workflows import IngestWorkflows
 from infra.life_signs import LivingWorker, giving_life_signs
 from infra.ports import ServerTool
-from infra.resources import Resources
+from infra.resources import Resources, open_web
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
 from infra.tools.observation import ToolObserver
 from infra.vector_store_search import VectorStoreSearch
+from infra.web.access import WebAccess
+from infra.web.collection import WebCollectionSearch
+from infra.web.crawl_workflows import CrawlWorkflows
 from models.tool_calls import ToolKind
 from workflows.activity_options import control_task_queue, ingestion_task_queue
 from workflows.ingest_workflow import IngestBatchWorkflow, IngestWorkflow
@@ -43,7 +49,9 @@ from workflows.run_workflow import RunWorkflow
 from workflows.scheduled_sweep_workflow import ScheduledSweepWorkflow
 from workflows.sweep import keep_sweep_running, start_sweep, sweep_id
 from workflows.sweep_workflow import SweepWorkflow
+from workflows.web_crawl_workflow import WebCrawlWorkflow
 
+MB = 1_000_000
 # Some 200 kB each. Other runs are replayed when their outputs arrive, for a few milliseconds of CPU.
 MAX_CACHED_WORKFLOWS = 500
 MAX_CONTROL_ACTIVITIES = 50
@@ -73,19 +81,20 @@ async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UN
     living = LivingWorker.new()
     gone_workers = GoneWorkers(resources.database, resources.temporal, living.id, [sweep_id(settings.task_queue)])
     async with (
+        open_web(settings) as web,
         # Until the last activity has ended, so outside of the workers.
         giving_life_signs(settings.database, living),
         create_control_worker(resources, living.id),
         create_ingestion_worker(resources, living.id),
-        create_worker(resources, living.id, workflow_runner) as worker,
+        create_worker(resources, web, living.id, workflow_runner) as worker,
         beside(keep_sweep_running(*sweep)),
         beside(gone_workers.watch()),
     ):
         yield worker
 
 
-def create_worker(resources: Resources, identity: str, workflow_runner: WorkflowRunner) -> Worker:
-    """Workflows, model turns and server tools."""
+def create_worker(resources: Resources, web: WebAccess, identity: str, workflow_runner: WorkflowRunner) -> Worker:
+    """Workflows, model turns, server tools and crawls."""
     settings = resources.settings
     model_turn = ModelTurn(
         resources.database,
@@ -95,13 +104,21 @@ def create_worker(resources: Resources, identity: str, workflow_runner: Workflow
         resources.event_stream,
         settings.max_turns,
     )
-    tool_calls = ToolCalls(resources.database, resources.event_stream, _server_tools(resources), _observer(resources))
+    tools = _server_tools(resources, web)
+    tool_calls = ToolCalls(resources.database, resources.event_stream, tools, _observer(resources))
     return Worker(
         resources.temporal,
         task_queue=settings.task_queue,
         identity=identity,
-        workflows=[RunWorkflow, IngestWorkflow, IngestBatchWorkflow, SweepWorkflow, ScheduledSweepWorkflow],
-        activities=[model_turn.generate, tool_calls.execute],
+        workflows=[
+            RunWorkflow,
+            IngestWorkflow,
+            IngestBatchWorkflow,
+            WebCrawlWorkflow,
+            SweepWorkflow,
+            ScheduledSweepWorkflow,
+        ],
+        activities=[model_turn.generate, tool_calls.execute, _web_crawl(resources, web).crawl],
         interceptors=[LogContext(), Outages()],
         workflow_runner=workflow_runner,
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
@@ -122,7 +139,10 @@ def create_control_worker(resources: Resources, identity: str) -> Worker:
     workflow_reconciler = WorkflowReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     object_reconciler = ObjectReconciler(resources.database, resources.object_store)
     ingest_reconciler = IngestReconciler(
-        resources.database, IngestWorkflows(resources.temporal, resources.settings), resources.vector_index
+        resources.database,
+        IngestWorkflows(resources.temporal, resources.settings),
+        resources.vector_index,
+        CrawlReconciler(resources.database, CrawlWorkflows(resources.temporal, resources.settings)),
     )
     ingestion_ends = IngestionEnds(resources.database)
     return Worker(
@@ -138,6 +158,7 @@ def create_control_worker(resources: Resources, identity: str) -> Worker:
             ingestion_ends.end,
             ingestion_ends.pending,
             ingest_reconciler.reconcile,
+            WebCrawlEnds(resources.database).end,
         ],
         interceptors=[LogContext(), Outages()],
         max_concurrent_activities=MAX_CONTROL_ACTIVITIES,
@@ -174,12 +195,24 @@ def _version(settings: Settings) -> WorkerDeploymentConfig | None:
     )
 
 
-def _server_tools(resources: Resources) -> Mapping[ToolKind, ServerTool]:
+def _server_tools(resources: Resources, web: WebAccess) -> Mapping[ToolKind, ServerTool]:
     search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
     return {
         ToolKind.FILE_SEARCH: FileSearch(resources.database, search, resources.language_model),
+        ToolKind.WEB_RETRIEVAL: WebRetrieval(web, _web_collection(resources), resources.language_model),
         ToolKind.UNKNOWN_FUNCTION: UnknownFunction(),
     }
+
+
+def _web_collection(resources: Resources) -> WebCollectionSearch:
+    return WebCollectionSearch(resources.database, resources.embedders, resources.vector_index)
+
+
+def _web_crawl(resources: Resources, web: WebAccess) -> WebCrawl:
+    settings = resources.settings
+    time = timedelta(seconds=settings.web_crawl_seconds)
+    limits = CrawlLimits(settings.web_crawl_pages, settings.web_crawl_mb * MB, time)
+    return WebCrawl(resources.database, _web_collection(resources), web, limits)
 
 
 def _observer(resources: Resources) -> ToolObserver:

@@ -67,7 +67,8 @@ class FileSearch:
         if queries is None:
             raise ToolFailed(INVALID_ARGUMENTS)
         stores = await self._indexed_stores(scope, call.position)
-        options, run = call.options or FileSearchOptions(), scope.run
+        options = call.options if isinstance(call.options, FileSearchOptions) else FileSearchOptions()
+        run = scope.run
         limits = _Limits.of(await self.language_model.context_window_tokens(run.model) or DEFAULT_CONTEXT_WINDOW_TOKENS)
         request = SearchRequest(
             query=list(queries),

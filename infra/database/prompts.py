@@ -10,12 +10,11 @@ from infra.database.messages import to_message
 from infra.database.run_tables import RUN_STEPS, TOOL_CALLS, TURNS
 from infra.database.thread_tables import MESSAGES
 from infra.database.tool_calls import to_call
-from models.citations import Number, sources_of, without_markers
+from models.citations import Number, Source, sources_of, without_markers
 from models.language_model import FunctionCall
 from models.messages import Message, RefusalContent, Text, TextContent
 from models.provider_state import ProviderState
 from models.run_steps import StepStatus, StepType
-from models.tool_calls import SearchHit
 from models.tool_formats.formats import FORMATS
 
 PAGE_SIZE = 50
@@ -61,7 +60,7 @@ class PastTurn:
     calls: list[FunctionCall] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     server_calls: list[str] = field(default_factory=list)
-    sources: dict[Number, SearchHit] = field(default_factory=dict)
+    sources: dict[Number, Source] = field(default_factory=dict)
     state: ProviderState | None = None
 
 

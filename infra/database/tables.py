@@ -10,6 +10,7 @@ from infra.database import (  # noqa: F401 - they add theirs
     run_tables,
     thread_tables,
     vector_store_tables,
+    web_tables,
     worker_tables,
 )
 from infra.database.columns import METADATA, key, optional, required

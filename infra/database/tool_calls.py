@@ -7,8 +7,16 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select, upd
 
 from infra.database.columns import AnyRow
 from infra.database.run_tables import TOOL_CALLS
-from models.tool_calls import MAX_RUN_CALLS, SERVER_RESULTS, SubmittedOutput, ToolCall, ToolKind, ToolResult
-from models.tools import FileSearchOptions
+from models.tool_calls import (
+    MAX_RUN_CALLS,
+    SERVER_RESULTS,
+    SubmittedOutput,
+    ToolCall,
+    ToolKind,
+    ToolOptions,
+    ToolResult,
+)
+from models.tools import FileSearchOptions, WebRetrievalOptions
 
 _OF_TURN = (TOOL_CALLS.c.run_id == bindparam("run"), TOOL_CALLS.c.turn == bindparam("of_turn"))
 _INSERT = insert(TOOL_CALLS)
@@ -29,6 +37,10 @@ _FUNCTION_IDS = (
     .where(*_OF_TURN, TOOL_CALLS.c.type == ToolKind.FUNCTION.value)
     .order_by(TOOL_CALLS.c.position)
 )
+_OPTIONS: Mapping[str, type[ToolOptions]] = {
+    ToolKind.FILE_SEARCH.value: FileSearchOptions,
+    ToolKind.WEB_RETRIEVAL.value: WebRetrievalOptions,
+}
 _CALL: BindParameter[Any] = bindparam("call")
 _STORE_OUTPUT = update(TOOL_CALLS).where(TOOL_CALLS.c.id == _CALL).values(output=bindparam("new_output"))
 
@@ -76,7 +88,7 @@ def to_call(row: AnyRow) -> ToolCall:
         arguments=row.arguments,
         turn=row.turn,
         position=row.position,
-        options=None if row.options is None else FileSearchOptions.model_validate(row.options),
+        options=None if row.options is None else _OPTIONS[row.type].model_validate(row.options),
         result=_result(row),
         result_event=row.result_event,
     )

@@ -1,16 +1,9 @@
-"""Reads the text of a file that anyone may have made: in a child process that has nothing to lose.
-
-The child has an empty environment, a folder of its own, bounded memory, time, files and output, and no network where
-the system allows that. One child reads one file.
-"""
+"""Reads the text of a file that anyone may have made: in a confined child process, one for each file."""
 
 import asyncio
 import json
-import os
 import signal
-import sys
 from collections.abc import AsyncIterable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,16 +11,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from infra.documents.confined_child import confined_child
 from infra.documents.errors import DocumentTooLarge, DocumentUnreadable, InvalidFile, NoTextFound, UnsupportedFile
 from infra.documents.limits import MIB, Limits
 from models.documents import Document, Page
 
-CHECKOUT = Path(__file__).parents[2]
-# Isolated: neither the environment nor the current folder has a say in what is imported.
-BOOT = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from infra.documents.confined_reader import main; "
-    "main(sys.argv[1:])"
-)
+CHILD = "infra.documents.confined_reader"
 READ_BYTES = 256 * 1024
 REPORTED = {error.__name__: error for error in (UnsupportedFile, InvalidFile, DocumentTooLarge)}
 DEFAULT_LIMITS = Limits()
@@ -60,31 +49,15 @@ async def _store(content: AsyncIterable[bytes], path: Path) -> None:
 
 
 async def _read_in_child(path: Path, filename: str, limits: Limits) -> bytes:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-c",
-        BOOT,
-        str(CHECKOUT),
-        str(path),
-        # No file's name is longer where it matters, and a system refuses arguments without bound.
-        filename[-255:],
-        json.dumps(asdict(limits)),
-        env={},
-        cwd=path.parent,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(limits.wall_seconds):
-            answer = await _output(child, limits)
-            await child.wait()
-    except TimeoutError:
-        raise DocumentTooLarge.because("it takes too long to read") from None
-    finally:
-        await _kill(child)
+    # No file's name is longer where it matters, and a system refuses arguments without bound.
+    arguments = [str(path), filename[-255:], json.dumps(asdict(limits))]
+    async with confined_child(CHILD, arguments, path.parent) as child:
+        try:
+            async with asyncio.timeout(limits.wall_seconds):
+                answer = await _output(child, limits)
+                await child.wait()
+        except TimeoutError:
+            raise DocumentTooLarge.because("it takes too long to read") from None
     if child.returncode != 0:
         raise _death(child.returncode)
     return answer
@@ -97,13 +70,6 @@ async def _output(child: asyncio.subprocess.Process, limits: Limits) -> bytes:
         if len(output) > limits.output_bytes:
             raise DocumentTooLarge.because(f"it has more than {limits.output_bytes // MIB} MiB of text")
     return bytes(output)
-
-
-async def _kill(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        await asyncio.shield(child.wait())
 
 
 def _death(returncode: int | None) -> DocumentUnreadable:

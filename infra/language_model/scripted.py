@@ -30,13 +30,15 @@ from models.tool_formats.file_search import first_passage
 
 SCRIPTED_MODEL = "holdfast/scripted"
 MAX_QUOTED_CHARACTERS = 1000
+URL = re.compile(r"https?://[^\s<>\"]+")
 
 
 class ScriptedLanguageModel:
     """Calls the functions of the request, then answers with a text that quotes the prompt. A token is a word.
 
     It calls every function at once after a user's message (one, if the request says so), with arguments from each
-    function's schema; it searches files for the user's message. Otherwise it quotes the outputs, or the user's message.
+    function's schema; it searches files and the web for the user's message, and opens the page that the message names.
+    Otherwise it quotes the outputs, or the user's message.
     Of the results of a search it quotes and cites the first.
     """
 
@@ -92,7 +94,13 @@ def _calls(functions: Iterable[Function], said: str) -> Iterator[ModelDelta]:
 
 
 def _arguments(function: Function, said: str) -> Any:
-    return {"queries": [said]} if function.kind is ToolKind.FILE_SEARCH else sample(function.parameters)
+    match function.kind:
+        case ToolKind.FILE_SEARCH:
+            return {"queries": [said]}
+        case ToolKind.WEB_RETRIEVAL:
+            named = URL.search(said)
+            return {"url": named.group()} if named else {"query": said}
+    return sample(function.parameters)
 
 
 def _answer(request: ModelRequest) -> str:

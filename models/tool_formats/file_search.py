@@ -45,7 +45,9 @@ NOTHING_FOUND = "Nothing was found."
 INVALID_ARGUMENTS = 'The search was not made: its arguments must be JSON of the form {"queries": ["…"]}.'
 
 _FIRST_PASSAGE = re.compile(
-    r"^(?P<marker>【\d+:\d+†[^】\n]*】)(?: \(page \d+\))?\n(?P<text>.*?)\n\n(?:【\d+:\d+†|Cite a passage )",
+    # A passage of a web page stands between two marks.
+    r"^(?P<marker>【\d+:\d+†[^】\n]*】)(?: \(page \d+\))?\n(?:<web_\w+ [^\n]*>\n)?(?P<text>.*?)"
+    r"(?:\n</web_\w+>)?\n\n(?:【\d+:\d+†|Cite a passage )",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -118,7 +120,8 @@ def _hits(call: ToolCall) -> Sequence[SearchHit]:
 
 
 def _ranking(call: ToolCall) -> SearchRanking:
-    ranking = (call.options or FileSearchOptions()).ranking_options
+    options = call.options if isinstance(call.options, FileSearchOptions) else FileSearchOptions()
+    ranking = options.ranking_options
     return SearchRanking(ranker=ranking.ranker, score_threshold=ranking.score_threshold)
 
 

@@ -6,9 +6,11 @@ from models.tool_calls import ToolKind
 from models.tool_formats.file_search import FileSearchFormat
 from models.tool_formats.format import ToolFormat
 from models.tool_formats.function import FunctionFormat
+from models.tool_formats.web_retrieval import WebRetrievalFormat
 
 FORMATS: Mapping[ToolKind, ToolFormat] = {
     ToolKind.FUNCTION: FunctionFormat(),
     ToolKind.FILE_SEARCH: FileSearchFormat(),
+    ToolKind.WEB_RETRIEVAL: WebRetrievalFormat(),
     ToolKind.UNKNOWN_FUNCTION: FunctionFormat(),
 }

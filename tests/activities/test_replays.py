@@ -51,18 +51,18 @@ from models.run_events import created
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
 from models.threads import CreateThreadRequest
-from models.tool_calls import SearchHit, SearchHits, ToolCall, ToolKind
+from models.tool_calls import SearchHit, SearchHits, ToolCall, ToolKind, WebPassage, WebPassages, WebSource
 from models.tool_formats.file_search import FileSearchFormat
 from models.tool_formats.format import ToolFormat
 from models.tool_formats.formats import FORMATS
-from models.tools import FileSearchTool, FunctionDefinition, FunctionTool, Tool
+from models.tools import FileSearchTool, FunctionDefinition, FunctionTool, Tool, WebRetrievalTool
 from models.turn_attempts import TurnAttempt
 from models.turns import ToolCallInput, TurnInput, TurnOutcome
 from tests.database import writing
 
 PROJECT = "default"
 WEATHER = FunctionTool(type="function", function=FunctionDefinition(name="weather"))
-TOOLS: list[Tool] = [WEATHER, FileSearchTool(type="file_search")]
+TOOLS: list[Tool] = [WEATHER, FileSearchTool(type="file_search"), WebRetrievalTool(type="web_retrieval")]
 ALL = 100_000
 
 PIECES = st.lists(st.text("ab \N{GRINNING FACE}\ud83d\ude00\0", min_size=1, max_size=4), min_size=1, max_size=5)
@@ -74,7 +74,9 @@ REFUSALS = PIECES.map(lambda pieces: [RefusalDelta(piece) for piece in pieces])
 def calls(draw: st.DrawFn) -> list[ModelDelta]:
     deltas: list[ModelDelta] = []
     for index in range(draw(st.integers(1, 3))):
-        deltas.append(CallDelta(index, name=draw(st.sampled_from(["weather", "file_search", "no such"]))))
+        deltas.append(
+            CallDelta(index, name=draw(st.sampled_from(["weather", "file_search", "web_retrieval", "no such"])))
+        )
         deltas += [CallDelta(index, arguments=piece) for piece in draw(st.just([]) | PIECES)]
     return deltas
 
@@ -160,6 +162,8 @@ UNKNOWN_AND_CALL = answered(UNKNOWN, CallDelta(1, name="weather"))
 WORDS_AFTER_A_SEARCH = answered(SEARCH, TextDelta("Well"))
 HIT = SearchHit("file-1", "a.txt", 0.5, "Some text.", page=2)
 HITS = SearchHits((HIT,))
+PAGES = WebPassages((WebPassage("https://a.example/b", "B", "Some text.", WebSource.PAGE),), ("It goes on.",))
+WEB = CallDelta(0, name="web_retrieval", arguments='{"url": "https://a.example/b"}')
 CITED = [TextDelta(piece) for piece in ("\ud83d", "\ude00 So【0", ":0†a.txt】", "【0:0】【9:9】 ", "and [0:0†x].")]
 MARKERS = answered(*CITED)
 MARKERS_AROUND_A_REFUSAL = answered(TextDelta("【0:0"), RefusalDelta("【0:0】"), TextDelta("【0:0】"))
@@ -187,6 +191,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 @example(script=[SEARCH_AND_CALL, answered(SEARCH)], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[WORDS_AFTER_A_SEARCH, answered(TextDelta("Done"))], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[answered(SEARCH), MARKERS], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[answered(WEB), MARKERS], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[answered(WEB), MARKERS_AROUND_A_REFUSAL], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[answered(WEB), MARKERS_CUT_SHORT], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[answered(SEARCH), MARKERS_AROUND_A_REFUSAL], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[answered(SEARCH), MARKERS_CUT_SHORT], with_thread=False, last_end=RunStatus.FAILED)
 @example(
@@ -322,7 +329,8 @@ class Scenario:
         for call in calls[: turn.runs_calls]:
             number = await self.database.read(_turn_of, run)
             this = ToolCallInput(run.id, number, call.id)
-            stored = await self.database.write(tool_results.store_result, this, HITS, CallTiming(1, now_ms()))
+            result = PAGES if call.kind is ToolKind.WEB_RETRIEVAL else HITS
+            stored = await self.database.write(tool_results.store_result, this, result, CallTiming(1, now_ms()))
             await publish(self.stream, run.id, stored.events)
             await self._compare(run)
             status = stored.state.status

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -26,6 +27,7 @@ class FinishedRun:
     upload_id: str
     vector_store_id: str
     batch_id: str
+    crawl_id: str
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +51,8 @@ async def finish_a_run(holdfast: RunningHoldfast) -> FinishedRun:
     upload = await holdfast.client.uploads.create(filename="a.txt", purpose="vision", bytes=1, mime_type="text/plain")
     store = await holdfast.client.vector_stores.create(name="Handbook")
     batch = await holdfast.client.vector_stores.file_batches.create_and_poll(store.id, file_ids=[file.id])
+    body = {"root_urls": ["http://10.0.0.1/"], "max_depth": 0, "background": True}
+    crawl: Any = await holdfast.client.post("/ops/web_retrieval", body=body, cast_to=object)
     assert (run.status, batch.status) == ("completed", "completed")
     return FinishedRun(
         assistant_id=assistant_id,
@@ -60,4 +64,5 @@ async def finish_a_run(holdfast: RunningHoldfast) -> FinishedRun:
         upload_id=upload.id,
         vector_store_id=store.id,
         batch_id=batch.id,
+        crawl_id=crawl["crawl_id"],
     )

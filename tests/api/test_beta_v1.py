@@ -206,7 +206,8 @@ async def test_v2_rejects_v1_only_tools(http: httpx.AsyncClient) -> None:
     assert_error(
         response,
         400,
-        "Invalid value: 'retrieval'. Supported values are: 'code_interpreter', 'function', and 'file_search'.",
+        "Invalid value: 'retrieval'. Supported values are: 'code_interpreter', 'function', 'file_search', and "
+        "'web_retrieval'.",
         "tools[0].type",
         "invalid_value",
     )

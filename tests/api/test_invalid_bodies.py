@@ -161,7 +161,7 @@ TYPE_CASES = [
     ),
     (THREADS_RUNS, run(thread="thread_x"), wrong_type("thread", "an object", "a string")),
 ]
-TOOLS = "'code_interpreter', 'function', and 'file_search'"
+TOOLS = "'code_interpreter', 'function', 'file_search', and 'web_retrieval'"
 VALUE_CASES = [
     (ASSISTANTS, assistant(tools=[{"type": "retrieval"}]), wrong_value("tools[0].type", "retrieval", TOOLS)),
     (

@@ -64,6 +64,8 @@ OPERATIONS = {
     "/ops/runs/{run_id}": {"get": "getOpsRun"},
     "/ops/runs/{run_id}/retry": {"post": "retryOpsRun"},
     "/ops/runs/{run_id}/cancel": {"post": "cancelOpsRun"},
+    "/ops/web_retrieval": {"post": "crawlWebRetrieval", "get": "getWebRetrieval", "delete": "forgetWebRetrieval"},
+    "/ops/web_retrieval/{crawl_id}": {"get": "getWebCrawl"},
     "/ops/files": {"get": "listOpsFiles"},
     "/ops/files/{vector_store_id}/{file_id}": {"get": "getOpsFile"},
     "/ops/files/{vector_store_id}/{file_id}/retry": {"post": "retryOpsFile"},
@@ -116,6 +118,9 @@ def test_error_envelope_has_four_required_keys(document: dict[str, Any]) -> None
         "RunStep",
         "OpsRun",
         "OpsFile",
+        "CrawlAnswer",
+        "WebCollection",
+        "WebCrawlCourse",
         "Model",
         "Deleted",
         "Usage",
@@ -132,5 +137,5 @@ def test_every_key_of_responses_is_required(document: dict[str, Any], name: str)
 def test_request_bodies_allow_no_unknown_fields(document: dict[str, Any]) -> None:
     bodies = [schema for name, schema in document["components"]["schemas"].items() if name.endswith("Request")]
 
-    assert len(bodies) == 23
+    assert len(bodies) == 24
     assert all(body["additionalProperties"] is False for body in bodies)

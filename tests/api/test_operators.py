@@ -86,7 +86,10 @@ async def test_operator_may_act_on_any_run(shared: RunningHoldfast) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/v1/assistants"), ("POST", "/v1/threads"), ("GET", "/v1/models"), ("GET", "/v1/threads/thread_x")],
+    [
+        *(("GET", "/v1/assistants"), ("POST", "/v1/threads"), ("GET", "/v1/models"), ("GET", "/v1/threads/thread_x")),
+        *(("GET", "/ops/web_retrieval"), ("DELETE", "/ops/web_retrieval"), ("GET", "/ops/web_retrieval/crawl_x")),
+    ],
 )
 async def test_operator_key_gives_no_access_to_objects(shared: RunningHoldfast, method: str, path: str) -> None:
     response = await _ask(shared, OPERATOR, method, path)

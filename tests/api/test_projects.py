@@ -36,11 +36,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "createVectorStoreFile": {"file_id": "file-x"},
     "updateVectorStoreFileAttributes": {"attributes": {}},
     "createVectorStoreFileBatch": {"file_ids": ["file-x"]},
+    "crawlWebRetrieval": {"root_urls": ["http://10.0.0.1/"], "max_depth": 0, "background": True},
 }
 WITHOUT_OBJECTS = {
     *("createAssistant", "createThread", "listAssistants", "listThreads", "listAllRuns"),
     *("listModels", "retrieveModel", "listOpsRuns", "listOpsFiles", "createFile", "listFiles", "createUpload"),
     *("createVectorStore", "listVectorStores", "createEmbedding", "createChatCompletion"),
+    *("crawlWebRetrieval", "getWebRetrieval", "forgetWebRetrieval"),
 }
 
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from tests.cli.program import Place, Up
+from tests.cli.program import HOLDFAST, Place, Up
 from tests.conformance.clients import Client
 from tests.conformance.python_program.scenarios import CUT_OFF, SPEAKS_AND_HANGS, STOPPED_BY_FILTER
 from tests.provider.replies import Hangs, Reply, Says
@@ -22,8 +22,11 @@ SCRIPTS: dict[str, list[Reply]] = {
 
 
 @contextmanager
-def serving(clients: Sequence[Client]) -> Iterator[str]:
-    """Run Holdfast until the block ends. Yields the URL of its API; each client's name is a key."""
+def serving(clients: Sequence[Client], **settings: str) -> Iterator[str]:
+    """Run Holdfast until the block ends. Yields the URL of its API; each client's name is a key.
+
+    `settings` are environment variables of the program.
+    """
     with TemporaryDirectory() as folder, running_provider() as provider:
         models = Path(folder) / "models.yaml"
         models.write_text(yaml.safe_dump({"model_list": _deployments(provider)}))
@@ -31,9 +34,11 @@ def serving(clients: Sequence[Client]) -> Iterator[str]:
         keys = ",".join(f"{client.name}={client.name}" for client in clients)
         up = Up(
             Place.new(Path(folder)),
+            (*HOLDFAST, "up"),
             HOLDFAST_API_KEYS=keys,
             HOLDFAST_MODELS=str(models),
             HOLDFAST_KEEPALIVE_SECONDS="1",
+            **settings,
         )
         try:
             yield f"{up.ready().place.url}/v1"

@@ -16,6 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import ingest_reconciler, ingestion
+from activities.crawl_reconciler import CrawlReconciler
 from activities.ingest_reconciler import LOST_WORKFLOW, IngestReconciler, IngestReport
 from activities.ingestion import CONTENT_MISSING, Ingestion
 from api.ingest_commands import IngestCommands
@@ -28,6 +29,7 @@ from infra.ingest_workflows import IngestWorkflows
 from infra.ports import Embedder
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_store_search import VectorStoreSearch
+from infra.web.crawl_workflows import CrawlWorkflows
 from models.ingestion import IngestBatchInput, IngestInput
 from models.search_index import IndexedFile, IndexedStore
 from models.stored_objects import KeyPrefix, object_key
@@ -168,7 +170,8 @@ async def reconcile(holdfast: RunningHoldfast) -> IngestReport:
     await resources.database.write(
         lambda connection: connection.execute(VECTOR_STORE_FILES.update().values(next_check_at=0))
     )
-    reconciler = IngestReconciler(resources.database, workflows(holdfast), resources.vector_index)
+    crawls = CrawlReconciler(resources.database, CrawlWorkflows(resources.temporal, resources.settings))
+    reconciler = IngestReconciler(resources.database, workflows(holdfast), resources.vector_index, crawls)
     report: IngestReport = await ActivityEnvironment().run(reconciler.reconcile)
     return report
 

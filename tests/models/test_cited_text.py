@@ -13,7 +13,16 @@ from models.citations import MAX_QUOTE_LENGTH, MAX_SHOWN_FILENAME, Sources, mark
 from models.cited_text import MAX_QUOTED_CHARACTERS, CitedText
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.messages import FileCitation, Text
-from models.tool_calls import SearchHit, SearchHits, SubmittedOutput, ToolCall, ToolKind
+from models.tool_calls import (
+    SearchHit,
+    SearchHits,
+    SubmittedOutput,
+    ToolCall,
+    ToolKind,
+    WebPassage,
+    WebPassages,
+    WebSource,
+)
 
 A = SearchHit("file-a", "a.pdf", 0.9, "Passage of a.", page=3)
 B = SearchHit("file-b", "b.md", 0.8, "Passage of b.")
@@ -40,7 +49,11 @@ def answer_of(*pieces: str, sources: Sources = SOURCES) -> Answer:
 
 
 def files(answer: Answer) -> list[str]:
-    return [each.file_citation.file_id.removeprefix("file-") for each in answer.citations]
+    return [each.file_citation.file_id.removeprefix("file-") for each in file_citations(answer)]
+
+
+def file_citations(answer: Answer) -> list[FileCitation]:
+    return [each for each in answer.citations if isinstance(each, FileCitation)]
 
 
 VARIANTS = [
@@ -186,7 +199,7 @@ def test_answer_without_results_cites_nothing() -> None:
 def test_quote_is_bounded() -> None:
     long = SearchHit("file-l", "l.md", 0.5, "x" * 10_000)
     times = MAX_QUOTED_CHARACTERS // MAX_QUOTE_LENGTH + 2
-    quotes = [each.file_citation.quote for each in answer_of("【0:0】" * times, sources={(0, 0): long}).citations]
+    quotes = [each.file_citation.quote for each in file_citations(answer_of("【0:0】" * times, sources={(0, 0): long}))]
 
     assert len(quotes) == times
     assert quotes[0] == "x" * MAX_QUOTE_LENGTH
@@ -220,3 +233,23 @@ def test_markers_are_removed_where_citations_are() -> None:
     answer = answer_of(f"`{CITED_A}`{SMILE}{CITED_A} and{CITED_B}.")
 
     assert without_markers(Text(value=answer.text, annotations=[*answer.citations])) == f"`{CITED_A}`{SMILE} and."
+
+
+def test_page_is_cited_by_its_url() -> None:
+    page = WebPassage("https://docs.example/leave?a=1", "Leave", "Some text.", WebSource.LINK)
+    call = ToolCall("call_a", ToolKind.WEB_RETRIEVAL, "web_retrieval", "{}", 1, 2, result=WebPassages((page,)))
+
+    answer = answer_of("So [1:1", "00] and 【0:0】.", sources={**SOURCES, **sources_of([call])})
+
+    label = "【1:100†docs.example】"
+    assert answer.text == f"So {label} and {CITED_A}."
+    of_page, of_file = answer.citations
+    assert of_page.model_dump() == {
+        "type": "url_citation",
+        "text": label,
+        "start_index": 3,
+        "end_index": 3 + len(label),
+        "url_citation": {"url": "https://docs.example/leave?a=1", "title": "Leave"},
+    }
+    assert of_file.type == "file_citation"
+    assert without_markers(Text(value=answer.text, annotations=list(answer.citations))) == "So  and ."

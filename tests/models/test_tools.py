@@ -31,6 +31,11 @@ def normalised(adapter: TypeAdapter[Any], value: Any) -> Any:
             {"type": "file_search", "file_search": {"max_num_results": 5}},
             {"type": "file_search", "file_search": {"max_num_results": 5, "ranking_options": RANKING}},
         ),
+        ({"type": "web_retrieval"}, {"type": "web_retrieval"}),
+        (
+            {"type": "web_retrieval", "web_retrieval": {"allowed_domains": ["Docs.Example"], "max_num_results": 3}},
+            {"type": "web_retrieval", "web_retrieval": {"allowed_domains": ["docs.example"], "max_num_results": 3}},
+        ),
     ],
 )
 def test_tools_are_completed_with_openais_defaults(sent: dict[str, Any], normal: dict[str, Any]) -> None:
@@ -43,7 +48,15 @@ def test_named_server_tool_may_have_the_null_function_of_the_sdks_object() -> No
 
 
 @pytest.mark.parametrize(
-    "choice", ["none", "auto", "required", {"type": "function", "function": {"name": "f"}}, {"type": "file_search"}]
+    "choice",
+    [
+        "none",
+        "auto",
+        "required",
+        {"type": "function", "function": {"name": "f"}},
+        {"type": "file_search"},
+        {"type": "web_retrieval"},
+    ],
 )
 def test_tool_choice_is_mode_or_names_tool(choice: Any) -> None:
     assert normalised(TOOL_CHOICE, choice) == choice

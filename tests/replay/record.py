@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from openai.types.beta.threads import Run
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -22,6 +23,7 @@ from infra.database import vector_store_additions, vector_stores
 from infra.ingest_workflows import IngestWorkflows
 from models.ingestion import IngestBatchInput, IngestInput
 from models.vector_stores import Attachment, ChunkSizes
+from models.web_hosts import PrivateHosts
 from tests.conftest import settings_for, temporal_program
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Hangs, Says
@@ -29,6 +31,7 @@ from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.resets import closed, reset, workflow_tasks
 from tests.searched_stores import searched_thread, searching, store_in_preparation
 from tests.stored_files import DEFAULT_PROJECT, store_file
+from tests.web_site import running_web_site
 from tests.workflows.swept_queue import swept_queue
 from workflows.sweep import start_sweep
 
@@ -153,6 +156,20 @@ class Ingestions:
         store = await stores.create()
         batch = await stores.file_batches.create_and_poll(store.id, file_ids=ids)
         return IngestBatchInput(batch.id).workflow_id
+
+    async def crawled(self) -> str:
+        with running_web_site() as site, pytest.MonkeyPatch.context() as patch:
+            # The API and its worker were opened before the site was.
+            patch.setattr(PrivateHosts, "names_host", lambda self, host, port: True)
+            return await self._crawled(f"{site.url}/page/1")
+
+    async def crawl_failed(self) -> str:
+        return await self._crawled("http://10.0.0.1/")
+
+    async def _crawled(self, url: str) -> str:
+        body = {"root_urls": [url], "max_depth": 0}
+        answer: Any = await self._holdfast.client.post("/ops/web_retrieval", body=body, cast_to=object)
+        return str(answer["crawl_id"])
 
     def _workflows(self) -> IngestWorkflows:
         return IngestWorkflows(self._holdfast.resources.temporal, self._holdfast.resources.settings)

@@ -13,6 +13,7 @@ ROWS = 10_000
 VALUES = {
     "id": "'x' || n",
     "project_id": f"CASE n % 200 WHEN 0 THEN '{DEFAULT_PROJECT}' ELSE 'project_' || n % 200 END",
+    "web_collections.project_id": "'x' || n",
     "thread_id": "'thread_' || n / 20",
     # Assistants and threads are deleted as well, which are in no thread.
     "deleted_items.thread_id": "CASE n % 2 WHEN 0 THEN 'thread_' || n / 20 END",
@@ -26,6 +27,9 @@ VALUES = {
     "files.status": "'processed'",
     "uploads.status": "CASE n % 20 WHEN 0 THEN 'pending' ELSE 'completed' END",
     "vector_store_files.status": "CASE n % 20 WHEN 0 THEN 'in_progress' ELSE 'completed' END",
+    "web_crawls.status": "CASE n % 20 WHEN 0 THEN 'in_progress' ELSE 'completed' END",
+    "web_crawl_urls.status": "CASE n % 20 WHEN 0 THEN 'pending' ELSE 'read' END",
+    "crawl_id": "'crawl_' || n / 20",
     "store_id": "'store_' || n / 20",
     "batch_id": "'batch_' || n / 10",
     "upload_id": "'upload_' || n / 20",

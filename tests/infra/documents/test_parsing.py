@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.documents import parsing
+from infra.documents import confined_child, parsing
 from infra.documents.errors import DocumentTooLarge, DocumentUnreadable, InvalidFile, NoTextFound, UnsupportedFile
 from infra.documents.limits import MIB, Limits
 from infra.documents.parsing import parse
@@ -214,7 +214,7 @@ async def test_cancelling_kills_the_reader() -> None:
 async def test_a_reader_that_crashes_leaves_an_invalid_file(
     death: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parsing, "BOOT", f"import os; os.kill(os.getpid(), {int(death)})")
+    monkeypatch.setattr(confined_child, "BOOT", f"import os; os.kill(os.getpid(), {int(death)})")
 
     with pytest.raises(InvalidFile, match="damaged"):
         await read(b"hello", "a.txt")
@@ -222,7 +222,7 @@ async def test_a_reader_that_crashes_leaves_an_invalid_file(
 
 @pytest.mark.parametrize("answer", ["", "[", '{"pages": 7}', '{"pages": [["x", 1]]}', '{"error": ["SystemExit", "a"]}'])
 async def test_a_reader_that_was_taken_over_can_say_nothing_else(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "BOOT", f"print({answer!r})")
+    monkeypatch.setattr(confined_child, "BOOT", f"print({answer!r})")
 
     with pytest.raises(InvalidFile):
         await read(b"hello", "a.txt")
@@ -232,11 +232,11 @@ async def test_the_reader_has_no_environment_and_its_limits(monkeypatch: pytest.
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     # What the reader itself would see, once it has confined itself.
     monkeypatch.setattr(
-        parsing,
+        confined_child,
         "BOOT",
         "import sys; sys.path.insert(0, sys.argv.pop(1)); import json, os, resource\n"
-        "from infra.documents import confined_reader, limits\n"
-        "confined_reader._confine(limits.Limits(**json.loads(sys.argv[3])))\n"
+        "from infra.documents import confinement, limits\n"
+        "confinement.confine(limits.Limits(**json.loads(sys.argv[4])))\n"
         "facts = [dict(os.environ), os.getcwd(), [resource.getrlimit(kind)[0] for kind in "
         "(resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_CORE, resource.RLIMIT_NOFILE)]]\n"
         'print(json.dumps({"pages": [[None, json.dumps(facts)]]}))',

@@ -1,0 +1,123 @@
+"""A project's pages of the web: the collection, and the pages that its web retrievals search."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+
+from infra.clock import now_seconds
+from infra.database import index_deletions
+from infra.database.columns import AnyRow
+from infra.database.run_tables import RUNS
+from infra.database.web_tables import WEB_COLLECTIONS, WEB_PAGES
+from models.ids import Prefix, new_dated_id
+from models.search_index import IndexedFile, IndexedStore
+from models.web_domains import is_in_domains
+
+_PROJECT: Any = bindparam("project")
+_STORE: Any = bindparam("store")
+_P = WEB_PAGES
+_OF_PROJECT = select(WEB_COLLECTIONS).where(WEB_COLLECTIONS.c.project_id == _PROJECT)
+_OF_RUN = (
+    select(WEB_COLLECTIONS)
+    .join_from(RUNS, WEB_COLLECTIONS, WEB_COLLECTIONS.c.project_id == RUNS.c.project_id)
+    .where(RUNS.c.id == bindparam("run"))
+)
+_CREATE = insert(WEB_COLLECTIONS)
+_DESCRIBE = (
+    update(WEB_COLLECTIONS).where(WEB_COLLECTIONS.c.project_id == _PROJECT).values(description=bindparam("told"))
+)
+_FORGET = delete(WEB_COLLECTIONS).where(WEB_COLLECTIONS.c.project_id == _PROJECT)
+_FORGET_PAGES = delete(WEB_PAGES).where(WEB_PAGES.c.store_id == _STORE)
+_PAGES = select(_P.c.id, _P.c.generation, _P.c.url).where(_P.c.store_id == _STORE).limit(bindparam("most"))
+_NAMED = select(_P).where(_P.c.store_id == _STORE, _P.c.id.in_(bindparam("pages", expanding=True)))
+_COUNT = select(func.count()).select_from(_P).where(_P.c.store_id == _STORE)
+_STORE_PAGE = insert(_P)
+_REPLACE_PAGE = (
+    update(_P)
+    .where(_P.c.store_id == _STORE, _P.c.id == bindparam("page"))
+    .values(
+        url=bindparam("new_url"),
+        host=bindparam("new_host"),
+        title=bindparam("new_title"),
+        depth=bindparam("new_depth"),
+        generation=bindparam("new_generation"),
+        chunks=bindparam("new_chunks"),
+    )
+)
+
+
+def find(connection: Connection, project_id: str) -> AnyRow | None:
+    return connection.execute(_OF_PROJECT, {"project": project_id}).one_or_none()
+
+
+def of_run(connection: Connection, run_id: str) -> AnyRow | None:
+    """That of the run's project."""
+    return connection.execute(_OF_RUN, {"run": run_id}).one_or_none()
+
+
+def lock_or_create(
+    connection: Connection, project_id: str, description: str | None, embedding_model: str | None, dimensions: int
+) -> AnyRow:
+    """The project's collection. A description replaces the one before; None keeps it."""
+    lock = _OF_PROJECT.with_for_update()
+    if connection.execute(lock, {"project": project_id}).one_or_none() is None:
+        now = now_seconds()
+        row = {
+            "project_id": project_id,
+            "store_id": new_dated_id(Prefix.VECTOR_STORE, now),
+            "embedding_model": embedding_model,
+            "dimensions": dimensions,
+            "created_at": now,
+        }
+        connection.execute(_CREATE, row)
+    if description is not None:
+        connection.execute(_DESCRIBE, {"project": project_id, "told": description})
+    return connection.execute(lock, {"project": project_id}).one()
+
+
+def forget(connection: Connection, project_id: str) -> IndexedStore | None:
+    """Delete the collection with its pages, and have its index dropped. None: there is none."""
+    row = connection.execute(_OF_PROJECT.with_for_update(), {"project": project_id}).one_or_none()
+    if row is None:
+        return None
+    connection.execute(_FORGET_PAGES, {"store": row.store_id})
+    connection.execute(_FORGET, {"project": project_id})
+    index_deletions.add(connection, project_id, indexed(row), None)
+    return indexed(row)
+
+
+def searchable(
+    connection: Connection, store_id: str, domains: Collection[str] | None, limit: int
+) -> Sequence[IndexedFile]:
+    """Up to `limit` pages, of the domains alone if there are any, as they are to be found in the index."""
+    rows = connection.execute(_of_domains(domains), {"store": store_id, "most": limit})
+    return [IndexedFile(row.id, row.generation) for row in rows if domains is None or is_in_domains(row.url, domains)]
+
+
+def named(connection: Connection, store_id: str, page_ids: Collection[str]) -> Mapping[str, AnyRow]:
+    """Pages by their ids. One that is gone is missing."""
+    rows = connection.execute(_NAMED, {"store": store_id, "pages": list(page_ids)}) if page_ids else ()
+    return {row.id: row for row in rows}
+
+
+def count_pages(connection: Connection, store_id: str) -> int:
+    return int(connection.scalar(_COUNT, {"store": store_id}) or 0)
+
+
+def store_page(connection: Connection, project_id: str, store_id: str, page: Mapping[str, Any]) -> None:
+    """`page` has the columns of `WEB_PAGES`; one that was read before is replaced."""
+    changes = {f"new_{name}": value for name, value in page.items() if name != "id"}
+    if connection.execute(_REPLACE_PAGE, {"store": store_id, "page": page["id"]} | changes).rowcount == 0:
+        connection.execute(_STORE_PAGE, {"project_id": project_id, "store_id": store_id} | dict(page))
+
+
+def indexed(row: AnyRow) -> IndexedStore:
+    return IndexedStore(row.store_id, row.embedding_model, row.dimensions)
+
+
+def _of_domains(domains: Collection[str] | None) -> Any:
+    if domains is None:
+        return _PAGES
+    conditions = [_P.c.host.in_(list(domains)), *(_P.c.host.endswith(f".{each}", autoescape=True) for each in domains)]
+    return _PAGES.where(or_(*conditions))

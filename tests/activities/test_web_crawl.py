@@ -1,0 +1,115 @@
+"""The bounds of a crawl, over a real site: what is left when one is reached is said, page by page."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.web_crawl import ELSEWHERE, TIME_IS_OVER, TOO_MANY_BYTES, CrawlLimits, WebCrawl
+from infra.database import web_collections, web_crawls
+from infra.web.access import WebAccess
+from infra.web.collection import WebCollectionSearch
+from infra.web.fetching import PageFetcher, open_fetcher
+from infra.web.network import CheckedNetwork
+from infra.web.page_reading import PageReader
+from models.web_crawls import CrawlInfo, CrawlInput, CrawlRequest, CrawlStatus
+from models.web_hosts import PrivateHosts
+from tests.holdfast import RunningHoldfast
+from tests.web_site import SEARCHED, WebSite, running_web_site
+
+pytestmark = pytest.mark.any_database
+NO_LIMITS = CrawlLimits(1_000, 10**9, timedelta(hours=1))
+
+
+@pytest.fixture
+def site() -> Iterator[WebSite]:
+    with running_web_site() as running:
+        yield running
+
+
+@pytest.fixture
+async def fetcher(site: WebSite) -> AsyncIterator[PageFetcher]:
+    async with open_fetcher(CheckedNetwork(PrivateHosts.parse([site.host]))) as opened:
+        yield opened
+
+
+class Crawler:
+    """Crawls for a project of its own."""
+
+    def __init__(self, holdfast: RunningHoldfast, fetcher: PageFetcher) -> None:
+        resources = holdfast.resources
+        self.database = resources.database
+        self.collection = WebCollectionSearch(resources.database, resources.embedders, resources.vector_index)
+        self.project_id = uuid4().hex
+        self._fetcher = fetcher
+
+    async def crawl(
+        self, url: str, depth: int, limits: CrawlLimits = NO_LIMITS, is_constrained: bool = True
+    ) -> tuple[CrawlStatus, list[CrawlInfo]]:
+        body = CrawlRequest(root_urls=[url], max_depth=depth, constrain_to_root_domain=is_constrained)
+        created = await self.database.write(web_crawls.create, self.project_id, body, None, 0)
+        activity = WebCrawl(self.database, self.collection, WebAccess(self._fetcher, PageReader(2), None), limits)
+        status = await ActivityEnvironment().run(activity.crawl, CrawlInput(created.id))
+        assert await ActivityEnvironment().run(activity.crawl, CrawlInput(created.id)) is CrawlStatus.FAILED
+        return status, await self.database.read(web_crawls.infos, created.id)
+
+
+@pytest.fixture
+def crawler(holdfast: RunningHoldfast, fetcher: PageFetcher) -> Crawler:
+    return Crawler(holdfast, fetcher)
+
+
+async def test_crawl_whose_time_is_over_reads_nothing(crawler: Crawler, site: WebSite) -> None:
+    status, infos = await crawler.crawl(site.url, 1, CrawlLimits(1_000, 10**9, timedelta()))
+
+    assert (status, [info.error for info in infos], site.visits) == (CrawlStatus.FAILED, [TIME_IS_OVER], [])
+
+
+async def test_crawl_that_has_fetched_enough_keeps_what_it_has(crawler: Crawler, site: WebSite) -> None:
+    status, infos = await crawler.crawl(f"{site.url}/slow/1", 1, CrawlLimits(1_000, 10, timedelta(hours=1)))
+
+    assert status is CrawlStatus.COMPLETED
+    assert [info.error for info in infos] == [None, TOO_MANY_BYTES]
+    assert site.visits == ["/robots.txt", "/slow/1"]
+
+
+async def test_crawl_reads_no_more_pages_than_it_may(crawler: Crawler, site: WebSite) -> None:
+    status, infos = await crawler.crawl(site.url, 1, CrawlLimits(3, 10**9, timedelta(hours=1)))
+
+    assert status is CrawlStatus.COMPLETED
+    assert [info.url for info in infos] == [site.url + path for path in ("/", "/page/1", "/page/2")]
+
+
+async def test_pages_of_bad_html_are_searchable_as_well(crawler: Crawler, site: WebSite) -> None:
+    for number in (3, 7, 8, 9):
+        await crawler.crawl(f"{site.url}/page/{number}", 0)
+
+    vacation, bad = [
+        await crawler.collection.search(crawler.project_id, query, 8) for query in ("vacation", "says next")
+    ]
+
+    assert [(each.url, SEARCHED in each.text) for each in vacation] == [(f"{site.url}/page/3", True)]
+    assert [(each.url, each.text) for each in bad] == [(f"{site.url}/page/7", "Never closed\nPage 7 says so\nnext")]
+
+
+async def test_page_that_is_crawled_again_is_found_once(crawler: Crawler, site: WebSite) -> None:
+    for _ in range(2):
+        await crawler.crawl(f"{site.url}/page/3#part", 0)
+
+    found = await crawler.collection.search(crawler.project_id, "vacation", 8)
+
+    row = await crawler.database.read(web_collections.find, crawler.project_id)
+    assert row is not None
+    assert [passage.url for passage in found] == [f"{site.url}/page/3"]
+    assert await crawler.database.read(web_collections.count_pages, row.store_id) == 1
+
+
+@pytest.mark.parametrize("is_constrained", [True, False])
+async def test_links_to_other_domains_are_followed_only_where_that_is_asked_for(
+    crawler: Crawler, site: WebSite, is_constrained: bool
+) -> None:
+    _, infos = await crawler.crawl(f"{site.url}/away", 0, is_constrained=is_constrained)
+
+    assert [info.error for info in infos] == [ELSEWHERE if is_constrained else "Port 1 is none of the web's."]

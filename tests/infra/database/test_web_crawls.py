@@ -1,0 +1,224 @@
+"""Crawls and collections in the database: bounds, idempotence, races, and the plans of their queries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Connection
+
+from infra.database import index_deletions, web_collections, web_crawls
+from infra.database.columns import AnyRow
+from infra.database.connections import POSTGRES
+from infra.database.engine import Database
+from infra.database.web_crawls import MAX_CRAWLS_AT_A_TIME, MAX_PAGES_OF_PATH, CrawledPage
+from models.errors import InvalidRequest, NotFound
+from models.web_crawls import CrawlEnd, CrawlRequest, CrawlStatus
+from tests.database import overlap, reading, writing
+from tests.infra.database.plans import BY_ID, plan_of
+
+ROOT = "http://a.example/"
+ALL = 1_000
+
+
+@dataclass(frozen=True)
+class Crawl:
+    project_id: str
+    id: str
+
+
+def begin(connection: Connection, project_id: str, description: str | None = None, depth: int = 3) -> Crawl:
+    body = CrawlRequest(root_urls=[ROOT], max_depth=depth, description=description)
+    return Crawl(project_id, web_crawls.create(connection, project_id, body, None, 0).id)
+
+
+@pytest.fixture
+def crawl(database: Database) -> Crawl:
+    with writing(database) as connection:
+        return begin(connection, uuid4().hex)
+
+
+def page(url: str = ROOT, generation: int = 1) -> dict[str, Any]:
+    named = {"id": web_crawls.page_id_of(url), "url": url, "host": "a.example", "title": "A"}
+    return named | {"depth": 0, "generation": generation, "chunks": 1}
+
+
+def read(connection: Connection, crawl: Crawl, links: Sequence[str], most: int = ALL) -> bool:
+    """Read the next pending URL, which leads on to `links`."""
+    [url] = web_crawls.pending(connection, crawl.id, 1)
+    return web_crawls.store_page(connection, url, CrawledPage(page(url.url), links, 100), most)
+
+
+def pending(connection: Connection, crawl: Crawl) -> list[tuple[str, int]]:
+    return [(url.url, url.depth) for url in web_crawls.pending(connection, crawl.id, ALL)]
+
+
+def test_links_are_read_level_by_level_and_once(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        read(connection, crawl, [f"{ROOT}b", f"{ROOT}c", ROOT])
+        read(connection, crawl, [f"{ROOT}c", f"{ROOT}d"])
+
+        assert pending(connection, crawl) == [(f"{ROOT}c", 1), (f"{ROOT}d", 2)]
+        assert [info.url for info in web_crawls.infos(connection, crawl.id)] == [ROOT, f"{ROOT}b"]
+        row = web_crawls.load(connection, crawl.project_id, crawl.id)
+        assert (row.urls, row.bytes) == (4, 200)
+
+
+def test_links_beyond_the_depth_are_not_followed(database: Database) -> None:
+    with writing(database) as connection:
+        crawl = begin(connection, uuid4().hex, depth=0)
+        read(connection, crawl, [f"{ROOT}b"])
+
+        assert pending(connection, crawl) == []
+
+
+def test_crawl_knows_no_more_urls_than_it_may(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        read(connection, crawl, [f"{ROOT}{number}" for number in range(9)], most=4)
+
+        assert len(pending(connection, crawl)) == 3
+
+
+def test_pages_that_differ_in_their_query_alone_are_few(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        read(connection, crawl, [f"{ROOT}calendar?month={number}" for number in range(90)])
+        read(connection, crawl, [f"{ROOT}calendar?month=a{number}" for number in range(90)])
+
+        assert len(pending(connection, crawl)) == MAX_PAGES_OF_PATH - 1
+
+
+def test_page_that_is_read_again_is_replaced(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        store_id = _collection(connection, crawl).store_id
+        for generation in (1, 2):
+            web_collections.store_page(connection, crawl.project_id, store_id, page(generation=generation))
+
+        [found] = web_collections.searchable(connection, store_id, None, ALL)
+        assert (found.generation, web_collections.count_pages(connection, store_id)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("domains", "count"), [(None, 1), (["a.example"], 1), (["example"], 1), (["b.example"], 0), (["%"], 0), (["_"], 0)]
+)
+def test_pages_are_found_by_domain(database: Database, crawl: Crawl, domains: list[str] | None, count: int) -> None:
+    with writing(database) as connection:
+        store_id = _collection(connection, crawl).store_id
+        web_collections.store_page(connection, crawl.project_id, store_id, page())
+
+        assert len(web_collections.searchable(connection, store_id, domains, ALL)) == count
+
+
+def test_description_stays_until_another_is_given(database: Database) -> None:
+    project_id, told = uuid4().hex, []
+    with writing(database) as connection:
+        for description in (None, "First.", None, "Second."):
+            told.append(_collection(connection, begin(connection, project_id, description)).description)
+
+    assert told == [None, "First.", "First.", "Second."]
+
+
+def test_crawls_at_a_time_are_bounded(database: Database) -> None:
+    project_id = uuid4().hex
+    with writing(database) as connection:
+        crawls = [begin(connection, project_id) for _ in range(MAX_CRAWLS_AT_A_TIME)]
+        with pytest.raises(InvalidRequest, match="crawls 4 times already"):
+            begin(connection, project_id)
+        web_crawls.end(connection, CrawlEnd(crawls[0].id, CrawlStatus.COMPLETED))
+        begin(connection, project_id)
+
+
+def test_crawl_ends_once(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        ends = [
+            web_crawls.end(connection, CrawlEnd(crawl.id, status, error))
+            for status, error in ((CrawlStatus.FAILED, "No."), (CrawlStatus.COMPLETED, None))
+        ]
+
+        row = web_crawls.load(connection, crawl.project_id, crawl.id)
+        assert (ends, row.status, row.error) == ([True, False], CrawlStatus.FAILED, "No.")
+
+
+def test_what_is_left_of_a_crawl_is_given_up(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        read(connection, crawl, [f"{ROOT}b"])
+        web_crawls.give_up(connection, crawl.id, "Over.")
+
+        assert [(info.url, info.error) for info in web_crawls.infos(connection, crawl.id)] == [
+            (ROOT, None),
+            (f"{ROOT}b", "Over."),
+        ]
+
+
+def test_nothing_is_stored_of_a_crawl_that_was_forgotten(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        [url] = web_crawls.pending(connection, crawl.id, 1)
+        store = web_collections.indexed(_collection(connection, crawl))
+        web_crawls.forget(connection, crawl.project_id)
+        assert web_collections.forget(connection, crawl.project_id) == store
+
+        assert not web_crawls.store_page(connection, url, CrawledPage(page(), [], 1), ALL)
+        assert web_collections.count_pages(connection, store.id) == 0
+        assert store.id in [row.store_id for row in index_deletions.oldest(connection, 2**40, ALL)]
+        with pytest.raises(NotFound):
+            web_crawls.load(connection, crawl.project_id, crawl.id)
+
+
+async def test_page_that_comes_with_the_deletion_is_not_kept(database: Database, crawl: Crawl) -> None:
+    if database.engine.dialect.name != POSTGRES:
+        pytest.skip("writers of SQLite never overlap")
+    with reading(database) as connection:
+        [url] = web_crawls.pending(connection, crawl.id, 1)
+        store_id = _collection(connection, crawl).store_id
+
+    def forget(connection: Connection) -> None:
+        web_crawls.forget(connection, crawl.project_id)
+        web_collections.forget(connection, crawl.project_id)
+
+    stored = await overlap(
+        database,
+        forget,
+        lambda connection: web_crawls.store_page(connection, url, CrawledPage(page(), [f"{ROOT}b"], 1), ALL),
+    )
+
+    assert stored is False
+    with reading(database) as connection:
+        assert web_collections.count_pages(connection, store_id) == 0
+        assert web_crawls.pending(connection, crawl.id, ALL) == []
+
+
+Query = Callable[[Connection, Crawl], object]
+CRAWL, COLLECTION, PAGE = (BY_ID.format(table) for table in ("web_crawls", "web_collections", "web_pages"))
+URL, BY_PROJECT, ACTIVE = BY_ID.format("web_crawl_urls"), "web_crawls_by_project", "web_crawls_in_progress"
+BY_STATUS, BY_POSITION = "web_crawl_urls_by_status", "web_crawl_urls_by_position"
+
+
+@pytest.mark.parametrize(
+    ("query", "indexes"),
+    [
+        (lambda c, crawl: web_crawls.load(c, crawl.project_id, crawl.id), {CRAWL, BY_PROJECT}),
+        (lambda c, crawl: web_crawls.newest(c, crawl.project_id, 20), {BY_PROJECT}),
+        (lambda c, crawl: web_crawls.find_active(c, crawl.id), {CRAWL, ACTIVE}),
+        (lambda c, crawl: web_crawls.pending(c, crawl.id, 8), {BY_STATUS}),
+        (lambda c, crawl: web_crawls.infos(c, crawl.id), {BY_POSITION, BY_STATUS}),
+        (lambda c, crawl: web_crawls.give_up(c, crawl.id, "Over."), {BY_STATUS, BY_POSITION, URL}),
+        (lambda c, crawl: web_crawls.take_due(c, 9, 9), {ACTIVE}),
+        (lambda c, crawl: web_collections.find(c, crawl.project_id), {COLLECTION}),
+        (lambda c, crawl: web_collections.searchable(c, "vs_x", None, 9), {PAGE}),
+        (lambda c, crawl: web_collections.searchable(c, "vs_x", ["a.example"], 9), {PAGE}),
+        (lambda c, crawl: web_collections.named(c, "vs_x", ["page_a"]), {PAGE}),
+        (lambda c, crawl: web_collections.count_pages(c, "vs_x"), {PAGE}),
+    ],
+)
+def test_query_finds_its_rows_by_an_index(filled: Database, crawl: Crawl, query: Query, indexes: set[str]) -> None:
+    plan = plan_of(filled, lambda connection: query(connection, crawl))
+
+    assert plan.indexes <= indexes
+    assert plan.indexes
+    assert plan.scans_and_sorts == []
+
+
+def _collection(connection: Connection, crawl: Crawl) -> AnyRow:
+    row = web_collections.find(connection, crawl.project_id)
+    assert row is not None
+    return row

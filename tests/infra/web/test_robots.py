@@ -1,0 +1,72 @@
+"""The rules of sites, over a real site whose robots.txt changes."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import pytest
+
+from infra.web.errors import PageRefused
+from infra.web.fetching import open_fetcher
+from infra.web.network import CheckedNetwork
+from infra.web.robots import MAX_DELAY, Robots
+from models.web_hosts import PrivateHosts
+from tests.web_site import WebSite, running_web_site
+
+pytestmark = pytest.mark.any_database
+
+
+@pytest.fixture
+def site() -> Iterator[WebSite]:
+    with running_web_site() as running:
+        yield running
+
+
+@pytest.fixture
+async def robots(site: WebSite) -> AsyncIterator[Robots]:
+    async with open_fetcher(CheckedNetwork(PrivateHosts.parse([site.host]))) as fetcher:
+        yield Robots(fetcher)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_allowed"),
+    [
+        ("User-agent: *\nDisallow: /private/", False),
+        ("User-agent: *\nDisallow: /\nAllow: /private/", True),
+        ("User-agent: Holdfast\nDisallow: /", False),
+        ("User-agent: OtherBot\nDisallow: /", True),
+        ("User-agent: *\nDisallow: /*a$", False),
+        ("User-agent: *\nDisallow: /" + "*a" * 5_000 + "*b", True),
+        ("<html>no rules</html>", True),
+        ("", True),
+    ],
+)
+async def test_rules_of_the_site_are_honoured(robots: Robots, site: WebSite, text: str, is_allowed: bool) -> None:
+    site.robots = text
+
+    try:
+        await robots.check(f"{site.url}/private/a")
+    except PageRefused:
+        assert not is_allowed
+    else:
+        assert is_allowed
+
+
+async def test_rules_are_asked_for_once(robots: Robots, site: WebSite) -> None:
+    for path in ("/a", "/b", "/private/c"):
+        await robots.of(f"{site.url}{path}")
+
+    assert site.visits == ["/robots.txt"]
+
+
+async def test_site_that_does_not_answer_is_left_alone(robots: Robots) -> None:
+    with pytest.raises(PageRefused):
+        await robots.check("http://nowhere.invalid/a")
+
+
+@pytest.mark.parametrize(("asked", "delay"), [("2", timedelta(seconds=2)), ("3600", MAX_DELAY), ("x", timedelta())])
+async def test_pace_of_the_site_is_honoured_within_bounds(
+    robots: Robots, site: WebSite, asked: str, delay: timedelta
+) -> None:
+    site.robots = f"User-agent: *\nCrawl-delay: {asked}\nDisallow: /private/"
+
+    assert (await robots.of(f"{site.url}/a")).delay == delay
