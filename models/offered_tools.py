@@ -7,8 +7,8 @@ from itertools import count
 
 from models.language_model import Function
 from models.tool_calls import ToolCall, ToolKind, ToolOptions
-from models.tool_formats import file_search
-from models.tools import FileSearchTool, FunctionTool, Tool
+from models.tool_formats import code_interpreter, file_search
+from models.tools import CodeInterpreterTool, FileSearchTool, FunctionTool, Tool
 
 WRAPPER = re.compile(r"^(?:functions?|tools?|default_api|api|assistant)[.:/]\s*")
 """The namespaces in which models were trained to write the names of functions."""
@@ -31,7 +31,7 @@ class OfferedTools:
     def of(cls, tools: Iterable[Tool]) -> "OfferedTools":
         given = list(_without_repeats(tools))
         taken = {tool.function.name for tool in given if isinstance(tool, FunctionTool)}
-        offered = [each for each in (_offered(tool, taken) for tool in given) if each is not None]
+        offered = [_offered(tool, taken) for tool in given]
         return cls(offered, {each.function.name: each for each in offered})
 
     @property
@@ -60,20 +60,21 @@ def _without_repeats(tools: Iterable[Tool]) -> Iterator[Tool]:
             yield tool
 
 
-def _offered(tool: Tool, taken: set[str]) -> OfferedTool | None:
+def _offered(tool: Tool, taken: set[str]) -> OfferedTool:
     match tool:
         case FunctionTool(function=function):
             offered = Function(function.name, function.description, function.parameters, function.strict or None)
             return OfferedTool(offered)
         case FileSearchTool():
             return OfferedTool(file_search.offered(_free_name(ToolKind.FILE_SEARCH, taken)), tool.file_search)
-    return None
+        case CodeInterpreterTool():
+            return OfferedTool(code_interpreter.offered(_free_name(code_interpreter.FUNCTION_NAME, taken)))
 
 
-def _free_name(kind: ToolKind, taken: set[str]) -> str:
-    return next(name for name in _names(kind) if name not in taken)
+def _free_name(wanted: str, taken: set[str]) -> str:
+    return next(name for name in _names(wanted) if name not in taken)
 
 
-def _names(kind: ToolKind) -> Iterable[str]:
-    yield kind
-    yield from (f"{kind}_{number}" for number in count(2))
+def _names(wanted: str) -> Iterable[str]:
+    yield wanted
+    yield from (f"{wanted}_{number}" for number in count(2))

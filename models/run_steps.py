@@ -78,7 +78,32 @@ class FileSearchToolCall(WireObject):
     file_search: FileSearch
 
 
-StepToolCall = FunctionToolCall | FileSearchToolCall
+class LogsOutput(WireObject):
+    type: Literal["logs"] = "logs"
+    logs: str
+
+
+class ImageOutputFile(WireObject):
+    file_id: str
+
+
+class ImageOutput(WireObject):
+    type: Literal["image"] = "image"
+    image: ImageOutputFile
+
+
+class CodeInterpreter(WireObject):
+    input: str
+    outputs: list[Annotated[LogsOutput | ImageOutput, TaggedBy("type")]]
+
+
+class CodeInterpreterToolCall(WireObject):
+    id: str
+    type: Literal["code_interpreter"] = "code_interpreter"
+    code_interpreter: CodeInterpreter
+
+
+StepToolCall = FunctionToolCall | FileSearchToolCall | CodeInterpreterToolCall
 
 
 class ToolCallsDetails(WireObject):

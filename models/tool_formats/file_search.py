@@ -81,6 +81,14 @@ def queries_of(arguments: str) -> Sequence[str] | None:
     return list(dict.fromkeys(queries))[:MAX_QUERIES] or None
 
 
+class _NothingShown:
+    def mend(self, piece: str) -> str:
+        return ""
+
+    def rest(self) -> str:
+        return ""
+
+
 class FileSearchFormat:
     def step_call(self, call: ToolCall, with_content: bool = False) -> FileSearchToolCall:
         results = [_found(hit, with_content) for hit in _hits(call)]
@@ -92,10 +100,16 @@ class FileSearchFormat:
             step_id, call.position, {"id": call.id, "type": ToolKind.FILE_SEARCH, ToolKind.FILE_SEARCH: search}
         )
 
+    def reader(self) -> _NothingShown:
+        return _NothingShown()
+
     def shown_input(self, call: ToolCall) -> str:
         return ""
 
     def input_deltas(self, step_id: str, call: ToolCall, piece: str) -> Sequence[Event]:
+        return ()
+
+    def progress_deltas(self, step_id: str, call: ToolCall) -> Sequence[tuple[int, Event]]:
         return ()
 
     def result_deltas(self, step_id: str, call: ToolCall) -> Sequence[Event]:

@@ -34,13 +34,17 @@ def answer_of(*pieces: str, sources: Sources = SOURCES) -> Answer:
     answer = Answer()
     for delta in cited(*map(TextDelta, pieces), FINISH, sources=sources):
         answer.add(delta)
-    for each in answer.citations:
+    for each in answer.annotations:
         assert answer.text[each.start_index : each.end_index] == each.text
     return answer
 
 
+def citations(answer: Answer) -> list[FileCitation]:
+    return [each for each in answer.annotations if isinstance(each, FileCitation)]
+
+
 def files(answer: Answer) -> list[str]:
-    return [each.file_citation.file_id.removeprefix("file-") for each in answer.citations]
+    return [each.file_citation.file_id.removeprefix("file-") for each in citations(answer)]
 
 
 VARIANTS = [
@@ -112,7 +116,7 @@ def test_citations_at_every_border(written: str, text: str, cites: str) -> None:
 
     assert {answer.text for answer in answers} == {text}
     assert {"".join(files(answer)) for answer in answers} == {cites}
-    assert all(answer.citations == answers[0].citations for answer in answers)
+    assert all(answer.annotations == answers[0].annotations for answer in answers)
 
 
 FRAGMENTS = st.sampled_from(
@@ -128,7 +132,7 @@ def test_pieces_do_not_matter(text: str, cuts: Sequence[int]) -> None:
 
     answer, whole = answer_of(*pieces), answer_of(text)
 
-    assert (answer.text, answer.citations) == (whole.text, whole.citations)
+    assert (answer.text, answer.annotations) == (whole.text, whole.annotations)
 
 
 @given(TEXTS.filter(lambda text: "†" not in text and "【" not in text and "0:0" not in text))
@@ -152,7 +156,7 @@ def test_marker_and_citation_are_one_delta() -> None:
 
 
 def test_page_is_absent_if_the_format_has_none() -> None:
-    [citation] = answer_of(CITED_B).citations
+    [citation] = answer_of(CITED_B).annotations
 
     assert citation.model_dump(mode="json")["file_citation"] == {"file_id": "file-b", "quote": "Passage of b."}
 
@@ -186,7 +190,7 @@ def test_answer_without_results_cites_nothing() -> None:
 def test_quote_is_bounded() -> None:
     long = SearchHit("file-l", "l.md", 0.5, "x" * 10_000)
     times = MAX_QUOTED_CHARACTERS // MAX_QUOTE_LENGTH + 2
-    quotes = [each.file_citation.quote for each in answer_of("【0:0】" * times, sources={(0, 0): long}).citations]
+    quotes = [each.file_citation.quote for each in citations(answer_of("【0:0】" * times, sources={(0, 0): long}))]
 
     assert len(quotes) == times
     assert quotes[0] == "x" * MAX_QUOTE_LENGTH
@@ -219,4 +223,4 @@ def test_sources_are_the_results_of_all_calls_of_the_run() -> None:
 def test_markers_are_removed_where_citations_are() -> None:
     answer = answer_of(f"`{CITED_A}`{SMILE}{CITED_A} and{CITED_B}.")
 
-    assert without_markers(Text(value=answer.text, annotations=[*answer.citations])) == f"`{CITED_A}`{SMILE} and."
+    assert without_markers(Text(value=answer.text, annotations=[*answer.annotations])) == f"`{CITED_A}`{SMILE} and."
