@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from models.code_cells import CellOutput, OpenedSession, SandboxFile, SandboxHealth, SandboxSession
 from models.events import Event
 from models.language_model import ModelDelta, ModelRequest
 from models.runs import Run
@@ -226,4 +227,75 @@ class ServerTool(Protocol):
         Raises `infra.tools.errors.ToolUnavailable` if a retry may help, `ToolFailed` with a message for the model if it
         cannot. It may be cancelled at any time, and sends no heartbeats: its caller does.
         """
+        ...
+
+
+class CodeSandbox(Protocol):
+    """Runs Python that nobody vouches for, in sessions that keep their variables and files from cell to cell.
+
+    Every method may raise `infra.sandbox.errors.SandboxUnavailable`, which a retry may cure, and all but `health` and
+    `close` raise `SandboxRefused` where code cannot be kept in its box. Methods that take a session raise `SessionGone`
+    where it is not, or not any more, at its place: after an hour, 30 minutes without a cell, or the end of its process.
+    No method is repeated by the implementation.
+    """
+
+    async def health(self) -> SandboxHealth:
+        """What keeps the code in its box, or why it would not. Answers at once; packages may still be installed."""
+        ...
+
+    async def place(self) -> str:
+        """The address of the sandbox process that a new session is opened at: of several, the one with fewest."""
+        ...
+
+    async def open(self, session: SandboxSession) -> OpenedSession:
+        """Open the session, or find it open. One of the same id and an older generation ends.
+
+        Raises `SessionGone` where a newer generation is open, or this one has already ended. Raises
+        `SandboxUnavailable` while packages are installed, and where as many sessions are open as may be, all in use.
+        """
+        ...
+
+    async def put_file(
+        self, session: SandboxSession, file: SandboxFile, content: AsyncIterable[bytes], alias: str | None = None
+    ) -> None:
+        """Store a file in the session's folder, whole or not at all; it replaces one of that name.
+
+        `alias` becomes a second name of it (OpenAI's code finds uploads by file id too). It does not count as changed
+        by the next cell. Raises `SandboxFileRefused` where `content` does not have the size and hash of `file`, the
+        name leads out of the folder, or the folder would become too large.
+        """
+        ...
+
+    def run(
+        self, session: SandboxSession, call_id: str, code: str, time_limit: timedelta
+    ) -> AsyncGenerator[CellOutput, None]:
+        """Run `code` as the cell `call_id`, and yield its outputs as they come; the last one is a `CellDone`.
+
+        A cell runs once: where `call_id` is known, its outputs come from the first one on, whether it still runs or has
+        ended, and `code` is not looked at. Cells of one session run one after another. Closing the iterator ends only
+        the reading. The outputs are kept until `acknowledge`, or the end of the session.
+
+        The cell is interrupted after `time_limit`, of which the sandbox's own limit may be less, and killed two seconds
+        later. Text beyond the bound is left out between its head and its tail, and a text in its place says so.
+        """
+        ...
+
+    def image(self, session: SandboxSession, call_id: str, number: int) -> AsyncGenerator[bytes, None]:
+        """The PNG of a `CellImage`. Raises `CellUnknown` at once."""
+        ...
+
+    def fetch(self, session: SandboxSession, name: str) -> AsyncGenerator[bytes, None]:
+        """The bytes that a file of the session has now. Raises `SandboxFileMissing` at once; follows no link."""
+        ...
+
+    async def interrupt(self, session: SandboxSession, call_id: str) -> None:
+        """End the cell: `KeyboardInterrupt`, and two seconds later by force. Does nothing where it does not run."""
+        ...
+
+    async def acknowledge(self, session: SandboxSession, call_id: str) -> None:
+        """Forget the outputs of an ended cell. `run` with the same `call_id` raises `CellUnknown` from now on."""
+        ...
+
+    async def close(self, session: SandboxSession) -> None:
+        """End the session, its processes and its folder. Does nothing where it has ended."""
         ...
