@@ -33,6 +33,7 @@ class Prefix(StrEnum):
     UPLOAD_PART = "part"
     VECTOR_STORE = "vs"
     FILE_BATCH = "vsfb"
+    SANDBOX_FILE = "sandbox"
 
 
 @dataclass(frozen=True)

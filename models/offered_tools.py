@@ -38,9 +38,9 @@ class OfferedTools:
     def functions(self) -> tuple[Function, ...]:
         return tuple(each.function for each in self.tools)
 
-    def name_of(self, kind: ToolKind) -> str | None:
-        """The name of a server tool; None if the run does not have it."""
-        return next((each.function.name for each in self.tools if each.function.kind is kind), None)
+    def name_of(self, kind: str) -> str | None:
+        """The name of a server tool of a `ToolKind`; None if the run does not have it."""
+        return next((each.function.name for each in self.tools if each.function.kind == kind), None)
 
     def call(self, call_id: str, name: str, arguments: str, turn: int, position: int) -> ToolCall:
         """A call by the model, which may write a known wrapper around the name: `functions.get_weather`."""

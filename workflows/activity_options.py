@@ -28,6 +28,8 @@ TOOL_RETRIES = RetryPolicy(
 TOOL_TIME_LIMITS = {
     # A minute of it to wait for a thread's files that are being indexed.
     ToolKind.FILE_SEARCH: timedelta(seconds=120),
+    # Beside the cell's own limit: to restore the files of a session, and to store those that the code has changed.
+    ToolKind.CODE_INTERPRETER: timedelta(minutes=15),
     ToolKind.UNKNOWN_FUNCTION: timedelta(seconds=10),
 }
 """The time limit of one attempt at a server call, and never more than the run has left."""

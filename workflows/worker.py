@@ -83,6 +83,7 @@ def create_worker(resources: Resources, workflow_runner: WorkflowRunner) -> Work
     model_turn = ModelTurn(
         resources.database,
         Images(resources.database, resources.object_store),
+        resources.object_store,
         resources.language_model,
         _run_workflows(resources),
         resources.event_stream,

@@ -14,7 +14,7 @@ from models.citations import Number, sources_of, without_markers
 from models.language_model import FunctionCall
 from models.messages import Message, RefusalContent, Text, TextContent
 from models.run_steps import StepStatus, StepType
-from models.tool_calls import SearchHit
+from models.tool_calls import CodeRun, SearchHit
 from models.tool_formats.formats import FORMATS
 
 PAGE_SIZE = 50
@@ -49,14 +49,16 @@ class PastTurn:
     """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids.
 
     `server_calls` are the ids of those calls whose outputs are the server's own; `sources` their results that an answer
-    may cite.
+    may cite, `image_ids` the images that they have shown.
     """
 
     text: str | None = None
+    has_message: bool = False
     calls: list[FunctionCall] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     server_calls: list[str] = field(default_factory=list)
     sources: dict[Number, SearchHit] = field(default_factory=dict)
+    image_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
     past: dict[int, PastTurn] = {}
     before = {"run": run_id, "of_turn": turn}
     for row in connection.execute(_ANSWERS, before):
-        past.setdefault(row.turn, PastTurn()).text = message_text(to_message(row))
+        answer = past.setdefault(row.turn, PastTurn())
+        answer.text, answer.has_message = message_text(to_message(row)), True
     for call in map(to_call, connection.execute(_CALLS, before)):
         each = past.setdefault(call.turn, PastTurn())
         each.calls.append(FunctionCall(call.id, call.name, call.arguments))
@@ -88,7 +91,17 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
         if call.kind.is_run_by_server:
             each.server_calls.append(call.id)
             each.sources.update(sources_of([call]))
+            each.image_ids += call.result.image_ids if isinstance(call.result, CodeRun) else ()
     return [past[number] for number in sorted(past)]
+
+
+def unseen_images(turns: Sequence[PastTurn]) -> list[str]:
+    """The images that the run's code has shown since its last message, which the next one begins with."""
+    image_ids: list[str] = []
+    for turn in turns:
+        # A turn's message precedes its calls.
+        image_ids = [*([] if turn.has_message else image_ids), *turn.image_ids]
+    return image_ids
 
 
 def message_text(message: Message) -> str:

@@ -5,7 +5,13 @@
 
 from sqlalchemy import BigInteger, Index, MetaData, Table
 
-from infra.database import file_tables, run_tables, thread_tables, vector_store_tables  # noqa: F401 - they add theirs
+from infra.database import (  # noqa: F401 - they add theirs
+    file_tables,
+    run_tables,
+    sandbox_tables,
+    thread_tables,
+    vector_store_tables,
+)
 from infra.database.columns import METADATA, key, optional, required
 
 ALL_TABLES: MetaData = METADATA

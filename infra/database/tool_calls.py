@@ -7,7 +7,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select, upd
 
 from infra.database.columns import AnyRow
 from infra.database.run_tables import TOOL_CALLS
-from models.tool_calls import MAX_RUN_CALLS, SERVER_RESULTS, SubmittedOutput, ToolCall, ToolKind, ToolResult
+from models.tool_calls import CELLS, MAX_RUN_CALLS, SERVER_RESULTS, SubmittedOutput, ToolCall, ToolKind, ToolResult
 from models.tools import FileSearchOptions
 
 _OF_TURN = (TOOL_CALLS.c.run_id == bindparam("run"), TOOL_CALLS.c.turn == bindparam("of_turn"))
@@ -79,6 +79,7 @@ def to_call(row: AnyRow) -> ToolCall:
         options=None if row.options is None else FileSearchOptions.model_validate(row.options),
         result=_result(row),
         result_event=row.result_event,
+        cell=None if row.cell is None else CELLS.validate_python(row.cell),
     )
 
 

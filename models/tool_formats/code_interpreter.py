@@ -20,9 +20,9 @@ from models.written_code import CodeReader, code_of
 
 FUNCTION_NAME = "python"
 DESCRIPTION = (
-    "Runs Python code, and returns what it prints. Variables are kept from call to call. There is no network. Files are "
-    "in the folder /mnt/data: {files}. The user sees plots (plt.show()), and gets a file that you save there if your "
-    "answer links to it, as in [report.csv](sandbox:/mnt/data/report.csv)."
+    "Runs Python code, and returns what it prints. Variables are kept from call to call; there is no network. The "
+    "folder /mnt/data has files: {files}. The user sees plots (plt.show()), and gets a file that you save there if "
+    "your answer links to it, as in [report.csv](sandbox:/mnt/data/report.csv)."
 )
 PARAMETERS: dict[str, Any] = {
     "type": "object",
