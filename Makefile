@@ -73,6 +73,7 @@ lock: $(INSTALLED_DEV)  ## Write the lock files from pyproject.toml; ARGS=--upgr
 	@$(COMPILE) pyproject.toml $(ARGS) --output-file requirements.lock
 	@$(COMPILE) pyproject.toml $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) $(ARGS) --group deployment --constraints requirements-dev.lock --output-file requirements-deployment.lock
+	@$(COMPILE) $(ARGS) --group sandbox --output-file requirements-sandbox.lock
 	@$(BIN)/python -m tests.conformance.lock $(UV) $(ARGS)
 
 clean:  ## Remove the environment and caches; the data folder stays

@@ -59,6 +59,25 @@ def worker(stop_with_parent: ParentOption = None) -> None:
 
 
 @app.command()
+def sandbox(stop_with_parent: ParentOption = None) -> None:
+    """Run the code of code_interpreter only: needs no database, no keys, and none of the other settings."""
+    start.begin()
+    settings = _settings()
+    from cli.sandbox import sandbox as run_sandbox
+
+    run_sandbox(settings, stop_with_parent)
+
+
+@app.command()
+def sandbox_packages() -> None:
+    """Install the packages that the code of code_interpreter may import, if they are not there."""
+    settings = _settings()
+    from cli.sandbox_packages import install_packages
+
+    install_packages(settings)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
     settings = _settings()

@@ -26,7 +26,7 @@ from infra.language_model.traced import TracedLanguageModel
 from infra.metrics import Metrics
 from infra.object_store.directory import DirectoryObjectStore
 from infra.object_store.errors import ObjectStoreUnavailable
-from infra.ports import Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex
+from infra.ports import CodeSandbox, Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex
 from infra.run_log import log_run_transitions
 from infra.settings import Settings
 from infra.telemetry import Tracing, open_tracing
@@ -43,6 +43,8 @@ class Resources:
     embedders: Embedders
     vector_index: VectorIndex
     language_model: LanguageModel
+    code_sandbox: CodeSandbox | None
+    """None if the settings name none."""
     catalogue: ModelCatalogue
     metrics: Metrics
     tracing: Tracing | None
@@ -77,6 +79,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             open_object_store(settings) as object_store,
             open_embedders(settings) as embedders,
             open_vector_index(settings) as vector_index,
+            open_code_sandbox(settings) as code_sandbox,
             _closing(direct, by_litellm),
         ):
             yield Resources(
@@ -88,6 +91,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 language_model=language_model,
                 embedders=embedders,
                 vector_index=vector_index,
+                code_sandbox=code_sandbox,
                 catalogue=catalogue,
                 metrics=metrics,
                 tracing=tracing,
@@ -208,4 +212,25 @@ async def open_object_store(settings: Settings) -> AsyncIterator[ObjectStore]:
             raise ConnectionFailed(
                 # The URL may have a secret in it.
                 f"HOLDFAST_OBJECT_STORE_URL names no object store: it begins with '{scheme}', expected s3://."
+            )
+
+
+@asynccontextmanager
+async def open_code_sandbox(settings: Settings) -> AsyncIterator[CodeSandbox | None]:
+    """None where the settings name none. It is asked nothing yet. Raises `ConnectionFailed` where the URL is none."""
+    url = settings.sandbox_url
+    match scheme := urlsplit(url).scheme:
+        case "" if not url:
+            yield None
+        case "http" | "https" | "unix":
+            from infra.sandbox.http_sandbox import HttpCodeSandbox
+
+            sandbox = HttpCodeSandbox(url, settings.sandbox_token)
+            try:
+                yield sandbox
+            finally:
+                await sandbox.close_connections()
+        case _:
+            raise ConnectionFailed(
+                f"HOLDFAST_SANDBOX_URL names no sandbox: it begins with '{scheme}', expected http:// or unix://."
             )

@@ -180,6 +180,54 @@ class Settings(BaseSettings):
         description="Turns of the model in one run: a run that would begin another one ends as `incomplete`.",
     )
 
+    sandbox_url: str = Field(
+        "",
+        repr=False,
+        description="Where the code of `code_interpreter` runs: `http://host:port` of `holdfast sandbox`, or "
+        "`unix:///path` of its socket. A host name with several addresses stands for several sandboxes. Empty: "
+        "`holdfast up` starts one of its own.",
+    )
+    sandbox_token: str = Field(
+        "",
+        repr=False,
+        description="Secret that `holdfast sandbox` and what calls it share. It serves a port only with one.",
+    )
+    sandbox_listen: str = Field(
+        "127.0.0.1:8290",
+        pattern=r"^(unix:///.+|.+:\d{1,5})$",
+        description="Where `holdfast sandbox` serves: `host:port` or `unix:///path`.",
+    )
+    sandbox_dir: Path | None = Field(
+        None,
+        description="Folder for the files of sessions while they live. Unset: the system's folder for temporary files.",
+    )
+    sandbox_memory_mb: int = Field(
+        1024, ge=128, le=1_000_000, description="Memory of one session, all its processes together, in MB."
+    )
+    sandbox_disk_mb: int = Field(
+        256, ge=1, le=1_000_000, description="Files of one session in `/mnt/data`, all together, in MB."
+    )
+    sandbox_files: int = Field(2000, ge=1, le=100_000, description="Files and folders of one session.")
+    sandbox_processes: int = Field(64, ge=4, le=10_000, description="Processes and threads of one session.")
+    sandbox_cell_seconds: int = Field(60, ge=1, le=3600, description="How long one call of the tool may run.")
+    sandbox_idle_seconds: int = Field(
+        1800, ge=1, le=604_800, description="How long a session keeps its variables after its last call."
+    )
+    sandbox_lifetime_seconds: int = Field(
+        3600, ge=1, le=604_800, description="How long a session keeps its variables in all."
+    )
+    sandbox_sessions: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="Sessions that one sandbox has at a time. Beyond them, the one that was idle longest ends.",
+    )
+    sandbox_packages: str = Field(
+        "",
+        description="Packages for the code beside those of requirements-sandbox.lock, separated by spaces, as in "
+        "`polars==1.35.2 networkx`.",
+    )
+
     log_level: LogLevel = Field("info", description="Least level of Holdfast's own log lines: `debug` to `error`.")
     log_format: LogFormat = Field(
         "auto", description="`json` or `console`. `auto`: text on a terminal, JSON lines where something else reads."
@@ -200,7 +248,7 @@ class Settings(BaseSettings):
     def _parse_list(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "sandbox_dir", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None

@@ -1,0 +1,266 @@
+"""The folder of a session: what is put into it, what its cells changed, and what may be read from it.
+
+All of it blocks and is called in threads. The code of the session may write to the folder at the same moment.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.sandbox.beneath import FOLDER, NotCollected, open_beneath, open_file_beneath, open_folder
+from infra.sandbox.errors import SandboxFileMissing, SandboxFileRefused
+from models.code_cells import SandboxFile, SkippedFile
+
+READ_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_SKIPPED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """If it is the same, so is the file's content: its last part is not for the code to set."""
+
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    changed: tuple[SandboxFile, ...]
+    removed: tuple[str, ...]
+    skipped: tuple[SkippedFile, ...]
+
+
+@dataclass
+class _Walk:
+    files: dict[str, Version] = field(default_factory=dict)
+    skipped: list[SkippedFile] = field(default_factory=list)
+
+    def skip(self, name: str, reason: str) -> None:
+        if len(self.skipped) < MAX_SKIPPED:
+            self.skipped.append(SkippedFile(name, reason))
+
+
+class Folder:
+    """`path` is where it is on this machine, `owner` the user of the code, None for the server's own."""
+
+    def __init__(self, path: Path, owner: int | None) -> None:
+        self.path = path
+        self._owner = owner
+        self._known: dict[str, tuple[Version, SandboxFile]] = {}
+        self._aliases: set[str] = set()
+
+    def give_to_owner(self) -> None:
+        if self._owner is not None:
+            os.chown(self.path, self._owner, self._owner)
+
+    def files(self) -> tuple[SandboxFile, ...]:
+        """Those of the last `changes` and those that were put since."""
+        return tuple(file for _, file in self._known.values())
+
+    def used(self) -> tuple[int, int]:
+        """Bytes on disk, and the number of files and folders."""
+        size, count = 0, 0
+        for state in _all(self.path):
+            size, count = size + state.st_blocks * 512, count + 1
+        return size, count
+
+    def put(self, content: Path, file: SandboxFile, alias: str | None) -> None:
+        """Take the file at `content`, which is on the same file system. Raises `SandboxFileRefused`."""
+        parts = _checked(file.name)
+        if self._owner is not None:
+            os.chown(content, self._owner, self._owner)
+        with _opened(self.path) as root:
+            try:
+                with self._folder_of(root, parts[:-1]) as parent:
+                    os.rename(content, parts[-1], dst_dir_fd=parent)
+                version = _version_of(root, file.name)
+            except (OSError, NotCollected) as error:
+                raise SandboxFileRefused(f"The file {file.name} cannot be stored in the session.") from error
+            self._known[file.name] = (version, file)
+            if alias and alias != file.name:
+                self._link(root, _checked(alias), file.name)
+
+    def changes(self) -> Changes:
+        """What is different since the last call, but for files that were put."""
+        with _opened(self.path) as root:
+            walk = self._walked(root)
+            removed = tuple(sorted(self._known.keys() - walk.files.keys()))
+            changed = tuple(self._read(root, walk))
+        for name in removed:
+            del self._known[name]
+        return Changes(changed, removed, tuple(walk.skipped))
+
+    def open(self, name: str) -> int:
+        """A descriptor to read the file by. Raises `SandboxFileMissing`."""
+        try:
+            with _opened(self.path) as root:
+                return open_file_beneath(root, name)
+        except (OSError, NotCollected, ValueError) as error:
+            raise SandboxFileMissing(f"The session has no file {name} that can be read.") from error
+
+    def move_to(self, path: Path) -> None:
+        """Take all that is in it to the empty folder `path`. No code runs in either."""
+        for entry in self.path.iterdir():
+            entry.rename(path / entry.name)
+        self.path.rmdir()
+        self.path = path
+
+    def _walked(self, root: int) -> _Walk:
+        walk = _Walk()
+        pending = [b""]
+        while pending:
+            at = pending.pop()
+            with contextlib.suppress(OSError), _opened_beneath(root, at or b".") as folder:
+                for raw in os.listdir(folder):  # noqa: PTH208
+                    path = os.path.join(at, os.fsencode(raw))  # noqa: PTH118
+                    if self._is_folder(folder, os.fsencode(raw), path, walk):
+                        pending.append(path)
+        return walk
+
+    def _is_folder(self, folder: int, name: bytes, path: bytes, walk: _Walk) -> bool:
+        shown = path.decode("utf-8", "replace")
+        try:
+            state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            return False
+        match stat.S_IFMT(state.st_mode):
+            case stat.S_IFDIR:
+                if is_near := path.count(b"/") < MAX_DEPTH:
+                    return is_near
+                walk.skip(shown, "it is in too many folders")
+            case stat.S_IFLNK if shown in self._aliases:
+                pass
+            case stat.S_IFREG if not _is_readable_name(path):
+                walk.skip(shown, "its name is not UTF-8, or has control characters")
+            case stat.S_IFREG if state.st_nlink != 1:
+                walk.skip(shown, "it has several names")
+            case stat.S_IFREG:
+                walk.files[shown] = _version(state)
+            case _:
+                walk.skip(shown, "it is no regular file")
+        return False
+
+    def _read(self, root: int, walk: _Walk) -> Iterator[SandboxFile]:
+        for name, version in sorted(walk.files.items()):
+            known = self._known.get(name)
+            if known and known[0] == version:
+                continue
+            try:
+                descriptor = open_file_beneath(root, name)
+            except (OSError, NotCollected) as error:
+                walk.skip(name, str(error))
+                continue
+            with os.fdopen(descriptor, "rb") as content:
+                file = _hashed(name, content.fileno())
+            self._known[name] = (version, file)
+            if not known or known[1] != file:
+                yield file
+
+    @contextlib.contextmanager
+    def _folder_of(self, root: int, names: list[str]) -> Iterator[int]:
+        for depth in range(len(names)):
+            path = "/".join(names[: depth + 1])
+            with _opened_beneath(root, "/".join(names[:depth]) or ".") as parent, contextlib.suppress(FileExistsError):
+                os.mkdir(names[depth], 0o755, dir_fd=parent)
+                if self._owner is not None:
+                    with _opened_beneath(root, path) as made:
+                        os.fchown(made, self._owner, self._owner)
+        with _opened_beneath(root, "/".join(names) or ".") as folder:
+            yield folder
+
+    def _link(self, root: int, alias: list[str], target: str) -> None:
+        if len(alias) != 1:
+            raise SandboxFileRefused("A second name of a file has no folders in it.")
+        with contextlib.suppress(FileExistsError):
+            os.symlink(target, alias[0], dir_fd=root)
+            self._aliases.add(alias[0])
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder of which no process is left, whatever the code did to its rights."""
+
+    def open_up(_: object, failed: str, __: object) -> None:
+        for folder in (Path(failed).parent, Path(failed)):
+            with contextlib.suppress(OSError):
+                if not folder.is_symlink() and folder.is_dir():
+                    folder.chmod(0o700)
+
+    for _ in range(MAX_DEPTH):
+        shutil.rmtree(path, onerror=open_up)
+        if not path.exists():
+            return
+
+
+def _checked(name: str) -> list[str]:
+    parts = name.split("/")
+    if not _is_readable_name(name.encode("utf-8", "surrogatepass")) or any(part in {"", ".", ".."} for part in parts):
+        raise SandboxFileRefused(
+            "A file's name in a session is a path without `..`, control characters or a first `/`."
+        )
+    if len(parts) > MAX_DEPTH or any(len(part.encode()) > 255 for part in parts):
+        raise SandboxFileRefused("A file's name in a session has at most 255 bytes, in at most 32 folders.")
+    return parts
+
+
+def _is_readable_name(name: bytes) -> bool:
+    try:
+        return name.decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def _version(state: os.stat_result) -> Version:
+    return Version(state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def _version_of(root: int, name: str) -> Version:
+    descriptor = open_file_beneath(root, name)
+    try:
+        return _version(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _hashed(name: str, descriptor: int) -> SandboxFile:
+    digest, size = hashlib.sha256(), 0
+    while part := os.read(descriptor, READ_BYTES):
+        digest.update(part)
+        size += len(part)
+    return SandboxFile(name, size, digest.hexdigest())
+
+
+def _all(path: Path) -> Iterator[os.stat_result]:
+    pending = [os.fsencode(path)]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    yield entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = open_folder(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _opened_beneath(root: int, name: str | bytes) -> Iterator[int]:
+    descriptor = open_beneath(root, name, FOLDER)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,73 @@
+"""The folder of a sandbox process: what its boxes need, and the folders of its sessions. It ends with the process."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.sandbox.bubblewrap import SYSTEM_PROGRAM, runs_as_root
+from infra.sandbox.folder import remove_folder
+
+KERNEL = Path(__file__).with_name("kernel.py")
+# Its input ends when this process does, in whatever way. Boxes need a moment to end.
+REMOVE_AT_END = 'read -r _; for _ in 1 2 3 4 5; do rm -rf -- "$0" && exit; sleep 1; done'
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """`program` is bubblewrap where the user of the boxes can reach it, `images` a folder that they cannot enter."""
+
+    path: Path
+    sessions: Path
+    images: Path
+    incoming: Path
+    kernel: Path
+    program: Path
+
+
+@contextmanager
+def run_folder(parent: Path | None, program: Path) -> Iterator[RunFolder]:
+    """In the folder `parent`, or the system's for temporary files; `program` is bubblewrap."""
+    path = Path(tempfile.mkdtemp(prefix="holdfast-sandbox-", dir=parent))
+    cleaner = subprocess.Popen(  # noqa: S603
+        ["/bin/sh", "-c", REMOVE_AT_END, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin"},
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        yield _furnished(path, program)
+    finally:
+        remove_folder(path)
+        cleaner.communicate()
+
+
+def _furnished(path: Path, program: Path) -> RunFolder:
+    # Another user, where the server is root, has to pass through it to a box's folder, and may not list it.
+    path.chmod(0o711 if runs_as_root() else 0o700)
+    sessions, images, incoming = path / "sessions", path / "images", path / "incoming"
+    for folder in (sessions, images, incoming):
+        folder.mkdir(mode=0o700)
+    sessions.chmod(path.stat().st_mode & 0o777)
+    kernel = path / "kernel.py"
+    shutil.copyfile(KERNEL, kernel)
+    kernel.chmod(0o444)
+    return RunFolder(path, sessions, images, incoming, kernel, _reachable(program, path))
+
+
+def _reachable(program: Path, path: Path) -> Path:
+    if program == SYSTEM_PROGRAM:
+        return program
+    # The package's program finds its library beside it.
+    package = program.parents[1]
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, path / folder.name)
+    for each in (path / package.name, *(path / package.name).rglob("*")):
+        each.chmod(0o755)
+    return path / package.name / program.parent.name / program.name
