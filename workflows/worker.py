@@ -23,6 +23,7 @@ from activities.object_reconciler import ObjectReconciler
 from activities.outages import Outages
 from activities.run_finalization import RunFinalization
 from activities.tool_calls import ToolCalls
+from activities.tools.code_interpreter import CodeInterpreter, WithoutSandbox
 from activities.tools.file_search import FileSearch
 from activities.tools.unknown_function import UnknownFunction
 from activities.workflow_reconciler import WorkflowReconciler
@@ -113,7 +114,7 @@ def create_control_worker(resources: Resources) -> Worker:
     finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
     command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     workflow_reconciler = WorkflowReconciler(resources.database, _run_workflows(resources), resources.event_stream)
-    object_reconciler = ObjectReconciler(resources.database, resources.object_store)
+    object_reconciler = ObjectReconciler(resources.database, resources.object_store, sandbox=resources.code_sandbox)
     ingest_reconciler = IngestReconciler(
         resources.database, IngestWorkflows(resources.temporal, resources.settings), resources.vector_index
     )
@@ -169,8 +170,14 @@ def _server_tools(resources: Resources) -> Mapping[ToolKind, ServerTool]:
     search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
     return {
         ToolKind.FILE_SEARCH: FileSearch(resources.database, search, resources.language_model),
+        ToolKind.CODE_INTERPRETER: _code_interpreter(resources),
         ToolKind.UNKNOWN_FUNCTION: UnknownFunction(),
     }
+
+
+def _code_interpreter(resources: Resources) -> ServerTool:
+    sandbox = resources.code_sandbox
+    return CodeInterpreter(resources.database, resources.object_store, sandbox) if sandbox else WithoutSandbox()
 
 
 def _observer(resources: Resources) -> ToolObserver:

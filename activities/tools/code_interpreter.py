@@ -20,8 +20,8 @@ from infra.sandbox.errors import CellUnknown, SandboxError, SandboxRefused, Sand
 from infra.tools.errors import ToolFailed, ToolUnavailable
 from models.answers import PieceMender
 from models.code_cells import CellDone, CellImage, CellText, SessionFate
-from models.tool_calls import CodeCell, CodeRun, ToolCall
-from models.tool_formats.code_interpreter import INVALID_ARGUMENTS
+from models.tool_calls import CodeCell, CodeRun, ServerResult, ToolCall
+from models.tool_formats.code_interpreter import INVALID_ARGUMENTS, NO_SANDBOX
 from models.written_code import runnable_code
 
 SHOW_INTERVAL = timedelta(milliseconds=300)
@@ -54,6 +54,13 @@ class _Output:
     @property
     def logs(self) -> str:
         return self.cell.preface + "".join(self.pieces)
+
+
+class WithoutSandbox:
+    """In its place on a worker that has no sandbox."""
+
+    async def run(self, call: ToolCall, scope: ToolScope) -> ServerResult:
+        raise ToolFailed(NO_SANDBOX)
 
 
 @dataclass(frozen=True)

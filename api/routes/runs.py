@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from api import unsupported_features
 from api.beta import AssistantsRoute
+from api.code_tools import check_tools
 from api.dependencies import (
     AssistantsBeta,
     DatabaseDep,
@@ -16,6 +16,7 @@ from api.dependencies import (
     ProjectDep,
     ResourcesDep,
     RunCommandsDep,
+    SandboxDep,
     StreamsDep,
     V1AnswersDep,
 )
@@ -39,8 +40,9 @@ async def create_thread_and_run(
     commands: RunCommandsDep,
     streams: StreamsDep,
     v1: V1AnswersDep,
+    sandbox: SandboxDep,
 ) -> Run | StreamingResponse:
-    unsupported_features.check_run(body)
+    await check_tools(sandbox, body.tools)
     run = await commands.create_with_thread(idempotency, project, body)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1) if body.stream else run
 
@@ -61,8 +63,9 @@ async def create_run(
     streams: StreamsDep,
     v1: V1AnswersDep,
     with_content: IncludeDep,
+    sandbox: SandboxDep,
 ) -> Run | StreamingResponse:
-    unsupported_features.check_run(body)
+    await check_tools(sandbox, body.tools)
     run = await commands.create(idempotency, project, thread_id, body)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1, with_content) if body.stream else run
 

@@ -30,14 +30,15 @@ from models.tool_formats.file_search import first_passage
 
 SCRIPTED_MODEL = "holdfast/scripted"
 MAX_QUOTED_CHARACTERS = 1000
+_CODE_BLOCK = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL | re.IGNORECASE)
 
 
 class ScriptedLanguageModel:
     """Calls the functions of the request, then answers with a text that quotes the prompt. A token is a word.
 
     It calls every function at once after a user's message (one, if the request says so), with arguments from each
-    function's schema; it searches files for the user's message. Otherwise it quotes the outputs, or the user's message.
-    Of the results of a search it quotes and cites the first.
+    function's schema; it searches files for the user's message, and runs the code blocks of that, if it has any.
+    Otherwise it quotes the outputs, or the user's message. Of the results of a search it quotes and cites the first.
     """
 
     async def prepare(self) -> None:
@@ -71,7 +72,9 @@ def _functions_to_call(request: ModelRequest) -> list[Function]:
             return []
         case ("function", name):
             return [function for function in request.functions if function.name == name]
-    return list(islice(request.functions, None if request.parallel_tool_calls else 1))
+    has_code = bool(code_blocks(_said(request.prompt)))
+    useful = (each for each in request.functions if has_code or each.kind is not ToolKind.CODE_INTERPRETER)
+    return list(islice(useful, None if request.parallel_tool_calls else 1))
 
 
 def _outputs_since_last_user_turn(prompt: Iterable[PromptItem]) -> list[FunctionOutput]:
@@ -92,7 +95,12 @@ def _calls(functions: Iterable[Function], said: str) -> Iterator[ModelDelta]:
 
 
 def _arguments(function: Function, said: str) -> Any:
-    return {"queries": [said]} if function.kind is ToolKind.FILE_SEARCH else sample(function.parameters)
+    match function.kind:
+        case ToolKind.FILE_SEARCH:
+            return {"queries": [said]}
+        case ToolKind.CODE_INTERPRETER:
+            return {"code": "\n".join(code_blocks(said))}
+    return sample(function.parameters)
 
 
 def _answer(request: ModelRequest) -> str:
@@ -113,6 +121,11 @@ def _plain_answer(prompt: tuple[PromptItem, ...]) -> str:
     said = _said(prompt)
     answer = f"You said: {_quoted(said)}" if said.strip() else "You said nothing."
     return f"{answer} I see {images} image{'s' * (images > 1)}." if images else answer
+
+
+def code_blocks(said: str) -> list[str]:
+    """The code between fences in a user's message."""
+    return _CODE_BLOCK.findall(said)
 
 
 def _said(prompt: tuple[PromptItem, ...]) -> str:

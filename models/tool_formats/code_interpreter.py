@@ -36,6 +36,10 @@ MAX_LISTED_FILES = 50
 MAX_TOLD = 20_000
 """In characters, of the text that the model reads: its beginning and its end."""
 
+NO_SANDBOX = (
+    "code_interpreter cannot run here: this server has no sandbox. `holdfast up` starts one; for other servers set "
+    "HOLDFAST_SANDBOX_URL."
+)
 NOTHING_PRINTED = "The code ran and printed nothing."
 IMAGES_SHOWN = "[The user was shown {count} image(s).]"
 LEFT_OUT = "\n[… {count} characters are left out here …]\n"
