@@ -1,5 +1,7 @@
 """The settings, read at start; errors in them are reported in one line."""
 
+from collections.abc import Callable
+
 from dotenv import load_dotenv
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -16,8 +18,17 @@ def load_settings() -> Settings:
     """Read the settings. Raises `InvalidSettings`."""
     # Into the environment, because the keys of model providers and Temporal's settings may be in the file as well.
     load_dotenv(".env")
+    return _checked(lambda: Settings())
+
+
+def load_settings_of_environment() -> Settings:
+    """Read the settings for a program that must not know what else is in `.env`. Raises `InvalidSettings`."""
+    return _checked(lambda: Settings(_env_file=None))
+
+
+def _checked(read: Callable[[], Settings]) -> Settings:
     try:
-        return Settings()
+        return read()
     except ValidationError as error:
         problems = "; ".join(map(_described, error.errors(include_url=False)))
         raise InvalidSettings(f"{problems}. Correct it in the environment or in .env.") from error

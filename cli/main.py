@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import start
-from cli.configuration import load_settings
+from cli.configuration import load_settings, load_settings_of_environment
 from cli.files import app as files
 from cli.logs import configure_logs
 from cli.runs import app as runs
@@ -62,7 +62,8 @@ def worker(stop_with_parent: ParentOption = None) -> None:
 def sandbox(stop_with_parent: ParentOption = None) -> None:
     """Run the code of code_interpreter only: needs no database, no keys, and none of the other settings."""
     start.begin()
-    settings = _settings()
+    settings = load_settings_of_environment()
+    configure_logs(settings)
     from cli.sandbox import sandbox as run_sandbox
 
     run_sandbox(settings, stop_with_parent)

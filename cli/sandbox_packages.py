@@ -18,7 +18,7 @@ def install_packages(settings: Settings) -> None:
     """Return when they are installed. Raises `PackagesMissing`."""
     if sys.platform != "linux":
         return
-    packages = Packages.of(find_interpreter(), settings.sandbox_packages)
+    packages = Packages.of(find_interpreter(), settings.sandbox_packages, settings.sandbox_packages_dir)
     if packages.state()[0] is PackageState.READY:
         return
     say(f"Installing the packages of the code interpreter into {packages.folder}, which can take some minutes.")

@@ -18,6 +18,7 @@ from cli.lifetime import run_until_stopped
 from cli.parts import Part, StartRefused, running
 from cli.ports import api_address, require_free
 from cli.ready_message import ready_message
+from cli.sandbox_part import running_sandbox
 from cli.temporal_server import TemporalServer
 from cli.valkey_server import running_valkey
 from infra.language_model.catalogue import ModelCatalogue
@@ -44,8 +45,12 @@ def up(settings: Settings, parent: int | None) -> None:
 
 
 async def _serve(settings: Settings, catalogue: ModelCatalogue, temporal: TemporalServer | None) -> None:
-    async with _temporal(temporal), _event_stream(settings) as event_stream_url:
-        environment = _environment(event_stream_url)
+    async with (
+        _temporal(temporal),
+        _event_stream(settings) as event_stream_url,
+        _sandbox(settings) as sandbox_url,
+    ):
+        environment = _environment(event_stream_url, sandbox_url)
         # In a process of its own, as its libraries would take 30 MB of this one for good.
         await Part("migration", _command("migrate"), environment).run_to_end()
         async with running(_api(environment), *_workers(settings, environment)):
@@ -62,9 +67,19 @@ def _event_stream(settings: Settings) -> AbstractAsyncContextManager[str]:
     return nullcontext(url) if url else running_valkey(settings.data_dir.resolve())
 
 
-def _environment(event_stream_url: str) -> Mapping[str, str]:
+def _sandbox(settings: Settings) -> AbstractAsyncContextManager[str]:
+    url = settings.sandbox_url
+    return nullcontext(url) if url else running_sandbox(settings, _command)
+
+
+def _environment(event_stream_url: str, sandbox_url: str) -> Mapping[str, str]:
     paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "HOLDFAST_EVENT_STREAM_URL": event_stream_url, "PYTHONPATH": os.pathsep.join(paths)}
+    return {
+        **os.environ,
+        "HOLDFAST_EVENT_STREAM_URL": event_stream_url,
+        "HOLDFAST_SANDBOX_URL": sandbox_url,
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
 
 
 def _api(environment: Mapping[str, str]) -> Part:

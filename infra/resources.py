@@ -28,7 +28,7 @@ from infra.object_store.directory import DirectoryObjectStore
 from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import CodeSandbox, Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex
 from infra.run_log import log_run_transitions
-from infra.settings import Settings
+from infra.settings import NO_SANDBOX, Settings
 from infra.telemetry import Tracing, open_tracing
 from infra.temporal import connect_temporal
 
@@ -220,7 +220,7 @@ async def open_code_sandbox(settings: Settings) -> AsyncIterator[CodeSandbox | N
     """None where the settings name none. It is asked nothing yet. Raises `ConnectionFailed` where the URL is none."""
     url = settings.sandbox_url
     match scheme := urlsplit(url).scheme:
-        case "" if not url:
+        case "" if url in {"", NO_SANDBOX}:
             yield None
         case "http" | "https" | "unix":
             from infra.sandbox.http_sandbox import HttpCodeSandbox

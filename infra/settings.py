@@ -17,6 +17,7 @@ from models.runs import MAX_RUN_EXPIRY_SECONDS
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 ALL = "*"
+NO_SANDBOX = "none"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -184,8 +185,8 @@ class Settings(BaseSettings):
         "",
         repr=False,
         description="Where the code of `code_interpreter` runs: `http://host:port` of `holdfast sandbox`, or "
-        "`unix:///path` of its socket. A host name with several addresses stands for several sandboxes. Empty: "
-        "`holdfast up` starts one of its own.",
+        "`unix:///path` of its socket. A host name with several addresses stands for several sandboxes. `none`: code "
+        "does not run. Empty: `holdfast up` starts a sandbox of its own.",
     )
     sandbox_token: str = Field(
         "",
@@ -228,6 +229,11 @@ class Settings(BaseSettings):
         "`polars==1.35.2 networkx`.",
     )
 
+    sandbox_packages_dir: Path | None = Field(
+        None,
+        description="Folder of the installed packages. Unset: `~/.cache/holdfast`, or `/var/cache/holdfast` for root.",
+    )
+
     log_level: LogLevel = Field("info", description="Least level of Holdfast's own log lines: `debug` to `error`.")
     log_format: LogFormat = Field(
         "auto", description="`json` or `console`. `auto`: text on a terminal, JSON lines where something else reads."
@@ -248,7 +254,7 @@ class Settings(BaseSettings):
     def _parse_list(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("models", "sandbox_dir", mode="before")
+    @field_validator("models", "sandbox_dir", "sandbox_packages_dir", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None

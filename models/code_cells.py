@@ -7,6 +7,19 @@ DATA_FOLDER = "/mnt/data"
 """Where the code of a session sees its files."""
 
 
+MAX_FOLDERS, MAX_NAME_BYTES = 32, 255
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file of a session may have this name: a path below its folder, that can be shown as it is."""
+    parts = name.split("/")
+    return (
+        name.isprintable()
+        and len(parts) <= MAX_FOLDERS
+        and all(part not in {"", ".", ".."} and len(part.encode()) <= MAX_NAME_BYTES for part in parts)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxSession:
     """A Python that keeps its variables from cell to cell, with a folder of its own.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from infra.background import together
 from infra.sandbox import bubblewrap
 from infra.sandbox.bubblewrap import Interpreter
 from infra.sandbox.frames import CELL, INTERRUPT, BadFrame, Done, Image, Ready, frame, read_frame
@@ -105,18 +106,20 @@ class Box:
     ) -> Done:
         """Run a cell to its end. Raises `BoxDied`."""
         mark = f"\0\1{secrets.token_hex(16)}\0"
+        ended: list[Done] = []
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._send(frame(CELL, {"number": number, "code": code, "mark": mark})))
-                both.create_task(self._pass_on_text(mark.encode(), on_text))
-                done = both.create_task(self._pass_on_images(on_image))
-        except* (EOFError, OSError, BadFrame) as errors:
-            if any(isinstance(error, BadFrame) for error in errors.exceptions):
+            await together(
+                self._send(frame(CELL, {"number": number, "code": code, "mark": mark})),
+                self._pass_on_text(mark.encode(), on_text),
+                self._pass_on_images(on_image, ended.append),
+            )
+        except (EOFError, OSError, BadFrame) as error:
+            if isinstance(error, BadFrame):
                 self.kill("the code wrote to the channel between the sandbox and its Python")
             reason = self.killed_for or await self._how_it_ended()
             self.kill(reason)
-            raise BoxDied(reason) from errors
-        return done.result()
+            raise BoxDied(reason) from error
+        return ended[0]
 
     @property
     def is_alive(self) -> bool:
@@ -161,12 +164,12 @@ class Box:
         on_text(text[:end])
         self._pending = text[end + len(mark) :]
 
-    async def _pass_on_images(self, on_image: Callable[[bytes], None]) -> Done:
+    async def _pass_on_images(self, on_image: Callable[[bytes], None], on_end: Callable[[Done], None]) -> None:
         while not isinstance(received := await read_frame(self._frames), Done):
             if not isinstance(received, Image):
                 raise BadFrame
             on_image(received.png)
-        return received
+        on_end(received)
 
     async def _last_words(self) -> str:
         with contextlib.suppress(TimeoutError):

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from infra.sandbox.beneath import FOLDER, NotCollected, open_beneath, open_file_beneath, open_folder
 from infra.sandbox.errors import SandboxFileMissing, SandboxFileRefused
-from models.code_cells import SandboxFile, SkippedFile
+from models.code_cells import MAX_FOLDERS, SandboxFile, SkippedFile, is_file_name
 
 READ_BYTES = 256 * 1024
-MAX_DEPTH = 32
 MAX_SKIPPED = 50
 
 
@@ -133,7 +132,7 @@ class Folder:
             return False
         match stat.S_IFMT(state.st_mode):
             case stat.S_IFDIR:
-                if is_near := path.count(b"/") < MAX_DEPTH:
+                if is_near := path.count(b"/") < MAX_FOLDERS:
                     return is_near
                 walk.skip(shown, "it is in too many folders")
             case stat.S_IFLNK if shown in self._aliases:
@@ -190,29 +189,24 @@ def remove_folder(path: Path) -> None:
     def open_up(_: object, failed: str, __: object) -> None:
         for folder in (Path(failed).parent, Path(failed)):
             with contextlib.suppress(OSError):
-                if not folder.is_symlink() and folder.is_dir():
+                if folder.is_relative_to(path) and not folder.is_symlink() and folder.is_dir():
                     folder.chmod(0o700)
 
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_FOLDERS):
         shutil.rmtree(path, onerror=open_up)
         if not path.exists():
             return
 
 
 def _checked(name: str) -> list[str]:
-    parts = name.split("/")
-    if not _is_readable_name(name.encode("utf-8", "surrogatepass")) or any(part in {"", ".", ".."} for part in parts):
-        raise SandboxFileRefused(
-            "A file's name in a session is a path without `..`, control characters or a first `/`."
-        )
-    if len(parts) > MAX_DEPTH or any(len(part.encode()) > 255 for part in parts):
-        raise SandboxFileRefused("A file's name in a session has at most 255 bytes, in at most 32 folders.")
-    return parts
+    if not is_file_name(name):
+        raise SandboxFileRefused(f"{name!r} is no name for a file in a session.")
+    return name.split("/")
 
 
 def _is_readable_name(name: bytes) -> bool:
     try:
-        return name.decode("utf-8").isprintable()
+        return is_file_name(name.decode("utf-8"))
     except UnicodeDecodeError:
         return False
 

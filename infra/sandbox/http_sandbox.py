@@ -11,9 +11,17 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import ValidationError
 
-from infra.sandbox.errors import SandboxError, SandboxUnavailable
+from infra.sandbox.errors import SandboxError, SandboxFileMissing, SandboxFileRefused, SandboxUnavailable
 from infra.sandbox.wire import ERRORS, HEALTH, KEEPALIVE_SECONDS, OPENED, REQUESTS, CellRequest, output_of
-from models.code_cells import CellDone, CellOutput, OpenedSession, SandboxFile, SandboxHealth, SandboxSession
+from models.code_cells import (
+    CellDone,
+    CellOutput,
+    OpenedSession,
+    SandboxFile,
+    SandboxHealth,
+    SandboxSession,
+    is_file_name,
+)
 
 UNREACHABLE = "The sandbox does not answer."
 # While a box starts in a busy machine, an `open` may wait; cells send empty lines.
@@ -55,6 +63,8 @@ class HttpCodeSandbox:
     async def put_file(
         self, session: SandboxSession, file: SandboxFile, content: AsyncIterable[bytes], alias: str | None = None
     ) -> None:
+        if not is_file_name(file.name):
+            raise SandboxFileRefused(f"{file.name!r} is no name for a file in a session.")
         query = {"size": str(file.size), "sha256": file.sha256} | ({"alias": alias} if alias else {})
         path = f"{_path(session)}/files/{quote(file.name)}"
         async with self._asked("PUT", path, params=query, content=content):
@@ -78,6 +88,8 @@ class HttpCodeSandbox:
                 yield part
 
     async def fetch(self, session: SandboxSession, name: str) -> AsyncGenerator[bytes, None]:
+        if not is_file_name(name):
+            raise SandboxFileMissing(f"The session has no file {name!r}.")
         async with self._asked("GET", f"{_path(session)}/files/{quote(name)}") as response:
             async for part in response.aiter_bytes():
                 yield part

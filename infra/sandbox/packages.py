@@ -41,11 +41,12 @@ class Packages:
     added: tuple[str, ...]
 
     @classmethod
-    def of(cls, interpreter: Interpreter, added: str) -> "Packages":
+    def of(cls, interpreter: Interpreter, added: str, parent: Path | None = None) -> "Packages":
+        """Those of `interpreter` in `parent`, or in the cache of this program's user."""
         requirements = tuple(sorted(added.split()))
         decisive = "\n".join([LOCK.read_text(), *requirements, str(interpreter.program), platform.machine()])
         name = hashlib.sha256(decisive.encode()).hexdigest()[:16]
-        return cls(_cache() / f"sandbox-{name}", interpreter, requirements)
+        return cls((parent or _cache()) / f"sandbox-{name}", interpreter, requirements)
 
     def state(self) -> tuple[PackageState, str]:
         """With a note for the log, which is empty where they are ready."""

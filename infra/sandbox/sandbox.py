@@ -193,7 +193,7 @@ class Sandbox:
 async def open_sandbox(settings: Settings) -> AsyncIterator[Sandbox]:
     """The sandbox of this process, while the block runs; one that refuses to run code, where it cannot be kept in."""
     limits, interpreter = Limits.of(settings), find_interpreter()
-    packages = Packages.of(interpreter, settings.sandbox_packages)
+    packages = Packages.of(interpreter, settings.sandbox_packages, settings.sandbox_packages_dir)
     try:
         filter_program()
         program = find_program()

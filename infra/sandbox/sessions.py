@@ -137,6 +137,8 @@ class Session:
             work = asyncio.create_task(box.run(self._number, code, cell.add_text, cell.add_image))
             return await self._watched(work, box, cell, limit)
         except BoxDied as death:
+            if death.said:
+                log.error("sandbox.box_not_started", said=death.said)
             return CellEnding.KILLED, _sentence(death.reason)
 
     async def _watched(

@@ -46,6 +46,8 @@ class Place:
             "HOLDFAST_PORT": str(self.port),
             "HOLDFAST_TEMPORAL_PORT": str(self.temporal_port),
             "HOLDFAST_TEMPORAL_UI_PORT": str(self.temporal_ui_port),
+            # Its packages would be installed; the tests of the sandbox name their own.
+            "HOLDFAST_SANDBOX_URL": "none",
             "TEMPORAL_CONFIG_FILE": str(self.data_dir / "no-temporal.toml"),
             **more,
         }
