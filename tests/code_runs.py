@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,21 +34,25 @@ def python(*codes: str, **more: Any) -> Calls:
     return Calls(*(("python", json.dumps({"code": code})) for code in codes), **more)
 
 
-def small_packages(folder: Path) -> Path:
-    package = Packages.of(find_interpreter(), "", folder).folder / "PIL"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "Image.py").write_text(PILLOW)
-    return folder
+@contextmanager
+def small_packages() -> Iterator[Path]:
+    """A folder in which a sandbox finds its packages installed: the small Pillow."""
+    with TemporaryDirectory(prefix="holdfast-packages-") as name:
+        folder = Path(name)
+        # Also for the user that runs the code of a sandbox of root.
+        folder.chmod(0o755)
+        package = Packages.of(find_interpreter(), "", folder).folder / "PIL"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "Image.py").write_text(PILLOW)
+        yield folder
 
 
 @asynccontextmanager
 async def coding_sandbox() -> AsyncIterator[tuple[RunningSandbox, str]]:
     """A sandbox, and the setting that leads to it."""
-    with TemporaryDirectory(prefix="holdfast-packages-") as folder:
-        # Also for the user that runs the code of a sandbox of root.
-        Path(folder).chmod(0o755)
-        async with running_sandbox(small_packages(Path(folder))) as sandbox:
+    with small_packages() as packages:
+        async with running_sandbox(packages) as sandbox:
             yield sandbox, f"unix://{sandbox.folder.parent / 'sandbox.sock'}"
 
 

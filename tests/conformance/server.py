@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from tests.cli.program import Place, Up
+from tests.code_runs import small_packages
 from tests.conformance.clients import Client
 from tests.conformance.python_program.scenarios import CUT_OFF, SPEAKS_AND_HANGS, STOPPED_BY_FILTER
 from tests.provider.replies import Hangs, Reply, Says
@@ -24,7 +25,7 @@ SCRIPTS: dict[str, list[Reply]] = {
 @contextmanager
 def serving(clients: Sequence[Client]) -> Iterator[str]:
     """Run Holdfast until the block ends. Yields the URL of its API; each client's name is a key."""
-    with TemporaryDirectory() as folder, running_provider() as provider:
+    with TemporaryDirectory() as folder, small_packages() as packages, running_provider() as provider:
         models = Path(folder) / "models.yaml"
         models.write_text(yaml.safe_dump({"model_list": _deployments(provider)}))
         # A project each, or clients would find each other's assistants in their lists.
@@ -34,6 +35,9 @@ def serving(clients: Sequence[Client]) -> Iterator[str]:
             HOLDFAST_API_KEYS=keys,
             HOLDFAST_MODELS=str(models),
             HOLDFAST_KEEPALIVE_SECONDS="1",
+            # Its own sandbox, with few packages, of which nothing is installed.
+            HOLDFAST_SANDBOX_URL="",
+            HOLDFAST_SANDBOX_PACKAGES_DIR=str(packages),
         )
         try:
             yield f"{up.ready().place.url}/v1"
