@@ -14,8 +14,9 @@ from cli.ports import Address
 from cli.temporal_command import HOST, temporal_command
 from infra.database.migrations import migrate
 from tests.chaos.held_writes import WritesHeld, postgres_writes_held, sqlite_writes_held
-from tests.chaos.parts import EmbeddedTemporal, Freezable, Part, Postgres
+from tests.chaos.parts import EmbeddedSandbox, EmbeddedTemporal, Freezable, Part, Postgres
 from tests.cli.program import HOLDFAST, Place, free_ports
+from tests.code_runs import coding_sandbox, small_packages
 from tests.postgres.proxy import LosingProxy, losing_proxy
 from tests.postgres.server import running_postgres
 from tests.program import Answers, Program
@@ -31,6 +32,7 @@ class Role(StrEnum):
     TEMPORAL = "temporal"
     DATABASE = "database"
     EVENTS = "events"
+    SANDBOX = "sandbox"
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,22 @@ class Setup:
 async def embedded(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
     """`holdfast up` on SQLite, with the events in a Valkey of its own."""
     place = Place.new(folder)
-    environment = place.environment(HOLDFAST_MODELS=str(provider.models_file(folder)), **SETTINGS)
-    up = Program("up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url))
-    temporal = EmbeddedTemporal(up, place, healthy(place.url))
-    database = place.data_dir / "holdfast.db"
-    stages: list[list[tuple[Role, Part]]] = [[(Role.API, up), (Role.WORKER, up)], [(Role.TEMPORAL, temporal)]]
-    url = f"sqlite:///{database}"
-    freezable = {Role.TEMPORAL: temporal}
-    async with _running(Setup("sqlite", [place.url], url, stages, freezable, sqlite_writes_held(database))) as setup:
-        yield setup
+    with small_packages() as packages:
+        own_sandbox = {"HOLDFAST_SANDBOX_URL": "", "HOLDFAST_SANDBOX_PACKAGES_DIR": str(packages)}
+        models = str(provider.models_file(folder))
+        environment = place.environment(HOLDFAST_MODELS=models, **own_sandbox, **SETTINGS)
+        up = Program("up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url))
+        temporal, sandbox = EmbeddedTemporal(up, place, healthy(place.url)), EmbeddedSandbox(up, has_sandbox(place.url))
+        database = place.data_dir / "holdfast.db"
+        stages: list[list[tuple[Role, Part]]] = [
+            [(Role.API, up), (Role.WORKER, up)],
+            [(Role.TEMPORAL, temporal), (Role.SANDBOX, sandbox)],
+        ]
+        url = f"sqlite:///{database}"
+        freezable = {Role.TEMPORAL: temporal}
+        setup = Setup("sqlite", [place.url], url, stages, freezable, sqlite_writes_held(database))
+        async with _running(setup):
+            yield setup
 
 
 @asynccontextmanager
@@ -90,10 +99,11 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
     with running_postgres() as server:
         direct = server.new_database()
         await asyncio.to_thread(migrate, direct)
-        async with losing_proxy(direct, folder) as (proxy, losing):
+        async with losing_proxy(direct, folder) as (proxy, losing), coding_sandbox() as (sandbox, sandbox_url):
             temporal, events = _temporal(folder), ValkeyServer()
             valkey = Program("valkey", events.command, folder / "valkey.log", {}, _answering(events))
             more = {"HOLDFAST_MODELS": str(provider.models_file(folder)), "HOLDFAST_EVENT_STREAM_URL": events.url}
+            more["HOLDFAST_SANDBOX_URL"] = sandbox_url
             pairs = [
                 _api_and_worker(folder, number, temporal, HOLDFAST_DATABASE_URL=url, **more, **SETTINGS)
                 for number, url in enumerate((losing, direct), 1)
@@ -104,6 +114,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                 direct,
                 [
                     [(Role.DATABASE, Postgres(server)), (Role.EVENTS, valkey), (Role.TEMPORAL, temporal.program)],
+                    [(Role.SANDBOX, sandbox.program)],
                     [part for pair in pairs for part in ((Role.API, pair.api), (Role.WORKER, pair.worker))],
                 ],
                 {Role.TEMPORAL: temporal.program, Role.EVENTS: valkey, Role.WORKER: pairs[1].worker},
@@ -163,6 +174,17 @@ def _api_and_worker(folder: Path, number: int, temporal: _Temporal, **settings: 
     api = Program(f"api-{number}", [*HOLDFAST, "api"], folder / f"api-{number}.log", environment, healthy(place.url))
     worker = Program(f"worker-{number}", [*HOLDFAST, "worker"], folder / f"worker-{number}.log", environment)
     return _Pair(place.url, api, worker)
+
+
+def has_sandbox(url: str) -> Answers:
+    async def has_one() -> bool:
+        try:
+            async with httpx.AsyncClient() as http:
+                return str((await http.get(f"{url}/health")).json()["sandbox"]).startswith("ok")
+        except httpx.TransportError:
+            return False
+
+    return has_one
 
 
 def healthy(url: str) -> Answers:

@@ -6,7 +6,7 @@ waits, a server is frozen (SIGSTOP) and takes no command, or a transaction of th
 
 import asyncio
 
-from tests.chaos.field import CALLS, SEARCHES, TEXT, Field, Strike, gated, holds
+from tests.chaos.field import CALLS, CODES, SEARCHES, TEXT, Field, Strike, gated, holds
 from tests.chaos.parts import Part
 from tests.chaos.runs import ChaosRun, Plan
 from tests.chaos.scripts import Turn
@@ -25,6 +25,7 @@ STOPPING = "during cancelling"
 UNPUBLISHED = "after the answer's commit, before its events"
 JUST_COMMITTED = "just after the answer's commit"
 RUNNING_CALL = "while the server runs a call"
+RUNNING_CODE = "while code of the model runs"
 RESULT = "after a call's result, before Temporal hears of it"
 UNCONFIRMED = "after a commit, its answer lost"
 
@@ -130,6 +131,16 @@ async def lose_server_calls(field: Field) -> None:
     await field.setup.restore()
 
 
+async def lose_running_code(field: Field) -> None:
+    """Code runs while its sandbox is killed, and then while all that has to do with it is."""
+    for roles in ((Role.SANDBOX,), (Role.API, Role.WORKER), (Role.API, Role.WORKER, Role.SANDBOX)):
+        coding = field.begin(field.add(Plan("cut code", streams=True), CODES, TEXT))
+        await field.until_code(coding)
+        field.kill(*roles)
+        field.points[RUNNING_CODE] += 1
+        await field.setup.restore()
+
+
 async def lose_events(field: Field) -> None:
     """The answer is committed; its events die with its worker."""
     turn, gate = gated()
@@ -196,6 +207,7 @@ STRIKES: tuple[Strike, ...] = (
     lose_commits,
     lose_workers,
     lose_server_calls,
+    lose_running_code,
     lose_events,
     freeze_a_worker,
     lose_answers_to_commits,
