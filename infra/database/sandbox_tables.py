@@ -1,6 +1,6 @@
 """The tables of the code interpreter: the session of a thread, and the files that its code has made or changed."""
 
-from sqlalchemy import JSON, BigInteger, Table, text
+from sqlalchemy import JSON, BigInteger, Index, Table, text
 
 from infra.database.columns import METADATA, key, optional, partial, required
 
@@ -32,7 +32,8 @@ SANDBOX_FILES = Table(
     # The path in /mnt/data.
     key("name"),
     required("project_id"),
-    required("object_id", unique=True),
+    required("object_id"),
     required("bytes", BigInteger),
     required("sha256"),
+    Index("sandbox_files_by_object", "object_id", unique=True),
 )

@@ -1,6 +1,7 @@
 """Rows of the code interpreter: sessions, cells, and the files that code has made."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from models.ids import Prefix, new_id
 from models.tool_calls import CodeCell, CodeRun
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT
+from tests.infra.database.plans import BY_ID, plan_of
 from tests.infra.database.server_calls import HITS, TIMING, CalledTools
 
 CODE, SEARCH = "python", "file_search"
@@ -195,6 +197,28 @@ def test_deleted_thread_dooms_its_files_and_closes_its_session(database: Databas
         assert opened in closed
         sandbox_sessions.remove(connection, opened.id)
         assert sandbox_sessions.find(connection, opened.id) is None
+
+
+OF_THREAD, OF_FILES = BY_ID.format("sandbox_sessions"), BY_ID.format("sandbox_files")
+QUERIES: dict[str, tuple[Callable[[Connection], object], set[str]]] = {
+    "find": (lambda connection: sandbox_sessions.find(connection, "thread_1"), {OF_THREAD}),
+    "close": (lambda connection: sandbox_sessions.close(connection, "thread_1"), {OF_THREAD}),
+    "closed": (lambda connection: sandbox_sessions.closed(connection, 10), {"sandbox_sessions_closed"}),
+    "remove": (lambda connection: sandbox_sessions.remove(connection, "thread_1"), {OF_THREAD}),
+    "cell": (lambda connection: sandbox_sessions.cell_of(connection, "call_1"), {BY_ID.format("tool_calls")}),
+    "files": (lambda connection: sandbox_files.of_thread(connection, "thread_1"), {OF_FILES}),
+    "names": (lambda connection: sandbox_files.names(connection, "thread_1"), {OF_FILES}),
+    "known": (lambda connection: sandbox_files.known(connection, ["a", "b"]), {"sandbox_files_by_object"}),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_query_finds_its_rows_by_an_index(database: Database, name: str) -> None:
+    query, indexes = QUERIES[name]
+
+    plan = plan_of(database, query)
+
+    assert (plan.indexes, plan.scans_and_sorts) == (indexes, [])
 
 
 def test_earlier_code_of_an_answer_comes_first(database: Database) -> None:

@@ -39,8 +39,8 @@ def upgrade() -> None:
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("thread_id", "name"),
-        sa.UniqueConstraint("object_id"),
     )
+    op.create_index("sandbox_files_by_object", "sandbox_files", ["object_id"], unique=True)
     op.add_column("tool_calls", sa.Column("cell", sa.JSON(none_as_null=True), nullable=True))
 
 
