@@ -57,7 +57,7 @@ lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
 types: $(INSTALLED_DEV)  ## Check the types
 	@$(BIN)/python -m mypy
 
-bench: $(INSTALLED_DEV)  ## Measure runs beside bare Temporal; ARGS=postgres, streams, models, waiting, growth, parked, files, search
+bench: $(INSTALLED_DEV)  ## Measure runs beside bare Temporal; ARGS=postgres, streams, models, waiting, growth, parked, files, search, sandbox
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: $(INSTALLED_DEV)  ## Kill everything under hundreds of runs; ARGS="--seed 7 --runs 300 --setup postgres"; prints a table

@@ -18,7 +18,7 @@ from cli.lifetime import run_until_stopped
 from cli.parts import Part, StartRefused, running
 from cli.ports import api_address, require_free
 from cli.ready_message import ready_message
-from cli.sandbox_part import running_sandbox
+from cli.sandbox_part import prepared_sandbox
 from cli.temporal_server import TemporalServer
 from cli.valkey_server import running_valkey
 from infra.language_model.catalogue import ModelCatalogue
@@ -48,12 +48,12 @@ async def _serve(settings: Settings, catalogue: ModelCatalogue, temporal: Tempor
     async with (
         _temporal(temporal),
         _event_stream(settings) as event_stream_url,
-        _sandbox(settings) as sandbox_url,
+        prepared_sandbox(settings, _command, _python_path()) as sandbox,
     ):
-        environment = _environment(event_stream_url, sandbox_url)
+        environment = _environment(event_stream_url, sandbox.url)
         # In a process of its own, as its libraries would take 30 MB of this one for good.
         await Part("migration", _command("migrate"), environment).run_to_end()
-        async with running(_api(environment), *_workers(settings, environment)):
+        async with running(_api(environment), *_workers(settings, environment), *sandbox.parts):
             start.say_ready(ready_message(settings, catalogue, shows_ui=temporal is not None))
             await asyncio.Event().wait()
 
@@ -67,19 +67,17 @@ def _event_stream(settings: Settings) -> AbstractAsyncContextManager[str]:
     return nullcontext(url) if url else running_valkey(settings.data_dir.resolve())
 
 
-def _sandbox(settings: Settings) -> AbstractAsyncContextManager[str]:
-    url = settings.sandbox_url
-    return nullcontext(url) if url else running_sandbox(settings, _command)
-
-
 def _environment(event_stream_url: str, sandbox_url: str) -> Mapping[str, str]:
-    paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
         "HOLDFAST_EVENT_STREAM_URL": event_stream_url,
         "HOLDFAST_SANDBOX_URL": sandbox_url,
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": _python_path(),
     }
+
+
+def _python_path() -> str:
+    return os.pathsep.join([str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _api(environment: Mapping[str, str]) -> Part:

@@ -303,7 +303,8 @@ class CodeSandbox(Protocol):
         the reading. The outputs are kept until `acknowledge`, or the end of the session.
 
         The cell is interrupted after `time_limit`, of which the sandbox's own limit may be less, and killed two seconds
-        later. Text beyond the bound is left out between its head and its tail, and a text in its place says so.
+        later. Text beyond the bound is left out between its head and its tail, and a text in its place says so. Code of
+        more than 1,048,576 characters is not run; its `CellDone` says so.
         """
         ...
 

@@ -52,6 +52,15 @@ class RunningSandbox:
         self.client = client
         self.folder = folder
 
+    @property
+    def interpreter(self) -> Path:
+        """The Python in its boxes."""
+        return find_interpreter().program
+
+    @property
+    def log(self) -> str:
+        return (self.folder.parent / "log.txt").read_text()
+
     async def session(self) -> SandboxSession:
         """A new one."""
         session = SandboxSession(f"thread_{os.urandom(8).hex()}", 0, await self.client.place())
@@ -83,16 +92,19 @@ class RunningSandbox:
 
 @asynccontextmanager
 async def running_sandbox(
-    packages: Path | None = None, as_nobody: bool = False, **settings: str
+    packages: Path | None = None, as_nobody: bool = False, under: str = "", listen: str = "", **settings: str
 ) -> AsyncIterator[RunningSandbox]:
-    """With the packages in `packages`, or without any; as another user than root where it is `as_nobody`."""
+    """With the packages in `packages`, or without any; as another user than root where it is `as_nobody`.
+
+    `under` is a script that becomes the program; `listen` is its port, if it is no socket.
+    """
     with tempfile.TemporaryDirectory(prefix="holdfast-test-", ignore_cleanup_errors=True) as name:
         place = Path(name)
         folder = place / "run"
         folder.mkdir()
         for each in (place, folder):
             each.chmod(0o777)
-        listen = f"unix://{place / 'sandbox.sock'}"
+        listen = listen or f"unix://{place / 'sandbox.sock'}"
         environment = {
             # It must not get to the code.
             "OPENAI_API_KEY": SECRET,
@@ -102,11 +114,12 @@ async def running_sandbox(
             "HOLDFAST_SANDBOX_PACKAGES_DIR": str(packages or without_packages(place)),
             **{f"HOLDFAST_SANDBOX_{key.upper()}": value for key, value in settings.items()},
         }
-        program = Program("the sandbox", _command(as_nobody), place / "log.txt", environment)
+        program = Program("the sandbox", _command(as_nobody, under), place / "log.txt", environment)
         client = HttpCodeSandbox(listen, "")
+        running = RunningSandbox(program, client, folder)
         try:
             await program.start()
-            yield RunningSandbox(program, client, folder)
+            yield running
         finally:
             await client.close_connections()
             await program.stop()
@@ -124,9 +137,9 @@ def can_run_as_nobody() -> bool:
     return os.geteuid() == 0 and not find_interpreter().folder
 
 
-def _command(as_nobody: bool) -> list[str]:
+def _command(as_nobody: bool, under: str) -> list[str]:
     holdfast = ["-P", "-m", "cli.main", "sandbox"]
     if not as_nobody:
-        return [sys.executable, *holdfast]
+        return [*([sys.executable, under] if under else []), sys.executable, *holdfast]
     # Its own tie to the parent comes after the change of the user.
     return [sys.executable, unprivileged.__file__, str(os.getpid()), str(find_interpreter().program), *holdfast]

@@ -24,7 +24,7 @@ from infra.sandbox.seccomp import filter_program
 BOX_USER = 61234
 """User and group of the boxes of a server that runs as root: the limit of processes binds every user but root."""
 
-START_SECONDS = 30
+START_SECONDS = 60
 READ_BYTES = 64 * 1024
 
 
@@ -43,7 +43,7 @@ class BoxPlan:
 
     program: Path
     interpreter: Interpreter
-    kernel: Path
+    inside: Path
     limits: Limits
     user: int | None
 
@@ -63,7 +63,7 @@ class Box:
         try:
             self._process = subprocess.Popen(  # noqa: S603
                 [
-                    *bubblewrap.command(plan.program, plan.interpreter, plan.kernel, data, packages, filtering),
+                    *bubblewrap.command(plan.program, plan.interpreter, plan.inside, data, packages, filtering),
                     *(*kernel, packages_inside, ",".join(modules)),
                 ],
                 # bubblewrap itself is process 1 of the box, whose environment the code can read.

@@ -13,7 +13,8 @@ from models.code_cells import DATA_FOLDER
 SYSTEM_PROGRAM = Path("/usr/bin/bwrap")
 """Looked for first: Ubuntu's AppArmor lets a program make user namespaces by its path."""
 
-KERNEL, PACKAGES = "/opt/kernel.py", "/opt/packages"
+INSIDE, PACKAGES = "/opt/sandbox", "/opt/packages"
+KERNEL = f"{INSIDE}/kernel.py"
 OUTSIDE_USR = ("bin", "lib", "lib32", "lib64", "sbin")
 OF_ETC = ("/etc/fonts", "/etc/ld.so.cache", "/etc/localtime")
 ENVIRONMENT = {
@@ -22,7 +23,7 @@ ENVIRONMENT = {
     "USER": "sandbox",
     "LANG": "C.UTF-8",
     "PYTHONDONTWRITEBYTECODE": "1",
-    "MPLBACKEND": "agg",
+    "MPLBACKEND": "module://sandbox_backend",
     "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108
     "OPENBLAS_NUM_THREADS": "2",
     "OMP_NUM_THREADS": "2",
@@ -62,9 +63,9 @@ def find_interpreter() -> Interpreter:
 
 
 def command(
-    program: Path, interpreter: Interpreter, kernel: Path, data: Path, packages: Path | None, filter_descriptor: int
+    program: Path, interpreter: Interpreter, inside: Path, data: Path, packages: Path | None, filter_descriptor: int
 ) -> list[str]:
-    """What starts `kernel` in a box whose /mnt/data is `data`. The kernel's own arguments follow it."""
+    """What starts the kernel of `inside` in a box whose /mnt/data is `data`. The kernel's own arguments follow it."""
     return [
         str(program),
         *_NAMESPACES,
@@ -72,7 +73,7 @@ def command(
         *_system(interpreter),
         *("--proc", "/proc", "--dev", "/dev"),
         *("--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108
-        *("--ro-bind", str(kernel), KERNEL),
+        *("--ro-bind", str(inside), INSIDE),
         *(("--ro-bind", str(packages), PACKAGES) if packages else ()),
         *("--bind", str(data), DATA_FOLDER, "--chdir", DATA_FOLDER),
         # Both are in memory that no limit counts: the box's own root, and the folder of its devices.
@@ -104,8 +105,8 @@ def _system(interpreter: Interpreter) -> Iterator[str]:
 
 def _environment(packages: Path | None) -> Iterator[str]:
     # For the programs that the code starts; the kernel itself does not read it.
-    search = {"PYTHONPATH": PACKAGES} if packages else {}
-    for name, value in {**ENVIRONMENT, **search}.items():
+    search = f"{PACKAGES}:{INSIDE}" if packages else INSIDE
+    for name, value in {**ENVIRONMENT, "PYTHONPATH": search}.items():
         yield from ("--setenv", name, value)
 
 

@@ -12,17 +12,29 @@ import httpx
 from pydantic import ValidationError
 
 from infra.sandbox.errors import SandboxError, SandboxFileMissing, SandboxFileRefused, SandboxUnavailable
-from infra.sandbox.wire import ERRORS, HEALTH, KEEPALIVE_SECONDS, OPENED, REQUESTS, CellRequest, output_of
+from infra.sandbox.wire import (
+    ERRORS,
+    HEALTH,
+    KEEPALIVE_SECONDS,
+    MAX_CODE_LENGTH,
+    OPENED,
+    REQUESTS,
+    CellRequest,
+    output_of,
+)
 from models.code_cells import (
     CellDone,
+    CellEnding,
     CellOutput,
     OpenedSession,
     SandboxFile,
     SandboxHealth,
     SandboxSession,
+    SessionFate,
     is_file_name,
 )
 
+LEAST_SECONDS = 0.1
 UNREACHABLE = "The sandbox does not answer."
 # While a box starts in a busy machine, an `open` may wait; cells send empty lines.
 TIMEOUT = httpx.Timeout(60, connect=5, read=6 * KEEPALIVE_SECONDS)
@@ -73,7 +85,13 @@ class HttpCodeSandbox:
     async def run(
         self, session: SandboxSession, call_id: str, code: str, time_limit: timedelta
     ) -> AsyncGenerator[CellOutput, None]:
-        body = REQUESTS.dump_json(CellRequest(code, time_limit.total_seconds()))
+        if len(code) > MAX_CODE_LENGTH:
+            reason = f"The code is longer than {MAX_CODE_LENGTH:,} characters, so it was not run."
+            yield CellDone(CellEnding.KILLED, SessionFate.KEPT, 0, reason)
+            return
+        # Models can write halves of characters, which are no text.
+        whole = code.encode("utf-8", "replace").decode()
+        body = REQUESTS.dump_json(CellRequest(whole, max(time_limit.total_seconds(), LEAST_SECONDS)))
         async with self._asked("POST", _cell(session, call_id), content=body) as response:
             async for line in _lines(response):
                 output = output_of(line)

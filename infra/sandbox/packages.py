@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import pwd
 import re
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ FONTS = ".matplotlib"
 """Where matplotlib's list of fonts is, in the folder: it would take each box a second to make one."""
 
 DECORATION = " ×╰─▶├│"  # noqa: RUF001 - as uv draws its errors
+BEING_INSTALLED = "the code interpreter's packages are being installed (`holdfast sandbox-packages` does that) into"
+
 PINNED = re.compile(r"^([A-Za-z0-9_.-]+==[^\s\\]+(?: ; [^\\]+)?)", re.MULTILINE)
 
 
@@ -46,7 +49,7 @@ class Packages:
         requirements = tuple(sorted(added.split()))
         decisive = "\n".join([LOCK.read_text(), *requirements, str(interpreter.program), platform.machine()])
         name = hashlib.sha256(decisive.encode()).hexdigest()[:16]
-        return cls((parent or _cache()) / f"sandbox-{name}", interpreter, requirements)
+        return cls((parent.resolve() if parent else _cache()) / f"sandbox-{name}", interpreter, requirements)
 
     def state(self) -> tuple[PackageState, str]:
         """With a note for the log, which is empty where they are ready."""
@@ -57,7 +60,7 @@ class Packages:
         except OSError:
             return (
                 PackageState.PREPARING,
-                f"the code interpreter's packages are being installed into {self.folder}",
+                f"{BEING_INSTALLED} {self.folder}",
             )
 
     def install(self) -> None:
@@ -116,10 +119,12 @@ class Packages:
 
 
 def _cache() -> Path:
-    if runs_as_root():
-        # The user of the boxes cannot enter root's home.
-        return Path("/var/cache/holdfast")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "holdfast"
+    # Not by the environment, which a sandbox has not and an installation has.
+    with suppress(KeyError):
+        if not runs_as_root():
+            return Path(pwd.getpwuid(os.geteuid()).pw_dir, ".cache", "holdfast")
+    # The user of the boxes cannot enter root's home.
+    return Path("/var/cache/holdfast")
 
 
 def _uv() -> str:

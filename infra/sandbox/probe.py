@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
+from infra.sandbox.beneath import FOLDER, open_beneath, open_folder
 from infra.sandbox.box import BoxDied, BoxPlan
 from infra.sandbox.boxes import Boxes
 
@@ -45,13 +48,25 @@ async def probe(plan: BoxPlan, boxes: Boxes) -> Isolation:
         async with asyncio.timeout(10):
             await box.run(0, LOOK_AROUND, said.append, lambda _: None)
         found = json.loads(b"".join(said))
+        _look_beneath(box.data)
     except (BoxDied, TimeoutError, ValueError) as error:
         return refused(f"the code in a probe's box did not run to its end ({type(error).__name__})")
+    except OSError as error:
+        return refused(f"openat2: {error.strerror}")
     finally:
         await boxes.discard(box)
     if found != EXPECTED:
         return refused(f"a probe in a box found {found} and not {EXPECTED}")
     return Isolation(await asyncio.to_thread(_version, plan))
+
+
+def _look_beneath(path: Path) -> None:
+    # Not every kernel has the call by which files are collected safely.
+    folder = open_folder(path)
+    try:
+        os.close(open_beneath(folder, ".", FOLDER))
+    finally:
+        os.close(folder)
 
 
 def _version(plan: BoxPlan) -> str:

@@ -1,5 +1,7 @@
 """The folder of a sandbox process: what its boxes need, and the folders of its sessions. It ends with the process."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import tempfile
@@ -8,12 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.errors import StartFailed
 from infra.sandbox.bubblewrap import SYSTEM_PROGRAM, runs_as_root
 from infra.sandbox.folder import remove_folder
 
-KERNEL = Path(__file__).with_name("kernel.py")
+INSIDE = Path(__file__).with_name("inside")
 # Its input ends when this process does, in whatever way. Boxes need a moment to end.
 REMOVE_AT_END = 'read -r _; for _ in 1 2 3 4 5; do rm -rf -- "$0" && exit; sleep 1; done'
+
+
+class SandboxFolderUnusable(StartFailed):
+    """No folder for the files of sessions can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +31,21 @@ class RunFolder:
     sessions: Path
     images: Path
     incoming: Path
-    kernel: Path
+    inside: Path
     program: Path
 
 
 @contextmanager
 def run_folder(parent: Path | None, program: Path) -> Iterator[RunFolder]:
     """In the folder `parent`, or the system's for temporary files; `program` is bubblewrap."""
-    path = Path(tempfile.mkdtemp(prefix="holdfast-sandbox-", dir=parent))
+    try:
+        if parent:
+            parent.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(prefix="holdfast-sandbox-", dir=parent)).resolve()
+    except OSError as error:
+        raise SandboxFolderUnusable(
+            f"The folder {parent or tempfile.gettempdir()} cannot be used: {error.strerror}. Set HOLDFAST_SANDBOX_DIR."
+        ) from error
     cleaner = subprocess.Popen(  # noqa: S603
         ["/bin/sh", "-c", REMOVE_AT_END, str(path)],
         stdin=subprocess.PIPE,
@@ -41,9 +55,13 @@ def run_folder(parent: Path | None, program: Path) -> Iterator[RunFolder]:
         cwd="/",
         start_new_session=True,
     )
+    # systemd-tmpfiles leaves a locked folder alone, however old.
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_SH)
     try:
         yield _furnished(path, program)
     finally:
+        os.close(lock)
         remove_folder(path)
         cleaner.communicate()
 
@@ -55,10 +73,13 @@ def _furnished(path: Path, program: Path) -> RunFolder:
     for folder in (sessions, images, incoming):
         folder.mkdir(mode=0o700)
     sessions.chmod(path.stat().st_mode & 0o777)
-    kernel = path / "kernel.py"
-    shutil.copyfile(KERNEL, kernel)
-    kernel.chmod(0o444)
-    return RunFolder(path, sessions, images, incoming, kernel, _reachable(program, path))
+    inside = path / "inside"
+    inside.mkdir()
+    for name in ("kernel.py", "sandbox_backend.py"):
+        shutil.copyfile(INSIDE / name, inside / name)
+        (inside / name).chmod(0o444)
+    inside.chmod(0o555)
+    return RunFolder(path, sessions, images, incoming, inside, _reachable(program, path))
 
 
 def _reachable(program: Path, path: Path) -> Path:

@@ -201,7 +201,7 @@ async def open_sandbox(settings: Settings) -> AsyncIterator[Sandbox]:
         yield Sandbox(limits, packages, refused(str(error)), None, None)
         return
     with run_folder(settings.sandbox_dir, program) as place:
-        plan = BoxPlan(place.program, interpreter, place.kernel, limits, BOX_USER if runs_as_root() else None)
+        plan = BoxPlan(place.program, interpreter, place.inside, limits, BOX_USER if runs_as_root() else None)
         boxes = Boxes(plan, packages, place.sessions)
         isolation = await probe(plan, boxes)
         sandbox = Sandbox(limits, packages, isolation, place, boxes if isolation.name else None)

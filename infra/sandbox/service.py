@@ -19,7 +19,7 @@ from infra.sandbox.errors import SandboxError, SandboxFileRefused, SandboxUnavai
 from infra.sandbox.received import received
 from infra.sandbox.sandbox import Sandbox
 from infra.sandbox.sessions import Session
-from infra.sandbox.wire import HEALTH, KEEPALIVE_SECONDS, KINDS, MAX_CODE_BYTES, OPENED, REQUESTS, line_of
+from infra.sandbox.wire import HEALTH, KEEPALIVE_SECONDS, KINDS, MAX_CODE_LENGTH, OPENED, REQUESTS, line_of
 from models.code_cells import SandboxFile
 
 READ_BYTES = 256 * 1024
@@ -130,7 +130,7 @@ async def _body(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > 8 * MAX_CODE_BYTES:
+        if len(body) > 8 * MAX_CODE_LENGTH:
             break
     return bytes(body)
 

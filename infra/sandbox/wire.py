@@ -17,7 +17,7 @@ from infra.sandbox.errors import (
 from models.code_cells import CellDone, CellImage, CellOutput, CellText, OpenedSession, SandboxHealth
 
 KEEPALIVE_SECONDS = 5
-MAX_CODE_BYTES = 1 << 20
+MAX_CODE_LENGTH = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ Line = Annotated[TextLine | ImageLine | DoneLine, Field(discriminator="type")]
 
 @dataclass(frozen=True, slots=True)
 class CellRequest:
-    code: Annotated[str, Field(max_length=MAX_CODE_BYTES)]
+    code: Annotated[str, Field(max_length=MAX_CODE_LENGTH)]
     time_limit_seconds: Annotated[float, Field(gt=0)]
 
 

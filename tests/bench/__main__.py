@@ -4,7 +4,7 @@ ARGS=postgres uses Postgres, ARGS="--seconds 2" is quicker and less exact. ARGS=
 the model's chunks in streams. ARGS=models: the cost of model calls by each adapter. ARGS=waiting: runs
 beside others that wait, and cancels. ARGS=growth: an empty database against a full one. ARGS=parked (minutes):
 the cost of 10,000 runs that wait for outputs. ARGS=files: uploads and downloads by the size of a file. ARGS=search: the
-search indexes by their sizes, and the local embedding model.
+search indexes by their sizes, and the local embedding model. ARGS=sandbox: sessions of code.
 
 Compare figures of one call with each other, not with those of another machine or hour.
 """
@@ -19,11 +19,12 @@ from tests.bench.files import measure_files
 from tests.bench.growth import measure_growth
 from tests.bench.models import measure_models
 from tests.bench.parked import measure_parked
+from tests.bench.sandbox import measure_sandbox
 from tests.bench.search import measure_search
 from tests.bench.streams import measure_streams
 from tests.bench.waiting import measure_waiting
 
-CHOICES = ("sqlite", "postgres", "streams", "models", "waiting", "growth", "parked", "files", "search")
+CHOICES = ("sqlite", "postgres", "streams", "models", "waiting", "growth", "parked", "files", "search", "sandbox")
 
 
 def main() -> None:
@@ -44,6 +45,8 @@ def main() -> None:
             measure_models()
         case "files":
             measure_files()
+        case "sandbox":
+            measure_sandbox()
         case "search":
             measure_search()
         case database:

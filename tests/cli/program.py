@@ -108,6 +108,9 @@ class Up:
     def workers(self) -> list[psutil.Process]:
         return self._with("cli.main", "worker")
 
+    def sandboxes(self) -> list[psutil.Process]:
+        return self._with("cli.main", "sandbox")
+
     def all_processes(self) -> list[psutil.Process]:
         started = psutil.Process(self.process.pid)
         return [started, *started.children(recursive=True)]

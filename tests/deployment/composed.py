@@ -15,6 +15,7 @@ SECRETS = {
     "HOLDFAST_DB_PASSWORD": "holdfast0password",
     "TEMPORAL_DB_PASSWORD": "temporal0password",
     "HOLDFAST_OBJECTS_SECRET": "objects0secret",
+    "HOLDFAST_SANDBOX_TOKEN": "sandbox0token",
     "HOLDFAST_API_KEYS": "sk-deployed=default",
     "HOLDFAST_OPERATOR_KEYS": "sk-operator",
 }

@@ -21,6 +21,7 @@ from tests.deployment.modules import temporal_server, temporal_ui
 from tests.deployment.names import Replicas, resolving
 from tests.postgres.server import WITH_EXTENSIONS, PostgresServer, running_postgres
 from tests.program import Program
+from tests.sandbox_process import without_packages
 from tests.valkey import ValkeyServer, running_valkey
 from tests.weaviate_server import WeaviateServer, running_weaviate
 
@@ -49,6 +50,7 @@ class Stack:
         self._composed = composed()
         self.services: dict[str, Any] = self._composed["services"]
         self.postgres_port, self.valkey_port, self.temporal_port, self.temporal_metrics_port = free_ports(4)
+        [self.sandbox_port] = free_ports(1)
         self.objects_port, *self._objects_ports = free_ports(1 + len(OBJECTS_PORTS))
         self.api_port, self.proxy_port, self.ui_port, self.dns_port, *self.worker_ports = free_ports(6)
         self._temporal_ports = dict(zip(TEMPORAL_PORTS, map(str, _free_low_ports(len(TEMPORAL_PORTS))), strict=True))
@@ -101,11 +103,11 @@ class Stack:
                     "migrate",
                 ):
                     await self.up(service)
-                await asyncio.gather(*(self.up(service) for service in ("api", "worker")))
+                await asyncio.gather(*(self.up(service) for service in ("api", "worker", "sandbox")))
                 await self.up("proxy")
                 yield self
             finally:
-                await self.stop("proxy", "api", "worker", "temporal-ui", "temporal", "objects")
+                await self.stop("proxy", "api", "worker", "sandbox", "temporal-ui", "temporal", "objects")
 
     async def up(self, service: str) -> None:
         """Start all replicas of a service and wait until health checks are content; a one-shot runs to its end."""
@@ -176,7 +178,7 @@ class Stack:
         """The image's program. One that is started in a shell has its folders in the script."""
         settings = self.services[service]
         match service:
-            case "api" | "worker" | "migrate":
+            case "api" | "worker" | "migrate" | "sandbox":
                 return [*HOLDFAST, *settings["command"]]
             case "temporal-schema" | "temporal-namespace":
                 shell, *options = settings["entrypoint"]
@@ -204,6 +206,8 @@ class Stack:
                 more = [{"HOLDFAST_HOST": host, "HOLDFAST_PORT": str(self.api_port)} for host in API_ADDRESSES]
             case "worker":
                 more = [{"HOLDFAST_METRICS_PORT": str(port)} for port in self.worker_ports]
+            case "sandbox":
+                more = [{"HOLDFAST_SANDBOX_PACKAGES_DIR": str(without_packages(self._folder))}]
             case "temporal":
                 more = [{"FRONTEND_GRPC_PORT": str(self.temporal_port), **self._temporal_ports}]
             case "temporal-ui":
@@ -225,6 +229,8 @@ class Stack:
                 return await _succeeds(self.ui_url)
             if service == "api":
                 return await _succeeds(f"http://{changes['HOLDFAST_HOST']}:{self.api_port}/health")
+            if service == "sandbox":
+                return await _succeeds(f"http://127.0.0.1:{self.sandbox_port}/health")
             if service == "worker":
                 return await _succeeds(f"http://127.0.0.1:{changes['HOLDFAST_METRICS_PORT']}/health")
             return await self.is_healthy(service, environment)
@@ -246,6 +252,8 @@ class Stack:
             f"-s3.port={OBJECTS_PORT}": f"-s3.port={self.objects_port}",
             "weaviate://weaviate:8080": self.weaviate.url,
             "temporal:7233": f"127.0.0.1:{self.temporal_port}",
+            "sandbox:8290": f"127.0.0.1:{self.sandbox_port}",
+            "0.0.0.0:8290": f"127.0.0.1:{self.sandbox_port}",
             "0.0.0.0": "127.0.0.1",
             **{config["target"]: str(self._config(config["source"])) for config in self._configs(service)},
         }.items():

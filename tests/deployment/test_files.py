@@ -46,7 +46,7 @@ def test_the_example_gives_no_secret_away() -> None:
     assert all(re.search(rf"^{name}=$", example, re.MULTILINE) for name in SECRETS)
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "migrate"])
+@pytest.mark.parametrize("name", ["api", "worker", "migrate", "sandbox"])
 def test_every_setting_of_a_service_is_one(name: str, whole: dict[str, Any]) -> None:
     given = {setting for setting in whole["services"][name]["environment"] if setting.startswith("HOLDFAST_")}
 
@@ -76,6 +76,32 @@ def test_only_public_ports_can_be_reached(whole: dict[str, Any]) -> None:
         "valkey",
         "weaviate",
     }
+
+
+def test_the_sandbox_knows_nothing_and_reaches_nothing(whole: dict[str, Any]) -> None:
+    sandbox = whole["services"]["sandbox"]
+
+    assert sandbox["environment"].keys() <= {
+        "HOLDFAST_LOG_FORMAT",
+        "HOLDFAST_LOG_LEVEL",
+        "HOLDFAST_SANDBOX_LISTEN",
+        "HOLDFAST_SANDBOX_PACKAGES",
+        "HOLDFAST_SANDBOX_TOKEN",
+    }
+    assert not {"env_file", "volumes", "ports", "depends_on"} & sandbox.keys()
+    assert sandbox["networks"].keys() == {"sandbox"}
+    assert whole["networks"]["sandbox"]["internal"]
+    with_access = {name for name, service in whole["services"].items() if "sandbox" in service["networks"]}
+    assert with_access == {"api", "worker", "sandbox"}
+    assert (sandbox["cap_drop"], sandbox["read_only"]) == (["ALL"], True)
+    assert sandbox["deploy"]["resources"]["limits"].keys() == {"memory", "pids"}
+
+
+def test_code_may_be_left_out() -> None:
+    without = composed(HOLDFAST_SANDBOX_URL="none", SANDBOX_REPLICAS="0")["services"]
+
+    assert {without[name]["environment"]["HOLDFAST_SANDBOX_URL"] for name in ("api", "worker")} == {"none"}
+    assert without["sandbox"]["deploy"]["replicas"] == 0
 
 
 def test_temporal_is_of_the_version_that_the_tests_run(whole: dict[str, Any]) -> None:
@@ -162,7 +188,9 @@ def test_the_image_has_every_package_and_nothing_else() -> None:
     let_in = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     assert "*" in ignore
     assert {name for line in copied for name in line.split()} == let_in
-    assert let_in - {"requirements.lock", "pyproject.toml", "README.md"} == set(packages["packages"])
+    assert let_in - {"requirements.lock", "requirements-sandbox.lock", "pyproject.toml", "README.md"} == set(
+        packages["packages"]
+    )
     assert all((ROOT / name).exists() for name in let_in)
 
 

@@ -1,5 +1,6 @@
 """Code that multiplies, hides, does not end, or forges what the sandbox reads."""
 
+import os
 import time
 from datetime import timedelta
 
@@ -75,20 +76,20 @@ async def test_fork_bomb_is_stopped_by_a_limit_that_is_proven_first(sandbox: Run
 
 
 async def test_daemon_does_not_outlive_its_session(sandbox: RunningSandbox) -> None:
-    session = await sandbox.session()
+    session, mark = await sandbox.session(), f"mark-{os.urandom(8).hex()}"
     await sandbox.run(
         session,
-        """
-import os, subprocess, sys
-subprocess.Popen([sys.executable, "-c", "import os, time; os.fork() and os._exit(0); time.sleep(4242)"],
-                 start_new_session=True).wait()
+        f"""
+import subprocess, sys
+daemon = "import os, time; os.fork() and os._exit(0); time.sleep(4242)"
+subprocess.run([sys.executable, "-c", daemon, {mark!r}], start_new_session=True)
 """,
     )
-    assert _with_argument("4242")
+    assert _with_argument(mark)
 
     await sandbox.client.close(session)
 
-    assert not _with_argument("4242")
+    assert not _with_argument(mark)
 
 
 def _with_argument(part: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""The filter of system calls, run by an interpreter of its instructions: also for processors that the tests have not."""
+"""The filter of system calls, run by an interpreter of its instructions, for every kind of processor."""
 
 import struct
 

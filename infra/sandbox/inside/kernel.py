@@ -5,6 +5,7 @@ with `number`, `code` and `mark`) and `I` (interrupt: the number of a cell); out
 (the cell has ended: JSON with `raised` and `interrupted`). After a cell's last text, `mark` is written to its output.
 """
 
+import _sitebuiltins
 import ast
 import builtins
 import contextlib
@@ -37,6 +38,7 @@ class Channel:
             os.set_inheritable(descriptor, False)
         self._incoming = os.fdopen(incoming, "rb")
         self._outgoing = os.fdopen(outgoing, "wb", 0)
+        self._sending = threading.Lock()
 
     def receive(self) -> tuple[bytes, Any]:
         kind, length = HEADER.unpack(self._exactly(HEADER.size))
@@ -44,8 +46,9 @@ class Channel:
 
     def send(self, kind: bytes, content: bytes = b"") -> None:
         frame = memoryview(HEADER.pack(kind, len(content)) + content)
-        while frame:
-            frame = frame[self._outgoing.write(frame) :]
+        with self._sending:
+            while frame:
+                frame = frame[self._outgoing.write(frame) :]
 
     def _exactly(self, length: int) -> bytes:
         content = self._incoming.read(length)
@@ -65,6 +68,9 @@ class Kernel:
         module.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = module
         self._variables = module.__dict__
+        own = types.ModuleType("sandbox_kernel")
+        own.__dict__["show_figures"] = self.show_figures
+        sys.modules["sandbox_kernel"] = own
 
     def serve(self) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -88,7 +94,7 @@ class Kernel:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             self._running = cell["number"]
             self._execute(cell["code"], f"<cell {cell['number']}>")
-            self._show_figures()
+            self.show_figures()
         except KeyboardInterrupt:
             ending["interrupted"] = True
         except SystemExit:
@@ -131,7 +137,7 @@ class Kernel:
         else:
             print(repr(value))  # noqa: T201
 
-    def _show_figures(self) -> None:
+    def show_figures(self) -> None:
         if pyplot := sys.modules.get("matplotlib.pyplot"):
             for number in pyplot.get_fignums():
                 self._show_figure(pyplot.figure(number))
@@ -187,6 +193,13 @@ def _limit(limits: dict[str, int]) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
+def _add_names_of_site() -> None:
+    # `site`, which is left out, would look for packages of the machine.
+    for name in ("exit", "quit"):
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "the end of the file"))
+    builtins.__dict__["help"] = _sitebuiltins._Helper()
+
+
 def _copy_list_of_fonts(packages: str) -> None:
     # matplotlib uses it only in a folder that it may write to.
     folder = os.environ.get("MPLCONFIGDIR", "")
@@ -203,7 +216,8 @@ def main() -> None:
     _limit(json.loads(limits))
     sys.argv = [""]
     # The session's folder last: a file there must not take a library's place.
-    sys.path += [*filter(None, [packages]), os.getcwd()]  # noqa: PTH109
+    sys.path += [*filter(None, [packages]), os.path.dirname(__file__), os.getcwd()]  # noqa: PTH109, PTH120
+    _add_names_of_site()
     _copy_list_of_fonts(packages)
     channel = Channel(int(incoming), int(outgoing))
     for module in filter(None, modules.split(",")):
