@@ -12,10 +12,10 @@ from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.code_runs import CODE, PNG, SHOW_IMAGE, WAITS, code_of, coding, logs_of, put_file, python, told
 from tests.end_to_end.test_run_events import forget
 from tests.holdfast import RunningHoldfast
-from tests.provider.replies import Calls, Says
+from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.stored_files import store_file
-from tests.streams import THREAD, all_events, streamed
+from tests.streams import THREAD, all_events, followed, streamed
 
 SMILE = "\N{GRINNING FACE}"
 LINK = "sandbox:/mnt/data/report.csv"
@@ -97,6 +97,27 @@ async def test_official_client_streams_code_outputs_images_and_files(
     assert stored.to_dict() == message.to_dict()
     [output] = told(provider.requests("code-stream")[1])
     assert output == f"é {SMILE}\n\n[The user was shown 1 image(s).]"
+
+
+async def test_cancelled_answer_keeps_its_links_and_their_files(
+    coder: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("code-cut", python(REPORT), Hangs(after=f"It is {LINK} and sandbox:/mnt/data/rep"))
+    run: Any = None
+
+    async with followed(coder, await coding(coder, "code-cut")) as events:
+        async for event in events:
+            if event.name == "thread.run.created":
+                run = event.json
+            if event.name == "thread.message.delta" and '"value":" and' in event.data:
+                await coder.client.beta.threads.runs.cancel(run["id"], thread_id=run["thread_id"])
+
+    [message, _] = (await coder.client.beta.threads.messages.list(run["thread_id"])).data
+    [part] = [part.to_dict() for part in message.content]
+    text: Any = part["text"]
+    assert (message.status, text["value"].rstrip()) == ("incomplete", f"It is {LINK} and")
+    [annotation] = text["annotations"]
+    assert (await coder.client.files.content(annotation["file_path"]["file_id"])).content == b"a,b"
 
 
 async def test_stream_has_the_events_of_the_recorded_wire(coder: RunningHoldfast, provider: ScriptedProvider) -> None:

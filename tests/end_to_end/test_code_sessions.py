@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openai.types.beta.threads import Run
+from sqlalchemy import update
 
 from activities.tools.code_interpreter import LOST
 from activities.tools.code_sessions import RESTARTED
 from infra.database import sandbox_files, sandbox_sessions
+from infra.database.sandbox_tables import SANDBOX_SESSIONS
 from infra.sandbox.errors import SandboxFileMissing, SessionGone
 from models.code_cells import SandboxSession
 from models.stored_objects import KeyPrefix
+from tests.cli.program import free_ports
 from tests.code_runs import (
     CODE,
     WAITS,
@@ -22,13 +26,16 @@ from tests.code_runs import (
     put_file,
     python,
     session_of,
+    small_packages,
     steps_of,
     told,
 )
-from tests.holdfast import RunningHoldfast
+from tests.conftest import settings_for
+from tests.database import writing
+from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Says
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.sandbox_process import RunningSandbox
+from tests.sandbox_process import RunningSandbox, running_sandbox
 from tests.stored_files import store_file
 from tests.sweeps import sweep_now
 
@@ -147,6 +154,28 @@ async def test_outage_of_the_sandbox_is_retried(own_coder: Coder, provider: Scri
     run = await holdfast.until(run)
 
     assert (run.status, [logs_of(code) for code in await code_of(holdfast, run)]) == ("completed", ["1\n"])
+
+
+@pytest.mark.slow
+async def test_thread_leaves_a_sandbox_that_does_not_answer(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    provider.script("code-moves", python(f"a = 1\n{COUNT}"), Says("Counted."), python(READ), Says("Read."))
+    [port, nobody] = free_ports(2)
+    with small_packages() as packages:
+        async with running_sandbox(packages, listen=f"127.0.0.1:{port}", token="t"):
+            url = f"http://127.0.0.1:{port}"
+            settings = settings_for(tmp_path, temporal_port, provider, sandbox_url=url, sandbox_token="t")
+            async with running_holdfast(settings) as holdfast:
+                run = await holdfast.until(await holdfast.run(await coding(holdfast, "code-moves")), "completed")
+                with writing(holdfast.resources.database) as connection:
+                    connection.execute(update(SANDBOX_SESSIONS).values(url=f"http://127.0.0.1:{nobody}"))
+
+                later = await again(holdfast, run)
+
+                assert [logs_of(code) for code in await code_of(holdfast, later)] == [f"{RESTARTED}x False\n"]
+                session = await session_of(holdfast, run.thread_id)
+                assert (session.generation, session.place) == (2, url)
 
 
 async def test_cancel_interrupts_the_code(coder: RunningHoldfast, provider: ScriptedProvider) -> None:

@@ -11,6 +11,7 @@ from infra.clock import now_seconds
 from infra.database import (
     doomed_objects,
     files,
+    interpreter_files,
     prompts,
     runs,
     sandbox_files,
@@ -23,8 +24,10 @@ from infra.database.files import StoredFile
 from infra.database.sandbox_files import KeptFile
 from models.code_cells import SandboxSession
 from models.files import Purpose
-from models.ids import Prefix, new_id
+from models.ids import Prefix, new_file_id, new_id
+from models.threads import ModifyThreadRequest
 from models.tool_calls import CodeCell, CodeRun
+from models.tools import CodeInterpreterResources, ToolResources
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT
 from tests.infra.database.plans import BY_ID, plan_of
@@ -169,6 +172,25 @@ def test_rows_of_a_result_come_with_it_or_not_at_all(database: Database) -> None
     with reading(database) as connection:
         assert sandbox_files.of_thread(connection, called.run.thread_id) == {"a.csv": made}
         assert sandbox_files.known(connection, [made.object_id, "other"]) == {made.object_id}
+        image_id = f"file-{made.object_id}"
+        assert list(files.find(connection, PROJECT, [image_id])) == [image_id]
+        assert files.find(connection, "other", [image_id]) == {}
+
+
+def test_run_has_the_files_of_its_project_alone(database: Database) -> None:
+    called = CalledTools.of(database, CODE)
+    ids = [new_file_id(), new_file_id(), new_file_id()]
+    with writing(database) as connection:
+        for project, file_id in zip((PROJECT, "other", PROJECT), ids, strict=True):
+            files.create(connection, project, StoredFile(file_id, "a.csv", Purpose.ASSISTANTS, 1))
+        resources = ToolResources(code_interpreter=CodeInterpreterResources(file_ids=ids))
+        body = ModifyThreadRequest(tool_resources=resources)
+        threads.modify(connection, PROJECT, called.run.thread_id, body)
+        files.remove(connection, PROJECT, ids[2])
+
+        found = interpreter_files.of_run(connection, PROJECT, called.run)
+
+    assert [file.id for file in found] == ids[:1]
 
 
 def test_replaced_and_removed_files_are_doomed(database: Database) -> None:
