@@ -9,17 +9,36 @@ UV ?= $(BIN)/uv
 
 # A stamp is written last: an install that was interrupted is done again.
 CREATED := $(VENV)/.created
+INSTALLER := $(VENV)/.installer
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_DEPLOYMENT := $(VENV)/.installed-deployment
 
 PYTEST := $(BIN)/python -m pytest
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+UV_INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 # An environment whose Python is gone, upgraded or moved, is made anew.
-$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT))
+$(shell [ -x $(BIN)/python ] || rm -f $(CREATED) $(INSTALLER) $(INSTALLED) $(INSTALLED_DEV) $(INSTALLED_DEPLOYMENT))
+
+# Bytecode that is not kept is compiled at each start of each process: 1.5 s of CPU here.
+unexport PYTHONDONTWRITEBYTECODE
+
+# uv does not read pip's configuration: an index or certificates of one's own are passed on.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_EXTRA_INDEX_URL
+export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+endif
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-slow test-deployment test-weaviate test-all lint types bench chaos conformance histories lock clean
@@ -70,6 +89,7 @@ histories: $(INSTALLED_DEV)  ## Record the histories of the replay tests anew; A
 	@$(BIN)/python -m tests.replay.record $(ARGS)
 
 lock: $(INSTALLED_DEV)  ## Write the lock files from pyproject.toml; ARGS=--upgrade for newer versions
+	@$(COMPILE) $(ARGS) --group installer --output-file requirements-uv.lock
 	@$(COMPILE) pyproject.toml $(ARGS) --output-file requirements.lock
 	@$(COMPILE) pyproject.toml $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) $(ARGS) --group deployment --constraints requirements-dev.lock --output-file requirements-deployment.lock
@@ -87,19 +107,23 @@ $(CREATED):
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(INSTALLED): requirements.lock pyproject.toml | $(CREATED)
-	@echo "Installing Holdfast into $(VENV), which can take a few minutes"
-	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
-	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+$(INSTALLER): requirements-uv.lock | $(CREATED)
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-uv.lock
 	@touch $@
 
-$(INSTALLED_DEV): requirements-dev.lock requirements.lock pyproject.toml | $(CREATED)
-	@echo "Installing Holdfast and its tests' dependencies into $(VENV), which can take a few minutes"
-	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
-	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+$(INSTALLED): requirements.lock pyproject.toml | $(INSTALLER)
+	@echo "Installing Holdfast into $(VENV), which can take a minute"
+	@$(UV_INSTALL) --require-hashes --requirement requirements.lock
+	@$(UV_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(INSTALLED_DEV): requirements-dev.lock requirements.lock pyproject.toml | $(INSTALLER)
+	@echo "Installing Holdfast and its tests' dependencies into $(VENV), which can take a minute"
+	@$(UV_INSTALL) --require-hashes --requirement requirements-dev.lock
+	@$(UV_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(INSTALLED) $@
 
 $(INSTALLED_DEPLOYMENT): requirements-deployment.lock $(INSTALLED_DEV)
-	@echo "Installing what the tests of docker-compose.yml need into $(VENV), which can take a few minutes"
-	@$(PIP_INSTALL) --require-hashes --requirement requirements-deployment.lock
+	@echo "Installing what the tests of docker-compose.yml need into $(VENV), which can take a minute"
+	@$(UV_INSTALL) --require-hashes --requirement requirements-deployment.lock
 	@touch $@

@@ -25,23 +25,25 @@ from infra.database.outages import DatabaseUnavailable
 from infra.database.run_finalization import Partial
 from infra.database.turns import Begun, Committed, Resumed
 from infra.event_stream.publishing import publish
-from infra.language_model.errors import ModelCallFailed, PromptRejected
+from infra.language_model.errors import ModelCallFailed, PromptRejected, TooManyCalls
 from infra.ports import EventStream, LanguageModel, ObjectStore
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.cited_text import CitedText
 from models.finalization import Finalization
+from models.language_model import CallDelta
 from models.runs import LastError, LastErrorCode, Run, RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
 from models.thread_errors import ThreadLocked
+from models.tool_calls import MAX_CALLS
 from models.turn_attempts import TurnAttempt
 from models.turn_failures import EarlierFailure, as_details, failure_in
 from models.turns import MODEL_TURN, NextStep, RunState, TurnInput, TurnOutcome
 
 CONTENT_FILTERED = "The model's answer was stopped by the provider's content filter."
 
-TURNS_USED_UP = RunIncompleteReason.MAX_PROMPT_TOKENS
-"""The nearest of the two reasons of the wire; the log names the real one."""
+TOO_MANY_CALLS = f"The model wrote more than {MAX_CALLS} tool calls in one answer."
+AT_ONCE = timedelta(milliseconds=1)
 
 DATABASE_RETRY_INTERVAL = timedelta(seconds=1)
 
@@ -111,9 +113,6 @@ class ModelTurn:
         attempt = await self._begin(turn)
         if isinstance(attempt, TurnOutcome):
             return attempt
-        if turn.turn >= self._max_turns:
-            log.warning("run.turns_used_up", extra={"run_id": turn.run_id, "turns": turn.turn})
-            return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, TURNS_USED_UP)
         async with self._images.of_prompt(attempt.begun.project_id) as images:
             question = await build_request(self._database, attempt.begun, turn.turn, self._language_model, images)
             if isinstance(question, RunIncompleteReason):
@@ -175,6 +174,8 @@ class ModelTurn:
         attempt.answer.image_ids = attempt.stream.image_ids = question.image_ids
         async with aclosing(self._language_model.stream(question.request)) as deltas:
             async for delta in deltas:
+                if isinstance(delta, CallDelta) and delta.index >= MAX_CALLS:
+                    raise TooManyCalls(TOO_MANY_CALLS, AT_ONCE)
                 # The answer and the stream take the same deltas: a cut leaves text that is held back out of both.
                 for each in cited.cite(delta) if cited else (delta,):
                     for piece in await files.link(each) if files else (each,):
@@ -197,8 +198,12 @@ class ModelTurn:
             await asyncio.sleep(DATABASE_RETRY_INTERVAL.total_seconds())
 
     async def _store(self, attempt: _Attempt, position: StreamPosition) -> Committed | None:
-        committed = await self._database.write(turns.commit, attempt.begun, attempt.turn, attempt.answer, position)
+        turn = attempt.turn
+        is_last = turn.turn + 1 >= self._max_turns
+        committed = await self._database.write(turns.commit, attempt.begun, turn, attempt.answer, position, is_last)
         if committed is not None:
+            if committed.turns_used_up:
+                log.warning("run.turns_used_up", extra={"run_id": attempt.run.id, "turns": turn.turn + 1})
             await publish(self._event_stream, attempt.run.id, committed.events)
             await self._workflows.start_or_leave(committed.next_run)
         return committed

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 from temporalio import activity
 
@@ -17,7 +18,7 @@ from infra.database.tool_results import CallTiming, CallToRun, Stored, show_logs
 from infra.event_stream.publishing import publish
 from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import AlsoStored, EventStream, ResultWithRows, ServerTool, ToolScope
-from infra.tools.errors import ToolFailed, ToolUnavailable
+from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
 from infra.tools.observation import ToolObserver
 from infra.vector_index.errors import VectorIndexUnavailable
 from models.runs import LastErrorCode
@@ -25,8 +26,8 @@ from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import TOOL_CALL, RunState, ToolCallInput
 
 OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, VectorIndexUnavailable)
-MAX_UNEXPECTED_ATTEMPTS = 4
-"""A fault of the tool itself mostly repeats: the last of these attempts, after some seconds, stores a failure."""
+MAX_FAULTS = 4
+"""A fault of the tool itself mostly repeats: the last of these, after some seconds, is stored as a failure."""
 
 BROKEN = "The tool failed for an unexpected reason. Go on without it."
 
@@ -53,7 +54,8 @@ class ToolCalls:
         A tool that fails for good, or again and again, has that as its result: it never fails the run. Raises
         retryable `ApplicationError`s for outages. A call of a run that is no longer at its turn is not run.
         """
-        async with heartbeating():
+        # Each attempt repeats the number of earlier faults, so that the last attempt knows it.
+        async with heartbeating(lambda: activity.info().heartbeat_details):
             try:
                 return await self._execute(call)
             except asyncio.CancelledError:
@@ -84,7 +86,7 @@ class ToolCalls:
 
         try:
             with self._observer.observing(call.kind, call.id):
-                scope = ToolScope(found.project_id, found.run, show, activity.info().attempt)
+                scope = ToolScope(found.project_id, found.run, _waited(), show, activity.info().attempt)
                 return await self._tools[call.kind].run(call, scope)
         except ToolFailed as error:
             log.warning("run.tool_failed", extra=_facts(call, error))
@@ -92,8 +94,13 @@ class ToolCalls:
         except ToolUnavailable as error:
             log.warning("run.tool_unavailable", extra=_facts(call, error))
             raise passing_failure(LastErrorCode.SERVER_ERROR, error, error.retry_after) from None
+        except ToolNotReady as error:
+            raise passing_failure(LastErrorCode.SERVER_ERROR, error, error.retry_after) from None
         except Exception as error:
-            if isinstance(error, OUTAGES) or activity.info().attempt < MAX_UNEXPECTED_ATTEMPTS:
+            if isinstance(error, OUTAGES):
+                raise
+            if (faults := _earlier_faults() + 1) < MAX_FAULTS:
+                activity.heartbeat(faults)
                 raise
             log.exception("run.tool_broken", extra=_facts(call, error))
             return ToolFailure(BROKEN)
@@ -102,6 +109,19 @@ class ToolCalls:
         stored = await self._database.write(tool_results.store_result, call, result, timing, *also)
         await publish(self._event_stream, call.run_id, stored.events)
         return stored
+
+
+def _waited() -> timedelta:
+    info = activity.info()
+    # Both by the clock of Temporal's server.
+    return info.current_attempt_scheduled_time - info.scheduled_time
+
+
+def _earlier_faults() -> int:
+    match activity.info().heartbeat_details:
+        case [int(faults)]:
+            return faults
+    return 0
 
 
 def _facts(call: ToolCall, error: Exception) -> dict[str, str]:

@@ -7,6 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
 from api.authentication import Keyring
+from api.azure import AzurePaths
 from api.errors import UnexpectedErrors, install_error_handlers
 from api.headers import EXPOSED_HEADERS, ResponseHeaders
 from api.hosts import AllowedHosts, allowed_hosts
@@ -19,6 +20,7 @@ from api.routes import (
     all_runs,
     assistant_files,
     assistants,
+    embeddings,
     files,
     health,
     message_files,
@@ -60,6 +62,7 @@ ROUTERS = (
     files.router,
     uploads.router,
     uploads.parts_router,
+    embeddings.router,
 )
 
 
@@ -102,6 +105,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.add_middleware(UnexpectedErrors)
     if (hosts := allowed_hosts(resources.settings)) is not None:
         app.add_middleware(AllowedHosts, hosts=hosts)
+    app.add_middleware(AzurePaths)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestMetrics, metrics=resources.metrics)
     if origins := resources.settings.allowed_origins:
@@ -125,9 +129,8 @@ def _routes() -> list[BaseRoute]:
     for router in ROUTERS:
         api.include_router(router, prefix="/v1")
         api.include_router(router, include_in_schema=False)
-    api.include_router(health.router)
-    for ops in (ops_runs, ops_files):
-        api.include_router(ops.router)
-        api.include_router(ops.router, prefix="/v1", include_in_schema=False)
+    for unversioned in (health, ops_runs, ops_files):
+        api.include_router(unversioned.router)
+        api.include_router(unversioned.router, prefix="/v1", include_in_schema=False)
     api.include_router(metrics.router)
     return api.routes

@@ -32,8 +32,14 @@ class AssistantFiles:
         return self.requested.project_id
 
     def replace(self, connection: Connection, assistant_id: str, file_ids: Sequence[str]) -> None:
-        """Let the assistant have these files alone. Raises `NotFound`, and as `RequestedResources.extend_store`."""
+        """Let the assistant have these files alone. Raises `NotFound`, and as `RequestedResources.extend_store`.
+
+        A store with more files than v1 gave an assistant is that of a v2 program: it keeps them, and is given up.
+        """
         store_id = self._lock(connection, assistant_id)
+        if store_id and vector_stores.load(connection, self.project_id, store_id).file_counts.total > MAX_FILES:
+            self._give_up_store(connection, assistant_id)
+            store_id = None
         before = self._files(connection, store_id)
         # First, because it locks the files before the store.
         new = [file_id for file_id in dict.fromkeys(file_ids) if file_id not in before]
@@ -47,9 +53,8 @@ class AssistantFiles:
     def add(self, connection: Connection, assistant_id: str, file_id: str) -> AssistantFile:
         """Raises as `replace`, and `InvalidRequest` for one file too many."""
         store_id = self._lock(connection, assistant_id)
-        before = self._files(connection, store_id)
-        if file_id not in before:
-            if len(before) >= MAX_FILES:
+        if store_id is None or not vector_store_files.named(connection, store_id, [file_id]):
+            if len(self._files(connection, store_id)) >= MAX_FILES:
                 raise InvalidRequest(f"An assistant has at most {MAX_FILES} files. Delete some.", "file_id")
             store_id = self._put_in(connection, assistant_id, store_id, [file_id])
         return load(connection, self.project_id, assistant_id, file_id)
@@ -83,6 +88,9 @@ class AssistantFiles:
         search = FileSearchResources(vector_store_ids=[created])
         assistants.set_file_search(connection, self.project_id, assistant_id, search)
         return created
+
+    def _give_up_store(self, connection: Connection, assistant_id: str) -> None:
+        assistants.set_file_search(connection, self.project_id, assistant_id, FileSearchResources())
 
     def _take_out(self, connection: Connection, store_id: str, file_id: str) -> None:
         self.removed.append((vector_store_files.remove(connection, self.project_id, store_id, file_id), file_id))

@@ -10,8 +10,12 @@ from typing import Self
 from fastapi import Request
 from fastapi.security.utils import get_authorization_scheme_param
 
+from api.azure import AZURE_PROJECT
 from infra.settings import Settings
 from models.errors import Forbidden, Unauthenticated
+
+AZURE_KEY = "api-key"
+"""The header in which clients of Azure send their key."""
 
 DEFAULT_PROJECT = "default"
 """The project of every request where no API keys are set."""
@@ -83,9 +87,14 @@ class Keyring:
 
 
 def caller_of(request: Request) -> Caller:
-    """Raises `Unauthenticated`."""
+    """Raises `Unauthenticated`, and `Forbidden` if the path names the Azure project of another key."""
     keyring: Keyring = request.app.state.keyring
-    return keyring.caller(request.headers.get("authorization"))
+    headers = request.headers
+    caller = keyring.caller(headers.get("authorization") or f"Bearer {headers.get(AZURE_KEY, '')}")
+    in_path = getattr(request.state, AZURE_PROJECT, None)
+    if in_path is not None and in_path != caller.project:
+        raise Forbidden.to_project(in_path)
+    return caller
 
 
 def _digest(key: str) -> bytes:

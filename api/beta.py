@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from api.azure import IS_AZURE
 from api.beta_v1 import to_v2
 from api.json_bodies import JsonRoute
 from api.v1_answers import V1Answers
@@ -26,11 +27,14 @@ class BetaVersion(StrEnum):
 
 
 def beta_version(request: Request, is_required: bool = False) -> BetaVersion:
-    """The requested version; no header means v2, unless one `is_required`. Raises `InvalidRequest` for any other."""
+    """The requested version; no header means v2, unless one `is_required`. Raises `InvalidRequest` for any other.
+
+    Azure's clients never send it.
+    """
     named = ",".join(request.headers.getlist(HEADER))
     betas = dict(part.strip().partition("=")[::2] for part in named.split(","))
     asked = betas.get("assistants")
-    if asked is None and not is_required:
+    if asked is None and (not is_required or getattr(request.state, IS_AZURE, False)):
         return BetaVersion.V2
     if asked not in tuple(BetaVersion):
         raise InvalidRequest(MISSING_BETA, code="invalid_beta")

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.azure import IS_AZURE
 from api.validation import first_error
 from infra.database.outages import CommitUnknown, DatabaseUnavailable
 from infra.embeddings.errors import EmbeddingFailed
@@ -81,24 +82,34 @@ class UnexpectedErrors:
                 raise
             request_id = scope.get("state", {}).get("request_id")
             log.error("api.unexpected_error", exc_info=error, extra={"path": scope["path"], "request_id": request_id})
-            await answer(ApiError(SERVER_ERROR))(scope, receive, send)
+            await ErrorResponse(ApiError(SERVER_ERROR))(scope, receive, send)
 
 
-def answer(error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(ErrorEnvelope.of(error).model_dump(), error.status, headers)
+class ErrorResponse(Response):
+    """The envelope of an error. Azure's clients read a code in each."""
+
+    def __init__(self, error: ApiError, headers: Mapping[str, str] | None = None, status: int | None = None) -> None:
+        self._error, self._extra = error, headers
+        super().__init__(status_code=status or error.status)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        envelope = ErrorEnvelope.of(self._error).model_dump()
+        if scope.get("state", {}).get(IS_AZURE):
+            envelope["error"]["code"] = self._error.code or self._error.type
+        await JSONResponse(envelope, self.status_code, self._extra)(scope, receive, send)
 
 
-async def _api_error(_: Request, error: Exception) -> JSONResponse:
+async def _api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
-    return answer(error)
+    return ErrorResponse(error)
 
 
-async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
+async def _invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    return answer(first_error(error.errors()))
+    return ErrorResponse(first_error(error.errors()))
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> Response:
     """An unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if isinstance(error.__cause__, ClientDisconnect):
@@ -111,29 +122,29 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
             api_error = MethodNotAllowed(request.method, request.url.path)
         case _:
             api_error = InvalidRequest(error.detail)
-    return JSONResponse(ErrorEnvelope.of(api_error).model_dump(), error.status_code, error.headers)
+    return ErrorResponse(api_error, error.headers, error.status_code)
 
 
-async def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _database_unavailable(request: Request, error: Exception) -> Response:
     """If the outcome of a commit is unknown, the response instructs the SDKs not to repeat the request."""
     assert isinstance(error, DatabaseUnavailable)  # noqa: S101 - registered for this class
     log.error("api.database_unavailable", extra={"path": request.url.path, "reason": error.reason})
     if not isinstance(error, CommitUnknown):
-        return answer(Unavailable())
-    return answer(OutcomeUnknown(), None if "idempotency-key" in request.headers else DO_NOT_RETRY)
+        return ErrorResponse(Unavailable())
+    return ErrorResponse(OutcomeUnknown(), None if "idempotency-key" in request.headers else DO_NOT_RETRY)
 
 
-async def _object_store_unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _object_store_unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, ObjectStoreUnavailable)  # noqa: S101 - registered for this class
     log.error("api.object_store_unavailable", extra={"path": request.url.path, "reason": error.reason})
-    return answer(StoreUnavailable())
+    return ErrorResponse(StoreUnavailable())
 
 
-async def _range_not_satisfiable(_: Request, error: Exception) -> JSONResponse:
+async def _range_not_satisfiable(_: Request, error: Exception) -> Response:
     assert isinstance(error, RangeNotSatisfiable)  # noqa: S101 - registered for this class
-    return answer(error, {"content-range": f"bytes */{error.size}"})
+    return ErrorResponse(error, {"content-range": f"bytes */{error.size}"})
 
 
-async def _search_unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _search_unavailable(request: Request, error: Exception) -> Response:
     log.error("api.search_unavailable", extra={"path": request.url.path, "reason": repr(error)})
-    return answer(SearchUnavailable())
+    return ErrorResponse(SearchUnavailable())

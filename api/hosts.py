@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import answer
+from api.errors import ErrorResponse
 from api.problems import shortened
 from infra.settings import LOOPBACK_HOSTS, Settings
 from models.errors import UnknownHost
@@ -41,7 +41,7 @@ class AllowedHosts:
         if len(given) == 1 and _name(given[0]) in self._hosts:
             await self._app(scope, receive, send)
             return
-        await answer(UnknownHost(shortened(", ".join(given))))(scope, receive, send)
+        await ErrorResponse(UnknownHost(shortened(", ".join(given))))(scope, receive, send)
 
 
 def _name(host: str) -> str:

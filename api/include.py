@@ -1,4 +1,7 @@
-"""`include[]`: additional fields of run steps."""
+"""`include[]`: additional fields of run steps.
+
+Operations to which OpenAI's contract gives it take it. Others that stream steps refuse it.
+"""
 
 from typing import Annotated, Any
 
@@ -8,6 +11,8 @@ from api.problems import shortened
 from models.errors import InvalidRequest
 
 FILE_SEARCH_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
+
+NAMES = ("include[]", "include")
 
 INCLUDE_PARAMETER: dict[str, Any] = {
     "name": "include[]",
@@ -22,7 +27,7 @@ async def _include(request: Request) -> bool:
 
     Accepts `include[]` and `include`, repeated or with commas. Raises `InvalidRequest` for any but the one value.
     """
-    given = [*request.query_params.getlist("include[]"), *request.query_params.getlist("include")]
+    given = [value for name in NAMES for value in request.query_params.getlist(name)]
     values = [value for values in given for value in values.split(",")]
     for index, value in enumerate(values):
         if value != FILE_SEARCH_CONTENT:
@@ -34,5 +39,13 @@ async def _include(request: Request) -> bool:
     return bool(values)
 
 
+async def _refuse_include(request: Request) -> None:
+    """Raises `InvalidRequest`: the stream that this operation answers with never has the content."""
+    for name in NAMES:
+        if name in request.query_params:
+            raise InvalidRequest(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
+
+
 IncludeDep = Annotated[bool, Depends(_include)]
 IncludeParameters = {"parameters": [INCLUDE_PARAMETER]}
+RefusesInclude = Depends(_refuse_include)

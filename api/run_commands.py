@@ -104,8 +104,6 @@ class RunCommands:
 
         def insert(connection: Connection) -> Run:
             nonlocal events
-            if body.tool_resources:
-                check_named(connection, project_id, body.tool_resources)
             spec = self._spec(connection, project_id, body)
             thread = thread_messages.create_thread(connection, resources, body.thread or CreateThreadRequest())
             check_searchable(connection, project_id, spec, thread.tool_resources)
@@ -179,6 +177,8 @@ class RunCommands:
 
     def _spec(self, connection: Connection, project_id: str, body: RunOverrides) -> RunSpec:
         assistant = assistants.load(connection, project_id, body.assistant_id)
+        if body.tool_resources:
+            check_named(connection, project_id, body.tool_resources)
         spec = RunSpec.of(assistant, body, self._default_expiry_seconds)
         if not self._catalogue.offers(spec.model):
             raise ModelNotFound(spec.model)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.authentication import Keyring
-from api.errors import answer
+from api.errors import ErrorResponse
 from cli.http_server import HttpServer
 from cli.ports import Address, listen
 from infra.metrics import Metrics
@@ -66,5 +66,5 @@ class _ForOperators:
         try:
             self._keyring.caller(Headers(scope=scope).get("authorization")).require_operator()
         except ApiError as error:
-            return answer(error)
+            return ErrorResponse(error)
         return self._app

@@ -22,13 +22,15 @@ from infra.background import beside
 from infra.errors import StartFailed
 from infra.settings import Settings
 
-READY_TIMEOUT = timedelta(seconds=15)
+# One that has not ended may only be slow, and to end it would not make it faster.
+READY_TIMEOUT = timedelta(seconds=30)
 READY_POLL_INTERVAL = timedelta(milliseconds=50)
 # SIGKILL loses nothing: its SQLite is in WAL mode. See cli/parts.py for the time that a whole stop takes.
 STOP_TIMEOUT = timedelta(seconds=2.5)
 FIRST_RESTART_DELAY = timedelta(seconds=0.5)
-MAX_RESTART_DELAY = timedelta(seconds=30)
-STABLE_AFTER = timedelta(minutes=1)
+# Nothing moves without it: to start in vain costs a second of CPU.
+MAX_RESTART_DELAY = timedelta(seconds=5)
+STABLE_AFTER = timedelta(seconds=10)
 
 log = structlog.get_logger()
 

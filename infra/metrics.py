@@ -97,7 +97,7 @@ class Metrics:
         self.tool_call_seconds = Histogram(
             "holdfast_tool_call_seconds",
             "Duration of attempts at tool calls that the server runs, by outcome: answered, failed for good, "
-            "unavailable and retried, or cut_short by a cancel or a deadline.",
+            "postponed, unavailable and retried, or cut_short by a cancel or a deadline.",
             ["tool", "outcome"],
             buckets=SERVER_CALL_SECONDS,
             registry=registry,

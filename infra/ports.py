@@ -220,12 +220,13 @@ async def _show_nothing(_logs: str) -> None:
 class ToolScope:
     """What a server call may use: its run's, and of its project only.
 
-    `show` shows clients what the result begins with, before there is a result: all of it, each time. `attempt` counts
-    the attempts at the call, from 1.
+    `waited`: since it was first tried. `show` shows clients what the result begins with, before there is a result: all
+    of it, each time. `attempt` counts the attempts at the call, from 1.
     """
 
     project_id: str
     run: Run
+    waited: timedelta = timedelta()
     show: Callable[[str], Awaitable[None]] = _show_nothing
     attempt: int = 1
 
@@ -252,7 +253,8 @@ class ServerTool(Protocol):
         """The result of the call. It may be run again, but only if the result was not stored.
 
         Raises `infra.tools.errors.ToolUnavailable` if a retry may help, `ToolFailed` with a message for the model if it
-        cannot. It may be cancelled at any time, and sends no heartbeats: its caller does.
+        cannot, and `ToolNotReady` instead of waiting: a worker's slots are for work. It may be cancelled at any time,
+        and sends no heartbeats: its caller does.
         """
         ...
 

@@ -178,7 +178,7 @@ class Settings(BaseSettings):
         50,
         ge=1,
         le=1000,
-        description="Turns of the model in one run: a run that would begin another one ends as `incomplete`.",
+        description="Turns of the model in one run: a run that calls tools in the last one ends as `incomplete`.",
     )
 
     sandbox_url: str = Field(

@@ -29,7 +29,7 @@ from models.run_steps import (
     StepType,
     ToolCallsDetails,
 )
-from models.runs import Run, RunStatus, Usage
+from models.runs import LastError, Run, RunStatus, Usage
 from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition, whole
 from models.tool_calls import ToolCall
 from models.tool_formats.formats import FORMATS
@@ -66,10 +66,11 @@ def answered_steps(
     position: StreamPosition,
     now: int,
     cut_short: CutShort | None = None,
+    unanswered: LastError | None = None,
 ) -> list[AnsweredStep]:
     """The steps of an answer in the order in which its stream emits them; `now` in seconds.
 
-    Of an answer that was `cut_short` only the text is kept.
+    Of an answer that was `cut_short` only the text is kept. `unanswered` is why its calls will not be answered.
     """
     calls = [] if cut_short else tool_calls(run, attempt, answer)
     steps = []
@@ -78,7 +79,7 @@ def answered_steps(
         usage = TokenUsage() if calls else answer.usage
         steps.append(message_step(run, attempt, answer, usage, now, position.open_step, cut_short))
     if calls:
-        steps.append(calls_step(run, attempt, answer, calls, now))
+        steps.append(calls_step(run, attempt, answer, calls, now, unanswered=unanswered))
     # The step that the stream has opened comes first.
     open_step = position.open_step
     return sorted(steps, key=lambda each: open_step is None or each.step.type is not open_step.type)
@@ -147,13 +148,15 @@ def calls_step(
     calls: Sequence[ToolCall],
     now: int,
     cut_short: CutShort | None = None,
+    unanswered: LastError | None = None,
 ) -> AnsweredStep:
-    """The step of tool calls: open until all of them are answered, unless the model was cut off in them."""
-    status = StepStatus.COMPLETED if answer.run_status is RunStatus.INCOMPLETE else StepStatus.IN_PROGRESS
+    """The step of tool calls: open until all of them are answered, unless the run ends with them."""
+    is_end = unanswered is not None or answer.run_status is RunStatus.INCOMPLETE
+    status = StepStatus.COMPLETED if is_end else StepStatus.IN_PROGRESS
     if cut_short:
         status = cut_short.step_status
     details = ToolCallsDetails(tool_calls=[FORMATS[call.kind].step_call(call) for call in calls])
-    step = _step(run, attempt, details, answer.usage, status, now)
+    step = _step(run, attempt, details, answer.usage, status, now, unanswered)
     return AnsweredStep(step, None, Usage.of(answer.usage), calls)
 
 
@@ -175,6 +178,7 @@ def _step(
     usage: TokenUsage,
     status: StepStatus,
     now: int,
+    error: LastError | None = None,
 ) -> RunStep:
     is_open = status is StepStatus.IN_PROGRESS
     kind = StepType(details.type)
@@ -191,7 +195,7 @@ def _step(
         expired_at=now if status is StepStatus.EXPIRED else None,
         expires_at=run.expires_at if is_open else None,
         failed_at=now if status is StepStatus.FAILED else None,
-        last_error=None,
+        last_error=error,
         step_details=details,
         metadata={},
         usage=None if is_open else Usage.of(usage),

@@ -101,6 +101,11 @@ class Answer:
         return self.finish is not None and self.finish.reason is FinishReason.CONTENT_FILTER
 
     @property
+    def asks_for_results(self) -> bool:
+        """Whether the model wants to be asked again, with the results of its calls."""
+        return self.run_status is RunStatus.REQUIRES_ACTION
+
+    @property
     def run_status(self) -> RunStatus:
         """The status of the run after the finished answer."""
         if self.finish is not None and self.finish.reason is FinishReason.LENGTH:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from models.metadata import ChangesMetadata
 from models.tools import (
     AssistantTools,
     CreateToolResources,
@@ -37,7 +38,6 @@ class AssistantFields(RequestBody):
     description: str | None = Field(None, max_length=512)
     instructions: str | None = Field(None, max_length=256_000)
     tools: AssistantTools | None = None
-    metadata: Metadata | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
     response_format: ResponseFormat | None = None
@@ -47,9 +47,10 @@ class AssistantFields(RequestBody):
 class CreateAssistantRequest(AssistantFields):
     model: ModelName
     tool_resources: CreateToolResources | None = None
+    metadata: Metadata | None = None
 
 
-class ModifyAssistantRequest(AssistantFields):
+class ModifyAssistantRequest(AssistantFields, ChangesMetadata):
     """Only the fields that are present change; a null clears a field that can be null."""
 
     model: ModelName | None = None

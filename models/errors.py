@@ -142,6 +142,14 @@ class Forbidden(ApiError):
         )
 
     @classmethod
+    def to_project(cls, project: str) -> "Forbidden":
+        return cls(
+            f"The API key is not one of the project '{project}', which the path names. Without API keys the only "
+            "project is 'default'.",
+            code="wrong_project",
+        )
+
+    @classmethod
     def to_projects(cls) -> "Forbidden":
         return cls(
             "This route is about all projects: use an operator's key, one of HOLDFAST_OPERATOR_KEYS.",

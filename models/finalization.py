@@ -54,6 +54,12 @@ ATTEMPT_SUPERSEDED = CUT_SHORT[RunStatus.FAILED]
 """The stream closes the answer of a superseded attempt in this way."""
 
 
+def turns_used_up(turns: int) -> LastError:
+    """Why the calls of a run's last turn are not answered: an `incomplete` run has no error of its own."""
+    message = f"These calls were not answered: the run has taken {turns} turns, the most that this server allows."
+    return LastError(code=LastErrorCode.SERVER_ERROR, message=message)
+
+
 def step_error(error: LastError | None) -> LastError | None:
     """A run's error in the form of its steps: they have two of its three codes."""
     if error is None or error.code is not LastErrorCode.INVALID_PROMPT:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from models.ids import FileId
+from models.metadata import ChangesMetadata
 from models.wire import (
     IdentifiedObject,
     Metadata,
@@ -106,12 +107,18 @@ class AttachmentFileSearch(RequestBody):
     type: Literal["file_search"]
 
 
+AttachmentTool = Annotated[AttachmentCodeInterpreter | AttachmentFileSearch, TaggedBy("type")]
+
+
 class Attachment(RequestBody):
     file_id: FileId
-    tools: Annotated[
-        list[Annotated[AttachmentCodeInterpreter | AttachmentFileSearch, TaggedBy("type")]],
-        Field(max_length=MAX_ATTACHMENT_TOOLS, fail_fast=True),
-    ]
+    tools: Annotated[list[AttachmentTool], Field(max_length=MAX_ATTACHMENT_TOOLS, fail_fast=True)]
+
+
+class NewAttachment(Attachment):
+    """For at least one tool: without any, the file would be of no use to a run."""
+
+    tools: Annotated[list[AttachmentTool], Field(min_length=1, max_length=MAX_ATTACHMENT_TOOLS, fail_fast=True)]
 
 
 class MessageStatus(StrEnum):
@@ -174,7 +181,7 @@ class CreateMessageRequest(RequestBody):
     ]
     attachments: (
         Annotated[
-            list[Attachment],
+            list[NewAttachment],
             Field(max_length=MAX_ATTACHMENTS, fail_fast=True),
         ]
         | None
@@ -196,5 +203,5 @@ class AddMessageRequest(CreateMessageRequest):
     on_active_run: OnActiveRun | None = None
 
 
-class ModifyMessageRequest(RequestBody):
-    metadata: Metadata | None = None
+class ModifyMessageRequest(ChangesMetadata):
+    """Nothing else of it can be changed."""

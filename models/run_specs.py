@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from models.assistants import Assistant
-from models.runs import CreateRunRequest, CreateThreadAndRunRequest, RunOverrides, TruncationStrategy
+from models.runs import CreateRunRequest, RunOverrides, TruncationStrategy
 from models.thread_errors import UnusableToolChoice
 from models.tools import ChooseFunction, FunctionTool, ResponseFormat, Tool, ToolChoice, ToolResources
 
@@ -41,7 +41,7 @@ class RunSpec(BaseModel):
             model=body.model or assistant.model,
             instructions=_instructions(assistant, body),
             tools=tools,
-            tool_resources=_resources(assistant, body),
+            tool_resources=body.tool_resources or assistant.tool_resources,
             metadata=body.metadata or {},
             temperature=assistant.temperature if body.temperature is None else body.temperature,
             top_p=assistant.top_p if body.top_p is None else body.top_p,
@@ -54,11 +54,6 @@ class RunSpec(BaseModel):
             parallel_tool_calls=body.parallel_tool_calls is not False,
             expires_after_seconds=body.expires_after.seconds if body.expires_after else default_expiry_seconds,
         )
-
-
-def _resources(assistant: Assistant, body: RunOverrides) -> ToolResources:
-    given = body.tool_resources if isinstance(body, CreateThreadAndRunRequest) else None
-    return given or assistant.tool_resources
 
 
 def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> ToolChoice:
@@ -77,4 +72,4 @@ def _instructions(assistant: Assistant, body: RunOverrides) -> str | None:
     instructions = assistant.instructions if body.instructions is None else body.instructions
     additional = body.additional_instructions if isinstance(body, CreateRunRequest) else None
     parts = [part for part in (instructions, additional) if part]
-    return "\n".join(parts) if parts else instructions
+    return " ".join(parts) if parts else instructions

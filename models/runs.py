@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from models.ids import AssistantId
 from models.language_model import TokenUsage
 from models.messages import NewMessages, OnActiveRun
+from models.metadata import ChangesMetadata
 from models.threads import CreateThreadRequest
 from models.tools import ModelName, ReasoningEffort, ResponseFormat, RunTools, Tool, ToolChoice, ToolResources
 from models.wire import (
@@ -196,9 +197,13 @@ def _with_effect(strategy: TruncationStrategy) -> TruncationStrategy:
 
 
 class RunOverrides(RequestBody):
-    """The common fields of both ways to create a run. A null or absent field is taken from the assistant."""
+    """The common fields of both ways to create a run. A null or absent field is taken from the assistant.
+
+    `tool_resources` of a run on an existing thread come from Azure; OpenAI has them only beside a new thread.
+    """
 
     assistant_id: AssistantId
+    tool_resources: ToolResources | None = None
     model: ModelName | None = None
     instructions: str | None = Field(None, max_length=MAX_INSTRUCTIONS_LENGTH)
     tools: RunTools | None = None
@@ -224,16 +229,16 @@ class CreateRunRequest(RunOverrides):
 
 class CreateThreadAndRunRequest(RunOverrides):
     thread: CreateThreadRequest | None = None
-    tool_resources: ToolResources | None = None
 
 
-class ModifyRunRequest(RequestBody):
-    metadata: Metadata | None = None
+class ModifyRunRequest(ChangesMetadata):
+    """Nothing else of it can be changed."""
 
 
 class ToolOutput(RequestBody):
-    """`output` may be absent: some clients leave an empty one out."""
+    """`output` may be absent: some clients leave an empty one out. Azure's clients send the `type`."""
 
+    type: Literal["function_call_output"] | None = None
     tool_call_id: str
     output: Annotated[str | None, Field(exclude_if=absent)] = None
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from models.messages import NewMessages, OnActiveRun
+from models.metadata import ChangesMetadata
 from models.tools import CreateToolResources, ToolResources
 from models.wire import IdentifiedObject, Metadata, RequestBody, absent
 
@@ -27,7 +28,6 @@ class CreateThreadRequest(RequestBody):
     metadata: Metadata | None = None
 
 
-class ModifyThreadRequest(RequestBody):
+class ModifyThreadRequest(ChangesMetadata):
     on_active_run: OnActiveRun | None = None
     tool_resources: ToolResources | None = None
-    metadata: Metadata | None = None

@@ -9,6 +9,10 @@ from pydantic import Field, TypeAdapter
 
 from models.tools import FileSearchOptions
 
+MAX_CALLS = 128
+"""Calls in one answer of the model, functions included: as many as OpenAI lets an assistant have tools. A model that
+writes more repeats itself, and each call is a row, events of the stream, and work of the client."""
+
 MAX_RUN_CALLS = 32
 """Server calls beyond these in one answer of the model are not run. Temporal lets a workflow have 2,000 activities."""
 

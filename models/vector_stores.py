@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from models.chunks import DEFAULT_MAX_TOKENS, DEFAULT_OVERLAP_TOKENS
 from models.ids import FileId
+from models.metadata import ChangesMetadata
 from models.vector_store_errors import FileErrorCode
 from models.wire import MAX_SAFE_INTEGER, IdentifiedObject, Metadata, RequestBody, TaggedBy, WireObject
 
@@ -110,10 +111,9 @@ class CreateVectorStoreRequest(RequestBody):
     metadata: Metadata | None = None
 
 
-class ModifyVectorStoreRequest(RequestBody):
+class ModifyVectorStoreRequest(ChangesMetadata):
     name: str | None = None
     expires_after: Expiry | None = None
-    metadata: Metadata | None = None
 
 
 class CreateVectorStoreFileRequest(RequestBody):

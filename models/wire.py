@@ -65,8 +65,10 @@ def _few_pairs(value: object) -> object:
     return value
 
 
+MetadataKey = Annotated[str, Field(max_length=64)]
+MetadataValue = Annotated[str, Field(max_length=512)]
 Metadata = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
+    dict[MetadataKey, MetadataValue],
     Field(max_length=MAX_PAIRS),
     BeforeValidator(_few_pairs),
 ]

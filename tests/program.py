@@ -25,12 +25,14 @@ class Program:
         environment: Mapping[str, str],
         answers: Answers | None = None,
         folder: Path = ROOT,
+        patience_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self.name = name
         self._command = command
         self._environment = environment
         self._answers = answers or self._has_printed_ready
         self._folder = folder
+        self._patience_seconds = patience_seconds
         self._log = log
         self._logged = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -46,7 +48,7 @@ class Program:
             self.process = subprocess.Popen(  # noqa: ASYNC220
                 tied(self._command), cwd=self._folder, env=self._environment, stdout=log, stderr=log
             )
-        await until(self._is_up, f"{self.name} does not serve")
+        await until(self._is_up, f"{self.name} does not serve", self._patience_seconds)
 
     async def stop(self) -> None:
         if self.process is not None:
@@ -79,10 +81,12 @@ class Program:
             self.process.send_signal(number)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+async def until(
+    condition: Callable[[], Awaitable[bool]], otherwise: str, within_seconds: float = DEADLINE_SECONDS
+) -> None:
     """Wait for a state. Raises `AssertionError` if it is not reached."""
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        async with asyncio.timeout(within_seconds):
             while not await condition():
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:

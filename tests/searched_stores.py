@@ -21,18 +21,18 @@ async def store_of(holdfast: RunningHoldfast, *texts: str, filename: str = "hand
     return store.id
 
 
-async def store_in_preparation(holdfast: RunningHoldfast) -> str:
+async def store_in_preparation(holdfast: RunningHoldfast, store_id: str = "") -> str:
     """A vector store with a file that no workflow ingests: a search of a thread waits for it. Returns its id."""
-    store = await holdfast.client.vector_stores.create()
+    store_id = store_id or (await holdfast.client.vector_stores.create()).id
     file_id = await store_file(holdfast.resources, "Late.", "late.md")
     await holdfast.resources.database.write(
         lambda connection: vector_store_additions.add(
             connection,
-            vector_stores.lock_open(connection, DEFAULT_PROJECT, store.id),
+            vector_stores.lock_open(connection, DEFAULT_PROJECT, store_id),
             [Attachment(file_id, None, ChunkSizes())],
         )
     )
-    return store.id
+    return store_id
 
 
 async def ingest(holdfast: RunningHoldfast, store_id: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from infra.event_stream.in_process import InProcessEventStream
 from tests.holdfast import RunningHoldfast
 from tests.sse import Sent, following, parsed
 
@@ -53,3 +54,10 @@ async def begun(holdfast: RunningHoldfast, assistant_id: str) -> Any:
     """A run that is not streamed."""
     run = await holdfast.client.beta.threads.create_and_run(assistant_id=assistant_id, thread=THREAD)
     return {"id": run.id, "thread_id": run.thread_id}
+
+
+def forget(holdfast: RunningHoldfast) -> None:
+    """Drop the events of all streams, as a restart of the process does."""
+    stream = holdfast.resources.event_stream
+    assert isinstance(stream, InProcessEventStream)
+    stream.forget_all()

@@ -23,10 +23,9 @@ MODEL_RETRIES = RetryPolicy(
 TOOL_RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
 )
-"""Of outages alone: a tool that fails for good has that as its result."""
+"""Of outages, and of calls that wait for files: a tool that fails for good has that as its result."""
 
 TOOL_TIME_LIMITS = {
-    # A minute of it to wait for a thread's files that are being indexed.
     ToolKind.FILE_SEARCH: timedelta(seconds=120),
     # Beside the cell's own limit: to restore the files of a session, and to store those that the code has changed.
     ToolKind.CODE_INTERPRETER: timedelta(minutes=15),

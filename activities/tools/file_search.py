@@ -1,7 +1,5 @@
 """The tool `file_search`: searches the vector stores of the run's assistant and of its thread together."""
 
-import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +11,7 @@ from infra.database.engine import Database
 from infra.database.searched_stores import SearchedStore, StoreOwner, StoreState
 from infra.embeddings.errors import EmbeddingFailed
 from infra.ports import LanguageModel, ToolScope
-from infra.tools.errors import ToolFailed, ToolUnavailable
+from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_store_search import FoundPassage, VectorStoreSearch
 from models.runs import Run
@@ -23,14 +21,19 @@ from models.tools import FileSearchOptions
 from models.vector_store_search import RankingOptions, SearchRequest
 
 INDEXING_WAIT = timedelta(seconds=60)
-"""How long a search waits for files that are being added to the thread's store, as OpenAI's runs did."""
+"""How long a search waits for files that are being added to the thread's store, as OpenAI's runs did, and for the first
+files of an assistant's: one in use may be added to all the time."""
 
-INDEXING_POLL_INTERVAL = timedelta(milliseconds=250)
+FIRST_LOOK_AFTER = timedelta(milliseconds=250)
+LAST_LOOK_AFTER = timedelta(seconds=10)
+"""The longer a search has waited, the later it looks again: each look is an attempt of its activity, 20 ms of CPU. For
+the same reason the searches of one answer do not all look at once."""
 
 SMALL_WINDOW_TOKENS = 32_000
 MARKER_TOKENS = 40
 """For the marker and the page before a passage."""
 
+AWAITS_FILES = "The files of the search are being indexed."
 UNAVAILABLE = "The search does not answer."
 REFUSED = "The search failed, and repeating it does not help."
 NO_STORE = "There are no files to search."
@@ -63,7 +66,7 @@ class FileSearch:
         queries = queries_of(call.arguments)
         if queries is None:
             raise ToolFailed(INVALID_ARGUMENTS)
-        stores = await self._indexed_stores(scope)
+        stores = await self._indexed_stores(scope, call.position)
         options, run = call.options or FileSearchOptions(), scope.run
         limits = _Limits.of(await self.language_model.context_window_tokens(run.model) or DEFAULT_CONTEXT_WINDOW_TOKENS)
         request = SearchRequest(
@@ -74,14 +77,13 @@ class FileSearch:
         found = await self._found(scope.project_id, stores, request)
         return SearchHits(await self._that_fit(run, found, limits.tokens), tuple(_notes(stores)))
 
-    async def _indexed_stores(self, scope: ToolScope) -> Sequence[SearchedStore]:
-        """The run's stores, once all files of the thread's are indexed, or after `indexing_wait`."""
-        until = time.monotonic() + self.indexing_wait.total_seconds()
-        while True:
-            stores = await self.database.read(searched_stores.of_run, scope.project_id, scope.run)
-            if not _awaits_files(stores) or time.monotonic() >= until:
-                return stores
-            await asyncio.sleep(INDEXING_POLL_INTERVAL.total_seconds())
+    async def _indexed_stores(self, scope: ToolScope, position: int) -> Sequence[SearchedStore]:
+        """The run's stores, once none is waited for, or after `indexing_wait`."""
+        stores = await self.database.read(searched_stores.of_run, scope.project_id, scope.run)
+        if _awaits_files(stores) and scope.waited < self.indexing_wait:
+            later = min(max(FIRST_LOOK_AFTER * (position + 1), scope.waited / 2), LAST_LOOK_AFTER)
+            raise ToolNotReady(AWAITS_FILES, min(later, self.indexing_wait - scope.waited))
+        return stores
 
     async def _found(
         self, project_id: str, stores: Sequence[SearchedStore], request: SearchRequest
@@ -111,7 +113,7 @@ class FileSearch:
 
 
 def _awaits_files(stores: Sequence[SearchedStore]) -> bool:
-    return any(store.owner is StoreOwner.THREAD and store.is_indexing for store in stores)
+    return any(store.is_new or (store.owner is StoreOwner.THREAD and store.is_indexing) for store in stores)
 
 
 def _notes(stores: Sequence[SearchedStore]) -> Sequence[str]:

@@ -18,6 +18,7 @@ from api.dependencies import (
     V1FileIdsDep,
 )
 from api.tool_resources import RequestedResources, check_named
+from api.unsupported_features import check_searches
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
@@ -40,6 +41,7 @@ async def create_assistant(
     ingest: IngestCommandsDep,
     sandbox: SandboxDep,
 ) -> Assistant:
+    check_searches(body.tools)
     await check_tools(sandbox, body.tools)
     _check_model(catalogue, body.model)
     resources = RequestedResources(ingest, project)
@@ -74,6 +76,7 @@ async def modify_assistant(
     v1_file_ids: V1FileIdsDep,
     body: ModifyAssistantRequest,
 ) -> Assistant:
+    check_searches(body.tools)
     await check_tools(sandbox, body.tools)
     _check_model(catalogue, body.model)
 

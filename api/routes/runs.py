@@ -20,9 +20,10 @@ from api.dependencies import (
     StreamsDep,
     V1AnswersDep,
 )
-from api.include import IncludeDep, IncludeParameters
+from api.include import IncludeDep, IncludeParameters, RefusesInclude
 from api.poll_route import PollRoute
 from api.sse import FROM_THE_BEGINNING, UNTIL_PAUSED, OrStream
+from api.unsupported_features import check_searches
 from infra.database import runs, threads
 from models.ids import RunId, ThreadId
 from models.lists import Page
@@ -32,7 +33,13 @@ router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBet
 polls_router = APIRouter(prefix="/threads", tags=["Runs"], dependencies=[AssistantsBeta], route_class=PollRoute)
 
 
-@router.post("/runs", operation_id="createThreadAndRun", response_model=Run, responses=OrStream)
+@router.post(
+    "/runs",
+    operation_id="createThreadAndRun",
+    dependencies=[RefusesInclude],
+    response_model=Run,
+    responses=OrStream,
+)
 async def create_thread_and_run(
     body: CreateThreadAndRunRequest,
     project: ProjectDep,
@@ -42,6 +49,7 @@ async def create_thread_and_run(
     v1: V1AnswersDep,
     sandbox: SandboxDep,
 ) -> Run | StreamingResponse:
+    check_searches(body.tools)
     await check_tools(sandbox, body.tools)
     run = await commands.create_with_thread(idempotency, project, body)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1) if body.stream else run
@@ -65,6 +73,7 @@ async def create_run(
     with_content: IncludeDep,
     sandbox: SandboxDep,
 ) -> Run | StreamingResponse:
+    check_searches(body.tools)
     await check_tools(sandbox, body.tools)
     run = await commands.create(idempotency, project, thread_id, body)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1, with_content) if body.stream else run
@@ -111,6 +120,7 @@ async def cancel_run(
 @router.post(
     "/{thread_id}/runs/{run_id}/submit_tool_outputs",
     operation_id="submitToolOuputsToRun",
+    dependencies=[RefusesInclude],
     response_model=Run,
     responses=OrStream,
 )

@@ -68,8 +68,10 @@ def list_page(connection: Connection, project_id: str, page: PageRequest) -> Pag
 
 
 def modify(connection: Connection, project_id: str, assistant_id: str, body: ModifyAssistantRequest) -> Assistant:
-    """Change the fields that `body` has. Raises `NotFound`."""
+    """Change the fields that `body` has. Raises `NotFound`, `TooManyPairs`."""
     sent = body.model_dump(mode="json", by_alias=True, include=body.model_fields_set)
+    if "metadata" in sent:
+        sent["metadata"] = body.metadata_after(_lock(connection, project_id, assistant_id).metadata)
     changes = {name: CLEARED.get(name) if value is None else value for name, value in sent.items()}
     for name in NEVER_NULL & changes.keys():
         if sent[name] is None:
@@ -81,10 +83,7 @@ def modify(connection: Connection, project_id: str, assistant_id: str, body: Mod
 
 def lock(connection: Connection, project_id: str, assistant_id: str) -> ToolResources:
     """Keep other transactions from changing the assistant. Returns its tool resources. Raises `NotFound`."""
-    row = connection.execute(_LOCK, {"assistant_id": assistant_id, "project": project_id}).one_or_none()
-    if row is None:
-        raise NotFound.of(NOUN, assistant_id)
-    return _to_assistant(row).tool_resources
+    return _to_assistant(_lock(connection, project_id, assistant_id)).tool_resources
 
 
 def set_file_search(connection: Connection, project_id: str, assistant_id: str, resources: FileSearchResources) -> None:
@@ -101,6 +100,13 @@ def remove(connection: Connection, project_id: str, assistant_id: str) -> None:
     if seq is None:
         raise NotFound.of(NOUN, assistant_id)
     deleted_items.remember(connection, project_id, None, assistant_id, seq)
+
+
+def _lock(connection: Connection, project_id: str, assistant_id: str) -> AnyRow:
+    row = connection.execute(_LOCK, {"assistant_id": assistant_id, "project": project_id}).one_or_none()
+    if row is None:
+        raise NotFound.of(NOUN, assistant_id)
+    return row
 
 
 def _to_assistant(row: AnyRow) -> Assistant:

@@ -45,6 +45,7 @@ _OWNED = (
 _INSERT = insert(MESSAGES)
 _NEWEST_AT = _newest_at(bindparam("thread"))
 _LOAD = select(MESSAGES).where(*_OWNED)
+_LOCK = select(MESSAGES.c.metadata).where(*_OWNED).with_for_update()
 _MODIFY = update(MESSAGES).where(*_OWNED).values(metadata=bindparam("new_metadata"))
 _REMOVE = delete(MESSAGES).where(*_OWNED).returning(MESSAGES.c.seq)
 
@@ -122,10 +123,12 @@ def list_page(
 def modify(
     connection: Connection, project_id: str, thread_id: str, message_id: str, body: ModifyMessageRequest
 ) -> Message:
-    """Replace the metadata where `body` has it. Raises `NotFound`."""
-    if "metadata" in body.model_fields_set:
-        owned = _owned(project_id, thread_id, message_id)
-        connection.execute(_MODIFY, {**owned, "new_metadata": body.metadata or {}})
+    """Change the metadata where `body` has it. Raises `NotFound`, `TooManyPairs`."""
+    owned = _owned(project_id, thread_id, message_id)
+    row = connection.execute(_LOCK, owned).one_or_none()
+    if row is None:
+        raise NotFound.of(NOUN, message_id)
+    connection.execute(_MODIFY, {**owned, "new_metadata": body.metadata_after(row.metadata)})
     return load(connection, project_id, thread_id, message_id)
 
 

@@ -65,6 +65,7 @@ IS_NEWEST = (RUNS.c.turn == bindparam("of_turn"), RUNS.c.newest_attempt == bindp
 
 _INSERT = insert(RUNS).returning(RUNS)
 _LOAD = select(RUNS).where(*_OWNED)
+_LOCK_METADATA = select(RUNS.c.metadata).where(*_OWNED).with_for_update()
 _MODIFY = update(RUNS).where(*_OWNED).values(metadata=bindparam("new_metadata"))
 _STATE = select(RUNS.c.status, RUNS.c.turn, RUNS.c.expires_at).where(RUNS.c.id == bindparam("run"))
 _ACTIVE = select(RUNS).where(RUNS.c.id == bindparam("run"), status_in(*ACTIVE_STATUSES))
@@ -142,10 +143,12 @@ def list_everywhere(connection: Connection, project_id: str, page: PageRequest, 
 
 
 def modify(connection: Connection, project_id: str, thread_id: str, run_id: str, body: ModifyRunRequest) -> Run:
-    """Replace the metadata if `body` has it. Raises `NotFound`."""
-    if "metadata" in body.model_fields_set:
-        owned = _owned(project_id, thread_id, run_id)
-        connection.execute(_MODIFY, {**owned, "new_metadata": body.metadata or {}})
+    """Change the metadata if `body` has it. Raises `NotFound`, `TooManyPairs`."""
+    owned = _owned(project_id, thread_id, run_id)
+    row = connection.execute(_LOCK_METADATA, owned).one_or_none()
+    if row is None:
+        raise NotFound.of(NOUN, run_id)
+    connection.execute(_MODIFY, {**owned, "new_metadata": body.metadata_after(row.metadata)})
     return load(connection, project_id, thread_id, run_id)
 
 

@@ -31,12 +31,13 @@ class StoreState(StrEnum):
 
 @dataclass(frozen=True)
 class SearchedStore:
-    """`is_indexing`: files are still being added to it."""
+    """`is_indexing`: files are still being added to it. `is_new`: and none was ready yet."""
 
     id: str
     owner: StoreOwner
     state: StoreState
     is_indexing: bool = False
+    is_new: bool = False
 
 
 def of_run(connection: Connection, project_id: str, run: Run) -> Sequence[SearchedStore]:
@@ -66,4 +67,5 @@ def _store(connection: Connection, project_id: str, store_id: str, owner: StoreO
         return SearchedStore(store_id, owner, StoreState.DELETED)
     except VectorStoreExpired:
         return SearchedStore(store_id, owner, StoreState.EXPIRED)
-    return SearchedStore(store_id, owner, StoreState.OPEN, is_indexing=row.in_progress > 0)
+    is_indexing = row.in_progress > 0
+    return SearchedStore(store_id, owner, StoreState.OPEN, is_indexing, is_new=is_indexing and not row.completed)

@@ -127,11 +127,10 @@ def list_page(connection: Connection, project_id: str, page: PageRequest, metada
 
 
 def modify(connection: Connection, project_id: str, thread_id: str, body: ModifyThreadRequest) -> Thread:
-    """Replace the fields that `body` has. Raises `NotFound`."""
+    """Change the fields that `body` has. Raises `NotFound`, `TooManyPairs`."""
     row = lock(connection, project_id, thread_id)
-    metadata, on_active_run, resources = row.metadata, row.on_active_run, row.tool_resources
-    if "metadata" in body.model_fields_set:
-        metadata = body.metadata or {}
+    metadata, on_active_run, resources = body.metadata_after(row.metadata), row.on_active_run, row.tool_resources
+    if metadata != row.metadata:
         connection.execute(_UNINDEX_METADATA, {"seq": row.seq})
         _index_metadata(connection, project_id, row.seq, metadata)
     if "on_active_run" in body.model_fields_set:

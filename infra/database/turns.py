@@ -29,7 +29,7 @@ from infra.ports import NO_EVENTS, EventBatch
 from models import run_events
 from models.answered_steps import answered_steps, emit, events_of
 from models.answers import Answer
-from models.finalization import Finalization
+from models.finalization import Finalization, turns_used_up
 from models.language_model import FinishReason, TokenUsage
 from models.run_steps import required_action
 from models.runs import Run, RunIncompleteReason, RunStatus, Usage
@@ -97,14 +97,15 @@ _COMMIT_SERVER_CALLS = (
 )
 _COMMIT_CALLS = _commit(RunStatus.REQUIRES_ACTION, required_action=bindparam("new_required_action"))
 _COMMIT_INCOMPLETE = _commit(
-    RunStatus.INCOMPLETE,
-    usage=bindparam("new_usage"),
-    expires_at=None,
-    incomplete_reason=RunIncompleteReason.MAX_COMPLETION_TOKENS.value,
+    RunStatus.INCOMPLETE, usage=bindparam("new_usage"), expires_at=None, incomplete_reason=bindparam("reason")
 )
 _COMMIT_COMPLETED = _commit(
     RunStatus.COMPLETED, usage=bindparam("new_usage"), expires_at=None, completed_at=bindparam("now")
 )
+
+
+TURNS_USED_UP = RunIncompleteReason.MAX_PROMPT_TOKENS
+"""The nearest of the two reasons of the wire; the log and the step name the real one."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,15 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Committed:
-    """The turn's outcome and events, and the run that waited for this one's end and has to be started now."""
+    """The turn's outcome and events, and the run that waited for this one's end and has to be started now.
+
+    `turns_used_up`: the run ended because no turn was left for the results of its calls.
+    """
 
     outcome: TurnOutcome
     events: EventBatch
     next_run: Run | None
+    turns_used_up: bool = False
 
 
 def find_done(connection: Connection, turn: TurnInput) -> TurnOutcome | RunState:
@@ -213,26 +218,34 @@ def skip_events(connection: Connection, run_id: str, attempt: TurnAttempt, next_
 
 
 def commit(
-    connection: Connection, begun: Begun, attempt: TurnAttempt, answer: Answer, position: StreamPosition
+    connection: Connection,
+    begun: Begun,
+    attempt: TurnAttempt,
+    answer: Answer,
+    position: StreamPosition,
+    is_last_turn: bool = False,
 ) -> Committed | None:
     """Store a complete answer and move the run to the status that follows from it.
 
+    The calls of the last turn that the run may take are not answered: the run ends with them, and their step says why.
     If a cancel came first, the answer's text is stored as that of a cancelled run. None, and nothing is stored, if the
     run has ended otherwise, or a newer attempt has begun: only the answer of that attempt counts.
     """
     run = begun.run
     thread = threads.lock_any(connection, run.thread_id)
-    steps = answered_steps(run, attempt, answer, position, now_seconds())
+    used_up = turns_used_up(attempt.turn + 1) if is_last_turn and answer.asks_for_results else None
+    steps = answered_steps(run, attempt, answer, position, now_seconds(), unanswered=used_up)
     emitted = emit(steps, run.expires_at, position)
     step_events = events_of(emitted)
     calls = [call for step in steps for call in step.calls]
-    next_step, status = following(answer, calls)
+    next_step, status = (NextStep.FINISH, RunStatus.INCOMPLETE) if used_up else following(answer, calls)
     next_event = position.next_event + len(step_events)
     # A run that stays in progress has no event for its status.
     if has_event := status is not RunStatus.IN_PROGRESS:
         next_event += run_events.ANSWERED_COUNT
     usage = used_before(connection, run.id, attempt.turn) + answer.usage
-    moved = _move(connection, run.id, attempt, status, calls, usage, next_event)
+    reason = TURNS_USED_UP if used_up else RunIncompleteReason.MAX_COMPLETION_TOKENS
+    moved = _move(connection, run.id, attempt, status, calls, usage, next_event, reason)
     if moved is None:
         return _commit_cancelled(connection, begun, attempt, answer, position)
     to_run_now = server_calls(calls) if next_step is NextStep.RUN_TOOLS else ()
@@ -246,7 +259,8 @@ def commit(
             message_counts.count_answer(connection, run.thread_id)
     next_run = thread_queue.advance(connection, thread) if status.is_terminal else None
     events = run_events.answered(step_events, to_run(moved)) if has_event else step_events
-    return Committed(outcome, EventBatch(position.next_event, events), to_run(next_run) if next_run else None)
+    batch = EventBatch(position.next_event, events)
+    return Committed(outcome, batch, to_run(next_run) if next_run else None, used_up is not None)
 
 
 def _move(
@@ -257,6 +271,7 @@ def _move(
     calls: Sequence[ToolCall],
     usage: TokenUsage,
     next_event: int,
+    reason: RunIncompleteReason,
 ) -> AnyRow | None:
     guards = {**_newest(attempt), "new_next_event": next_event}
     match to:
@@ -266,7 +281,8 @@ def _move(
             required = required_action(calls).model_dump(mode="json")
             return _COMMIT_CALLS.apply(connection, run_id, new_required_action=required, **guards)
         case RunStatus.INCOMPLETE:
-            return _COMMIT_INCOMPLETE.apply(connection, run_id, new_usage=Usage.of(usage).model_dump(), **guards)
+            totals = Usage.of(usage).model_dump()
+            return _COMMIT_INCOMPLETE.apply(connection, run_id, new_usage=totals, reason=reason.value, **guards)
         case _:
             totals = Usage.of(usage).model_dump()
             return _COMMIT_COMPLETED.apply(connection, run_id, new_usage=totals, now=now_seconds(), **guards)

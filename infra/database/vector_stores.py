@@ -179,7 +179,7 @@ def modify(connection: Connection, project_id: str, store_id: str, body: ModifyV
     changes = {
         "store": store_id,
         "new_name": body.name if "name" in sent else row.name,
-        "new_metadata": body.metadata or {} if "metadata" in sent else row.metadata,
+        "new_metadata": body.metadata_after(row.metadata),
         "new_days": days,
         "new_expiry": _expiry(row.last_active_at, days),
     }

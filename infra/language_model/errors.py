@@ -6,6 +6,7 @@ ModelCallFailed
 ├── ProviderUnavailable  408, 409, 5xx, no connection, time-out: retried; `server_error`
 ├── ModelStreamBroken    the answer broke off in the middle: retried; `server_error`
 ├── AnswerAborted        the provider ended the answer without completing it: retried a few times; `server_error`
+├── TooManyCalls         the answer has more calls than a run takes: retried once; `server_error`
 ├── PromptRejected       400, 413, 422, context too long, content policy: not retried; `invalid_prompt`
 └── ProviderRefused      401, 403, 404 and every other 4xx: not retried; `server_error`
 """
@@ -54,6 +55,14 @@ class ModelStreamBroken(ModelCallFailed):
 class AnswerAborted(ModelCallFailed):
     is_retryable = True
     max_attempts = 4
+    code = LastErrorCode.SERVER_ERROR
+
+
+class TooManyCalls(ModelCallFailed):
+    """A model that repeats itself may not do so again; the answer has been paid, so it is asked once more only."""
+
+    is_retryable = True
+    max_attempts = 2
     code = LastErrorCode.SERVER_ERROR
 
 

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,10 @@ class Packages:
                 f"{BEING_INSTALLED} {self.folder}",
             )
 
-    def install(self) -> None:
+    def install(self, tie: Sequence[str] = ()) -> None:
         """Install them unless that is done; where another process is at it, wait for its end.
 
-        Raises `PackagesNotInstalled`.
+        `tie` is a command that becomes the installer. Raises `PackagesNotInstalled`.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder.with_suffix(".lock")):
@@ -74,7 +74,7 @@ class Packages:
                 return
             self._failure.unlink(missing_ok=True)
             try:
-                self._install()
+                self._install(tie)
             except PackagesNotInstalled as error:
                 self._failure.write_text(str(error))
                 raise
@@ -83,19 +83,19 @@ class Packages:
     def _failure(self) -> Path:
         return self.folder.with_suffix(".failed")
 
-    def _install(self) -> None:
+    def _install(self, tie: Sequence[str]) -> None:
         partial = self.folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        self._run_installer(partial, "--require-hashes", "--requirements", str(LOCK))
+        self._run_installer(tie, partial, "--require-hashes", "--requirements", str(LOCK))
         if self.added:
             pinned = self.folder.with_suffix(".constraints")
             pinned.write_text("\n".join(PINNED.findall(LOCK.read_text())))
-            self._run_installer(partial, "--constraints", str(pinned), *self.added)
+            self._run_installer(tie, partial, "--constraints", str(pinned), *self.added)
         self._list_fonts(partial)
         partial.rename(self.folder)
 
-    def _run_installer(self, target: Path, *what: str) -> None:
-        command = [_uv(), "pip", "install", "--target", str(target), "--python", str(self.interpreter.program)]
+    def _run_installer(self, tie: Sequence[str], target: Path, *what: str) -> None:
+        command = [*tie, _uv(), "pip", "install", "--target", str(target), "--python", str(self.interpreter.program)]
         # Wheels alone: nothing of a package runs before it is in a box.
         options = ["--only-binary", ":all:", "--compile-bytecode", "--no-progress", "--quiet"]
         done = subprocess.run([*command, *options, *what], capture_output=True, text=True, check=False)  # noqa: S603

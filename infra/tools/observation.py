@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from infra.metrics import Metrics
-from infra.tools.errors import ToolFailed, ToolUnavailable
+from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
 from models.tool_calls import ToolKind
 
 EXECUTE_TOOL = "execute_tool"
 ANSWERED = "answered"
 FAILED = "failed"
 UNAVAILABLE = "unavailable"
+POSTPONED = "postponed"
 CUT_SHORT = "cut_short"
 
 
@@ -31,6 +32,9 @@ class ToolObserver:
             try:
                 yield
                 outcome = ANSWERED
+            except ToolNotReady:
+                outcome = POSTPONED
+                raise
             except (ToolFailed, ToolUnavailable) as error:
                 outcome = FAILED if isinstance(error, ToolFailed) else UNAVAILABLE
                 if span is not None:

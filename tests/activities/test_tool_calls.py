@@ -10,7 +10,7 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.tool_calls import BROKEN, MAX_UNEXPECTED_ATTEMPTS, ToolCalls
+from activities.tool_calls import BROKEN, MAX_FAULTS, ToolCalls
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
 from infra.database.migrations import migrate
@@ -18,7 +18,7 @@ from infra.database.outages import DatabaseUnavailable
 from infra.event_stream.in_process import InProcessEventStream
 from infra.metrics import Metrics
 from infra.ports import ToolScope
-from infra.tools.errors import ToolUnavailable
+from infra.tools.errors import ToolNotReady, ToolUnavailable
 from infra.tools.observation import ToolObserver
 from models.runs import RunStatus
 from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
@@ -38,6 +38,7 @@ class Tool:
 
     async def run(self, call: ToolCall, scope: ToolScope) -> ServerResult:
         self.calls.append(call.id)
+        self.waited = scope.waited
         self.has_begun.set()
         if self._failure is not None:
             raise self._failure
@@ -59,10 +60,14 @@ def called(database: Database) -> CalledTools:
 
 
 def executing(
-    called: CalledTools, tool: Tool, environment: ActivityEnvironment | None = None, position: int = 0
+    called: CalledTools,
+    tool: Tool,
+    environment: ActivityEnvironment | None = None,
+    position: int = 0,
+    metrics: Metrics | None = None,
 ) -> asyncio.Task[RunState]:
     stream = InProcessEventStream(timedelta(minutes=1))
-    calls = ToolCalls(called.database, stream, {ToolKind.FILE_SEARCH: tool}, ToolObserver(Metrics()))
+    calls = ToolCalls(called.database, stream, {ToolKind.FILE_SEARCH: tool}, ToolObserver(metrics or Metrics()))
     environment = environment or ActivityEnvironment()
     return asyncio.create_task(environment.run(calls.execute, called.input(position)))
 
@@ -126,22 +131,46 @@ async def test_outage_is_left_to_temporal(called: CalledTools) -> None:
 
 
 async def test_fault_of_a_tool_is_tried_again_and_then_told_to_the_model(called: CalledTools) -> None:
-    tool, last = Tool(ZeroDivisionError()), ActivityEnvironment()
-    last.info = replace(last.info, attempt=MAX_UNEXPECTED_ATTEMPTS)
+    tool, faults = Tool(ZeroDivisionError()), list[int]()
+    for _ in range(MAX_FAULTS - 1):
+        with pytest.raises(ZeroDivisionError):
+            await executing(called, tool, after(faults))
+    assert called.calls[0].result is None
 
-    with pytest.raises(ZeroDivisionError):
-        await executing(called, tool)
-    state = await executing(called, tool, last)
+    state = await executing(called, tool, after(faults))
 
     assert (state.status, state.turn) == (RunStatus.IN_PROGRESS, 1)
     assert called.calls[0].result == ToolFailure(BROKEN)
 
 
+def after(faults: list[int]) -> ActivityEnvironment:
+    """A late attempt, with the last of the heartbeat details. Adds its own."""
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=100, heartbeat_details=faults[-1:])
+    environment.on_heartbeat = faults.append
+    return environment
+
+
+async def test_call_that_is_not_ready_is_tried_again_later(called: CalledTools) -> None:
+    tool, environment = Tool(ToolNotReady("Not yet.", timedelta(seconds=7))), ActivityEnvironment()
+    info, waited, metrics = environment.info, timedelta(seconds=30), Metrics()
+    environment.info = replace(info, current_attempt_scheduled_time=info.scheduled_time + waited)
+
+    with pytest.raises(ApplicationError) as raised:
+        await executing(called, tool, environment, metrics=metrics)
+
+    assert (raised.value.type, raised.value.non_retryable) == ("ToolNotReady", False)
+    assert raised.value.next_retry_delay == timedelta(seconds=7)
+    assert tool.waited == waited
+    counted = {"tool": "file_search", "outcome": "postponed"}
+    assert metrics.registry.get_sample_value("holdfast_tool_call_seconds_count", counted) == 1
+    assert called.calls[0].result is None
+
+
 async def test_outage_of_the_database_is_never_told_to_the_model(called: CalledTools) -> None:
-    late = ActivityEnvironment()
-    late.info = replace(late.info, attempt=MAX_UNEXPECTED_ATTEMPTS)
+    tool = Tool(DatabaseUnavailable("No connection."))
 
     with pytest.raises(DatabaseUnavailable):
-        await executing(called, Tool(DatabaseUnavailable("No connection.")), late)
+        await executing(called, tool, after([MAX_FAULTS - 1]))
 
     assert called.calls[0].result is None

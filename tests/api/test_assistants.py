@@ -111,14 +111,6 @@ async def test_modify_with_nulls_clears_fields(http: httpx.AsyncClient) -> None:
     assert modified == minimal | kept
 
 
-async def test_modify_replaces_metadata(holdfast: RunningHoldfast) -> None:
-    created = await holdfast.client.beta.assistants.create(model=SCRIPTED_MODEL, metadata={"a": "1", "b": "2"})
-
-    modified = await holdfast.client.beta.assistants.update(created.id, metadata={"b": "3"})
-
-    assert modified.metadata == {"b": "3"}
-
-
 @pytest.mark.any_database
 async def test_modify_with_empty_body_changes_nothing(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/assistants", json=EVERYTHING)).json()

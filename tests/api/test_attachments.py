@@ -235,7 +235,7 @@ async def test_code_interpreter_takes_twenty_files(holdfast: RunningHoldfast, ht
     assert interpreter_files(await holdfast.client.beta.threads.retrieve(thread.id)) == ids[1:]
 
 
-@pytest.mark.parametrize("tools", [[SEARCH], [INTERPRETER], [SEARCH, INTERPRETER], []])
+@pytest.mark.parametrize("tools", [[SEARCH], [INTERPRETER], [SEARCH, INTERPRETER]])
 async def test_unknown_file_is_rejected_and_nothing_is_stored(
     holdfast: RunningHoldfast, http: httpx.AsyncClient, tools: Any
 ) -> None:
@@ -310,6 +310,13 @@ async def test_file_that_cannot_be_searched_is_rejected(holdfast: RunningHoldfas
             "Missing required parameter: 'attachments[0].tools'.",
             "attachments[0].tools",
             "missing_required_parameter",
+        ),
+        (
+            {"file_id": "file-a", "tools": []},
+            "Invalid 'attachments[0].tools': empty array. Expected an array with minimum length 1, but got an empty "
+            "array instead.",
+            "attachments[0].tools",
+            "empty_array",
         ),
         (
             attached("vs_a"),

@@ -173,6 +173,33 @@ async def test_assistant_has_at_most_twenty_files(holdfast: RunningHoldfast, v1:
     assert assistant["file_ids"] == ids[:20]
 
 
+@pytest.mark.parametrize("kept", [[], [0, 24]])
+async def test_files_replace_a_larger_store_of_v2(
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient, kept: list[int]
+) -> None:
+    ids = [await store_file(holdfast.resources, "a") for _ in range(25)]
+    store = await holdfast.client.vector_stores.create(file_ids=ids)
+    assistant = await holdfast.client.beta.assistants.create(model="m", tools=[SEARCH], tool_resources=by_id(store.id))
+    path, wanted = f"/assistants/{assistant.id}", [ids[place] for place in kept]
+
+    changed = await ok(await v1.post(path, json={"file_ids": wanted}))
+
+    assert changed["file_ids"] == wanted
+    assert await files_of(v1, assistant.id, limit=100) == wanted
+    assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == len(ids)
+
+
+async def test_file_of_a_larger_store_is_there_already(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    ids = [await store_file(holdfast.resources, "a") for _ in range(25)]
+    store = await holdfast.client.vector_stores.create(file_ids=ids)
+    assistant = await holdfast.client.beta.assistants.create(model="m", tool_resources=by_id(store.id))
+    last = [file.id async for file in holdfast.client.vector_stores.files.list(store.id, order="asc")][-1]
+
+    added = await ok(await v1.post(f"/assistants/{assistant.id}/files", json={"file_id": last}))
+
+    assert added["id"] == last
+
+
 async def test_missing_things_are_named(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
     file_id = await store_file(holdfast.resources, "a")
     other = await store_file(holdfast.resources, "a")

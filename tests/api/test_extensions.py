@@ -134,3 +134,12 @@ async def test_unknown_status_is_rejected(http: httpx.AsyncClient) -> None:
 
     assert response.status_code == 400
     assert response.json()["error"]["param"] == "status"
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("path", ["/health", "/v1/health"])
+async def test_health_is_served_under_both_base_urls(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path)
+
+    assert response.status_code == 200
+    assert set(response.json().values()) == {"ok"}

@@ -46,3 +46,17 @@ async def test_unsupported_value_is_rejected(http: httpx.AsyncClient, method: st
         "include[1]",
         "invalid_value",
     )
+
+
+@pytest.mark.parametrize("name", ["include[]", "include"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/threads/runs", {"assistant_id": "asst_x", "stream": True}),
+        ("/v1/threads/thread_x/runs/run_x/submit_tool_outputs", {"tool_outputs": [], "stream": True}),
+    ],
+)
+async def test_operations_without_it_refuse_it(http: httpx.AsyncClient, path: str, body: Any, name: str) -> None:
+    response = await http.post(path, params={name: FILE_SEARCH_CONTENT}, json=body)
+
+    assert_error(response, 400, f"Unknown parameter: '{name}'.", name, "unknown_parameter")

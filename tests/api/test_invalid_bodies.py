@@ -1,10 +1,12 @@
 """The error table of the protocol: for each way a body can be wrong, the text, `param` and code that OpenAI used."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from api.unsupported_features import SEARCHES_DIFFER
 from infra.language_model.scripted import SCRIPTED_MODEL
 from models.tool_formats.code_interpreter import NO_SANDBOX
 from tests.api.envelope import assert_error
@@ -339,6 +341,17 @@ async def test_code_interpreter_is_refused_by_a_server_without_sandbox(
     response = await http.post(path, json=body)
 
     assert_error(response, 400, NO_SANDBOX, param, "unsupported_parameter")
+
+
+@pytest.mark.parametrize(("path", "given"), [(ASSISTANTS, assistant), (RUNS, run)])
+async def test_searches_with_different_settings_are_rejected(
+    http: httpx.AsyncClient, path: str, given: Callable[..., dict[str, Any]]
+) -> None:
+    few = {"type": "file_search", "file_search": {"max_num_results": 2}}
+
+    response = await http.post(path, json=given(tools=[few, few, {"type": "file_search"}]))
+
+    assert_error(response, 400, SEARCHES_DIFFER, "tools[2]", VALUE)
 
 
 @pytest.mark.parametrize(

@@ -81,18 +81,18 @@ async def test_text_is_stored_unchanged(holdfast: RunningHoldfast, thread_id: st
     assert read.content[0].text.value == content
 
 
-async def test_modify_replaces_metadata_only(http: httpx.AsyncClient, thread_id: str) -> None:
+async def test_modify_changes_metadata_only(http: httpx.AsyncClient, thread_id: str) -> None:
     path = f"/v1/threads/{thread_id}/messages"
     created: dict[str, Any] = (
         await http.post(path, json={"role": "user", "content": "Hi", "metadata": {"a": "1", "b": "2"}})
     ).json()
     path += f"/{created['id']}"
 
-    replaced = (await http.post(path, json={"metadata": {"b": "3"}})).json()
+    changed = (await http.post(path, json={"metadata": {"b": "3"}})).json()
     untouched = (await http.post(path)).json()
     cleared = (await http.post(path, json={"metadata": None})).json()
 
-    assert replaced == untouched == created | {"metadata": {"b": "3"}}
+    assert changed == untouched == created | {"metadata": {"a": "1", "b": "3"}}
     assert cleared == created | {"metadata": {}}
 
 

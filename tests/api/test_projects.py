@@ -40,7 +40,7 @@ BODIES: dict[str, dict[str, Any]] = {
 WITHOUT_OBJECTS = {
     *("createAssistant", "createThread", "listAssistants", "listThreads", "listAllRuns"),
     *("listModels", "retrieveModel", "listOpsRuns", "listOpsFiles", "createFile", "listFiles", "createUpload"),
-    *("createVectorStore", "listVectorStores"),
+    *("createVectorStore", "listVectorStores", "createEmbedding"),
 }
 
 

@@ -47,16 +47,6 @@ async def test_initial_messages_keep_their_order(holdfast: RunningHoldfast) -> N
     ]
 
 
-async def test_modify_replaces_metadata(holdfast: RunningHoldfast) -> None:
-    thread = await holdfast.client.beta.threads.create(metadata={"a": "1", "b": "2"})
-
-    replaced = await holdfast.client.beta.threads.update(thread.id, metadata={"b": "3"})
-    untouched = await holdfast.client.beta.threads.update(thread.id)
-    cleared = await holdfast.client.beta.threads.update(thread.id, metadata=None)
-
-    assert (replaced.metadata, untouched.metadata, cleared.metadata) == ({"b": "3"}, {"b": "3"}, {})
-
-
 @pytest.mark.any_database
 async def test_modify_without_body_changes_nothing(http: httpx.AsyncClient) -> None:
     created = (await http.post("/v1/threads", json={"metadata": {"a": "1"}})).json()

@@ -9,12 +9,12 @@ from openai import AsyncOpenAI
 
 from tests.chaos.clients import PatientClient
 from tests.chaos.parts import Part
+from tests.chaos.patience import until
 from tests.chaos.runs import ChaosRun, Plan
 from tests.chaos.scripts import CODE, FUNCTIONS, HANDBOOK, PASSAGE, SEARCH, Script, Turn
 from tests.chaos.setups import Role, Setup
 from tests.chaos.stored import Stored
 from tests.holdfast import function_tool
-from tests.program import until
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.signals import Signal
 
@@ -78,6 +78,15 @@ class Field:
 
         self.living.append(asyncio.create_task(live(), name=run.name))
         return run
+
+    def let_go(self) -> None:
+        """Let every run continue that a strike holds back."""
+        self.setup.embeddings.release()
+        for run in self.runs:
+            run.may_answer.set()
+            run.may_cancel.set()
+            for gate in (turn.gate for turn in run.script.turns if turn.gate):
+                gate.set()
 
     def kill(self, *roles: Role) -> None:
         for part in self.setup.of(*roles):

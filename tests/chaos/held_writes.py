@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.program import until
+from tests.chaos.patience import until
 
 # SQLite does not report the waiters for its lock.
 LOCK_REACHED_SECONDS = 0.5

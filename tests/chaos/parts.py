@@ -5,9 +5,10 @@ from typing import Protocol
 
 import psutil
 
+from tests.chaos.patience import until
 from tests.cli.program import Place, command_line
 from tests.postgres.server import PostgresServer
-from tests.program import Answers, Program, until
+from tests.program import Answers, Program
 
 
 class Part(Protocol):

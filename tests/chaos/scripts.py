@@ -25,7 +25,6 @@ print("began", flush=True)
 time.sleep({seconds})
 print("ended", len(open("/mnt/data/{name}").read()))"""
 
-QUERY = "days of vacation"
 HANDBOOK, PASSAGE = "handbook.md", "Employees get twenty-five days of paid vacation each year."
 
 
@@ -64,11 +63,21 @@ class Script:
     def text(self, turn: int, number: int) -> str:
         return " ".join((f"{self.model}", f"turn{turn}", f"call{number}", *self._words(turn)))
 
+    @property
+    def query(self) -> str:
+        """What its searches look for."""
+        return f"days of vacation, asks {self.model}"
+
     def arguments(self, turn: int, number: int) -> list[str]:
         """Of each function of the turn, in their order."""
         asked = {"model": self.model, "turn": turn, "call": number}
         names = enumerate(self.turns[turn].functions)
-        return [json.dumps({**asked, **_own(name, f"{turn}-{position}")}) for position, name in names]
+        return [json.dumps(asked | self._own(name, f"{turn}-{position}")) for position, name in names]
+
+    def _own(self, name: str, call: str) -> dict[str, Any]:
+        if name == CODE:
+            return {"code": CODE_TEXT.format(name=call, seconds=CODE_SECONDS)}
+        return {"queries": [self.query]} if name == SEARCH else {"city": name}
 
     def of_turn(self, turn: int) -> list[ModelCall]:
         return [call for call in self.calls if call.turn == turn]
@@ -96,9 +105,3 @@ class Script:
 
     def _words(self, turn: int) -> list[str]:
         return [f"word{number}" for number in range(self.turns[turn].words)]
-
-
-def _own(name: str, call: str) -> Mapping[str, Any]:
-    if name == CODE:
-        return {"code": CODE_TEXT.format(name=call, seconds=CODE_SECONDS)}
-    return {"queries": [QUERY]} if name == SEARCH else {"city": name}

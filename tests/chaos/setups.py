@@ -15,8 +15,10 @@ from cli.temporal_command import HOST, temporal_command
 from infra.database.migrations import migrate
 from tests.chaos.held_writes import WritesHeld, postgres_writes_held, sqlite_writes_held
 from tests.chaos.parts import EmbeddedSandbox, EmbeddedTemporal, Freezable, Part, Postgres
+from tests.chaos.patience import PATIENCE_SECONDS
 from tests.cli.program import HOLDFAST, Place, free_ports
 from tests.code_runs import coding_sandbox, small_packages
+from tests.infra.embeddings.scripted_endpoint import ScriptedEndpoint, running_endpoint
 from tests.postgres.proxy import LosingProxy, losing_proxy
 from tests.postgres.server import running_postgres
 from tests.program import Answers, Program
@@ -39,7 +41,8 @@ class Role(StrEnum):
 class Setup:
     """`stages` are groups of parts, started one after the other. `writes_held` blocks every commit of a run.
 
-    `proxy` is between the first API, the first worker and Postgres; None without Postgres.
+    `embeddings` has the vectors of every search. `proxy` is between the first API, the first worker and Postgres; None
+    without Postgres.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Setup:
     stages: Sequence[Sequence[tuple[Role, Part]]]
     freezable: Mapping[Role, Freezable]
     writes_held: WritesHeld
+    embeddings: ScriptedEndpoint
     proxy: LosingProxy | None = None
 
     @property
@@ -75,35 +79,50 @@ class Setup:
 async def embedded(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
     """`holdfast up` on SQLite, with the events in a Valkey of its own."""
     place = Place.new(folder)
-    with small_packages() as packages:
-        own_sandbox = {"HOLDFAST_SANDBOX_URL": "", "HOLDFAST_SANDBOX_PACKAGES_DIR": str(packages)}
-        models = str(provider.models_file(folder))
-        environment = place.environment(HOLDFAST_MODELS=models, **own_sandbox, **SETTINGS)
-        up = Program("up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url))
-        temporal, sandbox = EmbeddedTemporal(up, place, healthy(place.url)), EmbeddedSandbox(up, has_sandbox(place.url))
-        database = place.data_dir / "holdfast.db"
-        stages: list[list[tuple[Role, Part]]] = [
-            [(Role.API, up), (Role.WORKER, up)],
-            [(Role.TEMPORAL, temporal), (Role.SANDBOX, sandbox)],
-        ]
-        url = f"sqlite:///{database}"
-        freezable = {Role.TEMPORAL: temporal}
-        setup = Setup("sqlite", [place.url], url, stages, freezable, sqlite_writes_held(database))
-        async with _running(setup):
+    with small_packages() as packages, running_endpoint() as embeddings:
+        more = {
+            "HOLDFAST_SANDBOX_URL": "",
+            "HOLDFAST_SANDBOX_PACKAGES_DIR": str(packages),
+            **_embedding_with(embeddings),
+        }
+        environment = place.environment(HOLDFAST_MODELS=str(provider.models_file(folder)), **more, **SETTINGS)
+        async with _running(_embedded(place, folder, environment, embeddings)) as setup:
             yield setup
+
+
+def _embedded(place: Place, folder: Path, environment: Mapping[str, str], embeddings: ScriptedEndpoint) -> Setup:
+    up = Program(
+        "up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url), patience_seconds=PATIENCE_SECONDS
+    )
+    temporal, sandbox = EmbeddedTemporal(up, place, healthy(place.url)), EmbeddedSandbox(up, has_sandbox(place.url))
+    database = place.data_dir / "holdfast.db"
+    stages: list[list[tuple[Role, Part]]] = [
+        [(Role.API, up), (Role.WORKER, up)],
+        [(Role.TEMPORAL, temporal), (Role.SANDBOX, sandbox)],
+    ]
+    url = f"sqlite:///{database}"
+    freezable = {Role.TEMPORAL: temporal}
+    return Setup("sqlite", [place.url], url, stages, freezable, sqlite_writes_held(database), embeddings)
 
 
 @asynccontextmanager
 async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
     """Two APIs and two workers on Postgres, Valkey and a Temporal server. One of each reaches Postgres by a proxy."""
-    with running_postgres() as server:
+    with running_postgres() as server, running_endpoint() as embeddings:
         direct = server.new_database()
         await asyncio.to_thread(migrate, direct)
         async with losing_proxy(direct, folder) as (proxy, losing), coding_sandbox() as (sandbox, sandbox_url):
             temporal, events = _temporal(folder), ValkeyServer()
-            valkey = Program("valkey", events.command, folder / "valkey.log", {}, _answering(events))
+            valkey = Program(
+                "valkey",
+                events.command,
+                folder / "valkey.log",
+                {},
+                _answering(events),
+                patience_seconds=PATIENCE_SECONDS,
+            )
             more = {"HOLDFAST_MODELS": str(provider.models_file(folder)), "HOLDFAST_EVENT_STREAM_URL": events.url}
-            more["HOLDFAST_SANDBOX_URL"] = sandbox_url
+            more |= {"HOLDFAST_SANDBOX_URL": sandbox_url, **_embedding_with(embeddings)}
             pairs = [
                 _api_and_worker(folder, number, temporal, HOLDFAST_DATABASE_URL=url, **more, **SETTINGS)
                 for number, url in enumerate((losing, direct), 1)
@@ -119,6 +138,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                 ],
                 {Role.TEMPORAL: temporal.program, Role.EVENTS: valkey, Role.WORKER: pairs[1].worker},
                 postgres_writes_held(direct),
+                embeddings,
                 proxy,
             )
             async with _running(setup):
@@ -140,6 +160,15 @@ async def _running(setup: Setup) -> AsyncIterator[Setup]:
         setup.end()
 
 
+def _embedding_with(endpoint: ScriptedEndpoint) -> dict[str, str]:
+    return {
+        "OPENAI_BASE_URL": endpoint.url,
+        "OPENAI_API_KEY": "sk-scripted",
+        "HOLDFAST_EMBEDDING_MODEL": "openai/scripted",
+        "HOLDFAST_EMBEDDING_DIMENSIONS": str(endpoint.dimensions),
+    }
+
+
 @dataclass(frozen=True)
 class _Temporal:
     program: Program
@@ -157,7 +186,10 @@ def _temporal(folder: Path) -> _Temporal:
         return True
 
     command = temporal_command(folder / "temporal.db", Address("", HOST, port), Address("", HOST, ui_port))
-    return _Temporal(Program("temporal", command, folder / "temporal.log", {}, answers), (port, ui_port))
+    return _Temporal(
+        Program("temporal", command, folder / "temporal.log", {}, answers, patience_seconds=PATIENCE_SECONDS),
+        (port, ui_port),
+    )
 
 
 @dataclass(frozen=True)
@@ -171,8 +203,21 @@ def _api_and_worker(folder: Path, number: int, temporal: _Temporal, **settings: 
     [port] = free_ports(1)
     place = Place(folder / "data", port, *temporal.ports)
     environment = place.environment(**settings)
-    api = Program(f"api-{number}", [*HOLDFAST, "api"], folder / f"api-{number}.log", environment, healthy(place.url))
-    worker = Program(f"worker-{number}", [*HOLDFAST, "worker"], folder / f"worker-{number}.log", environment)
+    api = Program(
+        f"api-{number}",
+        [*HOLDFAST, "api"],
+        folder / f"api-{number}.log",
+        environment,
+        healthy(place.url),
+        patience_seconds=PATIENCE_SECONDS,
+    )
+    worker = Program(
+        f"worker-{number}",
+        [*HOLDFAST, "worker"],
+        folder / f"worker-{number}.log",
+        environment,
+        patience_seconds=PATIENCE_SECONDS,
+    )
     return _Pair(place.url, api, worker)
 
 

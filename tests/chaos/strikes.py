@@ -26,6 +26,7 @@ UNPUBLISHED = "after the answer's commit, before its events"
 JUST_COMMITTED = "just after the answer's commit"
 RUNNING_CALL = "while the server runs a call"
 RUNNING_CODE = "while code of the model runs"
+AWAITING_FILES = "while a call waits for files"
 RESULT = "after a call's result, before Temporal hears of it"
 UNCONFIRMED = "after a commit, its answer lost"
 
@@ -112,22 +113,25 @@ async def lose_workers(field: Field) -> None:
 
 
 async def lose_server_calls(field: Field) -> None:
-    """Everything but the database is killed while the server runs calls, and after a result that Temporal missed."""
-    stores = [await field.held_store(f"{len(field.runs)}-{number}") for number in range(2)]
+    """Everything but the database is killed while the server runs calls, one waits, and one has an unheard result."""
+    store_id = await field.held_store(str(len(field.runs)))
+    waiting = field.begin(field.add(Plan("waiting search", streams=True, searched_store=store_id), SEARCHES, TEXT))
     running, storing = (
-        field.begin(field.add(Plan(kind, streams=True, searched_store=store_id), SEARCHES, TEXT))
-        for kind, store_id in zip(("cut search", "unheard result"), stores, strict=True)
+        field.add(Plan(kind, streams=True), SEARCHES, TEXT) for kind in ("cut search", "unheard result")
     )
-    await asyncio.gather(field.until_running(running), field.until_running(storing))
+    gates = [field.setup.embeddings.hold(run.script.query) for run in (running, storing)]
+    await asyncio.gather(*(field.until_running(run) for run in (field.begin(running), field.begin(storing), waiting)))
 
     field.freeze(Role.TEMPORAL)
-    await field.stored.release(stores[1])
+    gates[1].set()
     await field.until_result(storing)
     assert not await field.stored.has_result(running.name)
+    assert not await field.stored.has_result(waiting.name)
     field.kill(Role.API, Role.WORKER, Role.TEMPORAL)
 
-    field.points.update([RUNNING_CALL, RESULT])
-    await field.stored.release(stores[0])
+    field.points.update([RUNNING_CALL, RESULT, AWAITING_FILES])
+    gates[0].set()
+    await field.stored.release(store_id)
     await field.setup.restore()
 
 

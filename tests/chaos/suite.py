@@ -54,4 +54,5 @@ async def _strike(field: Field, extent: Extent) -> None:
             await strike(field)
         except (AssertionError, TimeoutError) as error:
             field.missed.append(f"{getattr(strike, '__name__', strike)} failed: {error!r}")
+            field.let_go()
             await field.setup.restore()

@@ -1,13 +1,14 @@
 """The real `holdfast` program as a process, with ports and a data folder of its own. It ends with this process."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 HOLDFAST = (sys.executable, "-m", "cli.main")
 # Far more than it takes, for a machine that is busy with other tests.
 DEADLINE_SECONDS = 60
+SERVER_PORTS = range(10_000, 30_000)
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
+    """Below those that the kernel gives to clients: one of these could take the port of a server that is down."""
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        sockets = [held.enter_context(_free_port()) for _ in range(count)]
         return [each.getsockname()[1] for each in sockets]
+
+
+def _free_port() -> socket.socket:
+    while True:
+        # In use is one of a thousand.
+        with suppress(OSError):
+            return socket.create_server(("127.0.0.1", secrets.choice(SERVER_PORTS)))

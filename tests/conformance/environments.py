@@ -60,9 +60,10 @@ def _fingerprint(locks: Path) -> str:
 
 def _install_python(locks: Path, folder: Path) -> None:
     _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
-    pip = (sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"))
-    options = ("--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes")
-    _run(*pip, "install", *options, "--requirement", str(locks / "requirements.lock"))
+    uv = str(Path(sys.executable).with_name("uv"))
+    python = str(folder / "bin" / "python")
+    lock = str(locks / "requirements.lock")
+    _run(uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirement", lock)
 
 
 def _install_node_modules(locks: Path, folder: Path) -> None:

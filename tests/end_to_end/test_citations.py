@@ -11,7 +11,6 @@ from openai.types.beta.threads.file_citation_annotation import FileCitationAnnot
 from typing_extensions import override
 
 from infra.language_model.scripted import SCRIPTED_MODEL
-from tests.end_to_end.test_run_events import forget
 from tests.holdfast import RunningHoldfast
 from tests.infra.documents.files import pdf
 from tests.provider.replies import BreaksOff, Calls, Chunks, Hangs, Says, chunk_of
@@ -19,7 +18,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.searched_stores import by_id, searching, store_of
 from tests.sse import Sent, parsed
 from tests.stored_files import store_file
-from tests.streams import THREAD, all_events, followed, streamed
+from tests.streams import THREAD, all_events, followed, forget, streamed
 
 VACATION = "Employees get twenty-five days of paid vacation each year."
 SEARCH = Calls(("file_search", '{"queries": ["vacation"]}'))

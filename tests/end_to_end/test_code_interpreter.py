@@ -10,12 +10,11 @@ from typing_extensions import override
 
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.code_runs import CODE, PNG, SHOW_IMAGE, WAITS, code_of, coding, logs_of, put_file, python, told
-from tests.end_to_end.test_run_events import forget
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.stored_files import store_file
-from tests.streams import THREAD, all_events, followed, streamed
+from tests.streams import THREAD, all_events, followed, forget, streamed
 
 SMILE = "\N{GRINNING FACE}"
 LINK = "sandbox:/mnt/data/report.csv"

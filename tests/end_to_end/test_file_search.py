@@ -9,9 +9,11 @@ import httpx
 import pytest
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import FileSearchToolCall, FunctionToolCall, RunStep, ToolCallsStepDetails
+from sqlalchemy import Connection
 
 from activities.prompt import LEFT_OUT
 from api.include import FILE_SEARCH_CONTENT
+from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
@@ -50,6 +52,18 @@ async def test_the_built_in_model_searches_for_the_users_message(holdfast: Runni
     assert call.file_search.ranking_options.to_dict() == {"ranker": "default_2024_08_21", "score_threshold": 0.0}
     assert [result.file_name for result in call.file_search.results or ()] == ["handbook.md"] * 2
     assert all(result.content is None for result in call.file_search.results or ())
+
+
+async def test_search_of_a_run_keeps_its_store_active(holdfast: RunningHoldfast) -> None:
+    store_id = await store_of(holdfast, VACATION)
+    long_ago = VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(last_active_at=1)
+    await holdfast.resources.database.write(Connection.execute, long_ago)
+
+    run = await holdfast.until(await holdfast.run(await searching(holdfast, SCRIPTED_MODEL, store_id), "vacation"))
+
+    active_at = (await holdfast.client.vector_stores.retrieve(store_id)).last_active_at
+    assert active_at is not None
+    assert run.created_at <= active_at <= (run.completed_at or 0)
 
 
 async def test_content_is_shown_to_those_who_ask_for_it(holdfast: RunningHoldfast) -> None:

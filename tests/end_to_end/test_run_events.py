@@ -8,22 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.event_stream.in_process import InProcessEventStream
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import BreaksOff, Calls, Fails, Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, following, names
-from tests.streams import THREAD, all_events, begun, events_url, streamed, submitted
+from tests.streams import THREAD, all_events, begun, events_url, forget, streamed, submitted
 
 SHORT_SILENCE = timedelta(milliseconds=100)
-
-
-def forget(holdfast: RunningHoldfast) -> None:
-    """Drop the stream's events, as a restart of the process does."""
-    stream = holdfast.resources.event_stream
-    assert isinstance(stream, InProcessEventStream)
-    stream.forget_all()
 
 
 @pytest.mark.any_database

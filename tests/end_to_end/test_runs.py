@@ -119,10 +119,10 @@ async def test_overrides_reach_model(holdfast: RunningHoldfast, provider: Script
     done = await holdfast.until(run)
 
     assert done.status == "completed"
-    assert (done.model, done.instructions, done.metadata) == ("overridden", "Base.\nMore.", {"k": "v"})
+    assert (done.model, done.instructions, done.metadata) == ("overridden", "Base. More.", {"k": "v"})
     [request] = provider.requests("overridden")
     assert request["messages"] == [
-        {"role": "system", "content": "Base.\nMore."},
+        {"role": "system", "content": "Base. More."},
         {"role": "user", "content": "One"},
         {"role": "user", "content": "Two"},
     ]

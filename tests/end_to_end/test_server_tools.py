@@ -22,6 +22,7 @@ from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingFailed, EmbeddingRefused, EmbeddingUnavailable
 from infra.language_model.scripted import SCRIPTED_MODEL
 from infra.ports import Embedder
+from models.finalization import turns_used_up
 from models.tool_formats.file_search import INVALID_ARGUMENTS
 from tests.conftest import settings_for
 from tests.database import writing
@@ -31,6 +32,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import closed, reset, workflow_tasks
 from tests.searched_stores import ingest, searched_thread, searching, store_in_preparation, store_of
 from tests.stored_files import store_file
+from tests.streams import all_events, forget, streamed
 from tests.sweeps import sweep_now
 
 VACATION = "Employees get twenty-five days of paid vacation each year."
@@ -341,23 +343,53 @@ async def test_tool_choice_names_a_server_tool(holdfast: RunningHoldfast, provid
     assert "tool_choice" not in second
 
 
+@pytest.mark.parametrize("last", [SEARCH, Calls(*SEARCH.calls, WEATHER, text="Let me see.")])
 async def test_model_that_never_stops_calling_is_stopped(
-    temporal_port: int, provider: ScriptedProvider, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path, caplog: pytest.LogCaptureFixture, last: Calls
 ) -> None:
-    provider.script("endless", *[SEARCH] * 5)
+    model = f"endless-{len(last.calls)}"
+    provider.script(model, *[SEARCH] * 2, last, Says("Never asked."))
     async with running_holdfast(settings_for(tmp_path, temporal_port, provider, max_turns=3)) as holdfast:
-        run = await holdfast.until(await holdfast.run(await searching(holdfast, "endless")))
+        assistant = await searching(holdfast, model, None, "weather")
+        seen = await streamed(holdfast, assistant)
+        run = await holdfast.client.beta.threads.runs.retrieve(seen[1].json["id"], thread_id=seen[0].json["id"])
         steps = await steps_of(holdfast, run)
+        forget(holdfast)
+        replayed = await all_events(holdfast, seen[1].json)
 
-    assert run.status == "incomplete"
+    assert (run.status, run.last_error, run.required_action) == ("incomplete", None, None)
     assert run.incomplete_details is not None
     assert run.incomplete_details.reason == "max_prompt_tokens"
-    assert len(provider.requests("endless")) == 3
-    assert [step.status for step in steps] == ["completed"] * 3
+    assert len(provider.requests(model)) == 3
+    assert {step.status for step in steps} == {"completed"}
+    [told] = [step for step in steps if step.last_error]
+    assert told == [step for step in steps if step.type == "tool_calls"][-1]
+    assert told.last_error is not None
+    assert (told.last_error.code, told.last_error.message) == ("server_error", turns_used_up(3).message)
+    assert "run.turns_used_up" in [record.message for record in caplog.records]
+    assert [event.name for event in replayed] == [event.name for event in seen]
+    assert [event.json for event in replayed[-3:-1]] == [event.json for event in seen[-3:-1]]
+
+
+async def test_model_that_never_stops_calling_functions_is_stopped(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.script("endless-functions", *[Calls(WEATHER)] * 3)
+    async with running_holdfast(settings_for(tmp_path, temporal_port, provider, max_turns=2)) as holdfast:
+        waiting = await holdfast.until(await holdfast.run(await holdfast.assistant("endless-functions", "weather")))
+        assert waiting.status == "requires_action"
+
+        run = await holdfast.until(await holdfast.submit(waiting, "sunny"))
+
+        _, last = await steps_of(holdfast, run)
+        await closed(holdfast.resources.temporal.get_workflow_handle(run.id))
+    assert (run.status, run.required_action) == ("incomplete", None)
+    assert last.last_error is not None
+    assert (last.status, last.last_error.message) == ("completed", turns_used_up(2).message)
     assert "run.turns_used_up" in [record.message for record in caplog.records]
 
 
-async def test_model_without_function_calling_searches(
+async def test_model_without_function_calling_searches_and_cites(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     settings = settings_for(tmp_path, temporal_port, provider)
@@ -369,15 +401,25 @@ async def test_model_without_function_calling_searches(
     }
     provider.models_file(tmp_path, deployment)
     action = f"Thought: I search.\nAction: file_search\nAction Input: {json.dumps({'queries': ['vacation']})}\n"
-    provider.script("in-text", Says(action), Says("Thought: I know.\nFinal Answer: Twenty-five."))
+    provider.script("in-text", Says(action), Says("Thought: I know.\nFinal Answer: Twenty-five 【0:0†handbook.md】."))
 
     async with running_holdfast(settings) as holdfast:
         store_id = await store_of(holdfast, VACATION)
         run = await holdfast.until(await holdfast.run(await searching(holdfast, "in-text", store_id)))
 
-        assert (run.status, (await holdfast.texts(run))[-1]) == ("completed", "Twenty-five.")
+        assert run.status == "completed"
+        [answer, _] = (await holdfast.client.beta.threads.messages.list(run.thread_id)).data
         [searched, _] = await steps_of(holdfast, run)
+        [file] = (await holdfast.client.vector_stores.files.list(store_id)).data
     assert searched.step_details.type == "tool_calls"
+    [call] = searched.step_details.tool_calls
+    assert call.type == "file_search"
+    assert [result.file_id for result in call.file_search.results or ()] == [file.id]
+    [text] = [part.text for part in answer.content if part.type == "text"]
+    assert text.value == "Twenty-five 【0:0†handbook.md】."
+    [cited] = text.annotations
+    assert cited.type == "file_citation"
+    assert (cited.file_citation.file_id, cited.text) == (file.id, text.value[cited.start_index : cited.end_index])
     assert f"Observation: 【0:0†handbook.md】\n{VACATION}" in provider.requests("in-text")[1]["messages"][-1]["content"]
 
 

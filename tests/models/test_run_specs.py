@@ -57,8 +57,8 @@ def test_zero_and_empty_values_override_assistant() -> None:
 @pytest.mark.parametrize(
     ("instructions", "additional", "expected"),
     [
-        (None, "And brief.", "Be kind.\nAnd brief."),
-        ("Be bold.", "And brief.", "Be bold.\nAnd brief."),
+        (None, "And brief.", "Be kind. And brief."),
+        ("Be bold.", "And brief.", "Be bold. And brief."),
         ("", "And brief.", "And brief."),
         ("Be bold.", "", "Be bold."),
     ],

@@ -1,25 +1,26 @@
 """File searches over real stores: which are searched, what is found, and how much of it the model gets."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from activities.tools.file_search import NO_STORE, STILL_INDEXING, FileSearch
+from activities.tools.file_search import AWAITS_FILES, NO_STORE, STILL_INDEXING, FileSearch
 from infra.database import runs
 from infra.database.searched_stores import StoreOwner
 from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from infra.ports import ToolScope
+from infra.tools.errors import ToolNotReady
 from infra.vector_store_search import VectorStoreSearch
 from models.language_model import ModelDelta, ModelRequest
 from models.tool_calls import SearchHits, ToolCall, ToolKind
 from models.tools import FileSearchOptions, RankingOptions
 from tests.holdfast import RunningHoldfast
-from tests.searched_stores import by_id, ingest, store_in_preparation, store_of
+from tests.searched_stores import by_id, store_in_preparation, store_of
 from tests.stored_files import DEFAULT_PROJECT, store_file
 
 VACATION = "Employees get twenty-five days of paid vacation each year."
@@ -145,33 +146,47 @@ async def test_run_without_a_store_is_told_so(holdfast: RunningHoldfast) -> None
     assert found == SearchHits((), (NO_STORE,))
 
 
-async def test_search_waits_for_the_files_of_the_thread(holdfast: RunningHoldfast) -> None:
-    store_id = await store_in_preparation(holdfast)
-    scope = await scope_of(holdfast, None, store_id)
-    searching = asyncio.create_task(tool(holdfast, wait=timedelta(seconds=20)).run(call("late"), scope))
+@pytest.mark.parametrize(
+    ("position", "waited_seconds", "later_seconds"),
+    [(0, 0, 0.25), (0, 0.25, 0.25), (0, 2, 1), (0, 30, 10), (0, 68, 2), (0, 69.9, 0.1), (3, 0, 1), (31, 0, 8)],
+)
+async def test_search_is_postponed_while_files_of_the_thread_are_indexed(
+    holdfast: RunningHoldfast, position: int, waited_seconds: float, later_seconds: float
+) -> None:
+    scope = await scope_of(holdfast, None, await store_in_preparation(holdfast))
+    waited = timedelta(seconds=waited_seconds)
+    late = replace(call("late"), position=position)
 
-    await ingest(holdfast, store_id)
+    with pytest.raises(ToolNotReady, match=AWAITS_FILES) as raised:
+        await tool(holdfast, wait=timedelta(seconds=70)).run(late, replace(scope, waited=waited))
 
-    assert texts(await searching) == ["Late."]
+    assert raised.value.retry_after == timedelta(seconds=later_seconds)
 
 
 async def test_search_stops_waiting_for_the_files_of_the_thread(holdfast: RunningHoldfast) -> None:
     store_id = await store_in_preparation(holdfast)
     scope = await scope_of(holdfast, await store_of(holdfast, VACATION), store_id)
 
-    found = await tool(holdfast, wait=timedelta()).run(call("vacation"), scope)
+    waited = replace(scope, waited=timedelta(seconds=60))
+    found = await tool(holdfast, wait=timedelta(seconds=60)).run(call("vacation"), waited)
 
     assert (texts(found), found.notes) == ([VACATION], (STILL_INDEXING[StoreOwner.THREAD],))
 
 
 async def test_search_does_not_wait_for_the_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
-    store_id = await store_in_preparation(holdfast)
+    store_id = await store_in_preparation(holdfast, await store_of(holdfast, VACATION))
     scope = await scope_of(holdfast, store_id)
 
-    async with asyncio.timeout(10):
-        found = await tool(holdfast, wait=timedelta(seconds=60)).run(call("late"), scope)
+    found = await tool(holdfast, wait=timedelta(seconds=60)).run(call("vacation"), scope)
 
-    assert found == SearchHits((), (STILL_INDEXING[StoreOwner.ASSISTANT],))
+    assert (texts(found), found.notes) == ([VACATION], (STILL_INDEXING[StoreOwner.ASSISTANT],))
+
+
+async def test_search_waits_for_the_first_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
+    scope = await scope_of(holdfast, await store_in_preparation(holdfast))
+
+    with pytest.raises(ToolNotReady, match=AWAITS_FILES):
+        await tool(holdfast, wait=timedelta(seconds=60)).run(call("late"), scope)
 
 
 @pytest.mark.any_database

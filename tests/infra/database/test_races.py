@@ -452,15 +452,15 @@ async def test_a_deleted_message_is_not_admitted(database: Database) -> None:
     assert do(database, lambda connection: connection.scalar(select(1).where(MESSAGES.c.id == message_id))) is None
 
 
-async def test_the_last_of_two_changes_of_metadata_is_kept(database: Database) -> None:
+async def test_two_changes_of_metadata_are_merged(database: Database) -> None:
     thread = do(database, lambda connection: new_thread(connection, metadata={"user": "ada"}))
 
-    def change(**metadata: str) -> Work:
+    def change(**metadata: str | None) -> Work:
         return lambda connection: threads.modify(connection, PROJECT, thread.id, ModifyThreadRequest(metadata=metadata))
 
-    changed = await overlap(database, change(user="bob", team="a"), change(user="eve", team="b"))
+    changed = await overlap(database, change(user=None, team="a"), change(city="Delhi"))
 
-    assert changed.metadata == {"user": "eve", "team": "b"}
+    assert changed.metadata == {"team": "a", "city": "Delhi"}
 
 
 @pytest.mark.parametrize("other", [end, cancel, commit, create_run_again, reopen], ids=lambda work: work.__name__)

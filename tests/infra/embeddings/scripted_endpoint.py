@@ -21,7 +21,8 @@ class Answer:
 class ScriptedEndpoint:
     """Answers from `script`; beyond it, with vectors that depend on the text alone, not of unit length.
 
-    Requests after the first `waits_after` wait while `may_answer` is not set.
+    Requests after the first `waits_after` wait while `may_answer` is not set, those with a text that is `held` for its
+    event.
     """
 
     def __init__(self, url: str, dimensions: int) -> None:
@@ -34,12 +35,25 @@ class ScriptedEndpoint:
         self.waits_after = 0
         self.may_answer = Event()
         self.may_answer.set()
+        self.held: dict[str, Event] = {}
+
+    def hold(self, text: str) -> Event:
+        """Hold requests with this text until the event is set."""
+        return self.held.setdefault(text, Event())
+
+    def release(self) -> None:
+        """Hold nothing any more."""
+        for event in (self.may_answer, *self.held.values()):
+            event.set()
 
     def answer(self, request: dict[str, Any], key: str | None) -> Answer:
         self.requests.append(request)
         self.keys.append(key)
         if len(self.requests) > self.waits_after:
             self.may_answer.wait()
+        for text in request["input"]:
+            if text in self.held:
+                self.held[text].wait()
         if self.script:
             return self.script.popleft()
         length = request.get("dimensions", self.dimensions)
@@ -76,7 +90,7 @@ def running_endpoint(dimensions: int = 8) -> Iterator[ScriptedEndpoint]:
     try:
         yield endpoint
     finally:
-        endpoint.may_answer.set()
+        endpoint.release()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -12,7 +12,7 @@ from infra.sandbox.packages import Packages
 from infra.sandbox.sandbox import open_sandbox
 from infra.settings import Settings
 from models.code_cells import PackageState, SandboxSession
-from tests.cli.program import Place, free_ports, run_here
+from tests.cli.program import Place, free_ports, run_here, run_to_end
 from tests.infra.sandbox import without_namespaces
 from tests.program import until
 from tests.sandbox_process import running_sandbox
@@ -122,4 +122,21 @@ def test_port_without_a_token_is_no_start(tmp_path: Path) -> None:
     assert refused.stderr == (
         "holdfast: HOLDFAST_SANDBOX_LISTEN=127.0.0.1:8290 is a port: set HOLDFAST_SANDBOX_TOKEN as well, here and for "
         "the API and the workers.\n"
+    )
+
+
+def test_folder_that_cannot_be_used_is_no_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    listen = f"unix://{tmp_path / 'sandbox.sock'}"
+
+    refused = run_to_end(
+        Place.new(tmp_path),
+        "sandbox",
+        HOLDFAST_SANDBOX_LISTEN=listen,
+        HOLDFAST_SANDBOX_DIR=str(tmp_path / "file" / "x"),
+    )
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == (
+        f"holdfast: The folder {tmp_path / 'file' / 'x'} cannot be used: Not a directory. Set HOLDFAST_SANDBOX_DIR."
     )

@@ -1,6 +1,7 @@
 """The filter of system calls, run by an interpreter of its instructions, for every kind of processor."""
 
 import struct
+from functools import cache
 
 import pytest
 
@@ -21,14 +22,17 @@ NAMES = {"read": (0, 63), "openat": (257, 56), "execve": (59, 221), "mmap": (9, 
 SOCKET, CLONE, CLONE3, IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
 
 
+@cache
+def instructions(machine: str) -> list[tuple[int, int, int, int]]:
+    return list(struct.iter_unpack("<HBBI", filter_program(machine)))
+
+
 def verdict(machine: str, number: int, *arguments: int, audit: int | None = None) -> int:
     """What the kernel does with a call."""
     found = MACHINES[machine]
     padded = [*arguments, *[0] * (6 - len(arguments))]
     call = struct.pack("<IIQ6Q", number, audit or found.audit, 0, *padded)
-    program = [
-        struct.unpack_from("<HBBI", filter_program(machine), at) for at in range(0, len(filter_program(machine)), 8)
-    ]
+    program = instructions(machine)
     at, accumulator = 0, 0
     while True:
         code, if_true, if_false, value = program[at]

@@ -1,0 +1,86 @@
+"""`/embeddings`: the vectors of the server's own embedding model, that of vector stores."""
+
+import struct
+from base64 import b64encode
+from collections.abc import Sequence
+
+from anyio import to_thread
+from fastapi import APIRouter
+
+from api.dependencies import ProjectDep, ResourcesDep
+from api.json_bodies import JsonRoute
+from infra.embeddings.errors import EmbeddingFailed
+from infra.embeddings.inputs import embed_whole
+from infra.ports import Embedder
+from infra.resources import Resources
+from infra.tokenizers import encoding
+from models.embeddings import (
+    MAX_INPUT_TOKENS,
+    CreateEmbeddingRequest,
+    Embedding,
+    EmbeddingList,
+    EmbeddingModelFailed,
+    EmbeddingUsage,
+    EncodingFormat,
+    Input,
+    UnusableInput,
+    WrongDimensions,
+)
+from models.errors import ModelNotFound
+
+router = APIRouter(prefix="/embeddings", tags=["Embeddings"], route_class=JsonRoute)
+
+
+@router.post("", operation_id="createEmbedding")
+async def create_embeddings(body: CreateEmbeddingRequest, resources: ResourcesDep, _: ProjectDep) -> EmbeddingList:
+    """Not durable: a request that is cut off has no effect."""
+    embedder = _named(resources, body.model)
+    if body.dimensions not in (None, embedder.dimensions):
+        raise WrongDimensions(body.model, embedder.dimensions)
+    texts, tokens = await to_thread.run_sync(_texts, body.input)
+    try:
+        vectors = await embed_whole(embedder, texts)
+    except EmbeddingFailed as error:
+        raise EmbeddingModelFailed(str(error), error.is_retryable) from error
+    encoded = await to_thread.run_sync(_encoded, vectors, body.encoding_format)
+    return EmbeddingList(
+        data=encoded, model=body.model, usage=EmbeddingUsage(prompt_tokens=tokens, total_tokens=tokens)
+    )
+
+
+def _named(resources: Resources, model: str) -> Embedder:
+    """The embedder of the setting, under its name with or without `openai/`."""
+    embedder, name = resources.embedders.for_new_stores, resources.settings.embedding_model
+    if embedder is None or model not in (name, name.removeprefix("openai/")):
+        raise ModelNotFound(model)
+    return embedder
+
+
+def _texts(given: Input) -> tuple[list[str], int]:
+    """The inputs as texts, and the number of their tokens."""
+    items = [given] if isinstance(given, str) or isinstance(given[0], int) else given
+    vocabulary, texts, tokens = encoding(), [], 0
+    for item in items:
+        if isinstance(item, str):
+            text, count = item, len(vocabulary.encode_ordinary(item))
+        else:
+            try:
+                text, count = vocabulary.decode(item), len(item)
+            except (KeyError, OverflowError):
+                raise UnusableInput.unknown_tokens() from None
+        if not text:
+            raise UnusableInput.empty()
+        texts.append(text)
+        tokens += count
+    if tokens > MAX_INPUT_TOKENS:
+        raise UnusableInput.too_long(tokens)
+    return texts, tokens
+
+
+def _encoded(vectors: Sequence[Sequence[float]], encoding_format: EncodingFormat | None) -> list[Embedding]:
+    if encoding_format == "base64":
+        packed = (struct.pack(f"<{len(vector)}f", *vector) for vector in vectors)
+        return [Embedding(index=index, embedding=b64encode(each).decode()) for index, each in enumerate(packed)]
+    return [
+        Embedding(index=index, embedding=[float(value) for value in vector]) for index, vector in enumerate(vectors)
+    ]
