@@ -10,6 +10,7 @@ from datetime import timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.answer_files import AnswerFiles
 from activities.failures import AttemptSuperseded, TurnNotReady, WorkerStopped, final_failure, passing_failure
 from activities.heartbeat import heartbeating
 from activities.images import Images
@@ -25,7 +26,7 @@ from infra.database.run_finalization import Partial
 from infra.database.turns import Begun, Committed, Resumed
 from infra.event_stream.publishing import publish
 from infra.language_model.errors import ModelCallFailed, PromptRejected, TooManyCalls
-from infra.ports import EventStream, LanguageModel
+from infra.ports import EventStream, LanguageModel, ObjectStore
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
 from models.cited_text import CitedText
@@ -72,6 +73,7 @@ class ModelTurn:
         self,
         database: Database,
         images: Images,
+        object_store: ObjectStore,
         language_model: LanguageModel,
         workflows: RunWorkflows,
         event_stream: EventStream,
@@ -79,6 +81,7 @@ class ModelTurn:
     ) -> None:
         self._database = database
         self._images = images
+        self._object_store = object_store
         self._language_model = language_model
         self._workflows = workflows
         self._event_stream = event_stream
@@ -165,16 +168,19 @@ class ModelTurn:
         return committed.outcome if committed else await self._outcome_elsewhere(attempt.input)
 
     async def _stream_answer(self, attempt: _Attempt, question: Question) -> None:
-        # Most runs have nothing to cite: then nothing is done for each delta.
+        # Most runs have nothing to cite or to link to: then nothing is done for each delta.
         cited = None if question.sources is None else CitedText(question.sources)
+        files = AnswerFiles(self._object_store, question.made, attempt.answer) if question.made else None
+        attempt.answer.image_ids = attempt.stream.image_ids = question.image_ids
         async with aclosing(self._language_model.stream(question.request)) as deltas:
             async for delta in deltas:
                 if isinstance(delta, CallDelta) and delta.index >= MAX_CALLS:
                     raise TooManyCalls(TOO_MANY_CALLS, AT_ONCE)
                 # The answer and the stream take the same deltas: a cut leaves text that is held back out of both.
                 for each in cited.cite(delta) if cited else (delta,):
-                    attempt.answer.add(each)
-                    await attempt.stream.emit(each)
+                    for piece in await files.link(each) if files else (each,):
+                        attempt.answer.add(piece)
+                        await attempt.stream.emit(piece)
         if attempt.answer.is_filtered:
             raise PromptRejected(CONTENT_FILTERED)
 

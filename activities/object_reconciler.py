@@ -1,4 +1,4 @@
-"""Makes the object store agree with the rows: they alone say what exists.
+"""Makes the object store, and the sandbox's sessions, agree with the rows: they alone say what exists.
 
 Bytes whose row was deleted go within a sweep. Bytes that never had a row, and rows whose bytes are gone, are looked for
 page by page, through all of them about once an hour.
@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities.closed_sessions import ClosedSessions
 from activities.heartbeat import heartbeating
 from infra.clock import now_seconds
-from infra.database import doomed_objects, files, uploads
+from infra.database import doomed_objects, files, sandbox_files, uploads
 from infra.database.engine import Database
 from infra.object_store.errors import ObjectMissing
-from infra.ports import ObjectStore
+from infra.ports import CodeSandbox, ObjectStore
 from models.stored_objects import KeyPrefix, StoredObject, id_of, object_key
 
 ORPHANED_AFTER = timedelta(hours=2)
@@ -53,11 +54,16 @@ class ObjectSweep:
 
 class ObjectReconciler:
     def __init__(
-        self, database: Database, object_store: ObjectStore, orphaned_after: timedelta = ORPHANED_AFTER
+        self,
+        database: Database,
+        object_store: ObjectStore,
+        orphaned_after: timedelta = ORPHANED_AFTER,
+        sandbox: CodeSandbox | None = None,
     ) -> None:
         self._database = database
         self._store = object_store
         self._orphaned_after = orphaned_after
+        self._closed_sessions = ClosedSessions(database, sandbox)
 
     @activity.defn(name="Objects.reconcile")
     async def reconcile(self, last: ObjectSweep | None = None) -> ObjectSweep:
@@ -72,6 +78,7 @@ class ObjectReconciler:
     async def _reconcile(self, last: ObjectSweep) -> ObjectSweep:
         expired = await self._pages(files.remove_expired) + await self._pages(uploads.expire)
         deleted = await self._delete_doomed()
+        await self._closed_sessions.end()
         objects_after, files_after, next_scan_at = last.objects_after, last.files_after, last.next_scan_at
         if objects_after is None and files_after is None and now_seconds() >= next_scan_at:
             objects_after, files_after = "", 0
@@ -109,6 +116,7 @@ class ObjectReconciler:
         orphans = [
             *await self._without_row(aged, KeyPrefix.FILE, files.known),
             *await self._without_row(aged, KeyPrefix.UPLOAD_PART, uploads.known_parts),
+            *await self._without_row(aged, KeyPrefix.SANDBOX_FILE, sandbox_files.known),
         ]
         await self._delete(orphans)
         for key in orphans:

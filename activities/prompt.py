@@ -1,6 +1,6 @@
 """A turn's request to the model: instructions, as many messages of the thread as fit, and the run's own calls."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from json import dumps
@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from activities.code_prompt import with_files
 from activities.images import PromptImages
 from activities.token_budget import MESSAGE_OVERHEAD_TOKENS, TokenBudget
 from infra.database import prompts, web_collections
 from infra.database.engine import Database
 from infra.database.prompts import PastTurn, message_text_without_markers
+from infra.database.sandbox_files import KeptFile
 from infra.database.token_usage import used_tokens
 from infra.database.turns import Begun
 from infra.ports import LanguageModel
@@ -32,7 +34,7 @@ from models.messages import ImageFile, ImageFileContent, ImageUrlContent, Messag
 from models.offered_tools import OfferedTools
 from models.runs import Run, RunIncompleteReason
 from models.tool_calls import ToolKind
-from models.tools import ChooseFileSearch, ChooseFunction, ChooseWebRetrieval, TextFormat
+from models.tools import ChooseCodeInterpreter, ChooseFileSearch, ChooseFunction, ChooseWebRetrieval, TextFormat
 
 DEFAULT_CONTEXT_WINDOW_TOKENS = 128_000
 """For a model whose window is unknown, so that every prompt is bounded."""
@@ -51,11 +53,15 @@ LEFT_OUT = "This result was left out, because the conversation has become too lo
 class Question:
     """A request to the model, and the results that its answer may cite.
 
-    `sources` is None if no tool of the run has results to cite: then the answer is not searched for citations.
+    `sources` is None if no tool of the run has results to cite: then the answer is not searched for citations. `made`
+    are the files that code of its thread has made, by their names: the answer may link to them. `image_ids` are the
+    images that the answer's message begins with.
     """
 
     request: ModelRequest
     sources: Sources | None
+    made: Mapping[str, KeptFile]
+    image_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -78,10 +84,10 @@ async def build_request(
     if run.max_completion_tokens is not None and past.used.completion_tokens >= run.max_completion_tokens:
         return RunIncompleteReason.MAX_COMPLETION_TOKENS
     offered = await _offered(database, begun)
-    functions = offered.functions
+    code = await with_files(database, begun, offered.functions)
     head = [SystemPrompt(run.instructions)] if run.instructions else []
     budget = await _budget(run, past.used, language_model)
-    fixed = [*map(_cost_text, head), *(dumps(f.parameters) for f in functions)]
+    fixed = [*map(_cost_text, head), *(dumps(f.parameters) for f in code.functions)]
     own, fits = await _own_that_fit(past.turns, fixed, budget)
     messages = await _messages(database, begun, budget, images)
     if run.max_prompt_tokens is not None and not (fits and (messages or not begun.last_message_seq)):
@@ -89,7 +95,7 @@ async def build_request(
     request = ModelRequest(
         model=run.model,
         prompt=(*head, *messages, *own),
-        functions=functions,
+        functions=code.functions,
         tool_choice=_tool_choice(run, turn, offered),
         parallel_tool_calls=run.parallel_tool_calls,
         temperature=run.temperature,
@@ -99,7 +105,8 @@ async def build_request(
         reasoning_effort=run.reasoning_effort,
     )
     has_sources = offered.name_of(ToolKind.FILE_SEARCH) or offered.name_of(ToolKind.WEB_RETRIEVAL)
-    return Question(request, _sources(past) if has_sources else None)
+    sources = _sources(past) if has_sources else None
+    return Question(request, sources, code.made, prompts.unseen_images(past.turns))
 
 
 async def _offered(database: Database, begun: Begun) -> OfferedTools:
@@ -238,16 +245,16 @@ def _tool_choice(
     run: Run, turn: int, offered: OfferedTools
 ) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
     """A required call is required in the first turn only; otherwise the run would never end."""
-    match run.tool_choice:
+    match choice := run.tool_choice:
         case "none":
             return "none"
         case "required" if turn == 0:
             return "required"
         case ChooseFunction(function=chosen) if turn == 0:
             return ("function", chosen.name)
-        case ChooseFileSearch() if turn == 0 and (name := offered.name_of(ToolKind.FILE_SEARCH)):
-            return ("function", name)
-        case ChooseWebRetrieval() if turn == 0 and (name := offered.name_of(ToolKind.WEB_RETRIEVAL)):
+        case ChooseFileSearch() | ChooseCodeInterpreter() | ChooseWebRetrieval() if turn == 0 and (
+            name := offered.name_of(choice.type)
+        ):
             return ("function", name)
         case _:
             return "auto"

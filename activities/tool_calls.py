@@ -14,10 +14,10 @@ from infra.clock import now_ms
 from infra.database import tool_results
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
-from infra.database.tool_results import CallTiming, CallToRun, Stored
+from infra.database.tool_results import CallTiming, CallToRun, Stored, show_logs
 from infra.event_stream.publishing import publish
 from infra.object_store.errors import ObjectStoreUnavailable
-from infra.ports import EventStream, ServerTool, ToolScope
+from infra.ports import AlsoStored, EventStream, ResultWithRows, ServerTool, ToolScope
 from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
 from infra.tools.observation import ToolObserver
 from infra.vector_index.errors import VectorIndexUnavailable
@@ -71,15 +71,23 @@ class ToolCalls:
         found = await self._database.read(tool_results.find_to_run, call)
         if isinstance(found, RunState):
             return found
-        result = await self._result(found)
-        stored = await shielded_until_done(self._store(call, result, timing))
+        result = await self._result(found, call)
+        if not isinstance(result, ResultWithRows):
+            return (await shielded_until_done(self._store(call, timing, result))).state
+        stored = await shielded_until_done(self._store(call, timing, result.result, result.store))
+        await result.stored()
         return stored.state
 
-    async def _result(self, found: CallToRun) -> ServerResult:
+    async def _result(self, found: CallToRun, this: ToolCallInput) -> ServerResult | ResultWithRows:
         call = found.call
+
+        async def show(logs: str) -> None:
+            await publish(self._event_stream, found.run.id, await self._database.write(show_logs, this, logs))
+
         try:
             with self._observer.observing(call.kind, call.id):
-                return await self._tools[call.kind].run(call, ToolScope(found.project_id, found.run, _waited()))
+                scope = ToolScope(found.project_id, found.run, _waited(), show, activity.info().attempt)
+                return await self._tools[call.kind].run(call, scope)
         except ToolFailed as error:
             log.warning("run.tool_failed", extra=_facts(call, error))
             return ToolFailure(str(error))
@@ -97,8 +105,8 @@ class ToolCalls:
             log.exception("run.tool_broken", extra=_facts(call, error))
             return ToolFailure(BROKEN)
 
-    async def _store(self, call: ToolCallInput, result: ServerResult, timing: CallTiming) -> Stored:
-        stored = await self._database.write(tool_results.store_result, call, result, timing)
+    async def _store(self, call: ToolCallInput, timing: CallTiming, result: ServerResult, *also: AlsoStored) -> Stored:
+        stored = await self._database.write(tool_results.store_result, call, result, timing, *also)
         await publish(self._event_stream, call.run_id, stored.events)
         return stored
 

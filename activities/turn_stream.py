@@ -9,17 +9,18 @@ from infra.database.engine import Database
 from infra.database.turns import Begun
 from infra.ports import EventStream
 from models.aborted_steps import abort_events
-from models.answered_steps import AnsweredStep, calls_step, message_step
-from models.answers import Answer, AnswerDelta, ArgumentsMender, PieceMender, SaidAs, storable
-from models.events import NO_ANNOTATIONS, Event, refusal_delta, text_delta
+from models.answered_steps import AnsweredStep, calls_step, images, message_step
+from models.answers import Answer, AnswerDelta, PieceMender, SaidAs, storable
+from models.events import NO_ANNOTATIONS, Event, image_delta, refusal_delta, text_delta
 from models.finalization import ATTEMPT_SUPERSEDED
 from models.ids import Prefix
 from models.language_model import CallDelta, RefusalDelta, TextDelta, TokenUsage
-from models.messages import Annotation, FileCitation, UrlCitation
+from models.messages import Annotation, FileCitation, FilePath, UrlCitation
 from models.offered_tools import OfferedTools
 from models.run_steps import StepType
 from models.step_events import EmittedDeltas, OpenStep, StepEvents, StreamPosition
 from models.tool_calls import ToolCall
+from models.tool_formats.format import InputReader
 from models.tool_formats.formats import FORMATS
 from models.turn_attempts import TurnAttempt
 
@@ -47,8 +48,10 @@ class TurnStream:
         self._offered = OfferedTools.of(begun.run.tools)
         # The message's parts in the order of their first words, the calls in theirs, each with its retained piece.
         self._parts: dict[SaidAs, PieceMender] = {}
-        self._calls: list[tuple[ToolCall, ArgumentsMender]] = []
-        self._citations = 0
+        self._calls: list[tuple[ToolCall, InputReader]] = []
+        self.image_ids: Sequence[str] = ()
+        """The images that a message begins with. To be set before anything is emitted."""
+        self._annotations = 0
         self._is_superseded = False
 
     @classmethod
@@ -68,9 +71,11 @@ class TurnStream:
         match delta:
             case TextDelta(text) if self._takes(StepType.MESSAGE_CREATION):
                 await self._emit_words(SaidAs.TEXT, text)
-            case FileCitation(text=text) | UrlCitation(text=text) if self._takes(StepType.MESSAGE_CREATION):
-                await self._emit_words(SaidAs.TEXT, text, {self._citations: delta})
-                self._citations += 1
+            case FileCitation(text=text) | UrlCitation(text=text) | FilePath(text=text) if self._takes(
+                StepType.MESSAGE_CREATION
+            ):
+                await self._emit_words(SaidAs.TEXT, text, {self._annotations: delta})
+                self._annotations += 1
             case RefusalDelta(text) if self._takes(StepType.MESSAGE_CREATION):
                 await self._emit_words(SaidAs.REFUSAL, text)
             case CallDelta() if self._takes(StepType.TOOL_CALLS):
@@ -100,10 +105,10 @@ class TurnStream:
     ) -> None:
         if not words:
             return
-        part = list(self._parts).index(kind)
+        part = len(self.image_ids) + list(self._parts).index(kind)
         opening = []
         if self._open_step is None:
-            opening = self._open(message_step(self._run, self._attempt, Answer(), TokenUsage(), now_seconds()))
+            opening = self._open_message()
         emitted, message_id = self._current_step.emitted, self._attempt.id_of(Prefix.MESSAGE)
         if kind is SaidAs.REFUSAL:
             delta = refusal_delta(message_id, part, words)
@@ -112,27 +117,34 @@ class TurnStream:
         emitted.add(part, len(words))
         await self._append([*opening, delta])
 
+    def _open_message(self) -> list[Event]:
+        opening = self._open(message_step(self._run, self._attempt, Answer(), TokenUsage(), now_seconds()))
+        for part, image in enumerate(images(self.image_ids)):
+            self._current_step.emitted.add(part, 0)
+            opening.append(image_delta(self._attempt.id_of(Prefix.MESSAGE), part, image.image_file))
+        return opening
+
     async def _emit_call(self, delta: CallDelta) -> None:
         events: list[Event] = []
         if self._open_step is None:
             events = self._open(calls_step(self._run, self._attempt, Answer(), (), now_seconds()))
         if delta.index == len(self._calls):
             events.append(self._call_opened(delta.index, storable(delta.name or "")))
-        call, mender = self._calls[delta.index]
-        events += self._input(call, mender.mend(delta.arguments))
+        call, reader = self._calls[delta.index]
+        events += self._input(call, reader.mend(delta.arguments))
         await self._append(events)
 
     def _call_opened(self, index: int, name: str) -> Event:
         call = self._offered.call(self._attempt.id_of(Prefix.CALL, index), name, "", self._attempt.turn, index)
-        self._calls.append((call, ArgumentsMender()))
+        self._calls.append((call, FORMATS[call.kind].reader()))
         self._current_step.emitted.add(index, 0)
         return FORMATS[call.kind].opened(self._calls_step_id, call)
 
     def _input(self, call: ToolCall, piece: str) -> Sequence[Event]:
-        deltas = FORMATS[call.kind].input_deltas(self._calls_step_id, call, piece) if piece else ()
-        for _ in deltas:
-            self._current_step.emitted.add(call.position, len(piece))
-        return deltas
+        if not piece:
+            return ()
+        self._current_step.emitted.add(call.position, len(piece))
+        return FORMATS[call.kind].input_deltas(self._calls_step_id, call, piece)
 
     @property
     def _calls_step_id(self) -> str:
@@ -143,7 +155,7 @@ class TurnStream:
             for kind, mender in self._parts.items():
                 await self._emit_part(kind, mender.rest())
             return
-        await self._append([delta for call, mender in self._calls for delta in self._input(call, mender.rest())])
+        await self._append([delta for call, reader in self._calls for delta in self._input(call, reader.rest())])
 
     def _open(self, answered: AnsweredStep) -> list[Event]:
         step, message = answered.step, answered.message

@@ -18,7 +18,7 @@ from api.sse import Streams
 from api.v1_answers import V1Answers
 from infra.database.engine import Database
 from infra.language_model.catalogue import ModelCatalogue
-from infra.ports import ObjectStore, VectorIndex
+from infra.ports import CodeSandbox, ObjectStore, VectorIndex
 from infra.resources import Resources
 from infra.vector_store_search import VectorStoreSearch
 from models.errors import UnknownUrl
@@ -55,6 +55,10 @@ async def _database(resources: ResourcesDep) -> Database:
 
 async def _object_store(resources: ResourcesDep) -> ObjectStore:
     return resources.object_store
+
+
+async def _sandbox(resources: ResourcesDep) -> CodeSandbox | None:
+    return resources.code_sandbox
 
 
 async def _catalogue(resources: ResourcesDep) -> ModelCatalogue:
@@ -172,6 +176,7 @@ async def _idempotency(
 
 
 CatalogueDep = Annotated[ModelCatalogue, Depends(_catalogue)]
+SandboxDep = Annotated[CodeSandbox | None, Depends(_sandbox)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 ObjectStoreDep = Annotated[ObjectStore, Depends(_object_store)]
 LongPollsDep = Annotated[LongPolls, Depends(_long_polls)]

@@ -1,11 +1,13 @@
 """The seams between Holdfast and the systems that it uses. Each port has two or more real implementations here."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from sqlalchemy import Connection
 
 from models.code_cells import CellOutput, OpenedSession, SandboxFile, SandboxHealth, SandboxSession
 from models.events import Event
@@ -222,19 +224,44 @@ class WebSearch(Protocol):
         ...
 
 
+async def _show_nothing(_logs: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class ToolScope:
-    """What a server call may use: its run's, and of its project only. `waited`: since it was first tried."""
+    """What a server call may use: its run's, and of its project only.
+
+    `waited`: since it was first tried. `show` shows clients what the result begins with, before there is a result: all
+    of it, each time. `attempt` counts the attempts at the call, from 1.
+    """
 
     project_id: str
     run: Run
     waited: timedelta = timedelta()
+    show: Callable[[str], Awaitable[None]] = _show_nothing
+    attempt: int = 1
+
+
+AlsoStored = Callable[[Connection], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultWithRows:
+    """A result, and the rows that belong to it.
+
+    `store` adds them in the transaction that stores the result; `stored` is called after its commit.
+    """
+
+    result: ServerResult
+    store: AlsoStored
+    stored: Callable[[], Awaitable[None]]
 
 
 class ServerTool(Protocol):
     """A tool that the server runs: one implementation a kind, in `activities/tools`."""
 
-    async def run(self, call: ToolCall, scope: ToolScope) -> ServerResult:
+    async def run(self, call: ToolCall, scope: ToolScope) -> ServerResult | ResultWithRows:
         """The result of the call. It may be run again, but only if the result was not stored.
 
         Raises `infra.tools.errors.ToolUnavailable` if a retry may help, `ToolFailed` with a message for the model if it

@@ -9,6 +9,8 @@ from models import events
 from models.events import MESSAGE_CREATED, MESSAGE_DELTA, STEP_CLOSED, STEP_CREATED, STEP_DELTA, Event
 from models.finalization import CutShort
 from models.messages import (
+    ImageFile,
+    ImageFileContent,
     Message,
     MessageContent,
     MessageIncompleteDetails,
@@ -25,6 +27,7 @@ class _Part:
     kind: str
     pieces: list[str] = field(default_factory=list)
     annotations: list[Any] = field(default_factory=list)
+    image: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -77,15 +80,20 @@ def _open_step(emitted: Iterable[Event]) -> _Open | None:
 
 def _add(parts: dict[int, _Part], delta: dict[str, Any]) -> None:
     part = parts.setdefault(delta["index"], _Part(delta["type"]))
-    if part.kind == "refusal":
-        part.pieces.append(delta["refusal"])
-    else:
-        part.pieces.append(delta["text"]["value"])
-        part.annotations += delta["text"].get("annotations", ())
+    match part.kind:
+        case "refusal":
+            part.pieces.append(delta["refusal"])
+        case "image_file":
+            part.image = delta["image_file"]
+        case _:
+            part.pieces.append(delta["text"]["value"])
+            part.annotations += delta["text"].get("annotations", ())
 
 
 def _content(part: _Part) -> MessageContent:
     text = "".join(part.pieces)
     if part.kind == "refusal":
         return RefusalContent(refusal=text)
+    if part.kind == "image_file":
+        return ImageFileContent(type="image_file", image_file=ImageFile.model_validate(part.image))
     return TextContent(text=Text.model_validate({"value": text, "annotations": part.annotations}))

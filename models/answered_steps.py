@@ -9,6 +9,8 @@ from models.finalization import CutShort
 from models.ids import Prefix
 from models.language_model import FinishReason, TokenUsage
 from models.messages import (
+    ImageFile,
+    ImageFileContent,
     Message,
     MessageContent,
     MessageIncompleteDetails,
@@ -201,12 +203,19 @@ def _step(
 
 
 def _content(answer: Answer) -> list[MessageContent]:
-    """The parts in the order in which they began, as the stream emitted them; an empty text if there are none."""
+    """The images, then the parts in the order in which they began, as the stream emitted them.
+
+    If there are no parts, an empty text.
+    """
     parts: dict[SaidAs, MessageContent] = {
-        SaidAs.TEXT: TextContent(text=Text(value=answer.text, annotations=list(answer.citations))),
+        SaidAs.TEXT: TextContent(text=Text(value=answer.text, annotations=list(answer.annotations))),
         SaidAs.REFUSAL: RefusalContent(refusal=answer.refusal),
     }
-    return [parts[kind] for kind in answer.said] or [TextContent(text=Text(value=""))]
+    return [*images(answer.image_ids), *([parts[kind] for kind in answer.said] or [TextContent(text=Text(value=""))])]
+
+
+def images(file_ids: Sequence[str]) -> list[ImageFileContent]:
+    return [ImageFileContent(type="image_file", image_file=ImageFile(file_id=file_id)) for file_id in file_ids]
 
 
 def _incomplete_reason(answer: Answer, cut_short: CutShort | None) -> MessageIncompleteReason | None:

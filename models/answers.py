@@ -1,10 +1,11 @@
 """One answer of a model while it streams in, and the run status that follows from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
-from models.messages import Citation, FileCitation, UrlCitation
+from models.messages import AnswerAnnotation, FileCitation, FilePath, UrlCitation
 from models.provider_state import ProviderState
 from models.runs import RunStatus
 
@@ -14,8 +15,8 @@ EMPTY_ARGUMENTS = "{}"
 """The arguments of a call without any: clients parse the text, and models leave it out."""
 
 
-AnswerDelta = ModelDelta | Citation
-"""A piece of an answer. A citation is a piece of its text: the marker, and where it leads."""
+AnswerDelta = ModelDelta | AnswerAnnotation
+"""A piece of an answer. An annotation is a piece of its text: the marker or link, and where it leads."""
 
 
 @dataclass(slots=True)
@@ -29,6 +30,15 @@ class AnsweredCall:
         return arguments if arguments.strip() else EMPTY_ARGUMENTS
 
 
+@dataclass(frozen=True, slots=True)
+class MadeFile:
+    """A file that code made and an answer links to. Its bytes are stored already; its row comes with the answer's."""
+
+    id: str
+    filename: str
+    bytes: int
+
+
 class SaidAs(StrEnum):
     TEXT = "text"
     REFUSAL = "refusal"
@@ -38,21 +48,24 @@ class SaidAs(StrEnum):
 class Answer:
     """Collects the deltas of one model call.
 
-    `said` is in the order in which its kinds began; `finish` is None until the model has ended.
+    `said` is in the order in which its kinds began; `finish` is None until the model has ended. `image_ids` are the
+    files of images that the run's code has shown since its last message: the message begins with them.
     """
 
     said: dict[SaidAs, list[str]] = field(default_factory=dict)
     calls: list[AnsweredCall] = field(default_factory=list)
-    citations: list[Citation] = field(default_factory=list)
+    annotations: list[AnswerAnnotation] = field(default_factory=list)
+    image_ids: Sequence[str] = ()
+    files: list[MadeFile] = field(default_factory=list)
     finish: Finish | None = None
 
     def add(self, delta: AnswerDelta) -> None:
         match delta:
             case TextDelta(text):
                 self.said.setdefault(SaidAs.TEXT, []).append(text)
-            case FileCitation() | UrlCitation():
+            case FileCitation() | UrlCitation() | FilePath():
                 self.said.setdefault(SaidAs.TEXT, []).append(delta.text)
-                self.citations.append(delta)
+                self.annotations.append(delta)
             case RefusalDelta(text):
                 self.said.setdefault(SaidAs.REFUSAL, []).append(text)
             case CallDelta(index, name, arguments):

@@ -35,10 +35,6 @@ class InvalidRequest(ApiError):
     status = 400
     type = "invalid_request_error"
 
-    @classmethod
-    def unsupported_tool(cls, param: str, kind: str) -> "InvalidRequest":
-        return cls(f"The tool '{kind}' is not supported by this server yet.", param, "unsupported_parameter")
-
 
 class BodyTooLarge(InvalidRequest):
     status = 413

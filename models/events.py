@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.messages import Annotation, Message
+from models.messages import Annotation, ImageFile, Message
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
 from models.wire import WireObject
@@ -96,6 +96,12 @@ def text_delta(
             {"index": place, **annotation.model_dump(mode="json")} for place, annotation in annotations.items()
         ]
     return _content_delta(message_id, {"index": index, "type": "text", "text": value})
+
+
+def image_delta(message_id: str, index: int, image: ImageFile) -> Event:
+    """A whole image."""
+    part = {"index": index, "type": "image_file", "image_file": image.model_dump(mode="json")}
+    return _content_delta(message_id, part)
 
 
 def refusal_delta(message_id: str, index: int, refusal: str) -> Event:

@@ -35,6 +35,7 @@ class Prefix(StrEnum):
     FILE_BATCH = "vsfb"
     WEB_CRAWL = "crawl"
     WEB_PAGE = "page"
+    SANDBOX_FILE = "sandbox"
 
 
 @dataclass(frozen=True)

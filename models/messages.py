@@ -71,6 +71,7 @@ class FilePath(WireObject):
 
 
 Citation = FileCitation | UrlCitation
+AnswerAnnotation = Citation | FilePath
 Annotation = Annotated[FileCitation | UrlCitation | FilePath, TaggedBy("type")]
 
 

@@ -7,8 +7,8 @@ from itertools import count
 
 from models.language_model import Function
 from models.tool_calls import ToolCall, ToolKind, ToolOptions
-from models.tool_formats import file_search, web_retrieval
-from models.tools import FileSearchTool, FunctionTool, Tool, WebRetrievalTool
+from models.tool_formats import code_interpreter, file_search, web_retrieval
+from models.tools import CodeInterpreterTool, FileSearchTool, FunctionTool, Tool, WebRetrievalTool
 
 WRAPPER = re.compile(r"^(?:functions?|tools?|default_api|api|assistant)[.:/]\s*")
 """The namespaces in which models were trained to write the names of functions."""
@@ -31,7 +31,7 @@ class OfferedTools:
     def of(cls, tools: Iterable[Tool]) -> "OfferedTools":
         given = list(_without_repeats(tools))
         taken = {tool.function.name for tool in given if isinstance(tool, FunctionTool)}
-        offered = [each for each in (_offered(tool, taken) for tool in given) if each is not None]
+        offered = [_offered(tool, taken) for tool in given]
         return cls(offered, {each.function.name: each for each in offered})
 
     @property
@@ -48,9 +48,9 @@ class OfferedTools:
         tools = [told(each) for each in self.tools]
         return OfferedTools(tools, {each.function.name: each for each in tools})
 
-    def name_of(self, kind: ToolKind) -> str | None:
-        """The name of a server tool; None if the run does not have it."""
-        return next((each.function.name for each in self.tools if each.function.kind is kind), None)
+    def name_of(self, kind: str) -> str | None:
+        """The name of a server tool of a `ToolKind`; None if the run does not have it."""
+        return next((each.function.name for each in self.tools if each.function.kind == kind), None)
 
     def call(self, call_id: str, name: str, arguments: str, turn: int, position: int) -> ToolCall:
         """A call by the model, which may write a known wrapper around the name: `functions.get_weather`."""
@@ -70,7 +70,7 @@ def _without_repeats(tools: Iterable[Tool]) -> Iterator[Tool]:
             yield tool
 
 
-def _offered(tool: Tool, taken: set[str]) -> OfferedTool | None:
+def _offered(tool: Tool, taken: set[str]) -> OfferedTool:
     match tool:
         case FunctionTool(function=given):
             return OfferedTool(Function(given.name, given.description, given.parameters, given.strict or None))
@@ -79,13 +79,14 @@ def _offered(tool: Tool, taken: set[str]) -> OfferedTool | None:
         case WebRetrievalTool():
             function = web_retrieval.offered(_free_name(ToolKind.WEB_RETRIEVAL, taken))
             return OfferedTool(function, tool.web_retrieval)
-    return None
+        case CodeInterpreterTool():
+            return OfferedTool(code_interpreter.offered(_free_name(code_interpreter.FUNCTION_NAME, taken)))
 
 
-def _free_name(kind: ToolKind, taken: set[str]) -> str:
-    return next(name for name in _names(kind) if name not in taken)
+def _free_name(wanted: str, taken: set[str]) -> str:
+    return next(name for name in _names(wanted) if name not in taken)
 
 
-def _names(kind: ToolKind) -> Iterable[str]:
-    yield kind
-    yield from (f"{kind}_{number}" for number in count(2))
+def _names(wanted: str) -> Iterable[str]:
+    yield wanted
+    yield from (f"{wanted}_{number}" for number in count(2))

@@ -78,6 +78,31 @@ class FileSearchToolCall(WireObject):
     file_search: FileSearch
 
 
+class LogsOutput(WireObject):
+    type: Literal["logs"] = "logs"
+    logs: str
+
+
+class ImageOutputFile(WireObject):
+    file_id: str
+
+
+class ImageOutput(WireObject):
+    type: Literal["image"] = "image"
+    image: ImageOutputFile
+
+
+class CodeInterpreter(WireObject):
+    input: str
+    outputs: list[Annotated[LogsOutput | ImageOutput, TaggedBy("type")]]
+
+
+class CodeInterpreterToolCall(WireObject):
+    id: str
+    type: Literal["code_interpreter"] = "code_interpreter"
+    code_interpreter: CodeInterpreter
+
+
 class RetrievedPassage(WireObject):
     """`score` is null for pages that no collection ranked."""
 
@@ -97,7 +122,7 @@ class WebRetrievalToolCall(WireObject):
     retrieval: list[RetrievedPassage]
 
 
-StepToolCall = FunctionToolCall | FileSearchToolCall | WebRetrievalToolCall
+StepToolCall = FunctionToolCall | FileSearchToolCall | CodeInterpreterToolCall | WebRetrievalToolCall
 
 
 class ToolCallsDetails(WireObject):

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from models import events
 from models.events import Event
-from models.messages import Annotation, Message, MessageStatus, RefusalContent, TextContent
+from models.messages import Annotation, ImageFileContent, Message, MessageStatus, RefusalContent, TextContent
 from models.run_steps import RunStep, StepStatus, StepType, ToolCallsDetails
 from models.tool_calls import ToolCall
 from models.tool_formats.formats import FORMATS
@@ -15,7 +15,7 @@ from models.tool_formats.formats import FORMATS
 DeltaSize = tuple[int, int]
 """The part of the step that a delta belongs to (content part or tool call, from 0), and its number of characters.
 
-The first delta of a tool call has its id and name, and no characters.
+The first delta of a tool call has its id and name, and no characters; that of an image has none either.
 """
 
 
@@ -94,9 +94,13 @@ class StepEvents:
 
     def results(self) -> Iterator[tuple[int, Sequence[Event]]]:
         """The deltas of the results of server calls, each with the number of the first, in the order of storage."""
-        stored = [(call.result_event, call) for call in self.calls if call.result_event is not None]
-        for first, call in sorted(stored, key=itemgetter(0)):
-            yield first, FORMATS[call.kind].result_deltas(self.step.id, call)
+        shown: list[tuple[int, Sequence[Event]]] = []
+        for call in self.calls:
+            format = FORMATS[call.kind]
+            shown += [(number, [delta]) for number, delta in format.progress_deltas(self.step.id, call)]
+            if call.result_event is not None:
+                shown.append((call.result_event, format.result_deltas(self.step.id, call)))
+        yield from sorted(shown, key=itemgetter(0))
 
     def closed(self) -> list[Event]:
         if self.message:
@@ -110,6 +114,8 @@ class StepEvents:
             # The first delta of a call has no input.
             return [format.opened(self.step.id, call)] if is_first else format.input_deltas(self.step.id, call, piece)
         content = self.message.content[part]
+        if isinstance(content, ImageFileContent):
+            return [events.image_delta(self.message.id, part, content.image_file)]
         if isinstance(content, RefusalContent):
             return [events.refusal_delta(self.message.id, part, piece)]
         cited = _annotations(content, taken, taken + len(piece))
@@ -119,7 +125,8 @@ class StepEvents:
 def whole(message: Message | None, calls: Sequence[ToolCall]) -> list[DeltaSize]:
     """One delta for each whole part: for a step that was not emitted while it arrived."""
     if message is not None:
-        return [(index, len(part)) for index, part in enumerate(_parts(message)) if part]
+        sized = enumerate(zip(_parts(message), message.content, strict=True))
+        return [(index, len(text)) for index, (text, part) in sized if text or isinstance(part, ImageFileContent)]
     inputs = enumerate(_inputs(calls))
     return [size for index, shown in inputs for size in ((index, 0), *([(index, len(shown))] if shown else ()))]
 

@@ -19,6 +19,7 @@ class KeyPrefix(StrEnum):
 
     FILE = "files"
     UPLOAD_PART = "upload-parts"
+    SANDBOX_FILE = "sandbox-files"
 
 
 def object_key(prefix: KeyPrefix, object_id: str) -> str:

@@ -23,6 +23,7 @@ class ToolKind(StrEnum):
     FUNCTION = "function"
     FILE_SEARCH = "file_search"
     WEB_RETRIEVAL = "web_retrieval"
+    CODE_INTERPRETER = "code_interpreter"
     UNKNOWN_FUNCTION = "unknown_function"
     """A call of a function that the run does not have. Clients see it as an answered function call."""
 
@@ -89,6 +90,29 @@ class WebPassages:
 
 
 @dataclass(frozen=True)
+class CodeRun:
+    """What code wrote, and the files of the images that it showed, in their order."""
+
+    logs: str
+    image_ids: tuple[str, ...] = ()
+    type: Literal["code_run"] = "code_run"
+
+
+@dataclass(frozen=True)
+class CodeCell:
+    """A call's code in the sandbox, once it may have begun to run: such code is never run again.
+
+    `generation` is that of the session that it began in. `preface` is what its logs begin with, `logs` their beginning
+    as streams have shown it, `shown` the number of the event and the length of each piece that was shown.
+    """
+
+    generation: int
+    preface: str = ""
+    logs: str = ""
+    shown: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class ToolFailure:
     """The call failed for good. The model reads the message, and the run continues."""
 
@@ -96,7 +120,7 @@ class ToolFailure:
     type: Literal["tool_failure"] = "tool_failure"
 
 
-ServerResult = SearchHits | WebPassages | ToolFailure
+ServerResult = SearchHits | WebPassages | CodeRun | ToolFailure
 ToolResult = SubmittedOutput | ServerResult
 ToolOptions = FileSearchOptions | WebRetrievalOptions
 """The settings of a server tool in the run's `tools`."""
@@ -104,13 +128,17 @@ ToolOptions = FileSearchOptions | WebRetrievalOptions
 SERVER_RESULTS: TypeAdapter[ServerResult] = TypeAdapter(Annotated[ServerResult, Field(discriminator="type")])
 """The stored form of results."""
 
+CELLS: TypeAdapter[CodeCell] = TypeAdapter(CodeCell)
+"""The stored form of cells."""
+
 
 @dataclass(frozen=True)
 class ToolCall:
     """A call in an answer of the model.
 
     `name` is that of the function which the model called, `position` its place in the answer. A call without `result`
-    is unanswered. `result_event` is the number of the first event of the result; only server calls have one.
+    is unanswered. `result_event` is the number of the first event of the result; only server calls have one. Only calls
+    of the code interpreter have a `cell`.
     """
 
     id: str
@@ -122,6 +150,7 @@ class ToolCall:
     options: ToolOptions | None = None
     result: ToolResult | None = None
     result_event: int | None = None
+    cell: CodeCell | None = None
 
     @property
     def is_answered(self) -> bool:

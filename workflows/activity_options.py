@@ -29,6 +29,8 @@ TOOL_TIME_LIMITS = {
     ToolKind.FILE_SEARCH: timedelta(seconds=120),
     # A search and a page: each has a limit of its own, well below.
     ToolKind.WEB_RETRIEVAL: timedelta(seconds=120),
+    # Beside the cell's own limit: to restore the files of a session, and to store those that the code has changed.
+    ToolKind.CODE_INTERPRETER: timedelta(minutes=15),
     ToolKind.UNKNOWN_FUNCTION: timedelta(seconds=10),
 }
 """The time limit of one attempt at a server call, and never more than the run has left."""

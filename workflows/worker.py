@@ -25,6 +25,7 @@ from activities.object_reconciler import ObjectReconciler
 from activities.outages import Outages
 from activities.run_finalization import RunFinalization
 from activities.tool_calls import ToolCalls
+from activities.tools.code_interpreter import CodeInterpreter, WithoutSandbox
 from activities.tools.file_search import FileSearch
 from activities.tools.unknown_function import UnknownFunction
 from activities.tools.web_retrieval import WebRetrieval
@@ -99,6 +100,7 @@ def create_worker(resources: Resources, web: WebAccess, identity: str, workflow_
     model_turn = ModelTurn(
         resources.database,
         Images(resources.database, resources.object_store),
+        resources.object_store,
         resources.language_model,
         _run_workflows(resources),
         resources.event_stream,
@@ -137,7 +139,7 @@ def create_control_worker(resources: Resources, identity: str) -> Worker:
     finalization = RunFinalization(resources.database, _run_workflows(resources), resources.event_stream)
     command_reconciler = CommandReconciler(resources.database, _run_workflows(resources), resources.event_stream)
     workflow_reconciler = WorkflowReconciler(resources.database, _run_workflows(resources), resources.event_stream)
-    object_reconciler = ObjectReconciler(resources.database, resources.object_store)
+    object_reconciler = ObjectReconciler(resources.database, resources.object_store, sandbox=resources.code_sandbox)
     ingest_reconciler = IngestReconciler(
         resources.database,
         IngestWorkflows(resources.temporal, resources.settings),
@@ -200,6 +202,7 @@ def _server_tools(resources: Resources, web: WebAccess) -> Mapping[ToolKind, Ser
     return {
         ToolKind.FILE_SEARCH: FileSearch(resources.database, search, resources.language_model),
         ToolKind.WEB_RETRIEVAL: WebRetrieval(web, _web_collection(resources), resources.language_model),
+        ToolKind.CODE_INTERPRETER: _code_interpreter(resources),
         ToolKind.UNKNOWN_FUNCTION: UnknownFunction(),
     }
 
@@ -213,6 +216,11 @@ def _web_crawl(resources: Resources, web: WebAccess) -> WebCrawl:
     time = timedelta(seconds=settings.web_crawl_seconds)
     limits = CrawlLimits(settings.web_crawl_pages, settings.web_crawl_mb * MB, time)
     return WebCrawl(resources.database, _web_collection(resources), web, limits)
+
+
+def _code_interpreter(resources: Resources) -> ServerTool:
+    sandbox = resources.code_sandbox
+    return CodeInterpreter(resources.database, resources.object_store, sandbox) if sandbox else WithoutSandbox()
 
 
 def _observer(resources: Resources) -> ToolObserver:

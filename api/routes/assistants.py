@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from api import unsupported_features
 from api.assistant_files import AssistantFiles
 from api.beta import AssistantsRoute
+from api.code_tools import check_tools
 from api.dependencies import (
     AssistantsBeta,
     CatalogueDep,
@@ -14,9 +14,11 @@ from api.dependencies import (
     IngestCommandsDep,
     PageDep,
     ProjectDep,
+    SandboxDep,
     V1FileIdsDep,
 )
 from api.tool_resources import RequestedResources, check_named
+from api.unsupported_features import check_searches
 from infra.database import assistants
 from infra.language_model.catalogue import ModelCatalogue
 from models.assistants import Assistant, CreateAssistantRequest, ModifyAssistantRequest
@@ -37,8 +39,10 @@ async def create_assistant(
     idempotency: IdempotencyDep,
     catalogue: CatalogueDep,
     ingest: IngestCommandsDep,
+    sandbox: SandboxDep,
 ) -> Assistant:
-    unsupported_features.check_assistant(body)
+    check_searches(body.tools)
+    await check_tools(sandbox, body.tools)
     _check_model(catalogue, body.model)
     resources = RequestedResources(ingest, project)
 
@@ -68,10 +72,12 @@ async def modify_assistant(
     idempotency: IdempotencyDep,
     catalogue: CatalogueDep,
     ingest: IngestCommandsDep,
+    sandbox: SandboxDep,
     v1_file_ids: V1FileIdsDep,
     body: ModifyAssistantRequest,
 ) -> Assistant:
-    unsupported_features.check_assistant(body)
+    check_searches(body.tools)
+    await check_tools(sandbox, body.tools)
     _check_model(catalogue, body.model)
 
     files = AssistantFiles(RequestedResources(ingest, project))

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from api import unsupported_features
 from api.beta import AssistantsRoute
+from api.code_tools import check_tools
 from api.dependencies import (
     AssistantsBeta,
     DatabaseDep,
@@ -16,12 +16,14 @@ from api.dependencies import (
     ProjectDep,
     ResourcesDep,
     RunCommandsDep,
+    SandboxDep,
     StreamsDep,
     V1AnswersDep,
 )
 from api.include import IncludeDep, IncludeParameters, RefusesInclude
 from api.poll_route import PollRoute
 from api.sse import FROM_THE_BEGINNING, UNTIL_PAUSED, OrStream
+from api.unsupported_features import check_searches
 from infra.database import runs, threads
 from models.ids import RunId, ThreadId
 from models.lists import Page
@@ -45,8 +47,10 @@ async def create_thread_and_run(
     commands: RunCommandsDep,
     streams: StreamsDep,
     v1: V1AnswersDep,
+    sandbox: SandboxDep,
 ) -> Run | StreamingResponse:
-    unsupported_features.check_run(body)
+    check_searches(body.tools)
+    await check_tools(sandbox, body.tools)
     run = await commands.create_with_thread(idempotency, project, body)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1) if body.stream else run
 
@@ -67,8 +71,10 @@ async def create_run(
     streams: StreamsDep,
     v1: V1AnswersDep,
     with_content: IncludeDep,
+    sandbox: SandboxDep,
 ) -> Run | StreamingResponse:
-    unsupported_features.check_run(body)
+    check_searches(body.tools)
+    await check_tools(sandbox, body.tools)
     run = await commands.create(idempotency, project, thread_id, body)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1, with_content) if body.stream else run
 

@@ -1,6 +1,6 @@
 """Reads and writes of files. Their bytes are in the object store, under `models.stored_objects.object_key`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from infra.database import deleted_items, doomed_objects, vector_store_files
 from infra.database.columns import AnyRow
 from infra.database.file_tables import FILES, HAS_EXPIRY
 from infra.database.pages import load_page
+from models.answers import MadeFile
 from models.file_errors import FileNotFound
 from models.files import File, FileStatus, Purpose
 from models.lists import Page, PageRequest
@@ -76,6 +77,12 @@ def create(connection: Connection, project_id: str, stored: StoredFile) -> File:
     }
     connection.execute(_CREATE, row)
     return load(connection, project_id, stored.id)
+
+
+def create_made(connection: Connection, project_id: str, made: Iterable[MadeFile]) -> None:
+    """The rows of files that an answer links to, for the transaction that stores the answer."""
+    for file in made:
+        create(connection, project_id, StoredFile(file.id, file.filename, Purpose.ASSISTANTS_OUTPUT, file.bytes))
 
 
 def load(connection: Connection, project_id: str, file_id: str) -> File:

@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from infra.database import files
+from infra.database.thread_tables import THREADS
 from models.assistants import Assistant
+from models.files import File
+from models.runs import Run
 from models.threads import Thread
 from models.tools import CodeInterpreterResources, ToolResources
+
+_OF_THREAD = select(THREADS.c.tool_resources).where(
+    THREADS.c.id == bindparam("thread"), THREADS.c.project_id == bindparam("project")
+)
 
 Owner = TypeVar("Owner", Assistant, Thread)
 
@@ -18,6 +25,14 @@ def with_existing(connection: Connection, owners: Sequence[Owner]) -> list[Owner
     named = {file_id for owner in owners for file_id in ids_of(owner.tool_resources)}
     missing = named - files.known(connection, named)
     return [_without(owner, missing) for owner in owners] if missing else list(owners)
+
+
+def of_run(connection: Connection, project_id: str, run: Run) -> list[File]:
+    """The files of the run's assistant, then those that its thread has now, each once; of the run's project alone."""
+    thread = connection.scalar(_OF_THREAD, {"thread": run.thread_id, "project": project_id})
+    ids = dict.fromkeys([*ids_of(run.tool_resources), *ids_of(ToolResources.model_validate(thread or {}))])
+    found = files.find(connection, project_id, list(ids))
+    return [found[file_id] for file_id in ids if file_id in found]
 
 
 def ids_of(resources: ToolResources) -> Sequence[str]:

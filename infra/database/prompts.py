@@ -15,6 +15,7 @@ from models.language_model import FunctionCall
 from models.messages import Message, RefusalContent, Text, TextContent
 from models.provider_state import ProviderState
 from models.run_steps import StepStatus, StepType
+from models.tool_calls import CodeRun
 from models.tool_formats.formats import FORMATS
 
 PAGE_SIZE = 50
@@ -53,14 +54,16 @@ class PastTurn:
     """An earlier turn of this run: the model's text, its calls, and their outputs by the calls' ids.
 
     `server_calls` are the ids of those calls whose outputs are the server's own; `sources` their results that an answer
-    may cite. `state` is sent back with the calls.
+    may cite, `image_ids` the images that they have shown. `state` is sent back with the calls.
     """
 
     text: str | None = None
+    has_message: bool = False
     calls: list[FunctionCall] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     server_calls: list[str] = field(default_factory=list)
     sources: dict[Number, Source] = field(default_factory=dict)
+    image_ids: list[str] = field(default_factory=list)
     state: ProviderState | None = None
 
 
@@ -85,7 +88,8 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
     past: dict[int, PastTurn] = {}
     before = {"run": run_id, "of_turn": turn}
     for row in connection.execute(_ANSWERS, before):
-        past.setdefault(row.turn, PastTurn()).text = message_text(to_message(row))
+        answer = past.setdefault(row.turn, PastTurn())
+        answer.text, answer.has_message = message_text(to_message(row)), True
     for call in map(to_call, connection.execute(_CALLS, before)):
         each = past.setdefault(call.turn, PastTurn())
         each.calls.append(FunctionCall(call.id, call.name, call.arguments))
@@ -93,9 +97,19 @@ def past_turns(connection: Connection, run_id: str, turn: int) -> list[PastTurn]
         if call.kind.is_run_by_server:
             each.server_calls.append(call.id)
             each.sources.update(sources_of([call]))
+            each.image_ids += call.result.image_ids if isinstance(call.result, CodeRun) else ()
     for turn, state in connection.execute(_STATES, before):
         past.setdefault(turn, PastTurn()).state = ProviderState.of_stored(state)
     return [past[number] for number in sorted(past)]
+
+
+def unseen_images(turns: Sequence[PastTurn]) -> list[str]:
+    """The images that the run's code has shown since its last message, which the next one begins with."""
+    image_ids: list[str] = []
+    for turn in turns:
+        # A turn's message precedes its calls.
+        image_ids = [*([] if turn.has_message else image_ids), *turn.image_ids]
+    return image_ids
 
 
 def message_text(message: Message) -> str:

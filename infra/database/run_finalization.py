@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Connection, Update, bindparam, select, update
 
 from infra.clock import now_seconds
-from infra.database import message_counts, messages, run_retries, run_steps, thread_queue, threads
+from infra.database import files, message_counts, messages, run_retries, run_steps, thread_queue, threads
 from infra.database.columns import AnyRow
 from infra.database.run_tables import RUN_STEPS, RUNS
 from infra.database.runs import IS_NEWEST, Transition, deadline_of, state_of, to_run
@@ -167,6 +167,7 @@ def _keep_words(
     run_steps.store(connection, project_id, attempt.turn, emitted)
     for step in steps:
         if step.message is not None:
+            files.create_made(connection, project_id, partial.answer.files)
             messages.store(connection, project_id, [step.message])
             message_counts.count_answer(connection, run.thread_id)
     return emitted

@@ -181,6 +181,8 @@ TOOL_CALLS = Table(
     optional("result", OBJECT),
     optional("result_event", BigInteger),
     optional("error"),
+    # Of a call of the code interpreter whose code may have begun to run: see `CodeCell`.
+    optional("cell", OBJECT),
     optional("attempt", BigInteger),
     optional("started_at", BigInteger),
     optional("finished_at", BigInteger),

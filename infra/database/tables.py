@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Index, MetaData, Table
 from infra.database import (  # noqa: F401 - they add theirs
     file_tables,
     run_tables,
+    sandbox_tables,
     thread_tables,
     vector_store_tables,
     web_tables,

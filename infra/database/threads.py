@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from infra.clock import now_seconds
-from infra.database import deleted_items, interpreter_files, messages
+from infra.database import deleted_items, interpreter_files, messages, sandbox_files, sandbox_sessions
 from infra.database.columns import AnyRow
 from infra.database.pages import load_page
 from infra.database.run_tables import IS_ACTIVE, RUN_RETRIES, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
@@ -159,6 +159,9 @@ def remove(connection: Connection, project_id: str, thread_id: str) -> str | Non
     connection.execute(_UNINDEX_METADATA, {"seq": row.seq})
     for part in _REMOVE:
         connection.execute(part, this)
+    # After its runs: a call that ends now has stored its files, or finds no run.
+    sandbox_files.remove_all(connection, project_id, thread_id)
+    sandbox_sessions.close(connection, thread_id)
     deleted_items.remember(connection, project_id, None, thread_id, row.seq)
     return active
 

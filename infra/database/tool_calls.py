@@ -8,6 +8,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select, upd
 from infra.database.columns import AnyRow
 from infra.database.run_tables import TOOL_CALLS
 from models.tool_calls import (
+    CELLS,
     MAX_RUN_CALLS,
     SERVER_RESULTS,
     SubmittedOutput,
@@ -91,6 +92,7 @@ def to_call(row: AnyRow) -> ToolCall:
         options=None if row.options is None else _OPTIONS[row.type].model_validate(row.options),
         result=_result(row),
         result_event=row.result_event,
+        cell=None if row.cell is None else CELLS.validate_python(row.cell),
     )
 
 

@@ -1,7 +1,7 @@
 """Calls that the server runs: the next one to run, and its result with what follows from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
@@ -12,12 +12,13 @@ from infra.database import run_steps, tool_calls
 from infra.database.columns import AnyRow
 from infra.database.run_tables import RUNS, TOOL_CALLS
 from infra.database.runs import Transition, state_of, to_run
-from infra.ports import NO_EVENTS, EventBatch
+from infra.ports import NO_EVENTS, AlsoStored, EventBatch
 from models import run_events
 from models.events import Event
 from models.run_steps import required_action
 from models.runs import Run, RunStatus
 from models.tool_calls import (
+    CELLS,
     MAX_RUN_CALLS,
     SERVER_RESULTS,
     TOO_MANY_CALLS,
@@ -26,6 +27,7 @@ from models.tool_calls import (
     ToolFailure,
     ToolKind,
 )
+from models.tool_formats.code_interpreter import logs_delta
 from models.tool_formats.formats import FORMATS
 from models.turns import RunState, ToolCallInput
 
@@ -51,6 +53,11 @@ _SET_RESULT = (
     .returning(TOOL_CALLS)
 )
 _LIMIT_EXCEEDED = ToolFailure(TOO_MANY_CALLS)
+_SET_CELL = (
+    update(TOOL_CALLS)
+    .where(TOOL_CALLS.c.id == bindparam("call"))
+    .values(cell=bindparam("new_cell", type_=TOOL_CALLS.c.cell.type))
+)
 _ADD_EVENTS = update(RUNS).where(RUNS.c.id == _RUN).values(next_event=bindparam("new_next_event")).returning(RUNS)
 _BEGIN_NEXT_TURN = (
     update(RUNS)
@@ -65,6 +72,10 @@ _REQUIRE_ACTION = Transition.of(
     required_action=bindparam("new_required_action"),
     next_event=bindparam("new_next_event"),
 )
+
+
+def _nothing(_connection: Connection) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -101,8 +112,40 @@ def find_to_run(connection: Connection, call: ToolCallInput) -> CallToRun | RunS
     return CallToRun(tool_calls.to_call(found), to_run(run), run.project_id)
 
 
-def store_result(connection: Connection, call: ToolCallInput, result: ServerResult, timing: CallTiming) -> Stored:
-    """Store the result unless the call has one or the run is no longer at its turn.
+def is_wanted(connection: Connection, run_id: str, turn: int) -> bool:
+    """Whether the run is still in progress at the turn."""
+    return connection.execute(_IN_PROGRESS, {"run": run_id, "of_turn": turn}).one_or_none() is not None
+
+
+def show_logs(connection: Connection, call: ToolCallInput, logs: str) -> EventBatch:
+    """Show what a call's code has written so far, and begin its result with it. `logs` are all from their beginning.
+
+    Nothing is shown that was shown before, or of a call that has a result or whose run is no longer at its turn.
+    """
+    run = connection.execute(_LOCK_IN_PROGRESS, {"run": call.run_id, "of_turn": call.turn}).one_or_none()
+    found = connection.execute(_FIND, _of(call)).one_or_none()
+    if run is None or found is None or found.result is not None or found.cell is None:
+        return NO_EVENTS
+    cell = CELLS.validate_python(found.cell)
+    unseen = logs[len(cell.logs) :]
+    if not unseen:
+        return NO_EVENTS
+    shown = replace(cell, logs=logs, shown=(*cell.shown, (run.next_event, len(unseen))))
+    connection.execute(_SET_CELL, {"call": call.call_id, "new_cell": CELLS.dump_python(shown, mode="json")})
+    row = _set_events(connection, _ADD_EVENTS, run, 1)
+    return EventBatch.before(row.next_event, [logs_delta(found.step_id, tool_calls.to_call(found), unseen)])
+
+
+def are_earlier_answered(connection: Connection, call: ToolCall, run_id: str) -> bool:
+    """Whether the calls of the same kind before this one in its answer have results."""
+    before = [each for each in tool_calls.of_turn(connection, run_id, call.turn) if each.position < call.position]
+    return all(each.is_answered for each in before if each.kind is call.kind)
+
+
+def store_result(
+    connection: Connection, call: ToolCallInput, result: ServerResult, timing: CallTiming, also: AlsoStored = _nothing
+) -> Stored:
+    """Store the result, and what belongs to it, unless the call has one or the run is no longer at its turn.
 
     The result of the last call that is run answers those beyond the limit. Then it asks the client for the outputs of
     the turn's functions or, if there are none, completes the step and begins the next turn.
@@ -113,6 +156,7 @@ def store_result(connection: Connection, call: ToolCallInput, result: ServerResu
     deltas = _set_result(connection, call, result, timing, run.next_event)
     if deltas is None:
         return Stored(state_of(connection, call.run_id))
+    also(connection)
     calls = tool_calls.of_turn(connection, call.run_id, call.turn)
     of_server = [each for each in calls if each.kind.is_run_by_server]
     if not all(each.is_answered for each in of_server[:MAX_RUN_CALLS]):

@@ -8,6 +8,7 @@ from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, inser
 
 from infra.clock import now_ms, now_seconds, seconds_since
 from infra.database import (
+    files,
     message_counts,
     messages,
     run_finalization,
@@ -253,6 +254,7 @@ def commit(
     run_steps.store(connection, begun.project_id, attempt.turn, emitted)
     for step in steps:
         if step.message is not None:
+            files.create_made(connection, begun.project_id, answer.files)
             messages.store(connection, begun.project_id, [step.message])
             message_counts.count_answer(connection, run.thread_id)
     next_run = thread_queue.advance(connection, thread) if status.is_terminal else None

@@ -31,15 +31,16 @@ from models.tool_formats.file_search import first_passage
 SCRIPTED_MODEL = "holdfast/scripted"
 MAX_QUOTED_CHARACTERS = 1000
 URL = re.compile(r"https?://[^\s<>\"]+")
+_CODE_BLOCK = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL | re.IGNORECASE)
 
 
 class ScriptedLanguageModel:
     """Calls the functions of the request, then answers with a text that quotes the prompt. A token is a word.
 
     It calls every function at once after a user's message (one, if the request says so), with arguments from each
-    function's schema; it searches files and the web for the user's message, and opens the page that the message names.
-    Otherwise it quotes the outputs, or the user's message.
-    Of the results of a search it quotes and cites the first.
+    function's schema; it searches files and the web for the user's message, opens the page that the message names, and
+    runs the code blocks of the message, if it has any. Otherwise it quotes the outputs, or the user's message. Of the
+    results of a search it quotes and cites the first.
     """
 
     async def prepare(self) -> None:
@@ -73,7 +74,9 @@ def _functions_to_call(request: ModelRequest) -> list[Function]:
             return []
         case ("function", name):
             return [function for function in request.functions if function.name == name]
-    return list(islice(request.functions, None if request.parallel_tool_calls else 1))
+    has_code = bool(code_blocks(_said(request.prompt)))
+    useful = (each for each in request.functions if has_code or each.kind is not ToolKind.CODE_INTERPRETER)
+    return list(islice(useful, None if request.parallel_tool_calls else 1))
 
 
 def _outputs_since_last_user_turn(prompt: Iterable[PromptItem]) -> list[FunctionOutput]:
@@ -100,6 +103,8 @@ def _arguments(function: Function, said: str) -> Any:
         case ToolKind.WEB_RETRIEVAL:
             named = URL.search(said)
             return {"url": named.group()} if named else {"query": said}
+        case ToolKind.CODE_INTERPRETER:
+            return {"code": "\n".join(code_blocks(said))}
     return sample(function.parameters)
 
 
@@ -121,6 +126,11 @@ def _plain_answer(prompt: tuple[PromptItem, ...]) -> str:
     said = _said(prompt)
     answer = f"You said: {_quoted(said)}" if said.strip() else "You said nothing."
     return f"{answer} I see {images} image{'s' * (images > 1)}." if images else answer
+
+
+def code_blocks(said: str) -> list[str]:
+    """The code between fences in a user's message."""
+    return _CODE_BLOCK.findall(said)
 
 
 def _said(prompt: tuple[PromptItem, ...]) -> str:

@@ -16,6 +16,7 @@ from models.events import Event, call_delta
 from models.language_model import Function
 from models.run_steps import FileSearch, FileSearchToolCall, FoundChunk, SearchedText, SearchRanking
 from models.tool_calls import SearchHit, SearchHits, ToolCall, ToolFailure, ToolKind
+from models.tool_formats.format import NothingShown
 from models.tools import FileSearchOptions
 
 MAX_QUERIES = 5
@@ -94,10 +95,16 @@ class FileSearchFormat:
             step_id, call.position, {"id": call.id, "type": ToolKind.FILE_SEARCH, ToolKind.FILE_SEARCH: search}
         )
 
+    def reader(self) -> NothingShown:
+        return NothingShown()
+
     def shown_input(self, call: ToolCall) -> str:
         return ""
 
     def input_deltas(self, step_id: str, call: ToolCall, piece: str) -> Sequence[Event]:
+        return ()
+
+    def progress_deltas(self, step_id: str, call: ToolCall) -> Sequence[tuple[int, Event]]:
         return ()
 
     def result_deltas(self, step_id: str, call: ToolCall) -> Sequence[Event]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from models.answers import ArgumentsMender
 from models.events import Event, call_delta
 from models.run_steps import CalledFunction, FunctionToolCall
 from models.tool_calls import SubmittedOutput, ToolCall, ToolFailure, ToolKind
@@ -17,12 +18,18 @@ class FunctionFormat:
         function = {"name": call.name, "arguments": "", "output": None}
         return call_delta(step_id, call.position, {"id": call.id, "type": ToolKind.FUNCTION, "function": function})
 
+    def reader(self) -> ArgumentsMender:
+        return ArgumentsMender()
+
     def shown_input(self, call: ToolCall) -> str:
         return call.arguments
 
     def input_deltas(self, step_id: str, call: ToolCall, piece: str) -> Sequence[Event]:
         fields = {"type": ToolKind.FUNCTION, "function": {"arguments": piece}}
         return [call_delta(step_id, call.position, fields)]
+
+    def progress_deltas(self, step_id: str, call: ToolCall) -> Sequence[tuple[int, Event]]:
+        return ()
 
     def result_deltas(self, step_id: str, call: ToolCall) -> Sequence[Event]:
         return ()

@@ -11,14 +11,15 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import heartbeat
 from activities.object_reconciler import FILES_AT_A_TIME, ORPHANED_AFTER, ObjectReconciler, ObjectSweep
-from infra.database import files, uploads
+from infra.database import files, sandbox_files, uploads
 from infra.database.engine import Database, open_database
 from infra.database.file_tables import UPLOADS
 from infra.database.files import CONTENT_LOST, StoredFile
 from infra.database.migrations import migrate
+from infra.database.sandbox_files import KeptFile
 from infra.object_store.directory import DirectoryObjectStore
 from models.files import File, Purpose
-from models.ids import Prefix, new_dated_id, new_file_id
+from models.ids import Prefix, new_dated_id, new_file_id, new_id
 from models.stored_objects import KeyPrefix, StoredObject, object_key
 from models.uploads import CreateUploadRequest, UploadStatus
 from tests.conftest import NewDatabase
@@ -126,14 +127,18 @@ async def test_deletes_objects_that_never_had_a_row(database: Database, store: D
     kept = await put_file(database, store)
     await store.put(object_key(KeyPrefix.FILE, "file-orphan"), chunks(b"x"))
     await store.put(object_key(KeyPrefix.UPLOAD_PART, "part_0rphan"), chunks(b"x"))
+    await store.put(object_key(KeyPrefix.SANDBOX_FILE, "sandbox_0rphan"), chunks(b"x"))
+    made = KeptFile("a.csv", new_id(Prefix.SANDBOX_FILE), 1, "00")
+    await store.put(made.key, chunks(b"x"))
+    await database.write(sandbox_files.replace, PROJECT, "thread_1", [made], [])
     await store.put("elsewhere/a", chunks(b"not ours"))
     await store.put("files/zz/not-in-its-shard", chunks(b"not ours"))
 
     young = await swept(database, store)
     aged = await swept(database, store, orphaned_after=AT_ONCE)
 
-    assert (young.orphans, aged.orphans) == (0, 2)
-    assert set(await keys(store)) == {key_of(kept), "elsewhere/a", "files/zz/not-in-its-shard"}
+    assert (young.orphans, aged.orphans) == (0, 3)
+    assert set(await keys(store)) == {key_of(kept), made.key, "elsewhere/a", "files/zz/not-in-its-shard"}
 
 
 async def test_marks_files_whose_bytes_are_gone(database: Database, store: DirectoryObjectStore) -> None:

@@ -26,6 +26,7 @@ from infra.database import (
     run_finalization,
     run_steps,
     runs,
+    sandbox_sessions,
     threads,
     tool_results,
     turns,
@@ -42,27 +43,52 @@ from infra.ports import EventBatch
 from models.answers import Answer
 from models.assistants import CreateAssistantRequest
 from models.cited_text import CitedText
+from models.code_cells import SandboxSession
 from models.events import MESSAGE_DELTA, Event, NumberedEvent, call_delta, numbered
 from models.finalization import Finalization
+from models.ids import new_file_id
 from models.language_model import CallDelta, Finish, FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.linked_files import LinkedText
 from models.lists import PageRequest
 from models.messages import CreateMessageRequest
 from models.run_events import created
 from models.run_specs import RunSpec
 from models.runs import CreateRunRequest, Run, RunStatus, ToolOutput
 from models.threads import CreateThreadRequest
-from models.tool_calls import SearchHit, SearchHits, ToolCall, ToolKind, WebPassage, WebPassages, WebSource
+from models.tool_calls import (
+    CodeRun,
+    SearchHit,
+    SearchHits,
+    ServerResult,
+    ToolCall,
+    ToolKind,
+    WebPassage,
+    WebPassages,
+    WebSource,
+)
 from models.tool_formats.file_search import FileSearchFormat
 from models.tool_formats.format import ToolFormat
 from models.tool_formats.formats import FORMATS
-from models.tools import FileSearchTool, FunctionDefinition, FunctionTool, Tool, WebRetrievalTool
+from models.tools import (
+    CodeInterpreterTool,
+    FileSearchTool,
+    FunctionDefinition,
+    FunctionTool,
+    Tool,
+    WebRetrievalTool,
+)
 from models.turn_attempts import TurnAttempt
-from models.turns import ToolCallInput, TurnInput, TurnOutcome
+from models.turns import ServerCall, ToolCallInput, TurnInput, TurnOutcome
 from tests.database import writing
 
 PROJECT = "default"
 WEATHER = FunctionTool(type="function", function=FunctionDefinition(name="weather"))
-TOOLS: list[Tool] = [WEATHER, FileSearchTool(type="file_search"), WebRetrievalTool(type="web_retrieval")]
+TOOLS: list[Tool] = [
+    WEATHER,
+    FileSearchTool(type="file_search"),
+    WebRetrievalTool(type="web_retrieval"),
+    CodeInterpreterTool(type="code_interpreter"),
+]
 ALL = 100_000
 
 PIECES = st.lists(st.text("ab \N{GRINNING FACE}\ud83d\ude00\0", min_size=1, max_size=4), min_size=1, max_size=5)
@@ -70,21 +96,32 @@ WORDS = PIECES.map(lambda pieces: [TextDelta(piece) for piece in pieces])
 REFUSALS = PIECES.map(lambda pieces: [RefusalDelta(piece) for piece in pieces])
 
 
+# Cut anywhere, also within escapes and halves of a character.
+CODE = st.tuples(
+    st.sampled_from(['{"code": "a\\n\\ud83d\\ude00é"}', '{"code": "\ud83d\ude00\\u00', '{"x": "a"}', "a\n", "{1}"]),
+    st.lists(st.integers(0, 30), max_size=6),
+).map(lambda drawn: cut(*drawn))
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> list[ModelDelta]:
     deltas: list[ModelDelta] = []
     for index in range(draw(st.integers(1, 3))):
-        deltas.append(
-            CallDelta(index, name=draw(st.sampled_from(["weather", "file_search", "web_retrieval", "no such"])))
-        )
-        deltas += [CallDelta(index, arguments=piece) for piece in draw(st.just([]) | PIECES)]
+        names = ["weather", "file_search", "web_retrieval", "python", "no such"]
+        deltas.append(CallDelta(index, name=draw(st.sampled_from(names))))
+        deltas += [CallDelta(index, arguments=piece) for piece in draw(st.just([]) | PIECES | CODE)]
     return deltas
 
+
+LINK = "sandbox:/mnt/data/a.csv"
+MARKED_PARTS = ["【0:0†a.txt】", "[0:0]", "【9:9】", "`", "【重】", "\ud83d", "So ", LINK]
 
 # Cut into pieces at any place. Which of them are markers of results depends on the calls of earlier turns.
 MARKED = st.tuples(
     st.lists(
-        st.sampled_from(["【0:0†a.txt】", "[0:0]", "【9:9】", "`", "【重】", "\ud83d", "So "]), min_size=1, max_size=6
+        st.sampled_from(["【0:0†a.txt】", "[0:0]", "【9:9】", "`", "【重】", "\ud83d", "So ", LINK]),
+        min_size=1,
+        max_size=6,
     ).map("".join),
     st.lists(st.integers(0, 40), max_size=6),
 ).map(lambda drawn: [TextDelta(piece) for piece in cut(*drawn)])
@@ -118,7 +155,8 @@ ENDS_OF_WAITING = st.sampled_from([RunStatus.CANCELLED, RunStatus.FAILED, RunSta
 class Turn:
     """An answer, and what happens to it: committed, or cut short after some pieces by its attempt or from outside.
 
-    `runs_calls` is how many of its server calls get a result before the run ends; None: all of them.
+    `runs_calls` is how many of its server calls get a result before the run ends; None: all of them. Its code shows
+    `shown_logs` before its result, which has `images`.
     """
 
     deltas: Sequence[ModelDelta]
@@ -130,6 +168,8 @@ class Turn:
     submits: bool
     runs_calls: int | None = None
     last_call_first: bool = False
+    shown_logs: Sequence[str] = ()
+    images: int = 0
 
 
 TURNS = st.builds(
@@ -143,6 +183,8 @@ TURNS = st.builds(
     submits=st.booleans() | st.just(True),
     runs_calls=st.none() | st.none() | st.integers(0, 2),
     last_call_first=st.booleans(),
+    shown_logs=st.lists(st.sampled_from(["a\n", "\N{GRINNING FACE}"]), max_size=3),
+    images=st.integers(0, 2),
 )
 
 
@@ -151,6 +193,7 @@ def answered(*deltas: ModelDelta) -> Turn:
     return Turn(deltas, FinishReason.STOP, False, None, RunStatus.FAILED, by_attempt=False, submits=True)
 
 
+SESSION = SandboxSession("thread", 1, "http://sandbox")
 EMPTY_TEXT = {"type": "text", "text": {"value": "", "annotations": []}}
 CALL = CallDelta(0, name="weather")
 BLANK_ARGUMENTS = answered(CALL, CallDelta(0, arguments=" "), CallDelta(0, arguments=" "))
@@ -168,6 +211,13 @@ CITED = [TextDelta(piece) for piece in ("\ud83d", "\ude00 So【0", ":0†a.txt�
 MARKERS = answered(*CITED)
 MARKERS_AROUND_A_REFUSAL = answered(TextDelta("【0:0"), RefusalDelta("【0:0】"), TextDelta("【0:0】"))
 MARKERS_CUT_SHORT = replace(answered(*CITED, *CITED), cut_after=2)
+PYTHON = CallDelta(0, name="python", arguments='{"code": "1')
+CODE_IN_PIECES = answered(PYTHON, CallDelta(0, arguments="\\ud83d"), CallDelta(0, arguments='\\ude00"}'))
+TWO_CODES = answered(PYTHON, CallDelta(0, arguments='"}'), CallDelta(1, name="python"), CallDelta(2, name="weather"))
+CODE_SHOWN = replace(CODE_IN_PIECES, shown_logs=("a\n", "b"), images=2)
+CODES_SHOWN = replace(TWO_CODES, shown_logs=("a\n", "b"), images=2)
+LINKED = answered(*(TextDelta(piece) for piece in ("\ud83d", f"\ude00 {LINK[:9]}", f"{LINK[9:]}.", f" {LINK}")))
+REFUSED = RefusalDelta("No.")
 HALF_BEFORE_A_CALL = answered(TextDelta("\ud83d"), CALL)
 
 
@@ -188,6 +238,20 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 @example(script=[BLANK_ARGUMENTS, BLANKS_AROUND], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[HALF_BEFORE_A_CALL], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[UNKNOWN_AND_CALL, answered(UNKNOWN)], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[CODE_SHOWN, LINKED], with_thread=False, last_end=RunStatus.FAILED)
+@example(script=[replace(CODES_SHOWN, last_call_first=True), LINKED], with_thread=True, last_end=RunStatus.FAILED)
+@example(script=[replace(CODES_SHOWN, runs_calls=1)], with_thread=False, last_end=RunStatus.CANCELLED)
+@example(script=[replace(CODES_SHOWN, runs_calls=0)], with_thread=False, last_end=RunStatus.CANCELLED)
+@example(
+    script=[CODE_SHOWN, replace(LINKED, cut_after=2, by_attempt=True)],
+    with_thread=False,
+    last_end=RunStatus.FAILED,
+)
+@example(
+    script=[CODE_SHOWN, answered(TextDelta("So"), *TWO_CODES.deltas), answered(REFUSED)],
+    with_thread=False,
+    last_end=RunStatus.FAILED,
+)
 @example(script=[SEARCH_AND_CALL, answered(SEARCH)], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[WORDS_AFTER_A_SEARCH, answered(TextDelta("Done"))], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[answered(SEARCH), MARKERS], with_thread=False, last_end=RunStatus.FAILED)
@@ -298,15 +362,20 @@ class Scenario:
 
     async def _answer(self, begun: Begun, attempt: TurnAttempt, stream: TurnStream, turn: Turn) -> bool:
         """Returns whether the run goes on with another turn."""
-        run, answer = begun.run, Answer()
-        cited = await self._cited(run, attempt)
+        run = begun.run
+        past = await self.database.read(prompts.past_turns, run.id, attempt.turn)
+        cited = CitedText({number: hit for turn in past for number, hit in turn.sources.items()})
+        linked = LinkedText(["a.csv"], new_file_id)
+        answer = Answer(image_ids=prompts.unseen_images(past))
+        stream.image_ids = answer.image_ids
         for index, delta in enumerate([*turn.deltas, Finish(turn.finish, TokenUsage(1, 2))]):
             if index == turn.cut_after:
                 await self._cut_short(run, attempt, answer, stream, turn)
                 return False
             for each in cited.cite(delta):
-                answer.add(each)
-                await stream.emit(each)
+                for piece in linked.link(each):
+                    answer.add(piece)
+                    await stream.emit(piece)
         position = await stream.finish()
         if turn.cancels_before_commit:
             await self.database.write(runs.begin_cancelling, PROJECT, run.thread_id, run.id)
@@ -319,9 +388,13 @@ class Scenario:
             return True
         return status is RunStatus.IN_PROGRESS
 
-    async def _cited(self, run: Run, attempt: TurnAttempt) -> CitedText:
-        past = await self.database.read(prompts.past_turns, run.id, attempt.turn)
-        return CitedText({number: hit for turn in past for number, hit in turn.sources.items()})
+    async def _result(self, call: ToolCallInput, kind: ToolKind, turn: Turn) -> ServerResult:
+        match kind:
+            case ToolKind.CODE_INTERPRETER:
+                return await self._show_code(call, turn)
+            case ToolKind.WEB_RETRIEVAL:
+                return PAGES
+        return HITS
 
     async def _run_tools(self, run: Run, turn: Turn, outcome: TurnOutcome) -> RunStatus:
         """Returns the run's status after the server's calls, which is `in_progress` if the next turn follows."""
@@ -329,14 +402,32 @@ class Scenario:
         for call in calls[: turn.runs_calls]:
             number = await self.database.read(_turn_of, run)
             this = ToolCallInput(run.id, number, call.id)
-            result = PAGES if call.kind is ToolKind.WEB_RETRIEVAL else HITS
+            result = await self._result(this, call.kind, turn)
             stored = await self.database.write(tool_results.store_result, this, result, CallTiming(1, now_ms()))
             await publish(self.stream, run.id, stored.events)
             await self._compare(run)
             status = stored.state.status
         if turn.runs_calls is not None and turn.runs_calls < len(calls):
+            await self._show_unfinished(run, turn, calls[turn.runs_calls])
             return RunStatus.FAILED
         return status
+
+    async def _show_unfinished(self, run: Run, turn: Turn, call: ServerCall) -> None:
+        """The run ends while this code runs."""
+        number = await self.database.read(_turn_of, run)
+        await self._show_code(ToolCallInput(run.id, number, call.id), turn)
+        await self._compare(run)
+
+    async def _show_code(self, call: ToolCallInput, turn: Turn) -> CodeRun:
+        await self.database.write(sandbox_sessions.begin_cell, call.call_id, SESSION, "Restarted. ", {})
+        logs = "Restarted. " if turn.shown_logs else ""
+        for text in turn.shown_logs:
+            logs += text
+            await publish(self.stream, call.run_id, await self.database.write(tool_results.show_logs, call, logs))
+            # An attempt that joins the cell shows what was shown before.
+            again = await self.database.write(tool_results.show_logs, call, logs[:-1])
+            assert again.events == ()
+        return CodeRun(f"{logs}end" if turn.images != 1 else logs, tuple(new_file_id() for _ in range(turn.images)))
 
     async def _cut_short(self, run: Run, attempt: TurnAttempt, answer: Answer, stream: TurnStream, turn: Turn) -> None:
         if not turn.by_attempt:
@@ -394,6 +485,10 @@ def _check_messages(stream: Sequence[NumberedEvent]) -> None:
 
 
 def _accumulate(parts: dict[int, dict[str, Any]], delta: dict[str, Any]) -> None:
+    if delta["type"] == "image_file":
+        assert delta["index"] not in parts
+        parts[delta["index"]] = {"type": "image_file", "image_file": delta["image_file"]}
+        return
     if delta["type"] == "refusal":
         part = parts.setdefault(delta["index"], {"type": "refusal", "refusal": ""})
         part["refusal"] += delta["refusal"]

@@ -71,6 +71,7 @@ class Workers:
         turn = ModelTurn(
             resources.database,
             Images(resources.database, resources.object_store),
+            resources.object_store,
             resources.language_model,
             workflows,
             self.streams[attempt - 1],

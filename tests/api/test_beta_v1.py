@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from models.tool_formats.code_interpreter import NO_SANDBOX
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast, function_tool
 from tests.provider.replies import Calls, Says
@@ -156,7 +157,7 @@ async def test_metadata_values_become_strings(http: httpx.AsyncClient) -> None:
         (
             "/assistants",
             {"model": "m", "tools": [{"type": "code_interpreter"}]},
-            "The tool 'code_interpreter' is not supported by this server yet.",
+            NO_SANDBOX,
             "tools[0].type",
             "unsupported_parameter",
         ),

@@ -8,6 +8,7 @@ import pytest
 
 from api.unsupported_features import SEARCHES_DIFFER
 from infra.language_model.scripted import SCRIPTED_MODEL
+from models.tool_formats.code_interpreter import NO_SANDBOX
 from tests.api.envelope import assert_error
 
 pytestmark = pytest.mark.any_database
@@ -325,22 +326,21 @@ async def test_invalid_body_is_rejected_with_openais_message(
     assert_error(response, 400, message, param, code)
 
 
-NOT_YET = [
+WITH_CODE = [
     (ASSISTANTS, assistant(tools=[FUNCTION, {"type": "code_interpreter"}]), "tools[1].type"),
+    (f"{ASSISTANTS}/asst_x", {"tools": [{"type": "code_interpreter"}]}, "tools[0].type"),
     (RUNS, run(tools=[{"type": "code_interpreter"}]), "tools[0].type"),
-    (RUNS, run(tool_choice={"type": "code_interpreter"}), "tool_choice.type"),
+    (THREADS_RUNS, run(tools=[{"type": "code_interpreter"}]), "tools[0].type"),
 ]
 
 
-@pytest.mark.parametrize(("path", "body", "param"), NOT_YET)
-async def test_unsupported_feature_is_rejected_by_name(
+@pytest.mark.parametrize(("path", "body", "param"), WITH_CODE)
+async def test_code_interpreter_is_refused_by_a_server_without_sandbox(
     http: httpx.AsyncClient, path: str, body: dict[str, Any], param: str
 ) -> None:
     response = await http.post(path, json=body)
 
-    error = response.json()["error"]
-    assert (response.status_code, error["param"], error["code"]) == (400, param, "unsupported_parameter")
-    assert "not supported by this server yet" in error["message"]
+    assert_error(response, 400, NO_SANDBOX, param, "unsupported_parameter")
 
 
 @pytest.mark.parametrize(("path", "given"), [(ASSISTANTS, assistant), (RUNS, run)])

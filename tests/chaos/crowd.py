@@ -5,7 +5,7 @@ from random import Random
 
 from tests.chaos.field import Field
 from tests.chaos.runs import Plan
-from tests.chaos.scripts import FUNCTIONS, SEARCH, Turn
+from tests.chaos.scripts import CODE, FUNCTIONS, SEARCH, Turn
 
 LONGEST_MODEL_PAUSE, LONGEST_WAIT, LATEST_CANCEL = 0.3, 8.0, 4.0
 
@@ -60,6 +60,12 @@ def _mixed(random: Random) -> Made:
     return Plan("searches and tools", streams=random.random() < 0.5), [Turn(functions=mixed), _says(random)]
 
 
+def _code(random: Random) -> Made:
+    after = random.uniform(0, LATEST_CANCEL) if random.random() < 0.3 else None
+    plan = Plan("code", streams=random.random() < 0.5, cancel_after=after)
+    return plan, [Turn(functions=random.sample([CODE, SEARCH, *FUNCTIONS[:1]], k=random.randint(1, 3))), _says(random)]
+
+
 def _cancelled_search(random: Random) -> Made:
     plan = Plan("cancelled search", streams=random.random() < 0.5, cancel_after=random.uniform(0, LATEST_CANCEL / 2))
     return plan, [*_searching(random), _says(random)]
@@ -67,7 +73,7 @@ def _cancelled_search(random: Random) -> Made:
 
 KINDS: tuple[Callable[[Random], Made], ...] = (
     *(_text, _stream, _tools, _streamed_tools, _cancelled, _long, _late),
-    *(_searches, _mixed, _cancelled_search),
+    *(_searches, _mixed, _cancelled_search, _code),
 )
 
 

@@ -11,7 +11,7 @@ from tests.chaos.clients import PatientClient
 from tests.chaos.parts import Part
 from tests.chaos.patience import until
 from tests.chaos.runs import ChaosRun, Plan
-from tests.chaos.scripts import FUNCTIONS, HANDBOOK, PASSAGE, SEARCH, Script, Turn
+from tests.chaos.scripts import CODE, FUNCTIONS, HANDBOOK, PASSAGE, SEARCH, Script, Turn
 from tests.chaos.setups import Role, Setup
 from tests.chaos.stored import Stored
 from tests.holdfast import function_tool
@@ -45,7 +45,7 @@ class Field:
 
     async def prepare(self) -> None:
         store_id = await self._searched_store()
-        tools = [{"type": "file_search"}, *(function_tool(name) for name in FUNCTIONS)]
+        tools = [{"type": "file_search"}, {"type": "code_interpreter"}, *(function_tool(name) for name in FUNCTIONS)]
         resources = {"file_search": {"vector_store_ids": [store_id]}}
         body = {"model": "none", "tools": tools, "tool_resources": resources}
         self._assistant_id = (await self.client.post("/assistants", body, f"{self.setup.name}-assistant"))["id"]
@@ -130,6 +130,10 @@ class Field:
             # Once scheduled, a call is taken at once: the second answer is later than that.
             await until(is_running, f"no call of {run.name} runs")
 
+    async def until_code(self, run: ChaosRun) -> None:
+        """Wait until code of the run has written something."""
+        await until(lambda: self.stored.has_logs(run.name), f"no code of {run.name} runs")
+
     async def until_result(self, run: ChaosRun) -> None:
         await until(lambda: self.stored.has_result(run.name), f"{run.name} has no result")
 
@@ -151,5 +155,6 @@ def gated() -> tuple[Turn, Signal]:
 
 
 CALLS = Turn(functions=FUNCTIONS[:2])
+CODES = Turn(functions=[CODE] * 2)
 SEARCHES = Turn(functions=[SEARCH] * 2)
 TEXT = Turn()

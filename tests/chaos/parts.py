@@ -77,6 +77,36 @@ class Child:
         return [process for process in children if self._mark in command_line(process)]
 
 
+class EmbeddedSandbox:
+    """The sandbox that `holdfast up` starts, and starts again by itself."""
+
+    name = "sandbox"
+    is_alive = False
+
+    def __init__(self, up: Program, answers: Answers) -> None:
+        self._up = up
+        self._answers = answers
+
+    async def start(self) -> None:
+        await until(self._answers, "holdfast does not bring the sandbox back")
+
+    async def stop(self) -> None:
+        for process in self._processes():
+            process.terminate()
+            await asyncio.to_thread(process.wait)
+
+    def kill(self) -> None:
+        for process in self._processes():
+            process.kill()
+            process.wait()
+
+    def _processes(self) -> list[psutil.Process]:
+        if not self._up.is_alive or self._up.process is None:
+            return []
+        children = psutil.Process(self._up.process.pid).children(recursive=True)
+        return [process for process in children if {"cli.main", "sandbox"} <= set(command_line(process))]
+
+
 class Postgres:
     """Other processes wait for a lock instead, so it is never frozen."""
 

@@ -14,8 +14,17 @@ from tests.provider.signals import Signal
 
 FUNCTIONS = ("get_weather", "get_time", "get_rates")
 SEARCH = "file_search"
-"""The tool that the server runs."""
+CODE = "python"
+"""The tools that the server runs."""
 
+CODE_SECONDS = 5
+# A file of its own for each call, so that the code of one that ran twice says so.
+CODE_TEXT = """import time
+with open("/mnt/data/{name}", "a") as ran:
+    ran.write("x")
+print("began", flush=True)
+time.sleep({seconds})
+print("ended", len(open("/mnt/data/{name}").read()))"""
 
 HANDBOOK, PASSAGE = "handbook.md", "Employees get twenty-five days of paid vacation each year."
 
@@ -68,9 +77,13 @@ class Script:
     def arguments(self, turn: int, number: int) -> list[str]:
         """Of each function of the turn, in their order."""
         asked = {"model": self.model, "turn": turn, "call": number}
-        names = self.turns[turn].functions
-        own = [{"queries": [self.query]} if name == SEARCH else {"city": name} for name in names]
-        return [json.dumps(asked | each) for each in own]
+        names = enumerate(self.turns[turn].functions)
+        return [json.dumps(asked | self._own(name, f"{turn}-{position}")) for position, name in names]
+
+    def _own(self, name: str, call: str) -> dict[str, Any]:
+        if name == CODE:
+            return {"code": CODE_TEXT.format(name=call, seconds=CODE_SECONDS)}
+        return {"queries": [self.query]} if name == SEARCH else {"city": name}
 
     def of_turn(self, turn: int) -> list[ModelCall]:
         return [call for call in self.calls if call.turn == turn]

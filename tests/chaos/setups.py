@@ -14,9 +14,10 @@ from cli.ports import Address
 from cli.temporal_command import HOST, temporal_command
 from infra.database.migrations import migrate
 from tests.chaos.held_writes import WritesHeld, postgres_writes_held, sqlite_writes_held
-from tests.chaos.parts import Child, Freezable, Part, Postgres
+from tests.chaos.parts import Child, EmbeddedSandbox, Freezable, Part, Postgres
 from tests.chaos.patience import PATIENCE_SECONDS
 from tests.cli.program import HOLDFAST, Place, free_ports
+from tests.code_runs import coding_sandbox, small_packages
 from tests.infra.embeddings.scripted_endpoint import ScriptedEndpoint, running_endpoint
 from tests.postgres.proxy import LosingProxy, losing_proxy
 from tests.postgres.server import running_postgres
@@ -33,6 +34,7 @@ class Role(StrEnum):
     TEMPORAL = "temporal"
     DATABASE = "database"
     EVENTS = "events"
+    SANDBOX = "sandbox"
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,13 @@ class Setup:
 async def embedded(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
     """`holdfast up` on SQLite, with the events in a Valkey of its own."""
     place = Place.new(folder)
-    models = {"HOLDFAST_MODELS": str(provider.models_file(folder))}
-    with running_endpoint() as embeddings:
-        environment = place.environment(**models, **_embedding_with(embeddings), **SETTINGS)
+    with small_packages() as packages, running_endpoint() as embeddings:
+        more = {
+            "HOLDFAST_SANDBOX_URL": "",
+            "HOLDFAST_SANDBOX_PACKAGES_DIR": str(packages),
+            **_embedding_with(embeddings),
+        }
+        environment = place.environment(HOLDFAST_MODELS=str(provider.models_file(folder)), **more, **SETTINGS)
         async with _running(_embedded(place, folder, environment, embeddings)) as setup:
             yield setup
 
@@ -91,8 +97,12 @@ def _embedded(place: Place, folder: Path, environment: Mapping[str, str], embedd
     )
     temporal = Child("temporal", up, str(place.data_dir / "temporal.db"), healthy(place.url))
     worker = Child("worker", up, "worker", healthy(place.url))
+    sandbox = EmbeddedSandbox(up, has_sandbox(place.url))
     database = place.data_dir / "holdfast.db"
-    stages: list[list[tuple[Role, Part]]] = [[(Role.API, up), (Role.WORKER, up)], [(Role.TEMPORAL, temporal)]]
+    stages: list[list[tuple[Role, Part]]] = [
+        [(Role.API, up), (Role.WORKER, up)],
+        [(Role.TEMPORAL, temporal), (Role.SANDBOX, sandbox)],
+    ]
     url = f"sqlite:///{database}"
     freezable = {Role.TEMPORAL: temporal}
     held = sqlite_writes_held(database)
@@ -105,7 +115,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
     with running_postgres() as server, running_endpoint() as embeddings:
         direct = server.new_database()
         await asyncio.to_thread(migrate, direct)
-        async with losing_proxy(direct, folder) as (proxy, losing):
+        async with losing_proxy(direct, folder) as (proxy, losing), coding_sandbox() as (sandbox, sandbox_url):
             temporal, events = _temporal(folder), ValkeyServer()
             valkey = Program(
                 "valkey",
@@ -116,7 +126,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                 patience_seconds=PATIENCE_SECONDS,
             )
             more = {"HOLDFAST_MODELS": str(provider.models_file(folder)), "HOLDFAST_EVENT_STREAM_URL": events.url}
-            more |= _embedding_with(embeddings)
+            more |= {"HOLDFAST_SANDBOX_URL": sandbox_url, **_embedding_with(embeddings)}
             pairs = [
                 _api_and_worker(folder, number, temporal, HOLDFAST_DATABASE_URL=url, **more, **SETTINGS)
                 for number, url in enumerate((losing, direct), 1)
@@ -127,6 +137,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                 direct,
                 [
                     [(Role.DATABASE, Postgres(server)), (Role.EVENTS, valkey), (Role.TEMPORAL, temporal.program)],
+                    [(Role.SANDBOX, sandbox.program)],
                     [part for pair in pairs for part in ((Role.API, pair.api), (Role.WORKER, pair.worker))],
                 ],
                 {Role.TEMPORAL: temporal.program, Role.EVENTS: valkey, Role.WORKER: pairs[1].worker},
@@ -213,6 +224,17 @@ def _api_and_worker(folder: Path, number: int, temporal: _Temporal, **settings: 
         patience_seconds=PATIENCE_SECONDS,
     )
     return _Pair(place.url, api, worker)
+
+
+def has_sandbox(url: str) -> Answers:
+    async def has_one() -> bool:
+        try:
+            async with httpx.AsyncClient() as http:
+                return str((await http.get(f"{url}/health")).json()["sandbox"]).startswith("ok")
+        except httpx.TransportError:
+            return False
+
+    return has_one
 
 
 def healthy(url: str) -> Answers:

@@ -47,6 +47,15 @@ class Stored:
         query = select(TOOL_CALLS.c.id).where(TOOL_CALLS.c.run_id.in_(run_ids), TOOL_CALLS.c.result.is_not(None))
         return await self._one(query) is not None
 
+    async def has_logs(self, model: str) -> bool:
+        """Whether code of a run has written something, and has no result yet."""
+        run_ids = select(RUNS.c.id).where(RUNS.c.model == model)
+        logs = TOOL_CALLS.c.cell["logs"].as_string()
+        query = select(TOOL_CALLS.c.id).where(
+            TOOL_CALLS.c.run_id.in_(run_ids), logs != "", TOOL_CALLS.c.result.is_(None)
+        )
+        return await self._one(query) is not None
+
     async def hold(self, store_id: str, file_id: str) -> None:
         """Add a file to a store without commanding its ingestion."""
         await self._database.write(_add_file, store_id, file_id)

@@ -8,7 +8,7 @@ import asyncio
 import time
 from itertools import pairwise
 
-from tests.chaos.field import CALLS, SEARCHES, TEXT, Field, Strike, gated, holds
+from tests.chaos.field import CALLS, CODES, SEARCHES, TEXT, Field, Strike, gated, holds
 from tests.chaos.parts import Part
 from tests.chaos.runs import ChaosRun, Plan
 from tests.chaos.scripts import Turn
@@ -27,6 +27,7 @@ STOPPING = "during cancelling"
 UNPUBLISHED = "after the answer's commit, before its events"
 JUST_COMMITTED = "just after the answer's commit"
 RUNNING_CALL = "while the server runs a call"
+RUNNING_CODE = "while code of the model runs"
 AWAITING_FILES = "while a call waits for files"
 RESULT = "after a call's result, before Temporal hears of it"
 UNCONFIRMED = "after a commit, its answer lost"
@@ -138,6 +139,17 @@ async def lose_server_calls(field: Field) -> None:
     await field.setup.restore()
 
 
+async def lose_running_code(field: Field) -> None:
+    """Code runs while its sandbox is killed, and then while the processes are that wait for it."""
+    # What `holdfast up` runs ends with it, its sandbox too.
+    for roles in ((Role.SANDBOX,), (Role.API, Role.WORKER)):
+        coding = field.begin(field.add(Plan("cut code", streams=True), CODES, TEXT))
+        await field.until_code(coding)
+        field.kill(*roles)
+        field.points[RUNNING_CODE] += 1
+        await field.setup.restore()
+
+
 async def lose_events(field: Field) -> None:
     """The answer is committed; its events die with its worker."""
     turn, gate = gated()
@@ -223,6 +235,7 @@ STRIKES: tuple[Strike, ...] = (
     lose_commits,
     lose_workers,
     lose_server_calls,
+    lose_running_code,
     lose_events,
     kill_a_worker,
     freeze_a_worker,

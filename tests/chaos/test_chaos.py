@@ -7,14 +7,20 @@ import pytest
 
 from tests.chaos.field import Strike
 from tests.chaos.setups import SETUPS
-from tests.chaos.strikes import lose_answers_to_commits, lose_commands, lose_commits, lose_server_calls
+from tests.chaos.strikes import (
+    lose_answers_to_commits,
+    lose_commands,
+    lose_commits,
+    lose_running_code,
+    lose_server_calls,
+)
 from tests.chaos.suite import Extent, carry_out
 from tests.provider.scripted_provider import running_provider
 
 # The restart after each kill takes longest.
 STRIKES: dict[str, tuple[Strike, ...]] = {
     "sqlite": (lose_commands, lose_server_calls, lose_commits),
-    "postgres": (lose_answers_to_commits, lose_commands, lose_server_calls),
+    "postgres": (lose_answers_to_commits, lose_commands, lose_running_code, lose_server_calls),
 }
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from activities.tools.code_interpreter import LOST
+from activities.tools.code_sessions import RESTARTED
 from tests.chaos.clients import PatientClient
-from tests.chaos.run_faults import faults_of
+from tests.chaos.run_faults import CODE_OUTPUT, faults_of
 from tests.chaos.runs import ChaosRun, Plan, output_of
 from tests.chaos.scripts import ModelCall, Script, Turn
 from tests.chaos.stored import StoredRun
@@ -42,7 +44,17 @@ def row(**columns: Any) -> Any:
 
 
 def function_row(**columns: Any) -> Any:
-    return row(turn=0, position=0, type="function", name="f", options=None, result=None, result_event=None, **columns)
+    return row(
+        turn=0,
+        position=0,
+        type="function",
+        name="f",
+        options=None,
+        result=None,
+        result_event=None,
+        cell=None,
+        **columns,
+    )
 
 
 def said(message_id: str, role: str, text: str) -> Any:
@@ -94,3 +106,20 @@ def test_what_went_wrong_is_a_fault(run: ChaosRun, stored: StoredRun, change: Ch
     change(run, stored)
 
     assert fault in "; ".join(faults_of(run, [stored]))
+
+
+@pytest.mark.parametrize(
+    ("put_out", "is_right"),
+    [
+        ("began\nended 1\n", True),
+        (f"{RESTARTED}began\nended 1\n", True),
+        (f"began\n{LOST}", True),
+        (LOST, True),
+        ("began\nended 2\n", False),
+        ("began\nbegan\nended 1\n", False),
+        ("began\n", False),
+        ("", False),
+    ],
+)
+def test_code_runs_once_or_is_said_to_be_lost(put_out: str, is_right: bool) -> None:
+    assert (CODE_OUTPUT.fullmatch(put_out) is not None) == is_right

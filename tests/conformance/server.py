@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from tests.cli.program import HOLDFAST, Place, Up
+from tests.code_runs import small_packages
 from tests.conformance.clients import Client
 from tests.conformance.python_program.scenarios import CUT_OFF, SPEAKS_AND_HANGS, STOPPED_BY_FILTER
 from tests.provider.replies import Hangs, Reply, Says
@@ -27,7 +28,7 @@ def serving(clients: Sequence[Client], **settings: str) -> Iterator[str]:
 
     `settings` are environment variables of the program.
     """
-    with TemporaryDirectory() as folder, running_provider() as provider:
+    with TemporaryDirectory() as folder, small_packages() as packages, running_provider() as provider:
         models = Path(folder) / "models.yaml"
         models.write_text(yaml.safe_dump({"model_list": _deployments(provider)}))
         # A project each, or clients would find each other's assistants in their lists.
@@ -38,6 +39,9 @@ def serving(clients: Sequence[Client], **settings: str) -> Iterator[str]:
             HOLDFAST_API_KEYS=keys,
             HOLDFAST_MODELS=str(models),
             HOLDFAST_KEEPALIVE_SECONDS="1",
+            # Its own sandbox, with few packages, of which nothing is installed.
+            HOLDFAST_SANDBOX_URL="",
+            HOLDFAST_SANDBOX_PACKAGES_DIR=str(packages),
             **settings,
         )
         try:

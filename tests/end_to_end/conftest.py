@@ -1,11 +1,39 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
 from infra.resources import open_resources
+from tests.code_runs import coding_sandbox
+from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.scripted_provider import ScriptedProvider
+from tests.sandbox_process import RunningSandbox
 from workflows.worker import open_worker
+
+
+@pytest.fixture(scope="session")
+async def coder(
+    temporal_port: int, provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RunningHoldfast]:
+    """API and worker with a sandbox, shared by all tests that do not stop them."""
+    folder = tmp_path_factory.mktemp("coder")
+    async with coding_sandbox() as (_, url):
+        settings = settings_for(folder, temporal_port, provider, sandbox_url=url)
+        async with running_holdfast(settings) as running:
+            yield running
+
+
+@pytest.fixture
+async def own_coder(
+    temporal_port: int, provider: ScriptedProvider, tmp_path: Path
+) -> AsyncIterator[tuple[RunningHoldfast, RunningSandbox]]:
+    """API, worker and sandbox for one test."""
+    async with coding_sandbox() as (sandbox, url):
+        settings = settings_for(tmp_path, temporal_port, provider, sandbox_url=url)
+        async with running_holdfast(settings) as running:
+            yield running, sandbox
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`GET /health`, with each dependency up and down."""
 
 import asyncio
+import re
 import shutil
 import threading
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from api import routes
+from api.routes.health import NONE
 from infra.database.engine import SQLITE_READERS, Database
 from tests.conftest import settings_for, temporal_program
 from tests.holdfast import RunningHoldfast, running_holdfast
@@ -30,8 +32,25 @@ async def _health(holdfast: RunningHoldfast) -> tuple[int, dict[str, str]]:
 async def test_all_dependencies_are_ok(holdfast: RunningHoldfast) -> None:
     assert await _health(holdfast) == (
         200,
-        {"database": "ok", "temporal": "ok", "object_store": "ok", "vector_index": "ok"},
+        {**dict.fromkeys(["database", "temporal", "object_store", "vector_index"], "ok"), "sandbox": NONE},
     )
+
+
+async def test_isolation_of_the_sandbox_is_named(coder: RunningHoldfast) -> None:
+    status, health = await _health(coder)
+
+    assert status == 200
+    assert re.fullmatch(r"ok: .*bubblewrap.*, packages ready.*", health["sandbox"])
+
+
+@pytest.mark.any_database
+async def test_sandbox_that_does_not_answer_is_named_and_hinders_nothing(
+    provider: ScriptedProvider, temporal_port: int, tmp_path: Path
+) -> None:
+    settings = settings_for(tmp_path, temporal_port, provider, sandbox_url=f"unix://{tmp_path}/none.sock")
+    async with running_holdfast(settings, with_worker=False) as holdfast:
+        assert (await _health(holdfast))[1]["sandbox"] == "does not answer: the log says why"
+        assert (await _health(holdfast))[0] == 200
 
 
 async def test_unreachable_temporal_is_reported(provider: ScriptedProvider, tmp_path: Path) -> None:

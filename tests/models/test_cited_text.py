@@ -43,9 +43,13 @@ def answer_of(*pieces: str, sources: Sources = SOURCES) -> Answer:
     answer = Answer()
     for delta in cited(*map(TextDelta, pieces), FINISH, sources=sources):
         answer.add(delta)
-    for each in answer.citations:
+    for each in answer.annotations:
         assert answer.text[each.start_index : each.end_index] == each.text
     return answer
+
+
+def citations(answer: Answer) -> list[FileCitation]:
+    return [each for each in answer.annotations if isinstance(each, FileCitation)]
 
 
 def files(answer: Answer) -> list[str]:
@@ -53,7 +57,7 @@ def files(answer: Answer) -> list[str]:
 
 
 def file_citations(answer: Answer) -> list[FileCitation]:
-    return [each for each in answer.citations if isinstance(each, FileCitation)]
+    return [each for each in answer.annotations if isinstance(each, FileCitation)]
 
 
 VARIANTS = [
@@ -125,7 +129,7 @@ def test_citations_at_every_border(written: str, text: str, cites: str) -> None:
 
     assert {answer.text for answer in answers} == {text}
     assert {"".join(files(answer)) for answer in answers} == {cites}
-    assert all(answer.citations == answers[0].citations for answer in answers)
+    assert all(answer.annotations == answers[0].annotations for answer in answers)
 
 
 FRAGMENTS = st.sampled_from(
@@ -141,7 +145,7 @@ def test_pieces_do_not_matter(text: str, cuts: Sequence[int]) -> None:
 
     answer, whole = answer_of(*pieces), answer_of(text)
 
-    assert (answer.text, answer.citations) == (whole.text, whole.citations)
+    assert (answer.text, answer.annotations) == (whole.text, whole.annotations)
 
 
 @given(TEXTS.filter(lambda text: "†" not in text and "【" not in text and "0:0" not in text))
@@ -165,7 +169,7 @@ def test_marker_and_citation_are_one_delta() -> None:
 
 
 def test_page_is_absent_if_the_format_has_none() -> None:
-    [citation] = answer_of(CITED_B).citations
+    [citation] = answer_of(CITED_B).annotations
 
     assert citation.model_dump(mode="json")["file_citation"] == {"file_id": "file-b", "quote": "Passage of b."}
 
@@ -232,7 +236,7 @@ def test_sources_are_the_results_of_all_calls_of_the_run() -> None:
 def test_markers_are_removed_where_citations_are() -> None:
     answer = answer_of(f"`{CITED_A}`{SMILE}{CITED_A} and{CITED_B}.")
 
-    assert without_markers(Text(value=answer.text, annotations=[*answer.citations])) == f"`{CITED_A}`{SMILE} and."
+    assert without_markers(Text(value=answer.text, annotations=[*answer.annotations])) == f"`{CITED_A}`{SMILE} and."
 
 
 def test_page_is_cited_by_its_url() -> None:
@@ -243,7 +247,7 @@ def test_page_is_cited_by_its_url() -> None:
 
     label = "【1:100†docs.example】"
     assert answer.text == f"So {label} and {CITED_A}."
-    of_page, of_file = answer.citations
+    of_page, of_file = answer.annotations
     assert of_page.model_dump() == {
         "type": "url_citation",
         "text": label,
@@ -252,4 +256,4 @@ def test_page_is_cited_by_its_url() -> None:
         "url_citation": {"url": "https://docs.example/leave?a=1", "title": "Leave"},
     }
     assert of_file.type == "file_citation"
-    assert without_markers(Text(value=answer.text, annotations=list(answer.citations))) == "So  and ."
+    assert without_markers(Text(value=answer.text, annotations=list(answer.annotations))) == "So  and ."

@@ -32,7 +32,7 @@ def function(name: str) -> FunctionTool:
         ),
         ([SEARCH, SEARCH], ["file_search"]),
         ([function("a"), function("a")], ["a", "a"]),
-        ([CodeInterpreterTool(type="code_interpreter")], []),
+        ([CodeInterpreterTool(type="code_interpreter")], ["python"]),
     ],
 )
 def test_server_tool_takes_a_free_name(tools: Sequence[Tool], names: list[str]) -> None:

@@ -1,7 +1,7 @@
 // Runs: create in every way, read, change, list, cancel, and answer their function calls.
 
 import { equal, everyOne, has, hasId, idsOf, isPageOf, ok, repeated } from "./assertions.mjs";
-import { FOUND, MODEL, callsOf, functionTool, outputsOf, threadOf } from "./sdk.mjs";
+import { CODE, CODE_MESSAGE, FOUND, LINK, LOGS, MODEL, callsOf, functionTool, outputsOf, threadOf } from "./sdk.mjs";
 
 const namesOf = (calls) => calls.map((call) => call.function.name);
 
@@ -164,6 +164,24 @@ export const runs = {
     has(step, { type: "tool_calls", status: "completed" });
     const [call] = step.step_details.tool_calls;
     equal([call.type, call.file_search.results.map((result) => result.file_name)], ["file_search", ["page.md"]]);
+  },
+
+  async code_interpreter(sdk) {
+    const assistant = await sdk.codingAssistant();
+
+    const run = await sdk.threads.createAndRunPoll({ assistant_id: assistant.id, thread: threadOf(CODE_MESSAGE) });
+
+    has(run, { status: "completed", required_action: null });
+    const [step] = (await sdk.listSteps(run, { order: "asc" })).data;
+    const [call] = step.step_details.tool_calls;
+    const [logs, image] = call.code_interpreter.outputs;
+    equal([call.type, call.code_interpreter.input, logs.logs], ["code_interpreter", CODE, LOGS]);
+    const [shown, text] = (await sdk.messages.list(run.thread_id)).data[0].content;
+    equal([shown.type, shown.image_file.file_id], ["image_file", image.image.file_id]);
+    const [annotation] = text.text.annotations;
+    equal([annotation.type, annotation.text], ["file_path", LINK]);
+    equal(text.text.value.slice(annotation.start_index, annotation.end_index), LINK);
+    equal(await (await sdk.files.content(annotation.file_path.file_id)).text(), "a");
   },
 
   async file_search_beside_functions(sdk) {

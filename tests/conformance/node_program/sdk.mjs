@@ -12,6 +12,14 @@ export const LEAVE = "Every employee has 27 days of paid vacation a year.";
 export const MARKER = "【0:0†page.md】";
 /** What the model says after a search. */
 export const FOUND = `file_search returned: ${LEAVE} ${MARKER}`;
+export const CODE = `from PIL import Image
+open("/mnt/data/a.csv", "w").write("a")
+print("It is in sandbox:/mnt/data/a.csv")
+Image.Image()
+`;
+export const CODE_MESSAGE = "Run this:\n```python\n" + CODE + "```";
+export const LINK = "sandbox:/mnt/data/a.csv";
+export const LOGS = `It is in ${LINK}\n`;
 export const PARTS = "The pump needs the gasket AX-4410/B.";
 
 /** The SDK's own interval is 5 s. */
@@ -103,6 +111,11 @@ export class Sdk {
     const tools = [{ type: "file_search" }, ...functions.map(functionTool)];
     const resources = { file_search: { vector_store_ids: [store.id] } };
     return this.assistants.create({ model: MODEL, tools, tool_resources: resources });
+  }
+
+  /** It runs the code of the user's message. */
+  codingAssistant() {
+    return this.assistants.create({ model: MODEL, tools: [{ type: "code_interpreter" }] });
   }
 
   thread(...texts) {

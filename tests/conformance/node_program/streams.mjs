@@ -1,7 +1,8 @@
 // Streams of runs: the events as they arrive, and the results of the SDK's AssistantStream.
 
 import { equal, has, ok } from "./assertions.mjs";
-import { CUT_OFF, FOUND, LEAVE, MARKER, SPEAKS_AND_HANGS, STOPPED_BY_FILTER, callsOf, outputsOf, threadOf } from "./sdk.mjs";
+import { CODE, CODE_MESSAGE, CUT_OFF, FOUND, LEAVE, LINK, LOGS, MARKER, SPEAKS_AND_HANGS } from "./sdk.mjs";
+import { STOPPED_BY_FILTER, callsOf, outputsOf, threadOf } from "./sdk.mjs";
 
 const RUN_BEGUN = ["run.created", "run.queued", "run.in_progress"];
 const RESUMED = ["run.step.completed", "run.queued", "run.in_progress"];
@@ -105,6 +106,30 @@ export const streams = {
     equal(heard.text, FOUND);
     equal(heard.calls.length, 1);
     equal(heard.stepsDone, (await sdk.listSteps(run, { order: "asc" })).data);
+  },
+
+  async handler_of_code_interpreter(sdk) {
+    const [assistant, thread] = [await sdk.codingAssistant(), await sdk.thread(CODE_MESSAGE)];
+    const [inputs, outputs, shown] = [[], [], []];
+
+    const coding = sdk.runs.stream(thread.id, { assistant_id: assistant.id });
+    const heard = listened(coding);
+    coding.on("toolCallDelta", (delta) => {
+      inputs.push(delta.code_interpreter.input ?? "");
+      outputs.push(...(delta.code_interpreter.outputs ?? []));
+    });
+    coding.on("imageFileDone", (image) => shown.push(image.file_id));
+    const run = await coding.finalRun();
+
+    equal([run.status, inputs.join(""), inputs.length > 1], ["completed", CODE, true]);
+    const [logs, image] = outputs;
+    equal([logs.index, logs.logs, image.index], [0, LOGS, 1]);
+    equal(shown, [image.image.file_id]);
+    equal(heard.stepsDone, (await sdk.listSteps(run, { order: "asc" })).data);
+    const [message] = heard.messagesDone;
+    equal(message, (await sdk.messages.list(thread.id)).data[0]);
+    equal(message.content.map((part) => part.type), ["image_file", "text"]);
+    equal(message.content[1].text.annotations.map((each) => each.text), [LINK]);
   },
 
   async handler_of_citations(sdk) {

@@ -3,7 +3,11 @@
 import json
 
 from tests.conformance.python_program.scenarios import (
+    CODE,
+    CODE_MESSAGE,
     FOUND,
+    LINK,
+    LOGS,
     MODEL,
     Sdk,
     calls_of,
@@ -212,6 +216,25 @@ def file_search(sdk: Sdk) -> None:
     equal(
         (sent["type"], [result["file_name"] for result in sent["file_search"]["results"]]), ("file_search", ["page.md"])
     )
+
+
+@operation("runs.code_interpreter")
+def code_interpreter(sdk: Sdk) -> None:
+    assistant = sdk.coding_assistant()
+
+    run = sdk.threads.create_and_run_poll(assistant_id=assistant.id, thread=thread_of(CODE_MESSAGE))
+
+    has(run, status="completed", required_action=None)
+    step = sdk.steps.list(run.id, thread_id=run.thread_id, order="asc").data[0]
+    [call] = step.step_details.tool_calls
+    logs, image = call.code_interpreter.outputs
+    equal((call.type, call.code_interpreter.input, logs.logs), ("code_interpreter", CODE, LOGS))
+    shown, text = sdk.messages.list(run.thread_id).data[0].content
+    equal((shown.type, shown.image_file.file_id), ("image_file", image.image.file_id))
+    [annotation] = text.text.annotations
+    equal((annotation.type, annotation.text), ("file_path", LINK))
+    equal(text.text.value[annotation.start_index : annotation.end_index], LINK)
+    equal(sdk.files.content(annotation.file_path.file_id).read(), b"a")
 
 
 @operation("runs.file_search_beside_functions")

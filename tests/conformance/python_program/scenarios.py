@@ -26,6 +26,14 @@ MARKER = "【0:0†page.md】"
 FOUND = f"file_search returned: {LEAVE} {MARKER}"
 """What the model says after a search."""
 
+CODE = """from PIL import Image
+open("/mnt/data/a.csv", "w").write("a")
+print("It is in sandbox:/mnt/data/a.csv")
+Image.Image()
+"""
+CODE_MESSAGE = f"Run this:\n```python\n{CODE}```"
+LOGS, LINK = "It is in sandbox:/mnt/data/a.csv\n", "sandbox:/mnt/data/a.csv"
+
 PARTS = "The pump needs the gasket AX-4410/B."
 
 Scenario = Callable[["Sdk"], None]
@@ -71,6 +79,10 @@ class Sdk:
             tools=[{"type": "file_search"}, *(function_tool(name) for name in functions)],
             tool_resources={"file_search": {"vector_store_ids": [store.id]}},
         )
+
+    def coding_assistant(self) -> Any:
+        """It runs the code of the user's message."""
+        return self.assistants.create(model=MODEL, tools=[{"type": "code_interpreter"}])
 
     def thread(self, *texts: str) -> Any:
         return self.threads.create(messages=[{"role": "user", "content": text} for text in texts])

@@ -9,9 +9,13 @@ from openai import AssistantEventHandler
 from typing_extensions import override
 
 from tests.conformance.python_program.scenarios import (
+    CODE,
+    CODE_MESSAGE,
     CUT_OFF,
     FOUND,
     LEAVE,
+    LINK,
+    LOGS,
     MARKER,
     SPEAKS_AND_HANGS,
     STOPPED_BY_FILTER,
@@ -183,6 +187,41 @@ def handler_of_file_search(sdk: Sdk) -> None:
     equal(handler.steps_done, steps)
     # The SDK repeats the last call of a stream for each later step.
     equal({call.id for call in handler.calls_done}, {call.id for call in steps[0].step_details.tool_calls})
+
+
+@operation("streams.handler_of_code_interpreter")
+def handler_of_code_interpreter(sdk: Sdk) -> None:
+    inputs: list[str] = []
+    outputs: list[Any] = []
+    shown: list[str] = []
+
+    class Coding(Handler):
+        @override
+        def on_tool_call_delta(self, delta: Any, snapshot: Any) -> None:
+            inputs.append(delta.code_interpreter.input or "")
+            outputs.extend(delta.code_interpreter.outputs or ())
+            equal(snapshot.code_interpreter.input, "".join(inputs))
+
+        @override
+        def on_image_file_done(self, image_file: Any) -> None:
+            shown.append(image_file.file_id)
+
+    assistant, thread = sdk.coding_assistant(), sdk.thread(CODE_MESSAGE)
+
+    with sdk.runs.stream(thread_id=thread.id, assistant_id=assistant.id, event_handler=Coding()) as handler:
+        handler.until_done()
+
+    run = handler.get_final_run()
+    equal((run.status, "".join(inputs), len(inputs) > 1), ("completed", CODE, True))
+    logs, image = outputs
+    equal((logs.index, logs.logs, image.index), (0, LOGS, 1))
+    equal(shown, [image.image.file_id])
+    steps = sdk.steps.list(run.id, thread_id=run.thread_id, order="asc").data
+    equal(handler.steps_done, steps)
+    [message] = handler.get_final_messages()
+    equal(message, sdk.messages.list(thread.id).data[0])
+    equal([part.type for part in message.content], ["image_file", "text"])
+    equal([each.text for each in message.content[1].text.annotations], [LINK])
 
 
 @operation("streams.handler_of_citations")

@@ -17,6 +17,7 @@ VALUES = {
     "thread_id": "'thread_' || n / 20",
     # Assistants and threads are deleted as well, which are in no thread.
     "deleted_items.thread_id": "CASE n % 2 WHEN 0 THEN 'thread_' || n / 20 END",
+    "sandbox_sessions.thread_id": "'thread_' || n",
     "run_id": "'run_' || n / 5",
     "step_id": "'step_' || n / 5",
     "turn": "n % 5",

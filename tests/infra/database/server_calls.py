@@ -15,7 +15,7 @@ from models.runs import CreateRunRequest, Run
 from models.step_events import StreamPosition
 from models.threads import CreateThreadRequest
 from models.tool_calls import SearchHit, SearchHits, ServerResult, ToolCall
-from models.tools import FileSearchTool, FunctionDefinition, FunctionTool, Tool
+from models.tools import CodeInterpreterTool, FileSearchTool, FunctionDefinition, FunctionTool, Tool
 from models.turn_attempts import TurnAttempt
 from models.turns import ToolCallInput, TurnInput
 from tests.database import reading, writing
@@ -27,6 +27,7 @@ TIMING = CallTiming(1, 1_000)
 TOOLS: list[Tool] = [
     FunctionTool(type="function", function=FunctionDefinition(name="weather")),
     FileSearchTool(type="file_search"),
+    CodeInterpreterTool(type="code_interpreter"),
 ]
 
 

@@ -237,6 +237,8 @@ CASES: list[tuple[str, Query, set[str]]] = [
             "deleted_items_by_age",
             BY_ID.format("deleted_items"),
             BY_ID.format("thread_metadata"),
+            BY_ID.format("sandbox_files"),
+            BY_ID.format("sandbox_sessions"),
         },
     ),
     (
