@@ -108,7 +108,7 @@ UNKNOWN_CASES = [
     (THREADS, {"messages": [message(name="x")]}, unknown("messages[0].name")),
     (MESSAGES, message(file_ids=["file-x"]), unknown("file_ids")),
     (RUNS, run(truncation_strategy={"type": "auto", "x": 1}), unknown("truncation_strategy.x")),
-    (RUNS, run(tool_resources={}), unknown("tool_resources")),
+    (RUNS, run(tool_resources={"x": {}}), unknown("tool_resources.x")),
     (RUNS, run(response_format={"type": "text", "x": 1}), unknown("response_format.x")),
     (THREADS_RUNS, run(additional_instructions="x"), unknown("additional_instructions")),
     ("/v1/threads/thread_x/runs/run_x", {"status": "x"}, unknown("status")),

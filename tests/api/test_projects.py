@@ -222,7 +222,8 @@ async def test_health_needs_no_key(shared: RunningHoldfast) -> None:
     async with httpx.AsyncClient(base_url=shared.url) as client:
         response = await client.get("/health")
 
-    assert response.json() == {"database": "ok", "temporal": "ok", "object_store": "ok", "vector_index": "ok"}
+    parts = {"database": "ok", "temporal": "ok", "object_store": "ok", "vector_index": "ok"}
+    assert response.json() == {**parts, "sandbox": "none: code_interpreter is refused"}
 
 
 @pytest.mark.any_database

@@ -33,7 +33,7 @@ WEB: Any = {"type": "web_retrieval"}
 CRAWL = "/ops/web_retrieval"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site() -> Iterator[WebSite]:
     with running_web_site() as running:
         yield running
