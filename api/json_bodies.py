@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 
 from api.authentication import caller_of
-from api.large_bodies import LARGE_BYTES, off_the_loop, parse_large
+from api.large_bodies import LARGE_BYTES, MAX_VALUES, off_the_loop, parse_large
 from api.problems import shortened
 from models.errors import BodyTooLarge, InvalidRequest, Unauthenticated
 
@@ -31,13 +31,15 @@ UNPARSABLE = "invalid_request_error"
 class JsonRoute(APIRoute):
     """A route whose body, if it takes one, is read by `parse`. A body that the route does not take is ignored."""
 
+    max_values = MAX_VALUES
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         if self.body_field is None and self.methods == {"GET"}:
             return handle
 
         def body_of(request: Request, content: bytes) -> Any:
-            body = parse(content or b"{}")
+            body = parse(content or b"{}", self.max_values)
             # PHP encodes an object without fields as an empty list.
             return self.body_of(request, {} if body == [] else body)
 
@@ -109,10 +111,13 @@ async def _read(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-def parse(content: bytes) -> Any:
+def parse(content: bytes, max_values: int = MAX_VALUES) -> Any:
     """Raises `InvalidRequest` for a text that is not JSON, nests too deep, or has a value that cannot be stored."""
     try:
-        body = parse_large(content) if len(content) > LARGE_BYTES else from_json(content.decode(), allow_inf_nan=False)
+        if len(content) > LARGE_BYTES:
+            body = parse_large(content, max_values)
+        else:
+            body = from_json(content.decode(), allow_inf_nan=False)
     except UnicodeDecodeError as error:
         raise InvalidRequest(NOT_UNICODE, code=UNPARSABLE) from error
     except ValueError as error:

@@ -21,7 +21,8 @@ LARGE_BYTES = 64 * 1024
 """Up to this size, no operation on a body takes more than some milliseconds."""
 
 MAX_VALUES = 30_000
-"""Per body. Validation of so many takes 40 ms at most; the largest real body, 128 tools, has some thousand."""
+"""Per body, where a route has no limit of its own. Validation of so many takes 40 ms at most; the largest real body,
+128 tools, has some thousand."""
 
 BYTES_OF_A_VALUE = 64
 """A longer value outside of texts, such as a number of a thousand digits, counts as several."""
@@ -51,7 +52,7 @@ async def off_the_loop(request: Request, work: Callable[..., Result], *arguments
     return await to_thread.run_sync(work, *arguments, limiter=request.app.state.large_bodies)
 
 
-def parse_large(content: bytes) -> Any:
+def parse_large(content: bytes, max_values: int = MAX_VALUES) -> Any:
     """The same result as `from_json(content)`.
 
     Raises `UnicodeDecodeError`, another `ValueError` for invalid JSON, and `BodyTooComplex`.
@@ -59,7 +60,7 @@ def parse_large(content: bytes) -> Any:
     _check_unicode(content)
     outline = bytearray()
     texts: list[str] = []
-    for piece, is_text in _pieces(content):
+    for piece, is_text in _pieces(content, max_values):
         if not is_text or (len(piece) < LONG_TEXT_BYTES and not piece.startswith(b'"' + _MARK_IN_JSON)):
             outline += piece
         else:
@@ -74,26 +75,26 @@ def _check_unicode(content: bytes) -> None:
         decoder.decode(content[start : start + STEP_BYTES], final=start + STEP_BYTES >= len(content))
 
 
-def _pieces(content: bytes) -> Iterator[tuple[bytes, bool]]:
+def _pieces(content: bytes, max_values: int) -> Iterator[tuple[bytes, bool]]:
     """The texts of a body, quoted, and the JSON between them. Raises `BodyTooComplex`, and `ValueError`."""
     values = texts = position = 0
     while (quote := content.find(b'"', position)) >= 0:
         yield (between := content[position:quote]), False
-        values += _values_in(between)
+        values += _values_in(between, max_values)
         texts += 1
         # A value has at most one text, and one more as its key.
-        if values > MAX_VALUES or texts > 2 * MAX_VALUES:
-            raise BodyTooComplex.for_values(MAX_VALUES)
+        if values > max_values or texts > 2 * max_values:
+            raise BodyTooComplex.for_values(max_values)
         position = _end_of_text(content, quote + 1)
         yield content[quote:position], True
-    if values + _values_in(content[position:]) > MAX_VALUES:
-        raise BodyTooComplex.for_values(MAX_VALUES)
+    if values + _values_in(content[position:], max_values) > max_values:
+        raise BodyTooComplex.for_values(max_values)
     yield content[position:], False
 
 
-def _values_in(between: bytes) -> int:
-    if len(between) > BYTES_OF_A_VALUE * MAX_VALUES:
-        return MAX_VALUES + 1
+def _values_in(between: bytes, max_values: int) -> int:
+    if len(between) > BYTES_OF_A_VALUE * max_values:
+        return max_values + 1
     counted = between.count(b",") + between.count(b"[") + between.count(b"{")
     return max(counted, len(between) // BYTES_OF_A_VALUE)
 

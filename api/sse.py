@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import CancelScope
 from fastapi.responses import StreamingResponse
@@ -40,6 +40,8 @@ OrStream: dict[int | str, dict[str, Any]] = {
 STOPPING = "The server is stopping. The run goes on: follow it by its /events, or retrieve it."
 BROKEN = "The stream broke off. The run goes on: follow it by its /events, or retrieve it."
 GONE = "The run was deleted."
+
+Piece = TypeVar("Piece")
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +147,7 @@ class Streams:
         following: asyncio.Task[list[NumberedEvent] | None] | None = None
         try:
             while True:
-                following = asyncio.create_task(_next(batches))
+                following = asyncio.create_task(following_of(batches))
                 await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if not following.done() or (batch := following.result()) is None:
                     return
@@ -154,15 +156,16 @@ class Streams:
             stopping.cancel()
             with CancelScope(shield=True):
                 if following:
-                    await _ended(following)
+                    await ended(following)
                 await batches.aclose()
 
 
-async def _next(batches: AsyncGenerator[list[NumberedEvent], None]) -> list[NumberedEvent] | None:
-    return await anext(batches, None)
+async def following_of(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
+    """The next piece, or None at the end, as a coroutine: tasks take no other awaitable."""
+    return await anext(pieces, None)
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
+async def ended(task: asyncio.Task[Any]) -> None:
     """Cancel `task` and wait for its end. The client is gone, or the server stops: its outcome does not matter."""
     task.cancel()
     await asyncio.wait({task})

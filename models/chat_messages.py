@@ -136,7 +136,8 @@ def prompt_of(messages: Sequence[ChatMessage]) -> tuple[PromptItem, ...]:
 
 
 def _assistant_turn(message: AssistantMessage) -> AssistantTurn:
-    text = message.refusal if message.content is None else _text(message.content)
+    # A client that adds up a stream of ours has an empty content beside its refusal.
+    text = _text(message.content or "") or message.refusal
     calls = (FunctionCall(each.id, each.function.name, each.function.arguments) for each in message.tool_calls or ())
     return AssistantTurn(text or None, tuple(calls))
 

@@ -73,7 +73,7 @@ class UnusableInput(InvalidRequest):
     @classmethod
     def too_long(cls, tokens: int) -> "UnusableInput":
         return cls(
-            f"Invalid 'input': maximum request size is {MAX_INPUT_TOKENS} tokens, but it has {tokens}.",
+            f"Invalid 'input': maximum request size is {MAX_INPUT_TOKENS} tokens, but it has at least {tokens}.",
             "input",
             "max_tokens_per_request",
         )

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from anyio import CancelScope
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
@@ -15,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from api.dependencies import ProjectDep, ResourcesDep
 from api.errors import DO_NOT_RETRY, ErrorResponse
 from api.json_bodies import JsonRoute
-from api.sse import HEADERS, MEDIA_TYPE, OrStream
+from api.sse import HEADERS, MEDIA_TYPE, OrStream, ended, following_of
 from infra.clock import now_seconds
 from infra.language_model.errors import ModelCallFailed, PromptRejected, QuotaExceeded, RateLimited
 from models.chat_completion_answers import ChatCompletion
@@ -98,16 +99,16 @@ async def _lines(
     with_usage: bool,
     keepalive: timedelta,
 ) -> AsyncGenerator[bytes, None]:
-    yield _line(completion.first_chunk())
-    yield _line(completion.read(first))
-    try:
-        async with aclosing(_with_silence(deltas, keepalive)) as pieces:
+    async with aclosing(_with_silence(deltas, keepalive)) as pieces:
+        yield _line(completion.first_chunk())
+        yield _line(completion.read(first))
+        try:
             async for delta in pieces:
                 yield KEEPALIVE if delta is None else _line(completion.read(delta))
-    except ModelCallFailed as error:
-        # The SDKs raise `APIError` for it.
-        yield _line(ErrorEnvelope.of(ModelFailed(error)).model_dump())
-        return
+        except ModelCallFailed as error:
+            # The SDKs raise `APIError` for it.
+            yield _line(ErrorEnvelope.of(ModelFailed(error)).model_dump())
+            return
     if with_usage:
         yield _line(completion.usage_chunk())
     yield DONE
@@ -117,19 +118,21 @@ async def _with_silence(
     deltas: AsyncGenerator[ModelDelta, None], limit: timedelta
 ) -> AsyncGenerator[ModelDelta | None, None]:
     """The deltas, and None each time that none came for so long."""
-    async with aclosing(deltas):
+    # In a task of its own: Starlette cancels its own task again and again, once the client is gone.
+    following: asyncio.Task[ModelDelta | None] | None = None
+    try:
         while True:
-            following = asyncio.ensure_future(anext(deltas, None))
-            try:
-                while not (await asyncio.wait([following], timeout=limit.total_seconds()))[0]:
-                    yield None
-            finally:
-                if not following.done():
-                    following.cancel()
-                    await asyncio.wait([following])
+            following = asyncio.create_task(following_of(deltas))
+            while not (await asyncio.wait([following], timeout=limit.total_seconds()))[0]:
+                yield None
             if (delta := following.result()) is None:
                 return
             yield delta
+    finally:
+        with CancelScope(shield=True):
+            if following:
+                await ended(following)
+            await deltas.aclose()
 
 
 def _line(content: dict[str, Any]) -> bytes:

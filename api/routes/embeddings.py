@@ -3,9 +3,10 @@
 import struct
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from anyio import to_thread
-from fastapi import APIRouter
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Request
 
 from api.dependencies import ProjectDep, ResourcesDep
 from api.json_bodies import JsonRoute
@@ -16,6 +17,7 @@ from infra.resources import Resources
 from infra.tokenizers import encoding
 from models.embeddings import (
     MAX_INPUT_TOKENS,
+    MAX_INPUTS,
     CreateEmbeddingRequest,
     Embedding,
     EmbeddingList,
@@ -28,21 +30,38 @@ from models.embeddings import (
 )
 from models.errors import ModelNotFound
 
-router = APIRouter(prefix="/embeddings", tags=["Embeddings"], route_class=JsonRoute)
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+COUNTED_CHARACTERS = 100_000
+"""At a time: a cut within a word adds a token."""
+
+
+class EmbeddingsRoute(JsonRoute):
+    """Tokens are values of the body."""
+
+    max_values = MAX_INPUT_TOKENS + 2 * MAX_INPUTS
+
+
+router = APIRouter(prefix="/embeddings", tags=["Embeddings"], route_class=EmbeddingsRoute)
 
 
 @router.post("", operation_id="createEmbedding")
-async def create_embeddings(body: CreateEmbeddingRequest, resources: ResourcesDep, _: ProjectDep) -> EmbeddingList:
+async def create_embeddings(
+    body: CreateEmbeddingRequest, request: Request, resources: ResourcesDep, _: ProjectDep
+) -> EmbeddingList:
     """Not durable: a request that is cut off has no effect."""
     embedder = _named(resources, body.model)
     if body.dimensions not in (None, embedder.dimensions):
         raise WrongDimensions(body.model, embedder.dimensions)
-    texts, tokens = await to_thread.run_sync(_texts, body.input)
+    # One at a time: the tokens of one request may take 30 MB.
+    one_at_a_time: CapacityLimiter = request.app.state.large_bodies
+    texts, tokens = await to_thread.run_sync(_texts, body.input, limiter=one_at_a_time)
     try:
         vectors = await embed_whole(embedder, texts)
     except EmbeddingFailed as error:
         raise EmbeddingModelFailed(str(error), error.is_retryable) from error
-    encoded = await to_thread.run_sync(_encoded, vectors, body.encoding_format)
+    encoded = await to_thread.run_sync(_encoded, vectors, body.encoding_format, limiter=one_at_a_time)
     return EmbeddingList(
         data=encoded, model=body.model, usage=EmbeddingUsage(prompt_tokens=tokens, total_tokens=tokens)
     )
@@ -61,20 +80,31 @@ def _texts(given: Input) -> tuple[list[str], int]:
     items = [given] if isinstance(given, str) or isinstance(given[0], int) else given
     vocabulary, texts, tokens = encoding(), [], 0
     for item in items:
-        if isinstance(item, str):
-            text, count = item, len(vocabulary.encode_ordinary(item))
-        else:
-            try:
-                text, count = vocabulary.decode(item), len(item)
-            except (KeyError, OverflowError):
-                raise UnusableInput.unknown_tokens() from None
+        text = item if isinstance(item, str) else _decoded(vocabulary, item)
         if not text:
             raise UnusableInput.empty()
         texts.append(text)
-        tokens += count
-    if tokens > MAX_INPUT_TOKENS:
-        raise UnusableInput.too_long(tokens)
+        tokens += _count(vocabulary, text) if isinstance(item, str) else len(item)
+        if tokens > MAX_INPUT_TOKENS:
+            raise UnusableInput.too_long(tokens)
     return texts, tokens
+
+
+def _decoded(vocabulary: "Encoding", tokens: Sequence[int]) -> str:
+    try:
+        return vocabulary.decode(tokens)
+    except (KeyError, OverflowError):
+        raise UnusableInput.unknown_tokens() from None
+
+
+def _count(vocabulary: "Encoding", text: str) -> int:
+    """The tokens of `text`, or so many that they are too many: a text of 8 MB may have as many tokens."""
+    count = 0
+    for start in range(0, len(text), COUNTED_CHARACTERS):
+        count += len(vocabulary.encode_ordinary(text[start : start + COUNTED_CHARACTERS]))
+        if count > MAX_INPUT_TOKENS:
+            break
+    return count
 
 
 def _encoded(vectors: Sequence[Sequence[float]], encoding_format: EncodingFormat | None) -> list[Embedding]:

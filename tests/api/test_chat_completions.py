@@ -183,6 +183,34 @@ async def test_call_ends_with_its_client(holdfast: RunningHoldfast, provider: Sc
     await provider.disconnected(model)
 
 
+@pytest.mark.parametrize("content", ["", None])
+async def test_refusal_stays_in_the_prompt(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, content: str | None
+) -> None:
+    model = f"chat-refusal-{content}"
+    provider.script(model, Says("Sorry."))
+    refused: Any = {"role": "assistant", "content": content, "refusal": "I cannot do that."}
+
+    await holdfast.client.chat.completions.create(model=model, messages=[*HELLO, refused, *HELLO])
+
+    [request] = provider.requests(model)
+    assert request["messages"][1] == {"role": "assistant", "content": "I cannot do that."}
+
+
+async def test_client_that_hangs_up_leaves_no_trace_in_the_log(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.script("chat-hang-up", Hangs("It is"))
+    stream = await holdfast.client.chat.completions.create(model="chat-hang-up", messages=HELLO, stream=True)
+    async for _ in stream:
+        break
+
+    await stream.close()
+
+    await provider.disconnected("chat-hang-up")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def _read_all(holdfast: RunningHoldfast, model: str, stream: bool) -> None:
     answer: Any = await holdfast.client.chat.completions.create(model=model, messages=HELLO, stream=stream)
     async for _ in answer:

@@ -85,13 +85,16 @@ async def test_all_of_a_long_text_counts(holdfast: RunningHoldfast) -> None:
         ({"model": MODEL, "input": [200_000]}, 400, "input", "invalid_value"),
         ({"model": MODEL, "input": ["a"] * 2049}, 400, "input", "array_above_max_length"),
         ({"model": MODEL, "input": ["many words " * 5000] * 40}, 400, "input", "max_tokens_per_request"),
+        ({"model": MODEL, "input": "many words " * 500_000}, 400, "input", "max_tokens_per_request"),
+        ({"model": MODEL, "input": [[100] * 300_000, [100]]}, 400, "input", "max_tokens_per_request"),
+        ({"model": MODEL, "input": [[100] * 60_000] * 6}, 400, None, "body_too_complex"),
         ({"model": MODEL, "input": "a", "dimensions": 256}, 400, "dimensions", "invalid_value"),
         ({"model": MODEL, "input": "a", "encoding_format": "hex"}, 400, "encoding_format", "invalid_value"),
         ({"model": MODEL, "input": "a", "user": "ada"}, 400, "user", "unknown_parameter"),
     ],
 )
 async def test_unusable_request_is_rejected(
-    http: httpx.AsyncClient, body: dict[str, Any], status: int, param: str, code: str
+    http: httpx.AsyncClient, body: dict[str, Any], status: int, param: str | None, code: str
 ) -> None:
     answer = await http.post("/v1/embeddings", json=body)
 

@@ -149,7 +149,11 @@ async def test_too_long_string_is_rejected(http: httpx.AsyncClient) -> None:
         ),
         (
             "/v1/threads/thread_x/messages",
-            {"role": "user", "content": "a", "attachments": [{"file_id": "file-a", "tools": []}] * 101},
+            {
+                "role": "user",
+                "content": "a",
+                "attachments": [{"file_id": "file-a", "tools": [{"type": "file_search"}]}] * 101,
+            },
             "attachments",
             100,
         ),
