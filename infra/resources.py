@@ -32,8 +32,6 @@ from infra.run_log import log_run_transitions
 from infra.settings import NO_SANDBOX, Settings
 from infra.telemetry import Tracing, open_tracing
 from infra.temporal import connect_temporal
-from infra.web.search.engines import BRAVE_URL, TAVILY_URL, BraveSearch, SearxngSearch, TavilySearch
-from infra.web.search.json_engine import open_engine
 from models.web_hosts import PrivateHosts
 
 if TYPE_CHECKING:
@@ -211,6 +209,9 @@ async def open_web(settings: Settings) -> AsyncIterator["WebAccess"]:
 
 @asynccontextmanager
 async def open_web_search(settings: Settings) -> AsyncIterator[WebSearch | None]:
+    from infra.web.search.engines import BRAVE_URL, TAVILY_URL, BraveSearch, SearxngSearch, TavilySearch
+    from infra.web.search.json_engine import open_engine
+
     match settings.web_search.partition("+"):
         case "ddgs", _, _:
             from infra.web.search.ddgs import DdgsSearch

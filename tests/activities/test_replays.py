@@ -413,9 +413,9 @@ class Scenario:
         return status
 
     async def _show_unfinished(self, run: Run, turn: Turn, call: ServerCall) -> None:
-        """The run ends while this code runs."""
+        """The run ends while this call runs."""
         number = await self.database.read(_turn_of, run)
-        await self._show_code(ToolCallInput(run.id, number, call.id), turn)
+        await self._result(ToolCallInput(run.id, number, call.id), call.kind, turn)
         await self._compare(run)
 
     async def _show_code(self, call: ToolCallInput, turn: Turn) -> CodeRun:
