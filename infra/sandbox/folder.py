@@ -65,10 +65,10 @@ class Folder:
         return tuple(file for _, file in self._known.values())
 
     def used(self) -> tuple[int, int]:
-        """Bytes on disk, and the number of files and folders."""
+        """Bytes, and the number of files and folders."""
         size, count = 0, 0
         for state in _all(self.path):
-            size, count = size + state.st_blocks * 512, count + 1
+            size, count = size + _bytes_of(state), count + 1
         return size, count
 
     def put(self, content: Path, file: SandboxFile, alias: str | None) -> None:
@@ -229,6 +229,11 @@ def _hashed(name: str, descriptor: int) -> SandboxFile:
         digest.update(part)
         size += len(part)
     return SandboxFile(name, size, digest.hexdigest())
+
+
+def _bytes_of(state: os.stat_result) -> int:
+    # Holes of a file take no blocks, but they are read, hashed and stored like its other bytes.
+    return max(state.st_blocks * 512, state.st_size if stat.S_ISREG(state.st_mode) else 0)
 
 
 def _all(path: Path) -> Iterator[os.stat_result]:
