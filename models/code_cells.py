@@ -102,7 +102,8 @@ class CellDone:
     """The last output of a cell.
 
     `reason` is a sentence for the model where the ending is `timed_out`, `interrupted` or `killed`, otherwise empty.
-    `changed` are the files that are new or have another content than before the cell, `removed` those that are gone.
+    `changed` are the files that are new or have another content than before the cell, `removed` those that are gone;
+    those of earlier cells that were not acknowledged are among them.
     """
 
     ending: CellEnding

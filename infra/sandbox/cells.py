@@ -7,6 +7,7 @@ from pathlib import Path
 
 from infra.sandbox.bounded_text import BoundedText
 from infra.sandbox.errors import CellUnknown
+from infra.sandbox.folder import Changes
 from infra.sandbox.limits import MAX_IMAGE_BYTES, MAX_IMAGES, MAX_OUTPUT_BYTES
 from models.code_cells import CellDone, CellImage, CellOutput, CellText
 
@@ -23,6 +24,7 @@ class Cell:
     def __init__(self, call_id: str, images: Path) -> None:
         self.call_id = call_id
         self.interrupted = asyncio.Event()
+        self.changes = Changes()
         self._images = images
         self._name = secrets.token_hex(8)
         self._image_sizes: list[int] = []

@@ -32,9 +32,12 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    changed: tuple[SandboxFile, ...]
-    removed: tuple[str, ...]
-    skipped: tuple[SkippedFile, ...]
+    """`number` is larger for later ones."""
+
+    changed: tuple[SandboxFile, ...] = ()
+    removed: tuple[str, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
+    number: int = 0
 
 
 @dataclass
@@ -55,6 +58,9 @@ class Folder:
         self._owner = owner
         self._known: dict[str, tuple[Version, SandboxFile]] = {}
         self._aliases: set[str] = set()
+        # Names of files that changed or were removed and are not stored yet, with the number of their newest change.
+        self._due: dict[str, int] = {}
+        self._number = 0
 
     def give_to_owner(self) -> None:
         if self._owner is not None:
@@ -84,18 +90,33 @@ class Folder:
             except (OSError, NotCollected) as error:
                 raise SandboxFileRefused(f"The file {file.name} cannot be stored in the session.") from error
             self._known[file.name] = (version, file)
+            self._due.pop(file.name, None)
             if alias and alias != file.name:
                 self._link(root, _checked(alias), file.name)
 
     def changes(self) -> Changes:
-        """What is different since the last call, but for files that were put."""
+        """What is different since the last changes that were stored, but for files that were put."""
         with _opened(self.path) as root:
             walk = self._walked(root)
-            removed = tuple(sorted(self._known.keys() - walk.files.keys()))
-            changed = tuple(self._read(root, walk))
+            removed = self._known.keys() - walk.files.keys()
+            changed = {file.name for file in self._read(root, walk)}
+        self._number += 1
+        self._due |= dict.fromkeys(changed | removed, self._number)
         for name in removed:
             del self._known[name]
-        return Changes(changed, removed, tuple(walk.skipped))
+        return self._all_due(walk)
+
+    def stored(self, changes: Changes) -> None:
+        """Leave these out of later `changes`, but for files that have changed again."""
+        for name in (*(file.name for file in changes.changed), *changes.removed):
+            if self._due.get(name, changes.number + 1) <= changes.number:
+                del self._due[name]
+
+    def _all_due(self, walk: _Walk) -> Changes:
+        due = [(name, walk.files.get(name), self._known.get(name)) for name in sorted(self._due)]
+        changed = tuple(known[1] for _, version, known in due if known and known[0] == version)
+        removed = tuple(name for name, version, known in due if not version and not known)
+        return Changes(changed, removed, tuple(walk.skipped), self._number)
 
     def open(self, name: str) -> int:
         """A descriptor to read the file by. Raises `SandboxFileMissing`."""

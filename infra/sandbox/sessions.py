@@ -24,7 +24,7 @@ TOO_MUCH_ON_DISK = "its files took more than the limit of {disk} MB or {files} f
 
 log = structlog.get_logger()
 
-NOTHING = Changes((), (), ())
+NOTHING = Changes()
 
 
 class Session:
@@ -76,9 +76,8 @@ class Session:
 
     def acknowledge(self, call_id: str) -> None:
         if (cell := self._cells.get(call_id)) and cell.is_done:
-            cell.forget_images()
-            del self._cells[call_id]
-            self._acknowledged.add(call_id)
+            self.folder.stored(cell.changes)
+            self._forget(cell)
 
     async def close(self, reason: str) -> None:
         """End its cells, its processes and its folder. Readers of its cells read to their end."""
@@ -109,6 +108,7 @@ class Session:
             if fate is SessionFate.ENDED and not reason:
                 ending, reason = CellEnding.KILLED, _sentence(self._too_much_on_disk())
             cell.end_text()
+            cell.changes = changes
             self.used_at = time.monotonic()
             cell.finish(
                 CellDone(
@@ -195,7 +195,13 @@ class Session:
     def _forget_oldest(self) -> None:
         ended = [call_id for call_id, cell in self._cells.items() if cell.is_done]
         for call_id in ended[: max(0, len(ended) - MAX_KEPT_CELLS + 1)]:
-            self.acknowledge(call_id)
+            # Its files are due in the next cell: they may not have been stored.
+            self._forget(self._cells[call_id])
+
+    def _forget(self, cell: Cell) -> None:
+        cell.forget_images()
+        del self._cells[cell.call_id]
+        self._acknowledged.add(cell.call_id)
 
 
 def gone() -> SessionGone:
