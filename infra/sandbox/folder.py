@@ -4,9 +4,9 @@ All of it blocks and is called in threads. The code of the session may write to 
 """
 
 import contextlib
+import errno
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +18,8 @@ from models.code_cells import MAX_FOLDERS, SandboxFile, SkippedFile, is_file_nam
 
 READ_BYTES = 256 * 1024
 MAX_SKIPPED = 50
+VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+"""Errors by which something is gone, or is no folder any more. By any other, nothing is known of what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,15 @@ class Changes:
 class _Walk:
     files: dict[str, Version] = field(default_factory=dict)
     skipped: list[SkippedFile] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """Folders, the whole one as "", and entries of them that could not be read."""
+
+    def failed(self, path: bytes, error: OSError) -> None:
+        if error.errno not in VANISHED:
+            self.unread.append(path.decode("utf-8", "replace"))
+
+    def is_unread(self, name: str) -> bool:
+        return any(not path or name == path or name.startswith(f"{path}/") for path in self.unread)
 
     def skip(self, name: str, reason: str) -> None:
         if len(self.skipped) < MAX_SKIPPED:
@@ -98,7 +109,7 @@ class Folder:
         """What is different since the last changes that were stored, but for files that were put."""
         with _opened(self.path) as root:
             walk = self._walked(root)
-            removed = self._known.keys() - walk.files.keys()
+            removed = {name for name in self._known.keys() - walk.files.keys() if not walk.is_unread(name)}
             changed = {file.name for file in self._read(root, walk)}
         self._number += 1
         self._due |= dict.fromkeys(changed | removed, self._number)
@@ -115,7 +126,7 @@ class Folder:
     def _all_due(self, walk: _Walk) -> Changes:
         due = [(name, walk.files.get(name), self._known.get(name)) for name in sorted(self._due)]
         changed = tuple(known[1] for _, version, known in due if known and known[0] == version)
-        removed = tuple(name for name, version, known in due if not version and not known)
+        removed = tuple(name for name, version, known in due if not version and not known and not walk.is_unread(name))
         return Changes(changed, removed, tuple(walk.skipped), self._number)
 
     def open(self, name: str) -> int:
@@ -138,18 +149,22 @@ class Folder:
         pending = [b""]
         while pending:
             at = pending.pop()
-            with contextlib.suppress(OSError), _opened_beneath(root, at or b".") as folder:
-                for raw in os.listdir(folder):  # noqa: PTH208
-                    path = os.path.join(at, os.fsencode(raw))  # noqa: PTH118
-                    if self._is_folder(folder, os.fsencode(raw), path, walk):
-                        pending.append(path)
+            try:
+                with _opened_beneath(root, at or b".") as folder:
+                    for raw in os.listdir(folder):  # noqa: PTH208
+                        path = os.path.join(at, os.fsencode(raw))  # noqa: PTH118
+                        if self._is_folder(folder, os.fsencode(raw), path, walk):
+                            pending.append(path)
+            except OSError as error:
+                walk.failed(at, error)
         return walk
 
     def _is_folder(self, folder: int, name: bytes, path: bytes, walk: _Walk) -> bool:
         shown = path.decode("utf-8", "replace")
         try:
             state = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        except OSError:
+        except OSError as error:
+            walk.failed(path, error)
             return False
         match stat.S_IFMT(state.st_mode):
             case stat.S_IFDIR:
@@ -202,21 +217,6 @@ class Folder:
         with contextlib.suppress(FileExistsError):
             os.symlink(target, alias[0], dir_fd=root)
             self._aliases.add(alias[0])
-
-
-def remove_folder(path: Path) -> None:
-    """Remove a folder of which no process is left, whatever the code did to its rights."""
-
-    def open_up(_: object, failed: str, __: object) -> None:
-        for folder in (Path(failed).parent, Path(failed)):
-            with contextlib.suppress(OSError):
-                if folder.is_relative_to(path) and not folder.is_symlink() and folder.is_dir():
-                    folder.chmod(0o700)
-
-    for _ in range(MAX_FOLDERS):
-        shutil.rmtree(path, onerror=open_up)
-        if not path.exists():
-            return
 
 
 def _checked(name: str) -> list[str]:

@@ -12,9 +12,10 @@ from infra.sandbox.box import Box, BoxDied
 from infra.sandbox.boxes import Boxes
 from infra.sandbox.cells import Cell
 from infra.sandbox.errors import CellUnknown, SessionGone
-from infra.sandbox.folder import Changes, remove_folder
+from infra.sandbox.folder import Changes
 from infra.sandbox.frames import Done
 from infra.sandbox.limits import INTERRUPT_GRACE, MEGABYTE, Limits
+from infra.sandbox.removed_folder import remove_folder
 from models.code_cells import CellDone, CellEnding, SessionFate
 
 MAX_KEPT_CELLS = 16
