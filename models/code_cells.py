@@ -52,10 +52,11 @@ class SkippedFile:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """`is_new`: its Python has no variables yet, and its folder has no files but those that were put."""
+    """`is_new`: its Python has no variables now. `cells` are the calls that it knows, waiting, running or ended."""
 
     is_new: bool
     files: tuple[SandboxFile, ...] = ()
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

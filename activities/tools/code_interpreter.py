@@ -89,7 +89,7 @@ class CodeInterpreter:
             await asyncio.sleep(EARLIER_CALLS_INTERVAL.total_seconds())
 
     async def _run(self, call: ToolCall, code: str, scope: ToolScope) -> CodeRun | ResultWithRows:
-        ready = await CodeSessions(self.database, self.object_store, self.sandbox).ready(scope, call.cell)
+        ready = await CodeSessions(self.database, self.object_store, self.sandbox).ready(scope, call.id, call.cell)
         if ready is None:
             return await self._lost(call)
         cell = await self.database.write(

@@ -68,7 +68,7 @@ class Sandbox:
     async def open(self, session_id: str, generation: int) -> OpenedSession:
         async with self._opening:
             session = self._found(session_id, generation) or await self._new(session_id, generation)
-        return OpenedSession(not session.has_variables, session.folder.files())
+        return OpenedSession(not session.has_variables, session.folder.files(), session.calls)
 
     def session(self, session_id: str, generation: int) -> Session:
         """Raises `SessionGone`, `SandboxRefused`."""

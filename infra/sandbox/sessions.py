@@ -53,6 +53,10 @@ class Session:
     def has_variables(self) -> bool:
         return self.box is not None and self.box.is_alive
 
+    @property
+    def calls(self) -> tuple[str, ...]:
+        return tuple(self._cells)
+
     def run(self, call_id: str, code: str, time_limit: timedelta) -> Cell:
         """The cell of that id, which begins now or is known. Raises `CellUnknown` where it was acknowledged."""
         if call_id in self._acknowledged:

@@ -151,3 +151,15 @@ async def test_sandbox_that_dies_under_a_cell_is_unavailable_and_its_session_gon
         await sandbox.program.start()
         with pytest.raises(SessionGone):
             await sandbox.run(session, "1")
+
+
+async def test_open_names_the_calls_that_are_known(sandbox: RunningSandbox, session: SandboxSession) -> None:
+    first = await sandbox.begin(session, f"print('in', flush=True); {SLEEP}", "call_1")
+    running = await sandbox.client.open(session)
+    await sandbox.client.interrupt(session, "call_1")
+    await first
+    await sandbox.run(session, "2", call_id="call_2")
+    await sandbox.client.acknowledge(session, "call_1")
+
+    assert running.cells == ("call_1",)
+    assert (await sandbox.client.open(session)).cells == ("call_2",)
