@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Cell:
         self.call_id = call_id
         self.interrupted = asyncio.Event()
         self.changes = Changes()
+        self.ended_at = 0.0
         self._images = images
         self._name = secrets.token_hex(8)
         self._image_sizes: list[int] = []
@@ -84,6 +86,7 @@ class Cell:
         self._show_text()
 
     def finish(self, done: CellDone) -> None:
+        self.ended_at = time.monotonic()
         self._put(done)
 
     def forget_images(self) -> None:

@@ -142,7 +142,7 @@ class Sandbox:
             raise SandboxUnavailable("As many sessions as the sandbox may have run code at this moment.")
 
     async def _end_longest_idle(self, reason: str) -> bool:
-        idle = [(session.used_at, each) for each, (_, session) in self._sessions.items() if not session.is_busy]
+        idle = [(session.used_at, each) for each, (_, session) in self._sessions.items() if not session.is_wanted]
         if not idle:
             return False
         await self._end(min(idle)[1], reason)
@@ -160,6 +160,8 @@ class Sandbox:
                 continue
             if session.has_ended:
                 await self._end(session_id, "its files took too much")
+            elif session.is_wanted:
+                continue
             elif now - session.opened_at > self.limits.lifetime.total_seconds():
                 await self._end(session_id, "its time was over")
             elif now - session.used_at > self.limits.idle.total_seconds():

@@ -21,6 +21,9 @@ from models.code_cells import CellDone, CellEnding, SessionFate
 MAX_KEPT_CELLS = 16
 """Ended cells whose outputs are kept; the oldest ones are forgotten beyond them."""
 
+KEPT_FOR_FILES = timedelta(minutes=2)
+"""After a cell, for its images and files to be fetched, unless it is acknowledged before."""
+
 TOO_MUCH_ON_DISK = "its files took more than the limit of {disk} MB or {files} files"
 
 log = structlog.get_logger()
@@ -48,6 +51,12 @@ class Session:
     @property
     def is_busy(self) -> bool:
         return bool(self._tasks)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it has a cell that runs, or one that has ended and whose files may still be fetched."""
+        since = time.monotonic() - KEPT_FOR_FILES.total_seconds()
+        return self.is_busy or any(cell.is_done and cell.ended_at > since for cell in self._cells.values())
 
     @property
     def has_variables(self) -> bool:

@@ -1,34 +1,44 @@
 """Attempts at calls of the code interpreter, over a real sandbox and a real database."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from activities.tools.code_interpreter import CodeInterpreter
-from infra.database import runs, sandbox_sessions
+from activities.tools.code_interpreter import ENDED, NOT_KEPT, CodeInterpreter
+from infra.database import runs, sandbox_files, sandbox_sessions
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
 from infra.database.migrations import migrate
+from infra.database.sandbox_files import KeptFile
 from infra.object_store.directory import DirectoryObjectStore
 from infra.ports import ResultWithRows, ToolScope
-from models.code_cells import SandboxSession
+from infra.sandbox.http_sandbox import HttpCodeSandbox
+from infra.tools.errors import ToolUnavailable
+from models.code_cells import SandboxFile, SandboxSession
+from models.ids import Prefix, new_id
 from models.tool_calls import CodeRun, ToolCall
+from tests.code_runs import small_packages
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT
 from tests.infra.database.server_calls import CalledTools
+from tests.infra.sandbox.files import once
 from tests.sandbox_process import RunningSandbox, running_sandbox
 
 pytestmark = [pytest.mark.any_database, pytest.mark.xdist_group("sandbox-calls")]
+FILLS_THE_DISK = """from PIL import Image
+for n in range(3): open(f"f{n}", "wb").truncate(15 << 20)
+Image.Image()"""
 EXIT = "import os; print('once', flush=True); os._exit(1)"
 
 
 @pytest.fixture(scope="module")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox() as running:
-        yield running
+    with small_packages() as packages:
+        async with running_sandbox(packages, disk_mb="32") as running:
+            yield running
 
 
 @pytest.fixture
@@ -44,6 +54,28 @@ async def tool(called: CalledTools, sandbox: RunningSandbox, tmp_path: Path) -> 
     store = DirectoryObjectStore(tmp_path / "objects")
     await store.open()
     return CodeInterpreter(called.database, store, sandbox.client)
+
+
+class EndsFirst(HttpCodeSandbox):
+    """Ends a session whose files are fetched or put."""
+
+    async def fetch(self, session: SandboxSession, name: str) -> AsyncGenerator[bytes, None]:
+        await self.close(session)
+        async for part in super().fetch(session, name):
+            yield part
+
+    async def put_file(
+        self, session: SandboxSession, file: SandboxFile, content: AsyncIterable[bytes], alias: str | None = None
+    ) -> None:
+        await self.close(session)
+        await super().put_file(session, file, content, alias)
+
+
+@pytest.fixture
+async def ending(tool: CodeInterpreter, sandbox: RunningSandbox) -> AsyncIterator[CodeInterpreter]:
+    client = EndsFirst(f"unix://{sandbox.folder.parent / 'sandbox.sock'}", "")
+    yield replace(tool, sandbox=client)
+    await client.close_connections()
 
 
 def call_of(called: CalledTools, code: str) -> ToolCall:
@@ -78,3 +110,33 @@ async def test_retried_call_whose_code_ended_its_process_has_its_output(
 
     assert logs_of(first).startswith("once\n")
     assert logs_of(again) == logs_of(first)
+
+
+async def test_images_of_a_session_that_the_code_has_ended_are_not_asked_for(
+    called: CalledTools, tool: CodeInterpreter
+) -> None:
+    result = await tool.run(call_of(called, FILLS_THE_DISK), scope_of(called))
+
+    assert ENDED in logs_of(result)
+    assert logs_of(result).endswith(NOT_KEPT)
+
+
+async def test_output_of_a_session_that_ends_before_its_files_are_fetched_is_kept(
+    called: CalledTools, ending: CodeInterpreter
+) -> None:
+    result = await ending.run(call_of(called, "open('a', 'w').write('1'); print(1)"), scope_of(called))
+
+    assert logs_of(result) == f"1\n{NOT_KEPT}"
+
+
+async def test_session_that_ends_while_it_gets_its_files_is_tried_again(
+    called: CalledTools, ending: CodeInterpreter
+) -> None:
+    kept = KeptFile("a", new_id(Prefix.SANDBOX_FILE), 1, "00")
+    with writing(called.database) as connection:
+        sandbox_files.replace(connection, PROJECT, called.run.thread_id, [kept], [])
+
+    await ending.object_store.put(kept.key, once(b"1"))
+
+    with pytest.raises(ToolUnavailable):
+        await ending.run(call_of(called, "print(1)"), scope_of(called))
