@@ -86,7 +86,10 @@ class CodeInterpreter:
             raise ToolUnavailable(str(error)) from error
 
     async def _earlier_calls(self, call: ToolCall, scope: ToolScope) -> None:
-        """Wait for them: cells of one answer follow each other as the model wrote them."""
+        """Wait for them: cells of one answer follow each other as the model wrote them.
+
+        The workflow runs them in this order. Here they can only meet where an operator resets or retries one by hand.
+        """
         while True:
             if await self.database.read(tool_results.are_earlier_answered, call, scope.run.id):
                 return
