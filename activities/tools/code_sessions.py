@@ -63,7 +63,7 @@ class CodeSessions:
         """
         stored = await self._current(scope)
         if cell is not None:
-            return await self._rejoined(stored, call_id, cell)
+            return await self._rejoined(scope, stored, call_id, cell)
         wanted = await self.database.read(_wanted, scope, stored)
         if wanted.deleted:
             # Code could still read what its owner has deleted.
@@ -78,12 +78,18 @@ class CodeSessions:
         restarted = [RESTARTED] if is_new and stored.was_used else []
         return ReadySession(stored.session, "".join([*restarted, *notes]), {**placed, **names})
 
-    async def _rejoined(self, stored: StoredSession, call_id: str, cell: CodeCell) -> ReadySession | None:
+    async def _rejoined(
+        self, scope: ToolScope, stored: StoredSession, call_id: str, cell: CodeCell
+    ) -> ReadySession | None:
         if cell.generation != stored.session.generation:
             return None
         try:
             opened = await self.sandbox.open(stored.session)
         except SessionGone:
+            return None
+        except SandboxUnavailable:
+            if not await self._may_leave(scope, stored):
+                raise
             return None
         if opened.is_new and call_id not in opened.cells:
             return None
@@ -107,11 +113,14 @@ class CodeSessions:
             except SessionGone:
                 stored = await self._renewed(stored)
             except SandboxUnavailable:
-                if scope.attempt < MOVES_AFTER_ATTEMPTS or await self.sandbox.place() == stored.session.place:
+                if not await self._may_leave(scope, stored):
                     raise
                 stored = await self._renewed(stored)
             else:
                 return stored, opened.is_new
+
+    async def _may_leave(self, scope: ToolScope, stored: StoredSession) -> bool:
+        return scope.attempt >= MOVES_AFTER_ATTEMPTS and await self.sandbox.place() != stored.session.place
 
     async def _place(self, session: SandboxSession, file: File, name: str) -> Sequence[str]:
         """Put an attached file into the session. Returns what there is to say about it."""

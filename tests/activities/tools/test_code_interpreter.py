@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.tools.code_interpreter import ENDED, NOT_KEPT, CodeInterpreter
+from activities.tools.code_interpreter import ENDED, LOST, NOT_KEPT, CodeInterpreter
+from activities.tools.code_sessions import MOVES_AFTER_ATTEMPTS
 from infra.database import runs, sandbox_files, sandbox_sessions
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
@@ -140,3 +141,19 @@ async def test_session_that_ends_while_it_gets_its_files_is_tried_again(
 
     with pytest.raises(ToolUnavailable):
         await ending.run(call_of(called, "print(1)"), scope_of(called))
+
+
+async def test_begun_call_leaves_a_dead_sandbox_for_another_one(called: CalledTools, tool: CodeInterpreter) -> None:
+    gone = SandboxSession(called.run.thread_id, 1, "http://127.0.0.1:9")
+    with writing(called.database) as connection:
+        sandbox_sessions.create(connection, PROJECT, gone.id, gone.place)
+        sandbox_sessions.begin_cell(connection, called.calls[0].id, gone, "", {})
+    client = HttpCodeSandbox("http://127.0.0.1:8", "")
+    elsewhere = replace(tool, sandbox=client)
+
+    with pytest.raises(ToolUnavailable):
+        await elsewhere.run(call_of(called, "1"), scope_of(called, attempt=MOVES_AFTER_ATTEMPTS - 1))
+    lost = await elsewhere.run(call_of(called, "1"), scope_of(called, attempt=MOVES_AFTER_ATTEMPTS))
+    await client.close_connections()
+
+    assert logs_of(lost) == LOST
