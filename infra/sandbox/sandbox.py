@@ -166,8 +166,14 @@ class Sandbox:
                 await self._end(session_id, "its time was over")
             elif now - session.used_at > self.limits.idle.total_seconds():
                 await self._end(session_id, "it was idle")
+        await self._make_free()
+
+    async def _make_free(self) -> None:
         if memory_is_short():
             await self._end_longest_idle("the machine is short of memory")
+        while self._place and disk_is_full(self._place.sessions):
+            if not await self._end_longest_idle("the disk of the sandbox is full"):
+                return
 
     async def _end_what_uses_too_much(self) -> None:
         sessions = {
