@@ -25,19 +25,23 @@ class ClosedSessions:
 
     async def end(self) -> int:
         """Returns how many were ended. Those of a sandbox that does not answer are left to the next sweep."""
-        ended = 0
+        ended, silent = 0, set[str]()
         for closed in await self.database.read(sandbox_sessions.closed, SESSIONS_AT_A_TIME):
-            if await self._is_ended(closed):
+            if await self._is_ended(closed, silent):
                 await self.database.write(sandbox_sessions.remove, closed.session.id)
                 ended += 1
         return ended
 
-    async def _is_ended(self, closed: ClosedSession) -> bool:
+    async def _is_ended(self, closed: ClosedSession, silent: set[str]) -> bool:
         if self.sandbox is None:
             return True
-        try:
-            await self.sandbox.close(closed.session)
-        except SandboxUnavailable as error:
-            log.warning("sandbox.session_not_closed", extra={"thread_id": closed.session.id, "reason": str(error)})
-            return now_seconds() - closed.closed_at > FORGOTTEN_AFTER.total_seconds()
-        return True
+        # Each session of a sandbox that does not answer would take the time-out of a connection.
+        if closed.session.place not in silent:
+            try:
+                await self.sandbox.close(closed.session)
+            except SandboxUnavailable as error:
+                silent.add(closed.session.place)
+                log.warning("sandbox.session_not_closed", extra={"thread_id": closed.session.id, "reason": str(error)})
+            else:
+                return True
+        return now_seconds() - closed.closed_at > FORGOTTEN_AFTER.total_seconds()

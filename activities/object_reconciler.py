@@ -78,13 +78,14 @@ class ObjectReconciler:
     async def _reconcile(self, last: ObjectSweep) -> ObjectSweep:
         expired = await self._pages(files.remove_expired) + await self._pages(uploads.expire)
         deleted = await self._delete_doomed()
-        await self._closed_sessions.end()
         objects_after, files_after, next_scan_at = last.objects_after, last.files_after, last.next_scan_at
         if objects_after is None and files_after is None and now_seconds() >= next_scan_at:
             objects_after, files_after = "", 0
             next_scan_at = _next_scan_at()
         orphans, objects_after = await self._delete_orphans(objects_after)
         lost, files_after = await self._mark_lost(files_after)
+        # At the end: a sandbox that does not answer must not hold up the objects.
+        await self._closed_sessions.end()
         return ObjectSweep(expired, deleted, orphans, lost, objects_after, files_after, next_scan_at)
 
     async def _pages(self, end: Callable[[Connection, int], Sequence[str]]) -> int:

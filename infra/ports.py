@@ -277,6 +277,7 @@ class CodeSandbox(Protocol):
     Every method may raise `infra.sandbox.errors.SandboxUnavailable`, which a retry may cure, and all but `health` and
     `close` raise `SandboxRefused` where code cannot be kept in its box. Methods that take a session raise `SessionGone`
     where it is not, or not any more, at its place: after an hour, 30 minutes without a cell, or the end of its process.
+    One with a cell that has ended and is not acknowledged lasts two minutes longer.
     No method is repeated by the implementation.
     """
 

@@ -52,10 +52,11 @@ class SkippedFile:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """`is_new`: its Python has no variables yet, and its folder has no files but those that were put."""
+    """`is_new`: its Python has no variables now. `cells` are the calls that it knows, waiting, running or ended."""
 
     is_new: bool
     files: tuple[SandboxFile, ...] = ()
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ class CellDone:
     """The last output of a cell.
 
     `reason` is a sentence for the model where the ending is `timed_out`, `interrupted` or `killed`, otherwise empty.
-    `changed` are the files that are new or have another content than before the cell, `removed` those that are gone.
+    `changed` are the files that are new or have another content than before the cell, `removed` those that are gone;
+    those of earlier cells that were not acknowledged are among them.
     """
 
     ending: CellEnding

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from models.answers import AnswerDelta, PieceMender
 from models.language_model import TextDelta
-from models.messages import FileCitation, FilePath, FilePathSource
+from models.messages import FileCitation, FilePath, FilePathSource, UrlCitation
 
 PREFIX = "sandbox:/mnt/data/"
 
@@ -39,7 +39,7 @@ class LinkedText:
         if isinstance(delta, TextDelta):
             return self._deltas(self._held + self._mender.mend(delta.text))
         rest = self._deltas(self._held + self._mender.rest(), is_last=True)
-        self._length += len(delta.text) if isinstance(delta, FileCitation) else 0
+        self._length += len(delta.text) if isinstance(delta, FileCitation | UrlCitation) else 0
         return [*rest, delta]
 
     def _deltas(self, text: str, is_last: bool = False) -> Sequence[AnswerDelta]:

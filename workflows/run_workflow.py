@@ -14,6 +14,7 @@ from activities.run_finalization import RunFinalization
 from activities.tool_calls import ToolCalls
 from models.finalization import Finalization
 from models.runs import LastErrorCode, RunIncompleteReason, RunStatus
+from models.tool_calls import ToolKind
 from models.turn_failures import failure_in
 from models.turns import (
     RUN_STATUS_ATTRIBUTE,
@@ -131,15 +132,18 @@ class RunWorkflow:
         Returns the status of a run that ended instead.
         """
         try:
-            states = await asyncio.gather(*map(self._tool_call, calls))
+            states = await asyncio.gather(*map(self._one_after_another, chains_of(calls)))
         except ActivityError as error:
             if error.retry_state is not RetryState.TIMEOUT:
                 raise
             # An outage lasted until the run's deadline.
             return await self._finalize(Finalization(self._run.run_id, RunStatus.EXPIRED))
-        if any(state.status is RunStatus.REQUIRES_ACTION for state in states):
+        if any(state.status is RunStatus.REQUIRES_ACTION for chain in states for state in chain):
             return await self._await_outputs()
         return None
+
+    async def _one_after_another(self, calls: tuple[ServerCall, ...]) -> list[RunState]:
+        return [await self._tool_call(call) for call in calls]
 
     async def _tool_call(self, call: ServerCall) -> RunState:
         # The row of a reset run has no deadline until the failed turn resumes it.
@@ -252,6 +256,13 @@ class RunWorkflow:
         """Keep the search attribute in step, so that the Temporal UI can search for runs by status."""
         if workflow.info().typed_search_attributes.get(RUN_STATUS) != status:
             workflow.upsert_search_attributes([RUN_STATUS.value_set(status.value)])
+
+
+def chains_of(calls: tuple[ServerCall, ...]) -> list[tuple[ServerCall, ...]]:
+    """Calls that run at the same time, but for code: all of it runs in one session, in the order of the answer."""
+    code = tuple(call for call in calls if call.kind is ToolKind.CODE_INTERPRETER)
+    rest = [(call,) for call in calls if call not in code[1:]]
+    return [code if chain[0] in code else chain for chain in rest]
 
 
 def report_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@ LOST = (
 )
 RESTARTED = "Variables are gone, files in /mnt/data are kept."
 ENDED = "Variables are gone, and so are the files that this code has made or changed."
+NOT_KEPT = "[The session ended before the images and files of this code were stored: they are not kept.]\n"
 SKIPPED = "[{name} is not kept: {reason}]\n"
 
 
@@ -80,16 +81,22 @@ class CodeInterpreter:
             raise ToolFailed(str(error)) from error
         except SandboxUnavailable as error:
             raise ToolUnavailable(str(error), error.retry_after) from error
+        except SessionGone as error:
+            # It ended while its files were put into it: the next attempt opens a newer one.
+            raise ToolUnavailable(str(error)) from error
 
     async def _earlier_calls(self, call: ToolCall, scope: ToolScope) -> None:
-        """Wait for them: cells of one answer follow each other as the model wrote them."""
+        """Wait for them: cells of one answer follow each other as the model wrote them.
+
+        The workflow runs them in this order. Here they can only meet where an operator resets or retries one by hand.
+        """
         while True:
             if await self.database.read(tool_results.are_earlier_answered, call, scope.run.id):
                 return
             await asyncio.sleep(EARLIER_CALLS_INTERVAL.total_seconds())
 
     async def _run(self, call: ToolCall, code: str, scope: ToolScope) -> CodeRun | ResultWithRows:
-        ready = await CodeSessions(self.database, self.object_store, self.sandbox).ready(scope, call.cell)
+        ready = await CodeSessions(self.database, self.object_store, self.sandbox).ready(scope, call.id, call.cell)
         if ready is None:
             return await self._lost(call)
         cell = await self.database.write(
@@ -99,10 +106,11 @@ class CodeInterpreter:
             return await self._lost(call)
         output = _Output(cell)
         try:
-            await self._read(call, code, scope, ready, output)
+            try:
+                await self._read(call, code, scope, ready, output)
+            except (SessionGone, CellUnknown):
+                return await self._lost(call)
             return await self._result(call, scope, ready, output)
-        except (SessionGone, CellUnknown):
-            return await self._lost(call)
         except asyncio.CancelledError:
             await shielded_until_done(self._interrupt_unwanted(call, scope, ready))
             raise
@@ -123,15 +131,19 @@ class CodeInterpreter:
                         output.done = each
         output.pieces.append(mender.rest())
 
-    async def _result(self, call: ToolCall, scope: ToolScope, ready: ReadySession, output: _Output) -> ResultWithRows:
-        done, outputs = output.done, CodeOutputs(self.sandbox, self.object_store)
+    async def _result(
+        self, call: ToolCall, scope: ToolScope, ready: ReadySession, output: _Output
+    ) -> CodeRun | ResultWithRows:
+        done = output.done
         if done is None:
             raise SandboxUnavailable(CLOSED_TOO_EARLY)
-        images = [await outputs.image(ready.session, call.id, image) for image in output.images]
-        # The files of a session that has ended are gone.
-        changed = [] if done.fate is SessionFate.ENDED else await outputs.changed(ready.session, done.changed)
-        kept = StoredOutputs(images, changed, done.removed)
         logs = _line(output.logs, _remarks(done))
+        if done.fate is SessionFate.ENDED:
+            return CodeRun(_line(logs, NOT_KEPT) if output.images else logs)
+        try:
+            kept = await self._outputs(call, ready, output.images, done)
+        except (SessionGone, CellUnknown):
+            return CodeRun(_line(logs, NOT_KEPT))
 
         def store(connection: Connection) -> None:
             kept.store(connection, scope.project_id, scope.run.thread_id)
@@ -141,7 +153,14 @@ class CodeInterpreter:
             with suppress(SandboxError):
                 await self.sandbox.acknowledge(ready.session, call.id)
 
-        return ResultWithRows(CodeRun(logs, _ids(images)), store, stored)
+        return ResultWithRows(CodeRun(logs, _ids(kept.images)), store, stored)
+
+    async def _outputs(
+        self, call: ToolCall, ready: ReadySession, images: Sequence[CellImage], done: CellDone
+    ) -> StoredOutputs:
+        outputs = CodeOutputs(self.sandbox, self.object_store)
+        shown = [await outputs.image(ready.session, call.id, image) for image in images]
+        return StoredOutputs(shown, await outputs.changed(ready.session, done.changed), done.removed)
 
     async def _lost(self, call: ToolCall) -> CodeRun:
         """What was shown of the cell, and that nothing more is known of it."""

@@ -56,14 +56,14 @@ class CodeSessions:
     object_store: ObjectStore
     sandbox: CodeSandbox
 
-    async def ready(self, scope: ToolScope, cell: CodeCell | None) -> ReadySession | None:
+    async def ready(self, scope: ToolScope, call_id: str, cell: CodeCell | None) -> ReadySession | None:
         """The thread's session, with its files. None: `cell` began in a session that has ended since.
 
         Raises `SandboxUnavailable`, `SandboxRefused`.
         """
         stored = await self._current(scope)
         if cell is not None:
-            return await self._rejoined(stored, cell)
+            return await self._rejoined(scope, stored, call_id, cell)
         wanted = await self.database.read(_wanted, scope, stored)
         if wanted.deleted:
             # Code could still read what its owner has deleted.
@@ -78,14 +78,22 @@ class CodeSessions:
         restarted = [RESTARTED] if is_new and stored.was_used else []
         return ReadySession(stored.session, "".join([*restarted, *notes]), {**placed, **names})
 
-    async def _rejoined(self, stored: StoredSession, cell: CodeCell) -> ReadySession | None:
+    async def _rejoined(
+        self, scope: ToolScope, stored: StoredSession, call_id: str, cell: CodeCell
+    ) -> ReadySession | None:
         if cell.generation != stored.session.generation:
             return None
         try:
             opened = await self.sandbox.open(stored.session)
         except SessionGone:
             return None
-        return None if opened.is_new else ReadySession(stored.session, cell.preface, stored.placed)
+        except SandboxUnavailable:
+            if not await self._may_leave(scope, stored):
+                raise
+            return None
+        if opened.is_new and call_id not in opened.cells:
+            return None
+        return ReadySession(stored.session, cell.preface, stored.placed)
 
     async def _current(self, scope: ToolScope) -> StoredSession:
         stored = await self.database.read(sandbox_sessions.find, scope.run.thread_id)
@@ -105,11 +113,14 @@ class CodeSessions:
             except SessionGone:
                 stored = await self._renewed(stored)
             except SandboxUnavailable:
-                if scope.attempt < MOVES_AFTER_ATTEMPTS or await self.sandbox.place() == stored.session.place:
+                if not await self._may_leave(scope, stored):
                     raise
                 stored = await self._renewed(stored)
             else:
                 return stored, opened.is_new
+
+    async def _may_leave(self, scope: ToolScope, stored: StoredSession) -> bool:
+        return scope.attempt >= MOVES_AFTER_ATTEMPTS and await self.sandbox.place() != stored.session.place
 
     async def _place(self, session: SandboxSession, file: File, name: str) -> Sequence[str]:
         """Put an attached file into the session. Returns what there is to say about it."""

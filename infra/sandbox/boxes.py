@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from infra.sandbox.box import Box, BoxDied, BoxPlan
-from infra.sandbox.folder import Folder, remove_folder
+from infra.sandbox.folder import Folder
 from infra.sandbox.packages import Packages
+from infra.sandbox.removed_folder import remove_folder
 
 IMPORTED = ("numpy", "pandas", "matplotlib.pyplot")
 NEEDS_IMPORTED = re.compile(r"\b(numpy|pandas|matplotlib|seaborn|plt|np|pd)\b")

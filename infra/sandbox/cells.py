@@ -2,11 +2,13 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from infra.sandbox.bounded_text import BoundedText
 from infra.sandbox.errors import CellUnknown
+from infra.sandbox.folder import Changes
 from infra.sandbox.limits import MAX_IMAGE_BYTES, MAX_IMAGES, MAX_OUTPUT_BYTES
 from models.code_cells import CellDone, CellImage, CellOutput, CellText
 
@@ -23,6 +25,8 @@ class Cell:
     def __init__(self, call_id: str, images: Path) -> None:
         self.call_id = call_id
         self.interrupted = asyncio.Event()
+        self.changes = Changes()
+        self.ended_at = 0.0
         self._images = images
         self._name = secrets.token_hex(8)
         self._image_sizes: list[int] = []
@@ -82,6 +86,7 @@ class Cell:
         self._show_text()
 
     def finish(self, done: CellDone) -> None:
+        self.ended_at = time.monotonic()
         self._put(done)
 
     def forget_images(self) -> None:

@@ -4,9 +4,9 @@ All of it blocks and is called in threads. The code of the session may write to 
 """
 
 import contextlib
+import errno
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +18,8 @@ from models.code_cells import MAX_FOLDERS, SandboxFile, SkippedFile, is_file_nam
 
 READ_BYTES = 256 * 1024
 MAX_SKIPPED = 50
+VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+"""Errors by which something is gone, or is no folder any more. By any other, nothing is known of what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,27 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    changed: tuple[SandboxFile, ...]
-    removed: tuple[str, ...]
-    skipped: tuple[SkippedFile, ...]
+    """`number` is larger for later ones."""
+
+    changed: tuple[SandboxFile, ...] = ()
+    removed: tuple[str, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
+    number: int = 0
 
 
 @dataclass
 class _Walk:
     files: dict[str, Version] = field(default_factory=dict)
     skipped: list[SkippedFile] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """Folders, the whole one as "", and entries of them that could not be read."""
+
+    def failed(self, path: bytes, error: OSError) -> None:
+        if error.errno not in VANISHED:
+            self.unread.append(path.decode("utf-8", "replace"))
+
+    def is_unread(self, name: str) -> bool:
+        return any(not path or name == path or name.startswith(f"{path}/") for path in self.unread)
 
     def skip(self, name: str, reason: str) -> None:
         if len(self.skipped) < MAX_SKIPPED:
@@ -55,6 +69,9 @@ class Folder:
         self._owner = owner
         self._known: dict[str, tuple[Version, SandboxFile]] = {}
         self._aliases: set[str] = set()
+        # Names of files that changed or were removed and are not stored yet, with the number of their newest change.
+        self._due: dict[str, int] = {}
+        self._number = 0
 
     def give_to_owner(self) -> None:
         if self._owner is not None:
@@ -65,10 +82,10 @@ class Folder:
         return tuple(file for _, file in self._known.values())
 
     def used(self) -> tuple[int, int]:
-        """Bytes on disk, and the number of files and folders."""
+        """Bytes, and the number of files and folders."""
         size, count = 0, 0
         for state in _all(self.path):
-            size, count = size + state.st_blocks * 512, count + 1
+            size, count = size + _bytes_of(state), count + 1
         return size, count
 
     def put(self, content: Path, file: SandboxFile, alias: str | None) -> None:
@@ -84,18 +101,33 @@ class Folder:
             except (OSError, NotCollected) as error:
                 raise SandboxFileRefused(f"The file {file.name} cannot be stored in the session.") from error
             self._known[file.name] = (version, file)
+            self._due.pop(file.name, None)
             if alias and alias != file.name:
                 self._link(root, _checked(alias), file.name)
 
     def changes(self) -> Changes:
-        """What is different since the last call, but for files that were put."""
+        """What is different since the last changes that were stored, but for files that were put."""
         with _opened(self.path) as root:
             walk = self._walked(root)
-            removed = tuple(sorted(self._known.keys() - walk.files.keys()))
-            changed = tuple(self._read(root, walk))
+            removed = {name for name in self._known.keys() - walk.files.keys() if not walk.is_unread(name)}
+            changed = {file.name for file in self._read(root, walk)}
+        self._number += 1
+        self._due |= dict.fromkeys(changed | removed, self._number)
         for name in removed:
             del self._known[name]
-        return Changes(changed, removed, tuple(walk.skipped))
+        return self._all_due(walk)
+
+    def stored(self, changes: Changes) -> None:
+        """Leave these out of later `changes`, but for files that have changed again."""
+        for name in (*(file.name for file in changes.changed), *changes.removed):
+            if self._due.get(name, changes.number + 1) <= changes.number:
+                del self._due[name]
+
+    def _all_due(self, walk: _Walk) -> Changes:
+        due = [(name, walk.files.get(name), self._known.get(name)) for name in sorted(self._due)]
+        changed = tuple(known[1] for _, version, known in due if known and known[0] == version)
+        removed = tuple(name for name, version, known in due if not version and not known and not walk.is_unread(name))
+        return Changes(changed, removed, tuple(walk.skipped), self._number)
 
     def open(self, name: str) -> int:
         """A descriptor to read the file by. Raises `SandboxFileMissing`."""
@@ -117,18 +149,22 @@ class Folder:
         pending = [b""]
         while pending:
             at = pending.pop()
-            with contextlib.suppress(OSError), _opened_beneath(root, at or b".") as folder:
-                for raw in os.listdir(folder):  # noqa: PTH208
-                    path = os.path.join(at, os.fsencode(raw))  # noqa: PTH118
-                    if self._is_folder(folder, os.fsencode(raw), path, walk):
-                        pending.append(path)
+            try:
+                with _opened_beneath(root, at or b".") as folder:
+                    for raw in os.listdir(folder):  # noqa: PTH208
+                        path = os.path.join(at, os.fsencode(raw))  # noqa: PTH118
+                        if self._is_folder(folder, os.fsencode(raw), path, walk):
+                            pending.append(path)
+            except OSError as error:
+                walk.failed(at, error)
         return walk
 
     def _is_folder(self, folder: int, name: bytes, path: bytes, walk: _Walk) -> bool:
         shown = path.decode("utf-8", "replace")
         try:
             state = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        except OSError:
+        except OSError as error:
+            walk.failed(path, error)
             return False
         match stat.S_IFMT(state.st_mode):
             case stat.S_IFDIR:
@@ -183,21 +219,6 @@ class Folder:
             self._aliases.add(alias[0])
 
 
-def remove_folder(path: Path) -> None:
-    """Remove a folder of which no process is left, whatever the code did to its rights."""
-
-    def open_up(_: object, failed: str, __: object) -> None:
-        for folder in (Path(failed).parent, Path(failed)):
-            with contextlib.suppress(OSError):
-                if folder.is_relative_to(path) and not folder.is_symlink() and folder.is_dir():
-                    folder.chmod(0o700)
-
-    for _ in range(MAX_FOLDERS):
-        shutil.rmtree(path, onerror=open_up)
-        if not path.exists():
-            return
-
-
 def _checked(name: str) -> list[str]:
     if not is_file_name(name):
         raise SandboxFileRefused(f"{name!r} is no name for a file in a session.")
@@ -229,6 +250,11 @@ def _hashed(name: str, descriptor: int) -> SandboxFile:
         digest.update(part)
         size += len(part)
     return SandboxFile(name, size, digest.hexdigest())
+
+
+def _bytes_of(state: os.stat_result) -> int:
+    # Holes of a file take no blocks, but they are read, hashed and stored like its other bytes.
+    return max(state.st_blocks * 512, state.st_size if stat.S_ISREG(state.st_mode) else 0)
 
 
 def _all(path: Path) -> Iterator[os.stat_result]:

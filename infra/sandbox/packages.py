@@ -87,16 +87,17 @@ class Packages:
         partial = self.folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         self._run_installer(tie, partial, "--require-hashes", "--requirements", str(LOCK))
+        # Its program runs outside a box, with what the lock's hashes vouch for alone.
+        self._list_fonts(partial)
         if self.added:
             pinned = self.folder.with_suffix(".constraints")
             pinned.write_text("\n".join(PINNED.findall(LOCK.read_text())))
             self._run_installer(tie, partial, "--constraints", str(pinned), *self.added)
-        self._list_fonts(partial)
         partial.rename(self.folder)
 
     def _run_installer(self, tie: Sequence[str], target: Path, *what: str) -> None:
         command = [*tie, _uv(), "pip", "install", "--target", str(target), "--python", str(self.interpreter.program)]
-        # Wheels alone: nothing of a package runs before it is in a box.
+        # Wheels alone: nothing runs at their installation, and nothing of an added package before it is in a box.
         options = ["--only-binary", ":all:", "--compile-bytecode", "--no-progress", "--quiet"]
         done = subprocess.run([*command, *options, *what], capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:

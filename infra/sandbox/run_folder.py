@@ -12,7 +12,7 @@ from pathlib import Path
 
 from infra.errors import StartFailed
 from infra.sandbox.bubblewrap import SYSTEM_PROGRAM, runs_as_root
-from infra.sandbox.folder import remove_folder
+from infra.sandbox.removed_folder import remove_folder
 
 INSIDE = Path(__file__).with_name("inside")
 # Its input ends when this process does, in whatever way. Boxes need a moment to end.

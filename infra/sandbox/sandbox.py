@@ -68,7 +68,7 @@ class Sandbox:
     async def open(self, session_id: str, generation: int) -> OpenedSession:
         async with self._opening:
             session = self._found(session_id, generation) or await self._new(session_id, generation)
-        return OpenedSession(not session.has_variables, session.folder.files())
+        return OpenedSession(not session.has_variables, session.folder.files(), session.calls)
 
     def session(self, session_id: str, generation: int) -> Session:
         """Raises `SessionGone`, `SandboxRefused`."""
@@ -142,7 +142,7 @@ class Sandbox:
             raise SandboxUnavailable("As many sessions as the sandbox may have run code at this moment.")
 
     async def _end_longest_idle(self, reason: str) -> bool:
-        idle = [(session.used_at, each) for each, (_, session) in self._sessions.items() if not session.is_busy]
+        idle = [(session.used_at, each) for each, (_, session) in self._sessions.items() if not session.is_wanted]
         if not idle:
             return False
         await self._end(min(idle)[1], reason)
@@ -160,12 +160,20 @@ class Sandbox:
                 continue
             if session.has_ended:
                 await self._end(session_id, "its files took too much")
+            elif session.is_wanted:
+                continue
             elif now - session.opened_at > self.limits.lifetime.total_seconds():
                 await self._end(session_id, "its time was over")
             elif now - session.used_at > self.limits.idle.total_seconds():
                 await self._end(session_id, "it was idle")
+        await self._make_free()
+
+    async def _make_free(self) -> None:
         if memory_is_short():
             await self._end_longest_idle("the machine is short of memory")
+        while self._place and disk_is_full(self._place.sessions):
+            if not await self._end_longest_idle("the disk of the sandbox is full"):
+                return
 
     async def _end_what_uses_too_much(self) -> None:
         sessions = {

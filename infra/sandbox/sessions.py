@@ -12,19 +12,23 @@ from infra.sandbox.box import Box, BoxDied
 from infra.sandbox.boxes import Boxes
 from infra.sandbox.cells import Cell
 from infra.sandbox.errors import CellUnknown, SessionGone
-from infra.sandbox.folder import Changes, remove_folder
+from infra.sandbox.folder import Changes
 from infra.sandbox.frames import Done
 from infra.sandbox.limits import INTERRUPT_GRACE, MEGABYTE, Limits
+from infra.sandbox.removed_folder import remove_folder
 from models.code_cells import CellDone, CellEnding, SessionFate
 
 MAX_KEPT_CELLS = 16
 """Ended cells whose outputs are kept; the oldest ones are forgotten beyond them."""
 
+KEPT_FOR_FILES = timedelta(minutes=2)
+"""After a cell, for its images and files to be fetched, unless it is acknowledged before."""
+
 TOO_MUCH_ON_DISK = "its files took more than the limit of {disk} MB or {files} files"
 
 log = structlog.get_logger()
 
-NOTHING = Changes((), (), ())
+NOTHING = Changes()
 
 
 class Session:
@@ -49,8 +53,18 @@ class Session:
         return bool(self._tasks)
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether it has a cell that runs, or one that has ended and whose files may still be fetched."""
+        since = time.monotonic() - KEPT_FOR_FILES.total_seconds()
+        return self.is_busy or any(cell.is_done and cell.ended_at > since for cell in self._cells.values())
+
+    @property
     def has_variables(self) -> bool:
         return self.box is not None and self.box.is_alive
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        return tuple(self._cells)
 
     def run(self, call_id: str, code: str, time_limit: timedelta) -> Cell:
         """The cell of that id, which begins now or is known. Raises `CellUnknown` where it was acknowledged."""
@@ -76,9 +90,8 @@ class Session:
 
     def acknowledge(self, call_id: str) -> None:
         if (cell := self._cells.get(call_id)) and cell.is_done:
-            cell.forget_images()
-            del self._cells[call_id]
-            self._acknowledged.add(call_id)
+            self.folder.stored(cell.changes)
+            self._forget(cell)
 
     async def close(self, reason: str) -> None:
         """End its cells, its processes and its folder. Readers of its cells read to their end."""
@@ -109,6 +122,7 @@ class Session:
             if fate is SessionFate.ENDED and not reason:
                 ending, reason = CellEnding.KILLED, _sentence(self._too_much_on_disk())
             cell.end_text()
+            cell.changes = changes
             self.used_at = time.monotonic()
             cell.finish(
                 CellDone(
@@ -195,7 +209,13 @@ class Session:
     def _forget_oldest(self) -> None:
         ended = [call_id for call_id, cell in self._cells.items() if cell.is_done]
         for call_id in ended[: max(0, len(ended) - MAX_KEPT_CELLS + 1)]:
-            self.acknowledge(call_id)
+            # Its files are due in the next cell: they may not have been stored.
+            self._forget(self._cells[call_id])
+
+    def _forget(self, cell: Cell) -> None:
+        cell.forget_images()
+        del self._cells[cell.call_id]
+        self._acknowledged.add(cell.call_id)
 
 
 def gone() -> SessionGone:

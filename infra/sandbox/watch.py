@@ -17,6 +17,7 @@ MAX_IDLE_CPU_SECONDS = 5
 MAX_MEMORY_FILES = 20_000
 LEAST_FREE_DISK = 256 * MEGABYTE
 LEAST_FREE_MEMORY = 0.05
+CONTAINER = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,19 @@ def disk_is_full(folder: Path) -> bool:
     return psutil.disk_usage(str(folder)).free < LEAST_FREE_DISK
 
 
-def memory_is_short() -> bool:
+def memory_is_short(container: Path = CONTAINER) -> bool:
+    """Of the machine, or of the container with its limit."""
     memory = psutil.virtual_memory()
-    return bool(memory.available < LEAST_FREE_MEMORY * memory.total)
+    return bool(memory.available < LEAST_FREE_MEMORY * memory.total) or _is_short_within(container)
+
+
+def _is_short_within(container: Path) -> bool:
+    try:
+        most = (container / "memory.max").read_text().strip()
+        used = int((container / "memory.current").read_text())
+        counts = dict(line.split() for line in (container / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return False
+    # What is cached of files is given up before anything ends.
+    cache = int(counts.get("inactive_file", 0)) + int(counts.get("active_file", 0))
+    return most != "max" and int(most) - used + cache < LEAST_FREE_MEMORY * int(most)

@@ -200,3 +200,10 @@ def test_the_image_runs_locked_packages_and_not_as_root() -> None:
     assert "--require-hashes --requirement requirements.lock" in DOCKERFILE
     assert "requirements-dev" not in DOCKERFILE
     assert re.search(r"^USER (?!root)\S+$", last_stage, re.MULTILINE)
+
+
+def test_disk_of_the_sandbox_fits_into_its_memory(whole: dict[str, Any]) -> None:
+    sandbox = whole["services"]["sandbox"]
+    [size] = re.findall(r"size=(\d+)g", " ".join(sandbox["tmpfs"]))
+
+    assert int(size) << 30 < int(sandbox["deploy"]["resources"]["limits"]["memory"])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from itertools import count, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from models.answers import Answer, AnswerDelta, storable
 from models.language_model import Finish, FinishReason, RefusalDelta, TextDelta, TokenUsage
 from models.linked_files import LinkedText
-from models.messages import FileCitation, FileCitationSource, FilePath
+from models.messages import FileCitation, FileCitationSource, FilePath, UrlCitation, UrlCitationSource
 
 NAMES = ("a.csv", "a.csv.gz", "out/my plot.png", "Übersicht.xlsx", "b")
 FINISH = Finish(FinishReason.STOP, TokenUsage())
@@ -89,10 +90,15 @@ def test_text_that_cannot_be_a_link_is_not_held_back() -> None:
     assert linked(TextDelta(f"{LINK}c")) == [TextDelta(f"{LINK}c")]
 
 
-def test_citations_before_a_link_move_it() -> None:
-    source = FileCitationSource(file_id="file-c")
-    citation = FileCitation(type="file_citation", text="【0:0†c】", start_index=2, end_index=9, file_citation=source)
+MARKER: Any = {"text": "【0:0†c】", "start_index": 2, "end_index": 9}
+FILE_CITATION = FileCitation(type="file_citation", file_citation=FileCitationSource(file_id="file-c"), **MARKER)
+URL_CITATION = UrlCitation(
+    type="url_citation", url_citation=UrlCitationSource(url="https://docs.example", title="Docs"), **MARKER
+)
 
+
+@pytest.mark.parametrize("citation", [FILE_CITATION, URL_CITATION], ids=["file", "url"])
+def test_citations_before_a_link_move_it(citation: AnswerDelta) -> None:
     *_, link, _ = linked(TextDelta("So"), citation, TextDelta(f" {LINK}a.csv"), FINISH)
 
     assert isinstance(link, FilePath)

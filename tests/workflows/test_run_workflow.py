@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 from temporalio import activity
@@ -14,7 +15,17 @@ from temporalio.worker import Worker
 
 from models.finalization import Finalization
 from models.runs import LastErrorCode, RunStatus
-from models.turns import SUBMIT_SIGNAL, NextStep, RunInput, RunState, TurnInput, TurnOutcome
+from models.tool_calls import ToolKind
+from models.turns import (
+    SUBMIT_SIGNAL,
+    NextStep,
+    RunInput,
+    RunState,
+    ServerCall,
+    ToolCallInput,
+    TurnInput,
+    TurnOutcome,
+)
 from tests.sandbox import SANDBOXED
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow
@@ -27,6 +38,7 @@ async def _run(
     environment: WorkflowEnvironment,
     generate: Callable[[TurnInput], Awaitable[TurnOutcome]],
     lifetime_seconds: int = 600,
+    execute: Callable[[ToolCallInput], Awaitable[RunState]] | None = None,
 ) -> tuple[RunStatus, list[Finalization]]:
     """Run a workflow whose turns are `generate`. Returns its result and the finalization that it requested.
 
@@ -37,6 +49,11 @@ async def _run(
     @activity.defn(name="ModelTurn.generate")
     async def answer(turn: TurnInput) -> TurnOutcome:
         return await generate(turn)
+
+    @activity.defn(name="ToolCalls.execute")
+    async def run_tool(call: ToolCallInput) -> RunState:
+        assert execute is not None
+        return await execute(call)
 
     @activity.defn(name="RunEndings.end")
     async def finalize(finalization: Finalization) -> RunState:
@@ -52,7 +69,7 @@ async def _run(
             environment.client,
             task_queue=task_queue,
             workflows=[RunWorkflow],
-            activities=[answer],
+            activities=[answer, run_tool],
             workflow_runner=SANDBOXED,
         ),
     ):
@@ -161,3 +178,27 @@ async def test_turn_of_cancelling_run_cancels_run(temporal: WorkflowEnvironment)
     status, [finalization] = await _run(temporal, generate)
 
     assert (status, finalization.status) == (RunStatus.CANCELLED, RunStatus.CANCELLED)
+
+
+async def test_code_of_one_answer_runs_in_its_order_beside_other_tools(temporal: WorkflowEnvironment) -> None:
+    code, search = ToolKind.CODE_INTERPRETER, ToolKind.FILE_SEARCH
+    calls = (ServerCall("code_1", code), ServerCall("search", search), ServerCall("code_2", code))
+    begun = {call.id: asyncio.Event() for call in calls}
+    seen: list[str] = []
+
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        return COMPLETED if turn.turn else TurnOutcome(NextStep.RUN_TOOLS, RunStatus.IN_PROGRESS, None, calls)
+
+    async def execute(call: ToolCallInput) -> RunState:
+        begun[call.call_id].set()
+        if call.call_id == "code_1":
+            await begun["search"].wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(begun["code_2"].wait(), 0.5)
+        seen.append(call.call_id)
+        return RunState(RunStatus.IN_PROGRESS, 1, None)
+
+    status, _ = await _run(temporal, generate, execute=execute)
+
+    assert status is RunStatus.COMPLETED
+    assert seen == ["search", "code_1", "code_2"]

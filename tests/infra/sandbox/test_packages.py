@@ -1,12 +1,12 @@
 """The packages of the code, and what is shown with them. They are installed once for all tests of this machine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from infra.sandbox.bubblewrap import find_interpreter
-from infra.sandbox.packages import LOCK, PINNED, Packages, PackagesNotInstalled
+from infra.sandbox.packages import FONTS, LOCK, PINNED, Packages, PackagesNotInstalled
 from models.code_cells import CellText, PackageState
 from tests.sandbox_process import RunningSandbox, running_sandbox
 
@@ -146,3 +146,24 @@ def test_installed_packages_are_not_installed_again(packages: Packages, monkeypa
     packages.install()
 
     assert packages.state() == (PackageState.READY, "")
+
+
+def test_added_packages_do_not_run_outside_a_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(self: Packages, tie: Sequence[str], target: Path, *what: str) -> None:
+        library = target / "matplotlib"
+        library.mkdir(parents=True, exist_ok=True)
+        (library / "__init__.py").touch()
+        if "added" in what:
+            (target / "added.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+        else:
+            listing = "import os\nopen(os.environ['MPLCONFIGDIR'] + '/fonts', 'w')\nimport added"
+            (library / "font_manager.py").write_text(listing)
+
+    monkeypatch.setattr(Packages, "_run_installer", install)
+    packages = Packages.of(find_interpreter(), "added", tmp_path)
+
+    packages.install()
+
+    assert (packages.folder / FONTS / "fonts").exists()
+    assert (packages.folder / "added.py").exists()
+    assert not (tmp_path / "ran").exists()

@@ -73,3 +73,15 @@ async def test_changed_and_removed_files_are_named(sandbox: RunningSandbox, sess
     assert await fetched(sandbox, session, "out/deep/new") == b"n"
     with pytest.raises(SandboxFileMissing):
         await fetched(sandbox, session, "removed")
+
+
+async def test_files_of_calls_that_were_not_acknowledged_come_with_the_next_one(
+    sandbox: RunningSandbox, session: SandboxSession
+) -> None:
+    await sandbox.run(session, "open('a', 'w').write('1'); open('b', 'w').write('1')")
+    second = await sandbox.run(session, "import os; open('a', 'w').write('2'); os.remove('b')", call_id="call_2")
+    await sandbox.client.acknowledge(session, "call_2")
+    third = await sandbox.run(session, "open('c', 'w').write('3')")
+
+    assert (second.done.changed, second.done.removed) == ((file_of("a", b"2"),), ("b",))
+    assert (third.done.changed, third.done.removed) == ((file_of("c", b"3"),), ())

@@ -1,6 +1,7 @@
 """What `CodeSandbox` promises of sessions, shown with a real sandbox over its socket."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -74,7 +75,8 @@ async def test_own_limit_of_the_sandbox_is_the_longest() -> None:
 async def test_session_ends_when_it_was_idle_for_long() -> None:
     async with running_sandbox(idle_seconds="1") as sandbox:
         session = await sandbox.session()
-        await sandbox.run(session, "1")
+        await sandbox.run(session, "1", call_id="call_1")
+        await sandbox.client.acknowledge(session, "call_1")
 
         async def has_none() -> bool:
             return (await sandbox.client.health()).sessions == 0
@@ -88,11 +90,13 @@ async def test_session_ends_when_it_was_idle_for_long() -> None:
 @pytest.mark.slow
 async def test_session_ends_with_its_lifetime_although_it_is_used() -> None:
     async with running_sandbox(lifetime_seconds="2") as sandbox:
-        session = await sandbox.session()
+        session, numbers = await sandbox.session(), count()
 
         async def is_gone() -> bool:
+            name = f"call_{next(numbers)}"
             try:
-                await sandbox.run(session, "1")
+                await sandbox.run(session, "1", call_id=name)
+                await sandbox.client.acknowledge(session, name)
             except SessionGone:
                 return True
             return False
@@ -104,9 +108,13 @@ async def test_session_ends_with_its_lifetime_although_it_is_used() -> None:
 async def test_full_sandbox_ends_the_longest_idle_session_and_none_that_runs() -> None:
     async with running_sandbox(sessions="2") as sandbox:
         oldest, other = await sandbox.session(), await sandbox.session()
-        await sandbox.run(oldest, "1")
+        await sandbox.run(oldest, "1", call_id="call_1")
         running = await sandbox.begin(other, f"print('in', flush=True); {SLEEP}", "call_1")
 
+        # Its files may still be fetched.
+        with pytest.raises(SandboxUnavailable, match="As many sessions"):
+            await sandbox.session()
+        await sandbox.client.acknowledge(oldest, "call_1")
         third = await sandbox.session()
         with pytest.raises(SessionGone):
             await sandbox.run(oldest, "1")
@@ -151,3 +159,15 @@ async def test_sandbox_that_dies_under_a_cell_is_unavailable_and_its_session_gon
         await sandbox.program.start()
         with pytest.raises(SessionGone):
             await sandbox.run(session, "1")
+
+
+async def test_open_names_the_calls_that_are_known(sandbox: RunningSandbox, session: SandboxSession) -> None:
+    first = await sandbox.begin(session, f"print('in', flush=True); {SLEEP}", "call_1")
+    running = await sandbox.client.open(session)
+    await sandbox.client.interrupt(session, "call_1")
+    await first
+    await sandbox.run(session, "2", call_id="call_2")
+    await sandbox.client.acknowledge(session, "call_1")
+
+    assert running.cells == ("call_1",)
+    assert (await sandbox.client.open(session)).cells == ("call_2",)
