@@ -151,16 +151,19 @@ def pending(connection: Connection, crawl_id: str, limit: int) -> Sequence[AnyRo
 
 
 def store_page(connection: Connection, url: AnyRow, read: CrawledPage, max_urls: int) -> bool:
-    """Store a page and the links from it, up to `max_urls` of the crawl. False: the crawl is no longer active."""
+    """Store a page and the links from it, up to `max_urls` of the crawl.
+
+    False: the page is not stored, as the crawl is no longer active, or another one has read the page since.
+    """
     crawl = connection.execute(_LOCK_ACTIVE, {"crawl": url.crawl_id}).one_or_none()
     if crawl is None:
         return False
-    web_collections.store_page(connection, crawl.project_id, crawl.store_id, read.page)
+    is_stored = web_collections.store_page(connection, crawl.project_id, crawl.store_id, read.page)
     _end_url(connection, url, UrlStatus.READ, None)
     connection.execute(_COUNT_UP, {"crawl": crawl.id, "more_urls": 0, "more_bytes": read.size})
     if url.depth < crawl.max_depth:
         _add_urls(connection, crawl, read.links, url.depth + 1, max_urls)
-    return True
+    return is_stored
 
 
 def fail_url(connection: Connection, url: AnyRow, error: str) -> None:

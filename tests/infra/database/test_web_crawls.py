@@ -98,6 +98,17 @@ def test_page_that_is_read_again_is_replaced(database: Database, crawl: Crawl) -
         assert (found.generation, web_collections.count_pages(connection, store_id)) == (2, 1)
 
 
+def test_newer_page_of_another_crawl_is_left(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        store_id = _collection(connection, crawl).store_id
+        web_collections.store_page(connection, crawl.project_id, store_id, page(generation=2))
+
+        # It was read in generation 1.
+        assert not read(connection, crawl, [f"{ROOT}b"])
+        assert web_collections.named(connection, store_id, [page()["id"]])[page()["id"]].generation == 2
+        assert pending(connection, crawl) == [(f"{ROOT}b", 1)]
+
+
 @pytest.mark.parametrize(
     ("domains", "count"), [(None, 1), (["a.example"], 1), (["example"], 1), (["b.example"], 0), (["%"], 0), (["_"], 0)]
 )
