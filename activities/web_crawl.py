@@ -27,7 +27,7 @@ from infra.web.page_reading import NO_TEXT
 from infra.web.robots import Robots
 from infra.web.urls import canonical
 from models.answers import storable
-from models.search_index import IndexedStore
+from models.search_index import IndexedFile
 from models.vector_store_errors import FileErrorCode
 from models.web_crawls import CrawlEnd, CrawlInput, CrawlStatus
 from models.web_domains import host_of
@@ -143,19 +143,20 @@ class WebCrawl:
             return
         store, generation = web_collections.indexed(collection), now_ms()
         address = canonical(page.url) or url.url
-        page_id = web_crawls.page_id_of(address)
+        file = IndexedFile(web_crawls.page_id_of(address), generation)
         try:
-            count = await self._collection.add(store, page_id, generation, storable(read.text))
+            count = await self._collection.add(crawl.project_id, store, file, storable(read.text))
         except DocumentUnreadable as error:
             await self._database.write(web_crawls.fail_url, url, str(error))
             return
-        row = _row(page_id, address, url.depth, generation, count) | {"title": storable(read.title) or address}
+        if count is None:
+            return
+        row = _row(file.id, address, url.depth, generation, count) | {"title": storable(read.title) or address}
         crawled = CrawledPage(row, self._to_follow(crawl, read), len(page.content))
         if await self._database.write(web_crawls.store_page, url, crawled, self._limits.pages):
-            await self._forget_older(store, page_id, generation)
-
-    async def _forget_older(self, store: IndexedStore, page_id: str, generation: int) -> None:
-        await self._collection.vector_index.delete_file(store, page_id, generation)
+            await self._collection.vector_index.delete_file(store, file.id, generation)
+        else:
+            await self._collection.vector_index.delete_generation(store, file)
 
     def _to_follow(self, crawl: AnyRow, read: ReadPage) -> Sequence[str]:
         links = [link for each in read.links if (link := canonical(each)) is not None]

@@ -1,7 +1,10 @@
 """The bounds of a crawl, over a real site: what is left when one is reached is said, page by page."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -9,11 +12,14 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.web_crawl import ELSEWHERE, TIME_IS_OVER, TOO_MANY_BYTES, CrawlLimits, WebCrawl
 from infra.database import web_collections, web_crawls
+from infra.ports import VectorIndex
+from infra.vector_index.errors import VectorIndexUnavailable
 from infra.web.access import WebAccess
 from infra.web.collection import WebCollectionSearch
 from infra.web.fetching import PageFetcher, open_fetcher
 from infra.web.network import CheckedNetwork
 from infra.web.page_reading import PageReader
+from models.search_index import IndexedFile
 from models.web_crawls import CrawlInfo, CrawlInput, CrawlRequest, CrawlStatus
 from models.web_hosts import PrivateHosts
 from tests.holdfast import RunningHoldfast
@@ -104,6 +110,42 @@ async def test_page_that_is_crawled_again_is_found_once(crawler: Crawler, site: 
     assert row is not None
     assert [passage.url for passage in found] == [f"{site.url}/page/3"]
     assert await crawler.database.read(web_collections.count_pages, row.store_id) == 1
+
+
+TEXT = " ".join(f"The pump of house {number} is checked daily." for number in range(900))
+"""More chunks than are indexed at a time."""
+
+
+class ForgetfulIndex:
+    """The index, whose collection's rows are deleted after the first chunks of a page; or it fails then."""
+
+    def __init__(self, crawler: Crawler, error: Exception | None) -> None:
+        self._index, self._crawler, self._error, self.added = crawler.collection.vector_index, crawler, error, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    async def upsert(self, *about: Any) -> None:
+        if self.added and self._error:
+            raise self._error
+        await self._index.upsert(*about)
+        self.added += 1
+        if not self._error:
+            await self._crawler.database.write(web_collections.forget, self._crawler.project_id)
+
+
+@pytest.mark.parametrize("error", [None, VectorIndexUnavailable("gone")])
+async def test_page_that_ends_midway_leaves_no_chunks(crawler: Crawler, error: Exception | None) -> None:
+    row = await crawler.database.write(web_collections.lock_or_create, crawler.project_id, None, None, 0)
+    store, page = web_collections.indexed(row), IndexedFile("page_a", 7)
+    index = ForgetfulIndex(crawler, error)
+    collection = replace(crawler.collection, vector_index=cast(VectorIndex, index))
+
+    with pytest.raises(VectorIndexUnavailable) if error else nullcontext():
+        assert await collection.add(crawler.project_id, store, page, TEXT) is None
+
+    assert index.added == 1
+    assert await crawler.collection.vector_index.chunks(store, page, -1, 9) == []
 
 
 @pytest.mark.parametrize("is_constrained", [True, False])
