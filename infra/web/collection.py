@@ -74,7 +74,8 @@ class WebCollectionSearch:
         pages = await self.database.read(web_collections.searchable, store.id, domains, most)
         if not pages:
             return ()
-        candidates = await self._candidates(store, query, pages if len(pages) != NAMED_PAGES + 1 else None)
+        is_all = domains is None and len(pages) > NAMED_PAGES
+        candidates = await self._candidates(store, query, None if is_all else pages)
         found = ranked(candidates, limit)
         rows = await self.database.read(web_collections.named, store.id, {each.file_id for each in found})
         return [_passage(each, rows) for each in found if each.file_id in rows]

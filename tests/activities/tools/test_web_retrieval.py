@@ -13,6 +13,7 @@ from infra.database import web_collections
 from infra.ports import ToolScope
 from infra.tools.errors import ToolFailed, ToolUnavailable
 from infra.vector_index.errors import VectorIndexUnavailable
+from infra.web import collection
 from infra.web.access import WebAccess
 from infra.web.collection import WebCollectionSearch
 from infra.web.fetching import PageFetcher, open_fetcher
@@ -144,6 +145,19 @@ async def test_search_stays_in_the_allowed_domains(
     assert len(found.passages) == inside
     assert all(f"{domains[0]}/" in url for url in urls(found.passages))
     assert engine.asked[-1]["q"] == f"vacation site:{domains[0]}"
+
+
+@pytest.mark.any_database
+async def test_search_stays_in_the_allowed_domains_of_any_number_of_pages(
+    tool: WebRetrieval, scope: ToolScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "NAMED_PAGES", 1)
+    inside = [(VACATION, SEARCHED), (f"{VACATION}/2", SEARCHED)]
+    await collect(tool, scope.project_id, *inside, ("https://other.test/a", SEARCHED))
+
+    found = await tool.collection.search(scope.project_id, "vacation", 8, ["docs.example"])
+
+    assert {passage.url for passage in found} == {url for url, _ in inside}
 
 
 @pytest.mark.any_database
