@@ -95,11 +95,14 @@ class PageFetcher:
         self._client = client
         self._limits = limits
 
-    async def fetch(self, url: str, check: Check = _anything) -> FetchedPage:
-        """The page at a URL. Raises a `PageNotRead`, and what `check` raises."""
+    async def fetch(self, url: str, check: Check = _anything, *, any_type: bool = False) -> FetchedPage:
+        """The page at a URL; with `any_type`, as text whatever its media type is.
+
+        Raises a `PageNotRead`, and what `check` raises.
+        """
         try:
             async with asyncio.timeout(self._limits.total_seconds):
-                return await self._follow(url, check)
+                return await self._follow(url, check, any_type)
         except TimeoutError:
             raise PageUnavailable("The page took too long.") from None
         except httpx2.InvalidURL:
@@ -107,20 +110,22 @@ class PageFetcher:
         except httpx2.TransportError as error:
             raise PageUnavailable(f"The site did not answer: {type(error).__name__}.") from error
 
-    async def _follow(self, url: str, check: Check) -> FetchedPage:
+    async def _follow(self, url: str, check: Check, any_type: bool) -> FetchedPage:
         for _ in range(self._limits.redirects + 1):
             target = _checked(url)
             await check(str(target))
             async with self._client.stream("GET", target) as response:
                 if not response.has_redirect_location:
-                    return await self._read(response)
+                    return await self._read(response, any_type)
                 url = str(target.join(response.headers["location"]))
         raise PageRefused("The page redirects too often.")
 
-    async def _read(self, response: httpx2.Response) -> FetchedPage:
+    async def _read(self, response: httpx2.Response, any_type: bool) -> FetchedPage:
         if response.status_code != httpx2.codes.OK:
             raise PageUnavailable(f"The site answered with status {response.status_code}.", response.status_code)
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if any_type:
+            media_type = "text/plain"
         if media_type not in HTML_TYPES | TEXT_TYPES | {PDF}:
             raise PageRefused("The page is neither text nor PDF.")
         most = self._limits.pdf_bytes if media_type == PDF else self._limits.text_bytes

@@ -71,14 +71,14 @@ class Robots:
 
         now = time.monotonic()
         try:
-            page = await self._fetcher.fetch(f"{site}/robots.txt")
+            page = await self._fetcher.fetch(f"{site}/robots.txt", any_type=True)
         except PageUnavailable as error:
             # A site without the file allows everything. One that fails to give it may have rules that nobody knows.
             is_closed = error.status is None or error.status >= 500
             kept = KEPT_AFTER_OUTAGE if is_closed else KEPT_FOR
             return SiteRules(None, is_closed, now + kept.total_seconds())
         except PageRefused:
-            # No text, or too many redirects. Where the address is refused, so is every page.
+            # Too many redirects, for one. Where the address is refused, so is every page.
             return SiteRules(None, False, now + KEPT_FOR.total_seconds())
         text = page.content[:MAX_BYTES].decode("utf-8", "replace")
         if _is_too_large(text):

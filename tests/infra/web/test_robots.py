@@ -51,6 +51,14 @@ async def test_rules_of_the_site_are_honoured(robots: Robots, site: WebSite, tex
         assert is_allowed
 
 
+@pytest.mark.parametrize("media_type", ["", "application/octet-stream", "application/pdf", "text/x-robots"])
+async def test_rules_are_honoured_whatever_their_media_type_is(robots: Robots, site: WebSite, media_type: str) -> None:
+    site.type_of_robots = media_type
+
+    with pytest.raises(PageRefused):
+        await robots.check(f"{site.url}/private/a")
+
+
 async def test_rules_are_asked_for_once(robots: Robots, site: WebSite) -> None:
     for path in ("/a", "/b", "/private/c"):
         await robots.of(f"{site.url}{path}")
