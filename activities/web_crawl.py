@@ -9,6 +9,7 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.crawl_bytes import TOO_MANY_BYTES, CrawlBytes
 from activities.crawl_pace import CrawlPace
 from activities.failures import WorkerStopped, passing_failure
 from activities.heartbeat import heartbeating
@@ -35,7 +36,6 @@ from models.web_pages import ReadPage
 
 PAGES_AT_A_TIME = 16
 TIME_IS_OVER = "It was not read: the time of the crawl was over."
-TOO_MANY_BYTES = "It was not read: the crawl had fetched as much as it may."
 ELSEWHERE = "The page leads away from the crawl's domains."
 NOTHING_READ = "None of the root pages could be read."
 
@@ -110,7 +110,11 @@ class WebCrawl:
 
     async def _take(self, crawl: AnyRow, urls: Sequence[AnyRow], pace: CrawlPace) -> None:
         """Fetch some URLs together, then read and index those of each site."""
-        fetched = await asyncio.gather(*(self._fetch(crawl, url, pace) for url in urls))
+        budget = CrawlBytes(self._limits.bytes - crawl.bytes)
+        try:
+            fetched = await asyncio.gather(*(self._fetch(crawl, url, pace, budget) for url in urls))
+        finally:
+            await self._database.write(web_crawls.count_fetched, crawl.id, budget.taken)
         sites: dict[str, list[tuple[AnyRow, FetchedPage]]] = {}
         for url, page in zip(urls, fetched, strict=True):
             if page is not None:
@@ -120,7 +124,7 @@ class WebCrawl:
             for (url, page), text in zip(pages, read, strict=True):
                 await self._keep(crawl, url, page, text)
 
-    async def _fetch(self, crawl: AnyRow, url: AnyRow, pace: CrawlPace) -> FetchedPage | None:
+    async def _fetch(self, crawl: AnyRow, url: AnyRow, pace: CrawlPace, budget: CrawlBytes) -> FetchedPage | None:
         async def check(target: str) -> None:
             if crawl.constrain_to_root_domain and not _is_of_roots(target, crawl.root_urls):
                 raise PageRefused(ELSEWHERE)
@@ -129,7 +133,7 @@ class WebCrawl:
         try:
             await check(url.url)
             await pace.wait_for(url.url)
-            return await self._web.fetcher.fetch(url.url, check)
+            return await self._web.fetcher.fetch(url.url, check, budget.take)
         except PageNotRead as error:
             await self._database.write(web_crawls.fail_url, url, str(error))
             return None
@@ -152,7 +156,7 @@ class WebCrawl:
         if count is None:
             return
         row = _row(file.id, address, url.depth, generation, count) | {"title": storable(read.title) or address}
-        crawled = CrawledPage(row, self._to_follow(crawl, read), len(page.content))
+        crawled = CrawledPage(row, self._to_follow(crawl, read))
         if await self._database.write(web_crawls.store_page, url, crawled, self._limits.pages):
             await self._collection.vector_index.delete_file(store, file.id, generation)
         else:

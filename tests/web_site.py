@@ -57,6 +57,8 @@ class WebSite:
                 if len(self.pages("/slow")) > self.waits_after:
                     self.may_answer.wait()
                 return _html("Slow", f"Slow page {rest}. {_links([f'/slow/{int(rest) + 1}'])}")
+            case "empty":
+                return 200, "text/html", "<html><body></body></html>"
             case "long":
                 return _html("Long", " ".join(f"Sentence number {number} says nothing new." for number in range(900)))
             case "traps":

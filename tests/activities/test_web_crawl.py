@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.web_crawl import ELSEWHERE, TIME_IS_OVER, TOO_MANY_BYTES, CrawlLimits, WebCrawl
+from activities.crawl_bytes import TOO_MANY_BYTES
+from activities.web_crawl import ELSEWHERE, TIME_IS_OVER, CrawlLimits, WebCrawl
 from infra.database import web_collections, web_crawls
 from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
@@ -18,7 +19,7 @@ from infra.web.access import WebAccess
 from infra.web.collection import WebCollectionSearch
 from infra.web.fetching import PageFetcher, open_fetcher
 from infra.web.network import CheckedNetwork
-from infra.web.page_reading import PageReader
+from infra.web.page_reading import NO_TEXT, PageReader
 from models.search_index import IndexedFile
 from models.web_crawls import CrawlInfo, CrawlInput, CrawlRequest, CrawlStatus
 from models.web_hosts import PrivateHosts
@@ -74,11 +75,24 @@ async def test_crawl_whose_time_is_over_reads_nothing(crawler: Crawler, site: We
 
 
 async def test_crawl_that_has_fetched_enough_keeps_what_it_has(crawler: Crawler, site: WebSite) -> None:
-    status, infos = await crawler.crawl(f"{site.url}/slow/1", 1, CrawlLimits(1_000, 10, timedelta(hours=1)))
+    size = len(site.page("/slow/1")[2])
+    status, infos = await crawler.crawl(f"{site.url}/slow/1", 1, CrawlLimits(1_000, size, timedelta(hours=1)))
 
     assert status is CrawlStatus.COMPLETED
     assert [info.error for info in infos] == [None, TOO_MANY_BYTES]
     assert site.visits == ["/robots.txt", "/slow/1"]
+
+
+@pytest.mark.parametrize(("path", "error"), [("/endless", TOO_MANY_BYTES), ("/empty", NO_TEXT)])
+async def test_bytes_of_pages_that_are_not_read_count_as_well(
+    crawler: Crawler, site: WebSite, path: str, error: str
+) -> None:
+    _, infos = await crawler.crawl(site.url + path, 0, CrawlLimits(1_000, 50_000, timedelta(hours=1)))
+
+    [crawl] = await crawler.database.read(web_crawls.newest, crawler.project_id, 1)
+    assert [info.error for info in infos] == [error]
+    assert 0 < crawl.bytes < 200_000
+    assert (crawl.bytes > 50_000) == (error == TOO_MANY_BYTES)
 
 
 async def test_crawl_reads_no_more_pages_than_it_may(crawler: Crawler, site: WebSite) -> None:

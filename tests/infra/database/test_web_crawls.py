@@ -47,7 +47,7 @@ def page(url: str = ROOT, generation: int = 1) -> dict[str, Any]:
 def read(connection: Connection, crawl: Crawl, links: Sequence[str], most: int = ALL) -> bool:
     """Read the next pending URL, which leads on to `links`."""
     [url] = web_crawls.pending(connection, crawl.id, 1)
-    return web_crawls.store_page(connection, url, CrawledPage(page(url.url), links, 100), most)
+    return web_crawls.store_page(connection, url, CrawledPage(page(url.url), links), most)
 
 
 def pending(connection: Connection, crawl: Crawl) -> list[tuple[str, int]]:
@@ -62,7 +62,15 @@ def test_links_are_read_level_by_level_and_once(database: Database, crawl: Crawl
         assert pending(connection, crawl) == [(f"{ROOT}c", 1), (f"{ROOT}d", 2)]
         assert [info.url for info in web_crawls.infos(connection, crawl.id)] == [ROOT, f"{ROOT}b"]
         row = web_crawls.load(connection, crawl.project_id, crawl.id)
-        assert (row.urls, row.bytes) == (4, 200)
+        assert row.urls == 4
+
+
+def test_bytes_that_were_fetched_add_up(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        for size in (100, 20):
+            web_crawls.count_fetched(connection, crawl.id, size)
+
+        assert web_crawls.load(connection, crawl.project_id, crawl.id).bytes == 120
 
 
 def test_links_beyond_the_depth_are_not_followed(database: Database) -> None:
@@ -139,6 +147,16 @@ def test_crawls_at_a_time_are_bounded(database: Database) -> None:
         begin(connection, project_id)
 
 
+def test_roots_are_bounded_as_all_urls_are(database: Database) -> None:
+    body = CrawlRequest(root_urls=[ROOT, f"{ROOT}b", ROOT], max_depth=1)
+    with writing(database) as connection:
+        with pytest.raises(InvalidRequest, match="reads 1 pages at most") as refused:
+            web_crawls.create(connection, uuid4().hex, body, None, 0, max_urls=1)
+        assert web_crawls.create(connection, uuid4().hex, body, None, 0, max_urls=2).urls == 2
+
+    assert refused.value.param == "root_urls"
+
+
 def test_crawl_ends_once(database: Database, crawl: Crawl) -> None:
     with writing(database) as connection:
         ends = [
@@ -168,7 +186,7 @@ def test_nothing_is_stored_of_a_crawl_that_was_forgotten(database: Database, cra
         web_crawls.forget(connection, crawl.project_id)
         assert web_collections.forget(connection, crawl.project_id) == store
 
-        assert not web_crawls.store_page(connection, url, CrawledPage(page(), [], 1), ALL)
+        assert not web_crawls.store_page(connection, url, CrawledPage(page(), []), ALL)
         assert web_collections.count_pages(connection, store.id) == 0
         assert store.id in [row.store_id for row in index_deletions.oldest(connection, 2**40, ALL)]
         with pytest.raises(NotFound):
@@ -189,7 +207,7 @@ async def test_page_that_comes_with_the_deletion_is_not_kept(database: Database,
     stored = await overlap(
         database,
         forget,
-        lambda connection: web_crawls.store_page(connection, url, CrawledPage(page(), [f"{ROOT}b"], 1), ALL),
+        lambda connection: web_crawls.store_page(connection, url, CrawledPage(page(), [f"{ROOT}b"]), ALL),
     )
 
     assert stored is False
