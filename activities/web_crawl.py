@@ -13,6 +13,7 @@ from activities.crawl_bytes import TOO_MANY_BYTES, CrawlBytes
 from activities.crawl_pace import CrawlPace
 from activities.failures import WorkerStopped, passing_failure
 from activities.heartbeat import heartbeating
+from infra.background import together
 from infra.clock import now_ms, now_seconds
 from infra.database import web_collections, web_crawls
 from infra.database.columns import AnyRow
@@ -78,7 +79,7 @@ class WebCrawl:
                     urls = await self._next(row)
                     if not urls:
                         return await self._end(row)
-                    await self._take(row, urls, pace)
+                    await self._take_in_time(row, urls, pace)
                 return CrawlStatus.FAILED
             except EmbeddingFailed as error:
                 if error.is_retryable:
@@ -108,16 +109,33 @@ class WebCrawl:
         log.info("web_crawl.ended", extra={"crawl_id": crawl.id, "status": status.value, "urls": crawl.urls})
         return status
 
+    async def _take_in_time(self, crawl: AnyRow, urls: Sequence[AnyRow], pace: CrawlPace) -> None:
+        """Take what the time that is left is enough for; the next look at the time gives up the rest."""
+        left = crawl.created_at + self._limits.time.total_seconds() - now_seconds()
+        try:
+            async with asyncio.timeout(left) as time:
+                await self._take(crawl, urls, pace)
+        except TimeoutError:
+            if not time.expired():
+                raise
+
     async def _take(self, crawl: AnyRow, urls: Sequence[AnyRow], pace: CrawlPace) -> None:
         """Fetch some URLs together, then read and index those of each site."""
         budget = CrawlBytes(self._limits.bytes - crawl.bytes)
+        fetched: dict[str, FetchedPage] = {}
+
+        async def fetch(url: AnyRow) -> None:
+            page = await self._fetch(crawl, url, pace, budget)
+            if page is not None:
+                fetched[url.page_id] = page
+
         try:
-            fetched = await asyncio.gather(*(self._fetch(crawl, url, pace, budget) for url in urls))
+            await together(*(fetch(url) for url in urls))
         finally:
             await self._database.write(web_crawls.count_fetched, crawl.id, budget.taken)
         sites: dict[str, list[tuple[AnyRow, FetchedPage]]] = {}
-        for url, page in zip(urls, fetched, strict=True):
-            if page is not None:
+        for url in urls:
+            if (page := fetched.get(url.page_id)) is not None:
                 sites.setdefault(host_of(page.url), []).append((url, page))
         for pages in sites.values():
             read = await self._web.reader.read_pages([page for _, page in pages])

@@ -1,10 +1,12 @@
 """The bounds of a crawl, over a real site: what is left when one is reached is said, page by page."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -13,11 +15,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.crawl_bytes import TOO_MANY_BYTES
 from activities.web_crawl import ELSEWHERE, TIME_IS_OVER, CrawlLimits, WebCrawl
 from infra.database import web_collections, web_crawls
+from infra.database.outages import DatabaseUnavailable
 from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.web.access import WebAccess
 from infra.web.collection import WebCollectionSearch
-from infra.web.fetching import PageFetcher, open_fetcher
+from infra.web.fetching import FetchedPage, PageFetcher, open_fetcher
 from infra.web.network import CheckedNetwork
 from infra.web.page_reading import NO_TEXT, PageReader
 from models.search_index import IndexedFile
@@ -50,14 +53,14 @@ class Crawler:
         self.database = resources.database
         self.collection = WebCollectionSearch(resources.database, resources.embedders, resources.vector_index)
         self.project_id = uuid4().hex
-        self._fetcher = fetcher
+        self.fetcher = fetcher
 
     async def crawl(
         self, url: str, depth: int, limits: CrawlLimits = NO_LIMITS, is_constrained: bool = True
     ) -> tuple[CrawlStatus, list[CrawlInfo]]:
         body = CrawlRequest(root_urls=[url], max_depth=depth, constrain_to_root_domain=is_constrained)
         created = await self.database.write(web_crawls.create, self.project_id, body, None, 0)
-        activity = WebCrawl(self.database, self.collection, WebAccess(self._fetcher, PageReader(2), None), limits)
+        activity = WebCrawl(self.database, self.collection, WebAccess(self.fetcher, PageReader(2), None), limits)
         status = await ActivityEnvironment().run(activity.crawl, CrawlInput(created.id))
         assert await ActivityEnvironment().run(activity.crawl, CrawlInput(created.id)) is CrawlStatus.FAILED
         return status, await self.database.read(web_crawls.infos, created.id)
@@ -72,6 +75,41 @@ async def test_crawl_whose_time_is_over_reads_nothing(crawler: Crawler, site: We
     status, infos = await crawler.crawl(site.url, 1, CrawlLimits(1_000, 10**9, timedelta()))
 
     assert (status, [info.error for info in infos], site.visits) == (CrawlStatus.FAILED, [TIME_IS_OVER], [])
+
+
+async def test_time_of_the_crawl_ends_in_the_midst_of_pages(crawler: Crawler, site: WebSite) -> None:
+    site.may_answer.clear()
+
+    async with asyncio.timeout(15):
+        _, infos = await crawler.crawl(f"{site.url}/slow/1", 1, CrawlLimits(1_000, 10**9, timedelta(seconds=2)))
+
+    assert [info.error for info in infos] == [TIME_IS_OVER]
+
+
+async def test_failure_of_one_page_ends_the_others(
+    crawler: Crawler, site: WebSite, fetcher: PageFetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+
+    async def fetch(url: str, *about: Any, **options: Any) -> FetchedPage:
+        if url.endswith("/page/1"):
+            raise DatabaseUnavailable("gone")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    class FromHere:
+        async def fetch(self, url: str, *about: Any, **options: Any) -> FetchedPage:
+            is_page = urlsplit(url).path.startswith("/page/")
+            return await (fetch if is_page else fetcher.fetch)(url, *about, **options)
+
+    crawler.fetcher = cast(PageFetcher, FromHere())
+    with pytest.raises(DatabaseUnavailable):
+        await crawler.crawl(site.url, 1)
+
+    assert ended.is_set()
 
 
 async def test_crawl_that_has_fetched_enough_keeps_what_it_has(crawler: Crawler, site: WebSite) -> None:
