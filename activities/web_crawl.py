@@ -9,9 +9,11 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.crawl_bytes import TOO_MANY_BYTES, CrawlBytes
 from activities.crawl_pace import CrawlPace
 from activities.failures import WorkerStopped, passing_failure
 from activities.heartbeat import heartbeating
+from infra.background import together
 from infra.clock import now_ms, now_seconds
 from infra.database import web_collections, web_crawls
 from infra.database.columns import AnyRow
@@ -27,7 +29,7 @@ from infra.web.page_reading import NO_TEXT
 from infra.web.robots import Robots
 from infra.web.urls import canonical
 from models.answers import storable
-from models.search_index import IndexedStore
+from models.search_index import IndexedFile
 from models.vector_store_errors import FileErrorCode
 from models.web_crawls import CrawlEnd, CrawlInput, CrawlStatus
 from models.web_domains import host_of
@@ -35,7 +37,6 @@ from models.web_pages import ReadPage
 
 PAGES_AT_A_TIME = 16
 TIME_IS_OVER = "It was not read: the time of the crawl was over."
-TOO_MANY_BYTES = "It was not read: the crawl had fetched as much as it may."
 ELSEWHERE = "The page leads away from the crawl's domains."
 NOTHING_READ = "None of the root pages could be read."
 
@@ -78,7 +79,7 @@ class WebCrawl:
                     urls = await self._next(row)
                     if not urls:
                         return await self._end(row)
-                    await self._take(row, urls, pace)
+                    await self._take_in_time(row, urls, pace)
                 return CrawlStatus.FAILED
             except EmbeddingFailed as error:
                 if error.is_retryable:
@@ -108,19 +109,40 @@ class WebCrawl:
         log.info("web_crawl.ended", extra={"crawl_id": crawl.id, "status": status.value, "urls": crawl.urls})
         return status
 
+    async def _take_in_time(self, crawl: AnyRow, urls: Sequence[AnyRow], pace: CrawlPace) -> None:
+        """Take what the time that is left is enough for; the next look at the time gives up the rest."""
+        left = crawl.created_at + self._limits.time.total_seconds() - now_seconds()
+        try:
+            async with asyncio.timeout(left) as time:
+                await self._take(crawl, urls, pace)
+        except TimeoutError:
+            if not time.expired():
+                raise
+
     async def _take(self, crawl: AnyRow, urls: Sequence[AnyRow], pace: CrawlPace) -> None:
         """Fetch some URLs together, then read and index those of each site."""
-        fetched = await asyncio.gather(*(self._fetch(crawl, url, pace) for url in urls))
-        sites: dict[str, list[tuple[AnyRow, FetchedPage]]] = {}
-        for url, page in zip(urls, fetched, strict=True):
+        budget = CrawlBytes(self._limits.bytes - crawl.bytes)
+        fetched: dict[str, FetchedPage] = {}
+
+        async def fetch(url: AnyRow) -> None:
+            page = await self._fetch(crawl, url, pace, budget)
             if page is not None:
+                fetched[url.page_id] = page
+
+        try:
+            await together(*(fetch(url) for url in urls))
+        finally:
+            await self._database.write(web_crawls.count_fetched, crawl.id, budget.taken)
+        sites: dict[str, list[tuple[AnyRow, FetchedPage]]] = {}
+        for url in urls:
+            if (page := fetched.get(url.page_id)) is not None:
                 sites.setdefault(host_of(page.url), []).append((url, page))
         for pages in sites.values():
             read = await self._web.reader.read_pages([page for _, page in pages])
             for (url, page), text in zip(pages, read, strict=True):
                 await self._keep(crawl, url, page, text)
 
-    async def _fetch(self, crawl: AnyRow, url: AnyRow, pace: CrawlPace) -> FetchedPage | None:
+    async def _fetch(self, crawl: AnyRow, url: AnyRow, pace: CrawlPace, budget: CrawlBytes) -> FetchedPage | None:
         async def check(target: str) -> None:
             if crawl.constrain_to_root_domain and not _is_of_roots(target, crawl.root_urls):
                 raise PageRefused(ELSEWHERE)
@@ -129,7 +151,7 @@ class WebCrawl:
         try:
             await check(url.url)
             await pace.wait_for(url.url)
-            return await self._web.fetcher.fetch(url.url, check)
+            return await self._web.fetcher.fetch(url.url, check, budget.take)
         except PageNotRead as error:
             await self._database.write(web_crawls.fail_url, url, str(error))
             return None
@@ -143,19 +165,20 @@ class WebCrawl:
             return
         store, generation = web_collections.indexed(collection), now_ms()
         address = canonical(page.url) or url.url
-        page_id = web_crawls.page_id_of(address)
+        file = IndexedFile(web_crawls.page_id_of(address), generation)
         try:
-            count = await self._collection.add(store, page_id, generation, storable(read.text))
+            count = await self._collection.add(crawl.project_id, store, file, storable(read.text))
         except DocumentUnreadable as error:
             await self._database.write(web_crawls.fail_url, url, str(error))
             return
-        row = _row(page_id, address, url.depth, generation, count) | {"title": storable(read.title) or address}
-        crawled = CrawledPage(row, self._to_follow(crawl, read), len(page.content))
+        if count is None:
+            return
+        row = _row(file.id, address, url.depth, generation, count) | {"title": storable(read.title) or address}
+        crawled = CrawledPage(row, self._to_follow(crawl, read))
         if await self._database.write(web_crawls.store_page, url, crawled, self._limits.pages):
-            await self._forget_older(store, page_id, generation)
-
-    async def _forget_older(self, store: IndexedStore, page_id: str, generation: int) -> None:
-        await self._collection.vector_index.delete_file(store, page_id, generation)
+            await self._collection.vector_index.delete_file(store, file.id, generation)
+        else:
+            await self._collection.vector_index.delete_generation(store, file)
 
     def _to_follow(self, crawl: AnyRow, read: ReadPage) -> Sequence[str]:
         links = [link for each in read.links if (link := canonical(each)) is not None]

@@ -100,6 +100,7 @@ def create_app(resources: Resources) -> FastAPI:
         CrawlWorkflows(resources.temporal, resources.settings),
         resources.vector_index,
         resources.embedders,
+        resources.settings.web_crawl_pages,
     )
     app.state.run_commands = RunCommands(
         resources.database,

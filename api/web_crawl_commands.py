@@ -35,6 +35,7 @@ class WebCrawlCommands:
     workflows: CrawlWorkflows
     vector_index: VectorIndex
     embedders: Embedders
+    max_pages: int
 
     async def crawl(self, idempotency: Idempotency, project_id: str, body: CrawlRequest) -> CrawlAnswer:
         """Begin a crawl and, unless it is to run in the background, return when it has ended.
@@ -45,7 +46,7 @@ class WebCrawlCommands:
         model, dimensions = (embedder.model, embedder.dimensions) if embedder else (None, 0)
 
         def create(connection: Connection) -> WebCrawl:
-            return web_crawls.create(connection, project_id, body, model, dimensions)
+            return web_crawls.create(connection, project_id, body, model, dimensions, self.max_pages)
 
         crawl = await idempotency.run(WebCrawl, create)
         command = CrawlInput(crawl.id)

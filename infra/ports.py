@@ -201,7 +201,11 @@ class VectorIndex(Protocol):
         ...
 
     async def delete_file(self, store: IndexedStore, file_id: str, keep_generation: int | None = None) -> None:
-        """Remove a file's chunks, but for those of one generation."""
+        """Remove a file's chunks, but for those of one generation and of newer ones."""
+        ...
+
+    async def delete_generation(self, store: IndexedStore, file: IndexedFile) -> None:
+        """Remove the chunks of one generation of a file."""
         ...
 
     async def drop(self, store: IndexedStore) -> None:

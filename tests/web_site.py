@@ -26,6 +26,7 @@ class WebSite:
         self.host = f"127.0.0.1:{port}"
         self.url = f"http://{self.host}"
         self.robots = ROBOTS
+        self.type_of_robots = "text/plain"
         self.visits: list[str] = []
         self.waits_after = 0
         self.may_answer = Event()
@@ -40,7 +41,7 @@ class WebSite:
         first, _, rest = parts.path.strip("/").partition("/")
         match first:
             case "robots.txt":
-                return (200, "text/plain", self.robots) if self.robots else (404, "text/html", "")
+                return (200, self.type_of_robots, self.robots) if self.robots else (404, "text/html", "")
             case "":
                 return _html("Fernhill", _links(f"/page/{number}" for number in range(1, PAGES)))
             case "page":
@@ -56,6 +57,8 @@ class WebSite:
                 if len(self.pages("/slow")) > self.waits_after:
                     self.may_answer.wait()
                 return _html("Slow", f"Slow page {rest}. {_links([f'/slow/{int(rest) + 1}'])}")
+            case "empty":
+                return 200, "text/html", "<html><body></body></html>"
             case "long":
                 return _html("Long", " ".join(f"Sentence number {number} says nothing new." for number in range(900)))
             case "traps":

@@ -6,6 +6,8 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { PLACE } from "../conversation/citations.js";
 
 const MAX_LENGTH = 100_000;
+// A line that opens so many quotations and lists, each of which the parser enters by a call of its own.
+const TOO_DEEP = /^(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))){100}/m;
 const SAFE_LINK = /^(https?:|mailto:)/i;
 const ALLOWED = {
   ALLOWED_TAGS: [
@@ -49,11 +51,22 @@ export function Markdown({ text, onNote, inline = false }) {
 }
 
 function rendered(text, onNote, inline) {
-  // Its parser takes long for very long texts.
-  if (text.length > MAX_LENGTH) return document.createTextNode(text.replace(PLACE, ""));
-  const fragment = purifier.sanitize(inline ? marked.parseInline(text) : marked.parse(text), ALLOWED);
+  const parsed = parsedOrNull(text, inline);
+  if (parsed === null) return document.createTextNode(text.replace(PLACE, ""));
+  const fragment = purifier.sanitize(parsed, ALLOWED);
   placeNotes(fragment, onNote);
   return fragment;
+}
+
+function parsedOrNull(text, inline) {
+  // The parser takes long for very long texts.
+  if (text.length > MAX_LENGTH || TOO_DEEP.test(text)) return null;
+  try {
+    return inline ? marked.parseInline(text) : marked.parse(text);
+  } catch {
+    // Its stack overflows, if anything: one message must not take the others of its thread away.
+    return null;
+  }
 }
 
 function placeNotes(fragment, onNote) {

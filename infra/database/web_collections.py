@@ -35,7 +35,7 @@ _COUNT = select(func.count()).select_from(_P).where(_P.c.store_id == _STORE)
 _STORE_PAGE = insert(_P)
 _REPLACE_PAGE = (
     update(_P)
-    .where(_P.c.store_id == _STORE, _P.c.id == bindparam("page"))
+    .where(_P.c.store_id == _STORE, _P.c.id == bindparam("page"), _P.c.generation <= bindparam("new_generation"))
     .values(
         url=bindparam("new_url"),
         host=bindparam("new_host"),
@@ -45,6 +45,12 @@ _REPLACE_PAGE = (
         chunks=bindparam("new_chunks"),
     )
 )
+
+
+def is_there(connection: Connection, project_id: str, store_id: str) -> bool:
+    """Whether the project still has this collection: one that was forgotten and begun anew has another store."""
+    row = find(connection, project_id)
+    return row is not None and bool(row.store_id == store_id)
 
 
 def find(connection: Connection, project_id: str) -> AnyRow | None:
@@ -105,11 +111,15 @@ def count_pages(connection: Connection, store_id: str) -> int:
     return int(connection.scalar(_COUNT, {"store": store_id}) or 0)
 
 
-def store_page(connection: Connection, project_id: str, store_id: str, page: Mapping[str, Any]) -> None:
-    """`page` has the columns of `WEB_PAGES`; one that was read before is replaced."""
+def store_page(connection: Connection, project_id: str, store_id: str, page: Mapping[str, Any]) -> bool:
+    """`page` has the columns of `WEB_PAGES`; one that was read before is replaced. False: a newer one is left."""
     changes = {f"new_{name}": value for name, value in page.items() if name != "id"}
-    if connection.execute(_REPLACE_PAGE, {"store": store_id, "page": page["id"]} | changes).rowcount == 0:
-        connection.execute(_STORE_PAGE, {"project_id": project_id, "store_id": store_id} | dict(page))
+    if connection.execute(_REPLACE_PAGE, {"store": store_id, "page": page["id"]} | changes).rowcount:
+        return True
+    if connection.execute(_NAMED, {"store": store_id, "pages": [page["id"]]}).first():
+        return False
+    connection.execute(_STORE_PAGE, {"project_id": project_id, "store_id": store_id} | dict(page))
+    return True
 
 
 def indexed(row: AnyRow) -> IndexedStore:

@@ -91,13 +91,20 @@ class CrawledPage:
 
     page: dict[str, Any]
     links: Sequence[str]
-    size: int
 
 
 def create(
-    connection: Connection, project_id: str, body: CrawlRequest, embedding_model: str | None, dimensions: int
+    connection: Connection,
+    project_id: str,
+    body: CrawlRequest,
+    embedding_model: str | None,
+    dimensions: int,
+    max_urls: int = MAX_URLS,
 ) -> WebCrawl:
     """Begin a crawl of the project's collection, which is made if there is none. Raises `InvalidRequest`."""
+    roots = list(dict.fromkeys(canonical(url) or url for url in body.root_urls))
+    if len(roots) > max_urls:
+        raise InvalidRequest(f"A crawl reads {max_urls} pages at most. Give fewer roots.", "root_urls")
     collection = web_collections.lock_or_create(connection, project_id, body.description, embedding_model, dimensions)
     if (connection.scalar(_COUNT_ACTIVE, {"project": project_id}) or 0) >= MAX_CRAWLS_AT_A_TIME:
         raise InvalidRequest(
@@ -105,7 +112,6 @@ def create(
             code="too_many_crawls",
         )
     crawl_id = new_id(Prefix.WEB_CRAWL)
-    roots = [canonical(url) or url for url in body.root_urls]
     row = {
         "id": crawl_id,
         "project_id": project_id,
@@ -118,7 +124,7 @@ def create(
         "next_check_at": now_ms() + CHECK_AFTER_MS,
     }
     connection.execute(_CREATE, row)
-    _add_urls(connection, connection.execute(_FIND_ACTIVE, {"crawl": crawl_id}).one(), roots, 0, MAX_URLS)
+    _add_urls(connection, connection.execute(_FIND_ACTIVE, {"crawl": crawl_id}).one(), roots, 0, max_urls)
     return load(connection, project_id, crawl_id)
 
 
@@ -151,16 +157,23 @@ def pending(connection: Connection, crawl_id: str, limit: int) -> Sequence[AnyRo
 
 
 def store_page(connection: Connection, url: AnyRow, read: CrawledPage, max_urls: int) -> bool:
-    """Store a page and the links from it, up to `max_urls` of the crawl. False: the crawl is no longer active."""
+    """Store a page and the links from it, up to `max_urls` of the crawl.
+
+    False: the page is not stored, as the crawl is no longer active, or another one has read the page since.
+    """
     crawl = connection.execute(_LOCK_ACTIVE, {"crawl": url.crawl_id}).one_or_none()
     if crawl is None:
         return False
-    web_collections.store_page(connection, crawl.project_id, crawl.store_id, read.page)
+    is_stored = web_collections.store_page(connection, crawl.project_id, crawl.store_id, read.page)
     _end_url(connection, url, UrlStatus.READ, None)
-    connection.execute(_COUNT_UP, {"crawl": crawl.id, "more_urls": 0, "more_bytes": read.size})
     if url.depth < crawl.max_depth:
         _add_urls(connection, crawl, read.links, url.depth + 1, max_urls)
-    return True
+    return is_stored
+
+
+def count_fetched(connection: Connection, crawl_id: str, size: int) -> None:
+    """Count what was fetched for a crawl, whatever became of it."""
+    connection.execute(_COUNT_UP, {"crawl": crawl_id, "more_urls": 0, "more_bytes": size})
 
 
 def fail_url(connection: Connection, url: AnyRow, error: str) -> None:

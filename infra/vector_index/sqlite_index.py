@@ -33,6 +33,9 @@ K1_PLUS_1 = 2.2
 MIN_IDF = 1e-6
 """FTS5's idf of a term that half of the chunks have, or more."""
 
+_ROWS_BEFORE = "SELECT row FROM file WHERE id = ? AND generation < coalesce(?, generation + 1)"
+_ROWS_OF = "SELECT row FROM file WHERE id = ? AND generation = ?"
+
 Result = TypeVar("Result")
 
 
@@ -58,7 +61,10 @@ class SqliteVectorIndex:
         return await self._in_thread(self._chunks, store, file, after, limit)
 
     async def delete_file(self, store: IndexedStore, file_id: str, keep_generation: int | None = None) -> None:
-        await self._in_thread(self._delete_file, store, file_id, keep_generation)
+        await self._in_thread(self._delete_rows, store, _ROWS_BEFORE, (file_id, keep_generation))
+
+    async def delete_generation(self, store: IndexedStore, file: IndexedFile) -> None:
+        await self._in_thread(self._delete_rows, store, _ROWS_OF, (file.id, file.generation))
 
     async def drop(self, store: IndexedStore) -> None:
         await self._in_thread(self._drop, store)
@@ -139,15 +145,12 @@ class SqliteVectorIndex:
             )
             return [_chunk(*found) for found in rows]
 
-    def _delete_file(self, store: IndexedStore, file_id: str, keep_generation: int | None) -> None:
+    def _delete_rows(self, store: IndexedStore, which: str, about: tuple[str, int | None]) -> None:
         path = self._path(store)
         if not path.exists():
             return
         with writing(path) as connection:
-            rows = connection.execute(
-                "SELECT row FROM file WHERE id = ? AND generation IS NOT ?", (file_id, keep_generation)
-            ).fetchall()
-            for (row,) in rows:
+            for (row,) in connection.execute(which, about).fetchall():
                 _delete_row(connection, row)
 
     def _drop(self, store: IndexedStore) -> None:

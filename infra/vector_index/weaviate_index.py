@@ -6,6 +6,7 @@ from typing import Any
 
 from weaviate import WeaviateAsyncClient
 from weaviate.classes.query import Filter, Sort
+from weaviate.collections.classes.filters import FilterReturn
 from weaviate.collections.collection import CollectionAsync
 from weaviate.exceptions import UnexpectedStatusCodeError
 
@@ -91,11 +92,17 @@ class WeaviateVectorIndex:
         return [chunk_of(each.properties) for each in found.objects]
 
     async def delete_file(self, store: IndexedStore, file_id: str, keep_generation: int | None = None) -> None:
-        if not await self._has(store):
-            return
         unwanted = Filter.by_property(FILE).equal(file_id)
         if keep_generation is not None:
-            unwanted &= Filter.by_property(GENERATION).not_equal(keep_generation)
+            unwanted &= Filter.by_property(GENERATION).less_than(keep_generation)
+        await self._delete(store, unwanted, file_id)
+
+    async def delete_generation(self, store: IndexedStore, file: IndexedFile) -> None:
+        await self._delete(store, Filter.by_property(SOURCE).equal(source(file)), file.id)
+
+    async def _delete(self, store: IndexedStore, unwanted: FilterReturn, file_id: str) -> None:
+        if not await self._has(store):
+            return
         while True:
             async with in_time(WRITE_TIMEOUT):
                 # So many at a time as one query of this server may find.

@@ -12,6 +12,7 @@ from infra.embeddings.embedders import Embedders
 from infra.embeddings.windows import embedded_chunks
 from infra.ports import VectorIndex
 from models.answers import storable
+from models.chunks import Chunk
 from models.documents import Document, Page
 from models.ranking import RankedChunk, ranked
 from models.search_index import Candidate, Candidates, IndexedFile, IndexedStore, IndexQuery
@@ -35,19 +36,31 @@ class WebCollectionSearch:
     embedders: Embedders
     vector_index: VectorIndex
 
-    async def add(self, store: IndexedStore, page_id: str, generation: int, text: str) -> int:
-        """Index a page in a new generation. Returns the number of its chunks.
+    async def add(self, project_id: str, store: IndexedStore, page: IndexedFile, text: str) -> int | None:
+        """Index a page in a new generation. Returns the number of its chunks; None: the collection was forgotten.
 
-        Raises `EmbeddingFailed`, `VectorIndexUnavailable`, `DocumentTooLarge`.
+        All chunks are in the index, or none. Raises `EmbeddingFailed`, `VectorIndexUnavailable`, `DocumentTooLarge`.
         """
         document = Document([Page(None, text)])
         cut = await asyncio.to_thread(chunks, document, CHUNK_TOKENS, OVERLAP_TOKENS, MAX_PAGE_TOKENS)
+        is_added = False
+        try:
+            is_added = await self._add_chunks(project_id, store, page, cut)
+        finally:
+            if not is_added:
+                await self.vector_index.delete_generation(store, page)
+        return len(cut) if is_added else None
+
+    async def _add_chunks(self, project_id: str, store: IndexedStore, page: IndexedFile, cut: Sequence[Chunk]) -> bool:
         embedder = await self.embedders.of(store)
         for at in range(0, len(cut), CHUNKS_AT_A_TIME):
             end = at + CHUNKS_AT_A_TIME
             batch = await embedded_chunks(embedder, cut[at:end], next(iter(cut[end : end + 1]), None))
-            await self.vector_index.upsert(store, IndexedFile(page_id, generation), batch)
-        return len(cut)
+            # After the embedding, which may take a minute: chunks that came so late would stay in the index.
+            if not await self.database.read(web_collections.is_there, project_id, store.id):
+                return False
+            await self.vector_index.upsert(store, page, batch)
+        return True
 
     async def search(
         self, project_id: str, query: str, limit: int, domains: Collection[str] | None = None
@@ -61,7 +74,8 @@ class WebCollectionSearch:
         pages = await self.database.read(web_collections.searchable, store.id, domains, most)
         if not pages:
             return ()
-        candidates = await self._candidates(store, query, pages if len(pages) != NAMED_PAGES + 1 else None)
+        is_all = domains is None and len(pages) > NAMED_PAGES
+        candidates = await self._candidates(store, query, None if is_all else pages)
         found = ranked(candidates, limit)
         rows = await self.database.read(web_collections.named, store.id, {each.file_id for each in found})
         return [_passage(each, rows) for each in found if each.file_id in rows]

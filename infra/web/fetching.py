@@ -59,7 +59,15 @@ Check = Callable[[str], Awaitable[None]]
 """Asked for each URL before it is fetched, those of redirects as well. Raises `PageRefused`."""
 
 
+Count = Callable[[int], None]
+"""Told the size of each piece of a page, after decompression if that is more. May raise `PageRefused`."""
+
+
 async def _anything(url: str) -> None:
+    pass
+
+
+def _uncounted(size: int) -> None:
     pass
 
 
@@ -95,11 +103,16 @@ class PageFetcher:
         self._client = client
         self._limits = limits
 
-    async def fetch(self, url: str, check: Check = _anything) -> FetchedPage:
-        """The page at a URL. Raises a `PageNotRead`, and what `check` raises."""
+    async def fetch(
+        self, url: str, check: Check = _anything, count: Count = _uncounted, *, any_type: bool = False
+    ) -> FetchedPage:
+        """The page at a URL; with `any_type`, as text whatever its media type is.
+
+        Raises a `PageNotRead`, and what `check` and `count` raise.
+        """
         try:
             async with asyncio.timeout(self._limits.total_seconds):
-                return await self._follow(url, check)
+                return await self._follow(url, check, count, any_type)
         except TimeoutError:
             raise PageUnavailable("The page took too long.") from None
         except httpx2.InvalidURL:
@@ -107,24 +120,26 @@ class PageFetcher:
         except httpx2.TransportError as error:
             raise PageUnavailable(f"The site did not answer: {type(error).__name__}.") from error
 
-    async def _follow(self, url: str, check: Check) -> FetchedPage:
+    async def _follow(self, url: str, check: Check, count: Count, any_type: bool) -> FetchedPage:
         for _ in range(self._limits.redirects + 1):
             target = _checked(url)
             await check(str(target))
             async with self._client.stream("GET", target) as response:
                 if not response.has_redirect_location:
-                    return await self._read(response)
+                    return await self._read(response, count, any_type)
                 url = str(target.join(response.headers["location"]))
         raise PageRefused("The page redirects too often.")
 
-    async def _read(self, response: httpx2.Response) -> FetchedPage:
+    async def _read(self, response: httpx2.Response, count: Count, any_type: bool) -> FetchedPage:
         if response.status_code != httpx2.codes.OK:
             raise PageUnavailable(f"The site answered with status {response.status_code}.", response.status_code)
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if any_type:
+            media_type = "text/plain"
         if media_type not in HTML_TYPES | TEXT_TYPES | {PDF}:
             raise PageRefused("The page is neither text nor PDF.")
         most = self._limits.pdf_bytes if media_type == PDF else self._limits.text_bytes
-        content = await _body(response, most + 1)
+        content = await _body(response, most + 1, count)
         is_cut = len(content) > most
         if is_cut and media_type == PDF:
             raise PageRefused(f"The PDF has more than {most // MIB} MiB.")
@@ -142,7 +157,7 @@ def _checked(url: str) -> httpx2.URL:
     return target.copy_with(fragment=None)
 
 
-async def _body(response: httpx2.Response, most: int) -> bytes:
+async def _body(response: httpx2.Response, most: int, count: Count) -> bytes:
     """The first `most` bytes after decompression, of as many that were sent."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in PLAIN_ENCODINGS | GZIP_ENCODINGS:
@@ -151,7 +166,9 @@ async def _body(response: httpx2.Response, most: int) -> bytes:
     body, received = bytearray(), 0
     async for piece in response.aiter_raw():
         received += len(piece)
-        body += _unpacked(unpacking, piece, most - len(body)) if unpacking else piece
+        unpacked = _unpacked(unpacking, piece, most - len(body)) if unpacking else piece
+        count(max(len(piece), len(unpacked)))
+        body += unpacked
         if len(body) >= most or received >= most:
             break
     return bytes(body[:most])

@@ -12,7 +12,15 @@ from infra.web.fetching import AGENT, PageFetcher
 
 KEPT_FOR = timedelta(days=1)
 KEPT_AFTER_OUTAGE = timedelta(minutes=1)
-MAX_KEPT_SITES = 1_000
+MAX_KEPT_SITES = 50
+"""Few: what is parsed of a large file takes many times its size."""
+
+MAX_BYTES = 512_000
+"""Of one file; RFC 9309 wants at least 500 KiB. What follows is not read."""
+
+MAX_ASSIGNMENTS = 200_000
+"""Lines that name agents, times all lines: the parser adds each rule to every agent of its group."""
+
 MAX_DELAY = timedelta(seconds=10)
 """A site that asks for more between two pages is not waited for any longer."""
 
@@ -63,16 +71,19 @@ class Robots:
 
         now = time.monotonic()
         try:
-            page = await self._fetcher.fetch(f"{site}/robots.txt")
+            page = await self._fetcher.fetch(f"{site}/robots.txt", any_type=True)
         except PageUnavailable as error:
             # A site without the file allows everything. One that fails to give it may have rules that nobody knows.
             is_closed = error.status is None or error.status >= 500
             kept = KEPT_AFTER_OUTAGE if is_closed else KEPT_FOR
             return SiteRules(None, is_closed, now + kept.total_seconds())
         except PageRefused:
-            # No text, or too many redirects. Where the address is refused, so is every page.
+            # Too many redirects, for one. Where the address is refused, so is every page.
             return SiteRules(None, False, now + KEPT_FOR.total_seconds())
-        rules = await asyncio.to_thread(Protego.parse, page.content.decode("utf-8", "replace"))
+        text = page.content[:MAX_BYTES].decode("utf-8", "replace")
+        if _is_too_large(text):
+            return SiteRules(None, True, now + KEPT_FOR.total_seconds())
+        rules = await asyncio.to_thread(Protego.parse, text)
         return SiteRules(rules, False, now + KEPT_FOR.total_seconds())
 
     def _remember(self, site: str, rules: SiteRules) -> None:
@@ -80,3 +91,9 @@ class Robots:
             self._sites.clear()
             self._asking.clear()
         self._sites[site] = rules
+
+
+def _is_too_large(text: str) -> bool:
+    """Whether the parser, which nothing can stop, would take more time or memory than the rules of any site need."""
+    lines = text.splitlines()
+    return sum("agent" in line.lower() for line in lines) * len(lines) > MAX_ASSIGNMENTS

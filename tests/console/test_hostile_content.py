@@ -91,6 +91,21 @@ async def test_names_titles_prompts_and_errors_run_nothing(page: Page, server: C
         await assert_harmless(page)
 
 
+@pytest.mark.parametrize("level", [">", "> ", "- ", "1. ", "> - "])
+async def test_text_of_very_deep_levels_is_shown_as_it_is_written(
+    page: Page, server: ConsoleServer, project: Project, level: str
+) -> None:
+    deep = level * (20_000 // len(level)) + "the deepest"
+    messages = [{"role": "user", "content": text} for text in ("The first", deep, "The *last*")]
+    thread = await project.post("/threads", messages=messages)
+
+    await page.goto(f"{server.url}/#/chat/{thread['id']}")
+
+    await expect(page.get_by_role("article")).to_have_count(3)
+    await expect(page.locator(".markdown").filter(has_text="the deepest")).to_have_text(deep)
+    await expect(page.locator(".markdown em")).to_have_text("last")
+
+
 async def test_images_of_other_servers_are_links_that_nobody_follows(
     page: Page, server: ConsoleServer, project: Project
 ) -> None:

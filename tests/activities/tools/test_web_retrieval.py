@@ -13,6 +13,7 @@ from infra.database import web_collections
 from infra.ports import ToolScope
 from infra.tools.errors import ToolFailed, ToolUnavailable
 from infra.vector_index.errors import VectorIndexUnavailable
+from infra.web import collection
 from infra.web.access import WebAccess
 from infra.web.collection import WebCollectionSearch
 from infra.web.fetching import PageFetcher, open_fetcher
@@ -20,6 +21,7 @@ from infra.web.network import CheckedNetwork
 from infra.web.page_reading import PageReader
 from infra.web.search.engines import SearxngSearch
 from infra.web.search.json_engine import RATE_LIMITED, open_engine
+from models.search_index import IndexedFile
 from models.tool_calls import ToolCall, ToolKind, WebPassage, WebSource
 from models.tools import WebRetrievalOptions
 from models.web_hosts import PrivateHosts
@@ -87,7 +89,8 @@ async def collect(tool: WebRetrieval, project_id: str, *pages: tuple[str, str]) 
     row = await database.write(web_collections.lock_or_create, project_id, "Docs.", embedder.model, embedder.dimensions)
     for number, (url, text) in enumerate(pages):
         page: dict[str, Any] = {"id": f"page_{number}", "url": url, "host": url.split("/")[2], "title": "T", "depth": 1}
-        count = await tool.collection.add(web_collections.indexed(row), f"page_{number}", 7, text)
+        file = IndexedFile(f"page_{number}", 7)
+        count = await tool.collection.add(project_id, web_collections.indexed(row), file, text)
         page |= {"generation": 7, "chunks": count}
         await database.write(web_collections.store_page, project_id, row.store_id, page)
 
@@ -122,7 +125,8 @@ async def test_older_generation_of_a_page_is_not_found(tool: WebRetrieval, scope
     await collect(tool, scope.project_id, (VACATION, SEARCHED))
     row = await tool.collection.database.read(web_collections.find, scope.project_id)
     assert row is not None
-    await tool.collection.add(web_collections.indexed(row), "page_0", 6, "An older text on vacation days.")
+    older = IndexedFile("page_0", 6)
+    await tool.collection.add(scope.project_id, web_collections.indexed(row), older, "An older text on vacation days.")
 
     found = await tool.collection.search(scope.project_id, "vacation days", 8)
 
@@ -141,6 +145,19 @@ async def test_search_stays_in_the_allowed_domains(
     assert len(found.passages) == inside
     assert all(f"{domains[0]}/" in url for url in urls(found.passages))
     assert engine.asked[-1]["q"] == f"vacation site:{domains[0]}"
+
+
+@pytest.mark.any_database
+async def test_search_stays_in_the_allowed_domains_of_any_number_of_pages(
+    tool: WebRetrieval, scope: ToolScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "NAMED_PAGES", 1)
+    inside = [(VACATION, SEARCHED), (f"{VACATION}/2", SEARCHED)]
+    await collect(tool, scope.project_id, *inside, ("https://other.test/a", SEARCHED))
+
+    found = await tool.collection.search(scope.project_id, "vacation", 8, ["docs.example"])
+
+    assert {passage.url for passage in found} == {url for url, _ in inside}
 
 
 @pytest.mark.any_database

@@ -47,7 +47,7 @@ def page(url: str = ROOT, generation: int = 1) -> dict[str, Any]:
 def read(connection: Connection, crawl: Crawl, links: Sequence[str], most: int = ALL) -> bool:
     """Read the next pending URL, which leads on to `links`."""
     [url] = web_crawls.pending(connection, crawl.id, 1)
-    return web_crawls.store_page(connection, url, CrawledPage(page(url.url), links, 100), most)
+    return web_crawls.store_page(connection, url, CrawledPage(page(url.url), links), most)
 
 
 def pending(connection: Connection, crawl: Crawl) -> list[tuple[str, int]]:
@@ -62,7 +62,15 @@ def test_links_are_read_level_by_level_and_once(database: Database, crawl: Crawl
         assert pending(connection, crawl) == [(f"{ROOT}c", 1), (f"{ROOT}d", 2)]
         assert [info.url for info in web_crawls.infos(connection, crawl.id)] == [ROOT, f"{ROOT}b"]
         row = web_crawls.load(connection, crawl.project_id, crawl.id)
-        assert (row.urls, row.bytes) == (4, 200)
+        assert row.urls == 4
+
+
+def test_bytes_that_were_fetched_add_up(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        for size in (100, 20):
+            web_crawls.count_fetched(connection, crawl.id, size)
+
+        assert web_crawls.load(connection, crawl.project_id, crawl.id).bytes == 120
 
 
 def test_links_beyond_the_depth_are_not_followed(database: Database) -> None:
@@ -98,6 +106,17 @@ def test_page_that_is_read_again_is_replaced(database: Database, crawl: Crawl) -
         assert (found.generation, web_collections.count_pages(connection, store_id)) == (2, 1)
 
 
+def test_newer_page_of_another_crawl_is_left(database: Database, crawl: Crawl) -> None:
+    with writing(database) as connection:
+        store_id = _collection(connection, crawl).store_id
+        web_collections.store_page(connection, crawl.project_id, store_id, page(generation=2))
+
+        # It was read in generation 1.
+        assert not read(connection, crawl, [f"{ROOT}b"])
+        assert web_collections.named(connection, store_id, [page()["id"]])[page()["id"]].generation == 2
+        assert pending(connection, crawl) == [(f"{ROOT}b", 1)]
+
+
 @pytest.mark.parametrize(
     ("domains", "count"), [(None, 1), (["a.example"], 1), (["example"], 1), (["b.example"], 0), (["%"], 0), (["_"], 0)]
 )
@@ -126,6 +145,16 @@ def test_crawls_at_a_time_are_bounded(database: Database) -> None:
             begin(connection, project_id)
         web_crawls.end(connection, CrawlEnd(crawls[0].id, CrawlStatus.COMPLETED))
         begin(connection, project_id)
+
+
+def test_roots_are_bounded_as_all_urls_are(database: Database) -> None:
+    body = CrawlRequest(root_urls=[ROOT, f"{ROOT}b", ROOT], max_depth=1)
+    with writing(database) as connection:
+        with pytest.raises(InvalidRequest, match="reads 1 pages at most") as refused:
+            web_crawls.create(connection, uuid4().hex, body, None, 0, max_urls=1)
+        assert web_crawls.create(connection, uuid4().hex, body, None, 0, max_urls=2).urls == 2
+
+    assert refused.value.param == "root_urls"
 
 
 def test_crawl_ends_once(database: Database, crawl: Crawl) -> None:
@@ -157,7 +186,7 @@ def test_nothing_is_stored_of_a_crawl_that_was_forgotten(database: Database, cra
         web_crawls.forget(connection, crawl.project_id)
         assert web_collections.forget(connection, crawl.project_id) == store
 
-        assert not web_crawls.store_page(connection, url, CrawledPage(page(), [], 1), ALL)
+        assert not web_crawls.store_page(connection, url, CrawledPage(page(), []), ALL)
         assert web_collections.count_pages(connection, store.id) == 0
         assert store.id in [row.store_id for row in index_deletions.oldest(connection, 2**40, ALL)]
         with pytest.raises(NotFound):
@@ -178,7 +207,7 @@ async def test_page_that_comes_with_the_deletion_is_not_kept(database: Database,
     stored = await overlap(
         database,
         forget,
-        lambda connection: web_crawls.store_page(connection, url, CrawledPage(page(), [f"{ROOT}b"], 1), ALL),
+        lambda connection: web_crawls.store_page(connection, url, CrawledPage(page(), [f"{ROOT}b"]), ALL),
     )
 
     assert stored is False

@@ -253,6 +253,29 @@ async def test_deleting_keeps_the_generation_that_is_named(index: VectorIndex) -
     assert [chunk.text for chunk in await index.chunks(STORE, new, after=-1, limit=3)] == ["new"]
 
 
+async def test_deleting_keeps_newer_generations_than_the_one_that_is_named(index: VectorIndex) -> None:
+    generations = [IndexedFile(FILE.id, number) for number in (1, 2, 3)]
+    for generation in generations:
+        await index.upsert(STORE, generation, [_chunk(0, "text", 0)])
+
+    await index.delete_file(STORE, FILE.id, keep_generation=2)
+
+    assert [len(await index.chunks(STORE, each, after=-1, limit=3)) for each in generations] == [0, 1, 1]
+
+
+async def test_one_generation_alone_is_deleted(index: VectorIndex) -> None:
+    generations = [IndexedFile(FILE.id, number) for number in (1, 2, 3)]
+    for generation in (*generations, IndexedFile(OTHER.id, 2)):
+        await index.upsert(STORE, generation, [_chunk(0, "text", 0)])
+
+    await index.delete_generation(STORE, generations[1])
+
+    left = [
+        len(await index.chunks(STORE, each, after=-1, limit=3)) for each in (*generations, IndexedFile(OTHER.id, 2))
+    ]
+    assert left == [1, 0, 1, 1]
+
+
 async def test_file_comes_back_after_it_was_deleted(index: VectorIndex) -> None:
     await index.upsert(STORE, FILE, [_chunk(0, "old", 0)])
     await index.search(STORE, _query("old", 0))

@@ -8,7 +8,7 @@ import pytest
 from infra.web.errors import PageRefused
 from infra.web.fetching import open_fetcher
 from infra.web.network import CheckedNetwork
-from infra.web.robots import MAX_DELAY, Robots
+from infra.web.robots import MAX_BYTES, MAX_DELAY, Robots
 from models.web_hosts import PrivateHosts
 from tests.web_site import WebSite, running_web_site
 
@@ -51,11 +51,37 @@ async def test_rules_of_the_site_are_honoured(robots: Robots, site: WebSite, tex
         assert is_allowed
 
 
+@pytest.mark.parametrize("media_type", ["", "application/octet-stream", "application/pdf", "text/x-robots"])
+async def test_rules_are_honoured_whatever_their_media_type_is(robots: Robots, site: WebSite, media_type: str) -> None:
+    site.type_of_robots = media_type
+
+    with pytest.raises(PageRefused):
+        await robots.check(f"{site.url}/private/a")
+
+
 async def test_rules_are_asked_for_once(robots: Robots, site: WebSite) -> None:
     for path in ("/a", "/b", "/private/c"):
         await robots.of(f"{site.url}{path}")
 
     assert site.visits == ["/robots.txt"]
+
+
+async def test_file_of_more_rules_and_agents_than_can_be_parsed_closes_the_site(robots: Robots, site: WebSite) -> None:
+    agents, rules = "user-agent: other-{}\n", "disallow: /{}\n"
+    site.robots = "".join([agents.format(number) for number in range(700)] + [rules.format(n) for n in range(700)])
+
+    found = await robots.of(f"{site.url}/a")
+
+    assert (found.rules, found.allows(f"{site.url}/a")) == (None, False)
+
+
+async def test_rules_beyond_the_bound_of_the_file_are_not_read(robots: Robots, site: WebSite) -> None:
+    first = "user-agent: *\ndisallow: /a\n"
+    site.robots = first + "#" * (MAX_BYTES - len(first)) + "\ndisallow: /b\n"
+
+    found = await robots.of(f"{site.url}/a")
+
+    assert [found.allows(f"{site.url}{path}") for path in ("/a", "/b")] == [False, True]
 
 
 async def test_site_that_does_not_answer_is_left_alone(robots: Robots) -> None:
