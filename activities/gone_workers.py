@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.failures import WorkerGone
+from activities.takeovers import LOOK_INTERVAL, SILENT_FOR, Heard, Takeover
 from infra import held_activities
 from infra.background import together
 from infra.database import ingestions, workers
@@ -20,9 +20,9 @@ from infra.database.outages import DatabaseUnavailable
 from infra.database.workers import SeenWorker
 from infra.held_activities import HeldActivity
 
-LOOK_INTERVAL = timedelta(seconds=0.5)
-SILENT_FOR = timedelta(seconds=3)
-"""A worker elsewhere counts as gone after this long without a life sign, and without a heartbeat in Temporal."""
+SUSPECTED_AFTER = SILENT_FOR / 2
+"""After this long without a life sign, one other watches what a worker elsewhere holds: silent so long is none that
+lives, but where the database is slow."""
 
 PASSES = 7
 """Temporal may give the last polls of a gone worker more tasks, until it misses their connections: so what the worker
@@ -35,26 +35,12 @@ MAX_AT_ONCE = 20
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class _Takeover:
-    passes: int = 0
-    looks_until_next: int = 0
-
-    def is_due(self) -> bool:
-        self.looks_until_next -= 1
-        return self.looks_until_next < 0
-
-    def passed(self) -> None:
-        self.passes += 1
-        self.looks_until_next = 2**self.passes - 1
-
-
 class GoneWorkers:
     """Looks for workers that have ended without a word.
 
     A worker of the same machine is gone if its process has ended, and not before: one that is frozen is left alone. A
-    worker elsewhere is gone if it was silent for `SILENT_FOR`; where it was only frozen or cut off, its attempts are
-    superseded, and it can commit and emit nothing any more.
+    worker elsewhere is suspected if it was silent for `SUSPECTED_AFTER`, and loses the attempts of which Temporal then
+    hears nothing for `SILENT_FOR`; where it was only frozen, they are superseded: it can commit and emit nothing more.
     """
 
     def __init__(self, database: Database, temporal: Client, worker: str, other_workflows: Sequence[str] = ()) -> None:
@@ -65,7 +51,7 @@ class GoneWorkers:
         self._other_workflows = other_workflows
         # Looks since the last life sign. The time that a look was late does not count: then this worker stood still.
         self._silent_looks: Counter[tuple[str, int]] = Counter()
-        self._takeovers: dict[str, _Takeover] = {}
+        self._takeovers: dict[str, Takeover] = {}
 
     async def watch(self) -> None:
         """Look for gone workers, now and at an interval. Never returns."""
@@ -86,33 +72,37 @@ class GoneWorkers:
         for seen in looks:
             looks[seen] += self._silent_looks[seen]
         self._silent_looks = looks
-        gone = [other for other in others if self._is_gone(other)]
-        self._takeovers = {other.id: self._takeovers.get(other.id) or _Takeover() for other in gone}
-        for other in gone:
-            takeover = self._takeovers[other.id]
-            if takeover.is_due() and await self._database.write(workers.claim, other, self._worker):
-                await self._take_over(other, takeover)
+        suspects = [other for other in others if self._is_suspect(other)]
+        self._takeovers = {each.id: self._takeovers.get(each.id) or _takeover_of(each) for each in suspects}
+        for suspect in suspects:
+            takeover = self._takeovers[suspect.id]
+            is_due = takeover.look(suspect, bool(_is_proved_gone(suspect)))
+            if is_due and await self._database.write(workers.claim, suspect, self._worker):
+                await self._take_over(takeover)
 
-    def _is_gone(self, other: SeenWorker) -> bool:
+    def _is_suspect(self, other: SeenWorker) -> bool:
         is_proved = _is_proved_gone(other)
         if is_proved is not None:
             return is_proved
         silence: timedelta = (self._silent_looks[other.id, other.life_signs] - 1) * LOOK_INTERVAL
-        return silence >= SILENT_FOR
+        return silence >= SUSPECTED_AFTER
 
-    async def _take_over(self, gone: SeenWorker, takeover: _Takeover) -> None:
-        is_proved = bool(_is_proved_gone(gone))
-        held = await self._held_by(gone)
-        now = datetime.now(UTC)
-        lost = [each for each in held if is_proved or now - each.heard_at >= SILENT_FOR]
-        facts = {"worker": gone.id, "reason": "process ended" if is_proved else "silent", "activities": len(lost)}
-        if len(lost) < len(held):
-            log.warning("worker.without_database", extra=facts | {"still_heard": len(held) - len(lost)})
+    async def _take_over(self, takeover: Takeover) -> None:
+        gone = takeover.worker
+        held = [(each, takeover.heard_of(each)) for each in await self._held_by(gone)]
+        heard = Counter(each for _, each in held)
+        reason = "process ended" if takeover.is_proved else "silent"
+        facts = {"worker": gone.id, "reason": reason, "activities": heard[Heard.NOTHING]}
+        if heard[Heard.SOMETHING]:
+            log.warning("worker.without_database", extra=facts | {"still_heard": heard[Heard.SOMETHING]})
             # Temporal hears of it. Its silence is counted anew.
             del self._silent_looks[gone.id, gone.life_signs]
-        elif takeover.passes == 0:
+        elif takeover.passes == 0 and takeover.is_settled and not heard[Heard.TOO_SHORT]:
             log.warning("worker.gone", extra=facts)
-        await _some_at_a_time([self._release(gone, each) for each in lost])
+        await _some_at_a_time([self._release(gone, each) for each, said in held if said is Heard.NOTHING])
+        if heard[Heard.TOO_SHORT] or not takeover.is_settled:
+            takeover.watch()
+            return
         takeover.passed()
         if takeover.passes == PASSES:
             await self._database.write(workers.forget, gone, self._worker)
@@ -135,6 +125,10 @@ class GoneWorkers:
         if await held_activities.fail(self._temporal, held, WorkerGone(gone.id)):
             facts = {"workflow_id": held.workflow_id, "activity": held.name, "attempt": held.attempt}
             log.warning("activity.taken_over", extra=facts | {"worker": gone.id})
+
+
+def _takeover_of(worker: SeenWorker) -> Takeover:
+    return Takeover(worker, bool(_is_proved_gone(worker)))
 
 
 def _is_proved_gone(other: SeenWorker) -> bool | None:

@@ -1,23 +1,37 @@
-"""When a worker counts as gone: proved at once, otherwise after three seconds of looks in a row without a life sign."""
+"""When a worker counts as gone, and what it then loses."""
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from activities.gone_workers import LOOK_INTERVAL, SILENT_FOR, GoneWorkers
+from activities.gone_workers import SUSPECTED_AFTER, GoneWorkers
+from activities.takeovers import LOOK_INTERVAL
+from activities.takeovers import LOOKS as WATCHED_LOOKS
+from infra import held_activities
 from infra.database import workers
 from infra.database.worker_tables import WORKERS
+from infra.held_activities import HeldActivity, held_by
 from infra.processes import ProcessIdentity
+from infra.resources import open_web
 from tests.database import reading
 from tests.holdfast import RunningHoldfast
+from tests.provider.replies import Held, Says
+from tests.provider.scripted_provider import ScriptedProvider
+from workflows.worker import UNSANDBOXED, create_control_worker, create_worker
 
 pytestmark = pytest.mark.any_database
 
 ELSEWHERE = ProcessIdentity("elsewhere", 1, 1)
-LOOKS = SILENT_FOR // LOOK_INTERVAL
+LOOKS = SUSPECTED_AFTER // LOOK_INTERVAL
 ONLOOKER = "onlooker"
 LONGEST_POLL = timedelta(seconds=60)
+WORKER = f"worker-{ELSEWHERE.pid}"
 
 
 @pytest.fixture
@@ -49,7 +63,7 @@ async def test_worker_is_forgotten_when_no_poll_of_it_can_be_left(
     assert LONGEST_POLL < (looks - 1) * LOOK_INTERVAL < 2 * LONGEST_POLL
 
 
-async def test_silent_worker_elsewhere_is_gone_after_three_seconds_of_looks(
+async def test_silent_worker_elsewhere_is_watched_after_some_looks(
     own_holdfast: RunningHoldfast, gone_workers: GoneWorkers
 ) -> None:
     await lives(own_holdfast)
@@ -97,3 +111,56 @@ async def test_process_that_has_ended_is_gone_at_once_and_one_that_lives_never(
         await gone_workers.look()
 
     assert await known(own_holdfast) == [f"worker-{own.pid}"]
+
+
+async def test_worker_that_temporal_hears_keeps_its_answer_whatever_temporals_clock_says(
+    own_holdfast: RunningHoldfast,
+    gone_workers: GoneWorkers,
+    provider: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def held_by_slow_clock(*about: Any) -> Sequence[HeldActivity]:
+        return [replace(each, heard_at=each.heard_at - timedelta(minutes=1)) for each in await held_by(*about)]
+
+    monkeypatch.setattr(held_activities, "held_by", held_by_slow_clock)
+    held = Held(Says(" there."), after="Still")
+    provider.script("slow-clock", held, Says("Never said."))
+    async with working(own_holdfast):
+        run = await own_holdfast.run(await own_holdfast.assistant("slow-clock"))
+        await held.arrived()
+        for _ in range(LOOKS + 1):
+            await gone_workers.look()
+        await next_heartbeat(own_holdfast, run.id)
+        for _ in range(WATCHED_LOOKS):
+            await gone_workers.look()
+        said = {record.message for record in caplog.records}
+        held.release()
+        done = await own_holdfast.until(run)
+
+    assert "worker.without_database" in said
+    assert "activity.taken_over" not in said
+    assert await own_holdfast.texts(done) == ["Hello", "Still there."]
+
+
+@asynccontextmanager
+async def working(holdfast: RunningHoldfast) -> AsyncIterator[None]:
+    """A worker that gave one life sign, and does its work."""
+    resources = holdfast.resources
+    async with (
+        open_web(resources.settings) as web,
+        create_control_worker(resources, WORKER),
+        create_worker(resources, web, WORKER, UNSANDBOXED),
+    ):
+        await lives(holdfast)
+        yield
+
+
+async def next_heartbeat(holdfast: RunningHoldfast, workflow_id: str) -> None:
+    async def heard() -> list[HeldActivity]:
+        return list(await held_by(holdfast.resources.temporal, workflow_id, WORKER))
+
+    first = await heard()
+    async with asyncio.timeout(10):
+        while await heard() == first:
+            await asyncio.sleep(0.05)
