@@ -32,6 +32,9 @@ MAX_FILES = 200
 """Far more than all workers parse at once. An ingestion that is not found waits for its heartbeat time-out."""
 
 MAX_AT_ONCE = 20
+MAX_REFUSED = 20
+"""Workflows of which Temporal may tell nothing before a pass is given up: then it answers nobody."""
+
 log = logging.getLogger(__name__)
 
 
@@ -88,33 +91,49 @@ class GoneWorkers:
         return silence >= SUSPECTED_AFTER
 
     async def _take_over(self, takeover: Takeover) -> None:
+        heard: Counter[Heard] = Counter()
+
+        async def look_into(workflow_id: str) -> None:
+            try:
+                await self._look_into(workflow_id, takeover, heard)
+            except RPCError as error:
+                heard[Heard.UNKNOWN] += 1
+                if heard[Heard.UNKNOWN] > MAX_REFUSED:
+                    raise
+                facts = {"workflow_id": workflow_id, "reason": error.message}
+                log.warning("worker.takeover_delayed", extra=facts)
+
+        await _some_at_a_time([look_into(workflow_id) for workflow_id in await self._workflows()])
+        await self._settle(takeover, heard)
+
+    async def _look_into(self, workflow_id: str, takeover: Takeover, heard: Counter[Heard]) -> None:
+        """Release what the worker has lost at once: the attempt that is ended is the one that was seen."""
+        for held in await held_activities.held_by(self._temporal, workflow_id, takeover.worker.id):
+            said = takeover.heard_of(held)
+            heard[said] += 1
+            if said is Heard.NOTHING:
+                await self._release(takeover.worker, held)
+
+    async def _settle(self, takeover: Takeover, heard: Counter[Heard]) -> None:
         gone = takeover.worker
-        held = [(each, takeover.heard_of(each)) for each in await self._held_by(gone)]
-        heard = Counter(each for _, each in held)
         reason = "process ended" if takeover.is_proved else "silent"
         facts = {"worker": gone.id, "reason": reason, "activities": heard[Heard.NOTHING]}
+        is_watched = takeover.is_settled and not heard[Heard.TOO_SHORT]
         if heard[Heard.SOMETHING]:
             log.warning("worker.without_database", extra=facts | {"still_heard": heard[Heard.SOMETHING]})
             # Temporal hears of it. Its silence is counted anew.
             del self._silent_looks[gone.id, gone.life_signs]
-        elif takeover.passes == 0 and takeover.is_settled and not heard[Heard.TOO_SHORT]:
+        elif takeover.passes == 0 and is_watched and not heard[Heard.UNKNOWN]:
             log.warning("worker.gone", extra=facts)
-        await _some_at_a_time([self._release(gone, each) for each, said in held if said is Heard.NOTHING])
-        if heard[Heard.TOO_SHORT] or not takeover.is_settled:
+        if heard[Heard.UNKNOWN]:
+            # Not a pass: the next look repeats it.
+            return
+        if not is_watched:
             takeover.watch()
             return
         takeover.passed()
         if takeover.passes == PASSES:
             await self._database.write(workers.forget, gone, self._worker)
-
-    async def _held_by(self, gone: SeenWorker) -> Sequence[HeldActivity]:
-        held: list[HeldActivity] = []
-
-        async def look_into(workflow_id: str) -> None:
-            held.extend(await held_activities.held_by(self._temporal, workflow_id, gone.id))
-
-        await _some_at_a_time([look_into(workflow_id) for workflow_id in await self._workflows()])
-        return held
 
     async def _workflows(self) -> Sequence[str]:
         runs = await self._database.read(workers.runs_at_work)

@@ -15,11 +15,15 @@ LOOKS = SILENT_FOR // LOOK_INTERVAL
 
 
 class Heard(Enum):
-    """What Temporal hears of an activity. `TOO_SHORT`: it was not watched for long enough to tell."""
+    """What Temporal hears of an activity. `TOO_SHORT`: it was not watched for long enough to tell.
+
+    `UNKNOWN`: Temporal did not answer.
+    """
 
     NOTHING = "nothing"
     SOMETHING = "something"
     TOO_SHORT = "too short"
+    UNKNOWN = "unknown"
 
 
 @dataclass

@@ -9,19 +9,23 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
+from activities import gone_workers as gone_workers_module
 from activities.gone_workers import SUSPECTED_AFTER, GoneWorkers
 from activities.takeovers import LOOK_INTERVAL
 from activities.takeovers import LOOKS as WATCHED_LOOKS
 from infra import held_activities
 from infra.database import workers
 from infra.database.worker_tables import WORKERS
-from infra.held_activities import HeldActivity, held_by
+from infra.held_activities import HeldActivity, fail, held_by
 from infra.processes import ProcessIdentity
 from infra.resources import open_web
 from tests.database import reading
 from tests.holdfast import RunningHoldfast
-from tests.provider.replies import Held, Says
+from tests.provider.replies import Hangs, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from workflows.worker import UNSANDBOXED, create_control_worker, create_worker
 
@@ -141,6 +145,47 @@ async def test_worker_that_temporal_hears_keeps_its_answer_whatever_temporals_cl
     assert "worker.without_database" in said
     assert "activity.taken_over" not in said
     assert await own_holdfast.texts(done) == ["Hello", "Still there."]
+
+
+async def test_activity_is_released_with_the_look_at_it_and_one_refusal_delays_no_other(
+    own_holdfast: RunningHoldfast,
+    gone_workers: GoneWorkers,
+    provider: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[tuple[str, str]] = []
+
+    async def recorded_look(client: Client, workflow_id: str, *about: Any) -> Sequence[HeldActivity]:
+        done.append(("look", workflow_id))
+        if len(done) == 1:
+            raise RPCError("Not now.", RPCStatusCode.UNAVAILABLE, b"")
+        return await held_by(client, workflow_id, *about)
+
+    async def recorded_end(client: Client, held: HeldActivity, error: ApplicationError) -> bool:
+        done.append(("end", held.workflow_id))
+        return await fail(client, held, error)
+
+    monkeypatch.setattr(gone_workers_module, "MAX_AT_ONCE", 1)
+    monkeypatch.setattr(held_activities, "held_by", recorded_look)
+    monkeypatch.setattr(held_activities, "fail", recorded_end)
+    provider.script("refused", *[Hangs(after="Once")] * 3, *[Says("Again.")] * 9)
+    assistant = await own_holdfast.assistant("refused")
+    async with working(own_holdfast):
+        runs = [await own_holdfast.run(assistant) for _ in range(3)]
+        async with asyncio.timeout(20):
+            while len(provider.requests("refused")) < len(runs):
+                await asyncio.sleep(0.05)
+        await own_holdfast.resources.database.write(workers.declare_all_gone)
+
+        await gone_workers.look()
+        first, second, third = [workflow_id for what, workflow_id in done if what == "look"]
+        in_first_look = list(done)
+        await gone_workers.look()
+
+        assert in_first_look == [("look", first), ("look", second), ("end", second), ("look", third), ("end", third)]
+        assert ("end", first) in done
+        for run in runs:
+            assert await own_holdfast.texts(await own_holdfast.until(run)) == ["Hello", "Again."]
 
 
 @asynccontextmanager
