@@ -77,10 +77,10 @@ class GoneWorkers:
         self._silent_looks = looks
         suspects = [other for other in others if self._is_suspect(other)]
         self._takeovers = {each.id: self._takeovers.get(each.id) or _takeover_of(each) for each in suspects}
-        for suspect in suspects:
-            takeover = self._takeovers[suspect.id]
-            is_due = takeover.look(suspect, bool(_is_proved_gone(suspect)))
-            if is_due and await self._database.write(workers.claim, suspect, self._worker):
+        due = [self._takeovers[each.id] for each in suspects if self._takeovers[each.id].look(each, _is_gone(each))]
+        gone = [worker for worker, takeover in self._takeovers.items() if takeover.is_settled]
+        for takeover in due:
+            if await self._database.write(workers.claim, takeover.worker, self._worker, gone):
                 await self._take_over(takeover)
 
     def _is_suspect(self, other: SeenWorker) -> bool:
@@ -147,7 +147,11 @@ class GoneWorkers:
 
 
 def _takeover_of(worker: SeenWorker) -> Takeover:
-    return Takeover(worker, bool(_is_proved_gone(worker)))
+    return Takeover(worker, _is_gone(worker))
+
+
+def _is_gone(other: SeenWorker) -> bool:
+    return bool(_is_proved_gone(other))
 
 
 def _is_proved_gone(other: SeenWorker) -> bool | None:

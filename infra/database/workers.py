@@ -38,6 +38,8 @@ _CLAIM = (
             _W.c.taken_over_by == bindparam("claimant"),
             # The worker that took it over has been taken over itself.
             not_(_W.c.taken_over_by.in_(select(_W.alias("claimants").c.id))),
+            # Or will be: its row stays for as long as what it held is looked for.
+            _W.c.taken_over_by.in_(bindparam("all_gone", expanding=True)),
         ),
     )
     .values(taken_over_by=bindparam("claimant"))
@@ -74,9 +76,12 @@ def others(connection: Connection, worker: str) -> Sequence[SeenWorker]:
     return [_seen(row) for row in connection.execute(_OTHERS, {"worker": worker})]
 
 
-def claim(connection: Connection, gone: SeenWorker, claimant: str) -> bool:
-    """Let one worker take over the activities of a gone one. False where another does, or the worker lives."""
-    claimed = {"gone": gone.id, "seen": gone.life_signs, "claimant": claimant}
+def claim(connection: Connection, gone: SeenWorker, claimant: str, all_gone: Sequence[str] = ()) -> bool:
+    """Let one worker take over the activities of a gone one. False where another does, or the worker lives.
+
+    `all_gone` are those that the claimant sees as gone: none of them takes over anything any more.
+    """
+    claimed = {"gone": gone.id, "seen": gone.life_signs, "claimant": claimant, "all_gone": list(all_gone)}
     return connection.execute(_CLAIM, claimed).rowcount == 1
 
 

@@ -117,6 +117,22 @@ async def test_process_that_has_ended_is_gone_at_once_and_one_that_lives_never(
     assert await known(own_holdfast) == [f"worker-{own.pid}"]
 
 
+async def test_gone_worker_whose_claimant_is_gone_too_is_taken_over_at_once(
+    own_holdfast: RunningHoldfast, gone_workers: GoneWorkers
+) -> None:
+    database = own_holdfast.resources.database
+    await lives(own_holdfast)
+    [gone] = await database.read(workers.others, ONLOOKER)
+    await lives(own_holdfast, ProcessIdentity("elsewhere", 2, 1))
+    await database.write(workers.claim, gone, "worker-2")
+    await database.write(workers.declare_all_gone)
+
+    await gone_workers.look()
+
+    with reading(database) as connection:
+        assert connection.scalars(select(WORKERS.c.taken_over_by)).all() == [ONLOOKER, ONLOOKER]
+
+
 async def test_worker_that_temporal_hears_keeps_its_answer_whatever_temporals_clock_says(
     own_holdfast: RunningHoldfast,
     gone_workers: GoneWorkers,
