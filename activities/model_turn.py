@@ -45,6 +45,9 @@ CONTENT_FILTERED = "The model's answer was stopped by the provider's content fil
 TOO_MANY_CALLS = f"The model wrote more than {MAX_CALLS} tool calls in one answer."
 AT_ONCE = timedelta(milliseconds=1)
 
+MAX_UNCHECKED_SILENCE = timedelta(seconds=2)
+"""Below `takeovers.SILENT_FOR`: after a shorter one no other worker has taken over."""
+
 DATABASE_RETRY_INTERVAL = timedelta(seconds=1)
 
 log = logging.getLogger(__name__)
@@ -146,7 +149,7 @@ class ModelTurn:
     async def _is_superseded(self, attempt: _Attempt) -> bool:
         """Whether the worker was suspended for so long that a newer attempt has begun: then the model is not asked."""
         silence = timedelta(milliseconds=now_ms() - attempt.turn.started_at_ms)
-        if silence < (activity.info().heartbeat_timeout or timedelta()) / 2:
+        if silence < MAX_UNCHECKED_SILENCE:
             return False
         return not await self._database.read(turns.is_current, attempt.run.id, attempt.turn)
 
