@@ -14,7 +14,7 @@ from activities.failures import WorkerGone
 from activities.takeovers import LOOK_INTERVAL, SILENT_FOR, Heard, Takeover
 from infra import held_activities
 from infra.background import together
-from infra.database import ingestions, workers
+from infra.database import workers, workflows_at_work
 from infra.database.engine import Database
 from infra.database.outages import DatabaseUnavailable
 from infra.database.workers import SeenWorker
@@ -27,9 +27,6 @@ lives, but where the database is slow."""
 PASSES = 7
 """Temporal may give the last polls of a gone worker more tasks, until it misses their connections: so what the worker
 holds is looked for again after 1, 2, 4, … seconds, a little more than a minute in all, which is how long polls live."""
-
-MAX_FILES = 200
-"""Far more than all workers parse at once. An ingestion that is not found waits for its heartbeat time-out."""
 
 MAX_AT_ONCE = 20
 MAX_REFUSED = 20
@@ -47,7 +44,7 @@ class GoneWorkers:
     """
 
     def __init__(self, database: Database, temporal: Client, worker: str, other_workflows: Sequence[str] = ()) -> None:
-        """`worker` is the identity of the worker that looks; `other_workflows` are no run's and no file's."""
+        """`worker` is the identity of the worker that looks; `other_workflows` are in no table."""
         self._database = database
         self._temporal = temporal
         self._worker = worker
@@ -136,9 +133,7 @@ class GoneWorkers:
             await self._database.write(workers.forget, gone, self._worker)
 
     async def _workflows(self) -> Sequence[str]:
-        runs = await self._database.read(workers.runs_at_work)
-        files = await self._database.read(workers.files_at_work, MAX_FILES)
-        return [*runs, *(ingestions.ingest_input(file).workflow_id for file in files), *self._other_workflows]
+        return [*await self._database.read(workflows_at_work.ids), *self._other_workflows]
 
     async def _release(self, gone: SeenWorker, held: HeldActivity) -> None:
         if await held_activities.fail(self._temporal, held, WorkerGone(gone.id)):
