@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -229,10 +230,12 @@ class ModelTurn:
         }
         log.warning("run.model_call_failed", extra=facts)
         earlier = failure_in(activity.info().heartbeat_details)
-        aborted = (earlier.aborted if earlier else 0) + (error.max_attempts is not None)
+        counts = Counter(earlier.counts if earlier else {})
+        if error.max_attempts is not None:
+            counts[type(error).__name__] += 1
         failure = LastError(code=error.code, message=str(error))
-        if error.is_retryable and (error.max_attempts is None or aborted < error.max_attempts):
-            activity.heartbeat(*as_details(EarlierFailure(failure, aborted)))
+        if error.is_retryable and (error.max_attempts is None or counts[type(error).__name__] < error.max_attempts):
+            activity.heartbeat(*as_details(EarlierFailure(failure, counts)))
             return passing_failure(error.code, error, error.retry_after)
         await self._finalize(attempt, RunStatus.FAILED, error=failure)
         return final_failure(error.code, error)
