@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -76,9 +76,9 @@ class GoneWorkers:
         self._takeovers = {each.id: self._takeovers.get(each.id) or _takeover_of(each) for each in suspects}
         due = [self._takeovers[each.id] for each in suspects if self._takeovers[each.id].look(each, _is_gone(each))]
         gone = [worker for worker, takeover in self._takeovers.items() if takeover.is_settled]
-        for takeover in due:
-            if await self._database.write(workers.claim, takeover.worker, self._worker, gone):
-                await self._take_over(takeover)
+        claims = [await self._database.write(workers.claim, each.worker, self._worker, gone) for each in due]
+        if any(claims):
+            await self._take_over([each for each, is_claimed in zip(due, claims, strict=True) if is_claimed])
 
     def _is_suspect(self, other: SeenWorker) -> bool:
         is_proved = _is_proved_gone(other)
@@ -87,27 +87,35 @@ class GoneWorkers:
         silence: timedelta = (self._silent_looks[other.id, other.life_signs] - 1) * LOOK_INTERVAL
         return silence >= SUSPECTED_AFTER
 
-    async def _take_over(self, takeover: Takeover) -> None:
-        heard: Counter[Heard] = Counter()
+    async def _take_over(self, takeovers: Sequence[Takeover]) -> None:
+        """Look into each workflow once for all of them."""
+        heard = {each.worker.id: Counter[Heard]() for each in takeovers}
+        refused: list[str] = []
 
         async def look_into(workflow_id: str) -> None:
             try:
-                await self._look_into(workflow_id, takeover, heard)
+                await self._look_into(workflow_id, takeovers, heard)
             except RPCError as error:
-                heard[Heard.UNKNOWN] += 1
-                if heard[Heard.UNKNOWN] > MAX_REFUSED:
+                refused.append(workflow_id)
+                if len(refused) > MAX_REFUSED:
                     raise
                 facts = {"workflow_id": workflow_id, "reason": error.message}
                 log.warning("worker.takeover_delayed", extra=facts)
 
         await _some_at_a_time([look_into(workflow_id) for workflow_id in await self._workflows()])
-        await self._settle(takeover, heard)
+        for each in takeovers:
+            heard[each.worker.id][Heard.UNKNOWN] = len(refused)
+            await self._settle(each, heard[each.worker.id])
 
-    async def _look_into(self, workflow_id: str, takeover: Takeover, heard: Counter[Heard]) -> None:
-        """Release what the worker has lost at once: the attempt that is ended is the one that was seen."""
-        for held in await held_activities.held_by(self._temporal, workflow_id, takeover.worker.id):
+    async def _look_into(
+        self, workflow_id: str, takeovers: Sequence[Takeover], heard: Mapping[str, Counter[Heard]]
+    ) -> None:
+        """Release what the workers have lost at once: the attempt that is ended is the one that was seen."""
+        by_worker = {each.worker.id: each for each in takeovers}
+        for held in await held_activities.held_by(self._temporal, workflow_id, list(by_worker)):
+            takeover = by_worker[held.worker]
             said = takeover.heard_of(held)
-            heard[said] += 1
+            heard[held.worker][said] += 1
             if said is Heard.NOTHING:
                 await self._release(takeover.worker, held)
 

@@ -133,6 +133,25 @@ async def test_gone_worker_whose_claimant_is_gone_too_is_taken_over_at_once(
         assert connection.scalars(select(WORKERS.c.taken_over_by)).all() == [ONLOOKER, ONLOOKER]
 
 
+async def test_each_workflow_is_looked_into_once_for_all_gone_workers(
+    own_holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources, looks = own_holdfast.resources, list[tuple[str, list[str]]]()
+
+    async def recorded_look(_: Client, workflow_id: str, of: list[str]) -> Sequence[HeldActivity]:
+        looks.append((workflow_id, of))
+        return []
+
+    monkeypatch.setattr(held_activities, "held_by", recorded_look)
+    await lives(own_holdfast)
+    await lives(own_holdfast, ProcessIdentity("elsewhere", 2, 1))
+    await resources.database.write(workers.declare_all_gone)
+
+    await GoneWorkers(resources.database, resources.temporal, ONLOOKER, ["sweep"]).look()
+
+    assert looks == [("sweep", ["worker-1", "worker-2"])]
+
+
 async def test_worker_that_temporal_hears_keeps_its_answer_whatever_temporals_clock_says(
     own_holdfast: RunningHoldfast,
     gone_workers: GoneWorkers,
@@ -219,7 +238,7 @@ async def working(holdfast: RunningHoldfast) -> AsyncIterator[None]:
 
 async def next_heartbeat(holdfast: RunningHoldfast, workflow_id: str) -> None:
     async def heard() -> list[HeldActivity]:
-        return list(await held_by(holdfast.resources.temporal, workflow_id, WORKER))
+        return list(await held_by(holdfast.resources.temporal, workflow_id, [WORKER]))
 
     first = await heard()
     async with asyncio.timeout(10):
