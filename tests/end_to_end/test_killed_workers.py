@@ -45,7 +45,7 @@ async def test_answer_of_killed_worker_is_asked_for_again_at_once(
         again.release()
         done = await holdfast_apart.until(run, "completed")
         timeline: Any = await holdfast_apart.client.get(f"/ops/runs/{run.id}", cast_to=object)
-        gone, taken_over = logged(other, "worker.gone", "activity.taken_over")
+        taken_over, gone = logged(other, "activity.taken_over", "worker.gone")
 
     assert took < TAKEN_UP_WITHIN.total_seconds()
     assert await holdfast_apart.texts(done) == ["Hello", "Taken up."]
