@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -44,6 +45,9 @@ CONTENT_FILTERED = "The model's answer was stopped by the provider's content fil
 
 TOO_MANY_CALLS = f"The model wrote more than {MAX_CALLS} tool calls in one answer."
 AT_ONCE = timedelta(milliseconds=1)
+
+MAX_UNCHECKED_SILENCE = timedelta(seconds=2)
+"""Below `takeovers.SILENT_FOR`: after a shorter one no other worker has taken over."""
 
 DATABASE_RETRY_INTERVAL = timedelta(seconds=1)
 
@@ -146,7 +150,7 @@ class ModelTurn:
     async def _is_superseded(self, attempt: _Attempt) -> bool:
         """Whether the worker was suspended for so long that a newer attempt has begun: then the model is not asked."""
         silence = timedelta(milliseconds=now_ms() - attempt.turn.started_at_ms)
-        if silence < (activity.info().heartbeat_timeout or timedelta()) / 2:
+        if silence < MAX_UNCHECKED_SILENCE:
             return False
         return not await self._database.read(turns.is_current, attempt.run.id, attempt.turn)
 
@@ -226,10 +230,12 @@ class ModelTurn:
         }
         log.warning("run.model_call_failed", extra=facts)
         earlier = failure_in(activity.info().heartbeat_details)
-        aborted = (earlier.aborted if earlier else 0) + (error.max_attempts is not None)
+        counts = Counter(earlier.counts if earlier else {})
+        if error.max_attempts is not None:
+            counts[type(error).__name__] += 1
         failure = LastError(code=error.code, message=str(error))
-        if error.is_retryable and (error.max_attempts is None or aborted < error.max_attempts):
-            activity.heartbeat(*as_details(EarlierFailure(failure, aborted)))
+        if error.is_retryable and (error.max_attempts is None or counts[type(error).__name__] < error.max_attempts):
+            activity.heartbeat(*as_details(EarlierFailure(failure, counts)))
             return passing_failure(error.code, error, error.retry_after)
         await self._finalize(attempt, RunStatus.FAILED, error=failure)
         return final_failure(error.code, error)

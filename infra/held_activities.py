@@ -1,6 +1,6 @@
 """The activities that Temporal gave to a worker and whose end it awaits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +19,7 @@ RPC_TIMEOUT = timedelta(seconds=3)
 class HeldActivity:
     """`heard_at` is when its worker last spoke of it: took it, or sent a heartbeat."""
 
+    worker: str
     workflow_id: str
     execution: str
     activity_id: str
@@ -27,8 +28,8 @@ class HeldActivity:
     heard_at: datetime
 
 
-async def held_by(client: Client, workflow_id: str, worker: str) -> Sequence[HeldActivity]:
-    """The activities of a workflow that the worker of this identity has begun and not ended. Raises `RPCError`."""
+async def held_by(client: Client, workflow_id: str, workers: Collection[str]) -> Sequence[HeldActivity]:
+    """The activities of a workflow that workers of these identities have begun and not ended. Raises `RPCError`."""
     try:
         described = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
@@ -38,7 +39,7 @@ async def held_by(client: Client, workflow_id: str, worker: str) -> Sequence[Hel
     return [
         _held(workflow_id, described.run_id, pending)
         for pending in described.raw_description.pending_activities
-        if pending.state in (STARTED, CANCEL_REQUESTED) and pending.last_worker_identity == worker
+        if pending.state in (STARTED, CANCEL_REQUESTED) and pending.last_worker_identity in workers
     ]
 
 
@@ -63,5 +64,11 @@ def _held(workflow_id: str, execution: str, pending: PendingActivityInfo) -> Hel
     times = [pending.last_started_time, pending.last_heartbeat_time]
     heard_at = max(time.ToDatetime(tzinfo=UTC) for time in times)
     return HeldActivity(
-        workflow_id, execution, pending.activity_id, pending.activity_type.name, pending.attempt, heard_at
+        pending.last_worker_identity,
+        workflow_id,
+        execution,
+        pending.activity_id,
+        pending.activity_type.name,
+        pending.attempt,
+        heard_at,
     )

@@ -10,13 +10,10 @@ from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
 
 from infra.database.columns import AnyRow
 from infra.database.connections import POSTGRES, SQLITE
-from infra.database.run_tables import IS_ACTIVE, RUNS
-from infra.database.vector_store_tables import IS_INGESTED_NOW, VECTOR_STORE_FILES
 from infra.database.worker_tables import WORKERS
 from infra.processes import ProcessIdentity
-from models.runs import RunStatus
 
-_W, _F = WORKERS, VECTOR_STORE_FILES
+_W = WORKERS
 
 
 def _life_sign(insert: Any) -> Any:
@@ -38,15 +35,14 @@ _CLAIM = (
             _W.c.taken_over_by == bindparam("claimant"),
             # The worker that took it over has been taken over itself.
             not_(_W.c.taken_over_by.in_(select(_W.alias("claimants").c.id))),
+            # Or will be: its row stays for as long as what it held is looked for.
+            _W.c.taken_over_by.in_(bindparam("all_gone", expanding=True)),
         ),
     )
     .values(taken_over_by=bindparam("claimant"))
 )
 _FORGET = delete(_W).where(_UNCHANGED, _W.c.taken_over_by == bindparam("claimant"))
 _ALL_GONE = update(_W).values(is_gone=true())
-_RUNS_AT_WORK = select(RUNS.c.id).where(IS_ACTIVE, RUNS.c.status != RunStatus.REQUIRES_ACTION.value)
-_FILES_AT_WORK = select(_F.c.store_id, _F.c.id, _F.c.generation).where(IS_INGESTED_NOW)
-_FIRST_FILES = _FILES_AT_WORK.order_by(_F.c.next_check_at).limit(bindparam("most"))
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,12 @@ def others(connection: Connection, worker: str) -> Sequence[SeenWorker]:
     return [_seen(row) for row in connection.execute(_OTHERS, {"worker": worker})]
 
 
-def claim(connection: Connection, gone: SeenWorker, claimant: str) -> bool:
-    """Let one worker take over the activities of a gone one. False where another does, or the worker lives."""
-    claimed = {"gone": gone.id, "seen": gone.life_signs, "claimant": claimant}
+def claim(connection: Connection, gone: SeenWorker, claimant: str, all_gone: Sequence[str] = ()) -> bool:
+    """Let one worker take over the activities of a gone one. False where another does, or the worker lives.
+
+    `all_gone` are those that the claimant sees as gone: none of them takes over anything any more.
+    """
+    claimed = {"gone": gone.id, "seen": gone.life_signs, "claimant": claimant, "all_gone": list(all_gone)}
     return connection.execute(_CLAIM, claimed).rowcount == 1
 
 
@@ -88,16 +87,6 @@ def forget(connection: Connection, gone: SeenWorker, claimant: str) -> None:
 def declare_all_gone(connection: Connection) -> None:
     """For a process that knows that no worker of this database lives."""
     connection.execute(_ALL_GONE)
-
-
-def runs_at_work(connection: Connection) -> Sequence[str]:
-    """The active runs that do not wait for their client: of these a worker may hold an activity."""
-    return connection.scalars(_RUNS_AT_WORK).all()
-
-
-def files_at_work(connection: Connection, limit: int) -> Sequence[AnyRow]:
-    """Store, file and generation of files that are being ingested, or wait for it."""
-    return connection.execute(_FIRST_FILES, {"most": limit}).all()
 
 
 def _seen(row: AnyRow) -> SeenWorker:

@@ -26,6 +26,7 @@ from activities.images import Images
 from activities.model_turn import ModelTurn
 from activities.prompt import Question, build_request
 from activities.run_finalization import RunFinalization
+from activities.takeovers import SILENT_FOR
 from activities.turn_stream import left_behind
 from infra.clock import now_ms
 from infra.database.run_tables import RUNS
@@ -166,7 +167,7 @@ async def test_superseded_attempt_does_not_call_model_after_stall(
     run = await _run(workers, provider, Says("Told in short."), Says("Never said."))
     first = workers.begin(run, 1)
     await is_stalled.wait()
-    monkeypatch.setattr(model_turn, "now_ms", lambda: now_ms() + HEARTBEAT_TIMEOUT // timedelta(milliseconds=1))
+    monkeypatch.setattr(model_turn, "now_ms", lambda: now_ms() + SILENT_FOR // timedelta(milliseconds=1))
 
     assert (await workers.begin(run, 2)).status is RunStatus.COMPLETED
     goes_on.set()

@@ -6,7 +6,7 @@ from openai.types.beta.threads import Run
 from activities.model_turn import TOO_MANY_CALLS
 from models.tool_calls import MAX_CALLS
 from tests.holdfast import RunningHoldfast
-from tests.provider.replies import Calls, InOnePiece, Reply, Says
+from tests.provider.replies import Calls, Fails, InOnePiece, Reply, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.searched_stores import searching
 
@@ -57,3 +57,14 @@ async def test_run_fails_if_the_second_answer_has_too_many_calls_as_well(
     assert (run.last_error.code, run.last_error.message) == ("server_error", TOO_MANY_CALLS)
     assert len(provider.requests("too-many-twice")) == 2
     await holdfast.client.beta.threads.messages.create(run.thread_id, role="user", content="The thread is free.")
+
+
+async def test_answer_that_the_provider_aborted_does_not_count_as_one_with_too_many_calls(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    aborted = Fails(400, "unread", "tool_use_failed", "invalid_request_error")
+
+    run = await _run(holdfast, provider, "aborted-then-too-many", aborted, TOO_MANY, Says("Sunny."))
+
+    assert run.status == "completed"
+    assert (await holdfast.texts(run))[-1] == "Sunny."

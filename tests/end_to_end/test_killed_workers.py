@@ -13,7 +13,7 @@ import pytest
 from openai.types.beta.threads import Run
 from sqlalchemy import text, update
 
-from activities.gone_workers import SILENT_FOR
+from activities.takeovers import SILENT_FOR
 from infra.database.worker_tables import WORKERS
 from tests.chaos.ledgers import Ledger
 from tests.database import writing
@@ -45,7 +45,7 @@ async def test_answer_of_killed_worker_is_asked_for_again_at_once(
         again.release()
         done = await holdfast_apart.until(run, "completed")
         timeline: Any = await holdfast_apart.client.get(f"/ops/runs/{run.id}", cast_to=object)
-        gone, taken_over = logged(other, "worker.gone", "activity.taken_over")
+        taken_over, gone = logged(other, "activity.taken_over", "worker.gone")
 
     assert took < TAKEN_UP_WITHIN.total_seconds()
     assert await holdfast_apart.texts(done) == ["Hello", "Taken up."]
@@ -94,7 +94,8 @@ async def test_worker_that_was_frozen_elsewhere_is_not_doubled(
         [gone] = logged(other, "worker.gone")
         events = await all_events(holdfast_apart, {"id": run.id, "thread_id": run.thread_id})
 
-    assert SILENT_FOR.total_seconds() - 1.5 < took < TAKEN_UP_WITHIN.total_seconds()
+    # Counted in looks, which a busy machine delays. Temporal alone would need its heartbeat time-out.
+    assert SILENT_FOR.total_seconds() < took < (HEARTBEAT_TIMEOUT - BUSY_MACHINE).total_seconds()
     assert gone["reason"] == "silent"
     assert await holdfast_apart.texts(done) == ["Hello", "Taken up."]
     assert stream_faults(events) == []

@@ -7,10 +7,17 @@ from models.runs import LastError, LastErrorCode
 from models.turn_failures import EarlierFailure, as_details, failure_in
 
 
-def test_failure_is_found_in_its_details() -> None:
-    failure = EarlierFailure(LastError(code=LastErrorCode.RATE_LIMIT_EXCEEDED, message="Slow down."), aborted=2)
+@pytest.mark.parametrize("counts", [{}, {"AnswerAborted": 2, "TooManyCalls": 1}])
+def test_failure_is_found_in_its_details(counts: dict[str, int]) -> None:
+    failure = EarlierFailure(LastError(code=LastErrorCode.RATE_LIMIT_EXCEEDED, message="Slow down."), counts)
 
     assert failure_in(list(as_details(failure))) == failure
+
+
+def test_failure_is_found_in_the_details_of_earlier_versions() -> None:
+    failure = failure_in(["server_error", "Broken.", 1])
+
+    assert failure == EarlierFailure(LastError(code=LastErrorCode.SERVER_ERROR, message="Broken."))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from infra.database import (
     tool_calls,
     tool_results,
     turns,
-    workers,
+    workflows_at_work,
 )
 from infra.database.engine import Database
 from infra.database.ops_runs import RunFilter
@@ -376,8 +376,9 @@ def test_active_runs_are_counted_from_their_own_indexes(filled: Database) -> Non
     assert plan.indexes == {"runs_active", "runs_awaiting_command"}
 
 
-def test_runs_and_files_at_work_are_found_in_their_own_indexes(filled: Database) -> None:
-    runs_plan = plan_of(filled, workers.runs_at_work)
-    files_plan = plan_of(filled, lambda connection: workers.files_at_work(connection, 10))
+def test_workflows_at_work_are_found_in_their_own_indexes(filled: Database) -> None:
+    plan = plan_of(filled, workflows_at_work.ids)
 
-    assert (runs_plan.indexes, files_plan.indexes) == ({"runs_active"}, {"vector_store_files_in_progress"})
+    by_seq = {"", "runs_pkey"}
+    own = {"runs_active", "vector_store_files_in_progress", "web_crawls_in_progress"}
+    assert plan.indexes - by_seq == own

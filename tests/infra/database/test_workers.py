@@ -48,6 +48,16 @@ async def test_worker_whose_claimant_is_gone_is_taken_over_by_another(database: 
     gone, first, second = [await lives(database) for _ in range(3)]
     assert await database.write(workers.claim, gone, first.id)
 
+    before = await database.write(workers.claim, gone, second.id, [gone.id])
+    after = await database.write(workers.claim, gone, second.id, [gone.id, first.id])
+
+    assert (before, after) == (False, True)
+
+
+async def test_worker_whose_claimant_is_forgotten_is_taken_over_by_another(database: Database) -> None:
+    gone, first, second = [await lives(database) for _ in range(3)]
+    assert await database.write(workers.claim, gone, first.id)
+
     await database.write(workers.remove, first.id)
 
     assert await database.write(workers.claim, gone, second.id)
