@@ -333,6 +333,7 @@ def test_unset_variable_is_rejected_at_startup(tmp_path: Path) -> None:
         ([KEY_VARIABLE], True),
         ([], True),
         (["GROQ_API_KEY", "AZURE_API_KEY"], True),
+        (["TEMPORAL_API_KEY", "HOLDFAST_API_KEY"], True),
         (["ANTHROPIC_API_KEY"], False),
     ],
 )
