@@ -42,3 +42,15 @@ class TokenBudget:
             tokens = await self._count_tokens("\n".join(self._uncounted))
             self._counted += tokens + self._uncounted_overhead
             self._uncounted, self._uncounted_bytes, self._uncounted_overhead = [], 0, 0
+
+
+async def longest_beginning(text: str, limit: int, count_tokens: Callable[[str], Awaitable[int]]) -> str:
+    """The longest beginning of `text` of at most `limit` tokens, without white space at its end."""
+    fits, beyond = 0, len(text) + 1 if limit > 0 else 1
+    while beyond - fits > 1:
+        middle = (fits + beyond) // 2
+        if await count_tokens(text[:middle]) <= limit:
+            fits = middle
+        else:
+            beyond = middle
+    return text[:fits].rstrip()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from api.tool_resources import RequestedResources
 from infra.database import assistant_files, assistants, vector_store_files, vector_stores
 from infra.database.assistant_files import MAX_FILES
-from models.beta_v1 import AssistantFile
+from models.beta_v1 import MADE_FOR_V1, AssistantFile, is_made_for_v1
 from models.errors import InvalidRequest, NotFound
 from models.lists import Page, PageRequest
 from models.search_index import IndexedStore
@@ -18,6 +18,10 @@ from models.vector_store_errors import StoreFileNotFound
 from models.vector_stores import VectorStoreFile
 
 NOUN = "file"
+MANY_FILES_OF_V2 = (
+    f"The vector store of the assistant was not made for v1 and has more than {MAX_FILES} files. Remove the file from "
+    "the vector store, or set the assistant's 'file_ids'."
+)
 
 
 @dataclass
@@ -34,13 +38,14 @@ class AssistantFiles:
     def replace(self, connection: Connection, assistant_id: str, file_ids: Sequence[str]) -> None:
         """Let the assistant have these files alone. Raises `NotFound`, and as `RequestedResources.extend_store`.
 
-        A store with more files than v1 gave an assistant is that of a v2 program: it keeps them, and is given up.
+        A store with more files than v1 gave an assistant is that of a v2 program: it keeps them, and is given up. So is
+        one that was not made for v1, if files would leave it: other assistants and threads may use it.
         """
         store_id = self._lock(connection, assistant_id)
-        if store_id and vector_stores.load(connection, self.project_id, store_id).file_counts.total > MAX_FILES:
-            self._give_up_store(connection, assistant_id)
-            store_id = None
         before = self._files(connection, store_id)
+        if store_id and not self._can_have(connection, store_id, leaves=not set(before) <= set(file_ids)):
+            self._give_up_store(connection, assistant_id)
+            store_id, before = None, ()
         # First, because it locks the files before the store.
         new = [file_id for file_id in dict.fromkeys(file_ids) if file_id not in before]
         self._put_in(connection, assistant_id, store_id, new)
@@ -60,10 +65,18 @@ class AssistantFiles:
         return load(connection, self.project_id, assistant_id, file_id)
 
     def remove(self, connection: Connection, assistant_id: str, file_id: str) -> None:
-        """Raises `NotFound`."""
-        store_id = self._lock(connection, assistant_id)
+        """Raises `NotFound`, and `InvalidRequest` for a larger store of v2, which another one cannot replace."""
+        store_id = self._lock(connection, assistant_id) or ""
         load(connection, self.project_id, assistant_id, file_id)
-        self._take_out(connection, store_id or "", file_id)
+        store = vector_stores.load(connection, self.project_id, store_id)
+        if is_made_for_v1(store.metadata):
+            self._take_out(connection, store_id, file_id)
+        elif store.file_counts.total > MAX_FILES:
+            raise InvalidRequest(MANY_FILES_OF_V2)
+        else:
+            rest = [each for each in self._files(connection, store_id) if each != file_id]
+            self._give_up_store(connection, assistant_id)
+            self._put_in(connection, assistant_id, None, rest)
 
     async def start(self) -> None:
         await self.requested.start()
@@ -72,6 +85,11 @@ class AssistantFiles:
 
     def _lock(self, connection: Connection, assistant_id: str) -> str | None:
         return _store_of(connection, self.project_id, assistants.lock(connection, self.project_id, assistant_id))
+
+    def _can_have(self, connection: Connection, store_id: str, leaves: bool) -> bool:
+        """Whether the store can have the files of one assistant alone."""
+        store = vector_stores.load(connection, self.project_id, store_id)
+        return store.file_counts.total <= MAX_FILES and (not leaves or is_made_for_v1(store.metadata))
 
     def _files(self, connection: Connection, store_id: str | None) -> Sequence[str]:
         return assistant_files.of_store(connection, self.project_id, store_id) if store_id else ()
@@ -84,7 +102,8 @@ class AssistantFiles:
         if store_id is not None:
             self.requested.extend_store(connection, store_id, new)
             return store_id
-        created = self.requested.create_store(connection, InlineVectorStore(file_ids=list(new)), None)
+        made = InlineVectorStore(file_ids=list(new), metadata=dict(MADE_FOR_V1))
+        created = self.requested.create_store(connection, made, None)
         search = FileSearchResources(vector_store_ids=[created])
         assistants.set_file_search(connection, self.project_id, assistant_id, search)
         return created

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.problems import shortened
+from models.beta_v1 import MADE_FOR_V1
 from models.errors import InvalidRequest
 from models.ids import Prefix
 
@@ -40,7 +41,8 @@ def _assistant_body(body: Json, path: str) -> Json:
     body, file_ids = _taken(_modified_assistant_body(body, path))
     if not file_ids:
         return body
-    return body | {"tool_resources": {"file_search": {"vector_stores": [{"file_ids": file_ids}]}}}
+    made = {"file_ids": file_ids, "metadata": dict(MADE_FOR_V1)}
+    return body | {"tool_resources": {"file_search": {"vector_stores": [made]}}}
 
 
 def _modified_assistant_body(body: Json, path: str) -> Json:

@@ -9,7 +9,10 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ProviderState:
-    """Fields of the wire: of the answer's message, and of its calls by their place. `provider` alone gets them back."""
+    """Fields of the wire: of the answer's message, and of its calls by their place. `provider` alone gets them back.
+
+    It is litellm's prefix and, where an address is known, its host: `deepseek@api.deepseek.com`.
+    """
 
     provider: str
     message: Fields

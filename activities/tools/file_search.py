@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from activities.prompt import DEFAULT_CONTEXT_WINDOW_TOKENS
-from activities.token_budget import TokenBudget
+from activities.token_budget import TokenBudget, longest_beginning
 from infra.database import searched_stores
 from infra.database.engine import Database
 from infra.database.searched_stores import SearchedStore, StoreOwner, StoreState
@@ -37,6 +37,8 @@ AWAITS_FILES = "The files of the search are being indexed."
 UNAVAILABLE = "The search does not answer."
 REFUSED = "The search failed, and repeating it does not help."
 NO_STORE = "There are no files to search."
+CUT = "The best passage was cut: it is longer than what you can read of files at once."
+NO_ROOM = "Passages were found, but none fits into what you can read of files at once."
 STILL_INDEXING = {
     StoreOwner.ASSISTANT: "Files of the assistant are still being prepared, and were not searched completely.",
     StoreOwner.THREAD: "Files of this conversation are still being prepared, and were not searched completely.",
@@ -76,7 +78,8 @@ class FileSearch:
             ranking_options=RankingOptions(score_threshold=options.ranking_options.score_threshold),
         )
         found = await self._found(scope.project_id, stores, request)
-        return SearchHits(await self._that_fit(run, found, limits.tokens), tuple(_notes(stores)))
+        hits, notes = await self._that_fit(run, found, limits.tokens)
+        return SearchHits(hits, (*_notes(stores), *notes))
 
     async def _indexed_stores(self, scope: ToolScope, position: int) -> Sequence[SearchedStore]:
         """The run's stores, once none is waited for, or after `indexing_wait`."""
@@ -99,18 +102,24 @@ class FileSearch:
         except VectorIndexUnavailable as error:
             raise ToolUnavailable(UNAVAILABLE) from error
 
-    async def _that_fit(self, run: Run, found: Sequence[FoundPassage], tokens: int) -> tuple[SearchHit, ...]:
-        """The best passages, as many as the budget takes."""
+    async def _that_fit(
+        self, run: Run, found: Sequence[FoundPassage], tokens: int
+    ) -> tuple[tuple[SearchHit, ...], Sequence[str]]:
+        """The best passages that the budget takes, and notes: what was found never looks as if nothing was."""
 
         async def count(text: str) -> int:
             return await self.language_model.count_tokens(run.model, text)
 
-        budget, hits = TokenBudget(tokens, count), list[SearchHit]()
-        for each in found:
-            if not await budget.takes(each.text, overhead=MARKER_TOKENS):
-                break
-            hits.append(SearchHit(each.file_id, each.filename, each.score, each.text, each.page, each.attributes))
-        return tuple(hits)
+        budget = TokenBudget(tokens, count)
+        fitting = [_hit(each, each.text) for each in found if await budget.takes(each.text, overhead=MARKER_TOKENS)]
+        if fitting or not found:
+            return tuple(fitting), ()
+        beginning = await longest_beginning(found[0].text, tokens - MARKER_TOKENS, count)
+        return ((_hit(found[0], beginning),), [CUT]) if beginning else ((), [NO_ROOM])
+
+
+def _hit(found: FoundPassage, text: str) -> SearchHit:
+    return SearchHit(found.file_id, found.filename, found.score, text, found.page, found.attributes)
 
 
 def _awaits_files(stores: Sequence[SearchedStore]) -> bool:

@@ -95,7 +95,7 @@ class ModelCatalogue:
         """The models that litellm calls for `model`, one entry a deployment; without its fallbacks."""
         if self.deployments is None:
             return [ServedModel(model)]
-        target = self._alias_target(model)
+        target = self.target_of(model)
         return [
             ServedModel(filled_in(item.model_name, target, item.base_model), item.model_info)
             for item in self._serving(target)
@@ -108,7 +108,7 @@ class ModelCatalogue:
 
     def deployments_of(self, model: str) -> list[tuple[str, Deployment]]:
         """The entries of the file that serve `model`, each with the name by which it is called there."""
-        target = self._alias_target(model)
+        target = self.target_of(model)
         return [(filled_in(item.model_name, target, item.litellm_params.model), item) for item in self._serving(target)]
 
     def _serving(self, target: str) -> list[Deployment]:
@@ -126,7 +126,8 @@ class ModelCatalogue:
         aliases: Mapping[str, Any] = self.router_settings.get("model_group_alias") or {}
         return aliases
 
-    def _alias_target(self, model: str) -> str:
+    def target_of(self, model: str) -> str:
+        """The name for which `model` is an alias, or itself."""
         target = self._aliases.get(model, model)
         return str(target["model"]) if isinstance(target, Mapping) else str(target)
 

@@ -43,10 +43,10 @@ class _Names:
         return call.name if call.name in self._functions else NOT_IN_NAMES.sub("_", call.name)[:MAX_NAME]
 
 
-def chat_parameters(request: ModelRequest, provider: str | None = None) -> dict[str, Any]:
+def chat_parameters(request: ModelRequest, vendor: str | None = None) -> dict[str, Any]:
     """All parameters but the model's name. Unset parameters and OpenAI's defaults are left out.
 
-    So an unsupported parameter fails the call only if a client set it. `provider` gets its states of earlier turns.
+    So an unsupported parameter fails the call only if a client set it. `vendor` gets its states of earlier turns.
     """
     names = _Names(request)
     given = {
@@ -58,7 +58,7 @@ def chat_parameters(request: ModelRequest, provider: str | None = None) -> dict[
         "response_format": None if request.response_format == {"type": "text"} else request.response_format,
     }
     return {
-        "messages": [_message(item, names, provider) for item in request.prompt],
+        "messages": [_message(item, names, vendor) for item in request.prompt],
         **{name: value for name, value in given.items() if value is not None},
         **(_tool_parameters(request) if request.functions else {}),
     }
@@ -90,7 +90,7 @@ def _tool(function: Function) -> dict[str, Any]:
     return {"type": "function", "function": definition}
 
 
-def _message(item: PromptItem, names: _Names, provider: str | None) -> dict[str, Any]:
+def _message(item: PromptItem, names: _Names, vendor: str | None) -> dict[str, Any]:
     match item:
         case SystemPrompt(text):
             return {"role": "system", "content": text}
@@ -101,7 +101,7 @@ def _message(item: PromptItem, names: _Names, provider: str | None) -> dict[str,
         case AssistantTurn(text, ()):
             return {"role": "assistant", "content": text or ""}
         case AssistantTurn(text, calls, state):
-            given = state if state is not None and state.provider == provider else NO_STATE
+            given = state if state is not None and state.provider == vendor else NO_STATE
             written = [{**_tool_call(call, names), **given.calls.get(at, {})} for at, call in enumerate(calls)]
             return {"role": "assistant", "content": text, "tool_calls": written, **given.message}
         case FunctionOutput(call_id, output):

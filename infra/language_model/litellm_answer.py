@@ -21,9 +21,9 @@ LEGACY_CALL = "function_call"
 class LitellmAnswer:
     """One answer while it arrives: `read` every chunk, then take the `end`."""
 
-    def __init__(self, names: Collection[str] = (), provider: str | None = None) -> None:
-        """`names` are those of the functions that were offered; None is one of several providers."""
-        self._provider = provider
+    def __init__(self, names: Collection[str] = (), provider: str | None = None, vendor: str | None = None) -> None:
+        """`names` are those of the functions that were offered; without `vendor` no state is kept."""
+        self._provider, self._vendor = provider, vendor
         self._calls = CallPieces(names)
         self._state = StatePieces()
         self._reason: str | None = None
@@ -57,7 +57,7 @@ class LitellmAnswer:
         self._keep_state(delta)
 
     def _keep_state(self, delta: Any) -> None:
-        if self._provider is None:
+        if self._vendor is None:
             return
         if blocks := getattr(delta, THINKING_BLOCKS, None):
             self._state.add(THINKING_BLOCKS, blocks)
@@ -70,7 +70,7 @@ class LitellmAnswer:
         """The deltas after the last chunk; the last of them is the `Finish`. Raises `AnswerAborted`."""
         yield from self._calls.finish()
         reason = finish_reason_of(self._reason or "", self._calls.has_any)
-        state = self._state.state(self._provider) if self._provider and self._calls.has_any else None
+        state = self._state.state(self._vendor) if self._vendor and self._calls.has_any else None
         yield Finish(reason, _usage(self._usage), state)
 
 

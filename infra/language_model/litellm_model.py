@@ -15,6 +15,7 @@ from infra.language_model.litellm_errors import translated
 from infra.language_model.react.calling import answer_by_react
 from infra.language_model.react.prompt import needs_react
 from infra.language_model.schema_expansion import check_expansion
+from infra.language_model.vendors import vendor_of
 from models.language_model import ModelDelta, ModelRequest
 
 LONG_TEXT_CHARACTERS = 10_000
@@ -58,13 +59,13 @@ class LitellmLanguageModel:
         return calls.count_tokens(model, text)
 
     async def _answer(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        provider = self._catalogue.provider_of(request.model)
-        answer = LitellmAnswer(request.function_names, provider)
+        vendor = vendor_of(self._catalogue, request.model)
+        answer = LitellmAnswer(request.function_names, self._catalogue.provider_of(request.model), vendor)
         has_begun = False
         try:
             if request.functions or request.response_format:
                 await self._threads.run(check_expansion, request)
-            chunks = await calls.stream(request.model, chat_parameters(acceptable(request), provider))
+            chunks = await calls.stream(request.model, chat_parameters(acceptable(request), vendor))
             async with aclosing(chunks):
                 async for chunk in chunks:
                     for delta in answer.read(chunk):

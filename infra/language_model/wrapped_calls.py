@@ -7,10 +7,9 @@ from itertools import islice
 from typing import Any
 
 from models.language_model import CallDelta, Finish, ModelDelta, ModelRequest
+from models.tool_calls import MAX_CALLS
 
 WRAPPERS = frozenset({"multi_tool_use.parallel", "multi_tool_use_parallel", "parallel"})
-MAX_CALLS = 128
-"""The number of calls that OpenAI's models make at most at once."""
 
 
 @dataclass(slots=True)
@@ -44,7 +43,8 @@ class WrappedCalls:
 
     def _unwrapped(self) -> Iterator[CallDelta]:
         calls = (call for wrapper in self._held.values() for call in _calls_in(wrapper))
-        for index, (name, arguments) in enumerate(islice(calls, MAX_CALLS), start=len(self._indexes)):
+        # One too many shows that the answer has too many; more would only be work.
+        for index, (name, arguments) in enumerate(islice(calls, MAX_CALLS + 1), start=len(self._indexes)):
             yield CallDelta(index, name, arguments)
 
 

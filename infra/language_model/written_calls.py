@@ -15,7 +15,7 @@ MAX_CHARACTERS = 1_000_000
 
 MAX_BEGINNING = 100
 
-_FENCE = re.compile(r"\s*```(?:json)?\s*(?P<content>.*?)\s*```\s*", re.DOTALL)
+_FENCE = "```"
 _BETWEEN = re.compile(r"[\s;,]*")
 _BEGINNING = re.compile(r'\s*(?:```(?:json)?\s*)?(?:\[\s*)?\{\s*"(?:name|arguments|parameters|type|function|id)"')
 _PART_OF_BEGINNING = re.compile(r'\s*(?:`{1,2}|```\w{0,4}\s*)?(?:\[\s*)?(?:\{\s*(?:"[a-z]*)?)?')
@@ -67,14 +67,20 @@ class WrittenCalls:
 
 def written_calls(text: str, names: Collection[str]) -> list[Call]:
     """The calls of which `text` consists; none if there is anything else in it, or a function is not in `names`."""
-    fenced = _FENCE.fullmatch(text)
     try:
-        values = _values(fenced["content"] if fenced else text.strip())
+        values = _values(_unfenced(text.strip()))
     except (ValueError, RecursionError):
         return []
     calls = [_call(value) for value in values]
     found = [call for call in calls if call is not None and call[0] in names]
     return found if len(found) == len(calls) else []
+
+
+def _unfenced(text: str) -> str:
+    # A pattern tries each white space inside the fence as the last: minutes for a long text.
+    if not (text.startswith(_FENCE) and text.endswith(_FENCE)):
+        return text
+    return text.removeprefix(_FENCE).removesuffix(_FENCE).removeprefix("json").strip()
 
 
 def _values(text: str) -> list[Any]:

@@ -1,6 +1,8 @@
 """Prompts are counted exactly only near the limit, and the overhead of each message is counted with it."""
 
-from activities.token_budget import TokenBudget
+import pytest
+
+from activities.token_budget import TokenBudget, longest_beginning
 
 A_WORD = "word "
 
@@ -36,3 +38,10 @@ async def test_overhead_remains_counted_after_tokenization() -> None:
 
     assert not await budget.takes(A_WORD * 19, overhead=0)
     assert await budget.takes(A_WORD * 18, overhead=0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "beginning"), [(-3, ""), (0, ""), (1, "one"), (2, "one two"), (3, "one two three"), (9, "one two three")]
+)
+async def test_longest_beginning_has_as_many_tokens_as_allowed(limit: int, beginning: str) -> None:
+    assert await longest_beginning("one two three", limit, words_of) == beginning

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.assistant_files import MANY_FILES_OF_V2
 from infra.database.file_tables import FILES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
@@ -187,6 +188,66 @@ async def test_files_replace_a_larger_store_of_v2(
     assert changed["file_ids"] == wanted
     assert await files_of(v1, assistant.id, limit=100) == wanted
     assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == len(ids)
+
+
+async def shared_store(holdfast: RunningHoldfast, files: int) -> tuple[str, list[str], list[str]]:
+    """A store of v2 with so many files, the files, and two assistants that use it."""
+    ids = [await store_file(holdfast.resources, "a") for _ in range(files)]
+    store = await holdfast.client.vector_stores.create(file_ids=ids)
+    assistants = holdfast.client.beta.assistants
+    users = [await assistants.create(model="m", tools=[SEARCH], tool_resources=by_id(store.id)) for _ in range(2)]
+    return store.id, ids, [user.id for user in users]
+
+
+@pytest.mark.parametrize("kept", [[], [1]])
+async def test_files_that_are_replaced_stay_with_the_others_that_use_their_store(
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient, kept: list[int]
+) -> None:
+    store_id, ids, (one, other) = await shared_store(holdfast, 2)
+    wanted = [ids[place] for place in kept]
+
+    changed = await ok(await v1.post(f"/assistants/{one}", json={"file_ids": wanted}))
+
+    assert changed["file_ids"] == await files_of(v1, one) == wanted
+    assert await files_of(v1, other) == ids
+    assert (await holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
+
+
+async def test_file_that_is_taken_away_stays_with_the_others_that_use_its_store(
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient
+) -> None:
+    store_id, ids, (one, other) = await shared_store(holdfast, 3)
+
+    await ok(await v1.delete(f"/assistants/{one}/files/{ids[1]}"))
+
+    assert await files_of(v1, one) == [ids[0], ids[2]]
+    assert await files_of(v1, other) == ids
+    assert (await holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
+
+
+async def test_file_of_a_larger_store_of_v2_is_not_taken_away(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    store_id, ids, (one, _) = await shared_store(holdfast, 21)
+
+    refused = await v1.delete(f"/assistants/{one}/files/{ids[0]}")
+
+    assert_error(refused, 400, MANY_FILES_OF_V2)
+    assert (await holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
+
+
+@pytest.mark.parametrize("begins_empty", [False, True])
+async def test_store_that_v1_made_is_kept_when_files_leave(
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient, begins_empty: bool
+) -> None:
+    ids = [await store_file(holdfast.resources, "a") for _ in range(2)]
+    assistant = (await new_assistant(v1, *([] if begins_empty else ids)))["id"]
+    await ok(await v1.post(f"/assistants/{assistant}", json={"file_ids": ids}))
+    before = (await holdfast.client.beta.assistants.retrieve(assistant)).tool_resources
+
+    await ok(await v1.post(f"/assistants/{assistant}", json={"file_ids": ids[:1]}))
+    await ok(await v1.delete(f"/assistants/{assistant}/files/{ids[0]}"))
+
+    assert (await holdfast.client.beta.assistants.retrieve(assistant)).tool_resources == before
+    assert await files_of(v1, assistant) == []
 
 
 async def test_file_of_a_larger_store_is_there_already(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:

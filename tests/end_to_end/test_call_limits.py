@@ -1,5 +1,7 @@
 """The number of calls in one answer of the model is bounded: a longer answer is asked for once more, then fails."""
 
+import json
+
 import pytest
 from openai.types.beta.threads import Run
 
@@ -13,6 +15,7 @@ from tests.searched_stores import searching
 pytestmark = pytest.mark.any_database
 
 WEATHER = ("weather", '{"city": "Rome"}')
+WRAPPED = ("multi_tool_use.parallel", json.dumps({"tool_uses": [{"recipient_name": "weather"}] * (MAX_CALLS + 1)}))
 SEARCH = ("file_search", '{"queries": ["vacation"]}')
 TOO_MANY = InOnePiece(Calls(*[WEATHER] * (MAX_CALLS + 1)))
 
@@ -33,7 +36,7 @@ async def test_as_many_calls_as_allowed_are_required(holdfast: RunningHoldfast, 
     assert run.status == "completed"
 
 
-@pytest.mark.parametrize("calls", [[SEARCH] * (MAX_CALLS + 1), [WEATHER] * 2_100])
+@pytest.mark.parametrize("calls", [[SEARCH] * (MAX_CALLS + 1), [WEATHER] * 2_100, [WRAPPED]])
 async def test_answer_with_too_many_calls_is_asked_for_again(
     holdfast: RunningHoldfast, provider: ScriptedProvider, calls: list[tuple[str, str]]
 ) -> None:

@@ -14,6 +14,7 @@ from infra.language_model.environment_references import resolved
 from infra.language_model.errors import ProviderRefused
 from infra.language_model.models_file import DeploymentParams
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
+from infra.language_model.vendors import vendor
 
 # From 5.4 on OpenAI accepts functions of reasoning models only by another API, to which litellm translates.
 _VERSION = re.compile(r"gpt-(\d+)(?:\.(\d+))?")
@@ -34,6 +35,11 @@ class Endpoint:
     headers: Mapping[str, str] = field(repr=False)
     connect_seconds: float
     read_seconds: float
+
+    @property
+    def vendor(self) -> str:
+        """Who gets the state of its answers back: two servers of one prefix are different vendors."""
+        return vendor(self.provider, self.url)
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,14 @@ LEGACY_CALL = "function_call"
 
 
 class ChatCompletionsAnswer:
-    """One answer of `provider` while it arrives: `read` the data of every event, then take its end.
+    """One answer of `vendor` while it arrives: `read` the data of every event, then take its end.
 
     `is_over` once only the usage or the stream's end can follow; `is_whole` once the usage has arrived as well.
     """
 
-    def __init__(self, names: Collection[str] = (), provider: str = "") -> None:
+    def __init__(self, names: Collection[str] = (), vendor: str = "") -> None:
         """`names` are those of the functions that were offered."""
-        self._provider = provider
+        self._vendor = vendor
         self._calls = CallPieces(names)
         self._state = StatePieces()
         self._reason: str | None = None
@@ -75,7 +75,7 @@ class ChatCompletionsAnswer:
     @property
     def state(self) -> ProviderState | None:
         """None if the answer has no calls with which it could be sent back."""
-        return self._state.state(self._provider) if self._calls.has_any else None
+        return self._state.state(self._vendor) if self._calls.has_any else None
 
     @property
     def usage(self) -> TokenUsage | None:

@@ -11,6 +11,7 @@ from infra.language_model.chat_completions.failures import (
     CallFailed,
     UnreadableAnswer,
     misconfigured,
+    redirected,
     refused_with,
     unreachable,
 )
@@ -22,13 +23,14 @@ ERROR_SECONDS = 10
 
 # Temporal limits the number of calls; each call that waits for a model uses one connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=200, keepalive_expiry=30)
-MISCONFIGURATIONS = (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.TooManyRedirects)
+MISCONFIGURATIONS = (httpx.UnsupportedProtocol, httpx.InvalidURL)
 
 
 class ChatCompletionsClient:
     def __init__(self) -> None:
         """Takes tens of milliseconds. Proxies and certificates come from the environment's usual variables."""
-        self._http = httpx.AsyncClient(limits=LIMITS, follow_redirects=True)
+        # A redirect would take the prompt, and headers that httpx does not know to be secret, to another host.
+        self._http = httpx.AsyncClient(limits=LIMITS, follow_redirects=False)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -43,6 +45,8 @@ class ChatCompletionsClient:
             async with self._http.stream(
                 "POST", endpoint.url, content=body, headers=endpoint.headers, timeout=timeout
             ) as response:
+                if response.is_redirect:
+                    raise CallFailed(redirected(response.status_code, response.headers.get("location", "")))
                 if not response.is_success:
                     raise CallFailed(refused_with(response.status_code, _headers(response), await _error(response)))
                 reader = EventReader()

@@ -18,7 +18,7 @@ class Dialect:
 
     Reasoning models have another parameter for the answer's limit if `renames_limits`. `model_path` precedes a bare
     model's name. Unless the provider `takes_parts`, a text in several parts is joined; unless it `takes_effort`, any
-    effort of reasoning turns its thoughts on.
+    effort of reasoning turns its thoughts on, and `none` turns them off.
     """
 
     required: str | None = "required"
@@ -39,8 +39,8 @@ class Dialect:
         if not self.takes_parts:
             for message in body["messages"]:
                 message["content"] = _joined(message.get("content"))
-        if not self.takes_effort and body.pop("reasoning_effort", None):
-            body["thinking"] = {"type": "enabled"}
+        if not self.takes_effort and (effort := body.pop("reasoning_effort", None)):
+            body["thinking"] = {"type": "disabled" if effort == "none" else "enabled"}
         if body.get("tool_choice") == "required" != self.required:
             self._require_call(body)
 

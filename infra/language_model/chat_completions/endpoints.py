@@ -33,6 +33,9 @@ KNOWN_ROUTER_SETTINGS = frozenset({"model_group_alias", "timeout", "stream_timeo
 DIRECT_KEYS = frozenset(variable for provider in PROVIDERS.values() for variable in provider.key_variables)
 """The variables of providers that need no litellm."""
 
+NO_PROVIDERS = ("TEMPORAL_", "HOLDFAST_")
+"""What the variables of other keys begin with."""
+
 MAX_REMEMBERED = 1_000
 """Models whose way is remembered: clients choose names."""
 
@@ -57,8 +60,7 @@ class DirectModels:
     def are_all(self) -> bool:
         """Whether no model of the operator needs litellm. Without a models file the keys in the environment decide."""
         if self._catalogue.deployments is None:
-            others = (name for name in os.environ if name.endswith("_API_KEY") and name not in DIRECT_KEYS)
-            return self._takes_any and not any(others)
+            return self._takes_any and not any(map(_is_litellms_key, os.environ))
         names = [item.model_name for item in self._catalogue.deployments]
         return len(set(names)) == len(names) and all(map(self._is_direct, self._catalogue.deployments))
 
@@ -114,6 +116,11 @@ class DirectModels:
     def _is_named_by_provider(self, direct: DirectModel) -> bool:
         listed = find_listed(self._price_list, direct.name)
         return "/" in direct.name or (listed is not None and listed.provider == direct.provider)
+
+
+def _is_litellms_key(variable: str) -> bool:
+    is_providers = variable.endswith("_API_KEY") and not variable.startswith(NO_PROVIDERS)
+    return is_providers and variable not in DIRECT_KEYS
 
 
 def _takes_any(catalogue: ModelCatalogue) -> bool:

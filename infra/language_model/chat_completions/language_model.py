@@ -89,7 +89,7 @@ class ChatCompletionsLanguageModel:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
         endpoint = opened.models.endpoint(request.model)
-        answer, said = ChatCompletionsAnswer(request.function_names, endpoint.provider), _Said()
+        answer, said = ChatCompletionsAnswer(request.function_names, endpoint.vendor), _Said()
         try:
             async with aclosing(self._deltas(opened, endpoint, request, answer)) as deltas:
                 async for delta in deltas:

@@ -17,7 +17,7 @@ REASONING_MODEL = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)(?!-chat)")
 def body_of(request: ModelRequest, endpoint: Endpoint) -> bytes:
     """Raises `PromptRejected` for a parameter that no model of the provider takes."""
     provider, dialect = PROVIDERS[endpoint.provider], DIALECTS.get(endpoint.provider, PLAIN)
-    body = {"model": dialect.model(endpoint.model), **chat_parameters(request, endpoint.provider), "stream": True}
+    body = {"model": dialect.model(endpoint.model), **chat_parameters(request, endpoint.vendor), "stream": True}
     if provider.takes_stream_options:
         body["stream_options"] = {"include_usage": True}
     if refused := [name for name in provider.refused if name in body]:

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from activities.tools.file_search import AWAITS_FILES, NO_STORE, STILL_INDEXING, FileSearch
+from activities.tools.file_search import (
+    AWAITS_FILES,
+    CUT,
+    MARKER_TOKENS,
+    NO_ROOM,
+    NO_STORE,
+    STILL_INDEXING,
+    FileSearch,
+)
 from infra.database import runs
 from infra.database.searched_stores import StoreOwner
 from infra.database.vector_store_tables import VECTOR_STORES
@@ -236,6 +244,39 @@ async def test_results_stay_within_the_token_budget(holdfast: RunningHoldfast, m
     found = await tool(holdfast, 2_000).run(call("vacation", options=FileSearchOptions(max_num_results=50)), many)
 
     assert 9 <= len(found.hits) <= 11
+
+
+@pytest.mark.any_database
+async def test_passage_beyond_the_budget_does_not_hide_smaller_ones(holdfast: RunningHoldfast) -> None:
+    large = "vacation " * 300
+    scope = await scope_of(holdfast, await store_of(holdfast, large, VACATION))
+
+    found = await tool(holdfast, 1_000).run(call("vacation " * 20), scope)
+
+    assert texts(found) == [VACATION]
+    assert found.notes == ()
+
+
+@pytest.mark.any_database
+async def test_best_passage_is_cut_if_none_fits(holdfast: RunningHoldfast) -> None:
+    large = " ".join(f"vacation{number}" for number in range(300))
+    scope = await scope_of(holdfast, await store_of(holdfast, large))
+
+    found = await tool(holdfast, 400).run(call("vacation7"), scope)
+
+    [text] = texts(found)
+    assert large.startswith(text)
+    assert len(text.split()) == 400 // 4 - MARKER_TOKENS
+    assert found.notes == (CUT,)
+
+
+@pytest.mark.any_database
+async def test_model_without_room_for_any_passage_is_told_so(holdfast: RunningHoldfast) -> None:
+    scope = await scope_of(holdfast, await store_of(holdfast, VACATION))
+
+    found = await tool(holdfast, 100).run(call("vacation"), scope)
+
+    assert found == SearchHits((), (NO_ROOM,))
 
 
 async def test_attributes_and_page_are_part_of_a_hit(holdfast: RunningHoldfast) -> None:

@@ -15,7 +15,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 
 Adapter = Callable[[ModelCatalogue], LanguageModel]
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost", None)
+LOOPBACK = ("127.0.0.1", "::1", "localhost", b"localhost", None)
 _is_guarding = False
 
 

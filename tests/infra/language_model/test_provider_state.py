@@ -46,10 +46,11 @@ def open_litellm(tmp_path: Path, model: str) -> Open:
     return lambda prefix, url: LitellmLanguageModel(catalogue(tmp_path, model, prefix, url))
 
 
-def catalogue(folder: Path, model: str, prefix: str, url: str) -> ModelCatalogue:
+def catalogue(folder: Path, model: str, prefix: str, *urls: str, **sections: Any) -> ModelCatalogue:
     path = folder / "models.yaml"
-    params = {"model": f"{prefix}/{model}", "api_base": url, "api_key": "k"}
-    path.write_text(yaml.safe_dump({"model_list": [{"model_name": model, "litellm_params": params}]}))
+    params = [{"model": f"{prefix}/{model}", "api_base": url, "api_key": "k"} for url in urls]
+    entries = [{"model_name": model, "litellm_params": each} for each in params]
+    path.write_text(yaml.safe_dump({"model_list": entries, **sections}))
     return ModelCatalogue.load(path)
 
 
@@ -176,6 +177,41 @@ async def test_other_provider_does_not_get_state(open_direct: Open, provider: Sc
     await ask(language_model, continued(asking(model), answered, replace(state, provider="deepseek")))
 
     assert "reasoning_content" not in provider.requests(model)[1]["messages"][1]
+
+
+async def test_same_prefix_at_another_host_does_not_get_state(
+    open_direct: Open, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, reasoning(*REASONED["reasoning_content"]), Says("Sunny."))
+    answered = await ask(open_direct("openai", provider.url), asking(model))
+    elsewhere = open_direct("openai", provider.url.replace("127.0.0.1", "localhost"))
+
+    assert answered.finish.state is not None
+    await ask(elsewhere, continued(asking(model), answered, answered.finish.state))
+
+    assert "reasoning_content" not in provider.requests(model)[1]["messages"][1]
+
+
+async def test_litellms_fallback_does_not_get_state(provider: ScriptedProvider, tmp_path: Path, model: str) -> None:
+    fallbacks = {"fallbacks": [{model: [model]}]}
+    language_model = LitellmLanguageModel(catalogue(tmp_path, model, "openai", provider.url, router_settings=fallbacks))
+
+    body = await sent_back(language_model, provider, model, reasoning(*REASONED["reasoning_content"]), Says("Sunny."))
+
+    assert "reasoning_content" not in body["messages"][1]
+    language_model.close()
+
+
+async def test_litellms_deployment_at_another_host_does_not_get_state(
+    provider: ScriptedProvider, tmp_path: Path, model: str
+) -> None:
+    urls = (provider.url, provider.url.replace("127.0.0.1", "localhost"))
+    language_model = LitellmLanguageModel(catalogue(tmp_path, model, "openai", *urls))
+
+    body = await sent_back(language_model, provider, model, reasoning(*REASONED["reasoning_content"]), Says("Sunny."))
+
+    assert "reasoning_content" not in body["messages"][1]
+    language_model.close()
 
 
 async def test_answer_without_calls_has_no_state(open_direct: Open, provider: ScriptedProvider, model: str) -> None:

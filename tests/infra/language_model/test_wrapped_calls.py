@@ -9,9 +9,10 @@ import pytest
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.selection import LanguageModelByName
-from infra.language_model.wrapped_calls import MAX_CALLS, WrappedCalls
+from infra.language_model.wrapped_calls import WrappedCalls
 from infra.ports import LanguageModel
 from models.language_model import CallDelta, Finish, FinishReason, Function, ModelDelta, TokenUsage
+from models.tool_calls import MAX_CALLS
 from tests.infra.language_model.answers import Answered, ask, saying
 from tests.provider.replies import Calls
 from tests.provider.scripted_provider import ScriptedProvider
@@ -78,8 +79,8 @@ def test_function_of_that_name_is_called_as_it_is() -> None:
     assert answered.calls == [("parallel", '{"tool_uses": []}')]
 
 
-def test_number_of_wrapped_calls_is_bounded() -> None:
-    assert len(read(CallDelta(0, PARALLEL, json.dumps({"tool_uses": USES * MAX_CALLS}))).calls) == MAX_CALLS
+def test_one_wrapped_call_too_many_is_reported_and_no_more() -> None:
+    assert len(read(CallDelta(0, PARALLEL, json.dumps({"tool_uses": USES * MAX_CALLS}))).calls) == MAX_CALLS + 1
 
 
 class _Refusing(ChatCompletionsLanguageModel):

@@ -1,5 +1,6 @@
 """Calls that are written as JSON in the text of an answer, by both ways to providers."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from tests.provider.wires import OllamaSays
 WEATHER = Function("get_weather")
 CALL = '{"name": "get_weather", "arguments": {"city": "Rome"}}'
 ROME = ("get_weather", '{"city": "Rome"}')
+BLANK = "\n" * 15_000
+"""If each line end were tried as the fence's last, it would take seconds."""
 NAMES = ("get_weather", "get_rain")
 END = Finish(FinishReason.STOP, TokenUsage())
 
@@ -53,6 +56,22 @@ END = Finish(FinishReason.STOP, TokenUsage())
 )
 def test_calls_in_text_are_found(text: str, calls: list[tuple[str, str]]) -> None:
     assert written_calls(text, NAMES) == calls
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        (f"```json\n{CALL}{BLANK}{CALL}{BLANK}```", [ROME] * 2),
+        (f"```{BLANK}{CALL}{BLANK}.```", []),
+        (f"{BLANK}```{BLANK}", []),
+    ],
+    ids=["calls", "no call", "no end"],
+)
+def test_white_space_is_read_once(text: str, calls: list[tuple[str, str]]) -> None:
+    before = time.process_time()
+
+    assert written_calls(text, NAMES) == calls
+    assert time.process_time() - before < 1
 
 
 def read(text: str, functions: tuple[Function, ...] = (WEATHER,), size: int = 3, **options: Any) -> list[ModelDelta]:

@@ -214,6 +214,17 @@ def test_entry_sets_url_and_parameters(tmp_path: Path, monkeypatch: pytest.Monke
     assert "sk-1" not in repr(endpoint)
 
 
+def test_key_of_environment_goes_to_an_entry_of_openais_prefix_without_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "sk-of-environment")
+
+    endpoint = opened(tmp_path, entry(api_key=None)).endpoint("a")
+
+    assert endpoint.url == "http://own.test/v1/chat/completions"
+    assert endpoint.headers["authorization"] == "Bearer sk-of-environment"
+
+
 @pytest.mark.parametrize(
     ("params", "router_settings", "seconds"),
     [
@@ -318,7 +329,13 @@ def test_unset_variable_is_rejected_at_startup(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("keys", "are_all"),
-    [([KEY_VARIABLE], True), ([], True), (["GROQ_API_KEY", "AZURE_API_KEY"], True), (["ANTHROPIC_API_KEY"], False)],
+    [
+        ([KEY_VARIABLE], True),
+        ([], True),
+        (["GROQ_API_KEY", "AZURE_API_KEY"], True),
+        (["TEMPORAL_API_KEY", "HOLDFAST_API_KEY"], True),
+        (["ANTHROPIC_API_KEY"], False),
+    ],
 )
 def test_need_for_litellm_follows_from_keys_without_file(
     monkeypatch: pytest.MonkeyPatch, keys: list[str], are_all: bool

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,8 +10,8 @@ from models.language_model import ModelRequest, TextPart, UserTurn
 REQUEST = ModelRequest("a", (UserTurn((TextPart("Grüße 🙂"),)),), max_tokens=7, stop="\nObservation:")
 
 
-def endpoint(model: str) -> Endpoint:
-    return Endpoint("http://own.test/v1/chat/completions", "openai", model, model, {}, 5, 600)
+def endpoint(model: str, provider: str = "openai") -> Endpoint:
+    return Endpoint("http://own.test/v1/chat/completions", provider, model, model, {}, 5, 600)
 
 
 @pytest.mark.parametrize("model", ["o3-mini", "o1", "gpt-5", "gpt-5-mini", "gpt-5.4"])
@@ -32,3 +33,14 @@ def test_other_models_get_max_tokens(model: str) -> None:
 
 def test_text_is_sent_unchanged() -> None:
     assert "Grüße 🙂".encode() in body_of(REQUEST, endpoint("m"))
+
+
+@pytest.mark.parametrize(
+    ("effort", "thinking"),
+    [("none", {"type": "disabled"}), ("low", {"type": "enabled"}), ("high", {"type": "enabled"}), (None, None)],
+)
+def test_effort_turns_deepseeks_thinking_on_and_off(effort: str | None, thinking: dict[str, str] | None) -> None:
+    body = json.loads(body_of(replace(REQUEST, reasoning_effort=effort), endpoint("m", "deepseek")))
+
+    assert body.get("thinking") == thinking
+    assert "reasoning_effort" not in body
