@@ -14,7 +14,7 @@ from infra.object_store.errors import ObjectMissing
 from infra.ports import CodeSandbox, ObjectStore, ToolScope
 from infra.sandbox.errors import SandboxFileRefused, SandboxUnavailable, SessionGone
 from infra.tools.errors import ToolFailed
-from models.code_cells import SandboxFile, SandboxSession
+from models.code_cells import OpenedSession, SandboxFile, SandboxSession
 from models.files import File
 from models.placed_files import names_of
 from models.stored_objects import KeyPrefix, object_key
@@ -68,13 +68,17 @@ class CodeSessions:
         if wanted.deleted:
             # Code could still read what its owner has deleted.
             stored = await self._renewed(stored)
-        stored, is_new = await self._opened(scope, stored)
+        stored, opened = await self._opened(scope, stored)
+        is_new = opened.is_new
         placed = {file_id: name for file_id, name in stored.placed.items() if file_id not in wanted.deleted}
         names = names_of(wanted.attached, placed, wanted.kept)
         missing = [file for file in wanted.attached if is_new or file.id not in placed]
         notes = [note for file in missing for note in await self._place(stored.session, file, names[file.id])]
         if is_new:
-            notes += [note for kept in wanted.kept.values() for note in await self._restore(stored.session, kept)]
+            # After a restart the folder is as the code has left it, which may be newer than what is kept.
+            there = {file.name for file in opened.files}
+            lost = [kept for kept in wanted.kept.values() if kept.name not in there]
+            notes += [note for kept in lost for note in await self._restore(stored.session, kept)]
         restarted = [RESTARTED] if is_new and stored.was_used else []
         return ReadySession(stored.session, "".join([*restarted, *notes]), {**placed, **names})
 
@@ -105,8 +109,8 @@ class CodeSessions:
     async def _renewed(self, stored: StoredSession) -> StoredSession:
         return _existing(await self.database.write(sandbox_sessions.renew, stored, await self.sandbox.place()))
 
-    async def _opened(self, scope: ToolScope, stored: StoredSession) -> tuple[StoredSession, bool]:
-        """The open session, which may be a newer one, and whether it has no variables yet."""
+    async def _opened(self, scope: ToolScope, stored: StoredSession) -> tuple[StoredSession, OpenedSession]:
+        """The open session, which may be a newer one, and what it has."""
         while True:
             try:
                 opened = await self.sandbox.open(stored.session)
@@ -117,7 +121,7 @@ class CodeSessions:
                     raise
                 stored = await self._renewed(stored)
             else:
-                return stored, opened.is_new
+                return stored, opened
 
     async def _may_leave(self, scope: ToolScope, stored: StoredSession) -> bool:
         return scope.attempt >= MOVES_AFTER_ATTEMPTS and await self.sandbox.place() != stored.session.place

@@ -61,7 +61,7 @@ async def test_store_is_modified_listed_and_deleted(holdfast: RunningHoldfast) -
 
     modified = await stores.update(created.id, name=None, expires_after=None, metadata={"b": "2"})
     assert modified.to_dict() | {"name": None, "expires_after": None, "expires_at": None} == modified.to_dict()
-    assert modified.metadata == {"b": "2"}
+    assert modified.metadata == {"a": "1", "b": "2"}
     assert (await stores.list(limit=1)).data[0].id == created.id
     deleted = await stores.delete(created.id)
 

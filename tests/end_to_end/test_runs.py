@@ -123,8 +123,7 @@ async def test_overrides_reach_model(holdfast: RunningHoldfast, provider: Script
     [request] = provider.requests("overridden")
     assert request["messages"] == [
         {"role": "system", "content": "Base. More."},
-        {"role": "user", "content": "One"},
-        {"role": "user", "content": "Two"},
+        {"role": "user", "content": "One\n\nTwo"},
     ]
     assert [tool["function"]["name"] for tool in request["tools"]] == ["used"]
     assert request["tool_choice"] == {"type": "function", "function": {"name": "used"}}
@@ -283,7 +282,8 @@ async def test_old_messages_are_dropped_to_meet_prompt_budget(
     )
 
     [request] = provider.requests("shortened")
-    assert [message["content"][0] for message in request["messages"]] == ["8", "9"]
+    [asked] = request["messages"]
+    assert [text[0] for text in asked["content"].split("\n\n")] == ["8", "9"]
 
 
 async def test_last_messages_truncates_thread(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
@@ -299,7 +299,7 @@ async def test_last_messages_truncates_thread(holdfast: RunningHoldfast, provide
     )
 
     [request] = provider.requests("last")
-    assert [message["content"] for message in request["messages"]] == ["3", "4"]
+    assert [message["content"] for message in request["messages"]] == ["3\n\n4"]
 
 
 @pytest.mark.any_database

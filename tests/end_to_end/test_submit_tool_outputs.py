@@ -75,7 +75,7 @@ async def test_absent_output_counts_as_empty(holdfast: RunningHoldfast, provider
     )
     await holdfast.until(run, "completed")
 
-    assert [m["content"] for m in provider.requests("absent-output")[1]["messages"][-2:]] == ["", ""]
+    assert [m["content"] for m in provider.requests("absent-output")[1]["messages"][-2:]] == ["(no output)"] * 2
 
 
 @pytest.mark.any_database

@@ -38,19 +38,19 @@ RESULTS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site() -> Iterator[WebSite]:
     with running_web_site() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def engine() -> Iterator[ScriptedEngine]:
     with running_engine() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def fetcher(site: WebSite) -> AsyncIterator[PageFetcher]:
     async with open_fetcher(CheckedNetwork(PrivateHosts.parse([site.host]))) as opened:
         yield opened
