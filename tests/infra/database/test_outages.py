@@ -18,7 +18,7 @@ from infra.errors import ConnectionFailed
 from tests.conftest import NewDatabase
 from tests.database import reading, writing
 
-SHORT = Limits(pool_size=1, statement_timeout=timedelta(milliseconds=50))
+SHORT = Limits(pool_size=1, statement_timeout=timedelta(milliseconds=500))
 
 
 async def test_a_slow_statement_is_an_outage(new_postgres_database: NewDatabase) -> None:
@@ -33,7 +33,7 @@ async def test_a_slow_statement_is_an_outage(new_postgres_database: NewDatabase)
 
 
 async def test_a_row_that_stays_locked_is_an_outage(new_postgres_database: NewDatabase) -> None:
-    limits = Limits(pool_size=2, statement_timeout=timedelta(milliseconds=50))
+    limits = Limits(pool_size=2, statement_timeout=timedelta(milliseconds=500))
     async with open_database(new_postgres_database(), limits) as database:
         with writing(database) as connection:
             connection.execute(text("LOCK TABLE threads"))
