@@ -152,7 +152,7 @@ async def test_settings_in_the_url_win(new_postgres_database: NewDatabase) -> No
     async with open_database(url, SHORT) as database:
         with reading(database) as connection:
             assert connection.scalar(text("SHOW statement_timeout")) == "7s"
-            assert connection.scalar(text("SHOW lock_timeout")) == "50ms"
+            assert connection.scalar(text("SHOW lock_timeout")) == "500ms"
             assert connection.scalar(text("SHOW application_name")) == "mine"
 
 
