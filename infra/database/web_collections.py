@@ -25,7 +25,9 @@ _OF_RUN = (
 )
 _CREATE = insert(WEB_COLLECTIONS)
 _DESCRIBE = (
-    update(WEB_COLLECTIONS).where(WEB_COLLECTIONS.c.project_id == _PROJECT).values(description=bindparam("told"))
+    update(WEB_COLLECTIONS)
+    .where(WEB_COLLECTIONS.c.project_id == _PROJECT)
+    .values(description=bindparam("new_description"))
 )
 _FORGET = delete(WEB_COLLECTIONS).where(WEB_COLLECTIONS.c.project_id == _PROJECT)
 _FORGET_PAGES = delete(WEB_PAGES).where(WEB_PAGES.c.store_id == _STORE)
@@ -78,7 +80,7 @@ def lock_or_create(
         }
         connection.execute(_CREATE, row)
     if description is not None:
-        connection.execute(_DESCRIBE, {"project": project_id, "told": description})
+        connection.execute(_DESCRIBE, {"project": project_id, "new_description": description})
     return connection.execute(lock, {"project": project_id}).one()
 
 

@@ -16,7 +16,7 @@ from models.events import Event, call_delta
 from models.language_model import Function
 from models.run_steps import FileSearch, FileSearchToolCall, FoundChunk, SearchedText, SearchRanking
 from models.tool_calls import SearchHit, SearchHits, ToolCall, ToolFailure, ToolKind
-from models.tool_formats.format import NothingShown
+from models.tool_formats.format import ShownWhenClosed
 from models.tools import FileSearchOptions
 
 MAX_QUERIES = 5
@@ -84,7 +84,9 @@ def queries_of(arguments: str) -> Sequence[str] | None:
     return list(dict.fromkeys(queries))[:MAX_QUERIES] or None
 
 
-class FileSearchFormat:
+class FileSearchFormat(ShownWhenClosed):
+    """OpenAI's streams have the results in the closed step alone."""
+
     def step_call(self, call: ToolCall, with_content: bool = False) -> FileSearchToolCall:
         results = [_found(hit, with_content) for hit in _hits(call)]
         return FileSearchToolCall(id=call.id, file_search=FileSearch(ranking_options=_ranking(call), results=results))
@@ -94,22 +96,6 @@ class FileSearchFormat:
         return call_delta(
             step_id, call.position, {"id": call.id, "type": ToolKind.FILE_SEARCH, ToolKind.FILE_SEARCH: search}
         )
-
-    def reader(self) -> NothingShown:
-        return NothingShown()
-
-    def shown_input(self, call: ToolCall) -> str:
-        return ""
-
-    def input_deltas(self, step_id: str, call: ToolCall, piece: str) -> Sequence[Event]:
-        return ()
-
-    def progress_deltas(self, step_id: str, call: ToolCall) -> Sequence[tuple[int, Event]]:
-        return ()
-
-    def result_deltas(self, step_id: str, call: ToolCall) -> Sequence[Event]:
-        # OpenAI's streams have the results in the closed step alone.
-        return ()
 
     def output_for_model(self, call: ToolCall) -> str:
         match call.result:

@@ -62,3 +62,22 @@ class NothingShown:
 
     def rest(self) -> str:
         return ""
+
+
+class ShownWhenClosed:
+    """The part of a `ToolFormat` for calls of which streams show neither input nor result: the closed step has them."""
+
+    def reader(self) -> NothingShown:
+        return NothingShown()
+
+    def shown_input(self, call: ToolCall) -> str:
+        return ""
+
+    def input_deltas(self, step_id: str, call: ToolCall, piece: str) -> Sequence[Event]:
+        return ()
+
+    def progress_deltas(self, step_id: str, call: ToolCall) -> Sequence[tuple[int, Event]]:
+        return ()
+
+    def result_deltas(self, step_id: str, call: ToolCall) -> Sequence[Event]:
+        return ()

@@ -17,7 +17,7 @@ from models.language_model import Function
 from models.run_steps import RetrievedPassage, WebRetrievalToolCall
 from models.tool_calls import ToolCall, ToolFailure, ToolKind, WebPassage, WebPassages, WebSource
 from models.tool_formats.file_search import HOW_TO_CITE, NOTHING_FOUND
-from models.tool_formats.format import NothingShown
+from models.tool_formats.format import ShownWhenClosed
 from models.web_hosts import MAX_URL_LENGTH
 
 MAX_QUERY_LENGTH = 1000
@@ -75,7 +75,7 @@ def _text(value: object) -> str:
     return storable(value).strip() if isinstance(value, str) else ""
 
 
-class WebRetrievalFormat:
+class WebRetrievalFormat(ShownWhenClosed):
     def step_call(self, call: ToolCall, with_content: bool = False) -> WebRetrievalToolCall:
         asked = request_of(call.arguments) or WebRequest()
         found = [_retrieved(passage) for passage in _passages(call)]
@@ -84,22 +84,6 @@ class WebRetrievalFormat:
     def opened(self, step_id: str, call: ToolCall) -> Event:
         fields = {"id": call.id, "type": ToolKind.WEB_RETRIEVAL, "query": "", "retrieval": []}
         return call_delta(step_id, call.position, fields)
-
-    def reader(self) -> NothingShown:
-        return NothingShown()
-
-    def shown_input(self, call: ToolCall) -> str:
-        return ""
-
-    def input_deltas(self, step_id: str, call: ToolCall, piece: str) -> Sequence[Event]:
-        return ()
-
-    def progress_deltas(self, step_id: str, call: ToolCall) -> Sequence[tuple[int, Event]]:
-        return ()
-
-    def result_deltas(self, step_id: str, call: ToolCall) -> Sequence[Event]:
-        # As of file searches: the closed step has the results.
-        return ()
 
     def output_for_model(self, call: ToolCall) -> str:
         match call.result:

@@ -45,7 +45,7 @@ def refused_with(status: int, headers: Mapping[str, str], body: bytes) -> Failur
 
 
 def redirected(status: int, location: str) -> FailureFacts:
-    """The facts of a redirect. Only the host of `location` is told: the rest may have secrets."""
+    """The facts of a redirect. It names only the host of `location`: the rest may have secrets."""
     host = _host(location)
     said = f"It redirects{f' to {host}' if host else ''}, and redirects are not followed: correct the model's address."
     return FailureFacts(status, True, frozenset(), {}, said, False, frozenset())
