@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Event
 from urllib.parse import parse_qs, urlsplit
+
+from tests.http_server import serving
 
 PAGES = 50
 BAD = {
@@ -119,15 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def running_web_site() -> Iterator[WebSite]:
     handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    handler.site = site = WebSite(server.server_port)  # type: ignore[attr-defined]
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield site
-    finally:
-        site.may_answer.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(handler, has_daemon_threads=True) as port:
+        handler.site = site = WebSite(port)  # type: ignore[attr-defined]
+        try:
+            yield site
+        finally:
+            site.may_answer.set()

@@ -6,9 +6,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
+
+from tests.http_server import serving
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,12 @@ def running_endpoint(dimensions: int = 8) -> Iterator[ScriptedEndpoint]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: a failed test shows the requests."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    endpoint = ScriptedEndpoint(f"http://127.0.0.1:{server.server_port}/v1", dimensions)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield endpoint
-    finally:
-        endpoint.release()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as port:
+        endpoint = ScriptedEndpoint(f"http://127.0.0.1:{port}/v1", dimensions)
+        try:
+            yield endpoint
+        finally:
+            endpoint.release()
 
 
 def _vector(text: str, length: int) -> Sequence[float]:

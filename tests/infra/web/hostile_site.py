@@ -4,8 +4,9 @@ import gzip
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
+
+from tests.http_server import serving
 
 MIB = 1024 * 1024
 PAGE = b"<html><title>T</title><body><article><p>" + b"Hello world. " * 60 + b"</p></article></body></html>"
@@ -106,14 +107,6 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def running_site() -> Iterator[HostileSite]:
     handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    handler.site = site = HostileSite(server.server_port)  # type: ignore[attr-defined]
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(handler, has_daemon_threads=True) as port:
+        handler.site = site = HostileSite(port)  # type: ignore[attr-defined]
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

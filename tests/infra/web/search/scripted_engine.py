@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.http_server import serving
 
 
 class ScriptedEngine:
@@ -41,13 +42,6 @@ def running_engine() -> Iterator[ScriptedEngine]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: a failed test shows what was asked."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    engine = ScriptedEngine(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(Handler) as port:
+        engine = ScriptedEngine(f"http://127.0.0.1:{port}")
         yield engine
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
