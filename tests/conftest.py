@@ -110,6 +110,18 @@ def provider() -> Iterator[ScriptedProvider]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _script_of_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Forget the models that the test scripted: replies it left are not for the next one that has the same name."""
+    if "provider" not in request.fixturenames:
+        yield
+        return
+    provider: ScriptedProvider = request.getfixturevalue("provider")
+    before = provider.models
+    yield
+    provider.forget(provider.models - before)
+
+
 @pytest.fixture(scope="session")
 async def temporal(tied_temporal_program: str) -> AsyncIterator[WorkflowEnvironment]:
     """A real Temporal server."""
@@ -194,9 +206,8 @@ def new_postgres_database(postgres: PostgresServer) -> NewDatabase:
 
 
 @pytest.fixture(scope="session")
-def new_database(database_kind: str, provider: ScriptedProvider, request: pytest.FixtureRequest) -> NewDatabase:
+def new_database(database_kind: str, request: pytest.FixtureRequest) -> NewDatabase:
     """Creates empty databases of the test's kind."""
-    provider.forget()
     if database_kind == "sqlite":
         return lambda: ""
     made: NewDatabase = request.getfixturevalue("new_postgres_database")

@@ -42,7 +42,7 @@ def _costs(schema: Any) -> Iterator[int]:
     """The cost of each value of the expanded schema, in litellm's order of work.
 
     A reference means a definition by its last name, and is not followed inside of that definition. Each object costs
-    as much as there are definitions: they are merged for it.
+    as much as there are definitions: they are merged for it. Members are counted before any of them is looked at.
     """
     pending: list[tuple[Any, Mapping[str, Any], frozenset[str], int]] = [(schema, {}, frozenset(), 0)]
     while pending:
@@ -55,17 +55,16 @@ def _costs(schema: Any) -> Iterator[int]:
                 yield 1 + len(definitions)
                 name = str(value["$ref"]).rpartition("/")[2] if "$ref" in value else None
                 if name is None:
+                    yield len(value)
                     pending.extend((each, definitions, within, depth + 1) for each in value.values())
                 elif name in definitions and name not in within:
                     yield len(within)
                     pending.append((definitions[name], definitions, within | {name}, depth))
             case list():
-                yield 1
+                yield len(value)
                 pending.extend((each, definitions, within, depth + 1) for each in value)
             case str():
-                yield 1 + len(value) // CHARACTERS_A_UNIT
-            case _:
-                yield 1
+                yield len(value) // CHARACTERS_A_UNIT
 
 
 def _with_those_of(schema: Mapping[str, Any], inherited: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +62,16 @@ class ScriptedProvider:
         """Add `replies` to the answers of `model`."""
         self._scripts[model].extend(replies)
 
-    def forget(self) -> None:
-        """Begin anew, for tests that run again with the same models' names."""
+    @property
+    def models(self) -> frozenset[str]:
+        """The names with a script, or with requests so far."""
+        return frozenset(self._scripts) | frozenset(self._requests)
+
+    def forget(self, models: Iterable[str]) -> None:
+        """Begin anew with these names, for another test that has them too."""
         for kept in (self._scripts, self._requests, self._addresses, self._arrivals, self._disconnects):
-            kept.clear()
+            for model in models:
+                kept.pop(model, None)
 
     def requests(self, model: str) -> list[dict[str, Any]]:
         """The JSON bodies of the requests for `model` so far, oldest first."""

@@ -162,7 +162,7 @@ class Trial:
         try:
             await self._sent(replace(request, parallel_tool_calls=False), self.row.wire.calls("f"))
         except PromptRejected:
-            self.provider.forget()
+            self.provider.forget(self.provider.models)
             return ALWAYS
         return YES
 
@@ -189,7 +189,7 @@ class Trial:
         try:
             _, body = await self._sent(replace(self._request, response_format=FORMAT), self.row.wire.words())
         except PromptRejected:
-            self.provider.forget()
+            self.provider.forget(self.provider.models)
             return REFUSED
         if "zebra" in json.dumps(body.get("tools", [])):
             return AS_FUNCTION

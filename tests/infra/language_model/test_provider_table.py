@@ -44,7 +44,6 @@ async def trial(
     catalogue = ModelCatalogue.load(path)
     direct = ChatCompletionsLanguageModel(catalogue)
     assert await direct.serves("asked") is (row.way == "directly")
-    provider.forget()
     language_model = LanguageModelByName(catalogue, direct, LitellmLanguageModel(catalogue))
     yield Trial(language_model, provider, row, "asked", DIALECTS.get(row.prefix, PLAIN).model(name))
     await direct.close()
