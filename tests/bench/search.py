@@ -30,6 +30,7 @@ MODEL_THREADS = 1
 CHUNKS_PER_FILE = 100
 WORDS_PER_CHUNK = 150
 VOCABULARY = 20_000
+INDEPENDENT_DIRECTIONS = 40
 # As stop words are left out of queries.
 COMMONEST = 50
 QUERIES = 60
@@ -137,6 +138,9 @@ def _zipf_words() -> Sequence[str]:
 def _vectors(seed: int, count: int) -> Sequence[Sequence[float]]:
     import numpy as np
 
-    made = np.random.default_rng(seed).standard_normal((count, DIMENSIONS), dtype=np.float32)
+    # Embeddings differ in few independent directions. In vectors that differ in all, no index but an exact one finds
+    # the nearest: they are all about as far.
+    directions = np.random.default_rng(1).standard_normal((INDEPENDENT_DIRECTIONS, DIMENSIONS), dtype=np.float32)
+    made = np.random.default_rng(seed).standard_normal((count, INDEPENDENT_DIRECTIONS), dtype=np.float32) @ directions
     vectors: list[list[float]] = (made / np.linalg.norm(made, axis=1, keepdims=True)).tolist()
     return vectors
