@@ -83,6 +83,7 @@ class Row:
 def measure_comparison(on_postgres: bool, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder, running_targets(Path(folder), on_postgres) as targets:
         print(f"{psutil.cpu_count()} cores; the clients share them with all servers\n")
+        _print_memory("before any run", targets)
         print(_header(targets))
         comparison = Comparison(targets, seconds)
         for row in comparison.rows():
@@ -90,11 +91,15 @@ def measure_comparison(on_postgres: bool, seconds: float) -> None:
         print(f"\nCPU of a run at {CPU_CLIENTS} clients, ms by process")
         for name, cpu_ms in comparison.cpu.items():
             print(f"  {name:<14} {_by_process(cpu_ms)}")
-        print("\nMemory, MiB PSS")
-        for target in targets.holdfast:
-            print(f"  {target.name:<14} {_by_process(target.processes.mebibytes())}")
+        _print_memory("after all runs", targets)
     print("\nDatabase statements, BEGIN and COMMIT not counted")
     print("  " + ", ".join(f"{name} {count}" for name, count in asyncio.run(statements_of_a_run(on_postgres)).items()))
+
+
+def _print_memory(when: str, targets: Targets) -> None:
+    print(f"\nMemory {when}, MiB PSS")
+    for target in targets.holdfast:
+        print(f"  {target.name:<14} {_by_process(target.processes.mebibytes())}")
 
 
 class Comparison:

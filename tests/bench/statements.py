@@ -15,6 +15,7 @@ from tests.provider.scripted_provider import running_provider
 from tests.statements import counted_statements
 
 MODEL = "counted"
+RUNS = 5
 
 
 async def statements_of_a_run(on_postgres: bool) -> dict[str, int]:
@@ -39,11 +40,10 @@ async def _count(database_url: str) -> dict[str, int]:
             port = int(environment.client.service_client.config.target_host.rpartition(":")[2])
             settings = settings_for(Path(folder), port, provider, database_url)
             async with running_holdfast(settings) as holdfast:
-                provider.script(MODEL, *[Says("Here I am.")] * 2)
+                provider.script(MODEL, *[Says("Here I am.")] * RUNS)
                 assistant_id = await holdfast.assistant(MODEL)
-                # The first run includes one-time work.
-                await _run(holdfast, assistant_id)
-                return await _run(holdfast, assistant_id)
+                # The least, as the sweep may be under way.
+                return min([await _run(holdfast, assistant_id) for _ in range(RUNS)], key=lambda each: each["run"])
 
 
 async def _run(holdfast: RunningHoldfast, assistant_id: str) -> dict[str, int]:
