@@ -1,17 +1,21 @@
 """The objects that `/chat/completions` answers with: a whole completion, or its chunks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from models.ids import Prefix, new_id
-from models.language_model import CallDelta, Finish, ModelDelta, RefusalDelta, TextDelta, TokenUsage
+from models.language_model import CallDelta, Finish, ModelDelta, PassedOn, RefusalDelta, TextDelta, TokenUsage
 
 Json = dict[str, Any]
 
 
 @dataclass
 class ChatCompletion:
-    """Collects an answer. Each delta has its chunk too, in the order in which they are read."""
+    """Collects an answer. Each delta has its chunk too, in the order in which they are read.
+
+    An answer that is passed on keeps what the provider says, but for the model: its name is the one that was asked for.
+    """
 
     id: str
     created: int
@@ -20,13 +24,23 @@ class ChatCompletion:
     refusal: list[str] = field(default_factory=list)
     calls: list[Json] = field(default_factory=list)
     finish: Finish | None = None
+    passed_on: Json | None = None
+    has_told_usage: bool = False
 
-    def first_chunk(self) -> Json:
-        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+    def first_chunks(self, delta: ModelDelta) -> Iterator[Json]:
+        """Those of the answer's first delta."""
+        if not isinstance(delta, PassedOn):
+            yield self._chunk({"role": "assistant", "content": "", "refusal": None})
+        if chunk := self.read(delta):
+            yield chunk
 
-    def read(self, delta: ModelDelta) -> Json:
-        """The chunk of `delta`, which is also added to the completion."""
+    def read(self, delta: ModelDelta) -> Json | None:
+        """The chunk of `delta`, if it has one. `delta` is also added to the completion."""
         match delta:
+            case PassedOn(content):
+                self.passed_on = {**self._head("chat.completion.chunk"), **content, "model": self.model}
+                self.has_told_usage = self.has_told_usage or bool(content.get("usage"))
+                return self.passed_on
             case TextDelta(text=text):
                 self.text.append(text)
                 return self._chunk({"content": text})
@@ -37,13 +51,15 @@ class ChatCompletion:
                 return self._chunk({"tool_calls": [self._call(delta)]})
             case Finish():
                 self.finish = delta
-                return self._chunk({}, delta.reason.value)
+                return None if self.passed_on else self._chunk({}, delta.reason.value)
 
     def usage_chunk(self) -> Json:
         return {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
 
     def whole(self) -> Json:
         """The completion, once a `Finish` was read."""
+        if self.passed_on:
+            return {**self.passed_on, "object": "chat.completion"}
         message: Json = {
             "role": "assistant",
             "content": "".join(self.text) or (None if self.calls or self.refusal else ""),

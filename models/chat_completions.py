@@ -1,22 +1,55 @@
 """The request of `/chat/completions`, and the call of a language model that it stands for.
 
-What the `LanguageModel` port lacks (several choices, log probabilities, seeds, penalties, audio) is refused, except
-where a program sends OpenAI's default.
+Fields that the `LanguageModel` port lacks (several choices, log probabilities, seeds, penalties, audio) go with the
+call as a `ChatBody`, except where a program sends OpenAI's default. Their values are the provider's to check.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
-from models.chat_messages import ChatMessage, prompt_of, text_or_parts
+from models.chat_messages import ChatMessage, Opaque, text_or_parts
+from models.chat_prompts import prompt_of, says_more_than_a_prompt
 from models.errors import InvalidRequest
-from models.language_model import Function, ModelRequest
+from models.language_model import ChatBody, Function, ModelRequest
 from models.thread_errors import UnusableToolChoice
 from models.tools import FunctionTool, ModelName, NamedFormat, ReasoningEffort, TextFormat
-from models.wire import MAX_SAFE_INTEGER, RequestBody, Temperature, TopP, branch, one_of
+from models.wire import MAX_SAFE_INTEGER, Metadata, RequestBody, TaggedBy, Temperature, TopP, branch, one_of
 
 MAX_MESSAGES = 10_000
 MAX_TOOLS = 128
+MAX_CHOICES = 128
+MAX_STOPS = 16
+MAX_MODALITIES = 8
+
+OF_THE_PORT = frozenset(
+    {
+        *(
+            "model",
+            "messages",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "response_format",
+            "temperature",
+            "top_p",
+        ),
+        *("max_tokens", "max_completion_tokens", "reasoning_effort", "stream", "stream_options"),
+    }
+)
+OPENAIS_DEFAULTS: Mapping[str, Any] = {
+    "n": 1,
+    "stop": [],
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logprobs": False,
+    "store": False,
+    "service_tier": "auto",
+    "modalities": ["text"],
+    "logit_bias": {},
+    "metadata": {},
+}
 
 
 class ChosenFunction(RequestBody):
@@ -28,33 +61,48 @@ class ChooseChatFunction(RequestBody):
     function: ChosenFunction
 
 
+class AllowedTools(RequestBody):
+    type: Literal["allowed_tools"]
+    allowed_tools: Opaque
+
+
+class CustomTool(RequestBody):
+    """A tool whose input is a text. Also the choice of one."""
+
+    type: Literal["custom"]
+    custom: Opaque
+
+
 def _word_or_object(value: Any) -> str:
     return branch("word") if isinstance(value, str) else branch("object")
 
 
 ChatToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag(branch("word"))]
-    | Annotated[ChooseChatFunction, Tag(branch("object"))],
+    | Annotated[
+        Annotated[ChooseChatFunction | AllowedTools | CustomTool, TaggedBy("type")],
+        Tag(branch("object")),
+    ],
     Discriminator(_word_or_object),
     one_of("a string or an object", str, dict),
 ]
 Stop = Annotated[
-    Annotated[str, Tag(branch("text"))] | Annotated[list[str], Field(max_length=1), Tag(branch("parts"))],
+    Annotated[str, Tag(branch("text"))] | Annotated[list[str], Field(max_length=MAX_STOPS), Tag(branch("parts"))],
     Discriminator(text_or_parts),
     one_of("a string or an array", str, list),
 ]
-Penalty = Annotated[float, Field(ge=0, le=0)]
+ChatTool = Annotated[FunctionTool | CustomTool, TaggedBy("type")]
 
 
 class StreamOptions(RequestBody):
     include_usage: bool | None = None
-    include_obfuscation: Literal[False] | None = None
+    include_obfuscation: bool | None = None
 
 
 class CreateChatCompletionRequest(RequestBody):
     model: ModelName
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)]
-    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
+    tools: Annotated[list[ChatTool], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
     tool_choice: ChatToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: NamedFormat | None = None
@@ -63,30 +111,50 @@ class CreateChatCompletionRequest(RequestBody):
     max_tokens: int | None = Field(None, ge=1, le=MAX_SAFE_INTEGER)
     max_completion_tokens: int | None = Field(None, ge=1, le=MAX_SAFE_INTEGER)
     reasoning_effort: ReasoningEffort | None = None
-    stop: Stop | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: int | None = Field(None, ge=1, le=1)
-    frequency_penalty: Penalty | None = None
-    presence_penalty: Penalty | None = None
-    logprobs: Literal[False] | None = None
-    store: Literal[False] | None = None
+    # Passed on.
+    n: int | None = Field(None, ge=1, le=MAX_CHOICES)
+    stop: Stop | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: Opaque | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    modalities: Annotated[list[str], Field(max_length=MAX_MODALITIES)] | None = None
+    audio: Opaque | None = None
+    prediction: Opaque | None = None
+    web_search_options: Opaque | None = None
+    moderation: Opaque | None = None
+    functions: Annotated[list[Opaque], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
+    function_call: Annotated[str | Opaque, one_of("a string or an object", str, dict)] | None = None
+    metadata: Metadata | None = None
+    store: bool | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: Opaque | None = None
+    prompt_cache_retention: str | None = None
+    service_tier: str | None = None
+    verbosity: str | None = None
 
     def model_request(self) -> ModelRequest:
         """The call that answers it. Raises `InvalidRequest`."""
-        functions = tuple(_function(tool) for tool in self.tools or ())
+        functions = tuple(_function(tool) for tool in self.tools or () if isinstance(tool, FunctionTool))
+        beyond = tuple(self._beyond())
         return ModelRequest(
             model=self.model,
             prompt=prompt_of(self.messages),
             functions=functions,
-            tool_choice=_choice(self.tool_choice, functions),
+            tool_choice=self._choice(functions),
             parallel_tool_calls=self.parallel_tool_calls is not False,
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self._limit(),
             response_format=_format(self.response_format),
             reasoning_effort=self.reasoning_effort,
-            stop=self.stop if isinstance(self.stop, str) else next(iter(self.stop or ()), None),
+            chat=ChatBody(self.model_dump(exclude_unset=True, by_alias=True), beyond) if beyond else None,
         )
 
     def sends_usage(self) -> bool:
@@ -99,6 +167,35 @@ class CreateChatCompletionRequest(RequestBody):
             )
         return bool(self.stream_options.include_usage)
 
+    def _beyond(self) -> Iterator[str]:
+        for name in sorted(self.model_fields_set - OF_THE_PORT):
+            value = getattr(self, name)
+            if value is not None and value != OPENAIS_DEFAULTS.get(name):
+                yield name
+        for index, message in enumerate(self.messages):
+            if says_more_than_a_prompt(message):
+                yield f"messages[{index}]"
+        if any(isinstance(tool, CustomTool) for tool in self.tools or ()):
+            yield "tools"
+        if isinstance(self.tool_choice, AllowedTools | CustomTool):
+            yield "tool_choice"
+        if self.stream_options and self.stream_options.include_obfuscation:
+            yield "stream_options.include_obfuscation"
+
+    def _choice(
+        self, functions: tuple[Function, ...]
+    ) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
+        if self.tool_choice not in (None, "none", "auto") and not self.tools:
+            raise UnusableToolChoice.without_tools()
+        match self.tool_choice:
+            case "none" | "required" as word:
+                return word
+            case ChooseChatFunction(function=ChosenFunction(name=name)):
+                if name not in {function.name for function in functions}:
+                    raise UnusableToolChoice.of_unknown_function(name)
+                return ("function", name)
+        return "auto"
+
     def _limit(self) -> int | None:
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise InvalidRequest(
@@ -110,23 +207,6 @@ class CreateChatCompletionRequest(RequestBody):
 def _function(tool: FunctionTool) -> Function:
     given = tool.function
     return Function(given.name, given.description, given.parameters, given.strict)
-
-
-def _choice(
-    choice: str | ChooseChatFunction | None, functions: tuple[Function, ...]
-) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
-    if choice not in (None, "none", "auto") and not functions:
-        raise UnusableToolChoice.without_tools()
-    match choice:
-        case None | "auto":
-            return "auto"
-        case ChooseChatFunction(function=ChosenFunction(name=name)):
-            if name not in {function.name for function in functions}:
-                raise UnusableToolChoice.of_unknown_function(name)
-            return ("function", name)
-        case "none":
-            return "none"
-    return "required"
 
 
 def _format(given: BaseModel | None) -> dict[str, Any] | None:

@@ -1,31 +1,22 @@
-"""The messages of `/chat/completions`, and the prompt that they are."""
+"""The messages of `/chat/completions`."""
 
-from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from models.errors import InvalidRequest
-from models.language_model import (
-    AssistantTurn,
-    FunctionCall,
-    FunctionOutput,
-    ImagePart,
-    PromptItem,
-    SystemPrompt,
-    TextPart,
-    UserTurn,
-)
 from models.wire import RequestBody, TaggedBy, branch, one_of
 
 MAX_CALLS = 128
 MAX_PARTS = 1_000
-MAX_NAMED_CALLS = 10
+
+Opaque = dict[str, Any]
+"""An object that only a provider reads."""
 
 
 class TextInput(RequestBody):
     type: Literal["text"]
     text: str
+    prompt_cache_breakpoint: Opaque | None = None
 
 
 class ImageUrl(RequestBody):
@@ -36,6 +27,24 @@ class ImageUrl(RequestBody):
 class ImageInput(RequestBody):
     type: Literal["image_url"]
     image_url: ImageUrl
+    prompt_cache_breakpoint: Opaque | None = None
+
+
+class AudioInput(RequestBody):
+    type: Literal["input_audio"]
+    input_audio: Opaque
+    prompt_cache_breakpoint: Opaque | None = None
+
+
+class FileInput(RequestBody):
+    type: Literal["file"]
+    file: Opaque
+    prompt_cache_breakpoint: Opaque | None = None
+
+
+class RefusalInput(RequestBody):
+    type: Literal["refusal"]
+    refusal: str
 
 
 def text_or_parts(value: Any) -> str:
@@ -51,7 +60,17 @@ TextContent = Annotated[
 UserContent = Annotated[
     Annotated[str, Tag(branch("text"))]
     | Annotated[
-        list[Annotated[TextInput | ImageInput, TaggedBy("type")]],
+        list[Annotated[TextInput | ImageInput | AudioInput | FileInput, TaggedBy("type")]],
+        Field(min_length=1, max_length=MAX_PARTS, fail_fast=True),
+        Tag(branch("parts")),
+    ],
+    Discriminator(text_or_parts),
+    one_of("a string or an array", str, list),
+]
+AssistantContent = Annotated[
+    Annotated[str, Tag(branch("text"))]
+    | Annotated[
+        list[Annotated[TextInput | RefusalInput, TaggedBy("type")]],
         Field(min_length=1, max_length=MAX_PARTS, fail_fast=True),
         Tag(branch("parts")),
     ],
@@ -63,16 +82,19 @@ UserContent = Annotated[
 class SystemMessage(RequestBody):
     role: Literal["system"]
     content: TextContent
+    name: str | None = None
 
 
 class DeveloperMessage(RequestBody):
     role: Literal["developer"]
     content: TextContent
+    name: str | None = None
 
 
 class UserMessage(RequestBody):
     role: Literal["user"]
     content: UserContent
+    name: str | None = None
 
 
 class CalledFunction(RequestBody):
@@ -86,16 +108,26 @@ class AssistantCall(RequestBody):
     function: CalledFunction
 
 
+class AssistantCustomCall(RequestBody):
+    id: str = Field(min_length=1, max_length=256)
+    type: Literal["custom"]
+    custom: Opaque
+
+
+AnyCall = Annotated[AssistantCall | AssistantCustomCall, TaggedBy("type")]
+
+
 class AssistantMessage(RequestBody):
     """`refusal` counts as text, as in later prompts of a thread."""
 
     role: Literal["assistant"]
-    content: TextContent | None = None
+    content: AssistantContent | None = None
     refusal: str | None = None
-    tool_calls: Annotated[list[AssistantCall], Field(max_length=MAX_CALLS, fail_fast=True)] | None = None
-    annotations: Annotated[list[Any], Field(max_length=0)] | None = None
-    audio: None = None
-    function_call: None = None
+    tool_calls: Annotated[list[AnyCall], Field(max_length=MAX_CALLS, fail_fast=True)] | None = None
+    annotations: Annotated[list[Any], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
+    audio: Opaque | None = None
+    function_call: CalledFunction | None = None
+    name: str | None = None
 
 
 class ToolMessage(RequestBody):
@@ -104,67 +136,14 @@ class ToolMessage(RequestBody):
     tool_call_id: str
 
 
+class FunctionMessage(RequestBody):
+    """The output of a `function_call`, the form before tools."""
+
+    role: Literal["function"]
+    content: str | None
+    name: str
+
+
 ChatMessage = Annotated[
-    SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage, TaggedBy("role")
+    SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage, TaggedBy("role")
 ]
-
-
-def prompt_of(messages: Sequence[ChatMessage]) -> tuple[PromptItem, ...]:
-    """A model's prompt. Raises `InvalidRequest` for outputs that no call before asks for, and for calls without one."""
-    items: list[PromptItem] = []
-    unanswered: set[str] = set()
-    for index, message in enumerate(messages):
-        if unanswered and not isinstance(message, ToolMessage):
-            break
-        match message:
-            case ToolMessage(tool_call_id=call_id):
-                if call_id not in unanswered:
-                    raise _misplaced_output(index)
-                unanswered.remove(call_id)
-                items.append(FunctionOutput(call_id, _text(message.content)))
-            case AssistantMessage():
-                item = _assistant_turn(message)
-                unanswered = {call.id for call in item.calls}
-                items.append(item)
-            case UserMessage():
-                items.append(UserTurn(tuple(_parts(message.content))))
-            case SystemMessage() | DeveloperMessage():
-                items.append(SystemPrompt(_text(message.content)))
-    if unanswered:
-        raise _missing_outputs(unanswered)
-    return tuple(items)
-
-
-def _assistant_turn(message: AssistantMessage) -> AssistantTurn:
-    # A client that adds up a stream of ours has an empty content beside its refusal.
-    text = _text(message.content or "") or message.refusal
-    calls = (FunctionCall(each.id, each.function.name, each.function.arguments) for each in message.tool_calls or ())
-    return AssistantTurn(text or None, tuple(calls))
-
-
-def _parts(content: str | list[TextInput | ImageInput]) -> Iterator[TextPart | ImagePart]:
-    for part in [TextInput(type="text", text=content)] if isinstance(content, str) else content:
-        match part:
-            case TextInput(text=text):
-                yield TextPart(text)
-            case ImageInput(image_url=ImageUrl(url=url, detail=detail)):
-                yield ImagePart(url, detail)
-
-
-def _text(content: str | list[TextInput]) -> str:
-    return content if isinstance(content, str) else "".join(part.text for part in content)
-
-
-def _misplaced_output(index: int) -> InvalidRequest:
-    return InvalidRequest(
-        "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'.",
-        f"messages.[{index}].role",
-    )
-
-
-def _missing_outputs(call_ids: set[str]) -> InvalidRequest:
-    return InvalidRequest(
-        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
-        f"The following tool_call_ids did not have response messages: {', '.join(sorted(call_ids)[:MAX_NAMED_CALLS])}",
-        "messages",
-    )

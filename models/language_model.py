@@ -1,5 +1,6 @@
 """The data of the `LanguageModel` port: one request, and the pieces of its streamed answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -70,6 +71,30 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatBody:
+    """A body of `/chat/completions` that asks for more than a `ModelRequest` says: `beyond` are those of its fields.
+
+    `fields` are all of the body's, as the client sent them.
+    """
+
+    fields: Mapping[str, Any]
+    beyond: tuple[str, ...]
+
+    @property
+    def is_streamed(self) -> bool:
+        return bool(self.fields.get("stream"))
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the usage is part of the stream."""
+        return bool((self.fields.get("stream_options") or {}).get("include_usage"))
+
+    @property
+    def choices(self) -> int:
+        return self.fields.get("n") or 1
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One call of a language model.
 
@@ -77,6 +102,10 @@ class ModelRequest:
     `response_format` is OpenAI's object (`{"type": "json_object"}`, …) or None for plain text.
     `max_tokens` bounds the answer; None leaves the length to the model. `stop` is a text before which the answer ends,
     if the provider supports it. A field that is None is not sent to the provider.
+
+    `chat` is the body that this request is a part of, if it says more: an adapter passes it on and answers with
+    `PassedOn` pieces before the `Finish`, sends those of its fields that do not change the form of the answer, or
+    raises `PromptRejected` with the name of the field.
     """
 
     model: str
@@ -90,6 +119,7 @@ class ModelRequest:
     response_format: dict[str, Any] | None = None
     reasoning_effort: str | None = None
     stop: str | None = None
+    chat: ChatBody | None = None
 
     @property
     def function_names(self) -> frozenset[str]:
@@ -149,4 +179,11 @@ class Finish:
     state: ProviderState | None = None
 
 
-ModelDelta = TextDelta | RefusalDelta | CallDelta | Finish
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """A piece of the answer to a `ChatBody`, as the provider sent it: a chunk, or the whole completion."""
+
+    content: Mapping[str, Any]
+
+
+ModelDelta = TextDelta | RefusalDelta | CallDelta | PassedOn | Finish

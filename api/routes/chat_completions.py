@@ -100,16 +100,19 @@ async def _lines(
     keepalive: timedelta,
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(_with_silence(deltas, keepalive)) as pieces:
-        yield _line(completion.first_chunk())
-        yield _line(completion.read(first))
+        for chunk in completion.first_chunks(first):
+            yield _line(chunk)
         try:
             async for delta in pieces:
-                yield KEEPALIVE if delta is None else _line(completion.read(delta))
+                if delta is None:
+                    yield KEEPALIVE
+                elif chunk_of_delta := completion.read(delta):
+                    yield _line(chunk_of_delta)
         except ModelCallFailed as error:
             # The SDKs raise `APIError` for it.
             yield _line(ErrorEnvelope.of(ModelFailed(error)).model_dump())
             return
-    if with_usage:
+    if with_usage and not completion.has_told_usage:
         yield _line(completion.usage_chunk())
     yield DONE
 

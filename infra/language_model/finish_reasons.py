@@ -27,14 +27,20 @@ def known_finish_reason(word: str) -> FinishReason | None:
     return FINISH_REASONS.get(word.lower())
 
 
+def ending_of(word: str) -> FinishReason:
+    """Raises `AnswerAborted` for a word that is not known."""
+    reason = known_finish_reason(word)
+    if reason is None:
+        raise AnswerAborted(f"The model's answer ended for the reason '{word[:MAX_WORD]}'.", RETRY_AFTER)
+    return reason
+
+
 def finish_reason_of(word: str, has_calls: bool) -> FinishReason:
     """The finish reason, corrected for providers that send "stop" after calls.
 
     Raises `AnswerAborted` for any other word, and for calls that are announced but missing.
     """
-    reason = known_finish_reason(word)
-    if reason is None:
-        raise AnswerAborted(f"The model's answer ended for the reason '{word[:MAX_WORD]}'.", RETRY_AFTER)
+    reason = ending_of(word)
     if reason is FinishReason.TOOL_CALLS and not has_calls:
         said = f"The model's answer ended for the reason '{word[:MAX_WORD]}', but without a call."
         raise AnswerAborted(said, RETRY_AFTER)

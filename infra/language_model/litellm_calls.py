@@ -42,7 +42,7 @@ class LitellmCalls:
 
     async def stream(self, model: str, parameters: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         """litellm's chunks. Raises the errors of litellm and of providers."""
-        if "stop" in parameters and not self._takes_stop(model):
+        if "stop" in parameters and not self.takes("stop", model):
             parameters = {name: value for name, value in parameters.items() if name != "stop"}
         if "reasoning_effort" in parameters and self._reasons_by_budget(model):
             parameters = with_affordable_effort(parameters, self._reasoning_budgets)
@@ -65,11 +65,12 @@ class LitellmCalls:
             for served in self._catalogue.served_by(model)
         )
 
+    def takes(self, parameter: str, model: str) -> bool:
+        """Whether litellm can pass `parameter` on to every provider that may serve `model`."""
+        return all(self._takes(parameter, served.name) for served in self._catalogue.served_by(model))
+
     def count_tokens(self, model: str, text: str) -> int:
         return int(self._litellm.token_counter(model=model, text=text))
-
-    def _takes_stop(self, model: str) -> bool:
-        return all(self._takes("stop", served.name) for served in self._catalogue.served_by(model))
 
     def _reasons_by_budget(self, model: str) -> bool:
         return any("claude" in served.name for served in self._catalogue.served_by(model))

@@ -7,6 +7,7 @@ from functools import partial
 
 from infra.daemon_threads import DaemonThreads
 from infra.language_model.acceptable_prompts import acceptable
+from infra.language_model.beyond_the_port import parameters_beyond
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_parameters import chat_parameters
 from infra.language_model.litellm_answer import LitellmAnswer
@@ -65,7 +66,8 @@ class LitellmLanguageModel:
         try:
             if request.functions or request.response_format:
                 await self._threads.run(check_expansion, request)
-            chunks = await calls.stream(request.model, chat_parameters(acceptable(request), vendor))
+            beyond = parameters_beyond(request, lambda name: calls.takes(name, request.model))
+            chunks = await calls.stream(request.model, {**chat_parameters(acceptable(request), vendor), **beyond})
             async with aclosing(chunks):
                 async for chunk in chunks:
                     for delta in answer.read(chunk):

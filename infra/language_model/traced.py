@@ -60,7 +60,7 @@ class TracedLanguageModel:
             "gen_ai.operation.name": CHAT,
             "gen_ai.provider.name": self._provider(request.model),
             "gen_ai.request.model": request.model,
-            "gen_ai.request.stream": True,
+            "gen_ai.request.stream": request.chat is None or request.chat.is_streamed,
             "gen_ai.request.max_tokens": request.max_tokens,
             "gen_ai.request.temperature": request.temperature,
             "gen_ai.request.top_p": request.top_p,

@@ -107,7 +107,6 @@ async def test_whole_body_reaches_the_model(holdfast: RunningHoldfast, provider:
         temperature=0.5,
         top_p=0.25,
         max_completion_tokens=300,
-        stop="END",
         response_format=schema,
         tools=TOOLS,
         tool_choice={"type": "function", "function": {"name": "get_weather"}},
@@ -119,7 +118,8 @@ async def test_whole_body_reaches_the_model(holdfast: RunningHoldfast, provider:
 
     [request] = provider.requests("chat-body")
     assert request["messages"] == [{"role": "system", "content": "Be brief."}, *messages[1:]]
-    assert (request["temperature"], request["top_p"], request["stop"]) == (0.5, 0.25, ["END"])
+    assert (request["temperature"], request["top_p"]) == (0.5, 0.25)
+    assert "stop" not in request
     assert 300 in (request.get("max_tokens"), request.get("max_completion_tokens"))
     assert request["tool_choice"] == {"type": "function", "function": {"name": "get_weather"}}
     assert request["parallel_tool_calls"] is False
@@ -225,11 +225,9 @@ async def _read_all(holdfast: RunningHoldfast, model: str, stream: bool) -> None
         ({"model": "m", "messages": []}, 400, "messages"),
         ({"model": "m", "messages": [{"role": "robot", "content": "Hi"}]}, 400, "messages[0].role"),
         ({"model": "m", "messages": [{"role": "user", "content": 5}]}, 400, "messages[0].content"),
-        ({"model": "m", "messages": HELLO, "n": 2}, 400, "n"),
-        ({"model": "m", "messages": HELLO, "logprobs": True}, 400, "logprobs"),
-        ({"model": "m", "messages": HELLO, "seed": 7}, 400, "seed"),
-        ({"model": "m", "messages": HELLO, "presence_penalty": 1}, 400, "presence_penalty"),
-        ({"model": "m", "messages": HELLO, "stop": ["a", "b"]}, 400, "stop"),
+        ({"model": "m", "messages": HELLO, "n": 0}, 400, "n"),
+        ({"model": "m", "messages": HELLO, "seed": "7"}, 400, "seed"),
+        ({"model": "m", "messages": HELLO, "colour": "blue"}, 400, "colour"),
         ({"model": "m", "messages": HELLO, "stream_options": {"include_usage": True}}, 400, "stream_options"),
         ({"model": "m", "messages": HELLO, "max_tokens": 5, "max_completion_tokens": 5}, 400, "max_tokens"),
         ({"model": "m", "messages": HELLO, "tool_choice": "required"}, 400, "tool_choice"),

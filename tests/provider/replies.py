@@ -149,6 +149,16 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class Document:
+    """One JSON document, to a request that asks for no stream."""
+
+    content: Mapping[str, Any]
+
+    async def send(self, exchange: Exchange) -> None:
+        await exchange.document(self.content)
+
+
+@dataclass(frozen=True)
 class WholeError:
     """An error with the status of a success, instead of a stream."""
 

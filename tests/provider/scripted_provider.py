@@ -16,13 +16,15 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tests.provider.exchange import Exchange
-from tests.provider.replies import Fails, Reply
+from tests.provider.replies import Document, Fails, Hangs, Reply, WholeError
 from tests.provider.signals import Signal
 from tests.provider.wires import model_of, wants_stream
 
 SCRIPT_RAN_OUT = (
     "The script of model '{model}' has no reply left: call provider.script({model!r}, …) with more replies."
 )
+NOT_STREAMED = (Document, Fails, Hangs, WholeError)
+"""Replies to requests for a whole answer."""
 
 
 @dataclass(frozen=True)
@@ -115,17 +117,17 @@ class ScriptedProvider:
         exchange = Exchange(body, receive, send, model)
         if request.method != "POST" or model is None:
             await exchange.fail(404, {"message": f"No route {request.method} {path}"})
-        elif not wants_stream(path, body):
-            await exchange.fail(400, {"message": "This provider only streams."})
         else:
             self._requests[exchange.model].append(body)
             self._addresses[exchange.model].append(Address(path, request.url.query, dict(request.headers)))
             self._arrivals[exchange.model].set()
-            await self._answer(exchange)
+            await self._answer(exchange, wants_stream(path, body))
 
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _answer(self, exchange: Exchange, is_streamed: bool) -> None:
         script = self._scripts[exchange.model]
         reply = script.popleft() if script else Fails(400, SCRIPT_RAN_OUT.format(model=exchange.model))
+        if not (is_streamed or isinstance(reply, NOT_STREAMED)):
+            reply = Fails(400, "The script has a stream here, and a whole answer is asked for.")
         try:
             await reply.send(exchange)
         finally:

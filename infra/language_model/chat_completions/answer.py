@@ -1,19 +1,24 @@
 """Reads the chunks of an answer into deltas. Only used fields are read, because every token is a chunk."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from infra.language_model.call_pieces import CallPieces
-from infra.language_model.chat_completions.failures import CallFailed, UnreadableAnswer, reported_in_stream
+from infra.language_model.chat_completions.answer_fields import (
+    END_OF_STREAM,
+    as_list,
+    as_object,
+    as_text,
+    parsed,
+    usage_in,
+)
+from infra.language_model.chat_completions.failures import UnreadableAnswer
 from infra.language_model.content_parts import text_of_parts
 from infra.language_model.finish_reasons import finish_reason_of
 from infra.language_model.state_pieces import StatePieces
 from models.language_model import FinishReason, ModelDelta, RefusalDelta, TextDelta, TokenUsage
 from models.provider_state import ProviderState
-from models.wire import MAX_SAFE_INTEGER
 
-END_OF_STREAM = b"[DONE]"
 EXTRA_CONTENT = "extra_content"
 """Gemini's signatures, of the message and of calls."""
 STATE_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", EXTRA_CONTENT)
@@ -51,15 +56,13 @@ class ChatCompletionsAnswer:
         if self._is_done or data.startswith(END_OF_STREAM):
             self._is_done = True
             return
-        chunk = _chunk(data)
-        if failure := reported_in_stream(chunk):
-            raise CallFailed(failure)
-        self._usage = _object(chunk.get("usage")) or self._usage
-        if choices := _list(chunk.get("choices")):
-            choice = _object(choices[0])
+        chunk = parsed(data)
+        self._usage = as_object(chunk.get("usage")) or self._usage
+        if choices := as_list(chunk.get("choices")):
+            choice = as_object(choices[0])
             # A server that does not stream sends one message in place of deltas.
-            yield from self._read_delta(_object(choice.get("delta") or choice.get("message")))
-            self._reason = _text(choice.get("finish_reason")) or self._reason
+            yield from self._read_delta(as_object(choice.get("delta") or choice.get("message")))
+            self._reason = as_text(choice.get("finish_reason")) or self._reason
 
     def end(self) -> Iterator[ModelDelta]:
         """The retained pieces of the calls."""
@@ -80,23 +83,15 @@ class ChatCompletionsAnswer:
     @property
     def usage(self) -> TokenUsage | None:
         """None if the endpoint reported none."""
-        if self._usage is None:
-            return None
-        prompt, completion = (_object(self._usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
-        return TokenUsage(
-            prompt_tokens=_count(self._usage.get("prompt_tokens")),
-            completion_tokens=_count(self._usage.get("completion_tokens")),
-            cached_tokens=_count(prompt.get("cached_tokens")),
-            reasoning_tokens=_count(completion.get("reasoning_tokens")),
-        )
+        return usage_in(self._usage)
 
     def _read_delta(self, delta: Mapping[str, Any]) -> Iterator[ModelDelta]:
         if text := _content(delta.get("content")):
             yield TextDelta(text)
-        if refusal := _text(delta.get("refusal")):
+        if refusal := as_text(delta.get("refusal")):
             yield RefusalDelta(refusal)
         if pieces := delta.get("tool_calls"):
-            yield from self._read_calls(_list(pieces))
+            yield from self._read_calls(as_list(pieces))
         if legacy := delta.get("function_call"):
             name, arguments = _function(legacy)
             if name or arguments:
@@ -106,56 +101,20 @@ class ChatCompletionsAnswer:
                 self._state.add(field, kept)
 
     def _read_calls(self, pieces: list[Any]) -> Iterator[ModelDelta]:
-        for piece in map(_object, pieces):
+        for piece in map(as_object, pieces):
             index = piece.get("index")
             name, arguments = _function(piece.get("function"))
             yield from self._calls.add(
-                index if isinstance(index, int) else None, _text(piece.get("id")), name, arguments
+                index if isinstance(index, int) else None, as_text(piece.get("id")), name, arguments
             )
             if kept := piece.get(EXTRA_CONTENT):
                 self._state.add_to_call(self._calls.current, EXTRA_CONTENT, kept)
 
 
-def _chunk(data: bytes) -> Mapping[str, Any]:
-    try:
-        return _object(json.loads(data))
-    except (ValueError, RecursionError) as error:
-        raise UnreadableAnswer("has a piece that is not JSON") from error
-
-
 def _function(function: Any) -> tuple[str, str]:
-    written = _object(function)
-    return _text(written.get("name")), _text(written.get("arguments"))
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise UnreadableAnswer(f"has a piece with {type(value).__name__} in place of an object")
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise UnreadableAnswer(f"has a piece with {type(value).__name__} in place of a list")
-    return value
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise UnreadableAnswer(f"has a piece with {type(value).__name__} in place of text")
-    return value
+    written = as_object(function)
+    return as_text(written.get("name")), as_text(written.get("arguments"))
 
 
 def _content(value: Any) -> str:
-    return text_of_parts(value) if isinstance(value, list) else _text(value)
-
-
-def _count(value: Any) -> int:
-    # An invalid count is no reason to discard a paid answer.
-    return min(max(value, 0), MAX_SAFE_INTEGER) if isinstance(value, int) else 0
+    return text_of_parts(value) if isinstance(value, list) else as_text(value)

@@ -35,7 +35,7 @@ class Dialect:
         """Change `body`, a request in OpenAI's form, into the provider's."""
         if not self.takes_strict:
             for tool in body.get("tools", ()):
-                tool["function"].pop("strict", None)
+                tool.get("function", {}).pop("strict", None)
         if not self.takes_parts:
             for message in body["messages"]:
                 message["content"] = _joined(message.get("content"))

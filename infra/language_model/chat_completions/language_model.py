@@ -3,10 +3,10 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.daemon_threads import DaemonThreads
 from infra.language_model.acceptable_prompts import acceptable, takes_any_prompt
@@ -15,6 +15,7 @@ from infra.language_model.chat_completions.addresses import Endpoint, without_pr
 from infra.language_model.chat_completions.answer import ChatCompletionsAnswer
 from infra.language_model.chat_completions.endpoints import DirectModels
 from infra.language_model.chat_completions.failures import CallFailed, translated
+from infra.language_model.chat_completions.passed_on_answer import PassedOnAnswer
 from infra.language_model.chat_completions.request import body_of
 from infra.language_model.litellm_files import bundled_price_list
 from infra.language_model.model_facts import PriceList, calls_functions, context_window_tokens
@@ -22,7 +23,16 @@ from infra.language_model.react.calling import answer_by_react, prompt_text
 from infra.language_model.react.prompt import needs_react
 from infra.language_model.tokenizer import Tokenizer
 from infra.time_slices import TimeSlices
-from models.language_model import CallDelta, Finish, ModelDelta, ModelRequest, RefusalDelta, TextDelta, TokenUsage
+from models.language_model import (
+    CallDelta,
+    Finish,
+    ModelDelta,
+    ModelRequest,
+    PassedOn,
+    RefusalDelta,
+    TextDelta,
+    TokenUsage,
+)
 
 if TYPE_CHECKING:
     from infra.language_model.chat_completions.client import ChatCompletionsClient
@@ -70,8 +80,7 @@ class ChatCompletionsLanguageModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
-        # A prompt with calls but without functions is refused by some providers: then these are text as well.
-        if needs_react(request) and not (request.functions and self._calls_functions(opened, request.model)):
+        if self._needs_react(opened, request):
             deltas = answer_by_react(request, self._answer, self.count_tokens)
         else:
             deltas = self._answer(request)
@@ -89,7 +98,7 @@ class ChatCompletionsLanguageModel:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
         endpoint = opened.models.endpoint(request.model)
-        answer, said = ChatCompletionsAnswer(request.function_names, endpoint.vendor), _Said()
+        answer, said = _answer_to(request, endpoint), _Said()
         try:
             async with aclosing(self._deltas(opened, endpoint, request, answer)) as deltas:
                 async for delta in deltas:
@@ -101,7 +110,7 @@ class ChatCompletionsLanguageModel:
         yield Finish(reason, answer.usage or await self._counted(request, said), answer.state)
 
     async def _deltas(
-        self, opened: _Opened, endpoint: Endpoint, request: ModelRequest, answer: ChatCompletionsAnswer
+        self, opened: _Opened, endpoint: Endpoint, request: ModelRequest, answer: ChatCompletionsAnswer | PassedOnAnswer
     ) -> AsyncGenerator[ModelDelta, None]:
         slices = TimeSlices()
         sent = request if takes_any_prompt(endpoint.url) else acceptable(request)
@@ -113,6 +122,13 @@ class ChatCompletionsLanguageModel:
                 await slices.checkpoint()
         for delta in answer.end():
             yield delta
+
+    def _needs_react(self, opened: _Opened, request: ModelRequest) -> bool:
+        # A body that is passed on says all that the client wants to be sent.
+        if request.chat is not None or not needs_react(request):
+            return False
+        # A prompt with calls but without functions is refused by some providers: then these are text as well.
+        return not (request.functions and self._calls_functions(opened, request.model))
 
     def _calls_functions(self, opened: _Opened, model: str) -> bool:
         served_by, takes_tools = self._catalogue.served_by(model), opened.models.takes_tools(model)
@@ -156,13 +172,28 @@ class _Said:
                 self._pieces.append(text)
             case CallDelta(name=name, arguments=arguments):
                 self._pieces.append(f"{name or ''}{arguments}")
+            case PassedOn(content):
+                self._pieces.extend(_texts_of(content))
 
     @property
     def text(self) -> str:
         return "".join(self._pieces)
 
 
-async def _next(events: AsyncGenerator[bytes, None], answer: ChatCompletionsAnswer) -> bytes | None:
+def _answer_to(request: ModelRequest, endpoint: Endpoint) -> ChatCompletionsAnswer | PassedOnAnswer:
+    if request.chat is not None:
+        return PassedOnAnswer(request.chat)
+    return ChatCompletionsAnswer(request.function_names, endpoint.vendor)
+
+
+def _texts_of(piece: Mapping[str, Any]) -> Iterator[str]:
+    for choice in piece["choices"]:
+        text = (choice.get("delta") or choice.get("message") or {}).get("content")
+        if isinstance(text, str):
+            yield text
+
+
+async def _next(events: AsyncGenerator[bytes, None], answer: ChatCompletionsAnswer | PassedOnAnswer) -> bytes | None:
     if not answer.is_over:
         return await anext(events, None)
     # The answer is complete, even if its connection fails now.

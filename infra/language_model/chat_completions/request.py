@@ -2,13 +2,15 @@
 
 import json
 import re
+from copy import deepcopy
+from typing import Any
 
 from infra.language_model.chat_completions.addresses import Endpoint
 from infra.language_model.chat_completions.dialects import DIALECTS, PLAIN
 from infra.language_model.chat_completions.providers import PROVIDERS
 from infra.language_model.chat_parameters import chat_parameters
 from infra.language_model.errors import PromptRejected
-from models.language_model import ModelRequest
+from models.language_model import ChatBody, ModelRequest
 
 REASONING_MODEL = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)(?!-chat)")
 """OpenAI's models with another parameter for the answer's limit, and without stop sequences."""
@@ -16,18 +18,36 @@ REASONING_MODEL = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)(?!-chat)")
 
 def body_of(request: ModelRequest, endpoint: Endpoint) -> bytes:
     """Raises `PromptRejected` for a parameter that no model of the provider takes."""
-    provider, dialect = PROVIDERS[endpoint.provider], DIALECTS.get(endpoint.provider, PLAIN)
-    body = {"model": dialect.model(endpoint.model), **chat_parameters(request, endpoint.vendor), "stream": True}
-    if provider.takes_stream_options:
-        body["stream_options"] = {"include_usage": True}
+    provider, dialect, chat = PROVIDERS[endpoint.provider], DIALECTS.get(endpoint.provider, PLAIN), request.chat
+    parameters = chat_parameters(request, endpoint.vendor) if chat is None else _given(chat)
+    is_streamed = chat is None or chat.is_streamed
+    body: dict[str, Any] = {**parameters, "model": dialect.model(endpoint.model), "stream": is_streamed}
+    if is_streamed and provider.takes_stream_options:
+        body["stream_options"] = {**parameters.get("stream_options", {}), "include_usage": True}
     if refused := [name for name in provider.refused if name in body]:
         raise PromptRejected(_refusal(request.model, endpoint.provider, refused))
     if dialect.renames_limits and REASONING_MODEL.match(endpoint.base_model):
-        body.pop("stop", None)
-        if "max_tokens" in body:
-            body["max_completion_tokens"] = body.pop("max_tokens")
+        _adapt_to_reasoning(body, is_stop_ours=chat is None)
+    elif not dialect.renames_limits and "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
     dialect.adapt(body)
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _given(chat: ChatBody) -> dict[str, Any]:
+    given = {name: value for name, value in chat.fields.items() if value is not None}
+    if not chat.is_streamed:
+        given.pop("stream_options", None)
+    # Dialects change them.
+    copied = {"messages": [*map(dict, given["messages"])]}
+    return {**given, **copied, **({"tools": deepcopy(given["tools"])} if "tools" in given else {})}
+
+
+def _adapt_to_reasoning(body: dict[str, Any], is_stop_ours: bool) -> None:
+    if is_stop_ours:
+        body.pop("stop", None)
+    if "max_tokens" in body:
+        body["max_completion_tokens"] = body.pop("max_tokens")
 
 
 def _refusal(model: str, provider: str, refused: list[str]) -> str:

@@ -1,5 +1,6 @@
 """Effects of a models file on a call: the deployment that gets it, and its parameters."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ from infra.language_model.catalogue import InvalidCatalogue, ModelCatalogue
 from infra.language_model.errors import ModelCallFailed, PromptRejected, ProviderUnavailable
 from infra.language_model.litellm_loading import load_litellm
 from infra.language_model.litellm_model import LitellmLanguageModel
-from models.language_model import Function
+from models.language_model import ChatBody, Function, ModelRequest
 from tests.conftest import LITELLM_CALLBACKS
 from tests.infra.language_model.answers import ask, saying
 from tests.provider.replies import BreaksOff, Fails, Hangs, Says
@@ -215,3 +216,38 @@ async def test_closing_model_removes_its_callbacks(file: File, provider: Scripte
 def _callbacks() -> int:
     litellm = load_litellm().module
     return sum(len(getattr(litellm, name)) for name in LITELLM_CALLBACKS)
+
+
+def beyond(model: str, **fields: Any) -> ModelRequest:
+    """A request with these fields of chat completions beside its own."""
+    return replace(saying(model), chat=ChatBody(fields, tuple(fields)))
+
+
+async def test_further_fields_of_chat_completions_become_parameters(
+    file: File, provider: ScriptedProvider, model: str
+) -> None:
+    provider.script(model, Says("Hi."))
+    fields = {"seed": 7, "stop": ["a", "b"], "presence_penalty": 0.5, "logit_bias": {"5": 1}}
+
+    answered = await ask(file.opened({"gpt-4o": model}), beyond("gpt-4o", **fields))
+
+    assert answered.text == "Hi."
+    assert provider.requests(model)[0].items() >= fields.items()
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "named"),
+    [
+        ("openai/gpt-4o", {"seed": 7, "n": 2}, "n"),
+        ("openai/gpt-4o", {"logprobs": True}, "logprobs"),
+        ("openai/gpt-4o", {"messages[0]": None}, "messages[0]"),
+        ("anthropic/claude-sonnet-4-5", {"seed": 7}, "seed"),
+    ],
+)
+async def test_further_fields_that_cannot_be_honoured_are_refused_by_name(
+    file: File, target: str, fields: dict[str, Any], named: str
+) -> None:
+    language_model = file.written({"model_name": "asked", "litellm_params": {"model": target, "api_key": "sk-unused"}})
+
+    with pytest.raises(PromptRejected, match=re.escape(f"'{named}' is not supported with the model 'asked'")):
+        await ask(language_model, beyond("asked", **fields))

@@ -5,7 +5,7 @@ import pytest
 
 from infra.language_model.chat_completions.addresses import Endpoint
 from infra.language_model.chat_completions.request import body_of
-from models.language_model import ModelRequest, TextPart, UserTurn
+from models.language_model import ChatBody, ModelRequest, TextPart, UserTurn
 
 REQUEST = ModelRequest("a", (UserTurn((TextPart("Grüße 🙂"),)),), max_tokens=7, stop="\nObservation:")
 
@@ -44,3 +44,42 @@ def test_effort_turns_deepseeks_thinking_on_and_off(effort: str | None, thinking
 
     assert body.get("thinking") == thinking
     assert "reasoning_effort" not in body
+
+
+MESSAGES = [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]
+TOOLS = [{"type": "function", "function": {"name": "f", "strict": True}}, {"type": "custom", "custom": {"name": "c"}}]
+
+
+def passed_on(**fields: object) -> ModelRequest:
+    return replace(REQUEST, chat=ChatBody({"model": "a", "messages": MESSAGES, "n": 2, **fields}, ("n",)))
+
+
+@pytest.mark.parametrize(
+    ("given", "model", "provider", "sent"),
+    [
+        ({"max_tokens": 5, "stop": "x"}, "o3-mini", "openai", {"max_completion_tokens": 5, "stop": "x"}),
+        ({"max_completion_tokens": 5}, "gpt-4o", "openai", {"max_completion_tokens": 5}),
+        ({"max_completion_tokens": 5}, "m", "groq", {"max_tokens": 5}),
+        ({"seed": None, "stream": None, "stream_options": None}, "m", "groq", {}),
+        ({"tool_choice": "required"}, "m", "mistral", {"tool_choice": "any"}),
+        ({}, "m", "deepseek", {"messages": [{"role": "user", "content": "ab"}]}),
+        ({"tools": TOOLS}, "m", "xai", {"tools": [{"type": "function", "function": {"name": "f"}}, TOOLS[1]]}),
+    ],
+)
+def test_body_that_is_passed_on_is_in_the_providers_dialect(
+    given: dict[str, object], model: str, provider: str, sent: dict[str, object]
+) -> None:
+    request = passed_on(**given)
+
+    body = json.loads(body_of(request, endpoint(model, provider)))
+
+    assert body == {"model": model, "messages": MESSAGES, "n": 2, "stream": False, **sent}
+    assert request == passed_on(**given)
+
+
+@pytest.mark.parametrize("options", [{}, {"stream_options": {"include_obfuscation": True, "include_usage": False}}])
+def test_usage_of_a_stream_that_is_passed_on_is_asked_for(options: dict[str, dict[str, bool]]) -> None:
+    body = json.loads(body_of(passed_on(stream=True, **options), endpoint("m")))
+
+    assert body["stream"] is True
+    assert body["stream_options"] == {**options.get("stream_options", {}), "include_usage": True}
