@@ -1,7 +1,8 @@
 """Azure's addresses of the same API: projects of Azure AI Foundry, and resources of Azure OpenAI.
 
 `azure-ai-agents` calls `/api/projects/{project}/threads/…`, the `AzureOpenAI` clients of OpenAI's SDKs call
-`/openai/threads/…` or `/openai/v1/threads/…`; both add an `api-version`, of which any is accepted.
+`/openai/threads/…` or `/openai/v1/threads/…`; both add an `api-version`, of which any is accepted. For a call of a
+model these clients put its name into the path as well, as that of a deployment; it is in the body.
 """
 
 import re
@@ -9,7 +10,8 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PREFIXES = ("/api/projects/", "/openai/")
-_AZURE_PATH = re.compile(r"(?:/api/projects/(?P<project>[^/]+)|/openai(?:/v1)?)(?P<path>/.*)")
+_DEPLOYMENT = r"(?:/deployments/.+(?=/(?:chat/completions|embeddings)$))?"
+_AZURE_PATH = re.compile(rf"(?:/api/projects/(?P<project>[^/]+)|/openai(?:/v1)?{_DEPLOYMENT})(?P<path>/.*)")
 
 IS_AZURE = "is_azure"
 AZURE_PROJECT = "azure_project"

@@ -41,7 +41,7 @@ class RunSpec(BaseModel):
             model=body.model or assistant.model,
             instructions=_instructions(assistant, body),
             tools=tools,
-            tool_resources=body.tool_resources or assistant.tool_resources,
+            tool_resources=_tool_resources(assistant.tool_resources, body.tool_resources),
             metadata=body.metadata or {},
             temperature=assistant.temperature if body.temperature is None else body.temperature,
             top_p=assistant.top_p if body.top_p is None else body.top_p,
@@ -54,6 +54,16 @@ class RunSpec(BaseModel):
             parallel_tool_calls=body.parallel_tool_calls is not False,
             expires_after_seconds=body.expires_after.seconds if body.expires_after else default_expiry_seconds,
         )
+
+
+def _tool_resources(of_assistant: ToolResources, of_run: ToolResources | None) -> ToolResources:
+    """Tool by tool, because a client of Azure sends `{}` if it has no resources."""
+    if of_run is None:
+        return of_assistant
+    return ToolResources(
+        code_interpreter=of_run.code_interpreter or of_assistant.code_interpreter,
+        file_search=of_run.file_search or of_assistant.file_search,
+    )
 
 
 def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> ToolChoice:

@@ -83,6 +83,40 @@ async def test_run_has_tool_resources_of_its_own(azure: httpx.AsyncClient) -> No
     assert refused.status_code == 404
 
 
+FOUNDRYS = ("bing_grounding", "azure_ai_search", "openapi", "connected_agent", "azure_function", "mcp")
+
+
+@pytest.mark.parametrize("kind", FOUNDRYS)
+async def test_tools_of_foundry_are_refused_by_name(azure: httpx.AsyncClient, kind: str) -> None:
+    body = {"model": SCRIPTED_MODEL, "tools": [{"type": kind, kind: {}}]}
+
+    refused = await azure.post("/api/projects/blue/assistants", json=body)
+
+    error = refused.json()["error"]
+    assert (refused.status_code, error["param"], error["code"]) == (400, "tools[0].type", "invalid_value")
+    assert f"'{kind}'" in error["message"]
+
+
+@pytest.mark.parametrize("version", ["v1", "2025-05-01", "2024-05-01-preview", "latest"])
+async def test_any_api_version_is_accepted(azure: httpx.AsyncClient, version: str) -> None:
+    listed = await azure.get("/api/projects/blue/assistants", params={"api-version": version, "limit": 1})
+
+    assert listed.status_code == 200
+
+
+async def test_run_that_names_no_resources_has_those_of_its_assistant(azure: httpx.AsyncClient) -> None:
+    store = (await azure.post("/v1/vector_stores", json={})).json()["id"]
+    resources = {"file_search": {"vector_store_ids": [store]}}
+    agent = {"model": SCRIPTED_MODEL, "tools": [{"type": "file_search"}], "tool_resources": resources}
+    assistant = (await azure.post("/api/projects/blue/assistants", json=agent)).json()
+    thread = (await azure.post("/v1/threads", json={})).json()
+
+    body = {"assistant_id": assistant["id"], "tool_resources": {}}
+    created = await azure.post(f"/api/projects/blue/threads/{thread['id']}/runs", json=body)
+
+    assert created.json()["tool_resources"] == resources
+
+
 async def test_tool_outputs_may_have_a_type(shared: RunningHoldfast, azure: httpx.AsyncClient) -> None:
     assistant_id = await shared.assistant(SCRIPTED_MODEL, "get_weather")
     waiting = await shared.until(await shared.run(assistant_id))
@@ -106,6 +140,10 @@ async def test_client_of_azure_openai_runs_an_assistant(shared: RunningHoldfast)
             thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=20
         )
         messages = await client.beta.threads.messages.list(thread.id)
+        completion = await client.chat.completions.create(
+            model=SCRIPTED_MODEL, messages=[{"role": "user", "content": "Hello"}]
+        )
 
+    assert completion.choices[0].message.content == "You said: Hello"
     assert run.status == "completed"
     assert [message.role for message in messages.data] == ["assistant", "user"]

@@ -42,6 +42,29 @@ def test_omitted_fields_are_inherited_from_assistant() -> None:
     assert spec.expires_after_seconds == 600
 
 
+SEARCH = {"file_search": {"vector_store_ids": ["vs_a"]}}
+CODE = {"code_interpreter": {"file_ids": ["file-a"]}}
+OTHER_SEARCH = {"file_search": {"vector_store_ids": ["vs_b"]}}
+NO_SEARCH: dict[str, Any] = {"file_search": {"vector_store_ids": []}}
+
+
+@pytest.mark.parametrize(
+    ("given", "resources"),
+    [
+        (None, {**SEARCH, **CODE}),
+        ({}, {**SEARCH, **CODE}),
+        (OTHER_SEARCH, {**OTHER_SEARCH, **CODE}),
+        (NO_SEARCH, {**NO_SEARCH, **CODE}),
+    ],
+)
+def test_tool_resources_replace_the_assistants_tool_by_tool(given: Any, resources: dict[str, Any]) -> None:
+    body = CreateRunRequest(assistant_id="asst_x", tool_resources=given)
+
+    spec = RunSpec.of(assistant(tool_resources={**SEARCH, **CODE}), body, 600)
+
+    assert spec.tool_resources.model_dump() == resources
+
+
 def test_metadata_is_not_inherited() -> None:
     assert spec_of().metadata == {}
     assert spec_of(metadata={"of": "run"}).metadata == {"of": "run"}
