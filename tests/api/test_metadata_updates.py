@@ -11,7 +11,7 @@ from tests.holdfast import RunningHoldfast
 
 BEFORE = {"a": "1", "b": "2"}
 
-Change = Callable[[dict[str, Any]], Awaitable[httpx.Response]]
+Change = Callable[..., Awaitable[httpx.Response]]
 
 
 @pytest.fixture(params=["assistant", "thread", "message", "run", "vector_store"])
@@ -19,8 +19,8 @@ async def change(request: pytest.FixtureRequest, holdfast: RunningHoldfast, http
     """Updates a new object with the metadata `BEFORE`."""
     path = await _created(request.param, holdfast)
 
-    async def update(body: dict[str, Any]) -> httpx.Response:
-        return await http.post(path, json=body, headers={"OpenAI-Beta": "assistants=v2"})
+    async def update(body: dict[str, Any], prefix: str = "/v1") -> httpx.Response:
+        return await http.post(path.replace("/v1", prefix, 1), json=body, headers={"OpenAI-Beta": "assistants=v2"})
 
     return update
 
@@ -60,6 +60,15 @@ async def test_update_merges_metadata(change: Change, body: dict[str, Any], afte
     updated = (await change(body)).json()
 
     assert updated["metadata"] == after
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("prefix", ["/openai", "/openai/v1", "/api/projects/default"])
+async def test_update_merges_metadata_at_azures_addresses(change: Change, prefix: str) -> None:
+    merged = await change({"metadata": {"a": None, "c": "3"}}, prefix)
+    cleared = await change({"metadata": None}, prefix)
+
+    assert (merged.json()["metadata"], cleared.json()["metadata"]) == ({"b": "2", "c": "3"}, {})
 
 
 async def test_update_that_leaves_too_many_pairs_is_rejected(change: Change) -> None:
