@@ -92,6 +92,7 @@ def _tool_call(record: RunRecord, call: CallMade, tries: Tries | None) -> OpsToo
         duration_ms=None if started_ms is None else max(ended_ms - started_ms, 0),
         error=call.error,
         failures=tries.failures if tries else [],
+        next_attempt_at=tries and tries.next_attempt_at,
     )
 
 
@@ -111,6 +112,7 @@ def _finished_turn(row: AnyRow, calls: list[OpsToolCall], tries: Tries | None) -
         finish_reason=row.finish_reason,
         usage=Usage.of(TokenUsage(row.prompt_tokens, row.completion_tokens, row.cached_tokens, row.reasoning_tokens)),
         failures=tries.failures if tries else [],
+        next_attempt_at=None,
         tool_calls=calls,
     )
 
@@ -125,6 +127,7 @@ def _unfinished_turn(record: RunRecord, number: int, tries: Tries) -> OpsTurn:
         finish_reason=None,
         usage=None,
         failures=tries.failures,
+        next_attempt_at=tries.next_attempt_at,
         tool_calls=[],
     )
 

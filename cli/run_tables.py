@@ -80,7 +80,7 @@ def _turns(turns: Iterable[OpsTurn]) -> Table:
 
 
 def _outcome(turn: OpsTurn) -> Text:
-    lines = [f"attempt {failure.attempt} failed: {failure.message}" for failure in turn.failures]
+    lines = _attempts(turn)
     lines += [line for call in turn.tool_calls for line in _call_lines(call)]
     if turn.is_finished and not turn.tool_calls:
         lines.append(f"ended: {turn.finish_reason}")
@@ -94,8 +94,13 @@ def _call_lines(call: OpsToolCall) -> list[str]:
     if call.attempts is not None and call.attempts > 1:
         facts.append(f"{call.attempts} attempts")
     shown = f"calls {call.name}" + (f" ({', '.join(facts)})" if facts else "")
-    failures = [f"  attempt {failure.attempt} failed: {failure.message}" for failure in call.failures]
-    return [shown, *failures, *([f"  failed: {call.error}"] if call.error else [])]
+    failed = [f"failed: {call.error}"] if call.error else []
+    return [shown, *(f"  {line}" for line in [*_attempts(call), *failed])]
+
+
+def _attempts(tried: OpsTurn | OpsToolCall) -> list[str]:
+    lines = [f"attempt {failure.attempt} failed: {failure.message}" for failure in tried.failures]
+    return [*lines, f"next attempt at {time_of(tried.next_attempt_at)}"] if tried.next_attempt_at else lines
 
 
 def _retries(run: OpsRunTimeline) -> Table:

@@ -28,10 +28,14 @@ UNREACHABLE = OpsWorkflow(status="unreachable", execution=None)
 
 @dataclass
 class Tries:
-    """The attempts at one turn or server call. `began_at_ms` is in milliseconds since the epoch."""
+    """The attempts at one turn or server call. `began_at_ms` is in milliseconds since the epoch.
+
+    `next_attempt_at`, in seconds, is None unless the last attempt failed and another one is to come.
+    """
 
     began_at_ms: int
     attempts: int = 1
+    next_attempt_at: int | None = None
     failures: list[OpsFailure] = field(default_factory=list)
 
 
@@ -130,6 +134,8 @@ def _add_pending(
             found = tries[keys[scheduled[activity.activity_id]]]
             found.attempts = activity.attempt
             _add_failure(found, activity.attempt - 1, activity.last_failure, activity.last_attempt_complete_time)
+            if activity.attempt > 1 and activity.HasField("next_attempt_schedule_time"):
+                found.next_attempt_at = activity.next_attempt_schedule_time.seconds
 
 
 def _add_failure(found: Tries, attempt: int, failure: Failure, at: Timestamp | None) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -14,6 +15,7 @@ from temporalio.service import RPCError
 
 from infra.errors import ConnectionFailed
 from infra.settings import Settings
+from infra.temporal_failures import FailuresWithoutFrames
 from models.ingestion import FILE_ATTRIBUTE, VECTOR_STORE_ATTRIBUTE
 from models.turns import RUN_STATUS_ATTRIBUTE
 
@@ -26,6 +28,8 @@ FILE_ID = SearchAttributeKey.for_keyword(FILE_ATTRIBUTE)
 SEARCH_ATTRIBUTE_NAMES: tuple[str, ...] = tuple(
     key.name for key in (ASSISTANT_ID, THREAD_ID, RUN_STATUS, MODEL, VECTOR_STORE_ID, FILE_ID)
 )
+
+DATA_CONVERTER = replace(pydantic_data_converter, failure_converter_class=FailuresWithoutFrames)
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
 TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
@@ -69,7 +73,7 @@ async def connect_temporal(settings: Settings, interceptors: Sequence[Intercepto
     config.setdefault("target_host", f"127.0.0.1:{settings.temporal_port}")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
-            client = await Client.connect(**config, data_converter=pydantic_data_converter, interceptors=interceptors)
+            client = await Client.connect(**config, data_converter=DATA_CONVERTER, interceptors=interceptors)
             await register_search_attributes(client)
             return client
     except RPCError as error:

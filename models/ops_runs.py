@@ -52,7 +52,7 @@ class OpsFailure(WireObject):
 class OpsToolCall(WireObject):
     """`kind` is `function` or that of a server tool. Only server calls have what follows `is_answered`.
 
-    `error` is the reason of a call that failed for good, as the model reads it.
+    `error` is the reason of a call that failed for good, as the model reads it; `next_attempt_at` as in a turn.
     """
 
     id: str
@@ -64,10 +64,14 @@ class OpsToolCall(WireObject):
     duration_ms: int | None
     error: str | None
     failures: list[OpsFailure]
+    next_attempt_at: int | None
 
 
 class OpsTurn(WireObject):
-    """One answer of the model, complete or in progress. The data of a turn in progress come from Temporal."""
+    """One answer of the model, complete or in progress. The data of a turn in progress come from Temporal.
+
+    `next_attempt_at` is None unless the last attempt failed and another one is to come.
+    """
 
     turn: int
     is_finished: bool
@@ -77,6 +81,7 @@ class OpsTurn(WireObject):
     finish_reason: FinishReason | None
     usage: Usage | None
     failures: list[OpsFailure]
+    next_attempt_at: int | None
     tool_calls: list[OpsToolCall]
 
 

@@ -53,6 +53,7 @@ class RunWorkflow:
         self._answered_turn = -1
         self._turn = 0
         self._was_cancelled_meanwhile = False
+        self._why_failed: str | None = None
 
     @workflow.signal(name=SUBMIT_SIGNAL)
     def submit_tool_outputs(self, *turns: Any) -> None:
@@ -63,12 +64,14 @@ class RunWorkflow:
     async def run(self, run: RunInput) -> RunStatus:
         asyncio.get_running_loop().set_exception_handler(report_unexpected)
         while True:
+            self._why_failed = None
             status = await self._until_ended()
             self._update_search_attribute(status)
             if status is not RunStatus.FAILED:
                 return status
             if not await self._reopen():
-                raise ApplicationError(f"Run {run.run_id} failed: see its last_error.", type=RUN_FAILED)
+                why = self._why_failed or f"Run {run.run_id} failed: see its last_error."
+                raise ApplicationError(why, type=RUN_FAILED)
 
     async def _until_ended(self) -> RunStatus:
         try:
@@ -193,6 +196,8 @@ class RunWorkflow:
         return Finalization(self._run.run_id, RunStatus.FAILED, failure.error.code, failure.error.message)
 
     async def _finalize(self, finalization: Finalization) -> RunStatus:
+        if error := finalization.error:
+            self._why_failed = f"{error.code}: {error.message}"
         state = await self._stored(self._close(finalization))
         if state.status is RunStatus.CANCELLING:
             state = await self._stored(self._close(Finalization(self._run.run_id, RunStatus.CANCELLED)))

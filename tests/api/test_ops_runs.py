@@ -1,5 +1,6 @@
 """`/ops/runs`: searches for runs, and the timeline of one run. Retries are in `tests/end_to_end/test_retry.py`."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -188,6 +189,23 @@ async def test_timeline_includes_attempt_in_progress(
     assert (turn["turn"], turn["is_finished"], turn["attempts"]) == (0, False, 2)
     assert [failure["attempt"] for failure in turn["failures"]] == [1]
     await holdfast.until(run, "completed")
+
+
+async def test_timeline_says_when_the_next_attempt_comes(
+    holdfast: RunningHoldfast, http: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("ops-waiting", Fails(429, headers={"retry-after": "60"}))
+    before = now_seconds()
+    run = await holdfast.run(await holdfast.assistant("ops-waiting"))
+    while not (turns := (await _timeline(http, run))["turns"]) or not turns[0]["failures"]:
+        await asyncio.sleep(0.02)
+    await http.post(f"/ops/runs/{run.id}/cancel")
+    await holdfast.until(run, "cancelled")
+
+    [ended] = (await _timeline(http, run))["turns"]
+
+    assert before + 60 <= turns[0]["next_attempt_at"] <= now_seconds() + 60
+    assert ended["next_attempt_at"] is None
 
 
 async def test_run_is_cancelled_by_id(

@@ -107,6 +107,28 @@ async def test_failed_runs_are_found_by_model_and_status(holdfast: RunningHoldfa
     assert await _summaries(holdfast, run) == ["turn 0 · visibly-failed", "end · failed"]
 
 
+async def test_failed_workflow_shows_the_words_of_the_provider_and_no_code(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("visibly-refused", Fails(401, "No such key."))
+    run = await holdfast.until(await holdfast.run(await holdfast.assistant("visibly-refused")), "failed")
+    handle = holdfast.resources.temporal.get_workflow_handle(run.id)
+    await closed(handle)
+
+    events = [event async for event in handle.fetch_history_events()]
+
+    failure = events[-1].workflow_execution_failed_event_attributes.failure
+    [attempt] = [
+        event.activity_task_failed_event_attributes.failure
+        for event in events
+        if event.HasField("activity_task_failed_event_attributes")
+    ]
+    assert run.last_error is not None
+    assert failure.message == f"{run.last_error.code}: {run.last_error.message}"
+    assert "No such key." in failure.message
+    assert (failure.stack_trace, failure.HasField("cause"), attempt.stack_trace) == ("", False, "")
+
+
 async def test_retried_run_is_found_by_its_new_status(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("visibly-retried", Fails(401, "No such key."), Says("Hi."))
     run = await holdfast.until(await holdfast.run(await holdfast.assistant("visibly-retried")), "failed")
