@@ -4,16 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conformance.environments import node_modules, node_program, python_environment
+from tests.conformance.operations import AZURE_AGENTS, OPERATIONS
 
 NODE_PROGRAM = Path(__file__).parent / "node_program" / "program.mjs"
 
 
 @dataclass(frozen=True)
 class PythonClient:
-    """`too_old_for` names operations that came after this release: its types reject any server's answers to them."""
+    """`too_old_for` names operations that came after this release: its types reject any server's answers to them.
+
+    Its program has no scenario for those that are `not_tried`.
+    """
 
     version: str
     too_old_for: frozenset[str] = frozenset()
+    not_tried: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -24,14 +29,46 @@ class PythonClient:
 
         It writes JSON lines of `operation` and `problem`. Raises `InstallFailed`.
         """
-        python = python_environment(self.name) / "python"
-        return [str(python), "-W", "ignore::DeprecationWarning", "-m", "tests.conformance.python_program"]
+        return _python_program(self.name, "python_program")
+
+
+@dataclass(frozen=True)
+class AzureOpenAIClient:
+    """`AzureOpenAI` of a release of OpenAI's SDK."""
+
+    version: str
+    too_old_for: frozenset[str] = frozenset()
+    not_tried: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return f"AzureOpenAI-{self.version}"
+
+    def command(self) -> list[str]:
+        """As above."""
+        return _python_program(f"openai-python-{self.version}", "azure_openai_program")
+
+
+@dataclass(frozen=True)
+class AzureAgentsClient:
+    version: str
+    too_old_for: frozenset[str] = frozenset()
+    not_tried: frozenset[str] = frozenset(OPERATIONS) - AZURE_AGENTS
+
+    @property
+    def name(self) -> str:
+        return f"azure-ai-agents-{self.version}"
+
+    def command(self) -> list[str]:
+        """As above."""
+        return _python_program(self.name, "azure_agents_program")
 
 
 @dataclass(frozen=True)
 class NodeClient:
     version: str
     too_old_for: frozenset[str] = frozenset()
+    not_tried: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -42,7 +79,13 @@ class NodeClient:
         return [str(node_program("node")), str(NODE_PROGRAM), str(node_modules(self.name))]
 
 
-Client = PythonClient | NodeClient
+Client = PythonClient | NodeClient | AzureOpenAIClient | AzureAgentsClient
+
+
+def _python_program(environment: str, program: str) -> list[str]:
+    python = python_environment(environment) / "python"
+    return [str(python), "-W", "ignore::DeprecationWarning", "-m", f"tests.conformance.{program}"]
+
 
 SINCE_1_26_0 = frozenset(
     {
@@ -73,4 +116,9 @@ CLIENTS: tuple[Client, ...] = (
     NEWEST_PYTHON,
     NodeClient("4.104.0"),
     NodeClient("7.55.0"),
+    AzureOpenAIClient(NEWEST_PYTHON.version),
+    # Without the resources of a run.
+    AzureAgentsClient("1.0.0", too_old_for=frozenset({"runs.file_search"})),
+    AzureAgentsClient("1.1.0"),
+    AzureAgentsClient("1.2.0b6"),
 )

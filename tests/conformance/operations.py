@@ -116,3 +116,26 @@ OPERATIONS = (
     "errors.cancel_of_ended_run",
     "errors.wrong_api_key",
 )
+
+AZURE_AGENTS = frozenset(
+    {
+        *("assistants.create", "assistants.retrieve", "assistants.update", "assistants.list", "assistants.delete"),
+        *("threads.create", "threads.create_with_messages", "threads.retrieve", "threads.update", "threads.delete"),
+        *("threads.create_and_run", "threads.create_and_run_poll"),
+        *("messages.create", "messages.create_from_parts", "messages.list", "messages.list_of_run"),
+        *("messages.retrieve", "messages.update"),
+        *("runs.create_with_overrides", "runs.create_and_poll", "runs.retrieve", "runs.update", "runs.list"),
+        *("runs.cancel", "runs.submit_tool_outputs", "runs.submit_tool_outputs_and_poll", "runs.file_search"),
+        *("run_steps.list", "run_steps.retrieve"),
+        *(
+            "streams.create_run",
+            "streams.handler_of_run",
+            "streams.submit_tool_outputs",
+            "streams.handler_that_submits",
+        ),
+        *("errors.missing_object", "errors.missing_parameter", "errors.unknown_parameter", "errors.wrong_api_key"),
+    }
+)
+"""What `azure-ai-agents` is tried with. Its automatic function calls are `runs.submit_tool_outputs_and_poll` and
+`streams.handler_that_submits`.
+"""

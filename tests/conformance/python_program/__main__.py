@@ -46,7 +46,10 @@ NOUNS = (
 
 def main(url: str, key: str) -> None:
     # No retries: an operation that succeeds only the second time does not conform.
-    client = CheckedClient(base_url=url, api_key=key, max_retries=0, timeout=30)
+    try_all(CheckedClient(base_url=url, api_key=key, max_retries=0, timeout=30))
+
+
+def try_all(client: CheckedClient) -> None:
     for name, scenario in SCENARIOS.items():
         line = json.dumps({"operation": name, "problem": _problem(client, scenario)})
         sys.stdout.write(f"{line}\n")

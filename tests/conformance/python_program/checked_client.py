@@ -4,7 +4,7 @@ import re
 from functools import cache
 from typing import Any
 
-from openai import OpenAI
+from openai import AzureOpenAI, OpenAI
 from openai._legacy_response import HttpxBinaryResponseContent
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -49,6 +49,10 @@ class CheckedClient(OpenAI):
         chunks, checked = response.iter_bytes, self.last_stream.checked
         # Every release reads a stream through it.
         response.iter_bytes = lambda: map(checked, chunks())
+
+
+class CheckedAzureClient(CheckedClient, AzureOpenAI):
+    """The same for `AzureOpenAI`."""
 
 
 def violations(expected: Any, response: Any) -> list[str]:

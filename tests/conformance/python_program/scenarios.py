@@ -10,6 +10,9 @@ from typing import Any
 import openai
 
 from tests.conformance.python_program.checked_client import has_request_id
+from tests.conformance.scenario import Scenario, Scenarios, equal
+
+__all__ = ["Scenario", "equal"]
 
 MODEL = "holdfast/scripted"
 SPEAKS_AND_HANGS = "speaks-and-hangs"
@@ -36,18 +39,8 @@ LOGS, LINK = "It is in sandbox:/mnt/data/a.csv\n", "sandbox:/mnt/data/a.csv"
 
 PARTS = "The pump needs the gasket AX-4410/B."
 
-Scenario = Callable[["Sdk"], None]
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def operation(name: str) -> Callable[[Scenario], Scenario]:
-    """Register the function that tries the operation of this name."""
-
-    def register(scenario: Scenario) -> Scenario:
-        SCENARIOS[name] = scenario
-        return scenario
-
-    return register
+_SCENARIOS = Scenarios()
+SCENARIOS, operation = _SCENARIOS.by_operation, _SCENARIOS.operation
 
 
 class Sdk:
@@ -137,11 +130,6 @@ def outputs_of(run: Any) -> list[dict[str, str]]:
     return [{"tool_call_id": call.id, "output": f"sunny, says {call.function.name}"} for call in calls_of(run)]
 
 
-def equal(actual: object, expected: object) -> None:
-    if actual != expected:
-        raise AssertionError(f"got {actual!r}, expected {expected!r}")
-
-
 def has(answer: Any, **fields: object) -> None:
     """The answer has these fields with just these values."""
     sent = answer.model_dump()
@@ -181,11 +169,12 @@ def refused(
     param: str | None = None,
     code: str | None = None,
 ) -> None:
-    """The call raises just this class, with just this error in the envelope."""
-    expected = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    """The call raises just this class, with just this error in the envelope; at Azure's addresses each has a code."""
     try:
         call()
     except openai.APIStatusError as error:
+        code = code or ("invalid_request_error" if error.request.url.path.startswith("/openai/") else None)
+        expected = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
         equal((type(error).__name__, error.body), (error_class.__name__, expected))
         equal((error.code, error.param, error.type), (code, param, "invalid_request_error"))
         equal(has_request_id(error.response), True)
