@@ -83,6 +83,15 @@ async def test_run_has_tool_resources_of_its_own(azure: httpx.AsyncClient) -> No
     assert refused.status_code == 404
 
 
+@pytest.mark.parametrize(("path", "param"), [("chat/completions", "model"), ("embeddings", "model"), ("threads", None)])
+async def test_deployment_in_the_path_is_left_to_the_body(
+    azure: httpx.AsyncClient, path: str, param: str | None
+) -> None:
+    refused = await azure.post(f"/openai/deployments/{SCRIPTED_MODEL}/{path}", json={})
+
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400 if param else 404, param)
+
+
 FOUNDRYS = ("bing_grounding", "azure_ai_search", "openapi", "connected_agent", "azure_function", "mcp")
 
 

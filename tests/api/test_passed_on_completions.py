@@ -205,6 +205,15 @@ async def test_stream_that_breaks_off_ends_with_an_error(
             pass
 
 
+async def test_whole_answer_to_a_stream_is_an_error(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("passed-unstreamed", Document(COMPLETION))
+
+    with pytest.raises(APIStatusError, match="is not streamed, unlike its request") as failed:
+        await holdfast.client.chat.completions.create(model="passed-unstreamed", messages=HELLO, n=2, stream=True)
+
+    assert failed.value.status_code == 503
+
+
 async def test_provider_may_have_fewer_choices(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("passed-fewer", Says("Only one."))
 
