@@ -9,8 +9,8 @@ from typing import Any
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from models.documents import FileErrorCode
 from models.runs import LastErrorCode, RunStatus
-from models.vector_store_errors import FileErrorCode
 
 
 def passing_failure(

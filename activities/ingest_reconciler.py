@@ -17,8 +17,8 @@ from infra.index_deletion import delete_from_index
 from infra.ingest_workflows import IngestWorkflows
 from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
+from models.documents import FileErrorCode
 from models.ingestion import IngestBatchInput, IngestEnd, IngestError
-from models.vector_store_errors import FileErrorCode
 from models.vector_stores import StoreFileStatus
 
 PAGE_SIZE = 100

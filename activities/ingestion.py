@@ -22,10 +22,10 @@ from infra.embeddings.windows import embedded_chunks
 from infra.object_store.errors import ObjectMissing
 from infra.ports import ObjectStore, VectorIndex
 from models.chunks import Chunk
+from models.documents import FileErrorCode
 from models.ingestion import IngestBatchInput, IngestEnd, IngestError, IngestInput, PendingFiles
 from models.search_index import IndexedChunk, IndexedFile, IndexedStore
 from models.stored_objects import KeyPrefix, object_key
-from models.vector_store_errors import FileErrorCode
 from models.vector_stores import MAX_FILE_TOKENS, StoreFileStatus
 
 CHUNKS_AT_A_TIME = 16

@@ -29,8 +29,8 @@ from infra.web.page_reading import NO_TEXT
 from infra.web.robots import Robots
 from infra.web.urls import canonical
 from models.answers import storable
+from models.documents import FileErrorCode
 from models.search_index import IndexedFile
-from models.vector_store_errors import FileErrorCode
 from models.web_crawls import CrawlEnd, CrawlInput, CrawlStatus
 from models.web_domains import host_of
 from models.web_pages import ReadPage

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.ops_options import KeyOption, UrlOption, began, check_choice, duration, ops_client
-from models.vector_store_errors import FileErrorCode
+from models.documents import FileErrorCode
 
 app = typer.Typer(help="See why files of vector stores failed, and retry them: through the API, from any machine.")
 

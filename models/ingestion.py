@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models.vector_store_errors import FileErrorCode
+from models.documents import FileErrorCode
 from models.vector_stores import StoreFileStatus
 
 INGEST_WORKFLOW = "IngestWorkflow"

@@ -1,4 +1,4 @@
-"""Errors about vector stores, and why a file of one could not be made searchable.
+"""Errors about vector stores.
 
 ApiError
 ├── InvalidRequest           400
@@ -12,17 +12,8 @@ ApiError
 """
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from models.errors import ApiError, InvalidRequest, NotFound
-
-
-class FileErrorCode(StrEnum):
-    """The codes of `last_error`, all that OpenAI's contract has."""
-
-    SERVER_ERROR = "server_error"
-    UNSUPPORTED_FILE = "unsupported_file"
-    INVALID_FILE = "invalid_file"
 
 
 class VectorStoreExpired(InvalidRequest):

@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.chunks import DEFAULT_MAX_TOKENS, DEFAULT_OVERLAP_TOKENS
+from models.documents import FileErrorCode
 from models.ids import FileId
 from models.metadata import ChangesMetadata
-from models.vector_store_errors import FileErrorCode
 from models.wire import MAX_SAFE_INTEGER, IdentifiedObject, Metadata, RequestBody, TaggedBy, WireObject
 
 MAX_FILES_OF_STORE = 10_000

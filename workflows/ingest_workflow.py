@@ -14,6 +14,7 @@ from temporalio.exceptions import (
 )
 
 from activities.ingestion import Ingestion, IngestionEnds
+from models.documents import FileErrorCode
 from models.ingestion import (
     FILE_ATTRIBUTE,
     INGEST_BATCH_WORKFLOW,
@@ -25,7 +26,6 @@ from models.ingestion import (
     IngestInput,
     PendingFiles,
 )
-from models.vector_store_errors import FileErrorCode
 from models.vector_stores import StoreFileStatus
 from workflows import activity_options
 

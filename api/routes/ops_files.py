@@ -15,10 +15,10 @@ from infra.database.ingestions import ingest_input
 from infra.database.ops_files import FileFilter
 from infra.resources import Resources
 from infra.temporal import workflows_url
+from models.documents import FileErrorCode
 from models.ids import FileId, StoreFileCursor, StoreFileName, VectorStoreId
 from models.lists import DEFAULT_LIMIT, MAX_LIMIT, Order, Page, PageRequest
 from models.ops_files import OpsFile, RetryFileRequest, UnfinishedStatus
-from models.vector_store_errors import FileErrorCode
 from models.wire import MAX_SAFE_INTEGER
 
 router = APIRouter(prefix="/ops/files", tags=["Operations"], route_class=JsonRoute)

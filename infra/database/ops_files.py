@@ -10,11 +10,11 @@ from infra.clock import MS_PER_SECOND
 from infra.database.columns import AnyRow
 from infra.database.pages import load_page
 from infra.database.vector_store_tables import IS_NOT_COMPLETED, VECTOR_STORE_FILES
+from models.documents import FileErrorCode
 from models.errors import NotFound
 from models.ids import StoreFileName
 from models.lists import PageRequest
 from models.ops_files import UnfinishedStatus
-from models.vector_store_errors import FileErrorCode
 
 NOUN = "file"
 

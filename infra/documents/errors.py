@@ -7,7 +7,7 @@ DocumentUnreadable
 └── NoTextFound       read, but without a single character
 """
 
-from models.vector_store_errors import FileErrorCode
+from models.documents import FileErrorCode
 
 
 class DocumentUnreadable(Exception):

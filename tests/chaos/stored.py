@@ -14,8 +14,8 @@ from infra.database.outages import DatabaseUnavailable
 from infra.database.run_tables import IS_ACTIVE, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
 from infra.database.thread_tables import MESSAGES
 from infra.database.vector_store_tables import VECTOR_STORE_FILES
+from models.documents import FileErrorCode
 from models.ingestion import IngestEnd, IngestError
-from models.vector_store_errors import FileErrorCode
 from models.vector_stores import Attachment, ChunkSizes, StoreFileStatus
 
 

@@ -18,11 +18,12 @@ from infra.database.engine import Database
 from infra.database.ingestions import ingest_input
 from infra.database.ops_files import FileFilter
 from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
+from models.documents import FileErrorCode
 from models.errors import NotFound, WrongStatus
 from models.ids import StoreFileName
 from models.ingestion import IngestEnd, IngestError
 from models.lists import Order, PageRequest
-from models.vector_store_errors import FileErrorCode, StoreFileNotFound, VectorStoreExpired
+from models.vector_store_errors import StoreFileNotFound, VectorStoreExpired
 from models.vector_stores import StoreFileStatus
 from tests.database import writing
 from tests.infra.database.test_vector_stores import OTHER, PROJECT, add, batch, counts, new_file, new_store

@@ -20,6 +20,7 @@ from infra.database.files import StoredFile
 from infra.database.ingestions import ingest_input
 from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, VECTOR_STORES
 from models import vector_stores as bodies
+from models.documents import FileErrorCode
 from models.errors import NotFound, WrongStatus
 from models.file_errors import FileNotFound
 from models.files import Purpose
@@ -27,7 +28,6 @@ from models.ids import new_file_id
 from models.ingestion import IngestEnd, IngestError
 from models.lists import Order, PageRequest
 from models.vector_store_errors import (
-    FileErrorCode,
     StoreFileNotFound,
     UnsupportedExtensions,
     VectorStoreExpired,

@@ -1,6 +1,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +14,7 @@ from infra.documents import confined_child, parsing
 from infra.documents.errors import DocumentTooLarge, DocumentUnreadable, InvalidFile, NoTextFound, UnsupportedFile
 from infra.documents.limits import MIB, Limits
 from infra.documents.parsing import parse
-from models.documents import Page
-from models.vector_store_errors import FileErrorCode
+from models.documents import FileErrorCode, Page
 from tests.infra.documents import files
 from tests.infra.documents.files import stream
 
@@ -269,3 +270,12 @@ def test_every_error_has_a_code_of_the_contract() -> None:
 def _readers() -> list[int]:
     mine = psutil.Process(os.getpid())
     return [child.pid for child in mine.children(recursive=True) if "confined_reader" in " ".join(child.cmdline())]
+
+
+def test_child_of_a_text_file_starts_without_large_libraries() -> None:
+    """Each file has a child of its own: with pydantic its start would cost twice as much."""
+    program = f"import sys, {parsing.CHILD}; print({{'pydantic', 'pypdfium2', 'asyncio'}} & {{*sys.modules}})"
+
+    started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert started.stdout == "set()\n"

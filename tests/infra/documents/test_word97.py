@@ -8,7 +8,7 @@ from infra.documents import word97
 from infra.documents.errors import InvalidFile, UnsupportedFile
 from infra.documents.limits import Limits
 from infra.documents.parsing import parse
-from models.vector_store_errors import FileErrorCode
+from models.documents import FileErrorCode
 from tests.infra.documents.files import stream
 
 SAVED = (Path(__file__).parent / "word97.doc").read_bytes()
