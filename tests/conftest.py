@@ -227,6 +227,19 @@ async def holdfast(
         yield running
 
 
+@pytest.fixture(scope="session")
+async def idle_holdfast(
+    temporal_port: int,
+    provider: ScriptedProvider,
+    new_database: NewDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RunningHoldfast]:
+    """An API without a worker, shared: its runs stay queued, and files in its vector stores in progress."""
+    settings = settings_for(tmp_path_factory.mktemp("idle-holdfast"), temporal_port, provider, new_database())
+    async with running_holdfast(settings, with_worker=False) as running:
+        yield running
+
+
 @pytest.fixture
 async def own_holdfast(
     temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, tmp_path: Path
