@@ -43,6 +43,8 @@ SEARCH_ATTRIBUTE_ARGUMENTS = [
     argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")
 ]
 
+LONGEST_ID = 60
+
 NewDatabase = Callable[[], str]
 """Makes an empty, migrated database. Returns its URL; an empty one stands for SQLite in the data folder."""
 
@@ -54,6 +56,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # The processes of pytest-xdist, so that their children end too if only the first process is killed.
     if hasattr(config, "workerinput") and sys.platform == "linux":
         die_with_parent()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Short ids of long texts: an id names folders too, and is printed in lists of tests."""
+    if isinstance(val, str) and len(val) > LONGEST_ID:
+        return f"{val[:LONGEST_ID].encode('unicode_escape').decode('ascii')}... ({len(val)})"
+    return None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
