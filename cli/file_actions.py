@@ -8,7 +8,7 @@ from rich.table import Table
 from cli.bulk_actions import Output, act_on_each, author
 from cli.ops_client import OpsClient, Refused
 from cli.output import say
-from cli.tables import drawn, facts_of, plain, table_of, time_of
+from cli.tables import Listing, drawn, facts_of, plain, time_of
 from models.ops_files import OpsFile
 
 
@@ -18,7 +18,7 @@ def show_list(client: OpsClient, filters: dict[str, Any], limit: int, output: Ou
         for file in files:
             say(file.model_dump_json())
     else:
-        say(drawn(_list_table(files)))
+        say(drawn(list_table(files)))
 
 
 def show_file(client: OpsClient, name: str, output: Output) -> None:
@@ -53,8 +53,8 @@ def retry(client: OpsClient, names: Sequence[str], output: Output) -> bool:
     return act_on_each(("Retried", "files"), names, retry_file, output)
 
 
-def _list_table(files: Iterable[OpsFile]) -> Table:
-    table = table_of("STORE/FILE", "STATUS", "ADDED", "ENDED", "PROJECT", "CODE", "ERROR")
+def list_table(files: Iterable[OpsFile]) -> Listing:
+    table = Listing("STORE/FILE", "STATUS", "ADDED", "ENDED", "PROJECT", "CODE", "ERROR")
     for file in files:
         error = file.last_error
         cells = (

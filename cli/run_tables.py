@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.tables import facts_of, plain, table_of, time_of
+from cli.tables import Listing, facts_of, plain, time_of
 from models.ops_runs import OpsRun, OpsRunTimeline, OpsToolCall, OpsTurn
 from models.runs import RunStatus
 
@@ -20,8 +20,8 @@ STYLES = {
 }
 
 
-def list_table(runs: Iterable[OpsRun]) -> Table:
-    table = table_of("RUN", "STATUS", "CREATED", "TOOK", "TOKENS", "RETRIES", "PROJECT", "MODEL", "ERROR")
+def list_table(runs: Iterable[OpsRun]) -> Listing:
+    table = Listing("RUN", "STATUS", "CREATED", "TOOK", "TOKENS", "RETRIES", "PROJECT", "MODEL", "ERROR")
     for run in runs:
         table.add_row(
             plain(run.id),
@@ -65,8 +65,8 @@ def _facts(run: OpsRunTimeline) -> Table:
     return facts_of(facts)
 
 
-def _turns(turns: Iterable[OpsTurn]) -> Table:
-    table = table_of("TURN", "BEGAN", "TOOK", "ATTEMPTS", "TOKENS", "OUTCOME")
+def _turns(turns: Iterable[OpsTurn]) -> Listing:
+    table = Listing("TURN", "BEGAN", "TOOK", "ATTEMPTS", "TOKENS", "OUTCOME")
     for turn in turns:
         table.add_row(
             plain(turn.turn),
@@ -103,8 +103,8 @@ def _attempts(tried: OpsTurn | OpsToolCall) -> list[str]:
     return [*lines, f"next attempt at {time_of(tried.next_attempt_at)}"] if tried.next_attempt_at else lines
 
 
-def _retries(run: OpsRunTimeline) -> Table:
-    table = table_of("RETRY", "AT", "TURN", "BY", "AFTER")
+def _retries(run: OpsRunTimeline) -> Listing:
+    table = Listing("RETRY", "AT", "TURN", "BY", "AFTER")
     for retry in run.retry_history:
         error = f"{retry.error.code}: {retry.error.message}" if retry.error else None
         cells = (retry.number, time_of(retry.at), retry.turn, retry.by, error)
