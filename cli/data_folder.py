@@ -1,4 +1,4 @@
-"""The data folder: made, checked and held by one `holdfast up` at a time."""
+"""The data folder: made, checked and held by one `holdfast up` at a time, whose address others find in it."""
 
 import fcntl
 import os
@@ -13,6 +13,7 @@ from typing import TextIO
 from infra.errors import StartFailed
 
 LOCK_NAME = "lock"
+ADDRESS_NAME = "address"
 STOPPING = "stopping"
 # A predecessor that lost its parent a moment ago may not have noticed yet.
 PATIENCE = timedelta(seconds=4)
@@ -31,9 +32,20 @@ class DataFolderInUse(StartFailed):
 class HeldFolder:
     """The lock of a data folder. The kernel releases it when the process ends, however it ends."""
 
-    def __init__(self, lock: TextIO) -> None:
+    def __init__(self, lock: TextIO, path: Path) -> None:
         self._lock = lock
+        self._path = path
         self._note(str(os.getpid()))
+
+    def note_address(self, url: str) -> None:
+        """Tell other programs where the API is. Raises `DataFolderUnusable`."""
+        with _unusable_on_os_error(self._path):
+            partial = (self._path / ADDRESS_NAME).with_suffix(".partial")
+            partial.write_text(url)
+            partial.replace(self._path / ADDRESS_NAME)
+
+    def forget_address(self) -> None:
+        (self._path / ADDRESS_NAME).unlink(missing_ok=True)
 
     def note_stopping(self) -> None:
         """Tell a successor that it is worth waiting."""
@@ -54,7 +66,23 @@ def hold_data_folder(path: Path) -> Iterator[HeldFolder]:
     """
     make_data_folder(path)
     with _lock(path) as lock:
-        yield HeldFolder(lock)
+        folder = HeldFolder(lock, path)
+        # That of a predecessor that was killed.
+        folder.forget_address()
+        try:
+            yield folder
+        finally:
+            # Before the lock is released: afterwards it may be a successor's.
+            folder.forget_address()
+
+
+def serving_address(path: Path) -> str | None:
+    """The URL of the API of the `holdfast up` that holds the folder; None where there is none, or none to be read."""
+    try:
+        with (path / LOCK_NAME).open() as lock:
+            return None if _try_lock(lock, fcntl.LOCK_SH) else (path / ADDRESS_NAME).read_text() or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def make_data_folder(path: Path) -> None:
@@ -95,9 +123,9 @@ def _wait_for(lock: TextIO, path: Path) -> None:
         time.sleep(RETRY_INTERVAL.total_seconds())
 
 
-def _try_lock(lock: TextIO) -> bool:
+def _try_lock(lock: TextIO, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

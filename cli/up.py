@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 from cli import start, temporal_server
+from cli.api_url import api_url
 from cli.configuration import check_api_keys
 from cli.data_folder import hold_data_folder
 from cli.lifetime import run_until_stopped
@@ -37,6 +38,7 @@ def up(settings: Settings, parent: int | None) -> None:
         if temporal:
             temporal.end_orphan()
         require_free([api_address(settings), *(temporal.addresses if temporal else ())])
+        folder.note_address(api_url(settings))
         try:
             run_until_stopped(_serve(settings, catalogue, temporal), parent, folder.note_stopping)
         except StartRefused:
