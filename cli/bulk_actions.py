@@ -3,15 +3,13 @@
 import getpass
 import json
 import socket
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.progress import Progress
-
+from cli.known_values import MAX_NAME_LENGTH
 from cli.ops_client import Refused
 from cli.output import say
-from models.ops_runs import MAX_NAME_LENGTH
 
 
 @dataclass(frozen=True)
@@ -29,15 +27,20 @@ def author() -> str:
 def act_on_each(words: tuple[str, str], ids: Sequence[str], act: Callable[[str], str], output: Output) -> bool:
     """Returns whether none was refused. `words` are the deed and its objects; `act` returns the status after it."""
     done, things = words
-    console = Console(stderr=True)
-    is_shown = console.is_terminal and not output.as_json and len(ids) > 1
-    taken = 0
-    with Progress(console=console, disable=not is_shown, transient=True) as progress:
-        for each in progress.track(ids, description=done):
-            taken += _act(each, act, output)
+    taken = sum(_act(each, act, output) for each in _with_progress(done, ids, output))
     if not output.as_json:
         say(f"{done} {taken} of {len(ids)} {things}.")
     return taken == len(ids)
+
+
+def _with_progress(done: str, ids: Sequence[str], output: Output) -> Iterator[str]:
+    if not sys.stderr.isatty() or output.as_json or len(ids) < 2:
+        yield from ids
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(ids, done, console=Console(stderr=True), transient=True)
 
 
 def _act(each: str, act: Callable[[str], str], output: Output) -> bool:

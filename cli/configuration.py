@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from dotenv import load_dotenv
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from cli.dot_env import load_dot_env
 from infra.errors import StartFailed
 from infra.settings import Settings
 
@@ -16,8 +16,7 @@ class InvalidSettings(StartFailed):
 
 def load_settings() -> Settings:
     """Read the settings. Raises `InvalidSettings`."""
-    # Into the environment, because the keys of model providers and Temporal's settings may be in the file as well.
-    load_dotenv(".env")
+    load_dot_env()
     return _checked(lambda: Settings())
 
 

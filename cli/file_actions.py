@@ -1,29 +1,31 @@
 """The actions of `holdfast files`: requests to the API, and their results as text or JSON."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from cli.bulk_actions import Output, act_on_each, author
-from cli.ops_client import OpsClient, Refused
+from cli.ops_client import OpsClient, Refused, json_of
 from cli.output import say
 from cli.tables import Listing, drawn, facts_of, plain, time_of
-from models.ops_files import OpsFile
+
+if TYPE_CHECKING:
+    from models.ops_files import OpsFile
 
 
 def show_list(client: OpsClient, filters: dict[str, Any], limit: int, output: Output) -> None:
     files = client.files(filters, limit, "desc")
     if output.as_json:
         for file in files:
-            say(file.model_dump_json())
+            say(json_of(file))
     else:
         say(drawn(list_table(files)))
 
 
 def show_file(client: OpsClient, name: str, output: Output) -> None:
     file = client.file(name)
-    say(file.model_dump_json() if output.as_json else drawn(_facts(file)))
+    say(json_of(file) if output.as_json else drawn(_facts(file)))
 
 
 def found(client: OpsClient, filters: dict[str, Any], limit: int | None) -> list[str]:
@@ -53,7 +55,7 @@ def retry(client: OpsClient, names: Sequence[str], output: Output) -> bool:
     return act_on_each(("Retried", "files"), names, retry_file, output)
 
 
-def list_table(files: Iterable[OpsFile]) -> Listing:
+def list_table(files: "Iterable[OpsFile]") -> Listing:
     table = Listing("STORE/FILE", "STATUS", "ADDED", "ENDED", "PROJECT", "CODE", "ERROR")
     for file in files:
         error = file.last_error
@@ -70,7 +72,7 @@ def list_table(files: Iterable[OpsFile]) -> Listing:
     return table
 
 
-def _facts(file: OpsFile) -> Table:
+def _facts(file: "OpsFile") -> Table:
     return facts_of(
         {
             "File": file.file_id,

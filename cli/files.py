@@ -1,24 +1,14 @@
 """`holdfast files`: operators list, inspect and retry files of vector stores. Imports are deferred."""
 
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from cli.known_values import FileErrorCode, UnfinishedStatus
 from cli.ops_options import KeyOption, UrlOption, began, check_choice, duration, ops_client
-from models.documents import FileErrorCode
 
 app = typer.Typer(help="See why files of vector stores failed, and retry them: through the API, from any machine.")
-
-
-class Status(StrEnum):
-    """`models.ops_files.UnfinishedStatus`, for the program's help."""
-
-    FAILED = "failed"
-    IN_PROGRESS = "in_progress"
-    CANCELLED = "cancelled"
-
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON for each file.")]
 StoreOption = Annotated[str | None, typer.Option(metavar="STORE", help="Files in this vector store.")]
@@ -39,7 +29,7 @@ NameArguments = Annotated[
 
 @app.command("list")
 def list_files(
-    status: Annotated[Status, typer.Option(help="Files with this status.")] = Status.FAILED,
+    status: Annotated[UnfinishedStatus, typer.Option(help="Files with this status.")] = UnfinishedStatus.FAILED,
     store: StoreOption = None,
     file: FileOption = None,
     error: ErrorOption = None,
@@ -53,8 +43,8 @@ def list_files(
     from cli.bulk_actions import Output
     from cli.file_actions import show_list
 
-    with ops_client(url, api_key) as client:
-        show_list(client, _filters(status, store, file, error, since), limit, Output(as_json))
+    client = ops_client(url, api_key)
+    show_list(client, _filters(status, store, file, error, since), limit, Output(as_json))
 
 
 @app.command()
@@ -68,8 +58,8 @@ def show(
     from cli.bulk_actions import Output
     from cli.file_actions import show_file
 
-    with ops_client(url, api_key) as client:
-        show_file(client, name, Output(as_json))
+    client = ops_client(url, api_key)
+    show_file(client, name, Output(as_json))
 
 
 @app.command()
@@ -90,16 +80,16 @@ def retry(
     from cli.file_actions import retry as retry_each
 
     check_choice("files", names, "--failed", failed, (store, error, since, limit))
-    with ops_client(url, api_key) as client:
-        if names:
-            chosen = failed_places(client, names)
-        else:
-            chosen = found(client, _filters(Status.FAILED, store, None, error, since), limit)
-        raise typer.Exit(0 if retry_each(client, chosen, Output(as_json)) else 1)
+    client = ops_client(url, api_key)
+    if names:
+        chosen = failed_places(client, names)
+    else:
+        chosen = found(client, _filters(UnfinishedStatus.FAILED, store, None, error, since), limit)
+    raise typer.Exit(0 if retry_each(client, chosen, Output(as_json)) else 1)
 
 
 def _filters(
-    status: Status, store: str | None, file: str | None, error: FileErrorCode | None, since: timedelta | None
+    status: UnfinishedStatus, store: str | None, file: str | None, error: FileErrorCode | None, since: timedelta | None
 ) -> dict[str, Any]:
     """The query of `/ops/files`."""
     return {"status": status, "store": store, "file": file, "error": error, "since": began(since)}

@@ -1,17 +1,17 @@
 """The `holdfast` program: its commands and options. Each command imports only the modules that it runs."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import start
-from cli.configuration import load_settings, load_settings_of_environment
 from cli.files import app as files
-from cli.logs import configure_logs
 from cli.runs import app as runs
 from infra.errors import StartFailed
-from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
 
 app = typer.Typer(
     help="A self-hosted server for the OpenAI Assistants API in which every run is a durable Temporal workflow.",
@@ -62,10 +62,12 @@ def worker(stop_with_parent: ParentOption = None) -> None:
 def sandbox(stop_with_parent: ParentOption = None) -> None:
     """Run the code of code_interpreter only: needs no database, no keys, and none of the other settings."""
     start.begin()
-    settings = load_settings_of_environment()
-    configure_logs(settings)
+    from cli.configuration import load_settings_of_environment
+    from cli.logs import configure_logs
     from cli.sandbox import sandbox as run_sandbox
 
+    settings = load_settings_of_environment()
+    configure_logs(settings)
     run_sandbox(settings, stop_with_parent)
 
 
@@ -87,7 +89,10 @@ def migrate(no_worker_lives: Annotated[bool, typer.Option("--no-worker-lives", h
     migrate_database(settings, no_worker_lives)
 
 
-def _settings() -> Settings:
+def _settings() -> "Settings":
+    from cli.configuration import load_settings
+    from cli.logs import configure_logs
+
     settings = load_settings()
     configure_logs(settings)
     return settings

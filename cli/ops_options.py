@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.configuration import load_settings
-
 if TYPE_CHECKING:
     from cli.ops_client import OpsClient
 
@@ -16,7 +14,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 
 UrlOption = Annotated[
     str | None,
-    typer.Option("--url", help="Address of the API; also HOLDFAST_URL. Default: the one that the settings here name."),
+    typer.Option("--url", help="Address of the API; also HOLDFAST_URL. Default: that of the data folder, or of .env."),
 ]
 KeyOption = Annotated[str | None, typer.Option("--api-key", help="Key for the API; also HOLDFAST_API_KEY.")]
 
@@ -35,10 +33,9 @@ def began(since: timedelta | None) -> int | None:
 
 
 def ops_client(url: str | None, api_key: str | None) -> "OpsClient":
-    settings = load_settings()
     from cli.ops_client import OpsClient
 
-    return OpsClient.of(settings, url, api_key)
+    return OpsClient.of(url, api_key)
 
 
 def check_choice(things: str, named: list[str] | None, flag: str, is_set: bool, filters: tuple[object, ...]) -> None:

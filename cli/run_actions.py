@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.bulk_actions import Output, act_on_each, author
-from cli.ops_client import OpsClient
+from cli.ops_client import OpsClient, json_of
 from cli.output import say
 from cli.run_tables import list_table, timeline_tables
 from cli.tables import drawn
@@ -15,14 +15,14 @@ def show_list(client: OpsClient, filters: dict[str, Any], limit: int, output: Ou
     runs = client.runs(filters, limit, "desc")
     if output.as_json:
         for run in runs:
-            say(run.model_dump_json())
+            say(json_of(run))
     else:
         say(drawn(list_table(runs)))
 
 
 def show_timeline(client: OpsClient, run_id: str, output: Output) -> None:
     timeline = client.timeline(run_id)
-    say(timeline.model_dump_json() if output.as_json else drawn(timeline_tables(timeline)))
+    say(json_of(timeline) if output.as_json else drawn(timeline_tables(timeline)))
 
 
 def found(client: OpsClient, filters: Sequence[dict[str, Any]], limit: int | None) -> list[str]:

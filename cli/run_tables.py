@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.known_values import RunStatus
 from cli.tables import Listing, facts_of, plain, time_of
-from models.ops_runs import OpsRun, OpsRunTimeline, OpsToolCall, OpsTurn
-from models.runs import RunStatus
 
-STYLES = {
+if TYPE_CHECKING:
+    from models.ops_runs import OpsRun, OpsRunTimeline, OpsToolCall, OpsTurn
+
+STYLES: dict[str, str] = {
     RunStatus.FAILED: "red",
     RunStatus.COMPLETED: "green",
     RunStatus.EXPIRED: "yellow",
@@ -20,7 +23,7 @@ STYLES = {
 }
 
 
-def list_table(runs: Iterable[OpsRun]) -> Listing:
+def list_table(runs: "Iterable[OpsRun]") -> Listing:
     table = Listing("RUN", "STATUS", "CREATED", "TOOK", "TOKENS", "RETRIES", "PROJECT", "MODEL", "ERROR")
     for run in runs:
         table.add_row(
@@ -37,14 +40,14 @@ def list_table(runs: Iterable[OpsRun]) -> Listing:
     return table
 
 
-def timeline_tables(run: OpsRunTimeline) -> Group:
+def timeline_tables(run: "OpsRunTimeline") -> Group:
     parts: list[RenderableType] = [_facts(run), Text(), _turns(run.turns)]
     if run.retry_history:
         parts += [Text(), _retries(run)]
     return Group(*parts)
 
 
-def _facts(run: OpsRunTimeline) -> Table:
+def _facts(run: "OpsRunTimeline") -> Table:
     tokens = f"{run.usage.prompt_tokens} + {run.usage.completion_tokens}" if run.usage else None
     error = f"{run.last_error.code}: {run.last_error.message}" if run.last_error else run.incomplete_reason
     facts = {
@@ -65,7 +68,7 @@ def _facts(run: OpsRunTimeline) -> Table:
     return facts_of(facts)
 
 
-def _turns(turns: Iterable[OpsTurn]) -> Listing:
+def _turns(turns: "Iterable[OpsTurn]") -> Listing:
     table = Listing("TURN", "BEGAN", "TOOK", "ATTEMPTS", "TOKENS", "OUTCOME")
     for turn in turns:
         table.add_row(
@@ -79,7 +82,7 @@ def _turns(turns: Iterable[OpsTurn]) -> Listing:
     return table
 
 
-def _outcome(turn: OpsTurn) -> Text:
+def _outcome(turn: "OpsTurn") -> Text:
     lines = _attempts(turn)
     lines += [line for call in turn.tool_calls for line in _call_lines(call)]
     if turn.is_finished and not turn.tool_calls:
@@ -87,7 +90,7 @@ def _outcome(turn: OpsTurn) -> Text:
     return Text("\n").join(map(plain, lines))
 
 
-def _call_lines(call: OpsToolCall) -> list[str]:
+def _call_lines(call: "OpsToolCall") -> list[str]:
     facts = [] if call.is_answered else ["not answered"]
     if call.duration_ms is not None:
         facts.append(f"{call.duration_ms / 1000:.1f} s")
@@ -98,12 +101,12 @@ def _call_lines(call: OpsToolCall) -> list[str]:
     return [shown, *(f"  {line}" for line in [*_attempts(call), *failed])]
 
 
-def _attempts(tried: OpsTurn | OpsToolCall) -> list[str]:
+def _attempts(tried: "OpsTurn | OpsToolCall") -> list[str]:
     lines = [f"attempt {failure.attempt} failed: {failure.message}" for failure in tried.failures]
     return [*lines, f"next attempt at {time_of(tried.next_attempt_at)}"] if tried.next_attempt_at else lines
 
 
-def _retries(run: OpsRunTimeline) -> Listing:
+def _retries(run: "OpsRunTimeline") -> Listing:
     table = Listing("RETRY", "AT", "TURN", "BY", "AFTER")
     for retry in run.retry_history:
         error = f"{retry.error.code}: {retry.error.message}" if retry.error else None
@@ -112,11 +115,11 @@ def _retries(run: OpsRunTimeline) -> Listing:
     return table
 
 
-def _status(run: OpsRun) -> Text:
+def _status(run: "OpsRun") -> Text:
     return Text(run.status, STYLES.get(run.status, ""))
 
 
-def _took(run: OpsRun) -> str:
+def _took(run: "OpsRun") -> str:
     seconds = max((run.ended_at or int(time.time())) - run.created_at, 0)
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.known_values import RunErrorCode, RunStatus
 from cli.ops_options import KeyOption, UrlOption, began, check_choice, duration, ops_client
-from models.runs import LastErrorCode, RunStatus
 
 app = typer.Typer(help="See runs, retry failed ones, cancel others: through the API, from any machine.")
 
@@ -18,7 +18,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON for e
 StatusOption = Annotated[RunStatus | None, typer.Option(help="Runs with this status.")]
 AssistantOption = Annotated[str | None, typer.Option(metavar="ASSISTANT", help="Runs of this assistant.")]
 ThreadOption = Annotated[str | None, typer.Option(metavar="THREAD", help="Runs on this thread.")]
-ErrorOption = Annotated[LastErrorCode | None, typer.Option(help="Runs that failed with this error.")]
+ErrorOption = Annotated[RunErrorCode | None, typer.Option(help="Runs that failed with this error.")]
 SinceOption = Annotated[
     timedelta | None,
     typer.Option(
@@ -45,8 +45,8 @@ def list_runs(
     from cli.bulk_actions import Output
     from cli.run_actions import show_list
 
-    with ops_client(url, api_key) as client:
-        show_list(client, _filters(status, assistant, thread, error, since), limit, Output(as_json))
+    client = ops_client(url, api_key)
+    show_list(client, _filters(status, assistant, thread, error, since), limit, Output(as_json))
 
 
 @app.command()
@@ -60,8 +60,8 @@ def show(
     from cli.bulk_actions import Output
     from cli.run_actions import show_timeline
 
-    with ops_client(url, api_key) as client:
-        show_timeline(client, run, Output(as_json))
+    client = ops_client(url, api_key)
+    show_timeline(client, run, Output(as_json))
 
 
 @app.command()
@@ -84,9 +84,9 @@ def retry(
 
     check_choice("runs", runs, "--failed", failed, (assistant, thread, error, since, limit))
     filters = _filters(RunStatus.FAILED, assistant, thread, error, since)
-    with ops_client(url, api_key) as client:
-        run_ids = runs or found(client, [filters], limit)
-        raise typer.Exit(0 if retry_each(client, run_ids, Output(as_json)) else 1)
+    client = ops_client(url, api_key)
+    run_ids = runs or found(client, [filters], limit)
+    raise typer.Exit(0 if retry_each(client, run_ids, Output(as_json)) else 1)
 
 
 @app.command()
@@ -108,16 +108,16 @@ def cancel(
 
     check_choice("runs", runs, "--active", active, (assistant, thread, since, limit))
     filters = [_filters(status, assistant, thread, None, since) for status in CANCELLABLE]
-    with ops_client(url, api_key) as client:
-        run_ids = runs or found(client, filters, limit)
-        raise typer.Exit(0 if cancel_each(client, run_ids, Output(as_json)) else 1)
+    client = ops_client(url, api_key)
+    run_ids = runs or found(client, filters, limit)
+    raise typer.Exit(0 if cancel_each(client, run_ids, Output(as_json)) else 1)
 
 
 def _filters(
     status: RunStatus | None,
     assistant: str | None,
     thread: str | None,
-    error: LastErrorCode | None,
+    error: RunErrorCode | None,
     since: timedelta | None,
 ) -> dict[str, Any]:
     """The query of `/ops/runs`."""

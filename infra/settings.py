@@ -1,6 +1,6 @@
 """All settings of the servers, with name and description. Temporal's own are the standard `TEMPORAL_*` variables.
 
-The settings of `holdfast runs` and `holdfast files`, which need none of the servers', are in cli/ops_client.py.
+The settings of `holdfast runs` and `holdfast files` are in cli/ops_client.py and cli/own_server.py.
 """
 
 import os
@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infra.comma_lists import key_projects, listed
 from models.files import MEBIBYTE, Purpose
 from models.runs import MAX_RUN_EXPIRY_SECONDS
 from models.web_hosts import PrivateHosts
@@ -259,17 +260,12 @@ class Settings(BaseSettings):
     @field_validator("api_keys", mode="before")
     @classmethod
     def _parse_api_keys(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        pairs = [pair.strip().rpartition("=") for pair in value.split(",") if pair.strip()]
-        if any(not key or not project for key, _, project in pairs):
-            raise ValueError("expected comma-separated key=project pairs")
-        return {key: project for key, _, project in pairs}
+        return key_projects(value) if isinstance(value, str) else value
 
     @field_validator("operator_keys", "allowed_hosts", "web_allowed_hosts", mode="before")
     @classmethod
     def _parse_list(cls, value: object) -> object:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+        return tuple(listed(value)) if isinstance(value, str) else value
 
     @field_validator("models", "sandbox_dir", "sandbox_packages_dir", mode="before")
     @classmethod
@@ -279,7 +275,7 @@ class Settings(BaseSettings):
     @field_validator("downloadable_purposes")
     @classmethod
     def _known_purposes(cls, value: str) -> str:
-        if unknown := sorted({name for name in _listed(value) if name != ALL} - set(Purpose)):
+        if unknown := sorted({name for name in listed(value) if name != ALL} - set(Purpose)):
             raise ValueError(f"there is no purpose {unknown[0]}")
         return value
 
@@ -325,7 +321,7 @@ class Settings(BaseSettings):
     @property
     def allowed_origins(self) -> list[str]:
         """The origins whose web pages may call the API: `["*"]` for all."""
-        return _listed(self.cors_origins) or ([ALL] if self.api_keys else [])
+        return listed(self.cors_origins) or ([ALL] if self.api_keys else [])
 
     @property
     def object_folder(self) -> Path:
@@ -337,7 +333,7 @@ class Settings(BaseSettings):
         return self.max_file_mb * MEBIBYTE
 
     def may_download(self, purpose: Purpose) -> bool:
-        named = _listed(self.downloadable_purposes)
+        named = listed(self.downloadable_purposes)
         return purpose in named or ALL in named
 
     @property
@@ -351,7 +347,3 @@ class Settings(BaseSettings):
     @property
     def run_expiry(self) -> timedelta:
         return timedelta(seconds=self.run_expiry_seconds)
-
-
-def _listed(value: str) -> list[str]:
-    return [each.strip() for each in value.split(",") if each.strip()]

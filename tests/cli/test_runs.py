@@ -213,8 +213,7 @@ async def test_a_run_that_moves_from_one_filter_to_the_next_is_found_once(
     # Both match the second run, as they would if it were taken up between the two lists.
     filters = [{"thread": runs[1].thread_id}, {"assistant": assistant}]
 
-    with OpsClient(holdfast.url, None) as client:
-        run_ids = await asyncio.to_thread(found, client, filters, None)
+    run_ids = await asyncio.to_thread(found, OpsClient(holdfast.url, None), filters, None)
 
     assert sorted(run_ids) == sorted(run.id for run in runs)
 
