@@ -2,6 +2,12 @@
 
 import asyncio
 import socket
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from api.app import create_app
 from api.authentication import Keyring
@@ -16,9 +22,13 @@ from cli.ports import Address, api_address, bind, metrics_address
 from infra.database import migrations, workers
 from infra.database.engine import connecting, open_database
 from infra.errors import StartFailed
-from infra.resources import open_resources
+from infra.resources import Resources, open_resources
 from infra.settings import Settings
-from workflows.worker import open_worker
+from infra.temporal import check_temporal
+from workflows.worker import GRACEFUL_SHUTDOWN, open_worker
+
+# All that an activity may still do is done then.
+END_PATIENCE = GRACEFUL_SHUTDOWN + timedelta(seconds=0.5)
 
 
 class EventStreamMissing(StartFailed):
@@ -80,11 +90,36 @@ async def _serve(settings: Settings, address: Address, sockets: list[socket.sock
 
 
 async def _work(settings: Settings, address: Address, sockets: list[socket.socket]) -> None:
+    async with open_resources(settings) as resources:
+        await until_ended(_carry_out_runs(resources, address, sockets), resources.temporal)
+
+
+async def _carry_out_runs(resources: Resources, address: Address, sockets: list[socket.socket]) -> None:
     async with (
-        open_resources(settings) as resources,
         open_worker(resources),
         # Last: a worker that serves metrics is at work.
-        serving_metrics(resources.metrics, Keyring.of(settings), sockets, address),
+        serving_metrics(resources.metrics, Keyring.of(resources.settings), sockets, address),
     ):
-        start.say_ready(f"The Holdfast worker is ready on task queue {settings.task_queue}.")
+        start.say_ready(f"The Holdfast worker is ready on task queue {resources.settings.task_queue}.")
         await asyncio.Event().wait()
+
+
+async def until_ended(work: Coroutine[Any, Any, None], temporal: Client) -> None:
+    """Do `work`. Cancelled, it may end as a worker does, unless Temporal is gone, which it would wait for."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        while not (await asyncio.wait([task], timeout=END_PATIENCE.total_seconds()))[0]:
+            if not await _answers(temporal):
+                break
+        raise
+
+
+async def _answers(temporal: Client) -> bool:
+    try:
+        await check_temporal(temporal)
+    except (RPCError, TimeoutError):
+        return False
+    return True

@@ -24,16 +24,26 @@ log = structlog.get_logger()
 
 
 def run_until_stopped(
-    work: Coroutine[Any, Any, None], parent: int | None = None, on_stop: Callable[[], None] = lambda: None
+    work: Coroutine[Any, Any, None], parent: int | None = None, on_stop: Callable[[str], None] | None = None
 ) -> None:
     """Run `work`; on SIGINT, SIGTERM, or when `parent` is no longer our parent, cancel it and return when it has ended.
 
-    `on_stop` is called first. A second SIGINT ends this process and all that it started at once.
+    `on_stop` is called first, with the reason; by default it is logged, unless the parent does that. A second SIGINT
+    ends this process and all that it started at once.
     """
-    uvloop.run(_run(work, parent, on_stop))
+    uvloop.run(_run(work, parent, on_stop or (log_stop_of_part if parent else log_stop)))
 
 
-async def _run(work: Coroutine[Any, Any, None], parent: int | None, on_stop: Callable[[], None]) -> None:
+def log_stop(reason: str) -> None:
+    log.info("holdfast.stopping", reason=reason)
+
+
+def log_stop_of_part(reason: str) -> None:
+    # `holdfast up` has said so for all its parts.
+    log.debug("holdfast.stopping", reason=reason)
+
+
+async def _run(work: Coroutine[Any, Any, None], parent: int | None, on_stop: Callable[[str], None]) -> None:
     stop = _Stop(asyncio.create_task(work), on_stop)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, stop.interrupt)
@@ -45,7 +55,7 @@ async def _run(work: Coroutine[Any, Any, None], parent: int | None, on_stop: Cal
 class _Stop:
     """The end of `task`, asked for at most once."""
 
-    def __init__(self, task: asyncio.Task[None], on_stop: Callable[[], None]) -> None:
+    def __init__(self, task: asyncio.Task[None], on_stop: Callable[[str], None]) -> None:
         self._task = task
         self._on_stop = on_stop
         self._requested_at: float | None = None
@@ -53,8 +63,7 @@ class _Stop:
     def request(self, reason: str) -> None:
         if self._requested_at is None:
             self._requested_at = time.monotonic()
-            log.info("holdfast.stopping", reason=reason)
-            self._on_stop()
+            self._on_stop(reason)
             self._task.cancel()
 
     def interrupt(self) -> None:

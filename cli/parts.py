@@ -1,8 +1,7 @@
 """The parts of `holdfast up`: processes that are started, watched, started again when they die, and ended with it."""
 
 import asyncio
-import os
-import sys
+import signal
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -12,8 +11,8 @@ from datetime import timedelta
 
 import structlog
 
-from cli import tied_to_parent
 from cli.output import say
+from cli.tied_to_parent import OUTLIVES_SIGTERM, tie
 from infra.background import beside, together
 from infra.errors import StartFailed
 
@@ -51,12 +50,16 @@ async def says_ready(process: Process) -> None:
 
 @dataclass
 class Part:
-    """A program in a process of its own. `is_up` returns when it serves, or has ended."""
+    """A program in a process of its own. `is_up` returns when it serves, or has ended.
+
+    `is_needed_to_the_end`: others use it until they have ended, and a SIGTERM for all processes must not end it before.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
     is_up: Callable[[Process], Awaitable[None]] = says_ready
+    is_needed_to_the_end: bool = False
     process: Process | None = field(default=None, init=False)
 
     async def start(self) -> None:
@@ -99,7 +102,7 @@ class Part:
     async def stop(self) -> None:
         """End the program, by force where it does not end in time."""
         if self.process and self.process.returncode is None:
-            self.process.terminate()
+            self.process.send_signal(signal.SIGINT if self.is_needed_to_the_end else signal.SIGTERM)
             try:
                 async with asyncio.timeout(STOP_TIMEOUT.total_seconds()):
                     await self._ended(self.process)
@@ -117,10 +120,10 @@ class Part:
             log.error("part.restart_failed", part=self.name, reason=str(error))
 
     async def _spawn(self) -> Process:
-        tie = (sys.executable, "-I", "-S", tied_to_parent.__file__, str(os.getpid()))
+        before = tie(OUTLIVES_SIGTERM) if self.is_needed_to_the_end else tie()
         # A session of its own: Ctrl-C must reach only this process, which ends the others in their order.
         return await asyncio.create_subprocess_exec(
-            *tie, *self.command, env=dict(self.environment), stdin=DEVNULL, stdout=PIPE, start_new_session=True
+            *before, *self.command, env=dict(self.environment), stdin=DEVNULL, stdout=PIPE, start_new_session=True
         )
 
     async def _ended(self, process: Process) -> int:

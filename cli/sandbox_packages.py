@@ -1,10 +1,9 @@
 """`holdfast sandbox-packages`: installs what the code of code_interpreter may import. `holdfast up` runs it beside."""
 
-import os
 import sys
 
-from cli import tied_to_parent
 from cli.output import say
+from cli.tied_to_parent import tie
 from infra.errors import StartFailed
 from infra.sandbox.bubblewrap import find_interpreter
 from infra.sandbox.packages import Packages, PackagesNotInstalled
@@ -25,7 +24,7 @@ def install_packages(settings: Settings) -> None:
         return
     say(f"Installing the packages of the code interpreter into {packages.folder}, which can take some minutes.")
     try:
-        packages.install(tie=(sys.executable, "-I", "-S", tied_to_parent.__file__, str(os.getpid())))
+        packages.install(tie())
     except PackagesNotInstalled as error:
         raise PackagesMissing(
             f"The packages of the code interpreter cannot be installed: {error}. Correct HOLDFAST_SANDBOX_PACKAGES or "

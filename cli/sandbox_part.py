@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -45,7 +46,7 @@ async def prepared_sandbox(
         part = Part("sandbox", command("sandbox", "--stop-with-parent", str(os.getpid())), known)
         # With the whole environment: it may name the package index, and the way to it.
         installing = Part("packages", command("sandbox-packages"), {**os.environ, "PYTHONPATH": python_path})
-        async with beside(_install(installing)):
+        async with beside(install(installing)):
             yield SandboxParts(url, (part,))
 
 
@@ -54,12 +55,15 @@ def _known(settings: Settings) -> Mapping[str, str]:
     return {f"HOLDFAST_{name.upper()}": str(value) for name, value in values.items() if name.startswith(KNOWN)}
 
 
-async def _install(packages: Part) -> None:
+async def install(packages: Part) -> None:
+    """Run the installation until it has succeeded."""
     while sys.platform == "linux":
         try:
             await packages.run_to_end()
         except (StartRefused, PartFailed):
-            log.error("sandbox.packages_failed", retry_in_seconds=RETRY_INTERVAL.total_seconds())
+            # systemd ends every process of a service at once, by SIGTERM: this one is then about to stop as well.
+            if packages.process is None or packages.process.returncode != -signal.SIGTERM:
+                log.error("sandbox.packages_failed", retry_in_seconds=RETRY_INTERVAL.total_seconds())
             await asyncio.sleep(RETRY_INTERVAL.total_seconds())
         else:
             return

@@ -1,8 +1,6 @@
 """The embedded Temporal server: the `temporal` program, started, watched and ended with `holdfast up`."""
 
 import asyncio
-import os
-import sys
 import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import AsyncIterator
@@ -14,10 +12,10 @@ from typing import BinaryIO
 import structlog
 from temporalio.client import Client
 
-from cli import tied_to_parent
 from cli.orphaned_server import end_orphan, record
 from cli.ports import Address
 from cli.temporal_command import HOST, temporal_command
+from cli.tied_to_parent import tie
 from infra.background import beside
 from infra.errors import StartFailed
 from infra.settings import Settings
@@ -50,6 +48,7 @@ class TemporalServer:
         self._port = port
         self._ui_port = ui_port
         self._process: Process | None = None
+        self._is_stopping = False
 
     @classmethod
     def of(cls, settings: Settings) -> "TemporalServer":
@@ -76,12 +75,18 @@ class TemporalServer:
         except TimeoutError as error:
             raise self._failed(f"does not answer after {READY_TIMEOUT.seconds} s") from error
 
+    def note_stopping(self) -> None:
+        """From now on it may end: systemd stops every process of a service at once, and Go takes no blocked SIGTERM."""
+        self._is_stopping = True
+
     async def keep_running(self) -> None:
         """Start the server again whenever it has died, each time later unless it had been stable."""
         delay = FIRST_RESTART_DELAY
         while self._process:
             began = time.monotonic()
             exit_code = await self._process.wait()
+            if self._is_stopping:
+                return
             if time.monotonic() - began > STABLE_AFTER.total_seconds():
                 delay = FIRST_RESTART_DELAY
             log.error("temporal.died", exit_code=exit_code, restart_in_seconds=delay.total_seconds())
@@ -109,12 +114,11 @@ class TemporalServer:
             log.error("temporal.restart_failed", reason=str(error))
 
     async def _spawn(self) -> Process:
-        launcher = (sys.executable, "-I", "-S", tied_to_parent.__file__, str(os.getpid()))
         command = temporal_command(self._database, *self.addresses)
         with self._new_log() as log_file:
             # A session of its own: Ctrl-C must not reach the server before the worker has drained.
             return await asyncio.create_subprocess_exec(
-                *launcher, *command, stdin=DEVNULL, stdout=log_file, stderr=STDOUT, start_new_session=True
+                *tie(), *command, stdin=DEVNULL, stdout=log_file, stderr=STDOUT, start_new_session=True
             )
 
     def _new_log(self) -> BinaryIO:

@@ -9,6 +9,16 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+OUTLIVES_SIGTERM = "--outlives-sigterm"
+
+
+def tie(*flags: str) -> tuple[str, ...]:
+    """What to put before a command that is to die with this process.
+
+    With `OUTLIVES_SIGTERM`, SIGTERM stays blocked in it: systemd sends it to every process of a service at once. Not in
+    a program in Go, which unblocks it.
+    """
+    return (sys.executable, "-I", "-S", __file__, *flags, str(os.getpid()))
 
 
 def become(parent: int, program: str, arguments: list[str]) -> None:
@@ -28,5 +38,12 @@ def die_with_parent() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
 
 
+def main(arguments: list[str]) -> None:
+    if arguments[0] == OUTLIVES_SIGTERM:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        arguments = arguments[1:]
+    become(int(arguments[0]), arguments[1], arguments[2:])
+
+
 if __name__ == "__main__":
-    become(int(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    main(sys.argv[1:])

@@ -7,15 +7,15 @@ Temporal and the event stream start first and end last; between them the API and
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 from cli import start, temporal_server
 from cli.api_url import api_url
 from cli.configuration import check_api_keys
-from cli.data_folder import hold_data_folder
-from cli.lifetime import run_until_stopped
+from cli.data_folder import HeldFolder, hold_data_folder
+from cli.lifetime import log_stop, run_until_stopped
 from cli.parts import Part, StartRefused, running
 from cli.ports import api_address, require_free
 from cli.ready_message import ready_message
@@ -40,10 +40,20 @@ def up(settings: Settings, parent: int | None) -> None:
         require_free([api_address(settings), *(temporal.addresses if temporal else ())])
         folder.note_address(api_url(settings))
         try:
-            run_until_stopped(_serve(settings, catalogue, temporal), parent, folder.note_stopping)
+            run_until_stopped(_serve(settings, catalogue, temporal), parent, _noting_stop(folder, temporal))
         except StartRefused:
             # The part has said why.
             sys.exit(1)
+
+
+def _noting_stop(folder: HeldFolder, temporal: TemporalServer | None) -> Callable[[str], None]:
+    def note(reason: str) -> None:
+        log_stop(reason)
+        folder.note_stopping()
+        if temporal:
+            temporal.note_stopping()
+
+    return note
 
 
 async def _serve(settings: Settings, catalogue: ModelCatalogue, temporal: TemporalServer | None) -> None:

@@ -41,7 +41,7 @@ async def running_valkey(folder: Path) -> AsyncIterator[str]:
             record(pid_file, process.pid)
             await _until_it_answers(process, path)
 
-        part = Part("event stream", _command(folder, path), os.environ, answers)
+        part = Part("event stream", _command(folder, path), os.environ, answers, is_needed_to_the_end=True)
         async with running(part):
             yield f"unix://{path}"
     pid_file.unlink(missing_ok=True)

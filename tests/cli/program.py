@@ -29,16 +29,18 @@ SERVER_PORTS = range(10_000, 30_000)
 
 @dataclass(frozen=True)
 class Place:
-    """Where one Holdfast lives."""
+    """Where one Holdfast lives. `folder` is its working folder."""
 
     data_dir: Path
     port: int
     temporal_port: int
     temporal_ui_port: int
+    folder: Path = ROOT
 
     @classmethod
     def new(cls, folder: Path) -> "Place":
-        return cls(folder / "data", *free_ports(3))
+        port, temporal_port, temporal_ui_port = free_ports(3)
+        return cls(folder / "data", port, temporal_port, temporal_ui_port)
 
     def environment(self, **more: str) -> dict[str, str]:
         ours = ("HOLDFAST_", "TEMPORAL_")
@@ -68,7 +70,7 @@ class Up:
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
                 tied(command),
-                cwd=ROOT,
+                cwd=place.folder,
                 env=place.environment(**environment),
                 stdout=output,
                 stderr=output,
@@ -120,6 +122,12 @@ class Up:
     def interrupt(self) -> None:
         """Send SIGINT, as Ctrl-C does."""
         os.killpg(self.process.pid, signal.SIGINT)
+
+    def terminate_all(self) -> None:
+        """Send SIGTERM to every process, as systemd does when it stops a service."""
+        for process in self.all_processes():
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
 
     def end(self) -> None:
         self.process.kill()

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -110,6 +112,25 @@ async def test_a_program_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyP
         process = process_of(worker)
 
     assert not is_alive(process)
+
+
+async def test_a_part_that_others_need_outlives_a_sigterm_for_all() -> None:
+    # It would be started again otherwise, as another process.
+    needed = Part("event stream", [sys.executable, "-c", SERVES], os.environ, is_needed_to_the_end=True)
+    async with running(needed):
+        process = process_of(needed)
+        process.terminate()
+
+        pending = await asyncio.to_thread(_pending_signals, process)
+        assert pending & (1 << (signal.SIGTERM - 1))
+        assert is_alive(process)
+
+    assert not is_alive(process)
+
+
+def _pending_signals(process: psutil.Process) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.findall(r"^ShdPnd:\s+(\w+)$", status, re.MULTILINE)[0], 16)
 
 
 async def test_the_output_of_a_part_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:

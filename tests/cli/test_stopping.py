@@ -1,10 +1,11 @@
 """How `holdfast up` ends, and that it starts again after any kind of end."""
 
+import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -69,8 +70,9 @@ def test_program_stops_with_its_parent_and_makes_room(place: Place, running: Exi
     assert successor.is_healthy()
 
 
+@pytest.mark.parametrize("stop", [Up.interrupt, Up.terminate_all], ids=["Ctrl-C", "SIGTERM to every process"])
 def test_stopping_during_model_calls_is_quiet(
-    place: Place, running: ExitStack, provider: ScriptedProvider, tmp_path: Path
+    place: Place, running: ExitStack, provider: ScriptedProvider, tmp_path: Path, stop: Callable[[Up], None]
 ) -> None:
     models = ("stopped-before-a-word", "stopped-in-mid-answer")
     provider.script(models[0], Hangs())
@@ -82,12 +84,16 @@ def test_stopping_during_model_calls_is_quiet(
     wait_until(lambda: all(provider.requests(model) for model in models))
 
     began = time.monotonic()
-    up.interrupt()
+    stop(up)
 
     assert up.process.wait(DEADLINE_SECONDS) == 0, up.output
     assert time.monotonic() - began < LONGEST_STOP_SECONDS
     assert "Traceback" not in up.output
     assert "never retrieved" not in up.output
+    lines = [json.loads(line) for line in up.output.splitlines() if line.startswith("{")]
+    assert [line["event"] for line in lines if line["event"] == "holdfast.stopping"] == ["holdfast.stopping"]
+    assert [line for line in lines if line["level"] not in ("info", "debug")] == []
+    assert not (place.data_dir / "address").exists()
 
 
 def start_run(place: Place, model: str) -> Run:
