@@ -6,7 +6,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/holdfast
 WORKDIR /app
 # The lock first: it changes seldom, and what it installs is kept as a layer.
-COPY requirements.lock requirements-sandbox.lock ./
+COPY requirements.lock ./
 RUN /opt/holdfast/bin/pip install --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md ./
 COPY cli ./cli

@@ -107,7 +107,7 @@ lock: $(INSTALLED_DEV)  ## Write the lock files from pyproject.toml; ARGS=--upgr
 	@$(COMPILE) pyproject.toml $(ARGS) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) $(ARGS) --group deployment --constraints requirements-dev.lock --output-file requirements-deployment.lock
 	@$(COMPILE) $(ARGS) --group console --constraints requirements-dev.lock --output-file requirements-console.lock
-	@$(COMPILE) $(ARGS) --group sandbox --output-file requirements-sandbox.lock
+	@$(COMPILE) $(ARGS) --group sandbox --output-file infra/sandbox/requirements-sandbox.lock
 	@$(BIN)/python -m tests.conformance.lock $(UV) $(ARGS)
 
 clean:  ## Remove the environment and caches; the data folder stays

@@ -21,7 +21,7 @@ from pathlib import Path
 from infra.sandbox.bubblewrap import Interpreter, runs_as_root
 from models.code_cells import PackageState
 
-LOCK = Path(__file__).parents[2] / "requirements-sandbox.lock"
+LOCK = Path(__file__).with_name("requirements-sandbox.lock")
 FONTS = ".matplotlib"
 """Where matplotlib's list of fonts is, in the folder: it would take each box a second to make one."""
 
