@@ -16,6 +16,7 @@ from tests.deployment.composed import ROOT, SECRETS, compose, composed
 
 COMPOSE_FILE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+EXAMPLE = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 ONE_SHOTS = {"migrate", "temporal-schema", "temporal-namespace"}
 
 
@@ -34,16 +35,17 @@ def test_a_secret_that_is_not_set_is_asked_for(name: str) -> None:
     assert f"set {name} in .env" in refused.stderr
 
 
-def test_the_example_lists_every_variable() -> None:
-    listed = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+def test_the_example_lists_every_variable_with_its_default() -> None:
+    defaults = dict(re.findall(r"(?<!\$)\$\{([A-Z_]+)(?::-([^${}]*))?", COMPOSE_FILE))
 
-    assert set(listed) == set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", COMPOSE_FILE))
+    assert defaults.keys() <= EXAMPLE.keys()
+    # The defaults of settings are those of the program: tests/cli/test_configuration.py.
+    others = defaults.keys() - {f"HOLDFAST_{name.upper()}" for name in Settings.model_fields}
+    assert {name: EXAMPLE[name] for name in others} == {name: defaults[name] for name in others}
 
 
 def test_the_example_gives_no_secret_away() -> None:
-    example = (ROOT / ".env.example").read_text()
-
-    assert all(re.search(rf"^{name}=$", example, re.MULTILINE) for name in SECRETS)
+    assert [EXAMPLE[name] for name in SECRETS] == [""] * len(SECRETS)
 
 
 @pytest.mark.parametrize("name", ["api", "worker", "migrate", "sandbox"])
