@@ -56,6 +56,25 @@ async def test_quick_cell_beyond_the_disk_is_found_at_its_end(sandbox: RunningSa
     await _killed(sandbox, code, "its files took more than the limit", SessionFate.ENDED)
 
 
+async def test_files_in_a_closed_folder_count(sandbox: RunningSandbox) -> None:
+    fill = "for n in range(3): open(f'd/f{n}', 'wb').write(b'0' * (15 << 20))"
+    code = f"import os; os.mkdir('d')\n{fill}\nos.chmod('d', 0)"
+
+    # Root looks into it.
+    await _killed(sandbox, code, "its files ", SessionFate.ENDED)
+
+
+async def test_flood_of_folders_within_folders_ends_the_session(sandbox: RunningSandbox) -> None:
+    session = await sandbox.session()
+    code = "import os\nfor n in range(5000):\n  os.mkdir('d'); os.chdir('d')"
+
+    ran = await sandbox.run(session, code)
+    other = await sandbox.run_alone("1")
+
+    assert (ran.done.ending, ran.done.fate) == (CellEnding.KILLED, SessionFate.ENDED), ran.outputs
+    assert other.text == "1\n"
+
+
 async def test_flood_of_files_ends_the_session(sandbox: RunningSandbox) -> None:
     code = "n = 0\nwhile True:\n  open(f'e{n}', 'w').close(); n += 1\n  if n % 50 == 0: __import__('time').sleep(.1)"
 
