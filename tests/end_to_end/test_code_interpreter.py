@@ -8,12 +8,16 @@ from openai.types.beta.threads import ImageFile, Message
 from openai.types.beta.threads.runs import ToolCall, ToolCallDelta
 from typing_extensions import override
 
+from infra.database import assistants
 from infra.language_model.scripted import SCRIPTED_MODEL
+from models.assistants import CreateAssistantRequest
+from models.tool_formats.code_interpreter import NO_SANDBOX
+from models.tools import CodeInterpreterTool
 from tests.code_runs import CODE, PNG, SHOW_IMAGE, WAITS, code_of, coding, logs_of, put_file, python, told
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.stored_files import store_file
+from tests.stored_files import DEFAULT_PROJECT, store_file
 from tests.streams import THREAD, all_events, followed, forget, streamed
 
 SMILE = "\N{GRINNING FACE}"
@@ -332,6 +336,21 @@ async def test_scripted_model_runs_the_code_of_the_message(coder: RunningHoldfas
     [text] = [part.to_dict()["text"] for part in message.content]
     assert [each["text"] for each in text["annotations"]] == ["sandbox:/mnt/data/a.txt"]  # type: ignore[index]
     assert await coder.texts(silent) == ["No code", "You said: No code"]
+
+
+async def test_run_of_an_assistant_that_has_the_tool_already_says_why_no_code_runs(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("code-refused", python("print(1)"), Says("I cannot."))
+    body = CreateAssistantRequest(model="code-refused", tools=[CodeInterpreterTool(type="code_interpreter")])
+    # By the API it could not be created here.
+    assistant = await holdfast.resources.database.write(assistants.create, DEFAULT_PROJECT, body)
+
+    run = await holdfast.until(await holdfast.run(assistant.id), "completed")
+
+    [code] = await code_of(holdfast, run)
+    assert code["outputs"] == [{"type": "logs", "logs": NO_SANDBOX}]
+    assert told(provider.requests("code-refused")[1]) == [NO_SANDBOX]
 
 
 async def test_operators_see_code_calls(coder: RunningHoldfast, provider: ScriptedProvider) -> None:
