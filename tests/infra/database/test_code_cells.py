@@ -215,7 +215,7 @@ def test_deleted_thread_dooms_its_files_and_closes_its_session(database: Databas
 
     with writing(database) as connection:
         assert made.key in doomed(connection)
-        closed = {each.session for each in sandbox_sessions.closed(connection, 1000)}
+        closed = set(sandbox_sessions.closed(connection, 1000))
         assert opened in closed
         sandbox_sessions.remove(connection, opened.id)
         assert sandbox_sessions.find(connection, opened.id) is None
@@ -225,7 +225,11 @@ OF_THREAD, OF_FILES = BY_ID.format("sandbox_sessions"), BY_ID.format("sandbox_fi
 QUERIES: dict[str, tuple[Callable[[Connection], object], set[str]]] = {
     "find": (lambda connection: sandbox_sessions.find(connection, "thread_1"), {OF_THREAD}),
     "close": (lambda connection: sandbox_sessions.close(connection, "thread_1"), {OF_THREAD}),
-    "closed": (lambda connection: sandbox_sessions.closed(connection, 10), {"sandbox_sessions_closed"}),
+    "closed": (lambda connection: sandbox_sessions.closed(connection, 10, ["http://one"]), {"sandbox_sessions_closed"}),
+    "forget closed": (
+        lambda connection: sandbox_sessions.forget_closed(connection, "http://one", 1),
+        {"sandbox_sessions_closed"},
+    ),
     "remove": (lambda connection: sandbox_sessions.remove(connection, "thread_1"), {OF_THREAD}),
     "cell": (lambda connection: sandbox_sessions.cell_of(connection, "call_1"), {BY_ID.format("tool_calls")}),
     "files": (lambda connection: sandbox_files.of_thread(connection, "thread_1"), {OF_FILES}),
