@@ -1,7 +1,7 @@
 """Rows of the code interpreter: sessions, cells, and the files that code has made."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -18,16 +18,20 @@ from infra.database import (
     sandbox_sessions,
     threads,
     tool_results,
+    vector_store_additions,
+    vector_stores,
 )
 from infra.database.engine import Database
 from infra.database.files import StoredFile
 from infra.database.sandbox_files import KeptFile
+from models.beta_v1 import MADE_FOR_V1
 from models.code_cells import SandboxSession
 from models.files import Purpose
 from models.ids import Prefix, new_file_id, new_id
 from models.threads import ModifyThreadRequest
 from models.tool_calls import CodeCell, CodeRun
-from models.tools import CodeInterpreterResources, ToolResources
+from models.tools import CodeInterpreterResources, FileSearchResources, ToolResources
+from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT
 from tests.infra.database.plans import BY_ID, plan_of
@@ -191,6 +195,26 @@ def test_run_has_the_files_of_its_project_alone(database: Database) -> None:
         found = interpreter_files.of_run(connection, PROJECT, called.run)
 
     assert [file.id for file in found] == ids[:1]
+
+
+@pytest.mark.parametrize("metadata", [MADE_FOR_V1, {}])
+def test_run_has_the_files_that_its_assistant_has_of_the_first_beta(
+    database: Database, metadata: Mapping[str, str]
+) -> None:
+    called, file_id = CalledTools.of(database, CODE), new_file_id()
+    with writing(database) as connection:
+        files.create(connection, PROJECT, StoredFile(file_id, "a.txt", Purpose.ASSISTANTS, 1))
+        body = CreateVectorStoreRequest(metadata=dict(metadata))
+        made = vector_stores.create(connection, PROJECT, body, None, 0)
+        store = vector_stores.lock_any(connection, made.id)
+        assert store is not None
+        vector_store_additions.add(connection, store, [Attachment(file_id, None, ChunkSizes())])
+        searched = ToolResources(file_search=FileSearchResources(vector_store_ids=[made.id]))
+        run = called.run.model_copy(update={"tool_resources": searched})
+
+        found = interpreter_files.of_run(connection, PROJECT, run)
+
+    assert [file.id for file in found] == ([file_id] if metadata else [])
 
 
 def test_replaced_and_removed_files_are_doomed(database: Database) -> None:
