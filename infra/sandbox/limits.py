@@ -54,6 +54,10 @@ class Limits:
             sessions=settings.sandbox_sessions,
         )
 
+    @property
+    def largest_file(self) -> int:
+        return min(MAX_FILE_BYTES, self.disk)
+
     def complaint_of_files(self, used: FolderUse, unlinked: int = 0) -> str:
         """Why a session cannot keep its files, as a part of a sentence; empty where it can."""
         if used.size + unlinked > self.disk or used.count > self.files:
@@ -65,7 +69,7 @@ class Limits:
         return {
             "RLIMIT_AS": 2 * self.memory,
             "RLIMIT_NPROC": self.processes,
-            "RLIMIT_FSIZE": min(MAX_FILE_BYTES, self.disk),
+            "RLIMIT_FSIZE": self.largest_file,
             "RLIMIT_NOFILE": MAX_OPEN_FILES,
             "RLIMIT_CPU": int(MAX_CPU.total_seconds()),
             "RLIMIT_CORE": 0,

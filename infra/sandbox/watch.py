@@ -41,7 +41,7 @@ def complaint(usage: Usage, used: FolderUse, watched: Watched, limits: Limits) -
     # bubblewrap is two of them; the kernel's own limit binds before.
     if usage.tasks > limits.processes + 8:
         return f"its code had more than the limit of {limits.processes} processes"
-    if words := limits.complaint_of_files(used, usage.unlinked):
+    if words := limits.complaint_of_files(used, usage.unlinked + usage.mapped * limits.largest_file):
         return words
     if usage.memory_files > MAX_MEMORY_FILES:
         return f"its code had more than {MAX_MEMORY_FILES} files in memory"
