@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from openai import AsyncAssistantEventHandler
 from openai.types.beta.threads import ImageFile, Message
@@ -22,6 +23,7 @@ from tests.streams import THREAD, all_events, followed, forget, streamed
 
 SMILE = "\N{GRINNING FACE}"
 LINK = "sandbox:/mnt/data/report.csv"
+LISTING = 'import os\nfor n in sorted(os.listdir("/mnt/data")):\n    print(n, open(f"/mnt/data/{n}").read())'
 REPORT = f'open("/mnt/data/report.csv", "w").write("a,b")\nprint("é {SMILE}")\n'
 
 
@@ -208,8 +210,7 @@ async def test_calls_of_one_answer_run_in_their_order(coder: RunningHoldfast, pr
 async def test_files_of_assistant_thread_and_messages_are_in_the_folder(
     coder: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
-    listing = 'import os\nfor n in sorted(os.listdir("/mnt/data")):\n    print(n, open(f"/mnt/data/{n}").read())'
-    provider.script("code-files", python(listing), Says("Done."), python(listing), Says("Done."))
+    provider.script("code-files", python(LISTING), Says("Done."), python(LISTING), Says("Done."))
     ids = [
         await store_file(coder.resources, each, f"{each}.txt") for each in ("assistant", "thread", "message", "late")
     ]
@@ -242,6 +243,23 @@ async def test_files_of_assistant_thread_and_messages_are_in_the_folder(
     assert set(logs_of(second).splitlines()) == expected | {"late.txt late", f"{ids[3]} late"}
     [function] = [tool["function"] for tool in provider.requests("code-files")[0]["tools"]]
     assert f"assistant.txt, thread.txt, {same}-thread.txt, message.txt." in function["description"]
+
+
+async def test_files_of_the_first_beta_are_in_the_folder(coder: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("code-v1", python(LISTING), Says("Done."))
+    of_assistant, of_message = [await store_file(coder.resources, each, f"{each}.md") for each in ("assistant", "said")]
+    message = {"role": "user", "content": "Go", "file_ids": [of_message]}
+    async with httpx.AsyncClient(base_url=f"{coder.url}/v1", headers={"OpenAI-Beta": "assistants=v1"}) as v1:
+        body: Any = {"model": "code-v1", "tools": [CODE], "file_ids": [of_assistant]}
+        assistant = (await v1.post("/assistants", json=body)).json()
+        body = {"assistant_id": assistant["id"], "thread": {"messages": [message]}}
+        begun = (await v1.post("/threads/runs", json=body)).json()
+
+    run = await coder.client.beta.threads.runs.poll(begun["id"], thread_id=begun["thread_id"])
+
+    [code] = await code_of(coder, run)
+    names = {"assistant.md assistant", f"{of_assistant} assistant", "said.md said", f"{of_message} said"}
+    assert set(logs_of(code).splitlines()) == names
 
 
 async def test_mixed_answer_runs_code_before_the_client_is_asked(
