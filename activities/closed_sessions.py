@@ -1,17 +1,22 @@
 """Ends the sandbox sessions of deleted threads."""
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from infra.clock import now_seconds
 from infra.database import sandbox_sessions
 from infra.database.engine import Database
-from infra.database.sandbox_sessions import ClosedSession
 from infra.ports import CodeSandbox
 from infra.sandbox.errors import SandboxUnavailable
+from models.code_cells import SandboxSession
 
 SESSIONS_AT_A_TIME = 100
+ROUNDS = 4
+"""Of one sweep, each as long as a connection takes to fail, at most."""
+
 FORGOTTEN_AFTER = timedelta(days=1)
 """A sandbox that does not answer for so long has ended its sessions, or is gone."""
 
@@ -26,22 +31,30 @@ class ClosedSessions:
     async def end(self) -> int:
         """Returns how many were ended. Those of a sandbox that does not answer are left to the next sweep."""
         ended, silent = 0, set[str]()
-        for closed in await self.database.read(sandbox_sessions.closed, SESSIONS_AT_A_TIME):
-            if await self._is_ended(closed, silent):
-                await self.database.write(sandbox_sessions.remove, closed.session.id)
-                ended += 1
+        for _ in range(ROUNDS):
+            found = await self.database.read(sandbox_sessions.closed, SESSIONS_AT_A_TIME, silent)
+            places: dict[str, list[SandboxSession]] = {}
+            for session in found:
+                places.setdefault(session.place, []).append(session)
+            counts = await asyncio.gather(*(self._end_those_of(each, silent) for each in places.values()))
+            ended += sum(counts)
+            # Sessions of one that is silent may stand before those of others.
+            if len(found) < SESSIONS_AT_A_TIME or ended >= SESSIONS_AT_A_TIME:
+                break
+        before = int(now_seconds() - FORGOTTEN_AFTER.total_seconds())
+        for place in silent:
+            ended += await self.database.write(sandbox_sessions.forget_closed, place, before)
         return ended
 
-    async def _is_ended(self, closed: ClosedSession, silent: set[str]) -> bool:
-        if self.sandbox is None:
-            return True
-        # Each session of a sandbox that does not answer would take the time-out of a connection.
-        if closed.session.place not in silent:
+    async def _end_those_of(self, sessions: Sequence[SandboxSession], silent: set[str]) -> int:
+        """Of one place, until it does not answer: each would take the time-out of a connection."""
+        for number, session in enumerate(sessions):
             try:
-                await self.sandbox.close(closed.session)
+                if self.sandbox is not None:
+                    await self.sandbox.close(session)
             except SandboxUnavailable as error:
-                silent.add(closed.session.place)
-                log.warning("sandbox.session_not_closed", extra={"thread_id": closed.session.id, "reason": str(error)})
-            else:
-                return True
-        return now_seconds() - closed.closed_at > FORGOTTEN_AFTER.total_seconds()
+                silent.add(session.place)
+                log.warning("sandbox.session_not_closed", extra={"thread_id": session.id, "reason": str(error)})
+                return number
+            await self.database.write(sandbox_sessions.remove, session.id)
+        return len(sessions)

@@ -1,6 +1,6 @@
 """What one crawl may still fetch, pages that fail included."""
 
-from infra.web.errors import PageRefused
+from infra.web.errors import EnoughFetched
 
 TOO_MANY_BYTES = "It was not read: the crawl had fetched as much as it may."
 
@@ -11,7 +11,7 @@ class CrawlBytes:
         self.taken = 0
 
     def take(self, size: int) -> None:
-        """Raises `PageRefused` for the piece of a page that is too much, and for all that follow."""
+        """Raises `EnoughFetched` for the piece that is too much, and for all that follow."""
         self.taken += size
         if self.taken > self._left:
-            raise PageRefused(TOO_MANY_BYTES)
+            raise EnoughFetched(TOO_MANY_BYTES)

@@ -146,11 +146,11 @@ class WebCrawl:
         async def check(target: str) -> None:
             if crawl.constrain_to_root_domain and not _is_of_roots(target, crawl.root_urls):
                 raise PageRefused(ELSEWHERE)
-            await self._robots.check(target)
+            await self._robots.check(target, budget.take)
 
         try:
             await check(url.url)
-            await pace.wait_for(url.url)
+            await pace.wait_for(url.url, budget.take)
             return await self._web.fetcher.fetch(url.url, check, budget.take)
         except PageNotRead as error:
             await self._database.write(web_crawls.fail_url, url, str(error))

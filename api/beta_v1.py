@@ -14,6 +14,7 @@ from models.ids import Prefix
 Json = dict[str, Any]
 
 V1_TOOLS = "'code_interpreter', 'retrieval', and 'function'"
+ALL_TOOLS_OF_FILES = [{"type": "file_search"}, {"type": "code_interpreter"}]
 MAX_ASSISTANT_FILES = 20
 MAX_MESSAGE_FILES = 10
 
@@ -62,7 +63,7 @@ def _message_body(body: Json, path: str) -> Json:
         )
     _check_files(body, path, MAX_MESSAGE_FILES)
     body, file_ids = _taken(_metadata_body(body, path))
-    attachments = [{"file_id": file_id, "tools": [{"type": "file_search"}]} for file_id in dict.fromkeys(file_ids)]
+    attachments = [{"file_id": file_id, "tools": ALL_TOOLS_OF_FILES} for file_id in dict.fromkeys(file_ids)]
     return body | {"attachments": attachments}
 
 

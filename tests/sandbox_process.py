@@ -132,11 +132,6 @@ def without_packages(place: Path) -> Path:
     return parent
 
 
-def can_run_as_nobody() -> bool:
-    """Whether there is a Python that another user than root can start."""
-    return os.geteuid() == 0 and not find_interpreter().folder
-
-
 def _command(as_nobody: bool, under: str) -> list[str]:
     holdfast = ["-P", "-m", "cli.main", "sandbox"]
     if not as_nobody:

@@ -1,6 +1,6 @@
 """The sandbox session of a thread. Any worker finds it here; whether it still lives, only its sandbox knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -28,7 +28,15 @@ _USE = (
     .values(last_used_at=bindparam("now"), placed=bindparam("new_placed", type_=SANDBOX_SESSIONS.c.placed.type))
 )
 _CLOSE = update(SANDBOX_SESSIONS).where(_OF_THREAD).values(closed_at=bindparam("now"))
-_CLOSED = select(SANDBOX_SESSIONS).where(IS_CLOSED).order_by(SANDBOX_SESSIONS.c.closed_at).limit(bindparam("most"))
+_CLOSED = (
+    select(SANDBOX_SESSIONS)
+    .where(IS_CLOSED, SANDBOX_SESSIONS.c.url.not_in(bindparam("others", expanding=True)))
+    .order_by(SANDBOX_SESSIONS.c.closed_at)
+    .limit(bindparam("most"))
+)
+_FORGET = delete(SANDBOX_SESSIONS).where(
+    IS_CLOSED, SANDBOX_SESSIONS.c.closed_at < bindparam("before"), SANDBOX_SESSIONS.c.url == bindparam("place")
+)
 _REMOVE = delete(SANDBOX_SESSIONS).where(_OF_THREAD)
 _CALL = TOOL_CALLS.c.id == bindparam("call")
 _BEGIN_CELL = (
@@ -46,14 +54,6 @@ class StoredSession:
     session: SandboxSession
     was_used: bool
     placed: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class ClosedSession:
-    """The session of a deleted thread; `closed_at` is in seconds."""
-
-    session: SandboxSession
-    closed_at: int
 
 
 def find(connection: Connection, thread_id: str) -> StoredSession | None:
@@ -101,9 +101,15 @@ def close(connection: Connection, thread_id: str) -> None:
     connection.execute(_CLOSE, {"thread": thread_id, "now": now_seconds()})
 
 
-def closed(connection: Connection, limit: int) -> Sequence[ClosedSession]:
-    """Sessions of deleted threads, the oldest first."""
-    return [ClosedSession(_stored(row).session, row.closed_at) for row in connection.execute(_CLOSED, {"most": limit})]
+def closed(connection: Connection, limit: int, but_those_at: Collection[str] = ()) -> Sequence[SandboxSession]:
+    """Sessions of deleted threads, the oldest first, but for those at some places."""
+    rows = connection.execute(_CLOSED, {"most": limit, "others": list(but_those_at)})
+    return [_stored(row).session for row in rows]
+
+
+def forget_closed(connection: Connection, place: str, before: int) -> int:
+    """Forget the sessions at a place whose threads were deleted before a time (seconds). Returns how many."""
+    return connection.execute(_FORGET, {"place": place, "before": before}).rowcount
 
 
 def remove(connection: Connection, thread_id: str) -> None:

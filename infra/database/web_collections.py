@@ -3,11 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_on_postgres
+from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
 
 from infra.clock import now_seconds
 from infra.database import index_deletions
 from infra.database.columns import AnyRow
+from infra.database.connections import POSTGRES, SQLITE
 from infra.database.run_tables import RUNS
 from infra.database.web_tables import WEB_COLLECTIONS, WEB_PAGES
 from models.ids import Prefix, new_dated_id
@@ -23,7 +26,11 @@ _OF_RUN = (
     .join_from(RUNS, WEB_COLLECTIONS, WEB_COLLECTIONS.c.project_id == RUNS.c.project_id)
     .where(RUNS.c.id == bindparam("run"))
 )
-_CREATE = insert(WEB_COLLECTIONS)
+# Two crawls of a project may be its first, and two may read the same page: each waits for the other's commit.
+_CREATE = {
+    SQLITE: insert_on_sqlite(WEB_COLLECTIONS).on_conflict_do_nothing(),
+    POSTGRES: insert_on_postgres(WEB_COLLECTIONS).on_conflict_do_nothing(),
+}
 _DESCRIBE = (
     update(WEB_COLLECTIONS)
     .where(WEB_COLLECTIONS.c.project_id == _PROJECT)
@@ -34,19 +41,17 @@ _FORGET_PAGES = delete(WEB_PAGES).where(WEB_PAGES.c.store_id == _STORE)
 _PAGES = select(_P.c.id, _P.c.generation, _P.c.url).where(_P.c.store_id == _STORE).limit(bindparam("most"))
 _NAMED = select(_P).where(_P.c.store_id == _STORE, _P.c.id.in_(bindparam("pages", expanding=True)))
 _COUNT = select(func.count()).select_from(_P).where(_P.c.store_id == _STORE)
-_STORE_PAGE = insert(_P)
-_REPLACE_PAGE = (
-    update(_P)
-    .where(_P.c.store_id == _STORE, _P.c.id == bindparam("page"), _P.c.generation <= bindparam("new_generation"))
-    .values(
-        url=bindparam("new_url"),
-        host=bindparam("new_host"),
-        title=bindparam("new_title"),
-        depth=bindparam("new_depth"),
-        generation=bindparam("new_generation"),
-        chunks=bindparam("new_chunks"),
+
+
+def _or_replace(insert: Any) -> Any:
+    read = {name: insert.excluded[name] for name in ("url", "host", "title", "depth", "generation", "chunks")}
+    is_newer = _P.c.generation <= insert.excluded.generation
+    return insert.on_conflict_do_update(index_elements=[_P.c.store_id, _P.c.id], set_=read, where=is_newer).returning(
+        _P.c.id
     )
-)
+
+
+_STORE_PAGE = {SQLITE: _or_replace(insert_on_sqlite(_P)), POSTGRES: _or_replace(insert_on_postgres(_P))}
 
 
 def is_there(connection: Connection, project_id: str, store_id: str) -> bool:
@@ -78,7 +83,7 @@ def lock_or_create(
             "dimensions": dimensions,
             "created_at": now,
         }
-        connection.execute(_CREATE, row)
+        connection.execute(_CREATE[connection.dialect.name], row)
     if description is not None:
         connection.execute(_DESCRIBE, {"project": project_id, "new_description": description})
     return connection.execute(lock, {"project": project_id}).one()
@@ -115,13 +120,8 @@ def count_pages(connection: Connection, store_id: str) -> int:
 
 def store_page(connection: Connection, project_id: str, store_id: str, page: Mapping[str, Any]) -> bool:
     """`page` has the columns of `WEB_PAGES`; one that was read before is replaced. False: a newer one is left."""
-    changes = {f"new_{name}": value for name, value in page.items() if name != "id"}
-    if connection.execute(_REPLACE_PAGE, {"store": store_id, "page": page["id"]} | changes).rowcount:
-        return True
-    if connection.execute(_NAMED, {"store": store_id, "pages": [page["id"]]}).first():
-        return False
-    connection.execute(_STORE_PAGE, {"project_id": project_id, "store_id": store_id} | dict(page))
-    return True
+    row = {"project_id": project_id, "store_id": store_id} | dict(page)
+    return connection.scalar(_STORE_PAGE[connection.dialect.name], row) is not None
 
 
 def indexed(row: AnyRow) -> IndexedStore:

@@ -14,12 +14,16 @@ from pathlib import Path
 
 from infra.sandbox.beneath import FOLDER, NotCollected, open_beneath, open_file_beneath, open_folder
 from infra.sandbox.errors import SandboxFileMissing, SandboxFileRefused
+from infra.sandbox.limits import FolderUse
 from models.code_cells import MAX_FOLDERS, SandboxFile, SkippedFile, is_file_name
 
 READ_BYTES = 256 * 1024
 MAX_SKIPPED = 50
 VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 """Errors by which something is gone, or is no folder any more. By any other, nothing is known of what is there."""
+
+HIDDEN = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
+"""Errors by which the code itself keeps a folder from being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,14 @@ class Folder:
         """Those of the last `changes` and those that were put since."""
         return tuple(file for _, file in self._known.values())
 
-    def used(self) -> tuple[int, int]:
-        """Bytes, and the number of files and folders."""
-        size, count = 0, 0
+    def used(self) -> FolderUse:
+        size, count, is_hidden = 0, 0, False
         for state in _all(self.path):
-            size, count = size + _bytes_of(state), count + 1
-        return size, count
+            if state is None:
+                is_hidden = True
+            else:
+                size, count = size + _bytes_of(state), count + 1
+        return FolderUse(size, count, is_hidden)
 
     def put(self, content: Path, file: SandboxFile, alias: str | None) -> None:
         """Take the file at `content`, which is on the same file system. Raises `SandboxFileRefused`."""
@@ -257,15 +263,27 @@ def _bytes_of(state: os.stat_result) -> int:
     return max(state.st_blocks * 512, state.st_size if stat.S_ISREG(state.st_mode) else 0)
 
 
-def _all(path: Path) -> Iterator[os.stat_result]:
-    pending = [os.fsencode(path)]
+def _all(path: Path) -> Iterator[os.stat_result | None]:
+    """None for each folder whose content the code hides."""
+    pending = [b"."]
     while pending:
-        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    yield entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
+        at = pending.pop()
+        try:
+            with _opened(path) as root, _opened_beneath(root, at) as folder:
+                yield from _states(folder, at, pending)
+        except OSError as error:
+            if error.errno in HIDDEN:
+                yield None
+
+
+def _states(folder: int, at: bytes, pending: list[bytes]) -> Iterator[os.stat_result]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                state = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(state.st_mode):
+                    pending.append(os.path.join(at, os.fsencode(entry.name)))  # noqa: PTH118
+                yield state
 
 
 @contextlib.contextmanager

@@ -20,6 +20,15 @@ INTERRUPT_GRACE = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
+class FolderUse:
+    """Bytes, and the number of files and folders; `is_hidden`: some of them could not be counted."""
+
+    size: int = 0
+    count: int = 0
+    is_hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """`cell` bounds the time of one cell. A session ends `lifetime` after its start, or `idle` after its last cell."""
 
@@ -45,12 +54,22 @@ class Limits:
             sessions=settings.sandbox_sessions,
         )
 
+    @property
+    def largest_file(self) -> int:
+        return min(MAX_FILE_BYTES, self.disk)
+
+    def complaint_of_files(self, used: FolderUse, unlinked: int = 0) -> str:
+        """Why a session cannot keep its files, as a part of a sentence; empty where it can."""
+        if used.size + unlinked > self.disk or used.count > self.files:
+            return f"its files took more than the limit of {self.disk // MEGABYTE} MB or {self.files} files"
+        return "its files cannot be counted: a folder is closed or lies too deep" if used.is_hidden else ""
+
     def of_processes(self) -> dict[str, int]:
         """The limits that the kernel keeps of each process, by the names of Python's `resource`."""
         return {
             "RLIMIT_AS": 2 * self.memory,
             "RLIMIT_NPROC": self.processes,
-            "RLIMIT_FSIZE": min(MAX_FILE_BYTES, self.disk),
+            "RLIMIT_FSIZE": self.largest_file,
             "RLIMIT_NOFILE": MAX_OPEN_FILES,
             "RLIMIT_CPU": int(MAX_CPU.total_seconds()),
             "RLIMIT_CORE": 0,

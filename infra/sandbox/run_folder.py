@@ -16,7 +16,8 @@ from infra.sandbox.removed_folder import remove_folder
 
 INSIDE = Path(__file__).with_name("inside")
 # Its input ends when this process does, in whatever way. Boxes need a moment to end.
-REMOVE_AT_END = 'read -r _; for _ in 1 2 3 4 5; do rm -rf -- "$0" && exit; sleep 1; done'
+# `rm` does not open folders that code has closed.
+REMOVE_AT_END = 'read -r _; for _ in 1 2 3 4 5; do rm -rf -- "$0" && exit; sleep 1; chmod -R u+rwX -- "$0"; done'
 
 
 class SandboxFolderUnusable(StartFailed):

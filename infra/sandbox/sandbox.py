@@ -188,9 +188,10 @@ class Sandbox:
     async def _judge(self, watched: Watched, session: Session, usage: Usage) -> None:
         if not session.is_busy and session.cpu_when_idle is None:
             session.cpu_when_idle = usage.cpu
-        size, count = await asyncio.to_thread(session.folder.used)
-        words = complaint(usage, size, count, watched, self.limits)
-        if not words and session.is_busy and disk_is_full(session.folder.path):
+        used = await asyncio.to_thread(session.folder.used)
+        words = complaint(usage, used, watched, self.limits)
+        # Not the session's own folder, which may be gone by now.
+        if not words and session.is_busy and self._place and disk_is_full(self._place.sessions):
             words = "the disk of the sandbox is full"
         if words and session.box and session.box.pid == watched.root:
             log.warning("sandbox.box_killed", reason=words)

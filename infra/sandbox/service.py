@@ -72,8 +72,8 @@ class _Service:
             file = SandboxFile(request.path_params["name"], int(asked["size"]), asked["sha256"])
         except (KeyError, ValueError) as error:
             raise SandboxFileRefused("A file needs its size and its sha256.") from error
-        size, count = await asyncio.to_thread(session.folder.used)
-        if size + file.size > self._sandbox.limits.disk or count >= self._sandbox.limits.files:
+        used = await asyncio.to_thread(session.folder.used)
+        if used.size + file.size > self._sandbox.limits.disk or used.count >= self._sandbox.limits.files:
             raise SandboxFileRefused(f"There is no room for {file.name} in the session.")
         async with received(request.stream(), file, self._sandbox.incoming) as content:
             await asyncio.to_thread(session.folder.put, content, file, asked.get("alias"))

@@ -14,7 +14,7 @@ from infra.sandbox.cells import Cell
 from infra.sandbox.errors import CellUnknown, SessionGone
 from infra.sandbox.folder import Changes
 from infra.sandbox.frames import Done
-from infra.sandbox.limits import INTERRUPT_GRACE, MEGABYTE, Limits
+from infra.sandbox.limits import INTERRUPT_GRACE, Limits
 from infra.sandbox.removed_folder import remove_folder
 from models.code_cells import CellDone, CellEnding, SessionFate
 
@@ -24,7 +24,7 @@ MAX_KEPT_CELLS = 16
 KEPT_FOR_FILES = timedelta(minutes=2)
 """After a cell, for its images and files to be fetched, unless it is acknowledged before."""
 
-TOO_MUCH_ON_DISK = "its files took more than the limit of {disk} MB or {files} files"
+CLOSED = "the session was closed"
 
 log = structlog.get_logger()
 
@@ -107,7 +107,7 @@ class Session:
     async def _discard(self) -> None:
         box, self.box = self.box, None
         if box:
-            box.kill("the session was closed")
+            box.kill(CLOSED)
             await box.gone()
         for cell in self._cells.values():
             cell.forget_images()
@@ -118,9 +118,9 @@ class Session:
             began = time.monotonic()
             ending, reason = await self._run(cell, code, limit)
             seconds = time.monotonic() - began
-            fate, changes = await self._settle()
+            fate, changes, complaint = await self._settle()
             if fate is SessionFate.ENDED and not reason:
-                ending, reason = CellEnding.KILLED, _sentence(self._too_much_on_disk())
+                ending, reason = CellEnding.KILLED, _sentence(complaint)
             cell.end_text()
             cell.changes = changes
             self.used_at = time.monotonic()
@@ -182,29 +182,26 @@ class Session:
             box = await self._boxes.take(code)
             if self.has_ended:
                 await self._boxes.discard(box)
-                raise BoxDied("the session was closed")
+                raise BoxDied(CLOSED)
             await asyncio.to_thread(self.folder.move_to, box.data)
             self.box = box
         return self.box
 
-    async def _settle(self) -> tuple[SessionFate, Changes]:
-        """What is left of the session after a cell, and what the cell changed in its folder."""
+    async def _settle(self) -> tuple[SessionFate, Changes, str]:
+        """What is left of the session after a cell, what the cell changed in its folder, and why the session ended."""
         fate = SessionFate.KEPT
         if self.box is None or not self.box.is_alive:
             fate = SessionFate.RESTARTED
             if self.box:
                 await self.box.gone()
             self.box = None
-        size, count = await asyncio.to_thread(self.folder.used)
-        if self.has_ended or size > self._limits.disk or count > self._limits.files:
+        complaint = self._limits.complaint_of_files(await asyncio.to_thread(self.folder.used))
+        if self.has_ended or complaint:
             self.has_ended = True
             await self._discard()
-            return SessionFate.ENDED, NOTHING
+            return SessionFate.ENDED, NOTHING, complaint or CLOSED
         self.cpu_when_idle = None
-        return fate, await asyncio.to_thread(self.folder.changes)
-
-    def _too_much_on_disk(self) -> str:
-        return TOO_MUCH_ON_DISK.format(disk=self._limits.disk // MEGABYTE, files=self._limits.files)
+        return fate, await asyncio.to_thread(self.folder.changes), ""
 
     def _forget_oldest(self) -> None:
         ended = [call_id for call_id, cell in self._cells.items() if cell.is_done]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from infra.sandbox.limits import MEGABYTE, Limits
+from infra.sandbox.limits import MEGABYTE, FolderUse, Limits
 from infra.sandbox.usage import Usage, usage_of
 
 WHILE_BUSY, WHILE_IDLE = timedelta(seconds=0.2), timedelta(seconds=1)
@@ -34,15 +34,15 @@ def measure(watched: Sequence[Watched], limits: Limits) -> Mapping[int, Usage]:
     return usage_of((each.root for each in watched), limits.memory) if watched else {}
 
 
-def complaint(usage: Usage, size: int, count: int, watched: Watched, limits: Limits) -> str:
+def complaint(usage: Usage, used: FolderUse, watched: Watched, limits: Limits) -> str:
     """Why the box has to be ended, as a part of a sentence; empty where it may go on."""
     if usage.memory > limits.memory:
         return f"its code used more than the limit of {limits.memory // MEGABYTE} MB of memory"
     # bubblewrap is two of them; the kernel's own limit binds before.
     if usage.tasks > limits.processes + 8:
         return f"its code had more than the limit of {limits.processes} processes"
-    if size + usage.unlinked > limits.disk or count > limits.files:
-        return f"its files took more than the limit of {limits.disk // MEGABYTE} MB or {limits.files} files"
+    if words := limits.complaint_of_files(used, usage.unlinked + usage.mapped * limits.largest_file):
+        return words
     if usage.memory_files > MAX_MEMORY_FILES:
         return f"its code had more than {MAX_MEMORY_FILES} files in memory"
     if watched.cpu_when_idle is not None and usage.cpu - watched.cpu_when_idle > MAX_IDLE_CPU_SECONDS:

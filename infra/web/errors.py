@@ -2,6 +2,7 @@
 
 PageNotRead
 ├── PageRefused      by the rules of this server: another attempt would be refused as well
+│   └── EnoughFetched  the crawl that wants it has fetched as much as it may
 └── PageUnavailable  the site did not answer, or not with the page
 
 SearchFailed         no search engine answered; `str()` of it is fit for the model
@@ -13,6 +14,10 @@ class PageNotRead(Exception):
 
 
 class PageRefused(PageNotRead):
+    pass
+
+
+class EnoughFetched(PageRefused):
     pass
 
 

@@ -67,7 +67,7 @@ async def _anything(url: str) -> None:
     pass
 
 
-def _uncounted(size: int) -> None:
+def uncounted(size: int) -> None:
     pass
 
 
@@ -104,15 +104,15 @@ class PageFetcher:
         self._limits = limits
 
     async def fetch(
-        self, url: str, check: Check = _anything, count: Count = _uncounted, *, any_type: bool = False
+        self, url: str, check: Check = _anything, count: Count = uncounted, text_bytes: int | None = None
     ) -> FetchedPage:
-        """The page at a URL; with `any_type`, as text whatever its media type is.
+        """The page at a URL; with `text_bytes`, so many bytes of it, as text whatever its media type is.
 
         Raises a `PageNotRead`, and what `check` and `count` raise.
         """
         try:
             async with asyncio.timeout(self._limits.total_seconds):
-                return await self._follow(url, check, count, any_type)
+                return await self._follow(url, check, count, text_bytes)
         except TimeoutError:
             raise PageUnavailable("The page took too long.") from None
         except httpx2.InvalidURL:
@@ -120,25 +120,25 @@ class PageFetcher:
         except httpx2.TransportError as error:
             raise PageUnavailable(f"The site did not answer: {type(error).__name__}.") from error
 
-    async def _follow(self, url: str, check: Check, count: Count, any_type: bool) -> FetchedPage:
+    async def _follow(self, url: str, check: Check, count: Count, text_bytes: int | None) -> FetchedPage:
         for _ in range(self._limits.redirects + 1):
             target = _checked(url)
             await check(str(target))
             async with self._client.stream("GET", target) as response:
                 if not response.has_redirect_location:
-                    return await self._read(response, count, any_type)
+                    return await self._read(response, count, text_bytes)
                 url = str(target.join(response.headers["location"]))
         raise PageRefused("The page redirects too often.")
 
-    async def _read(self, response: httpx2.Response, count: Count, any_type: bool) -> FetchedPage:
+    async def _read(self, response: httpx2.Response, count: Count, text_bytes: int | None) -> FetchedPage:
         if response.status_code != httpx2.codes.OK:
             raise PageUnavailable(f"The site answered with status {response.status_code}.", response.status_code)
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if any_type:
+        if text_bytes is not None:
             media_type = "text/plain"
         if media_type not in HTML_TYPES | TEXT_TYPES | {PDF}:
             raise PageRefused("The page is neither text nor PDF.")
-        most = self._limits.pdf_bytes if media_type == PDF else self._limits.text_bytes
+        most = self._limits.pdf_bytes if media_type == PDF else text_bytes or self._limits.text_bytes
         content = await _body(response, most + 1, count)
         is_cut = len(content) > most
         if is_cut and media_type == PDF:

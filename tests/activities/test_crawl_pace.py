@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from activities.crawl_pace import CrawlPace
+from infra.web.fetching import Count
 from infra.web.robots import Robots, SiteRules
 
 pytestmark = pytest.mark.any_database
@@ -18,7 +19,7 @@ class _Rules:
 
 
 class _Robots:
-    async def of(self, url: str) -> SiteRules:
+    async def of(self, url: str, count: Count) -> SiteRules:
         return SiteRules(_Rules() if "slow" in url else None, False, 0)
 
 

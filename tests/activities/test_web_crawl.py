@@ -27,7 +27,7 @@ from models.search_index import IndexedFile
 from models.web_crawls import CrawlInfo, CrawlInput, CrawlRequest, CrawlStatus
 from models.web_hosts import PrivateHosts
 from tests.holdfast import RunningHoldfast
-from tests.web_site import SEARCHED, WebSite, running_web_site
+from tests.web_site import ROBOTS, SEARCHED, WebSite, running_web_site
 
 pytestmark = pytest.mark.any_database
 NO_LIMITS = CrawlLimits(1_000, 10**9, timedelta(hours=1))
@@ -113,7 +113,7 @@ async def test_failure_of_one_page_ends_the_others(
 
 
 async def test_crawl_that_has_fetched_enough_keeps_what_it_has(crawler: Crawler, site: WebSite) -> None:
-    size = len(site.page("/slow/1")[2])
+    size = len(ROBOTS) + len(site.page("/slow/1")[2])
     status, infos = await crawler.crawl(f"{site.url}/slow/1", 1, CrawlLimits(1_000, size, timedelta(hours=1)))
 
     assert status is CrawlStatus.COMPLETED
@@ -131,6 +131,19 @@ async def test_bytes_of_pages_that_are_not_read_count_as_well(
     assert [info.error for info in infos] == [error]
     assert 0 < crawl.bytes < 200_000
     assert (crawl.bytes > 50_000) == (error == TOO_MANY_BYTES)
+
+
+@pytest.mark.parametrize("robots", [f"# {'x' * 60_000}", f"{ROBOTS}# {'x' * 10_000}"])
+async def test_bytes_of_robots_txt_count_as_well(crawler: Crawler, site: WebSite, robots: str) -> None:
+    site.robots = robots
+
+    _, infos = await crawler.crawl(f"{site.url}/page/3", 0, CrawlLimits(1_000, 50_000, timedelta(hours=1)))
+
+    [crawl] = await crawler.database.read(web_crawls.newest, crawler.project_id, 1)
+    is_enough = len(robots) > 50_000
+    assert [info.error for info in infos] == [TOO_MANY_BYTES if is_enough else None]
+    assert site.pages("/page") == ([] if is_enough else ["/page/3"])
+    assert crawl.bytes > (50_000 if is_enough else len(robots))
 
 
 async def test_crawl_reads_no_more_pages_than_it_may(crawler: Crawler, site: WebSite) -> None:

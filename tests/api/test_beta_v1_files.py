@@ -10,6 +10,7 @@ from api.assistant_files import MANY_FILES_OF_V2
 from infra.database.file_tables import FILES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
+from tests.code_runs import CODE
 from tests.holdfast import RunningHoldfast
 from tests.searched_stores import SEARCH, by_id, store_of
 from tests.stored_files import store_file
@@ -325,7 +326,7 @@ async def test_files_of_messages_can_be_read(holdfast: RunningHoldfast, v1: http
     assert_error(await v1.get(path, params={"after": "file-x"}), 404, "No file found with id 'file-x'.")
     in_v2 = await holdfast.client.beta.threads.messages.retrieve(message["id"], thread_id=thread)
     assert [each.to_dict() for each in in_v2.attachments or ()] == [
-        {"file_id": file_id, "tools": [SEARCH]} for file_id in ids
+        {"file_id": file_id, "tools": [SEARCH, CODE]} for file_id in ids
     ]
 
 

@@ -46,6 +46,14 @@ class PatientClient:
         """Raises `Refused`."""
         return await self._until_answered("POST", path, body, {"idempotency-key": key})
 
+    async def delete(self, path: str) -> None:
+        """Raises `Refused`, but for what is gone: the answer to an earlier try may be lost."""
+        try:
+            await self._until_answered("DELETE", path, None, {})
+        except Refused as refusal:
+            if refusal.status != httpx.codes.NOT_FOUND:
+                raise
+
     @asynccontextmanager
     async def stream(self, path: str, body: Any = None, key: str = "") -> AsyncIterator[AsyncIterator[Sent]]:
         """The events of one try. Raises `Refused`, or `httpx.TransportError` where it breaks or does not begin."""

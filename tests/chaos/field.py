@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from openai import AsyncOpenAI
 
 from tests.chaos.clients import PatientClient
+from tests.chaos.crawls import ChaosCrawl, begin_crawl, ended
 from tests.chaos.parts import Part
 from tests.chaos.patience import until
 from tests.chaos.runs import ChaosRun, Plan
@@ -34,6 +35,7 @@ class Field:
         self.random = random.Random(f"{setup.name}-{seed}")
         self.client = PatientClient(setup.urls, seed)
         self.runs: list[ChaosRun] = []
+        self.crawls: list[ChaosCrawl] = []
         self.points: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.missed: list[str] = []
@@ -81,9 +83,17 @@ class Field:
         self.living.append(asyncio.create_task(live(), name=run.name))
         return run
 
+    async def crawl(self) -> None:
+        """Begin a crawl, and return when it waits for a page. The one before has ended: they share a site."""
+        for earlier in self.crawls[-1:]:
+            await ended(self.client, earlier)
+        key = f"{self.setup.name}-crawl-{len(self.crawls)}"
+        self.crawls.append(await begin_crawl(self.client, self.setup.site, key))
+
     def let_go(self) -> None:
-        """Let every run continue that a strike holds back."""
+        """Let every run and crawl continue that a strike holds back."""
         self.setup.embeddings.release()
+        self.setup.site.may_answer.set()
         for run in self.runs:
             run.may_answer.set()
             run.may_cancel.set()

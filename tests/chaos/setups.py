@@ -1,11 +1,12 @@
 """Where the suite runs: everything in one `holdfast up`, or each part a process of its own, most of them twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 from temporalio.client import Client
@@ -24,6 +25,7 @@ from tests.postgres.server import running_postgres
 from tests.program import Answers, Program
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.valkey import ValkeyServer
+from tests.web_site import WebSite, running_web_site
 
 SETTINGS = {"HOLDFAST_RUN_EXPIRY_SECONDS": "3600", "HOLDFAST_SWEEP_INTERVAL_SECONDS": "2"}
 
@@ -42,7 +44,8 @@ class Setup:
     """`stages` are groups of parts, started one after the other. `writes_held` blocks every commit of a run.
 
     `worker` is one worker, which may be no part by itself because another part starts it again. `embeddings` has the
-    vectors of every search. `proxy` is between the first API, the first worker and Postgres; None without Postgres.
+    vectors of every search, `site` the pages of every crawl, `sandboxes` the folders of all sandboxes that are started.
+    `proxy` is between the first API, the first worker and Postgres; None without Postgres.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Setup:
     writes_held: WritesHeld
     worker: Part
     embeddings: ScriptedEndpoint
+    site: WebSite
+    sandboxes: Path
     proxy: LosingProxy | None = None
 
     @property
@@ -80,18 +85,40 @@ class Setup:
 async def embedded(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
     """`holdfast up` on SQLite, with the events in a Valkey of its own."""
     place = Place.new(folder)
-    with small_packages() as packages, running_endpoint() as embeddings:
+    with (
+        small_packages() as packages,
+        _folder_of_sandboxes() as sandboxes,
+        running_endpoint() as embeddings,
+        running_web_site() as site,
+    ):
         more = {
             "HOLDFAST_SANDBOX_URL": "",
+            "HOLDFAST_SANDBOX_DIR": str(sandboxes),
             "HOLDFAST_SANDBOX_PACKAGES_DIR": str(packages),
             **_embedding_with(embeddings),
+            **_fetching_from(site),
         }
         environment = place.environment(HOLDFAST_MODELS=str(provider.models_file(folder)), **more, **SETTINGS)
-        async with _running(_embedded(place, folder, environment, embeddings)) as setup:
+        async with _running(_embedded(place, folder, environment, embeddings, site, sandboxes)) as setup:
             yield setup
 
 
-def _embedded(place: Place, folder: Path, environment: Mapping[str, str], embeddings: ScriptedEndpoint) -> Setup:
+@contextmanager
+def _folder_of_sandboxes() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="holdfast-sandboxes-", ignore_cleanup_errors=True) as name:
+        # Also for the user that runs the code of a sandbox of root.
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def _embedded(
+    place: Place,
+    folder: Path,
+    environment: Mapping[str, str],
+    embeddings: ScriptedEndpoint,
+    site: WebSite,
+    sandboxes: Path,
+) -> Setup:
     up = Program(
         "up", [*HOLDFAST, "up"], folder / "up.log", environment, healthy(place.url), patience_seconds=PATIENCE_SECONDS
     )
@@ -106,13 +133,13 @@ def _embedded(place: Place, folder: Path, environment: Mapping[str, str], embedd
     url = f"sqlite:///{database}"
     freezable = {Role.TEMPORAL: temporal}
     held = sqlite_writes_held(database)
-    return Setup("sqlite", [place.url], url, stages, freezable, held, worker, embeddings)
+    return Setup("sqlite", [place.url], url, stages, freezable, held, worker, embeddings, site, sandboxes)
 
 
 @asynccontextmanager
 async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup]:
     """Two APIs and two workers on Postgres, Valkey and a Temporal server. One of each reaches Postgres by a proxy."""
-    with running_postgres() as server, running_endpoint() as embeddings:
+    with running_postgres() as server, running_endpoint() as embeddings, running_web_site() as site:
         direct = server.new_database()
         await asyncio.to_thread(migrate, direct)
         async with losing_proxy(direct, folder) as (proxy, losing), coding_sandbox() as (sandbox, sandbox_url):
@@ -126,7 +153,7 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                 patience_seconds=PATIENCE_SECONDS,
             )
             more = {"HOLDFAST_MODELS": str(provider.models_file(folder)), "HOLDFAST_EVENT_STREAM_URL": events.url}
-            more |= {"HOLDFAST_SANDBOX_URL": sandbox_url, **_embedding_with(embeddings)}
+            more |= {"HOLDFAST_SANDBOX_URL": sandbox_url, **_embedding_with(embeddings), **_fetching_from(site)}
             pairs = [
                 _api_and_worker(folder, number, temporal, HOLDFAST_DATABASE_URL=url, **more, **SETTINGS)
                 for number, url in enumerate((losing, direct), 1)
@@ -144,6 +171,8 @@ async def apart(folder: Path, provider: ScriptedProvider) -> AsyncIterator[Setup
                 postgres_writes_held(direct),
                 pairs[1].worker,
                 embeddings,
+                site,
+                sandbox.folder,
                 proxy,
             )
             async with _running(setup):
@@ -172,6 +201,10 @@ def _embedding_with(endpoint: ScriptedEndpoint) -> dict[str, str]:
         "HOLDFAST_EMBEDDING_MODEL": "openai/scripted",
         "HOLDFAST_EMBEDDING_DIMENSIONS": str(endpoint.dimensions),
     }
+
+
+def _fetching_from(site: WebSite) -> dict[str, str]:
+    return {"HOLDFAST_WEB_ALLOWED_HOSTS": site.host, "HOLDFAST_WEB_SEARCH": "off"}
 
 
 @dataclass(frozen=True)

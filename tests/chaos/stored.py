@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from infra.database import ingestions, vector_store_additions, vector_stores
 from infra.database.columns import AnyRow
 from infra.database.engine import Database, open_database
 from infra.database.outages import DatabaseUnavailable
 from infra.database.run_tables import IS_ACTIVE, RUN_STEPS, RUNS, TOOL_CALLS, TURNS
+from infra.database.sandbox_tables import SANDBOX_SESSIONS
 from infra.database.thread_tables import MESSAGES
 from infra.database.vector_store_tables import VECTOR_STORE_FILES
 from models.documents import FileErrorCode
@@ -68,6 +69,10 @@ class Stored:
         """Every run, by its model's name; the messages are those of its whole thread."""
         return await self._database.read(_all_runs)
 
+    async def sandbox_sessions(self) -> int:
+        """How many sessions of code have rows."""
+        return await self._database.read(_count_sandbox_sessions)
+
     async def active(self) -> Sequence[str]:
         """The models of active runs."""
         return await self._database.read(_active_models)
@@ -108,6 +113,10 @@ def _all_runs(connection: Connection) -> dict[str, list[StoredRun]]:
 
 def _active_models(connection: Connection) -> Sequence[str]:
     return connection.scalars(select(RUNS.c.model).where(IS_ACTIVE)).all()
+
+
+def _count_sandbox_sessions(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).select_from(SANDBOX_SESSIONS)) or 0
 
 
 def _whole(connection: Connection, run: AnyRow) -> StoredRun:

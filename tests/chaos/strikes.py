@@ -31,6 +31,7 @@ RUNNING_CODE = "while code of the model runs"
 AWAITING_FILES = "while a call waits for files"
 RESULT = "after a call's result, before Temporal hears of it"
 UNCONFIRMED = "after a commit, its answer lost"
+CRAWLING = "while a page of a crawl is fetched"
 
 ONE_KILLED = "one worker killed in mid-answer, until its answers are taken up"
 FROZEN = "a worker frozen in mid-answer until another has its runs"
@@ -150,6 +151,17 @@ async def lose_running_code(field: Field) -> None:
         await field.setup.restore()
 
 
+async def lose_crawls(field: Field) -> None:
+    """Workers are killed while one fetches a page of a crawl."""
+    await field.crawl()
+
+    field.kill(Role.WORKER)
+
+    field.points[CRAWLING] += 1
+    field.setup.site.may_answer.set()
+    await field.setup.restore()
+
+
 async def lose_events(field: Field) -> None:
     """The answer is committed; its events die with its worker."""
     turn, gate = gated()
@@ -236,6 +248,7 @@ STRIKES: tuple[Strike, ...] = (
     lose_workers,
     lose_server_calls,
     lose_running_code,
+    lose_crawls,
     lose_events,
     kill_a_worker,
     freeze_a_worker,

@@ -11,6 +11,7 @@ from tests.chaos.strikes import (
     lose_answers_to_commits,
     lose_commands,
     lose_commits,
+    lose_crawls,
     lose_running_code,
     lose_server_calls,
 )
@@ -20,7 +21,7 @@ from tests.provider.scripted_provider import running_provider
 # The restart after each kill takes longest.
 STRIKES: dict[str, tuple[Strike, ...]] = {
     "sqlite": (lose_commands, lose_server_calls, lose_commits),
-    "postgres": (lose_answers_to_commits, lose_commands, lose_running_code, lose_server_calls),
+    "postgres": (lose_answers_to_commits, lose_commands, lose_crawls, lose_running_code, lose_server_calls),
 }
 
 

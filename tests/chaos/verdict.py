@@ -7,8 +7,10 @@ from typing import Any
 
 from models.runs import RunStatus
 from tests.chaos.clients import Refused
+from tests.chaos.crawls import faults_of_crawls
 from tests.chaos.field import TEXT, Field
 from tests.chaos.ledgers import Ledger, text_of
+from tests.chaos.leftovers import leftovers_of
 from tests.chaos.report import Report
 from tests.chaos.run_faults import faults_of, stored_text, stream_faults
 from tests.chaos.runs import ChaosRun, Plan
@@ -35,6 +37,7 @@ async def judge(field: Field) -> Report:
     violations += await _all(_told(field, run, found) for run, found in known)
     violations += [f"{name} still blocks its thread" for name in await field.stored.active()]
     violations += await _all(_unlocked(field, run, found) for run, found in known)
+    violations += await _all([faults_of_crawls(field.client, field.crawls), _left_by_sandboxes(field)])
     report.clients = field.client.tally
     report.clients["events seen again after counting"] += sum(run.ledger.repeats for run in crowd)
     return report
@@ -94,6 +97,18 @@ async def _unlocked(field: Field, run: ChaosRun, stored: StoredRun) -> list[str]
     expected = [*(stored_text(message.content) for message in stored.messages), probe.question, probe.script.text(0, 0)]
     if (listed := [text_of(message) for message in messages]) != expected:
         return [f"{run.name}: after a new run its thread has {listed}"]
+    return []
+
+
+async def _left_by_sandboxes(field: Field) -> list[str]:
+    """Once every thread is deleted, no session is left: no row, no folder, no process."""
+    threads = {found.row.thread_id for each in (await field.stored.runs()).values() for found in each}
+    await _all(_deleted(field, thread_id) for thread_id in threads)
+    return await leftovers_of(field.setup.sandboxes, field.stored)
+
+
+async def _deleted(field: Field, thread_id: str) -> list[str]:
+    await field.client.delete(f"/threads/{thread_id}")
     return []
 
 

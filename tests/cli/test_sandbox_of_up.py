@@ -11,7 +11,6 @@ import pytest
 from infra.sandbox.errors import SandboxUnavailable
 from infra.sandbox.http_sandbox import HttpCodeSandbox
 from tests.cli.program import Place, Up, command_line, is_alive, wait_until
-from tests.sandbox_process import without_packages
 
 pytestmark = [pytest.mark.slow, pytest.mark.any_database, pytest.mark.xdist_group("cli-up")]
 SECRET = "sk-a-key-of-a-provider"
@@ -35,7 +34,10 @@ def up(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         HOLDFAST_WORKERS="1",
         HOLDFAST_SANDBOX_URL="",
         HOLDFAST_SANDBOX_DIR=str(folder / "run"),
-        HOLDFAST_SANDBOX_PACKAGES_DIR=str(without_packages(folder)),
+        HOLDFAST_SANDBOX_PACKAGES_DIR=str(folder / "packages"),
+        # No index is asked: the installation of the packages fails.
+        UV_OFFLINE="1",
+        UV_NO_CACHE="1",
         ANTHROPIC_API_KEY=SECRET,
     )
     try:
@@ -77,6 +79,14 @@ def test_api_and_workers_know_where_it_is(up: Up) -> None:
     assert asyncio.run(is_isolated(url))
     assert api is not None
     assert {each.environ()["HOLDFAST_SANDBOX_URL"] for each in (api, *up.workers())} == {url}
+
+
+def test_packages_are_installed_beside_what_serves(up: Up, folder: Path) -> None:
+    wait_until(lambda: f"Installing the packages of the code interpreter into {folder}/packages" in up.output)
+    wait_until(lambda: "The packages of the code interpreter cannot be installed" in up.output)
+    wait_until(lambda: '"sandbox.packages_failed"' in up.output)
+
+    assert up.is_healthy()
 
 
 def test_killed_sandbox_is_started_again_at_the_same_place(up: Up) -> None:

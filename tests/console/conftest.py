@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from tests.code_runs import small_packages
 from tests.console.chromium import FLAGS, chromium
 from tests.console.pages import Watched
 from tests.console.server import ConsoleServer, Project, running_server
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
+from tests.web_site import WebSite, running_web_site
 
 # For a machine that is busy with other tests.
 PATIENCE_MS = 15_000
@@ -27,9 +29,26 @@ def models() -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture(scope="package")
-def server(models: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleServer]:
-    with running_server(tmp_path_factory.mktemp("console"), models) as running:
+def site() -> Iterator[WebSite]:
+    """What `web_retrieval` may open."""
+    with running_web_site() as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def server(
+    models: ScriptedProvider, site: WebSite, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ConsoleServer]:
+    """With a sandbox for code."""
+    with small_packages() as packages:
+        settings = {
+            "HOLDFAST_SANDBOX_URL": "",
+            "HOLDFAST_SANDBOX_PACKAGES_DIR": str(packages),
+            "HOLDFAST_WEB_ALLOWED_HOSTS": site.host,
+            "HOLDFAST_WEB_SEARCH": "off",
+        }
+        with running_server(tmp_path_factory.mktemp("console"), models, **settings) as running:
+            yield running
 
 
 @pytest.fixture(scope="package")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from tests.cli.program import HOLDFAST, Place, Up
 from tests.provider.scripted_provider import ScriptedProvider
@@ -20,7 +21,7 @@ OPERATOR_KEY = "sk-operator"
 class ConsoleServer:
     """Can be killed and started again at the same place."""
 
-    def __init__(self, folder: Path, provider: ScriptedProvider) -> None:
+    def __init__(self, folder: Path, provider: ScriptedProvider, **settings: str) -> None:
         self._place = Place.new(folder)
         self._keys = iter([f"sk-{number}" for number in range(PROJECTS)])
         self._settings = {
@@ -28,6 +29,7 @@ class ConsoleServer:
             "HOLDFAST_API_KEYS": ",".join(f"sk-{number}=project-{number}" for number in range(PROJECTS)),
             "HOLDFAST_OPERATOR_KEYS": OPERATOR_KEY,
             "HOLDFAST_WORKERS": "1",
+            **settings,
         }
         self._up = self._started()
 
@@ -38,6 +40,11 @@ class ConsoleServer:
     @property
     def port(self) -> int:
         return self._place.port
+
+    def api(self) -> psutil.Process:
+        api = self._up.api()
+        assert api is not None
+        return api
 
     def new_project(self) -> "Project":
         return Project(self.url, next(self._keys))
@@ -115,8 +122,8 @@ class Project:
 
 
 @contextmanager
-def running_server(folder: Path, provider: ScriptedProvider) -> Iterator[ConsoleServer]:
-    server = ConsoleServer(folder, provider)
+def running_server(folder: Path, provider: ScriptedProvider, **settings: str) -> Iterator[ConsoleServer]:
+    server = ConsoleServer(folder, provider, **settings)
     try:
         server.ready()
         yield server

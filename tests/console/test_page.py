@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
@@ -16,8 +16,10 @@ from tests.provider.scripted_provider import ScriptedProvider
 pytestmark = pytest.mark.xdist_group("console")
 
 PHONE: Any = {"width": 375, "height": 667}
-MAX_LOAD_SECONDS = 1
-LOADS = 10
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+# Of processors, by the page and the server. The rest of the second is the browser's own.
+MAX_WORK_SECONDS = 0.6
+MAX_LOAD_BYTES = 500_000
 
 
 async def test_the_api_key_is_asked_for_and_kept_for_the_tab_alone(
@@ -127,6 +129,7 @@ async def test_a_change_of_view_moves_the_focus_and_the_title(page: Page, server
 async def test_every_view_fits_a_phone(page: Page, server: ConsoleServer, project: Project) -> None:
     run = await project.run(await project.assistant("holdfast/scripted", "get_weather"), "word " * 40)
     await project.until(run, "requires_action")
+    store = await project.post("/vector_stores", name="word " * 40)
     await page.set_viewport_size(PHONE)
 
     for view in (
@@ -134,8 +137,11 @@ async def test_every_view_fits_a_phone(page: Page, server: ConsoleServer, projec
         "chat/" + run["thread_id"],
         "threads",
         "assistants",
+        "assistants/new",
+        "assistants/" + run["assistant_id"],
         "files",
         "stores",
+        "stores/" + store["id"],
         "runs",
         "runs/" + run["id"],
     ):
@@ -154,21 +160,42 @@ async def test_runs_and_their_filters_are_accessible(page: Page, server: Console
     await assert_accessible(page)
 
 
-async def test_the_page_loads_in_a_second(browser: Browser, server: ConsoleServer, project: Project) -> None:
-    times: list[float] = []
-    # The machine may be busy with other tests.
-    while min(times, default=MAX_LOAD_SECONDS) >= MAX_LOAD_SECONDS and len(times) < LOADS:
-        # A new browser cache each.
-        async with await browser.new_context() as context:
-            await context.add_init_script(f"sessionStorage.setItem('holdfast-api-key', {project.key!r})")
-            page = await context.new_page()
-            await page.goto(f"{server.url}/#/threads")
-            await page.get_by_text("There are no threads yet.").wait_for()
-            times.append(await page.evaluate("performance.now() / 1000"))
+async def test_the_page_is_dark_where_the_system_is(page: Page, server: ConsoleServer) -> None:
+    await page.goto(server.url)
 
-    assert min(times) < MAX_LOAD_SECONDS, times
+    shown = []
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme)
+        shown.append(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    assert shown == ["rgb(255, 255, 255)", "rgb(22, 25, 29)"]
 
 
+async def test_the_page_loads_in_a_second_with_little_work(
+    browser: Browser, server: ConsoleServer, project: Project
+) -> None:
+    # Other tests may keep the machine busy: what counts is the time of processors.
+    async with await browser.new_context() as context:
+        await context.add_init_script(f"sessionStorage.setItem('holdfast-api-key', {project.key!r})")
+        page = await context.new_page()
+        devtools = await context.new_cdp_session(page)
+        await devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+        api = server.api()
+        before = api.cpu_times()
+        await page.goto(f"{server.url}/#/threads")
+        await page.get_by_text("There are no threads yet.").wait_for()
+        after = api.cpu_times()
+        metrics = {each["name"]: each["value"] for each in (await devtools.send("Performance.getMetrics"))["metrics"]}
+        loaded_bytes = await page.evaluate(BYTES)
+
+    of_page, of_server = metrics["TaskDuration"], (after.user + after.system) - (before.user + before.system)
+    assert 0 < of_page + of_server < MAX_WORK_SECONDS, (of_page, of_server)
+    # That all files are asked for at once, `tests/api/test_console.py` shows.
+    assert 100_000 < loaded_bytes < MAX_LOAD_BYTES
+
+
+BYTES = """() => performance.getEntriesByType("resource").filter(({ name }) => name.includes("/console/"))
+  .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)"""
 ATTEMPTS = """
 const tried = (attempt) => { try { attempt(); return "ran"; } catch { return "refused"; } };
 window.outcomes = Promise.all([

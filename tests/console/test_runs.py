@@ -76,6 +76,19 @@ async def test_a_failed_run_is_retried_from_its_page(
     await shows(page, "At last.")
 
 
+async def test_a_run_at_work_is_cancelled_from_its_page(
+    page: Page, server: ConsoleServer, project: Project, models: ScriptedProvider
+) -> None:
+    models.script("hangs", Hangs(after="Working"))
+    run = await project.until(await project.run(await project.assistant("hangs")), "in_progress")
+    await page.goto(f"{server.url}/#/runs/{run['id']}")
+
+    await page.get_by_role("button", name="Cancel").click()
+
+    await expect(page.get_by_role("status").filter(has_text="cancelled")).to_be_visible()
+    await project.until(run, "cancelled")
+
+
 async def test_many_runs_are_retried_and_cancelled_at_once(
     page: Page, server: ConsoleServer, project: Project, models: ScriptedProvider
 ) -> None:

@@ -31,7 +31,7 @@ def annotations(file: Any) -> list[dict[str, Any]]:
     start = TEXT.index(MARKER)
     cited = {"type": "url_citation", "text": MARKER, "start_index": start, "end_index": start + len(MARKER)}
     path = {"type": "file_path", "text": "sandbox:/mnt/data/plot.csv", "start_index": 0, "end_index": 0}
-    url = {"url": PAGE["url"], "title": PAGE["title"], "quote": PAGE["content"]}
+    url = {"url": PAGE["url"], "title": PAGE["title"]}
     return [{**cited, "url_citation": url}, {**path, "file_path": {"file_id": file["id"]}}]
 
 

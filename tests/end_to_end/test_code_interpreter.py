@@ -2,22 +2,28 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from openai import AsyncAssistantEventHandler
 from openai.types.beta.threads import ImageFile, Message
 from openai.types.beta.threads.runs import ToolCall, ToolCallDelta
 from typing_extensions import override
 
+from infra.database import assistants
 from infra.language_model.scripted import SCRIPTED_MODEL
+from models.assistants import CreateAssistantRequest
+from models.tool_formats.code_interpreter import NO_SANDBOX
+from models.tools import CodeInterpreterTool
 from tests.code_runs import CODE, PNG, SHOW_IMAGE, WAITS, code_of, coding, logs_of, put_file, python, told
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.stored_files import store_file
+from tests.stored_files import DEFAULT_PROJECT, store_file
 from tests.streams import THREAD, all_events, followed, forget, streamed
 
 SMILE = "\N{GRINNING FACE}"
 LINK = "sandbox:/mnt/data/report.csv"
+LISTING = 'import os\nfor n in sorted(os.listdir("/mnt/data")):\n    print(n, open(f"/mnt/data/{n}").read())'
 REPORT = f'open("/mnt/data/report.csv", "w").write("a,b")\nprint("é {SMILE}")\n'
 
 
@@ -204,8 +210,7 @@ async def test_calls_of_one_answer_run_in_their_order(coder: RunningHoldfast, pr
 async def test_files_of_assistant_thread_and_messages_are_in_the_folder(
     coder: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
-    listing = 'import os\nfor n in sorted(os.listdir("/mnt/data")):\n    print(n, open(f"/mnt/data/{n}").read())'
-    provider.script("code-files", python(listing), Says("Done."), python(listing), Says("Done."))
+    provider.script("code-files", python(LISTING), Says("Done."), python(LISTING), Says("Done."))
     ids = [
         await store_file(coder.resources, each, f"{each}.txt") for each in ("assistant", "thread", "message", "late")
     ]
@@ -238,6 +243,23 @@ async def test_files_of_assistant_thread_and_messages_are_in_the_folder(
     assert set(logs_of(second).splitlines()) == expected | {"late.txt late", f"{ids[3]} late"}
     [function] = [tool["function"] for tool in provider.requests("code-files")[0]["tools"]]
     assert f"assistant.txt, thread.txt, {same}-thread.txt, message.txt." in function["description"]
+
+
+async def test_files_of_the_first_beta_are_in_the_folder(coder: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("code-v1", python(LISTING), Says("Done."))
+    of_assistant, of_message = [await store_file(coder.resources, each, f"{each}.md") for each in ("assistant", "said")]
+    message = {"role": "user", "content": "Go", "file_ids": [of_message]}
+    async with httpx.AsyncClient(base_url=f"{coder.url}/v1", headers={"OpenAI-Beta": "assistants=v1"}) as v1:
+        body: Any = {"model": "code-v1", "tools": [CODE], "file_ids": [of_assistant]}
+        assistant = (await v1.post("/assistants", json=body)).json()
+        body = {"assistant_id": assistant["id"], "thread": {"messages": [message]}}
+        begun = (await v1.post("/threads/runs", json=body)).json()
+
+    run = await coder.client.beta.threads.runs.poll(begun["id"], thread_id=begun["thread_id"])
+
+    [code] = await code_of(coder, run)
+    names = {"assistant.md assistant", f"{of_assistant} assistant", "said.md said", f"{of_message} said"}
+    assert set(logs_of(code).splitlines()) == names
 
 
 async def test_mixed_answer_runs_code_before_the_client_is_asked(
@@ -332,6 +354,21 @@ async def test_scripted_model_runs_the_code_of_the_message(coder: RunningHoldfas
     [text] = [part.to_dict()["text"] for part in message.content]
     assert [each["text"] for each in text["annotations"]] == ["sandbox:/mnt/data/a.txt"]  # type: ignore[index]
     assert await coder.texts(silent) == ["No code", "You said: No code"]
+
+
+async def test_run_of_an_assistant_that_has_the_tool_already_says_why_no_code_runs(
+    holdfast: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script("code-refused", python("print(1)"), Says("I cannot."))
+    body = CreateAssistantRequest(model="code-refused", tools=[CodeInterpreterTool(type="code_interpreter")])
+    # By the API it could not be created here.
+    assistant = await holdfast.resources.database.write(assistants.create, DEFAULT_PROJECT, body)
+
+    run = await holdfast.until(await holdfast.run(assistant.id), "completed")
+
+    [code] = await code_of(holdfast, run)
+    assert code["outputs"] == [{"type": "logs", "logs": NO_SANDBOX}]
+    assert told(provider.requests("code-refused")[1]) == [NO_SANDBOX]
 
 
 async def test_operators_see_code_calls(coder: RunningHoldfast, provider: ScriptedProvider) -> None:

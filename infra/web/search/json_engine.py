@@ -1,5 +1,6 @@
 """Asks a search engine that answers in JSON, and says its refusals in words for the model."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from infra.web.errors import SearchFailed
 
 TIMEOUT = timedelta(seconds=15)
+"""For the whole answer, however slowly it comes."""
+
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 NO_ANSWER = "The search engine does not answer."
 RATE_LIMITED = "The search engine refuses more searches for now."
@@ -35,13 +38,16 @@ class JsonEngine:
     async def ask(self, kind: type[Answer], method: str = "GET", **request: Any) -> Answer:
         """Raises `SearchFailed`."""
         try:
-            async with self._client.stream(method, self._url, **request) as response:
+            async with (
+                asyncio.timeout(TIMEOUT.total_seconds()),
+                self._client.stream(method, self._url, **request) as response,
+            ):
                 if not response.is_success:
                     raise SearchFailed(_refusal(response.status_code))
                 return kind.model_validate_json(await _content(response))
-        except httpx.TransportError as error:
+        except (httpx.TransportError, TimeoutError) as error:
             raise SearchFailed(NO_ANSWER) from error
-        except ValidationError as error:
+        except (httpx.DecodingError, ValidationError) as error:
             raise SearchFailed(UNREADABLE) from error
 
 

@@ -16,9 +16,10 @@ from infra.database.migrations import migrate
 from infra.database.sandbox_files import KeptFile
 from infra.object_store.directory import DirectoryObjectStore
 from infra.ports import ResultWithRows, ToolScope
+from infra.sandbox.errors import SandboxRefused
 from infra.sandbox.http_sandbox import HttpCodeSandbox
-from infra.tools.errors import ToolUnavailable
-from models.code_cells import SandboxFile, SandboxSession
+from infra.tools.errors import ToolFailed, ToolUnavailable
+from models.code_cells import OpenedSession, SandboxFile, SandboxSession
 from models.ids import Prefix, new_id
 from models.tool_calls import CodeRun, ToolCall
 from tests.code_runs import small_packages
@@ -111,6 +112,19 @@ async def test_retried_call_whose_code_ended_its_process_has_its_output(
 
     assert logs_of(first).startswith("once\n")
     assert logs_of(again) == logs_of(first)
+
+
+async def test_refusal_of_the_sandbox_is_the_output_of_the_call(called: CalledTools, tool: CodeInterpreter) -> None:
+    class Refuses(HttpCodeSandbox):
+        async def open(self, session: SandboxSession) -> OpenedSession:
+            raise SandboxRefused("code_interpreter cannot run here: bwrap: setting up uid map: Permission denied.")
+
+    refusing = Refuses("http://127.0.0.1:9", "")
+    with pytest.raises(ToolFailed) as refused:
+        await replace(tool, sandbox=refusing).run(call_of(called, "print(1)"), scope_of(called))
+    await refusing.close_connections()
+
+    assert str(refused.value) == "code_interpreter cannot run here: bwrap: setting up uid map: Permission denied."
 
 
 async def test_images_of_a_session_that_the_code_has_ended_are_not_asked_for(

@@ -221,6 +221,18 @@ async def test_page_is_read_part_by_part(tool: WebRetrieval, scope: ToolScope, s
 
 
 @pytest.mark.any_database
+async def test_single_page_is_opened_whatever_robots_txt_says(
+    tool: WebRetrieval, scope: ToolScope, site: WebSite
+) -> None:
+    site.visits.clear()
+
+    found = await tool.run(call(url=f"{site.url}/private/a"), scope)
+
+    assert [passage.text for passage in found.passages] == ["Nobody may read this."]
+    assert site.visits == ["/private/a"]
+
+
+@pytest.mark.any_database
 async def test_page_is_cut_to_the_number_of_results(tool: WebRetrieval, scope: ToolScope, site: WebSite) -> None:
     whole = await tool.run(call(url=f"{site.url}/long"), scope)
     some = await tool.run(call({"max_num_results": 2}, url=f"{site.url}/long"), scope)

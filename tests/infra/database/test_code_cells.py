@@ -1,7 +1,7 @@
 """Rows of the code interpreter: sessions, cells, and the files that code has made."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -18,16 +18,20 @@ from infra.database import (
     sandbox_sessions,
     threads,
     tool_results,
+    vector_store_additions,
+    vector_stores,
 )
 from infra.database.engine import Database
 from infra.database.files import StoredFile
 from infra.database.sandbox_files import KeptFile
+from models.beta_v1 import MADE_FOR_V1
 from models.code_cells import SandboxSession
 from models.files import Purpose
 from models.ids import Prefix, new_file_id, new_id
 from models.threads import ModifyThreadRequest
 from models.tool_calls import CodeCell, CodeRun
-from models.tools import CodeInterpreterResources, ToolResources
+from models.tools import CodeInterpreterResources, FileSearchResources, ToolResources
+from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT
 from tests.infra.database.plans import BY_ID, plan_of
@@ -193,6 +197,26 @@ def test_run_has_the_files_of_its_project_alone(database: Database) -> None:
     assert [file.id for file in found] == ids[:1]
 
 
+@pytest.mark.parametrize("metadata", [MADE_FOR_V1, {}])
+def test_run_has_the_files_that_its_assistant_has_of_the_first_beta(
+    database: Database, metadata: Mapping[str, str]
+) -> None:
+    called, file_id = CalledTools.of(database, CODE), new_file_id()
+    with writing(database) as connection:
+        files.create(connection, PROJECT, StoredFile(file_id, "a.txt", Purpose.ASSISTANTS, 1))
+        body = CreateVectorStoreRequest(metadata=dict(metadata))
+        made = vector_stores.create(connection, PROJECT, body, None, 0)
+        store = vector_stores.lock_any(connection, made.id)
+        assert store is not None
+        vector_store_additions.add(connection, store, [Attachment(file_id, None, ChunkSizes())])
+        searched = ToolResources(file_search=FileSearchResources(vector_store_ids=[made.id]))
+        run = called.run.model_copy(update={"tool_resources": searched})
+
+        found = interpreter_files.of_run(connection, PROJECT, run)
+
+    assert [file.id for file in found] == ([file_id] if metadata else [])
+
+
 def test_replaced_and_removed_files_are_doomed(database: Database) -> None:
     called = CalledTools.of(database, CODE)
     first, other, second = kept("a.csv"), kept("b"), kept("a.csv")
@@ -215,7 +239,7 @@ def test_deleted_thread_dooms_its_files_and_closes_its_session(database: Databas
 
     with writing(database) as connection:
         assert made.key in doomed(connection)
-        closed = {each.session for each in sandbox_sessions.closed(connection, 1000)}
+        closed = set(sandbox_sessions.closed(connection, 1000))
         assert opened in closed
         sandbox_sessions.remove(connection, opened.id)
         assert sandbox_sessions.find(connection, opened.id) is None
@@ -225,7 +249,11 @@ OF_THREAD, OF_FILES = BY_ID.format("sandbox_sessions"), BY_ID.format("sandbox_fi
 QUERIES: dict[str, tuple[Callable[[Connection], object], set[str]]] = {
     "find": (lambda connection: sandbox_sessions.find(connection, "thread_1"), {OF_THREAD}),
     "close": (lambda connection: sandbox_sessions.close(connection, "thread_1"), {OF_THREAD}),
-    "closed": (lambda connection: sandbox_sessions.closed(connection, 10), {"sandbox_sessions_closed"}),
+    "closed": (lambda connection: sandbox_sessions.closed(connection, 10, ["http://one"]), {"sandbox_sessions_closed"}),
+    "forget closed": (
+        lambda connection: sandbox_sessions.forget_closed(connection, "http://one", 1),
+        {"sandbox_sessions_closed"},
+    ),
     "remove": (lambda connection: sandbox_sessions.remove(connection, "thread_1"), {OF_THREAD}),
     "cell": (lambda connection: sandbox_sessions.cell_of(connection, "call_1"), {BY_ID.format("tool_calls")}),
     "files": (lambda connection: sandbox_files.of_thread(connection, "thread_1"), {OF_FILES}),

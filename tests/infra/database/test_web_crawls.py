@@ -194,8 +194,7 @@ def test_nothing_is_stored_of_a_crawl_that_was_forgotten(database: Database, cra
 
 
 async def test_page_that_comes_with_the_deletion_is_not_kept(database: Database, crawl: Crawl) -> None:
-    if database.engine.dialect.name != POSTGRES:
-        pytest.skip("writers of SQLite never overlap")
+    on_postgres(database)
     with reading(database) as connection:
         [url] = web_crawls.pending(connection, crawl.id, 1)
         store_id = _collection(connection, crawl).store_id
@@ -214,6 +213,50 @@ async def test_page_that_comes_with_the_deletion_is_not_kept(database: Database,
     with reading(database) as connection:
         assert web_collections.count_pages(connection, store_id) == 0
         assert web_crawls.pending(connection, crawl.id, ALL) == []
+
+
+def on_postgres(database: Database) -> None:
+    if database.engine.dialect.name != POSTGRES:
+        pytest.skip("writers of SQLite never overlap")
+
+
+async def test_first_crawls_of_a_project_that_begin_at_once_share_its_collection(database: Database) -> None:
+    on_postgres(database)
+    project_id = uuid4().hex
+
+    second = await overlap(
+        database,
+        lambda connection: begin(connection, project_id, "First."),
+        lambda connection: begin(connection, project_id, "Second."),
+    )
+
+    with reading(database) as connection:
+        assert _collection(connection, second).description == "Second."
+        assert len({row.id for row in web_crawls.newest(connection, project_id, ALL)}) == 2
+
+
+@pytest.mark.parametrize("generations", [(1, 2), (2, 1)])
+async def test_page_that_two_crawls_read_at_once_is_that_of_the_later_one(
+    database: Database, crawl: Crawl, generations: tuple[int, int]
+) -> None:
+    on_postgres(database)
+    with writing(database) as connection:
+        other = begin(connection, crawl.project_id)
+        store_id = _collection(connection, crawl).store_id
+
+    def store(of: Crawl, generation: int) -> Callable[[Connection], bool]:
+        def stored(connection: Connection) -> bool:
+            [url] = web_crawls.pending(connection, of.id, 1)
+            return web_crawls.store_page(connection, url, CrawledPage(page(generation=generation), []), ALL)
+
+        return stored
+
+    first, second = generations
+    is_stored = await overlap(database, store(other, first), store(crawl, second))
+
+    with reading(database) as connection:
+        [found] = web_collections.searchable(connection, store_id, None, ALL)
+    assert (is_stored, found.generation) == (second == max(generations), max(generations))
 
 
 Query = Callable[[Connection, Crawl], object]

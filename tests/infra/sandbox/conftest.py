@@ -1,17 +1,19 @@
 """Sandboxes that the tests of attacks share: one that runs as the tests do, and one of another user than root."""
 
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.sandbox_process import RunningSandbox, can_run_as_nobody, running_sandbox
+from infra.sandbox.bubblewrap import find_interpreter, runs_as_root
+from tests.sandbox_process import RunningSandbox, running_sandbox
 
 LIMITS: dict[str, Any] = {"memory_mb": "256", "disk_mb": "32", "files": "300", "processes": "24", "sessions": "8"}
-USERS = [
-    pytest.param("own user", marks=pytest.mark.xdist_group("sandbox-own")),
-    pytest.param("nobody", marks=[pytest.mark.slow, pytest.mark.xdist_group("sandbox-nobody")]),
-]
+OWN = pytest.param("own user", marks=pytest.mark.xdist_group("sandbox-own"))
+NOBODY = pytest.param("nobody", marks=[pytest.mark.slow, pytest.mark.xdist_group("sandbox-nobody")])
+# Where the tests are not root, their own user is one like any other.
+USERS = [OWN, NOBODY] if runs_as_root() else [OWN]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -23,8 +25,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def sandbox_user(request: pytest.FixtureRequest) -> str:
     """Root, if the tests are, drops the user of each box; `nobody` has none to drop."""
     user: str = request.param
-    if user == "nobody" and not can_run_as_nobody():
-        pytest.skip("the tests do not run as root, or only root can start their Python")
+    if user == "nobody" and find_interpreter().folder:
+        pytest.fail(f"only root can start {sys.base_prefix}: run the tests with a Python under /usr, or not as root")
     return user
 
 

@@ -56,6 +56,25 @@ async def test_quick_cell_beyond_the_disk_is_found_at_its_end(sandbox: RunningSa
     await _killed(sandbox, code, "its files took more than the limit", SessionFate.ENDED)
 
 
+async def test_files_in_a_closed_folder_count(sandbox: RunningSandbox) -> None:
+    fill = "for n in range(3): open(f'd/f{n}', 'wb').write(b'0' * (15 << 20))"
+    code = f"import os; os.mkdir('d')\n{fill}\nos.chmod('d', 0)"
+
+    # Root looks into it.
+    await _killed(sandbox, code, "its files ", SessionFate.ENDED)
+
+
+async def test_flood_of_folders_within_folders_ends_the_session(sandbox: RunningSandbox) -> None:
+    session = await sandbox.session()
+    code = "import os\nfor n in range(5000):\n  os.mkdir('d'); os.chdir('d')"
+
+    ran = await sandbox.run(session, code)
+    other = await sandbox.run_alone("1")
+
+    assert (ran.done.ending, ran.done.fate) == (CellEnding.KILLED, SessionFate.ENDED), ran.outputs
+    assert other.text == "1\n"
+
+
 async def test_flood_of_files_ends_the_session(sandbox: RunningSandbox) -> None:
     code = "n = 0\nwhile True:\n  open(f'e{n}', 'w').close(); n += 1\n  if n % 50 == 0: __import__('time').sleep(.1)"
 
@@ -72,6 +91,50 @@ while True:
 """
 
     await _killed(sandbox, code, "its files took more than the limit", SessionFate.RESTARTED)
+
+
+async def test_files_without_a_name_that_are_only_mapped_count(sandbox: RunningSandbox) -> None:
+    code = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+while True:
+    file = os.open("x", os.O_RDWR | os.O_CREAT); os.unlink("x"); os.write(file, b"0" * (8 << 20))
+    assert libc.mmap(None, ctypes.c_size_t(4096), 1, 1, file, ctypes.c_long(0)) > 0
+    os.close(file)
+    time.sleep(0.05)
+"""
+
+    await _killed(sandbox, code, "its files took more than the limit", SessionFate.RESTARTED)
+
+
+async def test_files_of_a_thread_with_descriptors_of_its_own_count(sandbox: RunningSandbox) -> None:
+    # CLONE_VM, FS, SIGHAND, THREAD and SYSVSEM, and not FILES.
+    code = """
+import ctypes, os, time
+libc = ctypes.CDLL(None, use_errno=True)
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+def work(_):
+    while True:
+        file = os.open("x", os.O_RDWR | os.O_CREAT); os.unlink("x"); os.write(file, b"0" * (8 << 20))
+        time.sleep(0.05)
+stack = ctypes.create_string_buffer(1 << 20)
+top = ctypes.c_void_p((ctypes.addressof(stack) + (1 << 20)) & ~15)
+assert libc.clone(work, top, 0x50b00, None) > 0, ctypes.get_errno()
+time.sleep(30)
+"""
+
+    await _killed(sandbox, code, "its files took more than the limit", SessionFate.RESTARTED)
+
+
+async def test_files_are_not_sent_through_sockets(sandbox: RunningSandbox) -> None:
+    ran = await sandbox.run_alone("""
+import os, socket
+one, other = socket.socketpair()
+socket.send_fds(one, [b"x"], [os.open("x", os.O_CREAT)])
+""")
+
+    assert "PermissionError" in ran.text
 
 
 async def test_sparse_file_of_a_terabyte_is_refused(sandbox: RunningSandbox) -> None:
@@ -96,6 +159,25 @@ for number in range(10):
         a = bytearray(b"x") * (60 << 20)
         time.sleep(30)
         os._exit(0)
+time.sleep(30)
+"""
+
+    await _killed(sandbox, code, "more than the limit of 256 MB of memory", SessionFate.RESTARTED)
+
+
+async def test_memory_behind_a_thread_that_has_ended_counts(sandbox: RunningSandbox) -> None:
+    code = """
+import ctypes, os, platform, threading, time
+number = {"x86_64": 60, "aarch64": 93}[platform.machine()]
+kept = []
+def fill():
+    kept.append(bytearray(b"x") * (60 << 20))
+    time.sleep(30)
+for each in range(10):
+    if os.fork() == 0:
+        threading.Thread(target=fill).start()
+        # The first thread alone: the process goes on.
+        ctypes.CDLL(None).syscall(number, 0)
 time.sleep(30)
 """
 

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from infra.sandbox.folder import Changes, Folder
+from infra.sandbox.limits import FolderUse
+from infra.sandbox.removed_folder import remove_folder
 
 MEGABYTE = 1 << 20
 
@@ -44,9 +47,42 @@ def test_holes_of_files_count_as_bytes(folder: Folder) -> None:
     (folder.path / "sparse").touch()
     os.truncate(folder.path / "sparse", 100 * MEGABYTE)
 
-    size, count = folder.used()
+    assert folder.used() == FolderUse(100 * MEGABYTE, 1)
 
-    assert (size, count) == (100 * MEGABYTE, 1)
+
+DEPTH = 1_500
+"""More than Python nests calls, and longer a path than the kernel takes."""
+
+
+@pytest.fixture
+def deep(folder: Folder) -> Iterator[Folder]:
+    """With folders in folders, and a file in the last of them."""
+    at = os.open(folder.path, os.O_RDONLY)
+    for _ in range(DEPTH):
+        os.mkdir("deep", dir_fd=at)
+        below = os.open("deep", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    yield folder
+    # pytest's own removal of its folders fails over this one.
+    subprocess.run(["rm", "-rf", str(folder.path)], check=True)
+
+
+def test_folders_too_deep_to_be_counted_are_said(deep: Folder) -> None:
+    used = deep.used()
+
+    assert used.is_hidden
+    assert 800 < used.count < DEPTH
+
+
+def test_folders_of_any_depth_are_removed(deep: Folder) -> None:
+    (deep.path / "link").symlink_to(deep.path.parent)
+
+    remove_folder(deep.path)
+
+    assert (deep.path.exists(), deep.path.parent.exists()) == (False, True)
 
 
 @contextmanager

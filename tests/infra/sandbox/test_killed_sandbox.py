@@ -2,11 +2,16 @@
 
 import os
 import signal
+import subprocess
+import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 
+from infra.sandbox.box import BOX_USER
+from infra.sandbox.bubblewrap import runs_as_root
+from infra.sandbox.run_folder import REMOVE_AT_END
 from tests.program import until
 from tests.sandbox_process import RunningSandbox, running_sandbox
 
@@ -65,3 +70,17 @@ async def test_sandbox_ends_with_its_parent(tmp_path: Path) -> None:
         await nothing_is_left(sandbox)
         assert not processes_with("cli.main sandbox")
         cell.cancel()
+
+
+def test_folder_that_code_has_closed_is_removed_at_the_end() -> None:
+    # Root would need no rights.
+    user = BOX_USER if runs_as_root() else None
+    with tempfile.TemporaryDirectory(prefix="holdfast-test-") as name:
+        Path(name).chmod(0o777)
+        made = Path(name) / "run"
+        closing = 'mkdir -p "$0/closed/below" && touch "$0/closed/below/x" && chmod 0 "$0/closed"'
+        subprocess.run(["/bin/sh", "-c", closing, str(made)], user=user, check=True)
+
+        subprocess.run(["/bin/sh", "-c", REMOVE_AT_END, str(made)], user=user, input=b"", check=True)
+
+        assert not made.exists()

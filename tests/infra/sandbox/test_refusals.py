@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.code_tools import CodeRefused, check_tools
 from infra.sandbox.bubblewrap import Interpreter
 from infra.sandbox.errors import SandboxRefused, SandboxUnavailable, SessionGone
 from infra.sandbox.http_sandbox import HttpCodeSandbox
@@ -12,6 +13,7 @@ from infra.sandbox.packages import Packages
 from infra.sandbox.sandbox import open_sandbox
 from infra.settings import Settings
 from models.code_cells import PackageState, SandboxSession
+from models.tools import CodeInterpreterTool
 from tests.cli.program import Place, free_ports, run_here, run_to_end
 from tests.infra.sandbox import without_namespaces
 from tests.program import until
@@ -33,6 +35,10 @@ async def test_without_user_namespaces_code_is_refused_with_the_words_of_the_pro
         with pytest.raises(SandboxRefused) as refused:
             await sandbox.session()
         assert str(refused.value) == health.refusal
+        # As when an assistant is created.
+        with pytest.raises(CodeRefused) as not_created:
+            await check_tools(sandbox.client, [CodeInterpreterTool(type="code_interpreter")])
+        assert (str(not_created.value), not_created.value.param) == (health.refusal, "tools[0].type")
         session = SandboxSession("thread_1", 0, await sandbox.client.place())
         with pytest.raises(SandboxRefused):
             await sandbox.run(session, "1")

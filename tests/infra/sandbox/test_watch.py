@@ -1,13 +1,28 @@
 """What a sandbox does where its machine or container is short of memory or disk."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from infra.sandbox import sandbox as sandboxes
+from infra.sandbox.limits import FolderUse, Limits
 from infra.sandbox.sandbox import Sandbox
-from infra.sandbox.watch import memory_is_short
+from infra.sandbox.usage import Usage
+from infra.sandbox.watch import Watched, memory_is_short
+from infra.settings import Settings
+
+
+class BusySession:
+    """Its folder is removed while its cell ends."""
+
+    is_busy = True
+
+    def __init__(self, path: Path) -> None:
+        self.folder = SimpleNamespace(path=path / "gone", used=FolderUse)
+        self.killed_for: list[str] = []
+        self.box = SimpleNamespace(pid=1, kill=self.killed_for.append)
 
 
 class IdleSession:
@@ -50,3 +65,17 @@ async def test_full_disk_ends_the_longest_idle_session(monkeypatch: pytest.Monke
     await sandbox._make_free()
 
     assert (older.ended_for, newer.ended_for) == ("the disk of the sandbox is full", "")
+
+
+async def test_full_disk_ends_code_whose_folder_is_gone_by_then(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sandboxes, "disk_is_full", lambda path: bool(path.stat()))
+    session: Any = BusySession(tmp_path)
+    place: Any = SimpleNamespace(sessions=tmp_path)
+    unused: Any = None
+    sandbox = Sandbox(Limits.of(Settings(_env_file=None)), unused, unused, place, None)
+
+    await sandbox._judge(Watched(1, session.folder.path, None), session, Usage())
+
+    assert session.killed_for == ["the disk of the sandbox is full"]

@@ -1,6 +1,7 @@
 """Servers on loopback that answer with what fetching has to survive, and remember who came."""
 
 import gzip
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -105,8 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_site() -> Iterator[HostileSite]:
+def running_site(tls: ssl.SSLContext | None = None) -> Iterator[HostileSite]:
     handler = type("Handler", (_Handler,), {})
-    with serving(handler, has_daemon_threads=True) as port:
+    with serving(handler, has_daemon_threads=True, tls=tls) as port:
         handler.site = site = HostileSite(port)  # type: ignore[attr-defined]
         yield site

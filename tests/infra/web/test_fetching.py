@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from infra.web.errors import PageNotRead, PageRefused, PageUnavailable
 from infra.web.fetching import FetchLimits, PageFetcher, open_fetcher
 from infra.web.network import CheckedNetwork, resolve
 from models.web_hosts import PrivateHosts
+from tests.infra.web.certificates import certificate_for
 from tests.infra.web.hostile_site import MIB, PAGE, HostileSite, running_site
 
 pytestmark = pytest.mark.any_database
@@ -19,6 +21,7 @@ PUBLIC = "public.test"
 LIMITS = FetchLimits(text_bytes=2 * MIB, total_seconds=1.5, idle_seconds=0.5)
 NAMES = {
     PUBLIC: ["127.0.0.1"],
+    "impostor.test": ["127.0.0.1"],
     "mixed.test": ["93.184.216.34", "10.0.0.5"],
     "inner.test": ["10.1.2.3"],
     "meta.test": ["169.254.169.254"],
@@ -323,3 +326,26 @@ async def test_network_that_is_allowed_is_reached_at_the_ports_of_the_web(privat
 def test_what_is_no_host_is_not_allowed(entry: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         PrivateHosts.parse([entry])
+
+
+@pytest.mark.parametrize(("host", "is_trusted"), [(PUBLIC, True), ("impostor.test", True), (PUBLIC, False)])
+async def test_certificate_is_that_of_the_name_although_its_address_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, is_trusted: bool
+) -> None:
+    certificate, asked = certificate_for(PUBLIC, tmp_path), list[str | None]()
+    server = certificate.of_server()
+    server.sni_callback = lambda _, name, __: asked.append(name)
+    if is_trusted:
+        monkeypatch.setattr("infra.web.fetching._certificates", certificate.of_client)
+
+    with running_site(server) as site:
+        allowed = PrivateHosts(frozenset({(host, site.port)}))
+        async with open_fetcher(CheckedNetwork(allowed, Names()), LIMITS) as fetcher:
+            try:
+                content = (await fetcher.fetch(f"https://{host}:{site.port}/ok")).content
+            except PageUnavailable:
+                content = b""
+
+    assert asked == [host]
+    assert content == (PAGE if host == PUBLIC and is_trusted else b"")
+    assert len(site.visits) == bool(content)

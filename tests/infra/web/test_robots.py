@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
-from infra.web.errors import PageRefused
-from infra.web.fetching import open_fetcher
+from infra.web import robots as rules_of_sites
+from infra.web.errors import EnoughFetched, PageRefused
+from infra.web.fetching import FetchedPage, PageFetcher, open_fetcher
 from infra.web.network import CheckedNetwork
 from infra.web.robots import MAX_BYTES, MAX_DELAY, Robots
 from models.web_hosts import PrivateHosts
@@ -82,6 +84,47 @@ async def test_rules_beyond_the_bound_of_the_file_are_not_read(robots: Robots, s
     found = await robots.of(f"{site.url}/a")
 
     assert [found.allows(f"{site.url}{path}") for path in ("/a", "/b")] == [False, True]
+
+
+class Files:
+    """A robots.txt for each site, all alike."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.asked: list[str] = []
+
+    async def fetch(self, url: str, *about: Any, **more: Any) -> FetchedPage:
+        self.asked.append(url.split("/")[2])
+        return FetchedPage(url, "text/plain", None, self._text.encode())
+
+
+AGENT, RULE = "user-agent: *\n", "disallow: /a\n"
+
+
+@pytest.mark.parametrize(("text", "kept"), [(AGENT + RULE * 9, 3), (AGENT * 5 + RULE, 1), ("#" * 640, 1), ("", 9)])
+async def test_rules_of_many_sites_are_remembered_by_the_memory_that_they_take(
+    monkeypatch: pytest.MonkeyPatch, text: str, kept: int
+) -> None:
+    monkeypatch.setattr(rules_of_sites, "MAX_KEPT_WEIGHT", 60)
+    monkeypatch.setattr(rules_of_sites, "MAX_KEPT_SITES", 9)
+    files, sites = Files(text), [f"{number}.example" for number in range(20)]
+    robots = Robots(cast(PageFetcher, files))
+
+    for site in [*sites, *reversed(sites)]:
+        await robots.of(f"http://{site}/")
+
+    assert sites + list(reversed(sites[:-kept])) == files.asked
+
+
+async def test_crawl_that_may_fetch_no_more_says_nothing_of_the_site(robots: Robots, site: WebSite) -> None:
+    def count(size: int) -> None:
+        raise EnoughFetched
+
+    with pytest.raises(EnoughFetched):
+        await robots.check(f"{site.url}/private/a", count)
+
+    with pytest.raises(PageRefused, match="does not allow"):
+        await robots.check(f"{site.url}/private/a")
 
 
 async def test_site_that_does_not_answer_is_left_alone(robots: Robots) -> None:

@@ -72,7 +72,9 @@ async def test_call_that_runs_is_joined(sandbox: RunningSandbox, session: Sandbo
     joined = await sandbox.run(session, "raise AssertionError('it runs once')", call_id="call_1")
 
     assert isinstance(begun, CellText)
-    assert joined.text == f"{begun.text}ended\n"
+    # Of a busy machine, the first piece may be the first word alone.
+    assert joined.text.startswith(begun.text)
+    assert joined.text.splitlines()[1:] == ["ended"]
 
 
 async def test_call_that_has_ended_is_replayed(sandbox: RunningSandbox, session: SandboxSession) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import count
 
+import psutil
 import pytest
 
 from infra.sandbox.errors import (
@@ -10,7 +11,10 @@ from infra.sandbox.errors import (
     SessionGone,
 )
 from infra.sandbox.http_sandbox import HttpCodeSandbox
-from models.code_cells import CellEnding, PackageState, SandboxSession, SessionFate
+from infra.sandbox.limits import MEGABYTE
+from infra.sandbox.usage import processes_of, proportional_memory
+from models.code_cells import DATA_FOLDER, CellEnding, PackageState, SandboxSession, SessionFate
+from tests.cli.program import command_line
 from tests.infra.sandbox.files import file_of
 from tests.program import until
 from tests.sandbox_process import RunningSandbox, running_sandbox
@@ -125,6 +129,17 @@ async def test_full_sandbox_ends_the_longest_idle_session_and_none_that_runs() -
         for session, cell in ((other, running), (third, also)):
             await sandbox.client.interrupt(session, "call_1")
             assert (await cell).done.ending is CellEnding.INTERRUPTED
+
+
+async def test_idle_session_costs_ten_megabytes_at_most(sandbox: RunningSandbox, session: SandboxSession) -> None:
+    await sandbox.run(session, "x = 1")
+
+    assert sandbox.program.process is not None
+    children = psutil.Process(sandbox.program.process.pid).children()
+    boxes = [child.pid for child in children if DATA_FOLDER in command_line(child)]
+    sizes = [sum(map(proportional_memory, processes_of(box))) / MEGABYTE for box in boxes]
+    assert sizes
+    assert all(1 < size <= 10 for size in sizes), sizes
 
 
 async def test_health_says_what_keeps_the_code_in(sandbox: RunningSandbox) -> None:

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,12 +12,18 @@ from tests.http_server import serving
 
 
 class ScriptedEngine:
-    """Answers every request alike, and remembers what was asked and with which headers."""
+    """Answers every request alike, and remembers what was asked and with which headers.
+
+    The answer does not end while `may_end` is not set.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.status = 200
         self.answer: Any = {}
+        self.encoding = ""
+        self.may_end = Event()
+        self.may_end.set()
         self.asked: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
 
@@ -24,6 +31,10 @@ class ScriptedEngine:
 @contextmanager
 def running_engine() -> Iterator[ScriptedEngine]:
     class Handler(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            with suppress(ConnectionError):
+                super().handle()
+
         def do_GET(self) -> None:
             self._reply(dict(parse_qsl(urlsplit(self.path).query)))
 
@@ -36,12 +47,19 @@ def running_engine() -> Iterator[ScriptedEngine]:
             content = (engine.answer if isinstance(engine.answer, str) else json.dumps(engine.answer)).encode()
             self.send_response(engine.status)
             self.send_header("content-length", str(len(content)))
+            if engine.encoding:
+                self.send_header("content-encoding", engine.encoding)
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content[:1])
+            engine.may_end.wait()
+            self.wfile.write(content[1:])
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: a failed test shows what was asked."""
 
-    with serving(Handler) as port:
+    with serving(Handler, has_daemon_threads=True) as port:
         engine = ScriptedEngine(f"http://127.0.0.1:{port}")
-        yield engine
+        try:
+            yield engine
+        finally:
+            engine.may_end.set()

@@ -1,8 +1,10 @@
 """Search engines, scripted at HTTP level: what each is asked, and how its refusals are said."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from ddgs.base import BaseSearchEngine
 from ddgs.engines import ENGINES
@@ -79,6 +81,28 @@ async def test_refusal_is_said(engine: ScriptedEngine, kind: Kind, status: int, 
             await kind(opened).search("leave", 3)
 
     assert str(refused.value) == said
+
+
+async def test_answer_whose_compression_is_damaged_is_said(engine: ScriptedEngine) -> None:
+    engine.encoding = "gzip"
+
+    async with open_engine(engine.url) as opened:
+        with pytest.raises(SearchFailed) as refused:
+            await SearxngSearch(opened).search("leave", 3)
+
+    assert str(refused.value) == json_engine.UNREADABLE
+
+
+async def test_answer_that_does_not_end_is_said(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_engine, "TIMEOUT", timedelta(seconds=0.5))
+    engine.may_end.clear()
+
+    # The client of the engine was opened with a patience of its own.
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(SearchFailed) as refused:
+            await SearxngSearch(JsonEngine(client, engine.url)).search("leave", 3)
+
+    assert str(refused.value) == json_engine.NO_ANSWER
 
 
 async def test_engine_that_is_gone_is_said() -> None:
