@@ -13,6 +13,7 @@ from tests.chaos.strikes import (
     lose_commits,
     lose_running_code,
     lose_server_calls,
+    lose_the_database,
 )
 from tests.chaos.suite import Extent, carry_out
 from tests.provider.scripted_provider import running_provider
@@ -20,7 +21,13 @@ from tests.provider.scripted_provider import running_provider
 # The restart after each kill takes longest.
 STRIKES: dict[str, tuple[Strike, ...]] = {
     "sqlite": (lose_commands, lose_server_calls, lose_commits),
-    "postgres": (lose_answers_to_commits, lose_commands, lose_running_code, lose_server_calls),
+    "postgres": (
+        lose_answers_to_commits,
+        lose_commands,
+        lose_running_code,
+        lose_server_calls,
+        lose_the_database,
+    ),
 }
 
 
@@ -41,3 +48,4 @@ async def test_no_run_is_lost_stuck_or_done_twice(name: str) -> None:
     assert report.violations == []
     assert len(report.points) >= len(extent.strikes)
     assert report.runs.total() > extent.runs
+    assert report.searches["made again, lost before their result was stored"] > 0
