@@ -90,7 +90,7 @@ class IngestReconciler:
             try:
                 await delete_from_index(self._database, self._index, deletion)
             except VectorIndexUnavailable as error:
-                log.warning("index.delete_delayed", extra={"store_id": deletion.store_id, "reason": repr(error)})
+                log.warning("index.delete_delayed", extra={"store_id": deletion.store_id, "reason": error.reason})
                 break
             await self._database.write(index_deletions.forget, deletion.seq)
             done += 1

@@ -19,6 +19,7 @@ from infra.documents.parsing import parse
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingFailed
 from infra.embeddings.windows import embedded_chunks
+from infra.index_deletion import delete_up_to
 from infra.object_store.errors import ObjectMissing
 from infra.ports import ObjectStore, VectorIndex
 from models.chunks import Chunk
@@ -111,10 +112,12 @@ class Ingestion:
         self, file: IngestInput, store: IndexedStore, cut: Sequence[Chunk], progress: _Progress
     ) -> bool:
         """False where the row is no longer in progress in this generation."""
+        indexed = IndexedFile(file.file_id, file.generation)
         if progress.total != len(cut):
             # The first attempt, or one whose chunks were cut by another version of this program.
             progress.total, progress.done, progress.usage_bytes = len(cut), 0, 0
-            await self._index.delete_file(store, file.file_id)
+            # Not those of a newer one: this attempt may have been superseded while it read the file.
+            await delete_up_to(self._index, store, indexed)
         embedder = await self._embedders.of(store)
         while progress.done < len(cut):
             end = progress.done + CHUNKS_AT_A_TIME
@@ -122,7 +125,7 @@ class Ingestion:
             # After the embedding, which may take a minute: chunks that came so late would stay in the index.
             if not await self._database.read(ingestions.is_ingested, file):
                 return False
-            await self._index.upsert(store, IndexedFile(file.file_id, file.generation), batch)
+            await self._index.upsert(store, indexed, batch)
             progress.done += len(batch)
             progress.usage_bytes += sum(_size(chunk, store.dimensions) for chunk in batch)
             activity.heartbeat(*progress.details())

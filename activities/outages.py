@@ -37,7 +37,7 @@ class _Retried(ActivityInboundInterceptor):
             log.warning("activity.object_store_unavailable", extra=_facts(error.reason))
             raise passing_failure(LastErrorCode.SERVER_ERROR, error, RETRY_DELAY) from None
         except VectorIndexUnavailable as error:
-            log.warning("activity.vector_index_unavailable", extra=_facts(str(error)))
+            log.warning("activity.vector_index_unavailable", extra=_facts(error.reason))
             raise passing_failure(LastErrorCode.SERVER_ERROR, error, RETRY_DELAY) from None
 
 

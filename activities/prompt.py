@@ -30,7 +30,7 @@ from models.language_model import (
     TokenUsage,
     UserTurn,
 )
-from models.messages import ImageFile, ImageFileContent, ImageUrlContent, Message, MessageContent, TextContent
+from models.messages import ImageFileContent, ImageUrlContent, Message, MessageContent, TextContent
 from models.offered_tools import OfferedTools
 from models.runs import Run, RunIncompleteReason
 from models.tool_calls import ToolKind
@@ -45,6 +45,9 @@ IMAGE_TOKENS = 1_105
 
 SMALL_IMAGE_TOKENS = 85
 """OpenAI's count for any image in low detail."""
+
+SHOWN_BEFORE = "[Images in the assistant's message before this:]"
+"""Models take images from users alone."""
 
 LEFT_OUT = "This result was left out, because the conversation has become too long for it."
 
@@ -166,9 +169,10 @@ async def _messages(database: Database, begun: Begun, budget: TokenBudget, image
     chosen: list[Message] = []
     async with aclosing(_newest_first(database, begun)) as messages:
         async for message in messages:
-            if message.role == "assistant" and not message_text_without_markers(message):
+            shown = _images(message)
+            if message.role == "assistant" and not (shown or message_text_without_markers(message)):
                 continue
-            overhead = MESSAGE_OVERHEAD_TOKENS + sum(map(_image_tokens, message.content))
+            overhead = MESSAGE_OVERHEAD_TOKENS + sum(map(_image_tokens, shown))
             fits = await budget.takes(message_text_without_markers(message), overhead)
             # The newest message is always sent, except beyond the client's own limit.
             if not fits and (chosen or is_limited):
@@ -176,15 +180,17 @@ async def _messages(database: Database, begun: Begun, budget: TokenBudget, image
             chosen.append(message)
             if len(chosen) == most:
                 break
-    await images.find([image for message in chosen for image in _image_files(message)])
-    return [await _item(message, images) for message in chosen][::-1]
+    shown = [part for message in chosen for part in _images(message)]
+    await images.find([part.image_file for part in shown if isinstance(part, ImageFileContent)])
+    newest_first = [await _items(message, images) for message in chosen]
+    return [item for items in reversed(newest_first) for item in items]
 
 
-def _image_files(message: Message) -> list[ImageFile]:
-    """Of a user's message: models take no others."""
-    if message.role != "user":
+def _images(message: Message) -> list[ImageFileContent | ImageUrlContent]:
+    """Those that the model is shown: all that programs have put into the thread, but none that code of a run made."""
+    if message.role == "assistant" and message.run_id is not None:
         return []
-    return [part.image_file for part in message.content if isinstance(part, ImageFileContent)]
+    return [part for part in message.content if isinstance(part, ImageFileContent | ImageUrlContent)]
 
 
 async def _newest_first(database: Database, begun: Begun) -> AsyncGenerator[Message, None]:
@@ -204,10 +210,14 @@ def _image_tokens(part: MessageContent) -> int:
     return 0
 
 
-async def _item(message: Message, images: PromptImages) -> PromptItem:
-    if message.role == "assistant":
-        return AssistantTurn(message_text_without_markers(message))
-    return UserTurn(tuple([await _part(part, images) for part in message.content]))
+async def _items(message: Message, images: PromptImages) -> list[PromptItem]:
+    if message.role == "user":
+        return [UserTurn(tuple([await _part(part, images) for part in message.content]))]
+    text = message_text_without_markers(message)
+    items: list[PromptItem] = [AssistantTurn(text)] if text else []
+    if shown := _images(message):
+        items.append(UserTurn((TextPart(SHOWN_BEFORE), *[await _part(part, images) for part in shown])))
+    return items
 
 
 async def _part(part: MessageContent, images: PromptImages) -> TextPart | ImagePart:

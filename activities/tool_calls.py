@@ -13,19 +13,15 @@ from infra.background import shielded_until_done
 from infra.clock import now_ms
 from infra.database import tool_results
 from infra.database.engine import Database
-from infra.database.outages import DatabaseUnavailable
 from infra.database.tool_results import CallTiming, CallToRun, Stored, show_logs
 from infra.event_stream.publishing import publish
-from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import AlsoStored, EventStream, ResultWithRows, ServerTool, ToolScope
 from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
-from infra.tools.observation import ToolObserver
-from infra.vector_index.errors import VectorIndexUnavailable
+from infra.tools.observation import OUTAGES, ToolObserver
 from models.runs import LastErrorCode
 from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import TOOL_CALL, RunState, ToolCallInput
 
-OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, VectorIndexUnavailable)
 MAX_FAULTS = 4
 """A fault of the tool itself mostly repeats: the last of these, after some seconds, is stored as a failure."""
 

@@ -12,7 +12,7 @@ from infra.database.assistant_files import MAX_FILES
 from models.beta_v1 import MADE_FOR_V1, AssistantFile, is_made_for_v1
 from models.errors import InvalidRequest, NotFound
 from models.lists import Page, PageRequest
-from models.search_index import IndexedStore
+from models.search_index import IndexedFile, IndexedStore
 from models.tools import FileSearchResources, InlineVectorStore, ToolResources
 from models.vector_store_errors import StoreFileNotFound
 from models.vector_stores import VectorStoreFile
@@ -29,7 +29,7 @@ class AssistantFiles:
     """The changes of one request. What they have to command is commanded by `start`, after the commit."""
 
     requested: RequestedResources
-    removed: list[tuple[IndexedStore, str]] = field(default_factory=list)
+    removed: list[tuple[IndexedStore, IndexedFile]] = field(default_factory=list)
 
     @property
     def project_id(self) -> str:
@@ -80,8 +80,8 @@ class AssistantFiles:
 
     async def start(self) -> None:
         await self.requested.start()
-        for store, file_id in self.removed:
-            await self.requested.commands.remove_from_index([store], file_id)
+        for store, file in self.removed:
+            await self.requested.commands.remove_from_index(store, file)
 
     def _lock(self, connection: Connection, assistant_id: str) -> str | None:
         return _store_of(connection, self.project_id, assistants.lock(connection, self.project_id, assistant_id))
@@ -112,7 +112,7 @@ class AssistantFiles:
         assistants.set_file_search(connection, self.project_id, assistant_id, FileSearchResources())
 
     def _take_out(self, connection: Connection, store_id: str, file_id: str) -> None:
-        self.removed.append((vector_store_files.remove(connection, self.project_id, store_id, file_id), file_id))
+        self.removed.append(vector_store_files.remove(connection, self.project_id, store_id, file_id))
 
 
 def load(connection: Connection, project_id: str, assistant_id: str, file_id: str) -> AssistantFile:

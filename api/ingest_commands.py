@@ -4,14 +4,12 @@ A command that does not succeed at once is left to the reconciler; the client ge
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from api.idempotency import Idempotency
 from infra.database import (
-    index_deletions,
     vector_store_additions,
     vector_store_file_batches,
     vector_store_files,
@@ -20,12 +18,13 @@ from infra.database import (
 from infra.database.engine import Database
 from infra.database.ingestions import ingest_input
 from infra.embeddings.embedders import Embedders
+from infra.index_deletion import delete_up_to
 from infra.ingest_workflows import IngestWorkflows, leave_to_reconciler
 from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from models.ids import StoreFileName
 from models.ingestion import IngestBatchInput, IngestInput
-from models.search_index import IndexedStore
+from models.search_index import IndexedFile, IndexedStore
 from models.vector_stores import (
     Attachment,
     ChunkSizes,
@@ -143,8 +142,8 @@ class IngestCommands:
 
     async def remove_file(self, project_id: str, store_id: str, file_id: str) -> None:
         """Raises `NotFound`, `StoreFileNotFound`. An ingestion that is at work on it finds its row gone."""
-        store = await self.database.write(vector_store_files.remove, project_id, store_id, file_id)
-        await self.remove_from_index([store], file_id)
+        store, file = await self.database.write(vector_store_files.remove, project_id, store_id, file_id)
+        await self.remove_from_index(store, file)
 
     async def remove_store(self, project_id: str, store_id: str) -> None:
         """Raises `NotFound`."""
@@ -152,16 +151,14 @@ class IngestCommands:
         try:
             await self.vector_index.drop(store)
         except VectorIndexUnavailable as error:
-            log.warning("index.delete_delayed", extra={"store_id": store_id, "reason": repr(error)})
+            log.warning("index.delete_delayed", extra={"store_id": store_id, "reason": error.reason})
 
-    async def remove_from_index(self, stores: Sequence[IndexedStore], file_id: str) -> None:
-        """Remove the chunks of a file whose rows are gone, but for those of one that was added again meanwhile."""
-        for store in stores:
-            generation = await self.database.read(index_deletions.generation_to_keep, store.id, file_id)
-            try:
-                await self.vector_index.delete_file(store, file_id, generation)
-            except VectorIndexUnavailable as error:
-                log.warning("index.delete_delayed", extra={"store_id": store.id, "reason": repr(error)})
+    async def remove_from_index(self, store: IndexedStore, file: IndexedFile) -> None:
+        """Remove the chunks of a file whose row is gone, but for those of one that was added again meanwhile."""
+        try:
+            await delete_up_to(self.vector_index, store, file)
+        except VectorIndexUnavailable as error:
+            log.warning("index.delete_delayed", extra={"store_id": store.id, "reason": error.reason})
 
     async def start_batch(self, batch: FileBatch) -> None:
         """Command the ingestion of a batch. Of one that was started, this does nothing."""

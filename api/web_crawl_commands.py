@@ -64,7 +64,7 @@ class WebCrawlCommands:
         try:
             await self.vector_index.drop(store)
         except VectorIndexUnavailable as error:
-            log.warning("index.delete_delayed", extra={"store_id": store.id, "reason": repr(error)})
+            log.warning("index.delete_delayed", extra={"store_id": store.id, "reason": error.reason})
         return DELETED
 
     async def _ended(self, project_id: str, crawl_id: str) -> CrawlAnswer:

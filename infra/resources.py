@@ -16,7 +16,7 @@ from infra.database.migrations import check_migrated
 from infra.database.run_transitions import RunTransition
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingRefused
-from infra.errors import ConnectionFailed
+from infra.errors import ConnectionFailed, StartFailed
 from infra.event_stream.in_process import InProcessEventStream
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
@@ -82,7 +82,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         async with (
             open_event_stream(settings) as event_stream,
             open_object_store(settings) as object_store,
-            open_embedders(settings) as embedders,
+            open_embedders(settings, catalogue) as embedders,
             open_vector_index(settings) as vector_index,
             open_code_sandbox(settings) as code_sandbox,
             _closing(direct, by_litellm),
@@ -133,28 +133,40 @@ async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
 
 
 @asynccontextmanager
-async def open_embedders(settings: Settings) -> AsyncIterator[Embedders]:
+async def open_embedders(settings: Settings, catalogue: ModelCatalogue | None = None) -> AsyncIterator[Embedders]:
     """Raises `StartFailed`."""
-    async with AsyncExitStack() as others, open_embedder(settings) as for_new_stores:
+    listed = catalogue or ModelCatalogue()
+    async with AsyncExitStack() as others, open_embedder(settings, listed) as for_new_stores:
 
         async def open_another(model: str, dimensions: int) -> Embedder:
-            return await others.enter_async_context(_open_model(settings, model, dimensions))
+            try:
+                return await others.enter_async_context(_open_model(settings, listed, model, dimensions))
+            except StartFailed as error:
+                raise EmbeddingRefused(str(error)) from error
 
         yield Embedders(for_new_stores, open_another)
 
 
 @asynccontextmanager
-async def open_embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
+async def open_embedder(settings: Settings, catalogue: ModelCatalogue | None = None) -> AsyncIterator[Embedder | None]:
     """That of new stores. The model is loaded, or its endpoint asked, by the first text. Raises `StartFailed`."""
-    if settings.embedding_model == "none":
+    model, listed = settings.embedding_model, catalogue or ModelCatalogue()
+    if model == "none":
         yield None
         return
-    async with _open_model(settings, settings.embedding_model, settings.embedding_dimensions) as embedder:
+    async with AsyncExitStack() as stack:
+        try:
+            opening = _open_model(settings, listed, model, settings.embedding_dimensions)
+            embedder = await stack.enter_async_context(opening)
+        except (StartFailed, EmbeddingRefused) as error:
+            raise StartFailed(f"HOLDFAST_EMBEDDING_MODEL={model}: {error}") from error
         yield embedder
 
 
 @asynccontextmanager
-async def _open_model(settings: Settings, model: str, dimensions: int) -> AsyncIterator[Embedder]:
+async def _open_model(
+    settings: Settings, catalogue: ModelCatalogue, model: str, dimensions: int
+) -> AsyncIterator[Embedder]:
     match model.partition("/"):
         case "openai", _, remembered:
             from infra.embeddings.openai_compatible import EmbeddingEndpoint, open_openai_embedder, own_name
@@ -169,7 +181,12 @@ async def _open_model(settings: Settings, model: str, dimensions: int) -> AsyncI
             with closing(MiniLmEmbedder(settings.embedding_threads or max((os.cpu_count() or 1) // 2, 1))) as local:
                 yield local
         case _:
-            raise EmbeddingRefused(f"This version of Holdfast does not know the embedding model '{model}'.")
+            from infra.embeddings.listed import listed_endpoint
+            from infra.embeddings.openai_compatible import open_openai_embedder
+
+            name, endpoint = listed_endpoint(catalogue, model, dimensions, settings.embedding_window_tokens)
+            async with open_openai_embedder(name, endpoint) as listed_embedder:
+                yield listed_embedder
 
 
 @asynccontextmanager

@@ -105,21 +105,22 @@ class Settings(BaseSettings):
     )
     embedding_model: str = Field(
         "local/minilm-int8",
-        pattern=r"^(none|local/minilm-int8|openai/.+)$",
+        min_length=1,
         description="Model whose vectors new vector stores are searched by: `local/minilm-int8`, which needs no key "
-        "and no network; `openai/…` at `OPENAI_BASE_URL` with `OPENAI_API_KEY`; `none`: keywords alone.",
+        "and no network; `openai/…` at `OPENAI_BASE_URL` with `OPENAI_API_KEY`; a name in the models file; `none`: "
+        "keywords alone.",
     )
     embedding_dimensions: int = Field(
         0,
         ge=0,
         le=16_000,
-        description="Length of the vectors of an `openai/…` model. 0: the model's own, which is known of OpenAI's.",
+        description="Length of the vectors of a model at an endpoint. 0: the model's own, which is known of OpenAI's.",
     )
     embedding_window_tokens: int = Field(
         4096,
         ge=32,
         le=8191,
-        description="Most tokens of a text that an `openai/…` model takes; longer chunks have several vectors.",
+        description="Most tokens of a text that a model at an endpoint takes; longer chunks have several vectors.",
     )
     embedding_threads: int = Field(
         0, ge=0, le=256, description="Processors that `local/minilm-int8` may use. 0: half of the machine's."

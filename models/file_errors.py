@@ -69,8 +69,13 @@ class UploadMismatch(InvalidRequest):
 
 
 class UploadTooLarge(InvalidRequest):
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The parts of an upload have at most {limit} bytes together.", "data", "upload_too_large")
+    @classmethod
+    def of_bytes(cls, limit: int) -> "UploadTooLarge":
+        return cls(f"The parts of an upload have at most {limit} bytes together.", "data", "upload_too_large")
+
+    @classmethod
+    def of_parts(cls, limit: int) -> "UploadTooLarge":
+        return cls(f"An upload has at most {limit} parts.", "data", "upload_too_large")
 
 
 class UploadTooSlow(InvalidRequest):

@@ -113,6 +113,14 @@ class InlineVectorStore(RequestBody):
     chunking_strategy: ChunkingStrategy | None = None
     metadata: Metadata | None = None
 
+    @model_validator(mode="after")
+    def _chunks_of_files(self) -> Self:
+        if self.chunking_strategy is not None and not self.file_ids:
+            raise PydanticCustomError(
+                "exclusive", "it can only be given with 'file_ids'", {"at": "chunking_strategy", "input": None}
+            )
+        return self
+
 
 class CreateFileSearchResources(FileSearchResources):
     # Never stored: the vector store that it creates has an id.

@@ -1,7 +1,8 @@
 """The markers of citations as models write them: with other brackets, without the file's name, several in one.
 
-`【0:1†a.pdf】`, `【0:1】`, `【0:1†source】`, `[0:1†a.pdf]`, `[0:1]`, `【0:1†a.pdf, 0:2†b.pdf】`. A single number with a
-dagger, `【1†source】`, is a marker that leads to no result.
+`【0:1†a.pdf】`, `【0:1】`, `【0:1†source】`, `[0:1†a.pdf]`, `[0:1]`, `(0:1†a.pdf)`, `【0:1†a.pdf, 0:2†b.pdf】`.
+One number with a dagger, `【1†source】`, is a marker without a result. In round brackets a marker has both: `(2:1)` is
+the score of a match, and `(1†)` a footnote.
 """
 
 import re
@@ -10,7 +11,8 @@ from enum import Enum
 
 from models.citations import Number
 
-_BRACKETS = {"【": "】", "[": "]", "〖": "〗", "\uff3b": "\uff3d"}
+_ROUND = {"(": ")", "\uff08": "\uff09"}
+_BRACKETS = {"【": "】", "[": "]", "〖": "〗", "\uff3b": "\uff3d", **_ROUND}
 OPENING_BRACKETS = frozenset(_BRACKETS)
 CANONICAL_BRACKET = "【"
 
@@ -58,12 +60,16 @@ def _label(opening: str, closing: str) -> str:
 def _complete(opening: str, closing: str) -> re.Pattern[str]:
     label = _label(opening, closing)
     number = rf"{_DIGITS}{_COLON}{_DIGITS}(?:{_SEPARATOR}{label})?|{_DIGITS}{_DAGGER}{label}"
+    if opening in _ROUND:
+        number = rf"{_DIGITS}{_COLON}{_DIGITS}{_DAGGER}{label}"
     return re.compile(rf"{re.escape(opening)} ?(?:{number}){re.escape(closing)}")
 
 
 def _begun(opening: str, closing: str) -> re.Pattern[str]:
     label = _label(opening, closing)
     result = rf"(?:{_DIGITS}(?:{_SEPARATOR}{label})?)?"
+    if opening in _ROUND:
+        return re.compile(rf"{re.escape(opening)} ?(?:{_DIGITS}(?:{_COLON}(?:{_DIGITS}(?:{_DAGGER}{label})?)?)?)?")
     return re.compile(rf"{re.escape(opening)} ?(?:{_DIGITS}(?:{_DAGGER}{label}|{_COLON}{result})?)?")
 
 

@@ -17,6 +17,8 @@ from tests.provider.replies import Calls
 from tests.sandbox_process import RunningSandbox, running_sandbox
 
 CODE: Any = {"type": "code_interpreter"}
+IN_TEXT = "code-in-text"
+"""A model without function calling."""
 PNG = b"\x89PNG\r\n\x1a\nnot really"
 SHOW_IMAGE = "from PIL import Image\nImage.Image()"
 WAITS = """import os, time

@@ -58,10 +58,8 @@ async def health(resources: ResourcesDep, response: Response) -> Health:
 async def _checked(part: str, check: Coroutine[Any, Any, None]) -> str:
     try:
         await in_time(check, HEALTH_TIMEOUT)
-    except (DatabaseUnavailable, ObjectStoreUnavailable) as error:
+    except (DatabaseUnavailable, ObjectStoreUnavailable, VectorIndexUnavailable) as error:
         return _unavailable(part, error.reason)
-    except VectorIndexUnavailable as error:
-        return _unavailable(part, str(error))
     except TimeoutError as error:
         return f"does not answer: {error}"
     return OK

@@ -15,7 +15,7 @@ from infra.database.columns import AnyRow
 from infra.database.file_counts import count, count_in_batch
 from infra.database.vector_store_tables import IS_INGESTED_NOW, VECTOR_STORE_FILES
 from models.ingestion import IngestEnd, IngestInput
-from models.search_index import IndexedStore
+from models.search_index import IndexedFile, IndexedStore
 from models.vector_stores import StoreFileStatus
 
 _F = VECTOR_STORE_FILES
@@ -40,7 +40,7 @@ _CANCEL_BATCH = (
     update(_F)
     .where(_F.c.batch_id == bindparam("of_batch"), IS_INGESTED_NOW)
     .values(status=StoreFileStatus.CANCELLED.value, ended_at=bindparam("now"))
-    .returning(_F.c.id)
+    .returning(_F.c.id, _F.c.generation)
 )
 _DUE = (
     select(_F)
@@ -102,15 +102,17 @@ def end(connection: Connection, ended: IngestEnd, overlaps: Sequence[int] = ()) 
         count_in_batch(connection, row.batch_id, moved)
     if ended.status is not StoreFileStatus.COMPLETED:
         # Some of its chunks may be in the index.
-        index_deletions.add(connection, store.project_id, vector_stores.indexed(store), file.file_id)
+        indexed = IndexedFile(file.file_id, file.generation)
+        index_deletions.add(connection, store.project_id, vector_stores.indexed(store), indexed)
     return True
 
 
 def cancel_batch(connection: Connection, store: AnyRow, batch_id: str) -> None:
     """Cancel the files of a batch that are in progress; its store is locked."""
-    cancelled = connection.scalars(_CANCEL_BATCH, {"of_batch": batch_id, "now": now_seconds()}).all()
-    for file_id in cancelled:
-        index_deletions.add(connection, store.project_id, vector_stores.indexed(store), file_id)
+    cancelled = connection.execute(_CANCEL_BATCH, {"of_batch": batch_id, "now": now_seconds()}).all()
+    for row in cancelled:
+        indexed = IndexedFile(row.id, row.generation)
+        index_deletions.add(connection, store.project_id, vector_stores.indexed(store), indexed)
     moved = {"in_progress": -len(cancelled), "cancelled": len(cancelled)}
     count(connection, store.id, moved)
     count_in_batch(connection, batch_id, moved)

@@ -16,7 +16,7 @@ from models.file_errors import UnknownUploadPart, UploadMismatch, UploadTooLarge
 from models.files import Purpose, bare_filename, expiry_of
 from models.ids import Prefix, new_dated_id
 from models.stored_objects import KeyPrefix, object_key
-from models.uploads import LIFETIME, MAX_UPLOAD_BYTES, CreateUploadRequest, Upload, UploadPart, UploadStatus
+from models.uploads import LIFETIME, MAX_PARTS, MAX_UPLOAD_BYTES, CreateUploadRequest, Upload, UploadPart, UploadStatus
 
 NOUN = "upload"
 
@@ -26,9 +26,9 @@ _LOAD = select(UPLOADS).where(*_OWNED)
 _LOCK = _LOAD.with_for_update()
 _CREATE = insert(UPLOADS)
 _PARTS = select(UPLOAD_PARTS.c.id, UPLOAD_PARTS.c.bytes).where(UPLOAD_PARTS.c.upload_id == bindparam("upload_id"))
-_STORED_BYTES = select(func.coalesce(func.sum(UPLOAD_PARTS.c.bytes), 0)).where(
-    UPLOAD_PARTS.c.upload_id == bindparam("upload_id")
-)
+_STORED = select(
+    func.count().label("parts"), func.coalesce(func.sum(UPLOAD_PARTS.c.bytes), 0).label("total_bytes")
+).where(UPLOAD_PARTS.c.upload_id == bindparam("upload_id"))
 _ADD_PART = insert(UPLOAD_PARTS)
 _REMOVE_PARTS = delete(UPLOAD_PARTS).where(UPLOAD_PARTS.c.upload_id == bindparam("upload_id"))
 _COMPLETE = (
@@ -86,8 +86,11 @@ def check_pending(connection: Connection, project_id: str, upload_id: str) -> No
 def add_part(connection: Connection, project_id: str, upload_id: str, part_id: str, size: int) -> UploadPart:
     """Add a part whose bytes are stored. Raises `NotFound`, `WrongStatus` and `UploadTooLarge`."""
     _check_status(_load(connection, project_id, upload_id, _LOCK), "add a part to")
-    if connection.execute(_STORED_BYTES, {"upload_id": upload_id}).scalar_one() + size > MAX_UPLOAD_BYTES:
-        raise UploadTooLarge(MAX_UPLOAD_BYTES)
+    stored = connection.execute(_STORED, {"upload_id": upload_id}).one()
+    if stored.total_bytes + size > MAX_UPLOAD_BYTES:
+        raise UploadTooLarge.of_bytes(MAX_UPLOAD_BYTES)
+    if stored.parts >= MAX_PARTS:
+        raise UploadTooLarge.of_parts(MAX_PARTS)
     now = now_seconds()
     row = {"id": part_id, "project_id": project_id, "upload_id": upload_id, "created_at": now, "bytes": size}
     connection.execute(_ADD_PART, row)

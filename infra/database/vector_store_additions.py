@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from infra.clock import now_ms
-from infra.database import file_attributes, vector_store_files, vector_stores
+from infra.database import file_attributes, index_deletions, vector_store_files, vector_stores
 from infra.database.columns import AnyRow
 from infra.database.file_counts import count, count_in_batch, counts_of
 from infra.database.file_tables import FILES
@@ -123,6 +123,8 @@ def _insert(
     if not new:
         return
     now = now_ms()
+    # Former chunks of a file may still have to leave the index, and clocks are set back.
+    generation = max(now, index_deletions.newest_generation(connection, store.id, [each.file_id for each in new]) + 1)
     rows = [
         {
             "id": each.file_id,
@@ -131,7 +133,7 @@ def _insert(
             "created_at": now // 1000,
             "filename": names[each.file_id],
             "status": StoreFileStatus.IN_PROGRESS.value,
-            "generation": now,
+            "generation": generation,
             "batch_id": batch_id,
             "max_chunk_size_tokens": each.sizes.maximum,
             "chunk_overlap_tokens": each.sizes.overlap,

@@ -86,14 +86,18 @@ def modify(
     return to_file(file_attributes.replace(connection, row, attributes))
 
 
-def remove(connection: Connection, project_id: str, store_id: str, file_id: str) -> IndexedStore:
-    """Take a file out of a store, and have its chunks removed. Raises `NotFound`, `StoreFileNotFound`."""
+def remove(connection: Connection, project_id: str, store_id: str, file_id: str) -> tuple[IndexedStore, IndexedFile]:
+    """Take a file out of a store, and have its chunks removed. Returns both as the index has them.
+
+    Raises `NotFound`, `StoreFileNotFound`.
+    """
     store = vector_stores.lock_any(connection, store_id)
     if store is None or store.project_id != project_id:
         vector_stores.load(connection, project_id, store_id)
-    if store is None or not _take_out(connection, store, file_id):
+    taken = _take_out(connection, store, file_id) if store else None
+    if store is None or taken is None:
         raise StoreFileNotFound(file_id, store_id)
-    return vector_stores.indexed(store)
+    return vector_stores.indexed(store), taken
 
 
 def lock_stores_of(connection: Connection, file_ids: Sequence[str]) -> Sequence[AnyRow]:
@@ -102,27 +106,27 @@ def lock_stores_of(connection: Connection, file_ids: Sequence[str]) -> Sequence[
     return vector_stores.lock_all(connection, store_ids)
 
 
-def remove_everywhere(connection: Connection, file_id: str) -> Sequence[IndexedStore]:
-    """Take a file whose row was deleted out of every store. Returns those stores."""
-    stores = lock_stores_of(connection, [file_id])
-    # It may have been taken out of one while that was waited for.
-    return [vector_stores.indexed(store) for store in stores if _take_out(connection, store, file_id)]
+def remove_everywhere(connection: Connection, file_id: str) -> None:
+    """Take a file whose row was deleted out of every store."""
+    for store in lock_stores_of(connection, [file_id]):
+        _take_out(connection, store, file_id)
 
 
-def _take_out(connection: Connection, store: AnyRow, file_id: str) -> bool:
-    """False where the store, which is locked, does not have the file."""
+def _take_out(connection: Connection, store: AnyRow, file_id: str) -> IndexedFile | None:
+    """None where the store, which is locked, does not have the file: it may have been taken out meanwhile."""
     row = connection.execute(_REMOVE, {"store": store.id, "file": file_id}).one_or_none()
     if row is None:
-        return False
+        return None
+    taken = IndexedFile(row.id, row.generation)
     file_attributes.unindex(connection, row)
     count(connection, store.id, {row.status: -1, "usage_bytes": -row.usage_bytes})
     if row.batch_id and row.status == StoreFileStatus.IN_PROGRESS:
         count_in_batch(connection, row.batch_id, {"in_progress": -1, "cancelled": 1})
-    index_deletions.add(connection, store.project_id, vector_stores.indexed(store), file_id)
+    index_deletions.add(connection, store.project_id, vector_stores.indexed(store), taken)
     place = _place_id(store.id, file_id)
     deleted_items.forget(connection, place)
     deleted_items.remember(connection, store.project_id, None, place, row.seq)
-    return True
+    return taken
 
 
 def searchable(

@@ -116,7 +116,8 @@ VECTOR_STORE_FILE_BATCHES = Table(
     sqlite_autoincrement=True,
 )
 
-# What is to be removed from the vector index: a file of a store, or with `file_id` NULL the whole store.
+# What is to be removed from the vector index: a file of a store up to a generation, or with `file_id` NULL the whole
+# store.
 INDEX_DELETIONS = Table(
     "index_deletions",
     METADATA,
@@ -126,7 +127,10 @@ INDEX_DELETIONS = Table(
     optional("embedding_model"),
     required("dimensions", BigInteger),
     optional("file_id"),
+    # NULL in a row that an older version of this program wrote.
+    optional("generation", BigInteger),
     required("deleted_at", BigInteger),
     Index("index_deletions_by_age", "deleted_at"),
+    Index("index_deletions_by_file", "store_id", "file_id"),
     sqlite_autoincrement=True,
 )

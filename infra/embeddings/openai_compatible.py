@@ -27,10 +27,14 @@ RETRYABLE_STATUSES = frozenset({408, 409, 429})
 
 @dataclass(frozen=True)
 class EmbeddingEndpoint:
-    """`sent_dimensions` asks the model for shorter vectors than its own; None leaves it to the model."""
+    """`sent_dimensions` asks the model for shorter vectors than its own; None leaves it to the model.
+
+    `remembered_as` is the name by which vector stores find it again.
+    """
 
     url: str
     key: str
+    remembered_as: str
     dimensions: int
     sent_dimensions: int | None
     window_tokens: int
@@ -38,15 +42,20 @@ class EmbeddingEndpoint:
     @classmethod
     def from_environment(cls, name: str, dimensions: int, window_tokens: int) -> "EmbeddingEndpoint":
         """Raises `StartFailed` where `dimensions` is 0 and the model `name` is not one that is known here."""
+        return cls.at("", "", name, dimensions, window_tokens, remembered_as=f"openai/{name}")
+
+    @classmethod
+    def at(
+        cls, url: str, key: str, name: str, dimensions: int, window_tokens: int, remembered_as: str
+    ) -> "EmbeddingEndpoint":
+        """An empty `url` or `key` is that of the environment. Raises as `from_environment`."""
         own = OWN_DIMENSIONS.get(name)
         if not dimensions and not own:
-            raise StartFailed(
-                f"HOLDFAST_EMBEDDING_MODEL=openai/{name}: set HOLDFAST_EMBEDDING_DIMENSIONS to "
-                "the length of its vectors."
-            )
+            raise StartFailed(f"Set HOLDFAST_EMBEDDING_DIMENSIONS to the length of the vectors of '{name}'.")
         return cls(
-            url=openai_api.base_url().rstrip("/"),
-            key=openai_api.api_key() or "",
+            url=(url or openai_api.base_url()).rstrip("/"),
+            key=key or openai_api.api_key() or "",
+            remembered_as=remembered_as,
             dimensions=dimensions or own or 0,
             sent_dimensions=dimensions if own and dimensions and dimensions != own else None,
             window_tokens=window_tokens,
@@ -90,7 +99,7 @@ class OpenAiEmbedder:
     def model(self) -> str:
         # Shortened vectors cannot be compared with whole ones.
         sent = self._endpoint.sent_dimensions
-        return f"openai/{self._name}" + (f"@{sent}" if sent else "")
+        return self._endpoint.remembered_as + (f"@{sent}" if sent else "")
 
     @property
     def dimensions(self) -> int:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
+from infra.database.outages import DatabaseUnavailable
 from infra.metrics import Metrics
-from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
+from infra.object_store.errors import ObjectStoreUnavailable
+from infra.tools.errors import ToolNotReady, ToolUnavailable
+from infra.vector_index.errors import VectorIndexUnavailable
 from models.tool_calls import ToolKind
 
 EXECUTE_TOOL = "execute_tool"
@@ -17,6 +20,9 @@ FAILED = "failed"
 UNAVAILABLE = "unavailable"
 POSTPONED = "postponed"
 CUT_SHORT = "cut_short"
+
+OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, VectorIndexUnavailable)
+"""What a tool lets through of the parts that it uses; Temporal repeats such an attempt."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,8 @@ class ToolObserver:
             except ToolNotReady:
                 outcome = POSTPONED
                 raise
-            except (ToolFailed, ToolUnavailable) as error:
-                outcome = FAILED if isinstance(error, ToolFailed) else UNAVAILABLE
+            except Exception as error:
+                outcome = UNAVAILABLE if isinstance(error, (ToolUnavailable, *OUTAGES)) else FAILED
                 if span is not None:
                     span.set_attribute("error.type", type(error).__name__)
                     span.set_status(Status(StatusCode.ERROR))

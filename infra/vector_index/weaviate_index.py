@@ -154,6 +154,6 @@ async def open_weaviate_index(url: str) -> AsyncIterator[WeaviateVectorIndex]:
             client = await opened.enter_async_context(open_client(address))
         except VectorIndexUnavailable as error:
             raise ConnectionFailed(
-                f"{error} Start Weaviate at {address} or check HOLDFAST_VECTOR_INDEX_URL."
+                f"{error.reason} Start Weaviate at {address} or check HOLDFAST_VECTOR_INDEX_URL."
             ) from error
         yield WeaviateVectorIndex(client, address)

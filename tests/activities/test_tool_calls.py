@@ -17,9 +17,11 @@ from infra.database.migrations import migrate
 from infra.database.outages import DatabaseUnavailable
 from infra.event_stream.in_process import InProcessEventStream
 from infra.metrics import Metrics
+from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import ToolScope
-from infra.tools.errors import ToolNotReady, ToolUnavailable
+from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
 from infra.tools.observation import ToolObserver
+from infra.vector_index.errors import VectorIndexUnavailable
 from models.runs import RunStatus
 from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import RunState
@@ -165,6 +167,38 @@ async def test_call_that_is_not_ready_is_tried_again_later(called: CalledTools) 
     counted = {"tool": "file_search", "outcome": "postponed"}
     assert metrics.registry.get_sample_value("holdfast_tool_call_seconds_count", counted) == 1
     assert called.calls[0].result is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome"),
+    [
+        (ToolFailed("No."), "failed"),
+        (ZeroDivisionError(), "failed"),
+        (ToolUnavailable("The search does not answer."), "unavailable"),
+        (DatabaseUnavailable("No connection."), "unavailable"),
+        (ObjectStoreUnavailable("No connection."), "unavailable"),
+        (VectorIndexUnavailable("No connection."), "unavailable"),
+    ],
+)
+async def test_attempt_is_counted_by_how_it_ends(called: CalledTools, failure: Exception, outcome: str) -> None:
+    metrics = Metrics()
+
+    await asyncio.gather(executing(called, Tool(failure), metrics=metrics), return_exceptions=True)
+
+    counted = {"tool": "file_search", "outcome": outcome}
+    assert metrics.registry.get_sample_value("holdfast_tool_call_seconds_count", counted) == 1
+
+
+async def test_cancelled_attempt_is_counted_as_cut_short(called: CalledTools) -> None:
+    tool, environment, metrics = Tool(), ActivityEnvironment(), Metrics()
+    executed = executing(called, tool, environment, metrics=metrics)
+    await tool.has_begun.wait()
+
+    environment.cancel(ActivityCancellationDetails(cancel_requested=True))
+    await asyncio.gather(executed, return_exceptions=True)
+
+    counted = {"tool": "file_search", "outcome": "cut_short"}
+    assert metrics.registry.get_sample_value("holdfast_tool_call_seconds_count", counted) == 1
 
 
 async def test_outage_of_the_database_is_never_told_to_the_model(called: CalledTools) -> None:

@@ -73,17 +73,19 @@ Place = Callable[[RunningHoldfast, Any], Awaitable[str]]
 
 
 @pytest.mark.parametrize("place", [on_new_thread, on_thread, on_new_thread_and_run, on_run])
-async def test_attached_file_can_be_searched_and_is_shown(holdfast: RunningHoldfast, place: Place) -> None:
+async def test_attached_file_is_for_both_tools_and_is_shown(holdfast: RunningHoldfast, place: Place) -> None:
     file_id = await store_file(holdfast.resources, "Hello.")
+    given = attached(file_id, INTERPRETER, SEARCH)
 
-    thread = await holdfast.client.beta.threads.retrieve(await place(holdfast, attached(file_id)))
+    thread = await holdfast.client.beta.threads.retrieve(await place(holdfast, given))
 
     store = await holdfast.client.vector_stores.retrieve(store_of(thread))
     assert (store.expires_at or 0) - (store.last_active_at or 0) == 7 * DAY_SECONDS
     file = await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store.id)
     assert file.status == "completed"
     messages = (await holdfast.client.beta.threads.messages.list(thread.id, order="asc")).data
-    assert [each.to_dict() for each in messages[0].attachments or ()] == [attached(file_id)]
+    assert [each.to_dict() for each in messages[0].attachments or ()] == [given]
+    assert interpreter_files(thread) == [file_id]
     single = await holdfast.client.beta.threads.messages.retrieve(messages[0].id, thread_id=thread.id)
     assert single.attachments == messages[0].attachments
 

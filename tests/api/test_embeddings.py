@@ -109,7 +109,7 @@ async def test_failure_of_the_model_is_said(holdfast: RunningHoldfast, status: i
 
     with running_endpoint() as script:
         script.script.append(Answer(status, {"error": {"message": "Not now."}}))
-        endpoint = EmbeddingEndpoint(script.url, "sk-x", 8, None, 256)
+        endpoint = EmbeddingEndpoint(script.url, "sk-x", "openai/x", 8, None, 256)
         async with open_openai_embedder("some-model", endpoint) as embedder:
             settings = holdfast.resources.settings.model_copy(update={"embedding_model": "openai/some-model"})
             resources = replace(holdfast.resources, settings=settings, embedders=Embedders(embedder, open_another))

@@ -129,10 +129,17 @@ async def test_page_of_files_is_limited(http: httpx.AsyncClient) -> None:
     assert (refused.status_code, refused.json()["error"]["message"]) == (400, above("limit", 10_000, 10_001))
 
 
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MAX_UPLOAD_BYTES", 5, "The parts of an upload have at most 5 bytes together."),
+        ("MAX_PARTS", 1, "An upload has at most 1 parts."),
+    ],
+)
 async def test_parts_of_an_upload_are_limited_together(
-    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, message: str
 ) -> None:
-    monkeypatch.setattr("infra.database.uploads.MAX_UPLOAD_BYTES", 5)
+    monkeypatch.setattr(f"infra.database.uploads.{limit}", value)
     upload = (await http.post("/v1/uploads", json=UPLOAD)).json()
     path = f"/v1/uploads/{upload['id']}/parts"
 
@@ -141,7 +148,7 @@ async def test_parts_of_an_upload_are_limited_together(
     assert allowed.status_code == 200
     error = refused.json()["error"]
     assert (refused.status_code, error["param"], error["code"]) == (400, "data", "upload_too_large")
-    assert error["message"] == "The parts of an upload have at most 5 bytes together."
+    assert error["message"] == message
 
 
 async def test_files_of_a_store_are_limited(holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -491,6 +491,11 @@ async def test_a_file_that_is_too_large_is_refused_in_mid_air(
 
 
 @pytest.mark.any_database
+def test_a_file_has_at_most_512_mebibytes_unless_set() -> None:
+    assert Settings(_env_file=None).max_file_bytes == 512 * 1024 * 1024
+
+
+@pytest.mark.any_database
 def test_settings_know_their_purposes() -> None:
     with pytest.raises(ValueError, match="there is no purpose asistants"):
         Settings(downloadable_purposes="vision, asistants")

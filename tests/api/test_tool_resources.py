@@ -149,9 +149,16 @@ async def test_nothing_is_created_for_a_store_without_its_file(
             "tool_resources.file_search.vector_store_ids",
             "array_above_max_length",
         ),
+        (
+            {"vector_stores": [{"chunking_strategy": {"type": "auto"}}]},
+            "Invalid 'tool_resources.file_search.vector_stores[0].chunking_strategy': it can only be given with "
+            "'file_ids'.",
+            "tool_resources.file_search.vector_stores[0].chunking_strategy",
+            "invalid_value",
+        ),
     ],
 )
-async def test_more_than_one_store_is_rejected(
+async def test_unusable_stores_are_rejected(
     http: httpx.AsyncClient, search: Any, message: str, param: str, code: str
 ) -> None:
     response = await http.post("/v1/threads", json={"tool_resources": {"file_search": search}})

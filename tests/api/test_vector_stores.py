@@ -10,6 +10,7 @@ from openai.types import VectorStore
 from infra.database import files
 from infra.database.file_tables import FILES
 from infra.database.vector_store_tables import VECTOR_STORES
+from models.ranking import KEYWORD_WEIGHT
 from tests.holdfast import RunningHoldfast
 from tests.infra.documents.files import pdf
 from tests.stored_files import store_file
@@ -105,14 +106,18 @@ async def test_search_takes_several_queries_filters_and_a_threshold(holdfast: Ru
     several = await search(store.id, query=["paid vacation", "AX-7731"], max_num_results=2)
     filtered = await search(store.id, query="vacation", filters={"type": "eq", "key": "name", "value": "parts.txt"})
     none = await search(store.id, query="vacation", filters={"type": "eq", "key": "name", "value": "x"})
-    strict = await search(store.id, query="paid vacation", ranking_options={"score_threshold": 0.9})
-    vectors = await search(store.id, query="paid vacation", ranking_options={"ranker": "none"})
+    ranked = await search(store.id, query="paid vacation")
+    strict = await search(store.id, query="paid vacation", ranking_options={"score_threshold": ranked.data[1].score})
+    vectors = await search(store.id, query="paid vacation", ranking_options={"ranker": "none"}, rewrite_query=False)
 
     assert {result.filename for result in several.data} == {"leave.md", "parts.txt"}
     assert [result.filename for result in filtered.data] == ["parts.txt"]
     assert none.data == []
-    assert all(result.score >= 0.9 for result in strict.data)
-    assert vectors.data[0].filename == "leave.md"
+    assert (len(ranked.data), strict.data) == (3, ranked.data[:2])
+    # Without the keywords, of which the best chunk has all, its score is lower.
+    assert vectors.data[0].filename == ranked.data[0].filename == "leave.md"
+    assert vectors.data[0].score == pytest.approx(1 / (1 + KEYWORD_WEIGHT))
+    assert vectors.data[0].score < ranked.data[0].score
 
 
 @pytest.mark.any_database

@@ -1,4 +1,4 @@
-"""`make bench ARGS=search`: what searches of the indexes cost, and how quickly the local model embeds.
+"""`make bench ARGS=search`: what searches of the indexes cost, and how quickly files are read and embedded.
 
 Chunks are of 150 words with one vector each; queries are of five words, none of them among the commonest, in stores of
 100 chunks a file, all of whose files are searched.
@@ -15,13 +15,19 @@ from pathlib import Path
 
 import psutil
 
+from infra.documents.chunking import chunks
+from infra.documents.parsing import parse
 from infra.embeddings.minilm import DIMENSIONS, MODEL, MiniLmEmbedder
+from infra.embeddings.windows import embedded_chunks
 from infra.ports import VectorIndex
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_index.weaviate_index import open_weaviate_index
+from models.chunks import DEFAULT_MAX_TOKENS, DEFAULT_OVERLAP_TOKENS
 from models.ranking import ranked
 from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.vector_stores import MAX_FILE_TOKENS
 from tests.bench.many_files import measure_many_files
+from tests.infra.documents.files import pdf, stream
 from tests.weaviate_server import WeaviateServer, running_weaviate, weaviate_module
 
 STORE = IndexedStore("vs_bench", MODEL, DIMENSIONS)
@@ -36,6 +42,10 @@ COMMONEST = 50
 QUERIES = 60
 WINDOW_TOKENS = 240
 WINDOWS = 24
+PAGES = 20
+PAGE = " ".join(
+    f"Shelf {number} of the warehouse has the spare parts of the pumps on floor {{page}}." for number in range(25)
+)
 
 
 def measure_search() -> None:
@@ -44,6 +54,7 @@ def measure_search() -> None:
 
 async def _measure() -> None:
     await _measure_model()
+    await _measure_ingestion()
     columns = ("", "chunks", "ingest/s", "first ms", "p50 ms", "p95 ms", "CPU ms", "disk MB", "RSS MB")
     print(" ".join(f"{column:>9}" for column in columns), flush=True)
     for size in SIZES:
@@ -78,6 +89,27 @@ async def _measure_model() -> None:
         for number in range(WINDOWS):
             await embedder.embed([f"How long is the warranty of pump number {number}?"])
         print(f"model: {(time.perf_counter() - began) / WINDOWS * 1000:.1f} ms for a query")
+
+
+async def _measure_ingestion() -> None:
+    """All that makes a PDF searchable but the database and Temporal: read, cut, embedded and indexed."""
+    file, pages = IndexedFile("file-pdf", 1), [PAGE.format(page=number) for number in range(PAGES)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(SqliteVectorIndex(Path(folder), 10**9)) as index,
+        closing(MiniLmEmbedder(MODEL_THREADS)) as embedder,
+    ):
+        await embedder.embed(["loads the model"])
+        began = time.perf_counter()
+        document = await parse(stream(pdf(*pages)), "bench.pdf")
+        cut = await asyncio.to_thread(chunks, document, DEFAULT_MAX_TOKENS, DEFAULT_OVERLAP_TOKENS, MAX_FILE_TOKENS)
+        await index.upsert(STORE, file, await embedded_chunks(embedder, cut))
+        seconds = time.perf_counter() - began
+    size = sum(map(len, pages)) / 1e6
+    print(
+        f"ingestion: {PAGES / seconds:.1f} pages/s, {size / seconds:.4f} MB of text/s, {MODEL_THREADS} thread",
+        flush=True,
+    )
 
 
 async def _measure_index(name: str, index: VectorIndex, folder: Path, size: int, server: psutil.Process) -> None:

@@ -26,7 +26,8 @@ class Field:
     """`points` counts the hits of each named point of a run, `faults` the parts killed, stopped or frozen.
 
     `missed` says which strike did not get where it wanted to. `taken_up` has, for each answer that was cut off by the
-    kill of a worker, the seconds until its model was called again.
+    kill of a worker, the seconds until its model was called again. `thawed` are the times at which a frozen worker
+    went on.
     """
 
     def __init__(self, setup: Setup, stored: Stored, provider: ScriptedProvider, seed: int) -> None:
@@ -40,6 +41,7 @@ class Field:
         self.faults: Counter[str] = Counter()
         self.missed: list[str] = []
         self.taken_up: list[float] = []
+        self.thawed: list[float] = []
         self.living: list[asyncio.Task[None]] = []
         self._provider = provider
         self._assistant_id = ""

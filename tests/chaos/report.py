@@ -12,7 +12,8 @@ from rich.table import Table
 class Report:
     """`runs` counts (kind, outcome); `calls` the model's calls; `violations` must be empty.
 
-    `taken_up` has the seconds from the kill of a worker to the next call of each model that was answering it.
+    `searches` counts those that the server made. `taken_up` has the seconds from the kill of a worker to the next call
+    of each model that was answering it.
     """
 
     setup: str
@@ -23,6 +24,7 @@ class Report:
     clients: Counter[str]
     taken_up: list[float] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+    searches: Counter[str] = field(default_factory=Counter)
 
     def show(self, console: Console) -> None:
         table = Table(title=f"Set-up {self.setup}", title_justify="left")
@@ -34,6 +36,7 @@ class Report:
             ("killed at a point", self.points),
             ("fault", self.faults),
             ("model calls", self.calls),
+            ("searches", self.searches),
             ("clients saw", self.clients),
         ):
             table.add_section()

@@ -1,11 +1,12 @@
 """The faults of one run: its stored rows compared with its client's actions and its model's answers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from activities.tools.code_interpreter import LOST
 from activities.tools.code_sessions import RESTARTED
+from infra.clock import MS_PER_SECOND
 from infra.database.columns import AnyRow
 from infra.database.tool_calls import to_call
 from models.citations import marker, result_number
@@ -19,6 +20,10 @@ from tests.chaos.runs import ChaosRun, output_of
 from tests.chaos.scripts import HANDBOOK, PASSAGE
 from tests.chaos.stored import StoredRun
 
+BESIDE_SECONDS = 0.5
+"""Two attempts may run beside each other, if a worker is wrongly believed to be dead."""
+
+THAWED_SECONDS = 5.0
 CODE_OUTPUT = re.compile(rf"(?:{re.escape(RESTARTED)})?(?:began\nended 1\n|(?:began\n)?{re.escape(LOST)})")
 
 
@@ -29,6 +34,25 @@ def faults_of(run: ChaosRun, found: Sequence[StoredRun]) -> list[str]:
     faults = [*run.faults, *_ending_faults(run, stored), *_turn_faults(run, stored), *_message_faults(run, stored)]
     if run.plan.streams:
         faults += stream_faults(run.ledger, stored)
+    return faults
+
+
+def repeated_searches(
+    run: ChaosRun, stored: StoredRun, asked: Mapping[str, Sequence[float]], thawed: Sequence[float]
+) -> list[str]:
+    """Searches that were made again after their result was stored. `asked` has the times of each query.
+
+    A worker that was frozen in the middle of one goes on with it: it began before.
+    """
+    faults = []
+    for call in stored.calls:
+        if call.type != ToolKind.FILE_SEARCH or call.result is None:
+            continue
+        stored_at = call.finished_at / MS_PER_SECOND
+        for at in asked.get(run.script.query(call.turn, call.position), ()):
+            is_thawed = any(0 <= at - thaw < THAWED_SECONDS for thaw in thawed)
+            if at > stored_at + BESIDE_SECONDS and not is_thawed:
+                faults.append(f"call {call.id} was run again {at - stored_at:.1f} s after its result was stored")
     return faults
 
 

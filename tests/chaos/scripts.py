@@ -69,21 +69,25 @@ class Script:
     def text(self, turn: int, number: int) -> str:
         return " ".join((f"{self.model}", f"turn{turn}", f"call{number}", *self._words(turn)))
 
-    @property
-    def query(self) -> str:
-        """What its searches look for."""
-        return f"days of vacation, asks {self.model}"
+    def query(self, turn: int, position: int) -> str:
+        """What the search at a place in a turn's calls looks for: its own, so that it is known when it is made."""
+        return f"days of vacation, asks {self.model} {turn}-{position}"
+
+    def queries(self, turn: int) -> list[str]:
+        """Of all searches of a turn."""
+        names = enumerate(self.turns[turn].functions)
+        return [self.query(turn, position) for position, name in names if name == SEARCH]
 
     def arguments(self, turn: int, number: int) -> list[str]:
         """Of each function of the turn, in their order."""
         asked = {"model": self.model, "turn": turn, "call": number}
         names = enumerate(self.turns[turn].functions)
-        return [json.dumps(asked | self._own(name, f"{turn}-{position}")) for position, name in names]
+        return [json.dumps(asked | self._own(name, turn, position)) for position, name in names]
 
-    def _own(self, name: str, call: str) -> dict[str, Any]:
+    def _own(self, name: str, turn: int, position: int) -> dict[str, Any]:
         if name == CODE:
-            return {"code": CODE_TEXT.format(name=call, seconds=CODE_SECONDS)}
-        return {"queries": [self.query]} if name == SEARCH else {"city": name}
+            return {"code": CODE_TEXT.format(name=f"{turn}-{position}", seconds=CODE_SECONDS)}
+        return {"queries": [self.query(turn, position)]} if name == SEARCH else {"city": name}
 
     def of_turn(self, turn: int) -> list[ModelCall]:
         return [call for call in self.calls if call.turn == turn]

@@ -30,6 +30,7 @@ RUNNING_CALL = "while the server runs a call"
 RUNNING_CODE = "while code of the model runs"
 AWAITING_FILES = "while a call waits for files"
 RESULT = "after a call's result, before Temporal hears of it"
+UNSTORED = "before the commit of a call's result, the database killed"
 UNCONFIRMED = "after a commit, its answer lost"
 CRAWLING = "while a page of a crawl is fetched"
 
@@ -41,6 +42,7 @@ NOW = 0.0
 LONG_TEXT = Turn(words=150, pause_seconds=0.3)
 ON_BOTH_WORKERS = 10
 UNTIL_ALL_ARE_CUT_SECONDS = 0.5
+UNTIL_RESULTS_COME_SECONDS = 1.0
 LONGEST_ABSENCE_SECONDS = 2.0
 
 
@@ -124,19 +126,38 @@ async def lose_server_calls(field: Field) -> None:
     running, storing = (
         field.add(Plan(kind, streams=True), SEARCHES, TEXT) for kind in ("cut search", "unheard result")
     )
-    gates = [field.setup.embeddings.hold(run.script.query) for run in (running, storing)]
+    # Of two calls one has its result. The run stays at its turn: only the result keeps that call from running again.
+    stored_query, *others = storing.script.queries(0)
+    hold = field.setup.embeddings.hold
+    stored_gate, gate = hold(stored_query), hold(*others, *running.script.queries(0))
     await asyncio.gather(*(field.until_running(run) for run in (field.begin(running), field.begin(storing), waiting)))
 
     field.freeze(Role.TEMPORAL)
-    gates[1].set()
+    stored_gate.set()
     await field.until_result(storing)
     assert not await field.stored.has_result(running.name)
     assert not await field.stored.has_result(waiting.name)
     field.kill(Role.API, Role.WORKER, Role.TEMPORAL)
 
     field.points.update([RUNNING_CALL, RESULT, AWAITING_FILES])
-    gates[0].set()
+    gate.set()
     await field.stored.release(store_id)
+    await field.setup.restore()
+
+
+async def lose_the_database(field: Field) -> None:
+    """The database is killed while the server runs calls, whose results come while it is away."""
+    if not field.setup.of(Role.DATABASE):
+        # SQLite is a part of the processes that `lose_server_calls` kills.
+        return
+    running = field.add(Plan("unstored result", streams=True), SEARCHES, TEXT)
+    gate = field.setup.embeddings.hold(*running.script.queries(0))
+    await field.until_running(field.begin(running))
+    field.kill(Role.DATABASE)
+    gate.set()
+    await asyncio.sleep(UNTIL_RESULTS_COME_SECONDS)
+
+    field.points[UNSTORED] += 1
     await field.setup.restore()
 
 
@@ -209,6 +230,7 @@ async def freeze_a_worker(field: Field) -> None:
     await holds(lambda: any(len(run.script.calls) > 1 for run in answering), "no run is taken over")
 
     field.points[FROZEN] += 1
+    field.thawed.append(time.time())
     await field.setup.restore()
 
 
@@ -247,6 +269,7 @@ STRIKES: tuple[Strike, ...] = (
     lose_commits,
     lose_workers,
     lose_server_calls,
+    lose_the_database,
     lose_running_code,
     lose_crawls,
     lose_events,

@@ -14,6 +14,7 @@ from tests.chaos.strikes import (
     lose_crawls,
     lose_running_code,
     lose_server_calls,
+    lose_the_database,
 )
 from tests.chaos.suite import Extent, carry_out
 from tests.provider.scripted_provider import running_provider
@@ -21,7 +22,14 @@ from tests.provider.scripted_provider import running_provider
 # The restart after each kill takes longest.
 STRIKES: dict[str, tuple[Strike, ...]] = {
     "sqlite": (lose_commands, lose_server_calls, lose_commits),
-    "postgres": (lose_answers_to_commits, lose_commands, lose_crawls, lose_running_code, lose_server_calls),
+    "postgres": (
+        lose_answers_to_commits,
+        lose_commands,
+        lose_crawls,
+        lose_running_code,
+        lose_server_calls,
+        lose_the_database,
+    ),
 }
 
 
@@ -42,3 +50,4 @@ async def test_no_run_is_lost_stuck_or_done_twice(name: str) -> None:
     assert report.violations == []
     assert len(report.points) >= len(extent.strikes)
     assert report.runs.total() > extent.runs
+    assert report.searches["made again, lost before their result was stored"] > 0

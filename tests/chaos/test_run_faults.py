@@ -1,6 +1,7 @@
 """The chaos suite reports each way in which a run can go wrong as a fault."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from activities.tools.code_interpreter import LOST
 from activities.tools.code_sessions import RESTARTED
 from tests.chaos.clients import PatientClient
-from tests.chaos.run_faults import CODE_OUTPUT, faults_of
+from tests.chaos.run_faults import CODE_OUTPUT, faults_of, repeated_searches
 from tests.chaos.runs import ChaosRun, Plan, output_of
 from tests.chaos.scripts import ModelCall, Script, Turn
 from tests.chaos.stored import StoredRun
@@ -106,6 +107,32 @@ def test_what_went_wrong_is_a_fault(run: ChaosRun, stored: StoredRun, change: Ch
     change(run, stored)
 
     assert fault in "; ".join(faults_of(run, [stored]))
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "thawed", "is_right"),
+    [
+        # Lost before its result was stored, at 100; made again beside another attempt; by a worker that was frozen.
+        ([99.0, 99.9], [], True),
+        ([99.0, 100.2], [], True),
+        ([99.0, 130.0], [128.0], True),
+        ([99.0, 101.0], [], False),
+        ([99.0, 130.0], [120.0, 131.0], False),
+    ],
+)
+def test_search_that_is_made_after_its_result_is_a_fault(
+    run: ChaosRun, stored: StoredRun, asked_at: list[float], thawed: list[float], is_right: bool
+) -> None:
+    searched = row(id="call_2", type="file_search", turn=0, position=1, result={"type": "hits"}, finished_at=100_000)
+    unfinished = row(id="call_3", type="file_search", turn=0, position=2, result=None, finished_at=None)
+    stored = replace(stored, calls=[*stored.calls, searched, unfinished])
+    asked = {run.script.query(0, 1): asked_at, run.script.query(0, 2): [500.0]}
+
+    faults = repeated_searches(run, stored, asked, thawed)
+
+    assert [fault.split(" s after")[0] for fault in faults] == (
+        [] if is_right else [f"call call_2 was run again {asked_at[1] - 100:.1f}"]
+    )
 
 
 @pytest.mark.parametrize(

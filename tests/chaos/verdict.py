@@ -12,7 +12,7 @@ from tests.chaos.field import TEXT, Field
 from tests.chaos.ledgers import Ledger, text_of
 from tests.chaos.leftovers import leftovers_of
 from tests.chaos.report import Report
-from tests.chaos.run_faults import faults_of, stored_text, stream_faults
+from tests.chaos.run_faults import faults_of, repeated_searches, stored_text, stream_faults
 from tests.chaos.runs import ChaosRun, Plan
 from tests.chaos.stored import StoredRun
 
@@ -28,9 +28,13 @@ async def judge(field: Field) -> Report:
     report = Report(
         field.setup.name, Counter(), field.points, field.faults, _calls(crowd), Counter(), field.taken_up, violations
     )
+    report.searches = _searches(field)
     for run in crowd:
         found = stored.get(run.name, [])
         violations += [f"{run.name}: {fault}" for fault in faults_of(run, found)]
+        for each in found:
+            repeated = repeated_searches(run, each, field.setup.embeddings.asked, field.thawed)
+            violations += [f"{run.name}: {fault}" for fault in repeated]
         outcome = found[0].row.status if found else "lost"
         report.runs[run.plan.kind, outcome] += 1
     known = [(run, stored[run.name][0]) for run in crowd if len(stored.get(run.name, [])) == 1]
@@ -62,6 +66,16 @@ def _calls(runs: Iterable[ChaosRun]) -> Counter[str]:
         calls["asked"] += len(run.script.calls)
         calls["asked again, lost before their commit"] += len(run.script.calls) - len(first)
     return calls
+
+
+def _searches(field: Field) -> Counter[str]:
+    asked = [field.setup.embeddings.asked.get(query, ()) for run in field.runs for query in _queries(run)]
+    made = [len(times) for times in asked if times]
+    return Counter({"made": len(made), "made again, lost before their result was stored": sum(made) - len(made)})
+
+
+def _queries(run: ChaosRun) -> list[str]:
+    return [query for turn in range(len(run.script.turns)) for query in run.script.queries(turn)]
 
 
 async def _told(field: Field, run: ChaosRun, stored: StoredRun) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.resources import open_resources
-from tests.code_runs import coding_sandbox
+from tests.code_runs import IN_TEXT, coding_sandbox
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
@@ -21,6 +21,7 @@ async def coder(
     folder = tmp_path_factory.mktemp("coder")
     async with coding_sandbox() as (_, url):
         settings = settings_for(folder, temporal_port, provider, sandbox_url=url)
+        provider.models_file(folder, provider.without_functions(IN_TEXT))
         async with running_holdfast(settings) as running:
             yield running
 

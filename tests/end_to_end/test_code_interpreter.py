@@ -14,7 +14,7 @@ from infra.language_model.scripted import SCRIPTED_MODEL
 from models.assistants import CreateAssistantRequest
 from models.tool_formats.code_interpreter import NO_SANDBOX
 from models.tools import CodeInterpreterTool
-from tests.code_runs import CODE, PNG, SHOW_IMAGE, WAITS, code_of, coding, logs_of, put_file, python, told
+from tests.code_runs import CODE, IN_TEXT, PNG, SHOW_IMAGE, WAITS, code_of, coding, logs_of, put_file, python, told
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -296,6 +296,25 @@ async def test_model_that_sends_bare_code_is_understood(
     run = await coder.until(await coder.run(await coding(coder, model)))
 
     assert [logs_of(code) for code in await code_of(coder, run)] == ["42\n"]
+
+
+@pytest.mark.parametrize(
+    "written", ['{"code": "x = 6 * 7\\nprint(x)"}', "\n```python\nx = 6 * 7\nprint(x)\n```", "x = 6 * 7\nprint(x)"]
+)
+async def test_model_without_function_calling_runs_code(
+    coder: RunningHoldfast, provider: ScriptedProvider, written: str
+) -> None:
+    action = f"Thought: I compute.\nAction: python\nAction Input: {written}\n"
+    provider.script(IN_TEXT, Says(action), Says("Thought: I know.\nFinal Answer: It is 42."))
+
+    run = await coder.until(await coder.run(await coding(coder, IN_TEXT)))
+
+    assert (run.status, (await coder.texts(run))[-1]) == ("completed", "It is 42.")
+    [code] = await code_of(coder, run)
+    assert code == {"input": "x = 6 * 7\nprint(x)", "outputs": [{"type": "logs", "logs": "42\n"}]}
+    asked, told_in_text = provider.requests(IN_TEXT)[-2:]
+    assert ("tools" in asked, "- python: Runs Python code" in asked["messages"][0]["content"]) == (False, True)
+    assert told_in_text["messages"][-1]["content"] == "Observation: 42\n"
 
 
 @pytest.mark.parametrize("arguments", ["", "{}", '{"code": ""}', '{"code": "print(1)'])

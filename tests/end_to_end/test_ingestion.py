@@ -19,10 +19,10 @@ from activities import ingest_reconciler, ingestion
 from activities.crawl_reconciler import CrawlReconciler
 from activities.ingest_reconciler import LOST_WORKFLOW, IngestReconciler, IngestReport
 from activities.ingestion import CONTENT_MISSING, Ingestion
-from api.ingest_commands import IngestCommands
 from infra.clock import now_seconds
 from infra.database import vector_store_additions, vector_store_files, vector_stores
 from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
+from infra.documents.parsing import parse
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.ingest_workflows import IngestWorkflows
@@ -38,7 +38,7 @@ from models.vector_stores import Attachment, ChunkSizes, StoreFileStatus
 from tests.holdfast import RunningHoldfast
 from tests.stored_files import DEFAULT_PROJECT, store_file
 from workflows import activity_options
-from workflows.ingest_workflow import TOOK_TOO_LONG
+from workflows.ingest_workflow import FILES_AT_A_TIME, TOOK_TOO_LONG
 
 SHORT = "Employees get twenty-five days of paid vacation each year."
 LONG = " ".join(f"Sentence number {number} says nothing new." for number in range(500))
@@ -265,6 +265,26 @@ async def test_batch_of_several_pages_is_ingested_to_its_end(
     assert (await workflow.describe()).raw_info.first_run_id != (await workflow.describe()).run_id
 
 
+@pytest.mark.any_database
+async def test_batch_ingests_some_of_its_files_at_a_time(holdfast: RunningHoldfast) -> None:
+    embedder = WatchedEmbedder(waits_after=0)
+    await use(holdfast, embedder).start_worker()
+    ids = [await store_file(holdfast.resources, f"{SHORT} {number}") for number in range(FILES_AT_A_TIME + 2)]
+    batches, store_id = holdfast.client.vector_stores.file_batches, await new_store(holdfast)
+
+    batch = await batches.create(store_id, file_ids=ids)
+
+    handle = holdfast.resources.temporal.get_workflow_handle(IngestBatchInput(batch.id).workflow_id)
+    # All that it ever begins at once, it begins in its first task.
+    async with asyncio.timeout(20):
+        while not (children := (await handle.describe()).raw_description.pending_children):
+            await asyncio.sleep(0.02)
+    assert len(children) == FILES_AT_A_TIME
+    embedder.may_go_on.set()
+    ended_batch = await batches.poll(batch.id, vector_store_id=store_id)
+    assert ended_batch.file_counts.completed == len(ids)
+
+
 async def test_removed_file_stops_its_ingestion_and_leaves_no_chunk(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,18 +305,57 @@ async def test_removed_file_stops_its_ingestion_and_leaves_no_chunk(
     assert (await reconcile(holdfast)).deleted == 0
 
 
+@pytest.mark.parametrize("by_sweep", [False, True])
 async def test_file_that_is_added_again_while_its_chunks_are_removed_keeps_its_new_ones(
-    holdfast: RunningHoldfast,
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch, by_sweep: bool
 ) -> None:
-    resources = holdfast.resources
+    resources, index = holdfast.resources, holdfast.resources.vector_index
+    file, again = await added(holdfast, is_commanded=False), list[IngestInput]()
+    await ingest(holdfast, file)
+    delete_file = index.delete_file
+
+    async def delete_later(*args: Any, **more: Any) -> None:
+        # Between the decision to delete and the deletion itself.
+        monkeypatch.setattr(index, "delete_file", delete_file)
+        again.extend(await resources.database.write(attach, file.store_id, file.file_id))
+        await ingest(holdfast, again[0])
+        await delete_file(*args, **more)
+
+    monkeypatch.setattr(index, "delete_file", delete_later)
+    if by_sweep:
+        await resources.database.write(vector_store_files.remove, DEFAULT_PROJECT, file.store_id, file.file_id)
+        monkeypatch.setattr(ingest_reconciler, "DELETED_FOR", -ingest_reconciler.DELETED_FOR)
+        assert (await reconcile(holdfast)).deleted == 1
+    else:
+        await holdfast.client.vector_stores.files.delete(file.file_id, vector_store_id=file.store_id)
+
+    assert (await indexed(holdfast, file), await indexed(holdfast, again[0])) == (0, 1)
+    found = await holdfast.client.vector_stores.files.content(file.file_id, vector_store_id=file.store_id)
+    assert [part.text for part in found.data] == [SHORT]
+
+
+async def test_ingestion_that_comes_late_leaves_the_chunks_of_the_one_after_it(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources, is_read, may_go_on = holdfast.resources, asyncio.Event(), asyncio.Event()
+
+    async def parse_slowly(*args: Any) -> Any:
+        monkeypatch.setattr(ingestion, "parse", parse)
+        is_read.set()
+        await may_go_on.wait()
+        return await parse(*args)
+
+    monkeypatch.setattr(ingestion, "parse", parse_slowly)
     file = await added(holdfast, is_commanded=False)
-    store = await resources.database.write(vector_store_files.remove, DEFAULT_PROJECT, file.store_id, file.file_id)
-    again = (await resources.database.write(attach, file.store_id, file.file_id))[0]
-    await ingest(holdfast, again)
-    commands = IngestCommands(resources.database, workflows(holdfast), resources.vector_index, resources.embedders)
+    late = asyncio.create_task(ingest(holdfast, file))
+    await is_read.wait()
+    await resources.database.write(vector_store_files.remove, DEFAULT_PROJECT, file.store_id, file.file_id)
+    [again] = await resources.database.write(attach, file.store_id, file.file_id)
+    completed = await ingest(holdfast, again)
 
-    await commands.remove_from_index([store], file.file_id)
+    may_go_on.set()
 
+    assert (completed, await late) == ("completed", "cancelled")
     assert await indexed(holdfast, again) == 1
 
 

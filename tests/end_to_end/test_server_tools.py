@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ import pytest
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import RunStep
 from sqlalchemy import Connection, update
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
+from activities.heartbeat import HEARTBEAT_INTERVAL
 from activities.tools.file_search import REFUSED
 from infra.clock import now_ms
 from infra.database.run_tables import RUNS
@@ -21,8 +26,9 @@ from infra.database.vector_store_tables import VECTOR_STORES
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingFailed, EmbeddingRefused, EmbeddingUnavailable
 from infra.language_model.scripted import SCRIPTED_MODEL
-from infra.ports import Embedder
+from infra.ports import Embedder, ToolScope
 from models.finalization import turns_used_up
+from models.tool_calls import SearchHits, ToolCall, ToolKind
 from models.tool_formats.file_search import INVALID_ARGUMENTS
 from tests.conftest import settings_for
 from tests.database import writing
@@ -34,6 +40,8 @@ from tests.searched_stores import ingest, searched_thread, searching, store_in_p
 from tests.stored_files import store_file
 from tests.streams import all_events, forget, streamed
 from tests.sweeps import sweep_now
+from workflows import activity_options, worker
+from workflows.worker import MAX_HEARTBEAT_THROTTLE
 
 VACATION = "Employees get twenty-five days of paid vacation each year."
 SEARCH = Calls(("file_search", '{"queries": ["vacation"]}'))
@@ -105,6 +113,96 @@ async def test_cancel_stops_running_calls(holdfast: RunningHoldfast, provider: S
     handle = holdfast.resources.temporal.get_workflow_handle(run.id)
     await closed(handle)
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
+
+
+class HangingSearch:
+    """Ends by itself from its second attempt on; the first one waits until it is cancelled."""
+
+    def __init__(self, *_: object) -> None:
+        self.has_begun, self.was_cancelled = asyncio.Event(), asyncio.Event()
+        self.cancelled_at = 0.0
+
+    async def run(self, call: ToolCall, scope: ToolScope) -> SearchHits:
+        if scope.attempt > 1:
+            return SearchHits(())
+        self.has_begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled_at = time.time()
+            self.was_cancelled.set()
+        raise AssertionError
+
+
+@pytest.fixture
+def hanging_search(monkeypatch: pytest.MonkeyPatch) -> HangingSearch:
+    """The search of workers that are started after this."""
+    search = HangingSearch()
+    monkeypatch.setattr(worker, "FileSearch", lambda *_: search)
+    return search
+
+
+@pytest.mark.any_database
+async def test_cancel_reaches_a_running_call_with_the_next_heartbeat(
+    own_holdfast: RunningHoldfast,
+    provider: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    hanging_search: HangingSearch,
+) -> None:
+    beats, heartbeat = list[float](), activity.heartbeat
+
+    def noted(*details: Any) -> None:
+        beats.append(time.time())
+        heartbeat(*details)
+
+    monkeypatch.setattr(activity, "heartbeat", noted)
+    provider.script("cancel-running", SEARCH)
+    await own_holdfast.start_worker()
+    run = await own_holdfast.run(await searching(own_holdfast, "cancel-running"))
+    async with asyncio.timeout(20):
+        await hanging_search.has_begun.wait()
+        beats.clear()
+        # The SDK sends the first one in any case, and may hold back those after it.
+        while len(beats) < 2:
+            await asyncio.sleep(0.02)
+        await own_holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+        await hanging_search.was_cancelled.wait()
+    await own_holdfast.until(run, "cancelled")
+
+    # Counted instead of timed: the answer to the first heartbeat after the request has the cancel. The next one may be
+    # sent before that answer is there.
+    requested_at = await cancel_requested_at(own_holdfast, run)
+    assert len([at for at in beats if requested_at < at < hanging_search.cancelled_at]) <= 2
+    # Each of them is sent, and soon enough.
+    assert MAX_HEARTBEAT_THROTTLE < HEARTBEAT_INTERVAL < timedelta(seconds=1)
+
+
+async def cancel_requested_at(holdfast: RunningHoldfast, run: Run) -> float:
+    """When Temporal noted that the call is to be cancelled; its clock is this machine's."""
+    history = await holdfast.resources.temporal.get_workflow_handle(run.id).fetch_history()
+    kind = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
+    [requested] = [event for event in history.events if event.event_type == kind]
+    return requested.event_time.ToMicroseconds() / 1_000_000
+
+
+@pytest.mark.any_database
+async def test_attempt_that_hangs_ends_at_its_time_limit_and_is_repeated(
+    own_holdfast: RunningHoldfast,
+    provider: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    hanging_search: HangingSearch,
+) -> None:
+    monkeypatch.setitem(activity_options.TOOL_TIME_LIMITS, ToolKind.FILE_SEARCH, timedelta(seconds=1))
+    provider.script("hanging-tool", SEARCH, Says("Done."))
+    await own_holdfast.start_worker()
+
+    run = await own_holdfast.until(await own_holdfast.run(await searching(own_holdfast, "hanging-tool")))
+
+    assert run.status == "completed"
+    async with asyncio.timeout(20):
+        await hanging_search.was_cancelled.wait()
+    [call] = (await timeline(own_holdfast, run))["turns"][0]["tool_calls"]
+    assert (call["attempts"], [failure["attempt"] for failure in call["failures"]]) == (2, [1])
 
 
 @pytest.mark.any_database
@@ -393,13 +491,7 @@ async def test_model_without_function_calling_searches_and_cites(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     settings = settings_for(tmp_path, temporal_port, provider)
-    params = provider.litellm_params("openai/in-text")
-    deployment = {
-        "model_name": "in-text",
-        "litellm_params": params,
-        "model_info": {"supports_function_calling": False},
-    }
-    provider.models_file(tmp_path, deployment)
+    provider.models_file(tmp_path, provider.without_functions("in-text"))
     action = f"Thought: I search.\nAction: file_search\nAction Input: {json.dumps({'queries': ['vacation']})}\n"
     provider.script("in-text", Says(action), Says("Thought: I know.\nFinal Answer: Twenty-five 【0:0†handbook.md】."))
 

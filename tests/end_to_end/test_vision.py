@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from activities import images
+from activities.prompt import SHOWN_BEFORE
 from infra.language_model.scripted import SCRIPTED_MODEL
 from models.attachments import MAX_IMAGE_BYTES
 from models.stored_objects import KeyPrefix, object_key
@@ -74,6 +75,25 @@ async def test_detail_is_passed_on_and_shown(holdfast: RunningHoldfast, provider
     created = await holdfast.client.beta.threads.messages.create(thread.id, role="user", content=[image(file_id)])
     read = await holdfast.client.beta.threads.messages.retrieve(created.id, thread_id=thread.id)
     assert [part.to_dict() for part in read.content] == [image(file_id, detail="auto")]
+
+
+async def test_images_of_an_assistants_message_follow_it(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
+    provider.script("sees-assistants", Says("I see."))
+    file_id, url = await store_file(holdfast.resources, PNG), {"url": "https://images.example/a.png"}
+    messages: Any = [
+        {"role": "user", "content": "Draw!"},
+        {"role": "assistant", "content": [text("Here."), image(file_id)]},
+        {"role": "assistant", "content": [{"type": "image_url", "image_url": url}]},
+        {"role": "user", "content": "Why so?"},
+    ]
+
+    run = await holdfast.run(await holdfast.assistant("sees-assistants"), thread={"messages": messages})
+
+    assert (await holdfast.until(run)).status == "completed"
+    asked, drawn, rest = provider.requests("sees-assistants")[0]["messages"]
+    assert (asked["role"], drawn, rest["role"]) == ("user", {"role": "assistant", "content": "Here."}, "user")
+    parts = [part.get("text", "").strip() or part["image_url"]["url"] for part in rest["content"]]
+    assert parts == [SHOWN_BEFORE, data_url("png", PNG), SHOWN_BEFORE, url["url"], "Why so?"]
 
 
 async def test_deleted_image_is_said_to_the_model(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:

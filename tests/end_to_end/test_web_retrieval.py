@@ -30,6 +30,9 @@ from tests.streams import streamed
 from tests.web_site import PAGES, SEARCHED, WebSite, running_web_site
 
 WEB: Any = {"type": "web_retrieval"}
+IN_TEXT = "web-in-text"
+"""A model without function calling."""
+
 CRAWL = "/ops/web_retrieval"
 
 
@@ -51,6 +54,7 @@ async def web(
     folder: Path = tmp_path_factory.mktemp("web")
     allowed = {"web_allowed_hosts": (site.host,), "web_search": "off", "web_crawl_pages": 60, "web_crawl_seconds": 90}
     settings = settings_for(folder, temporal_port, provider, new_database(), **allowed)
+    provider.models_file(folder, provider.without_functions(IN_TEXT))
     async with running_holdfast(settings) as running:
         yield running
 
@@ -263,6 +267,26 @@ async def test_opened_page_is_cited_by_its_url_in_streams_and_replays_alike(
     ]
     told = provider.requests("opens")[1]["messages"][-1]["content"]
     assert told.startswith(f'{AS_DATA}\n\n{marker}\n<web_page url="{url}" title="Page 3">\n')
+
+
+@pytest.mark.any_database
+async def test_model_without_function_calling_opens_a_page_and_cites_it(
+    web: RunningHoldfast, ops: httpx.AsyncClient, site: WebSite, provider: ScriptedProvider
+) -> None:
+    url = f"{site.url}/page/3"
+    action = f"Thought: I look.\nAction: web_retrieval\nAction Input: {json.dumps({'url': url})}\n"
+    provider.script(IN_TEXT, Says(action), Says("Thought: I know.\nFinal Answer: Twenty-five【0:0】."))
+
+    run = await web.until(await web.run(await assistant_with_web(web, IN_TEXT)), "completed")
+
+    [call] = await calls_of(ops, run)
+    assert (call["type"], call["query"], SEARCHED in call["retrieval"][0]["content"]) == ("web_retrieval", url, True)
+    answer = await answer_of(ops, run)
+    assert answer["value"] == "Twenty-five【0:0†127.0.0.1】."
+    assert [each["url_citation"]["url"] for each in answer["annotations"]] == [url]
+    asked, told = provider.requests(IN_TEXT)
+    assert ("tools" in asked, "- web_retrieval: " in asked["messages"][0]["content"]) == (False, True)
+    assert told["messages"][-1]["content"].startswith(f"Observation: {AS_DATA}")
 
 
 def tool_calls(event: Sent) -> list[Any]:

@@ -81,6 +81,10 @@ VARIANTS = [
     ("So [0:0|a.pdf].", f"So {CITED_A}.", "a"),
     ("So 〖0:0†a.pdf〗.", f"So {CITED_A}.", "a"),
     ("So \uff3b0:0†a.pdf\uff3d.", f"So {CITED_A}.", "a"),
+    ("So (0:0†a.pdf).", f"So {CITED_A}.", "a"),
+    ("So\uff080:0‡source\uff09.", f"So{CITED_A}.", "a"),
+    ("So (0:0†a.pdf; 0:1†b.md).", f"So {CITED_A}{CITED_B}.", "ab"),
+    ("So (【0:0†a.pdf】).", f"So ({CITED_A}).", "a"),
     ("So【0:0†a.pdf, 0:1†b.md】.", f"So{CITED_A}{CITED_B}.", "ab"),
     ("So【0:0, 0:1; 2:50】.", f"So{CITED_A}{CITED_B}{CITED_C}.", "abc"),
     ("So【0:0†a.pdf, 9:9†x.md】.", f"So{CITED_A}.", "a"),
@@ -92,8 +96,11 @@ VARIANTS = [
     ("So【3†source】.", "So.", ""),
     ("So [9:9†x.md].", "So .", ""),
     ("So【999999:999999†x】.", "So.", ""),
+    ("So (9:9†x.md).", "So .", ""),
     # No markers.
     ("See [3:16] and [1], [0:0 not], x[0:1], f()[0:0].", "See [3:16] and [1], [0:0 not], x[0:1], f()[0:0].", ""),
+    ("They won (0:1), 0:0 (0:0, away) (1†), f(0:0).", "They won (0:1), 0:0 (0:0, away) (1†), f(0:0).", ""),
+    ("See (0:0†a (1).pdf", "See (0:0†a (1).pdf", ""),
     ("【重要】【2024】【 】【】", "【重要】【2024】【 】【】", ""),
     ("【0:0†a\n.pdf】", "【0:0†a\n.pdf】", ""),
     ("【0:0†a【0:1†b.md】】", f"【0:0†a{CITED_B}】", "b"),
@@ -133,7 +140,7 @@ def test_citations_at_every_border(written: str, text: str, cites: str) -> None:
 
 
 FRAGMENTS = st.sampled_from(
-    [CITED_A, "【0:1", "】", "[", "0:0", "†", "]", "`", "```", "~~~", "\n", "a ", ",", "\ud83d", "\ude00"]
+    [CITED_A, "【0:1", "】", "[", "0:0", "†", "]", "(", ")", "`", "```", "~~~", "\n", "a ", ",", "\ud83d", "\ude00"]
 )
 TEXTS = st.lists(FRAGMENTS | st.text("【[0:†]】`\n ", max_size=4), max_size=12).map("".join)
 
@@ -180,6 +187,7 @@ def test_page_is_absent_if_the_format_has_none() -> None:
         (["【", "重", "要】"], ["", "【重", "要】"]),
         (["【0", ":", "0", "x"], ["", "", "", "【0:0x"]),
         (["[1", "]"], ["", "[1]"]),
+        (["(0:0", ")"], ["", "(0:0)"]),
         (["【0:0†", "a" * 250, "a" * 7, "b"], ["", "", f"【0:0†{'a' * 257}", "b"]),
     ],
 )

@@ -110,6 +110,15 @@ class ScriptedProvider:
         """Parameters with which a models file reaches this provider as `model`, for example `openai/gpt-4o`."""
         return {"model": model, "api_base": self.url, "api_key": "sk-scripted-provider"}
 
+    def without_functions(self, model: str) -> dict[str, Any]:
+        """A deployment for `models_file`: a model that calls tools in text, because it has no function calling."""
+        params = self.litellm_params(f"openai/{model}")
+        return {
+            "model_name": model,
+            "litellm_params": params,
+            "model_info": {"supports_function_calling": False},
+        }
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         body, path = json.loads(await request.body() or b"{}"), request.url.path

@@ -30,6 +30,8 @@ NO_INPUT = frozenset({"", "none", "n/a", "null", "nothing"})
 
 _BEFORE_OBJECT = re.compile(r"\s*(?:`{1,3}\w*\s*)?(?=\{)")
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*")
+_FENCED = re.compile(r"```[\w+-]*\n(.*?)\n?```", re.DOTALL)
+_QUOTED = re.compile(r"""(["'])((?:(?!\1).)*)\1""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,12 @@ def _read_input(text: str, start: int, function: Function | None) -> tuple[str, 
         return _read_object(text, opening.end())
     section = SECTION.search(text, start)
     end = section.start() if section else len(text)
-    return _as_object(text[start:end].strip().strip("`").strip(), function), end, section is not None
+    return _as_object(_unfenced(text[start:end].strip()), function), end, section is not None
+
+
+def _unfenced(written: str) -> str:
+    fenced = _FENCED.fullmatch(written)
+    return fenced[1] if fenced else written.strip("`").strip()
 
 
 def _read_inline_input(text: str, start: int, limit: int) -> tuple[str, int, bool]:
@@ -129,7 +136,9 @@ def _value(written: str, schema: Any) -> Any:
     try:
         value = json.loads(written)
     except (ValueError, RecursionError):
-        return written.strip("'\"")
+        # Code may begin and end with quotes that do not belong together.
+        quoted = _QUOTED.fullmatch(written)
+        return quoted[2] if quoted else written
     is_text = isinstance(schema, Mapping) and schema.get("type") == "string"
     return written if is_text and not isinstance(value, str) else value
 

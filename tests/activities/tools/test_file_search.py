@@ -57,6 +57,13 @@ class Window:
         return len(text.split())
 
 
+class WindowOfCharacters(Window):
+    """Each character is a token."""
+
+    async def count_tokens(self, model: str, text: str) -> int:
+        return len(text)
+
+
 def tool(holdfast: RunningHoldfast, window: int | None = None, wait: timedelta = timedelta()) -> FileSearch:
     resources = holdfast.resources
     search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
@@ -238,12 +245,43 @@ async def many(holdfast: RunningHoldfast) -> ToolScope:
     return await scope_of(holdfast, await store_of(holdfast, *MANY))
 
 
-@pytest.mark.any_database
-async def test_results_stay_within_the_token_budget(holdfast: RunningHoldfast, many: ToolScope) -> None:
-    # A quarter of the window: 500 tokens, in which each result takes 40 for its marker and some words.
-    found = await tool(holdfast, 2_000).run(call("vacation", options=FileSearchOptions(max_num_results=50)), many)
+@pytest.fixture(scope="module")
+async def long(holdfast: RunningHoldfast) -> ToolScope:
+    """A run whose assistant has one file of some fifty passages, each of some 450 characters."""
+    text = " ".join(f"Rule {number}: vacation is taken in week {number % 52} of the year." for number in range(330))
+    file_id, store = await store_file(holdfast.resources, text), await holdfast.client.vector_stores.create()
+    # Found by keywords: to embed so much would take seconds.
+    await set_store(holdfast, store.id, embedding_model=None, dimensions=0)
+    sizes: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
+    await holdfast.client.vector_stores.files.create_and_poll(
+        file_id, vector_store_id=store.id, chunking_strategy=sizes
+    )
+    return await scope_of(holdfast, store.id)
 
-    assert 9 <= len(found.hits) <= 11
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(
+    ("window", "budget"),
+    [
+        # A quarter of a small window, at most 4,000 tokens, and 16,000 of a large or unknown one.
+        (8_000, 2_000),
+        (31_999, 4_000),
+        (32_000, 16_000),
+        (1_000_000, 16_000),
+        (None, 16_000),
+    ],
+)
+async def test_results_fill_the_token_budget_and_no_more(
+    holdfast: RunningHoldfast, long: ToolScope, window: int | None, budget: int
+) -> None:
+    searching = replace(tool(holdfast), language_model=WindowOfCharacters(window))
+
+    found = await searching.run(call("vacation", options=FileSearchOptions(max_num_results=50)), long)
+
+    costs = [len(text) + MARKER_TOKENS for text in texts(found)]
+    # Where many fit, line breaks between them count as well.
+    assert budget - max(costs) - len(costs) < sum(costs) <= budget
+    assert len(costs) < 50
 
 
 @pytest.mark.any_database

@@ -332,6 +332,10 @@ CASES: dict[str, tuple[Query, set[str]]] = {
         {BATCH, STORE, "vector_store_files_by_batch_status"},
     ),
     "index-deletions": (lambda connection, _: index_deletions.oldest(connection, 10, 10), {"index_deletions_by_age"}),
+    "newest-generation": (
+        lambda connection, stored: index_deletions.newest_generation(connection, stored.store_id, [stored.file_id]),
+        {"index_deletions_by_file"},
+    ),
     "generation-to-keep": (
         lambda connection, stored: index_deletions.generation_to_keep(connection, stored.store_id, stored.file_id),
         {IN_STORE},

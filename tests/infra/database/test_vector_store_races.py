@@ -425,7 +425,8 @@ async def test_file_that_another_batch_takes_over_counts_once(database: Database
 async def test_ingestion_ends_while_its_file_is_taken_out(database: Database, is_taken_out_first: bool) -> None:
     store_id, file_id = new_store(database), new_file(database)
     batch = do(database, create_batch(store_id, file_id))
-    works = [detach(store_id, file_id), finish(ingested(database, store_id, file_id))]
+    file = ingested(database, store_id, file_id)
+    works = [detach(store_id, file_id), finish(file)]
 
     await overlap(database, *(works if is_taken_out_first else reversed(works)))
 
@@ -433,7 +434,8 @@ async def test_ingestion_ends_while_its_file_is_taken_out(database: Database, is
     of_batch = counts_of_batch(database, store_id, batch.id)
     assert (of_batch.cancelled, of_batch.completed) == ((1, 0) if is_taken_out_first else (0, 1))
     deletions = do(database, lambda connection: index_deletions.oldest(connection, now_seconds(), 1000))
-    assert [row.file_id for row in deletions if row.store_id == store_id] == [file_id]
+    [deletion] = [row for row in deletions if row.store_id == store_id]
+    assert (deletion.file_id, deletion.generation) == (file_id, file.generation)
 
 
 async def test_reconciler_waits_for_no_file_that_changes_now(database: Database) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from infra.clock import now_seconds
 from infra.database import (
@@ -117,6 +117,20 @@ def test_failed_file_says_why_and_is_ingested_again_when_it_is_added_again(datab
         # The earlier generation is superseded.
         assert not ingestions.end(connection, IngestEnd(ingested, StoreFileStatus.COMPLETED))
         assert ingestions.find_ingested(connection, ingested) is None
+
+
+def test_file_that_is_added_again_has_a_newer_generation_than_its_chunks_that_leave(database: Database) -> None:
+    with writing(database) as connection:
+        store_id, file_id = new_store(connection), new_file(connection)
+        (first,) = add(connection, store_id, file_id).to_ingest
+        # Of before the clock was set back.
+        late = update(VECTOR_STORE_FILES).where(VECTOR_STORE_FILES.c.store_id == store_id)
+        connection.execute(late.values(generation=first.generation + 1_000_000))
+
+        _, removed = vector_store_files.remove(connection, PROJECT, store_id, file_id)
+        (again,) = add(connection, store_id, file_id).to_ingest
+
+        assert again.generation > removed.generation
 
 
 def test_completed_file_that_is_added_again_stays_unless_its_chunks_change(database: Database) -> None:

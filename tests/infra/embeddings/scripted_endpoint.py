@@ -2,7 +2,8 @@
 
 import json
 import random
-from collections import deque
+import time
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class ScriptedEndpoint:
     """Answers from `script`; beyond it, with vectors that depend on the text alone, not of unit length.
 
     Requests after the first `waits_after` wait while `may_answer` is not set, those with a text that is `held` for its
-    event.
+    event. `asked` has the times, in seconds since the epoch, at which each text came.
     """
 
     def __init__(self, url: str, dimensions: int) -> None:
@@ -38,10 +39,13 @@ class ScriptedEndpoint:
         self.may_answer = Event()
         self.may_answer.set()
         self.held: dict[str, Event] = {}
+        self.asked: defaultdict[str, list[float]] = defaultdict(list)
 
-    def hold(self, text: str) -> Event:
-        """Hold requests with this text until the event is set."""
-        return self.held.setdefault(text, Event())
+    def hold(self, *texts: str) -> Event:
+        """Hold requests with one of these texts until the event is set."""
+        event = Event()
+        self.held.update(dict.fromkeys(texts, event))
+        return event
 
     def release(self) -> None:
         """Hold nothing any more."""
@@ -51,6 +55,8 @@ class ScriptedEndpoint:
     def answer(self, request: dict[str, Any], key: str | None) -> Answer:
         self.requests.append(request)
         self.keys.append(key)
+        for text in request["input"]:
+            self.asked[text].append(time.time())
         if len(self.requests) > self.waits_after:
             self.may_answer.wait()
         for text in request["input"]:

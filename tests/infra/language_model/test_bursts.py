@@ -92,12 +92,8 @@ async def test_burst_does_not_block_event_loop_and_is_requested_once(
 async def test_burst_of_actions_does_not_block_event_loop(
     adapter: Adapter, provider: ScriptedProvider, tmp_path: Path, model: str
 ) -> None:
-    plain = {
-        "model_name": model,
-        "litellm_params": provider.litellm_params(f"openai/{model}"),
-        "model_info": {"supports_function_calling": False},
-    }
-    language_model = adapter(ModelCatalogue.load(provider.models_file(tmp_path, plain)))
+    models = provider.models_file(tmp_path, provider.without_functions(model))
+    language_model = adapter(ModelCatalogue.load(models))
     await language_model.prepare()
     values = ", ".join(f'"{number}": {number}' for number in range(CHUNKS // 2))
     provider.script(model, InOnePiece(Says(f"Action: f\nAction Input: {{{values}}}")))

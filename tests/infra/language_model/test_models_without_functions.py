@@ -34,12 +34,7 @@ def request_with_tools(model: str) -> ModelRequest:
 
 @pytest.fixture
 def plain_model(adapter: Adapter, provider: ScriptedProvider, tmp_path: Path, model: str) -> LanguageModel:
-    deployment = {
-        "model_name": model,
-        "litellm_params": provider.litellm_params(f"openai/{model}"),
-        "model_info": {"supports_function_calling": False},
-    }
-    return adapter(ModelCatalogue.load(provider.models_file(tmp_path, deployment)))
+    return adapter(ModelCatalogue.load(provider.models_file(tmp_path, provider.without_functions(model))))
 
 
 async def test_prompt_offers_tools_and_action_becomes_call(

@@ -5,6 +5,7 @@ import pytest
 
 from infra.language_model.react.answer import ReactAnswer
 from models.language_model import CallDelta, Finish, FinishReason, Function, ModelRequest, TextDelta, TokenUsage
+from models.tool_formats import code_interpreter, file_search
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 SUM = {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}
@@ -13,6 +14,8 @@ FUNCTIONS = (
     Function("add", parameters=SUM),
     Function("get_rain", parameters={"type": "object", "properties": {"days": {"type": "integer"}}}),
     Function("get_time"),
+    file_search.offered("file_search"),
+    code_interpreter.offered("python"),
 )
 
 
@@ -92,6 +95,20 @@ CALLS = {
     ),
     "nested": ('Action: add\nAction Input: {"a": {"b": {"c": 1}}}', [("add", '{"a": {"b": {"c": 1}}}')]),
     "bare value": ("Action: get_weather\nAction Input: Rome\n", [ROME]),
+    "bare fenced value": ("Action: get_weather\nAction Input:\n```\nRome\n```\n", [ROME]),
+    "bare query": ("Action: file_search\nAction Input: days off", [("file_search", '{"queries": "days off"}')]),
+    "bare code": (
+        "Action: python\nAction Input: x = 'a'\nprint(x + 'b')\nObservation: ab",
+        [("python", "{\"code\": \"x = 'a'\\nprint(x + 'b')\"}")],
+    ),
+    "bare code between quotes": (
+        "Action: python\nAction Input: 'a' + 'b'",
+        [("python", "{\"code\": \"'a' + 'b'\"}")],
+    ),
+    "fenced code": (
+        "Action: python\nAction Input:\n```python\nx = 1\nprint(x)\n```\n",
+        [("python", '{"code": "x = 1\\nprint(x)"}')],
+    ),
     "bare quoted value": ('Action: get_weather\nAction Input: "Rome"', [ROME]),
     "bare number": ("Action: get_rain\nAction Input: 3", [("get_rain", '{"days": 3}')]),
     "bare number for text": ("Action: get_weather\nAction Input: 3", [("get_weather", '{"city": "3"}')]),
