@@ -25,10 +25,11 @@ def wants_stream(path: str, body: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class ClaudeSays:
-    """A streamed message of Anthropic's wire, one content block after the other."""
+    """A streamed message of Anthropic's wire, one content block after the other. Without a reason it breaks off."""
 
     blocks: tuple[Mapping[str, Any], ...]
-    stop_reason: str = "end_turn"
+    stop_reason: str | None = "end_turn"
+    output_tokens: int = 5
 
     async def send(self, exchange: Exchange) -> None:
         usage = {"input_tokens": 10, "output_tokens": 1}
@@ -36,8 +37,11 @@ class ClaudeSays:
         await exchange.named_event("message_start", {"message": {**message, "stop_reason": None, "usage": usage}})
         for index, block in enumerate(self.blocks):
             await _claude_block(exchange, index, block)
-        end = {"delta": {"stop_reason": self.stop_reason, "stop_sequence": None}, "usage": {"output_tokens": 5}}
-        await exchange.named_event("message_delta", end)
+        if self.stop_reason is None:
+            await exchange.end()
+            return
+        end = {"stop_reason": self.stop_reason, "stop_sequence": None}
+        await exchange.named_event("message_delta", {"delta": end, "usage": {"output_tokens": self.output_tokens}})
         await exchange.named_event("message_stop", {})
         await exchange.end()
 
