@@ -13,6 +13,7 @@ from infra.language_model.errors import AnswerAborted, ModelCallFailed, ModelStr
 from infra.language_model.litellm_model import LitellmLanguageModel
 from models.language_model import FinishReason, Function, TokenUsage
 from tests.infra.language_model.answers import ask, saying
+from tests.provider.bedrock import BedrockSays
 from tests.provider.replies import Chunks, Reply, Whole, WholeError
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.wires import ClaudeSays, GeminiSays
@@ -67,6 +68,8 @@ async def test_geminis_calls_may_lack_arguments(provider: ScriptedProvider, tmp_
 
 SAID = {"type": "text", "text": "It is"}
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+TEXT = {"text": "It is"}
+USE = {"toolUse": {"toolUseId": "tooluse_1", "name": "f", "input": {}}}
 NATIVE: dict[str, tuple[str, Reply, FinishReason | None]] = {
     "Claude end_turn": ("anthropic", ClaudeSays((SAID,)), FinishReason.STOP),
     "Claude tool_use": ("anthropic", ClaudeSays((SAID, CALL), "tool_use"), FinishReason.TOOL_CALLS),
@@ -76,6 +79,18 @@ NATIVE: dict[str, tuple[str, Reply, FinishReason | None]] = {
     "Claude pause_turn": ("anthropic", ClaudeSays((SAID,), "pause_turn"), None),
     "Claude unknown": ("anthropic", ClaudeSays((SAID,), "no_such_word"), None),
     "Claude tool_use without a call": ("anthropic", ClaudeSays((SAID,), "tool_use"), None),
+    "Bedrock end_turn": ("bedrock/converse", BedrockSays((TEXT,)), FinishReason.STOP),
+    "Bedrock tool_use": ("bedrock/converse", BedrockSays((TEXT, USE), "tool_use"), FinishReason.TOOL_CALLS),
+    "Bedrock max_tokens": ("bedrock/converse", BedrockSays((TEXT,), "max_tokens"), FinishReason.LENGTH),
+    "Bedrock window": ("bedrock/converse", BedrockSays((TEXT,), "model_context_window_exceeded"), FinishReason.LENGTH),
+    **{
+        f"Bedrock {word}": ("bedrock/converse", BedrockSays((TEXT,), word), FinishReason.CONTENT_FILTER)
+        for word in ("content_filtered", "guardrail_intervened")
+    },
+    **{
+        f"Bedrock {word}": ("bedrock/converse", BedrockSays((TEXT,), word), None)
+        for word in ("malformed_tool_use", "malformed_model_output", "no_such_word", "tool_use")
+    },
     "Gemini STOP": ("gemini", GeminiSays(({"text": "It is"},)), FinishReason.STOP),
     "Gemini MAX_TOKENS": ("gemini", GeminiSays(({"text": "It is"},), "MAX_TOKENS"), FinishReason.LENGTH),
     **{
@@ -112,6 +127,8 @@ CUT: dict[str, tuple[str, Reply]] = {
     ),
     "Claude": ("anthropic", ClaudeSays((SAID,), stop_reason=None)),
     "Claude's call": ("anthropic", ClaudeSays((CALL,), stop_reason=None)),
+    "Bedrock": ("bedrock/converse", BedrockSays((TEXT,), stop_reason=None)),
+    "Bedrock's call": ("bedrock/converse", BedrockSays((USE,), stop_reason=None)),
 }
 
 

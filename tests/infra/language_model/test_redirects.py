@@ -35,6 +35,7 @@ async def test_redirect_is_refused_and_not_followed(
         ("anthropic", "/v1/messages"),
         ("gemini", "/models/{model}:streamGenerateContent"),
         ("ollama_chat", "/api/chat"),
+        ("bedrock/converse", "/model/{model}/converse-stream"),
         ("groq", "/v1/chat/completions"),
     ],
 )
