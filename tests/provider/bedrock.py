@@ -3,7 +3,7 @@
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,16 +22,20 @@ class BedrockSays:
     stop_reason: str | None = "end_turn"
 
     async def send(self, exchange: Exchange) -> None:
-        await exchange.bytes(_aws_event("messageStart", {"role": "assistant"}))
+        for event in self.events():
+            await exchange.bytes(event)
+        await exchange.end()
+
+    def events(self) -> Iterator[bytes]:
+        yield _aws_event("messageStart", {"role": "assistant"})
         for index, block in enumerate(self.blocks):
             for name, event in _bedrock_events(block):
-                await exchange.bytes(_aws_event(name, {"contentBlockIndex": index, **event}))
-            await exchange.bytes(_aws_event("contentBlockStop", {"contentBlockIndex": index}))
+                yield _aws_event(name, {"contentBlockIndex": index, **event})
+            yield _aws_event("contentBlockStop", {"contentBlockIndex": index})
         if self.stop_reason is not None:
-            await exchange.bytes(_aws_event("messageStop", {"stopReason": self.stop_reason}))
+            yield _aws_event("messageStop", {"stopReason": self.stop_reason})
             usage = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
-            await exchange.bytes(_aws_event("metadata", {"usage": usage, "metrics": {"latencyMs": 1}}))
-        await exchange.end()
+            yield _aws_event("metadata", {"usage": usage, "metrics": {"latencyMs": 1}})
 
 
 def _bedrock_events(block: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
