@@ -1,6 +1,7 @@
 """The errors of activities, which decide whether Temporal retries.
 
-The first detail of an error of the run is its `last_error.code`; an error of the attempt alone has no details.
+The first detail of an error of the run is its `last_error.code`, with which the run fails if its deadline ends the
+retries. An error of the attempt alone has no details.
 Raise them `from None`: a cause would go into the history with its stack trace and the provider's text.
 """
 
@@ -17,18 +18,23 @@ def passing_failure(
     code: LastErrorCode | FileErrorCode, error: Exception, retry_after: timedelta | None
 ) -> ApplicationError:
     """Retryable, after the delay that the provider asked for, if it did."""
-    return _failure(code, error, next_retry_delay=retry_after)
+    return _failure(error, code, next_retry_delay=retry_after)
+
+
+def not_ready(error: Exception, retry_after: timedelta) -> ApplicationError:
+    """Retryable: the activity waits for something, and nothing has failed."""
+    return _failure(error, next_retry_delay=retry_after)
 
 
 def final_failure(code: LastErrorCode, error: Exception) -> ApplicationError:
     """Not retryable."""
-    return _failure(code, error, non_retryable=True)
+    return _failure(error, code, non_retryable=True)
 
 
-def _failure(code: LastErrorCode | FileErrorCode, error: Exception, **what_to_do: Any) -> ApplicationError:
+def _failure(error: Exception, *details: LastErrorCode | FileErrorCode, **what_to_do: Any) -> ApplicationError:
     # Benign: the SDK would log a stack trace for each, although one line has all the facts.
     return ApplicationError(
-        str(error), code, type=type(error).__name__, category=ApplicationErrorCategory.BENIGN, **what_to_do
+        str(error), *details, type=type(error).__name__, category=ApplicationErrorCategory.BENIGN, **what_to_do
     )
 
 

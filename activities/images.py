@@ -89,12 +89,14 @@ class PromptImages:
         self._bytes = 0
 
     async def find(self, wanted: Sequence[ImageFile]) -> None:
-        """Reserve memory for the images that `part` will be asked for. Call it once."""
+        """Reserve memory for the images that `part` will be asked for. Call it again only for fewer of them."""
         self._found = await self._images.find(self._project_id, [image.file_id for image in wanted])
+        self._shown = self._bytes = 0
         sizes = [self._found[image.file_id].bytes for image in wanted if image.file_id in self._found]
-        size = min(sum(sizes), MAX_BYTES)
-        await self._images.reserve(size)
-        self.reserved = size
+        more = min(sum(sizes), MAX_BYTES) - self.reserved
+        if more > 0:
+            await self._images.reserve(more)
+            self.reserved += more
 
     async def part(self, image: ImageFile) -> ImagePart | TextPart:
         """Ask for the newest first: the older ones are left out. Raises `ObjectStoreUnavailable`: outages pass."""

@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -17,6 +18,7 @@ from activities.heartbeat import heartbeating
 from activities.images import Images
 from activities.prompt import Question, build_request
 from activities.reset_reasons import ResetReasons
+from activities.shorter_prompts import MAX_SHORTENINGS, Build, shorter_question
 from activities.turn_stream import TurnStream
 from infra.background import shielded_until_done
 from infra.clock import microseconds, now_ms
@@ -26,7 +28,7 @@ from infra.database.outages import DatabaseUnavailable
 from infra.database.run_finalization import Partial
 from infra.database.turns import Begun, Committed, Resumed
 from infra.event_stream.publishing import publish
-from infra.language_model.errors import ModelCallFailed, PromptRejected, TooManyCalls
+from infra.language_model.errors import ModelCallFailed, PromptRejected, PromptTooLarge, TooManyCalls
 from infra.ports import EventStream, LanguageModel, ObjectStore
 from infra.run_workflows import RunWorkflows
 from models.answers import Answer
@@ -118,12 +120,13 @@ class ModelTurn:
         if isinstance(attempt, TurnOutcome):
             return attempt
         async with self._images.of_prompt(attempt.begun.project_id) as images:
-            question = await build_request(self._database, attempt.begun, turn.turn, self._language_model, images)
+            about = (self._database, attempt.begun, turn.turn, self._language_model, images)
+            question = await build_request(*about)
             if isinstance(question, RunIncompleteReason):
                 return await self._finalize_turn(attempt, RunStatus.INCOMPLETE, question)
             if await self._is_superseded(attempt):
                 return await self._outcome_elsewhere(turn)
-            return await self._answer(attempt, question)
+            return await self._answer(attempt, question, partial(build_request, *about))
 
     async def _begin(self, turn: TurnInput) -> _Attempt | TurnOutcome:
         """Begin an attempt. Returns the turn's outcome if there is no question for the model."""
@@ -154,11 +157,11 @@ class ModelTurn:
             return False
         return not await self._database.read(turns.is_current, attempt.run.id, attempt.turn)
 
-    async def _answer(self, attempt: _Attempt, question: Question) -> TurnOutcome:
+    async def _answer(self, attempt: _Attempt, question: Question, build: Build) -> TurnOutcome:
         deadline = asyncio.timeout((attempt.run.expires_at or 0) - time.time())
         try:
             async with deadline:
-                await self._stream_answer(attempt, question)
+                await self._ask(attempt, question, build)
                 committed = await self._commit(attempt)
         except TimeoutError:
             if not deadline.expired():
@@ -170,6 +173,22 @@ class ModelTurn:
             await self._cancelled(attempt)
             raise
         return committed.outcome if committed else await self._outcome_elsewhere(attempt.input)
+
+    async def _ask(self, attempt: _Attempt, question: Question, build: Build) -> None:
+        """Stream the answer. Where the run lets messages be left out, a prompt that is too large is made shorter."""
+        for _ in range(MAX_SHORTENINGS if attempt.run.truncation_strategy.type == "auto" else 0):
+            try:
+                await self._stream_answer(attempt, question)
+            except PromptTooLarge as error:
+                if attempt.answer.has_begun:
+                    raise
+                shorter = await shorter_question(attempt.run.id, question, error, build)
+                if shorter is None:
+                    raise
+                question = shorter
+            else:
+                return
+        await self._stream_answer(attempt, question)
 
     async def _stream_answer(self, attempt: _Attempt, question: Question) -> None:
         # Most runs have nothing to cite or to link to: then nothing is done for each delta.

@@ -56,12 +56,13 @@ LEFT_OUT = "This result was left out, because the conversation has become too lo
 class Question:
     """A request to the model, and the results that its answer may cite.
 
-    `sources` is None if no tool of the run has results to cite: then the answer is not searched for citations. `made`
-    are the files that code of its thread has made, by their names: the answer may link to them. `image_ids` are the
-    images that the answer's message begins with.
+    `budget` has counted the prompt. `sources` is None if no tool of the run has results to cite: then the answer is not
+    searched for citations. `made` are the files that code of its thread has made, by their names: the answer may link
+    to them. `image_ids` are the images that the answer's message begins with.
     """
 
     request: ModelRequest
+    budget: TokenBudget
     sources: Sources | None
     made: Mapping[str, KeptFile]
     image_ids: Sequence[str] = ()
@@ -76,11 +77,17 @@ class _Past:
 
 
 async def build_request(
-    database: Database, begun: Begun, turn: int, language_model: LanguageModel, images: PromptImages
+    database: Database,
+    begun: Begun,
+    turn: int,
+    language_model: LanguageModel,
+    images: PromptImages,
+    most_tokens: int | None = None,
 ) -> Question | RunIncompleteReason:
     """The request for the run's turn, or the reason if a token budget leaves no room for it.
 
-    Reads in short transactions: none is open while the prompt is tokenized. Raises `ObjectStoreUnavailable`.
+    `most_tokens` is a limit of the prompt beside those of the run and the model's window. Reads in short transactions:
+    none is open while the prompt is tokenized. Raises `ObjectStoreUnavailable`.
     """
     run = begun.run
     past = await database.read(_past, run.id, turn) if turn else _Past()
@@ -89,7 +96,7 @@ async def build_request(
     offered = await _offered(database, begun)
     code = await with_files(database, begun, offered.functions)
     head = [SystemPrompt(run.instructions)] if run.instructions else []
-    budget = await _budget(run, past.used, language_model)
+    budget = await _budget(run, past.used, language_model, most_tokens)
     fixed = [*map(_cost_text, head), *(dumps(f.parameters) for f in code.functions)]
     own, fits = await _own_that_fit(past.turns, fixed, budget)
     messages = await _messages(database, begun, budget, images)
@@ -109,7 +116,7 @@ async def build_request(
     )
     has_sources = offered.name_of(ToolKind.FILE_SEARCH) or offered.name_of(ToolKind.WEB_RETRIEVAL)
     sources = _sources(past) if has_sources else None
-    return Question(request, sources, code.made, prompts.unseen_images(past.turns))
+    return Question(request, budget, sources, code.made, prompts.unseen_images(past.turns))
 
 
 async def _offered(database: Database, begun: Begun) -> OfferedTools:
@@ -132,9 +139,12 @@ async def _own_that_fit(
     while True:
         without = frozenset(server_calls[:left_out])
         own = [item for turn in turns for item in _own_items(turn, without)]
-        fits = await budget.takes("\n".join([*fixed, *map(_cost_text, own)]))
-        if fits or left_out == len(server_calls):
-            return own, fits
+        text = "\n".join([*fixed, *map(_cost_text, own)])
+        if await budget.takes(text):
+            return own, True
+        if left_out == len(server_calls):
+            await budget.take_anyway(text)
+            return own, False
         # Half of the rest at a time: each trial counts the tokens of the whole prompt.
         left_out += (len(server_calls) - left_out + 1) // 2
 
@@ -152,14 +162,17 @@ def _past(connection: Connection, run_id: str, turn: int) -> _Past:
     return _Past(used_tokens(connection, run_id), prompts.past_turns(connection, run_id, turn))
 
 
-async def _budget(run: Run, used: TokenUsage, language_model: LanguageModel) -> TokenBudget:
+async def _budget(run: Run, used: TokenUsage, language_model: LanguageModel, most_tokens: int | None) -> TokenBudget:
     async def count(text: str) -> int:
         return await language_model.count_tokens(run.model, text)
 
     window = await language_model.context_window_tokens(run.model) or DEFAULT_CONTEXT_WINDOW_TOKENS
-    limit = window - min(ANSWER_RESERVE_TOKENS, window // 2)
-    allowed = remaining(run.max_prompt_tokens, used.prompt_tokens)
-    return TokenBudget(limit if allowed is None else min(limit, allowed), count)
+    limits = (
+        window - min(ANSWER_RESERVE_TOKENS, window // 2),
+        remaining(run.max_prompt_tokens, used.prompt_tokens),
+        most_tokens,
+    )
+    return TokenBudget(min(limit for limit in limits if limit is not None), count)
 
 
 async def _messages(database: Database, begun: Begun, budget: TokenBudget, images: PromptImages) -> list[PromptItem]:
@@ -173,10 +186,12 @@ async def _messages(database: Database, begun: Begun, budget: TokenBudget, image
             if message.role == "assistant" and not (shown or message_text_without_markers(message)):
                 continue
             overhead = MESSAGE_OVERHEAD_TOKENS + sum(map(_image_tokens, shown))
-            fits = await budget.takes(message_text_without_markers(message), overhead)
-            # The newest message is always sent, except beyond the client's own limit.
-            if not fits and (chosen or is_limited):
-                break
+            text = message_text_without_markers(message)
+            if not await budget.takes(text, overhead):
+                # The newest message is always sent, except beyond the client's own limit.
+                if chosen or is_limited:
+                    break
+                await budget.take_anyway(text, overhead)
             chosen.append(message)
             if len(chosen) == most:
                 break

@@ -37,6 +37,16 @@ class TokenBudget:
         self._counted += tokens
         return True
 
+    async def take_anyway(self, text: str, overhead: int = MESSAGE_OVERHEAD_TOKENS) -> None:
+        """Take room for a text that is sent although it does not fit: nothing further fits then."""
+        await self._count_taken()
+        self._counted += await self._count_tokens(text) + overhead
+
+    async def taken(self) -> int:
+        """The tokens of all that was taken, counted exactly."""
+        await self._count_taken()
+        return self._counted
+
     async def _count_taken(self) -> None:
         if self._uncounted:
             tokens = await self._count_tokens("\n".join(self._uncounted))

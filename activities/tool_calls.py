@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.failures import CallSuperseded, WorkerStopped, passing_failure
+from activities.failures import CallSuperseded, WorkerStopped, not_ready, passing_failure
 from activities.heartbeat import heartbeating
 from infra.background import shielded_until_done
 from infra.clock import now_ms
@@ -91,7 +91,7 @@ class ToolCalls:
             log.warning("run.tool_unavailable", extra=_facts(call, error))
             raise passing_failure(LastErrorCode.SERVER_ERROR, error, error.retry_after) from None
         except ToolNotReady as error:
-            raise passing_failure(LastErrorCode.SERVER_ERROR, error, error.retry_after) from None
+            raise not_ready(error, error.retry_after) from None
         except Exception as error:
             if isinstance(error, OUTAGES):
                 raise

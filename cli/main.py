@@ -43,7 +43,7 @@ def api(stop_with_parent: ParentOption = None) -> None:
     """Serve the API only."""
     start.begin()
     settings = _settings()
-    from cli.apart import api as serve_api
+    from cli.api import api as serve_api
 
     serve_api(settings, stop_with_parent)
 
@@ -53,7 +53,7 @@ def worker(stop_with_parent: ParentOption = None) -> None:
     """Run a worker only."""
     start.begin()
     settings = _settings()
-    from cli.apart import worker as run_worker
+    from cli.worker import worker as run_worker
 
     run_worker(settings, stop_with_parent)
 
@@ -84,7 +84,7 @@ def sandbox_packages() -> None:
 def migrate(no_worker_lives: Annotated[bool, typer.Option("--no-worker-lives", hidden=True)] = False) -> None:
     """Bring the database to the newest schema."""
     settings = _settings()
-    from cli.apart import migrate as migrate_database
+    from cli.migrate import migrate as migrate_database
 
     migrate_database(settings, no_worker_lives)
 

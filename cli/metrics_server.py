@@ -28,10 +28,7 @@ HEALTH_PATH = "/health"
 async def serving_metrics(
     metrics: Metrics, keyring: Keyring, sockets: Sequence[socket.socket], address: Address
 ) -> AsyncIterator[None]:
-    """Serve `metrics` on bound `sockets` while the block runs; without sockets, only run the block."""
-    if not sockets:
-        yield
-        return
+    """Serve `metrics` on bound `sockets` while the block runs."""
     listen(sockets, address)
     server = HttpServer(
         uvicorn.Config(

@@ -22,10 +22,11 @@ STOP_TIMEOUT = timedelta(seconds=7)
 """Longer than an API or a worker takes for its graceful stop, so that `holdfast up` has ended after 10 s."""
 
 FIRST_RESTART_DELAY = timedelta(seconds=0.5)
+"""After the second death in a row. After the first there is none: what a worker held waits for the next one."""
 MAX_RESTART_DELAY = timedelta(seconds=30)
 STABLE_AFTER = timedelta(minutes=1)
 MAX_DEATHS = 10
-"""In a row, each soon after its start: some two minutes, so that an outage of the database or of Temporal can pass."""
+"""In a row, each soon after its start: some 90 s, so that an outage of the database or of Temporal can pass."""
 
 REFUSED = 1
 """The exit code of a program of ours that has said on stderr why it does not start."""
@@ -93,7 +94,7 @@ class Part:
             deaths = 1 if time.monotonic() - began > STABLE_AFTER.total_seconds() else deaths + 1
             if deaths == MAX_DEATHS:
                 raise self._failed(f"died {deaths} times in a row")
-            delay = min(FIRST_RESTART_DELAY * 2 ** (deaths - 1), MAX_RESTART_DELAY)
+            delay = min(FIRST_RESTART_DELAY * 2 ** (deaths - 2), MAX_RESTART_DELAY) if deaths > 1 else timedelta()
             log.error("part.died", part=self.name, exit_code=exit_code, restart_in_seconds=delay.total_seconds())
             await asyncio.sleep(delay.total_seconds())
             began = time.monotonic()

@@ -11,6 +11,7 @@ URL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 KEY_VARIABLE = "OPENAI_API_KEY"
 ORGANIZATION_VARIABLES = ("OPENAI_ORGANIZATION", "OPENAI_ORG_ID")
 PROJECT_VARIABLE = "OPENAI_PROJECT_ID"
+ORGANIZATION_HEADER = "openai-organization"
 
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 """As `code` or `type` of an error: a retry does not help."""
@@ -29,7 +30,7 @@ def api_key() -> str | None:
 def account_headers(organization: str | None = None) -> dict[str, str]:
     """The organization, by default that of the environment, and the project to which calls are billed."""
     named = {
-        "openai-organization": organization or _first_set(ORGANIZATION_VARIABLES),
+        ORGANIZATION_HEADER: organization or _first_set(ORGANIZATION_VARIABLES),
         "openai-project": os.environ.get(PROJECT_VARIABLE),
     }
     return {name: value for name, value in named.items() if value}

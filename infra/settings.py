@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         15, ge=1, le=3600, description="After how long without events a stream sends a keepalive, for proxies."
     )
     models: Path | None = Field(
-        None, description="YAML file in litellm's `model_list` form. Unset: every model name goes to litellm as it is."
+        None, description="YAML file in litellm's `model_list` form. Unset: any name in litellm's form is a model."
     )
     scripted_model: bool = Field(
         True, description="Offer `holdfast/scripted`, the built-in model for a first try and for tests."

@@ -13,7 +13,7 @@ from activities.model_turn import ModelTurn
 from activities.run_finalization import RunFinalization
 from activities.tool_calls import ToolCalls
 from models.finalization import Finalization
-from models.runs import LastErrorCode, RunIncompleteReason, RunStatus
+from models.runs import LastError, LastErrorCode, RunIncompleteReason, RunStatus
 from models.tool_calls import ToolKind
 from models.turn_failures import failure_in
 from models.turns import (
@@ -139,8 +139,7 @@ class RunWorkflow:
         except ActivityError as error:
             if error.retry_state is not RetryState.TIMEOUT:
                 raise
-            # An outage lasted until the run's deadline.
-            return await self._finalize(Finalization(self._run.run_id, RunStatus.EXPIRED))
+            return await self._finalize(self._at_deadline(error))
         if any(state.status is RunStatus.REQUIRES_ACTION for chain in states for state in chain):
             return await self._await_outputs()
         return None
@@ -180,20 +179,19 @@ class RunWorkflow:
 
     async def _finalize_failed(self, error: BaseException) -> RunStatus:
         """Close a run whose turn failed for good. A turn that could close it has done so; then this has no effect."""
-        cause = error.__cause__
-        if isinstance(cause, temporal_errors.TimeoutError) and self._until_deadline() <= timedelta():
-            return await self._finalize(self._at_deadline(cause))
-        code, message = LastErrorCode.SERVER_ERROR, None
-        # An operator who fails an activity by hand may enter any details.
-        if isinstance(cause, ApplicationError) and cause.details and cause.details[0] in tuple(LastErrorCode):
-            code, message = LastErrorCode(cause.details[0]), cause.message
+        if isinstance(error.__cause__, temporal_errors.TimeoutError) and self._until_deadline() <= timedelta():
+            return await self._finalize(self._at_deadline(error))
+        failure = _last_failure(error)
+        code = failure.code if failure else LastErrorCode.SERVER_ERROR
+        message = failure.message if failure else None
         return await self._finalize(Finalization(self._run.run_id, RunStatus.FAILED, code, message))
 
-    def _at_deadline(self, error: temporal_errors.TimeoutError) -> Finalization:
-        failure = failure_in(error.last_heartbeat_details)
+    def _at_deadline(self, error: BaseException) -> Finalization:
+        """The end of a run whose time is over: it is failed if an attempt has failed, and expired if none has."""
+        failure = _last_failure(error)
         if failure is None:
             return Finalization(self._run.run_id, RunStatus.EXPIRED)
-        return Finalization(self._run.run_id, RunStatus.FAILED, failure.error.code, failure.error.message)
+        return Finalization(self._run.run_id, RunStatus.FAILED, failure.code, failure.message)
 
     async def _finalize(self, finalization: Finalization) -> RunStatus:
         if error := finalization.error:
@@ -279,6 +277,19 @@ def report_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) 
     is_task = isinstance(context.get("future"), asyncio.Task)
     if is_task or not isinstance(context.get("exception"), ActivityError):
         loop.default_exception_handler(context)
+
+
+def _last_failure(error: BaseException | None) -> LastError | None:
+    """The last failure of an activity's attempts that is one of the run. A time-out is caused by the failure before."""
+    while error is not None:
+        match error:
+            # An operator who fails an activity by hand may enter any details.
+            case ApplicationError(details=[code, *_]) if code in tuple(LastErrorCode):
+                return LastError(code=LastErrorCode(code), message=error.message)
+            case temporal_errors.TimeoutError() if failure := failure_in(error.last_heartbeat_details):
+                return failure.error
+        error = error.__cause__
+    return None
 
 
 def _is_cancel_requested() -> bool:

@@ -42,7 +42,7 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class ModelCatalogue:
-    """The models file, or its absence: without a file every name goes to litellm unchanged."""
+    """The models file, or its absence: without a file any name in litellm's form is a model."""
 
     deployments: tuple[Deployment, ...] | None = None
     router_settings: Mapping[str, Any] = field(default_factory=dict)

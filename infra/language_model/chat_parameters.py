@@ -19,6 +19,7 @@ from models.language_model import (
 from models.provider_state import ProviderState
 
 NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]+")
+BEGINNING_OF_NAMES = re.compile(r"[a-zA-Z_]")
 MAX_NAME = 64
 """OpenAI's limit."""
 
@@ -40,7 +41,11 @@ class _Names:
 
     def name_of(self, call: FunctionCall) -> str:
         # The model may have invented the name, and providers refuse a whole prompt for one character.
-        return call.name if call.name in self._functions else NOT_IN_NAMES.sub("_", call.name)[:MAX_NAME]
+        if call.name in self._functions:
+            return call.name
+        name = NOT_IN_NAMES.sub("_", call.name)
+        # Gemini's begin with a letter or an underscore.
+        return f"{'' if BEGINNING_OF_NAMES.match(name) else '_'}{name}"[:MAX_NAME]
 
 
 def chat_parameters(request: ModelRequest, vendor: str | None = None) -> dict[str, Any]:

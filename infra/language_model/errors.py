@@ -7,13 +7,15 @@ ModelCallFailed
 ├── ModelStreamBroken    the answer broke off in the middle: retried; `server_error`
 ├── AnswerAborted        the provider ended the answer without completing it: retried a few times; `server_error`
 ├── TooManyCalls         the answer has more calls than a run takes: retried once; `server_error`
-├── PromptRejected       400, 413, 422, context too long, content policy: not retried; `invalid_prompt`
+├── PromptRejected       400, 422, content policy: not retried; `invalid_prompt`
+│   └── PromptTooLarge   413, 429 that no wait cures, context too long: a shorter prompt may be accepted
 └── ProviderRefused      401, 403, 404 and every other 4xx: not retried; `server_error`
 """
 
 from datetime import timedelta
 from typing import ClassVar
 
+from infra.language_model.request_sizes import RequestSize
 from models.answers import storable
 from models.runs import LastErrorCode
 
@@ -69,6 +71,14 @@ class TooManyCalls(ModelCallFailed):
 class PromptRejected(ModelCallFailed):
     is_retryable = False
     code = LastErrorCode.INVALID_PROMPT
+
+
+class PromptTooLarge(PromptRejected):
+    """`size` is None if the provider did not say how much is too much."""
+
+    def __init__(self, message: str, size: RequestSize | None = None) -> None:
+        super().__init__(message)
+        self.size = size
 
 
 class ProviderRefused(ModelCallFailed):

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.language_model.failure_message import message_of, without_wrapping
 
 MAX_CHAIN_LENGTH = 8
 TOO_LARGE = 413
+REDIRECTS = range(300, 400)
 VENDOR_PACKAGES = frozenset({"litellm", "openai", "httpx", "httpcore", "aiohttp", "anthropic", "botocore"})
 
 
@@ -28,6 +30,8 @@ def facts_of(error: BaseException) -> FailureFacts:
     # litellm wraps the error of a broken stream once more, and stores the original.
     error = getattr(error, "original_exception", None) or error
     chain = list(_chain(error))
+    if redirect := _redirect(chain):
+        return redirect
     headers: Mapping[str, str] | None = _first(chain, "litellm_response_headers")
     body: Mapping[str, Any] = next((item.body for item in chain if isinstance(_body(item), Mapping)), {})
     return FailureFacts(
@@ -39,6 +43,30 @@ def facts_of(error: BaseException) -> FailureFacts:
         is_connection_failure=any(isinstance(item, OSError) for item in chain),
         class_names=frozenset(base.__name__ for base in type(error).__mro__),
     )
+
+
+def redirected(status: int, location: str) -> FailureFacts:
+    """The facts of a redirect. It names only the host of `location`: the rest may have secrets."""
+    host = _host(location)
+    said = f"It redirects{f' to {host}' if host else ''}, and redirects are not followed: correct the model's address."
+    return FailureFacts(status, True, frozenset(), {}, said, False, frozenset())
+
+
+def _host(location: str) -> str:
+    try:
+        return urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
+def _redirect(chain: list[Any]) -> FailureFacts | None:
+    responses: list[Any] = [getattr(item, "response", None) for item in chain]
+    redirects = [each for each in responses if getattr(each, "status_code", None) in REDIRECTS]
+    if not redirects:
+        return None
+    # litellm's own exception has a response without headers.
+    location = next((each.headers["location"] for each in redirects if "location" in each.headers), "")
+    return redirected(redirects[0].status_code, location)
 
 
 def _chain(error: BaseException | None) -> Iterator[Any]:

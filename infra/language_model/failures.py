@@ -8,24 +8,25 @@ from infra.language_model.errors import (
     ModelCallFailed,
     ModelStreamBroken,
     PromptRejected,
+    PromptTooLarge,
     ProviderRefused,
     ProviderUnavailable,
     QuotaExceeded,
     RateLimited,
 )
 from infra.language_model.failure_facts import TOO_LARGE, FailureFacts
-from infra.language_model.failure_message import MAX_READ, failure_message
+from infra.language_model.failure_message import failure_message
+from infra.language_model.request_sizes import size_in
 from infra.openai_api import QUOTA_CODES, retry_after
 
 RATE_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error"})
-PROMPT_CODES = frozenset({"context_length_exceeded", "content_policy_violation"})
+# OpenAI and most others; llama.cpp; Anthropic.
+SIZE_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "request_too_large"})
+SIZE_CLASSES = frozenset({"ContextWindowExceededError"})
+POLICY_CODES = frozenset({"content_policy_violation"})
+POLICY_CLASSES = frozenset({"ContentPolicyViolationError"})
 # Groq's, with the status of a bad prompt: it could not read the calls that the model wrote. The next may be better.
 ABORT_CODES = frozenset({"tool_use_failed", "output_parse_failed"})
-PROMPT_CLASSES = frozenset({"ContextWindowExceededError", "ContentPolicyViolationError"})
-# Per minute or per request: `Limit 30000, Used 12, Requested 40000`.
-_TOKENS = re.compile(
-    r"\bLimit:? (?P<limit>\d[\d,]{0,15})\b.{0,100}?\bRequested:? (?P<requested>\d[\d,]{0,15})\b", re.DOTALL
-)
 # litellm gives these the status of a bad prompt or of a broken server, but only the operator can fix them.
 SETUP_PROBLEMS = re.compile(
     r"LLM Provider NOT provided|Missing credentials|Missing \w+ API [Kk]ey|no healthy deployments"
@@ -37,9 +38,12 @@ def failure_of(
 ) -> ModelCallFailed:
     """`has_begun`: part of the answer had arrived. `cooldown_seconds`: litellm's cooldown of the model, if any."""
     kind = _kind(facts, has_begun)
+    message = failure_message(_what_happened(facts, model, has_begun), facts.said)
+    if kind is PromptTooLarge:
+        return PromptTooLarge(message, size_in(facts.said))
     cooldown = timedelta(seconds=cooldown_seconds) if cooldown_seconds is not None else None
     wait = retry_after(facts.headers, otherwise=cooldown) if kind.is_retryable else None
-    return kind(failure_message(_what_happened(facts, model, has_begun), facts.said), wait)
+    return kind(message, wait)
 
 
 def _what_happened(facts: FailureFacts, model: str, has_begun: bool) -> str:
@@ -51,15 +55,17 @@ def _what_happened(facts: FailureFacts, model: str, has_begun: bool) -> str:
 
 
 def _kind(facts: FailureFacts, has_begun: bool) -> type[ModelCallFailed]:
-    if facts.class_names & PROMPT_CLASSES or facts.codes & PROMPT_CODES:
+    if facts.class_names & SIZE_CLASSES or facts.codes & SIZE_CODES:
+        return PromptTooLarge
+    if facts.class_names & POLICY_CLASSES or facts.codes & POLICY_CODES:
         return PromptRejected
     if facts.codes & ABORT_CODES:
         return AnswerAborted
     if SETUP_PROBLEMS.search(facts.said):
         return ProviderRefused
     # With the code of a rate limit, but no wait makes the request fit.
-    if facts.status == TOO_LARGE or _exceeds_limit(facts.said):
-        return PromptRejected
+    if facts.status == TOO_LARGE or size_in(facts.said):
+        return PromptTooLarge
     if facts.codes & QUOTA_CODES:
         return QuotaExceeded
     if has_begun:
@@ -67,15 +73,6 @@ def _kind(facts: FailureFacts, has_begun: bool) -> type[ModelCallFailed]:
     if facts.codes & RATE_CODES:
         return RateLimited
     return _kind_of_status(facts)
-
-
-def _exceeds_limit(said: str) -> bool:
-    tokens = _TOKENS.search(said[:MAX_READ])
-    return tokens is not None and _number(tokens["requested"]) > _number(tokens["limit"])
-
-
-def _number(written: str) -> int:
-    return int(written.replace(",", ""))
 
 
 def _kind_of_status(facts: FailureFacts) -> type[ModelCallFailed]:

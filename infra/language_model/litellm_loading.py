@@ -13,7 +13,8 @@ from infra.language_model.content_parts import text_of_parts
 from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
 from infra.language_model.litellm_documents import chunks_of
-from infra.language_model.litellm_gemini import read_calls_without_arguments
+from infra.language_model.litellm_gemini import invent_no_endings, read_calls_without_arguments
+from infra.language_model.litellm_redirects import follow_no_redirects
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
 from infra.time_slices import TimeSlices
@@ -64,9 +65,11 @@ def load_litellm() -> LoadedLitellm:
     _keep_unknown_endings()
     _keep_refusals()
     read_calls_without_arguments()
+    invent_no_endings()
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()
+    follow_no_redirects()
     # The program does the same when it is ready, which may be before this import: a full collection over litellm's
     # objects takes half a second of the event loop.
     gc.freeze()

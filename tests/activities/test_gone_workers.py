@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -36,6 +36,7 @@ LOOKS = SUSPECTED_AFTER // LOOK_INTERVAL
 ONLOOKER = "onlooker"
 LONGEST_POLL = timedelta(seconds=60)
 WORKER = f"worker-{ELSEWHERE.pid}"
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -180,6 +181,32 @@ async def test_worker_that_temporal_hears_keeps_its_answer_whatever_temporals_cl
     assert "worker.without_database" in said
     assert "activity.taken_over" not in said
     assert await own_holdfast.texts(done) == ["Hello", "Still there."]
+
+
+async def test_worker_elsewhere_that_nobody_hears_loses_its_answer_after_as_many_looks_as_three_seconds_have(
+    own_holdfast: RunningHoldfast,
+    gone_workers: GoneWorkers,
+    provider: ScriptedProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def held_unheard(*about: Any) -> Sequence[HeldActivity]:
+        return [replace(each, heard_at=LONG_AGO) for each in await held_by(*about)]
+
+    monkeypatch.setattr(held_activities, "held_by", held_unheard)
+    provider.script("unheard", Hangs(after="Late"), Says("Taken up."))
+    async with working(own_holdfast):
+        run = await own_holdfast.run(await own_holdfast.assistant("unheard"))
+        await provider.requested("unheard")
+        for _ in range(LOOKS + WATCHED_LOOKS):
+            await gone_workers.look()
+        before = {record.message for record in caplog.records}
+        await gone_workers.look()
+        done = await own_holdfast.until(run)
+
+    assert "activity.taken_over" not in before
+    assert "activity.taken_over" in {record.message for record in caplog.records}
+    assert await own_holdfast.texts(done) == ["Hello", "Taken up."]
 
 
 async def test_activity_is_released_with_the_look_at_it_and_one_refusal_delays_no_other(

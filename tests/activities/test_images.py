@@ -78,3 +78,13 @@ async def test_cancelled_wait_takes_no_memory(prompt: Found) -> None:
 
     async with asyncio.timeout(10), shared.of_prompt(PROJECT) as prompt_images:
         await prompt_images.find([image, image])
+
+
+async def test_shorter_prompt_takes_no_more_memory_and_all_is_given_back(prompt: Found) -> None:
+    shared, image = prompt
+    async with asyncio.timeout(10), shared.of_prompt(PROJECT) as prompt_images:
+        await prompt_images.find([image, image])
+        await prompt_images.find([image])
+
+    async with asyncio.timeout(10), shared.of_prompt(PROJECT) as prompt_images:
+        await prompt_images.find([image, image])

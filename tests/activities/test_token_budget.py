@@ -45,3 +45,13 @@ async def test_overhead_remains_counted_after_tokenization() -> None:
 )
 async def test_longest_beginning_has_as_many_tokens_as_allowed(limit: int, beginning: str) -> None:
     assert await longest_beginning("one two three", limit, words_of) == beginning
+
+
+async def test_text_that_is_sent_anyway_leaves_no_room() -> None:
+    budget = TokenBudget(100, words_of)
+    assert await budget.takes(A_WORD * 10, overhead=1)
+
+    await budget.take_anyway(A_WORD * 200, overhead=2)
+
+    assert not await budget.takes("", overhead=0)
+    assert await budget.taken() == 213

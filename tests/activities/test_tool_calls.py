@@ -22,7 +22,7 @@ from infra.ports import ToolScope
 from infra.tools.errors import ToolFailed, ToolNotReady, ToolUnavailable
 from infra.tools.observation import ToolObserver
 from infra.vector_index.errors import VectorIndexUnavailable
-from models.runs import RunStatus
+from models.runs import LastErrorCode, RunStatus
 from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import RunState
 from tests.infra.database.server_calls import HITS, CalledTools
@@ -128,6 +128,7 @@ async def test_outage_is_left_to_temporal(called: CalledTools) -> None:
         await executing(called, Tool(outage))
 
     assert (raised.value.type, raised.value.non_retryable) == ("ToolUnavailable", False)
+    assert raised.value.details == (LastErrorCode.SERVER_ERROR,)
     assert raised.value.next_retry_delay == timedelta(seconds=7)
     assert called.calls[0].result is None
 
@@ -162,6 +163,7 @@ async def test_call_that_is_not_ready_is_tried_again_later(called: CalledTools) 
         await executing(called, tool, environment, metrics=metrics)
 
     assert (raised.value.type, raised.value.non_retryable) == ("ToolNotReady", False)
+    assert raised.value.details == ()
     assert raised.value.next_retry_delay == timedelta(seconds=7)
     assert tool.waited == waited
     counted = {"tool": "file_search", "outcome": "postponed"}

@@ -1,10 +1,12 @@
 """`make bench`: the cost of runs as multiples of bare Temporal's. Takes about six minutes.
 
 ARGS=postgres uses Postgres, ARGS="--seconds 2" is quicker and less exact. ARGS=streams: the delay and completeness of
-the model's chunks in streams. ARGS=models: the cost of model calls by each adapter. ARGS=waiting: runs
-beside others that wait, and cancels. ARGS=growth: an empty database against a full one. ARGS=parked (minutes):
-the cost of 10,000 runs that wait for outputs. ARGS=files: uploads and downloads by the size of a file. ARGS=search: the
-search indexes by their sizes, and the local embedding model. ARGS=sandbox: sessions of code.
+the model's chunks in streams. ARGS=models: the cost of model calls by each adapter, and what litellm costs at the
+start. ARGS=takeovers: how long the answer of a killed worker waits for the next call of its model; the exit code is 1
+if one waited longer than 5 s, which on an idle machine none does. ARGS=waiting: runs beside others that wait, and
+cancels. ARGS=growth: an empty database against a full one. ARGS=parked (minutes): the cost of 10,000 runs that wait for
+outputs. ARGS=files: uploads and downloads by the size of a file. ARGS=search: the search indexes by their sizes, and
+the local embedding model. ARGS=sandbox: sessions of code.
 
 Compare figures of one call with each other, not with those of another machine or hour.
 """
@@ -21,10 +23,15 @@ from tests.bench.models import measure_models
 from tests.bench.parked import measure_parked
 from tests.bench.sandbox import measure_sandbox
 from tests.bench.search import measure_search
+from tests.bench.starts import measure_starts
 from tests.bench.streams import measure_streams
+from tests.bench.takeovers import measure_takeovers
 from tests.bench.waiting import measure_waiting
 
-CHOICES = ("sqlite", "postgres", "streams", "models", "waiting", "growth", "parked", "files", "search", "sandbox")
+CHOICES = (
+    *("sqlite", "postgres", "streams", "models", "takeovers", "waiting"),
+    *("growth", "parked", "files", "search", "sandbox"),
+)
 
 
 def main() -> None:
@@ -43,6 +50,10 @@ def main() -> None:
             measure_parked()
         case "models":
             measure_models()
+            print()
+            measure_starts()
+        case "takeovers":
+            sys.exit(0 if measure_takeovers() else 1)
         case "files":
             measure_files()
         case "sandbox":

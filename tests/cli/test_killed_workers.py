@@ -1,6 +1,8 @@
-"""An answer is taken up after a `kill -9` of a worker of `holdfast up`, and of the whole of it."""
+"""An answer is taken up after a `kill -9` of a worker of `holdfast up`, and of the whole of it.
 
-import time
+`make bench ARGS=takeovers` measures the time.
+"""
+
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,10 @@ from tests.provider.scripted_provider import ScriptedProvider
 pytestmark = [pytest.mark.slow, pytest.mark.any_database, pytest.mark.xdist_group("cli-up")]
 
 MODEL = "killed-up"
-# Five, and four for a busy machine. Temporal's heartbeat time-out is 20.
-TAKEN_UP_WITHIN_SECONDS = 9
 THREAD: Any = {"messages": [{"role": "user", "content": "Hello"}]}
 
 
-def test_answer_is_taken_up_within_seconds_of_a_kill_and_of_the_next_start(
-    tmp_path: Path, provider: ScriptedProvider
-) -> None:
+def test_answer_is_taken_up_after_a_kill_and_after_the_next_start(tmp_path: Path, provider: ScriptedProvider) -> None:
     place = Place.new(tmp_path)
     provider.script(MODEL, Hangs(after="Well"), Hangs(after="Again"), Says("Taken up."))
     up = _up(place, provider)
@@ -31,23 +29,18 @@ def test_answer_is_taken_up_within_seconds_of_a_kill_and_of_the_next_start(
             assistant = client.beta.assistants.create(model=MODEL)
             run = client.beta.threads.create_and_run(assistant_id=assistant.id, thread=THREAD)
             wait_until(lambda: _calls(provider) == 1)
-            began = time.monotonic()
             _speaking(up, provider).kill()
             wait_until(lambda: _calls(provider) == 2)
-            took = time.monotonic() - began
             said = up.output
 
             up.end()
             up = _up(place, provider)
-            began = time.monotonic()
             wait_until(lambda: _calls(provider) == 3)
-            took_after_start = time.monotonic() - began
             wait_until(lambda: client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id).status == "completed")
             said_after_start = up.output
     finally:
         up.end()
 
-    assert max(took, took_after_start) < TAKEN_UP_WITHIN_SECONDS
     assert all('"worker.gone"' in each for each in (said, said_after_start))
     assert '"activity.taken_over"' in said
 

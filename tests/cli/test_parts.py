@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from cli import parts
 from cli.parts import Part, PartFailed, StartRefused, running
@@ -62,11 +63,16 @@ async def test_a_part_that_dies_again_and_again_ends_the_block(tmp_path: Path) -
     # It serves, and ends.
     worker = part(f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); print('It is ready.', flush=True); exit(3)")
 
-    with pytest.raises(PartFailed, match=r"^The worker 1 died 10 times in a row, with exit code 3\. Look into its log"):
+    with (
+        capture_logs() as logs,
+        pytest.raises(PartFailed, match=r"^The worker 1 died 10 times in a row, with exit code 3\. Look into its log"),
+    ):
         async with running(worker):
             await asyncio.Event().wait()
 
     assert (tmp_path / "starts").read_text() == "x" * 10
+    delays = [entry["restart_in_seconds"] for entry in logs if entry["event"] == "part.died"]
+    assert delays == [0, 0.001, 0.002, 0.004, 0.008, 0.01, 0.01, 0.01, 0.01]
 
 
 async def test_a_part_that_fails_to_start_again_counts_as_dead(tmp_path: Path) -> None:

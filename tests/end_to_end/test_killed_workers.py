@@ -1,12 +1,13 @@
-"""The activities of a killed worker are taken up at once; those of one that is frozen or cut off are not doubled."""
+"""The activities of a killed worker are taken up at once; those of one that is frozen or cut off are not doubled.
+
+`make bench ARGS=takeovers` measures the time.
+"""
 
 import asyncio
 import json
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,13 +24,8 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent
 from tests.streams import all_events
 from tests.worker_process import WorkerProcess, worker_process
-from workflows.activity_options import HEARTBEAT_TIMEOUT
 
 pytestmark = [pytest.mark.any_database, pytest.mark.slow]
-
-BUSY_MACHINE = timedelta(seconds=4)
-TAKEN_UP_WITHIN = timedelta(seconds=5) + BUSY_MACHINE
-assert TAKEN_UP_WITHIN < HEARTBEAT_TIMEOUT / 2
 
 
 async def test_answer_of_killed_worker_is_asked_for_again_at_once(
@@ -38,16 +34,13 @@ async def test_answer_of_killed_worker_is_asked_for_again_at_once(
     again = Held(Says(" up."), after="Taken")
     provider.script("killed", Hangs(after="Well"), again)
     async with two_workers(holdfast_apart, provider, "killed") as (run, killed, other):
-        began = time.monotonic()
         killed.process.kill()
         await again.arrived()
-        took = time.monotonic() - began
         again.release()
         done = await holdfast_apart.until(run, "completed")
         timeline: Any = await holdfast_apart.client.get(f"/ops/runs/{run.id}", cast_to=object)
         taken_over, gone = logged(other, "activity.taken_over", "worker.gone")
 
-    assert took < TAKEN_UP_WITHIN.total_seconds()
     assert await holdfast_apart.texts(done) == ["Hello", "Taken up."]
     assert (gone["reason"], gone["activities"]) == ("process ended", 1)
     assert (taken_over["workflow_id"], taken_over["attempt"], taken_over["worker"]) == (run.id, 1, gone["worker"])
@@ -76,14 +69,13 @@ async def test_frozen_worker_keeps_its_answer(holdfast_apart: RunningHoldfast, p
 async def test_worker_that_was_frozen_elsewhere_is_not_doubled(
     holdfast_apart: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
+    """After how many looks it counts as gone is shown by tests/activities/test_gone_workers.py."""
     first, again = Held(Says(" answer."), after="Late"), Held(Says(" up."), after="Taken")
     provider.script("frozen-elsewhere", first, again)
-    async with two_workers(holdfast_apart, provider, "frozen-elsewhere") as (run, frozen, other):
+    async with two_workers(holdfast_apart, provider, "frozen-elsewhere") as (run, frozen, _):
         put_elsewhere(holdfast_apart, frozen)
-        began = time.monotonic()
         frozen.process.send_signal(signal.SIGSTOP)
         await again.arrived()
-        took = time.monotonic() - began
         # When it goes on, its answer is complete.
         first.release()
         frozen.process.send_signal(signal.SIGCONT)
@@ -91,12 +83,8 @@ async def test_worker_that_was_frozen_elsewhere_is_not_doubled(
         done = await holdfast_apart.until(run, "completed")
         frozen.process.terminate()
         await frozen.ended()
-        [gone] = logged(other, "worker.gone")
         events = await all_events(holdfast_apart, {"id": run.id, "thread_id": run.thread_id})
 
-    # Counted in looks, which a busy machine delays. Temporal alone would need its heartbeat time-out.
-    assert SILENT_FOR.total_seconds() < took < (HEARTBEAT_TIMEOUT - BUSY_MACHINE).total_seconds()
-    assert gone["reason"] == "silent"
     assert await holdfast_apart.texts(done) == ["Hello", "Taken up."]
     assert stream_faults(events) == []
     assert [event.name for event in events].count("thread.message.completed") == 1

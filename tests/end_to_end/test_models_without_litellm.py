@@ -53,3 +53,5 @@ async def test_worker_with_direct_models_never_imports_litellm(
     assert imported("tiktoken", trace)
     assert not imported("litellm", trace)
     assert not imported("openai", trace)
+    # The API's, a quarter of the start.
+    assert not imported("fastapi", trace)

@@ -19,7 +19,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.heartbeat import HEARTBEAT_INTERVAL
-from activities.tools.file_search import REFUSED
+from activities.tools.file_search import REFUSED, UNAVAILABLE
 from infra.clock import now_ms
 from infra.database.run_tables import RUNS
 from infra.database.vector_store_tables import VECTOR_STORES
@@ -348,7 +348,7 @@ async def test_outage_of_a_tool_is_retried(own_holdfast: RunningHoldfast, provid
     assert [failure["attempt"] for failure in call["failures"]] == [1]
 
 
-async def test_outage_until_the_deadline_expires_the_run(
+async def test_outage_until_the_deadline_fails_the_run_with_its_reason(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
     provider.script("long-outage-tools", SEARCH)
@@ -357,7 +357,9 @@ async def test_outage_until_the_deadline_expires_the_run(
         assistant = await searching(own_holdfast, "long-outage-tools", store_id)
         run = await own_holdfast.until(await own_holdfast.run(assistant, extra_body=SOON))
 
-    assert (run.status, run.last_error) == ("expired", None)
+    assert (run.status, run.last_error and run.last_error.code) == ("failed", "server_error")
+    assert run.last_error is not None
+    assert run.last_error.message == UNAVAILABLE
 
 
 async def test_failure_for_good_is_told_to_the_model(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:

@@ -9,26 +9,28 @@ from typing import Any
 from tests.provider.exchange import Exchange
 
 GEMINI_PATH = re.compile(r"/models/(?P<model>[^/]+):streamGenerateContent$")
+BEDROCK_PATH = re.compile(r"/model/(?P<model>[^/]+)/converse-stream$")
 PATHS = ("/chat/completions", "/v1/messages", "/api/chat", "/api/generate")
 
 
 def model_of(path: str, body: Mapping[str, Any]) -> str | None:
     """The model that a request is for; None for a path that no wire has."""
-    if gemini := GEMINI_PATH.search(path):
-        return gemini["model"]
+    if named := GEMINI_PATH.search(path) or BEDROCK_PATH.search(path):
+        return named["model"]
     return str(body.get("model")) if path.endswith(PATHS) else None
 
 
 def wants_stream(path: str, body: Mapping[str, Any]) -> bool:
-    return bool(GEMINI_PATH.search(path) or body.get("stream"))
+    return bool(GEMINI_PATH.search(path) or BEDROCK_PATH.search(path) or body.get("stream"))
 
 
 @dataclass(frozen=True)
 class ClaudeSays:
-    """A streamed message of Anthropic's wire, one content block after the other."""
+    """A streamed message of Anthropic's wire, one content block after the other. Without a reason it breaks off."""
 
     blocks: tuple[Mapping[str, Any], ...]
-    stop_reason: str = "end_turn"
+    stop_reason: str | None = "end_turn"
+    output_tokens: int = 5
 
     async def send(self, exchange: Exchange) -> None:
         usage = {"input_tokens": 10, "output_tokens": 1}
@@ -36,8 +38,11 @@ class ClaudeSays:
         await exchange.named_event("message_start", {"message": {**message, "stop_reason": None, "usage": usage}})
         for index, block in enumerate(self.blocks):
             await _claude_block(exchange, index, block)
-        end = {"delta": {"stop_reason": self.stop_reason, "stop_sequence": None}, "usage": {"output_tokens": 5}}
-        await exchange.named_event("message_delta", end)
+        if self.stop_reason is None:
+            await exchange.end()
+            return
+        end = {"stop_reason": self.stop_reason, "stop_sequence": None}
+        await exchange.named_event("message_delta", {"delta": end, "usage": {"output_tokens": self.output_tokens}})
         await exchange.named_event("message_stop", {})
         await exchange.end()
 
@@ -53,18 +58,18 @@ async def _claude_block(exchange: Exchange, index: int, block: Mapping[str, Any]
 def _claude_deltas(block: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
     match block["type"]:
         case "thinking":
-            words = [{"type": "thinking_delta", "thinking": word} for word in _halves(block["thinking"])]
+            words = [{"type": "thinking_delta", "thinking": word} for word in halves(block["thinking"])]
             signature = {"type": "signature_delta", "signature": block["signature"]}
             return {"type": "thinking", "thinking": "", "signature": ""}, [*words, signature]
         case "tool_use":
-            pieces = _halves(json.dumps(block["input"]))
+            pieces = halves(json.dumps(block["input"]))
             return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
         case "text":
-            return {"type": "text", "text": ""}, [{"type": "text_delta", "text": t} for t in _halves(block["text"])]
+            return {"type": "text", "text": ""}, [{"type": "text_delta", "text": t} for t in halves(block["text"])]
     return block, []
 
 
-def _halves(text: str) -> list[str]:
+def halves(text: str) -> list[str]:
     return [text[: len(text) // 2], text[len(text) // 2 :]]
 
 
@@ -96,7 +101,7 @@ class OllamaSays:
         envelope = {"model": exchange.model, "created_at": "2026-01-01T00:00:00Z"}
         calls = [{"function": {"name": name, "arguments": arguments}} for name, arguments in self.calls]
         message: dict[str, Any] = {"role": "assistant", "content": ""}
-        messages = [{**message, "content": half} for half in _halves(self.text)]
+        messages = [{**message, "content": half} for half in halves(self.text)]
         if calls:
             messages.append({**message, "tool_calls": calls})
         lines = [{**envelope, "message": each, "response": each["content"], "done": False} for each in messages]

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from temporalio import activity
@@ -159,6 +160,46 @@ async def test_turn_lost_at_deadline_after_failures_fails_run_with_last_one(temp
 
     assert (status, finalization.status) == (RunStatus.FAILED, RunStatus.FAILED)
     assert (finalization.error_code, finalization.error_message) == (LastErrorCode.RATE_LIMIT_EXCEEDED, "Slow down.")
+
+
+SEARCHING = TurnOutcome(NextStep.RUN_TOOLS, RunStatus.IN_PROGRESS, None, (ServerCall("search", ToolKind.FILE_SEARCH),))
+AT_ONCE = timedelta(milliseconds=1)
+UNREACHABLE = ApplicationError("No connection.", "server_error", type="ToolUnavailable", next_retry_delay=AT_ONCE)
+PREPARING = ApplicationError("Not yet.", type="ToolNotReady", next_retry_delay=AT_ONCE)
+LATER = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("then", ["retried later", "silent"])
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [(UNREACHABLE, RunStatus.FAILED, LastErrorCode.SERVER_ERROR), (PREPARING, RunStatus.EXPIRED, None)],
+    ids=["outage", "preparation"],
+)
+async def test_run_whose_tool_failed_until_the_deadline_is_failed_and_one_that_waited_expired(
+    temporal: WorkflowEnvironment,
+    failure: ApplicationError,
+    status: RunStatus,
+    code: LastErrorCode | None,
+    then: str,
+) -> None:
+    failures = [failure]
+
+    async def generate(turn: TurnInput) -> TurnOutcome:
+        return SEARCHING
+
+    async def execute(call: ToolCallInput) -> RunState:
+        if then == "retried later":
+            raise ApplicationError(failure.message, *failure.details, type=failure.type, next_retry_delay=LATER)
+        if failures:
+            raise failures.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    ended, [finalization] = await _run(temporal, generate, lifetime_seconds=2, execute=execute)
+
+    assert (ended, finalization.status) == (status, status)
+    assert finalization.error_code == code
+    assert finalization.error_message == (failure.message if code else None)
 
 
 async def test_manually_failed_turn_fails_run_without_its_text(temporal: WorkflowEnvironment) -> None:

@@ -144,7 +144,10 @@ def _headers(params: CallParameters, provider: str, key: str | None) -> Iterator
     # In compressed responses small pieces are delayed.
     yield "accept-encoding", "identity"
     yield "user-agent", "holdfast"
+    organization = params.text("organization")
     if provider == OPENAI:
-        yield from openai_api.account_headers(params.text("organization")).items()
+        yield from openai_api.account_headers(organization).items()
+    elif organization:
+        yield openai_api.ORGANIZATION_HEADER, organization
     for name, value in params.extra_headers.items():
         yield name.lower(), value

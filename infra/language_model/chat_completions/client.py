@@ -11,11 +11,10 @@ from infra.language_model.chat_completions.failures import (
     CallFailed,
     UnreadableAnswer,
     misconfigured,
-    redirected,
     refused_with,
     unreachable,
 )
-from infra.language_model.failure_facts import facts_of
+from infra.language_model.failure_facts import facts_of, redirected
 
 MAX_ERROR_BYTES = 64 * 1024
 ERROR_SECONDS = 10

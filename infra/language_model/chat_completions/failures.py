@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from infra.language_model.errors import ModelCallFailed, ModelStreamBroken
 from infra.language_model.failure_facts import FailureFacts
@@ -44,13 +43,6 @@ def refused_with(status: int, headers: Mapping[str, str], body: bytes) -> Failur
     return FailureFacts(status, True, _codes(error), headers, said, False, frozenset())
 
 
-def redirected(status: int, location: str) -> FailureFacts:
-    """The facts of a redirect. It names only the host of `location`: the rest may have secrets."""
-    host = _host(location)
-    said = f"It redirects{f' to {host}' if host else ''}, and redirects are not followed: correct the model's address."
-    return FailureFacts(status, True, frozenset(), {}, said, False, frozenset())
-
-
 def reported_in_stream(chunk: Mapping[str, Any]) -> FailureFacts | None:
     """The facts of an error event; None for a chunk without an error."""
     if not chunk.get("error") and chunk.get("object") != "error":
@@ -68,13 +60,6 @@ def unreachable(said: str) -> FailureFacts:
 def misconfigured(said: str) -> FailureFacts:
     """The facts of a call that cannot be sent."""
     return FailureFacts(None, False, frozenset(), {}, said, False, frozenset())
-
-
-def _host(location: str) -> str:
-    try:
-        return urlsplit(location).netloc.rpartition("@")[2]
-    except ValueError:
-        return ""
 
 
 def _parsed(body: bytes) -> Any:

@@ -19,6 +19,7 @@ from models.language_model import (
     UserTurn,
 )
 from tests.infra.language_model.answers import ask, saying
+from tests.provider.bedrock import BedrockSays
 from tests.provider.replies import Chunks, Reply, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.wires import ClaudeSays, GeminiSays
@@ -71,6 +72,18 @@ class ClaudesWire:
         return ClaudeSays((thinking, *calls), "tool_use")
 
 
+class BedrocksWire:
+    thinks = True
+
+    def words(self) -> Reply:
+        return BedrockSays(({"text": "Two words."},))
+
+    def calls(self, *names: str) -> Reply:
+        thinking = {"reasoningContent": {"text": "Hm.", "signature": THOUGHT}}
+        calls = ({"toolUse": {"toolUseId": f"tooluse_{name}", "name": name, "input": {}}} for name in names)
+        return BedrockSays((thinking, *calls), "tool_use")
+
+
 class GeminisWire:
     thinks = True
 
@@ -86,7 +99,7 @@ class GeminisWire:
 class Row:
     provider: str
     prefix: str
-    wire: OpenAIWire | ClaudesWire | GeminisWire
+    wire: OpenAIWire | ClaudesWire | BedrocksWire | GeminisWire
     way: Literal["directly", "litellm"] = "directly"
     model: str = ""
     """A name that the test needs, because litellm knows the abilities of models by name."""
@@ -97,6 +110,8 @@ class Row:
 DETAIL = {"type": "reasoning.text", "text": THOUGHT, "index": 0}
 SIGNED = {"extra_content": {"google": {"thought_signature": THOUGHT}}}
 THINKING_PART = {"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]}
+
+BEDROCKS_CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 ROWS = (
     Row("OpenAI", "openai", OpenAIWire()),
@@ -116,6 +131,7 @@ ROWS = (
     Row("Gemini, its OpenAI endpoint", "openai", OpenAIWire(signed=SIGNED)),
     Row("Gemini", "gemini", GeminisWire(), "litellm", "gemini-2.5-pro", has_root=True),
     Row("Anthropic", "anthropic", ClaudesWire(), "litellm", "claude-sonnet-4-5", has_root=True),
+    Row("Bedrock, its Claude", "bedrock", BedrocksWire(), "litellm", BEDROCKS_CLAUDE, has_root=True),
 )
 COLUMNS = ("Tools", "Parallel", "Streaming", "Reasoning kept", "Images", "JSON schema")
 
@@ -152,7 +168,8 @@ class Trial:
     async def _tools(self) -> str:
         request = replace(self._request, functions=FUNCTIONS)
         answered, body = await self._sent(request, self.row.wire.calls("f"))
-        return YES if answered.calls == [("f", "{}")] and '"g"' in json.dumps(body["tools"]) else NO
+        offered = body.get("tools") or body["toolConfig"]
+        return YES if answered.calls == [("f", "{}")] and '"g"' in json.dumps(offered) else NO
 
     async def _parallel(self) -> str:
         request = replace(self._request, functions=FUNCTIONS)
@@ -191,6 +208,6 @@ class Trial:
         except PromptRejected:
             self.provider.forget(self.provider.models)
             return REFUSED
-        if "zebra" in json.dumps(body.get("tools", [])):
+        if "zebra" in json.dumps(body.get("tools", body.get("toolConfig", []))):
             return AS_FUNCTION
         return YES if "zebra" in json.dumps(body) else NO

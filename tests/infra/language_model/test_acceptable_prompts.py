@@ -2,6 +2,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ from models.language_model import (
     UserTurn,
 )
 from tests.infra.language_model.answers import ask
+from tests.provider.bedrock import BedrockSays
 from tests.provider.replies import Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.wires import ClaudeSays
@@ -130,6 +132,40 @@ async def test_claude_gets_no_blank_and_roles_by_turns(provider: ScriptedProvide
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user", "assistant"]
     assert texts == ["(beginning of the conversation)", "a ", f"{EMPTY_MESSAGE}\n\nb", "c"]
     assert "system" not in body
+
+
+async def test_bedrock_gets_no_blank_and_roles_by_turns(provider: ScriptedProvider, tmp_path: Path, model: str) -> None:
+    calls = AssistantTurn(" ", (CALL,))
+    prompt = (SystemPrompt(" "), AssistantTurn("a "), user(""), user("b"), calls, FunctionOutput("c", " "), user("\n"))
+    # Of other models litellm does not know that they call functions.
+    model = f"anthropic.claude-{model}"
+    at = {**provider.litellm_params(f"bedrock/converse/{model}"), "api_base": provider.root}
+    adapter = LitellmLanguageModel(
+        ModelCatalogue.load(provider.models_file(tmp_path, {"model_name": model, "litellm_params": at}))
+    )
+    provider.script(model, BedrockSays(({"text": "Hi."},)))
+
+    await ask(adapter, ModelRequest(model, prompt, functions=(Function("f"),)))
+
+    [body] = provider.requests(model)
+    assert "system" not in body
+    said = [(message["role"], [_blocks(block) for block in message["content"]]) for message in body["messages"]]
+    assert said == [
+        ("user", ["(beginning of the conversation)"]),
+        ("assistant", ["a "]),
+        ("user", [f"{EMPTY_MESSAGE}\n\nb"]),
+        ("assistant", ["a call"]),
+        ("user", [NO_OUTPUT, EMPTY_MESSAGE]),
+    ]
+
+
+def _blocks(block: Any) -> str:
+    match block:
+        case {"text": str(text)} | {"toolResult": {"content": [{"text": str(text)}]}}:
+            return text
+        case {"toolUse": _}:
+            return "a call"
+    raise ValueError(block)
 
 
 def test_cost_of_joining_is_linear() -> None:

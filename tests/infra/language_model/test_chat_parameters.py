@@ -142,6 +142,8 @@ def test_ids_of_calls_are_nine_letters_and_digits_on_every_turn() -> None:
         ("functions.f", "functions_f"),
         ("\N{REPLACEMENT CHARACTER}", "_"),
         ("x" * 100, "x" * 64),
+        ("1st", "_1st"),
+        ("-f", "_-f"),
         ("a.b", "a.b"),
     ],
 )

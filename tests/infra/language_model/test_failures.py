@@ -15,11 +15,13 @@ from infra.language_model.errors import (
     ModelCallFailed,
     ModelStreamBroken,
     PromptRejected,
+    PromptTooLarge,
     ProviderRefused,
     ProviderUnavailable,
     QuotaExceeded,
     RateLimited,
 )
+from infra.language_model.request_sizes import RequestSize
 from infra.ports import LanguageModel
 from models.language_model import TextDelta
 from tests.infra.language_model.answers import ask, saying
@@ -39,8 +41,9 @@ FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
     (Fails(429, "Slow down.", "rate_limit_exceeded", "requests"), RateLimited, "answered 429: Slow down."),
     (Fails(429, QUOTA, "insufficient_quota", "insufficient_quota"), QuotaExceeded, f"answered 429: {QUOTA}"),
     (Fails(429, QUOTA, type="insufficient_quota"), QuotaExceeded, f"answered 429: {QUOTA}"),
-    (Fails(400, TOO_LONG, "context_length_exceeded"), PromptRejected, f"answered 400: {TOO_LONG}"),
-    (Fails(400, TOO_LONG), PromptRejected, f"answered 400: {TOO_LONG}"),
+    (Fails(400, TOO_LONG, "context_length_exceeded"), PromptTooLarge, f"answered 400: {TOO_LONG}"),
+    (Fails(400, TOO_LONG), PromptTooLarge, f"answered 400: {TOO_LONG}"),
+    (Fails(400, "Shorten it.", "context_length_exceeded"), PromptTooLarge, "answered 400: Shorten it."),
     (Fails(400, POLICY, "content_policy_violation"), PromptRejected, f"answered 400: {POLICY}"),
     (
         Fails(400, "Only the default is supported.", "unsupported_value", param="top_p"),
@@ -53,11 +56,11 @@ FAILURES: list[tuple[Fails, type[ModelCallFailed], str]] = [
         PromptRejected,
         "Invalid value: 'x'.",
     ),
-    (Fails(429, TOO_LARGE, "rate_limit_exceeded", "tokens"), PromptRejected, f"answered 429: {TOO_LARGE}"),
-    (Fails(413, TOO_LARGE, "rate_limit_exceeded", "tokens"), PromptRejected, f"answered 413: {TOO_LARGE}"),
+    (Fails(429, TOO_LARGE, "rate_limit_exceeded", "tokens"), PromptTooLarge, f"answered 429: {TOO_LARGE}"),
+    (Fails(413, TOO_LARGE, "rate_limit_exceeded", "tokens"), PromptTooLarge, f"answered 413: {TOO_LARGE}"),
     (Fails(429, TOO_MANY, "rate_limit_exceeded", "tokens"), RateLimited, f"answered 429: {TOO_MANY}"),
-    (Fails(413, "Too large.", "rate_limit_exceeded"), PromptRejected, "answered 413: Too large."),
-    (Fails(413, "Too large."), PromptRejected, "answered 413: Too large."),
+    (Fails(413, "Too large.", "rate_limit_exceeded"), PromptTooLarge, "answered 413: Too large."),
+    (Fails(413, "Too large."), PromptTooLarge, "answered 413: Too large."),
     (Fails(400, UNREAD, "tool_use_failed", "invalid_request_error"), AnswerAborted, f"answered 400: {UNREAD}"),
     (Fails(400, UNREAD, "output_parse_failed"), AnswerAborted, f"answered 400: {UNREAD}"),
     (Fails(422, "Unprocessable."), PromptRejected, "answered 422: Unprocessable."),
@@ -99,6 +102,27 @@ async def test_provider_error_is_translated(
     assert said in str(failure)
     assert not any(noise in str(failure) for noise in ("litellm", "LiteLLM", "Exception", "Error code"))
     assert len(provider.requests(model)) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [(TOO_LARGE, RequestSize(30_000, 41_234)), (TOO_LONG, RequestSize(128_000, 200_000)), ("So.", None)],
+)
+@pytest.mark.parametrize("code", ["context_length_exceeded", "rate_limit_exceeded"])
+async def test_too_large_request_says_its_size(
+    language_model: LanguageModel,
+    provider: ScriptedProvider,
+    model: str,
+    code: str,
+    said: str,
+    size: RequestSize | None,
+) -> None:
+    provider.script(model, Fails(413, said, code))
+
+    failure = await _failure(language_model, model)
+
+    assert isinstance(failure, PromptTooLarge)
+    assert failure.size == size
 
 
 @pytest.mark.parametrize(

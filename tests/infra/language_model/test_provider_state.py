@@ -15,6 +15,7 @@ from infra.ports import LanguageModel
 from models.language_model import AssistantTurn, Function, FunctionCall, FunctionOutput, ModelRequest
 from models.provider_state import ProviderState
 from tests.infra.language_model.answers import Answered, ask, saying
+from tests.provider.bedrock import BedrockSays
 from tests.provider.replies import Chunks, Reply, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.wires import ClaudeSays, GeminiSays
@@ -152,6 +153,22 @@ async def test_claudes_thinking_is_sent_back_with_its_signature(
     assert [block["type"] for block in content] == ["thinking", "redacted_thinking", "text", "tool_use"]
     assert content[:2] == [thinking, redacted]
     assert content[3]["input"] == {"city": "Rome"}
+
+
+async def test_thinking_of_claude_at_bedrock_is_sent_back_with_its_signature(
+    provider: ScriptedProvider, tmp_path: Path, model: str
+) -> None:
+    claude = f"anthropic.claude-{model}"
+    language_model = LitellmLanguageModel(catalogue(tmp_path, claude, "bedrock/converse", provider.root))
+    thinking = {"reasoningContent": {"text": THOUGHT, "signature": SIGNATURE}}
+    call = {"toolUse": {"toolUseId": "tooluse_1", "name": "get_weather", "input": {"city": "Rome"}}}
+    answer = BedrockSays((thinking, {"text": "I will look."}, call), "tool_use")
+
+    body = await sent_back(language_model, provider, claude, answer, BedrockSays(({"text": "Sunny."},)))
+
+    first, *_, last = body["messages"][1]["content"]
+    assert first == {"reasoningContent": {"reasoningText": {"text": THOUGHT, "signature": SIGNATURE}}}
+    assert last["toolUse"]["input"] == {"city": "Rome"}
 
 
 async def test_geminis_own_signatures_are_sent_back_through_litellm(

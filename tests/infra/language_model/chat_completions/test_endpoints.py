@@ -188,12 +188,14 @@ def test_missing_key_is_reported() -> None:
         DirectModels(ModelCatalogue(), PRICE_LIST).endpoint("gpt-4o")
 
 
-def test_entry_sets_url_and_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("prefix", ["openai", "groq"])
+def test_entry_sets_url_and_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
     monkeypatch.setenv("THE_KEY", "sk-1")
     monkeypatch.setenv("THE_URL", "http://own.test/v2")
     models = opened(
         tmp_path,
         entry(
+            model=f"{prefix}/mine",
             api_key="os.environ/THE_KEY",
             api_base="os.environ/THE_URL",
             organization="org-1",

@@ -7,8 +7,8 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from cli import apart
-from cli.apart import until_ended
+from cli import worker
+from cli.worker import until_ended
 from infra.temporal import check_temporal
 from tests.console.cuttable_proxy import cuttable_proxy
 from tests.program import until
@@ -35,7 +35,7 @@ class Work:
 
 @pytest.fixture(autouse=True)
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "END_PATIENCE", timedelta(milliseconds=1))
+    monkeypatch.setattr(worker, "END_PATIENCE", timedelta(milliseconds=1))
 
 
 async def test_a_worker_does_not_wait_for_a_temporal_that_is_gone(temporal_port: int) -> None:
@@ -64,7 +64,7 @@ async def test_a_worker_waits_while_temporal_answers(
         await check_temporal(client)
         checks += 1
 
-    monkeypatch.setattr(apart, "check_temporal", counted)
+    monkeypatch.setattr(worker, "check_temporal", counted)
     ending = asyncio.create_task(until_ended(work.run(), temporal.client))
     await work.began.wait()
 
