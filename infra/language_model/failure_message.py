@@ -14,8 +14,8 @@ MAX_READ = 4_000
 _PREFIXES = re.compile(r"^(?:\s*(?:litellm\.)?\w*(?:Error|Exception|Timeout)\w*\s*[:-]\s*)+")
 _NOTES = re.compile(
     r"\n\nLiteLLM: model group|\nmodel=\S* *context_window_fallbacks=|\. ?Received Model Group=|"
-    r"\s*To drop these, set|\s*Available Model Group Fallbacks=|\s*Set 'context_window_fallback'|\s*LiteLLM Retried:|"
-    r"\s*Traceback \(most recent call last\)"
+    r"\. Handle with `litellm|\s*To drop these, set|\s*Available Model Group Fallbacks=|"
+    r"\s*Set 'context_window_fallback'|\s*LiteLLM Retried:|\s*Traceback \(most recent call last\)"
 )
 _SECRETS = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*-]{6,}|\bAIza[\w-]{10,}|(?<=Bearer )[\w.~+/=-]{6,}"

@@ -28,6 +28,10 @@ from infra.language_model.failure_message import MAX_LENGTH, failure_message, wi
             "`litellm.drop_params=True`",
             "groq does not support parameters: ['x'], for model=m.",
         ),
+        (
+            "litellm.InternalServerError: AnthropicException - Overloaded. Handle with `litellm.InternalServerError`.",
+            "Overloaded",
+        ),
         ("The error: it is here.", "The error: it is here."),
         ("A prompt with {braces} and Error: signs", "A prompt with {braces} and Error: signs"),
     ],
