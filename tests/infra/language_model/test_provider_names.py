@@ -6,7 +6,7 @@ from infra.language_model.provider_names import provider_name
 
 
 @pytest.mark.parametrize(
-    ("model", "provider"),
+    ("model", "name"),
     [
         ("gpt-4o", "openai"),
         ("o3-mini", "openai"),
@@ -21,5 +21,5 @@ from infra.language_model.provider_names import provider_name
         ("o3x", "_OTHER"),
     ],
 )
-def test_provider_is_derived_from_model_name(model: str, provider: str) -> None:
-    assert provider_name(model) == provider
+def test_provider_is_derived_from_model_name(model: str, name: str) -> None:
+    assert provider_name(model) == name

@@ -55,7 +55,7 @@ def passed_on(**fields: object) -> ModelRequest:
 
 
 @pytest.mark.parametrize(
-    ("given", "model", "provider", "sent"),
+    ("given", "model", "prefix", "sent"),
     [
         ({"max_tokens": 5, "stop": "x"}, "o3-mini", "openai", {"max_completion_tokens": 5, "stop": "x"}),
         ({"max_completion_tokens": 5}, "gpt-4o", "openai", {"max_completion_tokens": 5}),
@@ -67,11 +67,11 @@ def passed_on(**fields: object) -> ModelRequest:
     ],
 )
 def test_body_that_is_passed_on_is_in_the_providers_dialect(
-    given: dict[str, object], model: str, provider: str, sent: dict[str, object]
+    given: dict[str, object], model: str, prefix: str, sent: dict[str, object]
 ) -> None:
     request = passed_on(**given)
 
-    body = json.loads(body_of(request, endpoint(model, provider)))
+    body = json.loads(body_of(request, endpoint(model, prefix)))
 
     assert body == {"model": model, "messages": MESSAGES, "n": 2, "stream": False, **sent}
     assert request == passed_on(**given)
