@@ -15,6 +15,7 @@ import structlog
 
 from cli.parts import Part, PartFailed, StartRefused
 from infra.background import beside
+from infra.removed_at_end import removed_at_end
 from infra.settings import Settings
 
 RETRY_INTERVAL = timedelta(minutes=1)
@@ -40,7 +41,10 @@ async def prepared_sandbox(
     if settings.sandbox_url:
         yield SandboxParts(settings.sandbox_url)
         return
-    with tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as place:
+    with (
+        tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as place,
+        removed_at_end(Path(place)),
+    ):
         url = f"unix://{Path(place) / 'sandbox.sock'}"
         known = {**_known(settings), "HOLDFAST_SANDBOX_LISTEN": url, "PYTHONPATH": python_path}
         part = Part("sandbox", command("sandbox", "--stop-with-parent", str(os.getpid())), known)

@@ -15,6 +15,7 @@ from pathlib import Path
 from cli.orphaned_server import end_orphan, record
 from cli.parts import Part, running
 from infra.errors import StartFailed
+from infra.removed_at_end import removed_at_end
 
 MAX_MEMORY = "256mb"
 POLL_INTERVAL = timedelta(milliseconds=20)
@@ -34,7 +35,10 @@ async def running_valkey(folder: Path) -> AsyncIterator[str]:
     # On systems without a death signal, an unclean stop leaves the server running.
     end_orphan(pid_file, folder)
     # Not in the data folder, whose path may be too long for a socket: 107 bytes on Linux, 103 on macOS.
-    with tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as place:
+    with (
+        tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True) as place,
+        removed_at_end(Path(place)),
+    ):
         path = Path(place) / "valkey.sock"
 
         async def answers(process: Process) -> None:

@@ -29,6 +29,7 @@ class WebSite:
         self.url = f"http://{self.host}"
         self.robots = ROBOTS
         self.type_of_robots = "text/plain"
+        self.encoding_of_robots = ""
         self.visits: list[str] = []
         self.waits_after = 0
         self.may_answer = Event()
@@ -94,16 +95,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._without_end()
         elif self.path == "/away":
             self._answer(302, "text/html", "", location="http://localhost:1/")
+        elif self.path == "/robots.txt":
+            self._answer(*self.site.page(self.path), content_encoding=self.site.encoding_of_robots)
         else:
             self._answer(*self.site.page(self.path))
 
-    def _answer(self, status: int, media_type: str, body: str, location: str = "") -> None:
+    def _answer(self, status: int, media_type: str, body: str, **more: str) -> None:
         content = body.encode()
         self.send_response(status)
         self.send_header("content-type", media_type)
         self.send_header("content-length", str(len(content)))
-        if location:
-            self.send_header("location", location)
+        for name, value in more.items():
+            if value:
+                self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(content)
 

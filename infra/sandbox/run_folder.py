@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import StartFailed
+from infra.removed_at_end import removed_at_end
 from infra.sandbox.bubblewrap import SYSTEM_PROGRAM, runs_as_root
 from infra.sandbox.removed_folder import remove_folder
 
 INSIDE = Path(__file__).with_name("inside")
-# Its input ends when this process does, in whatever way. Boxes need a moment to end.
-# `rm` does not open folders that code has closed.
-REMOVE_AT_END = 'read -r _; for _ in 1 2 3 4 5; do rm -rf -- "$0" && exit; sleep 1; chmod -R u+rwX -- "$0"; done'
 
 
 class SandboxFolderUnusable(StartFailed):
@@ -47,24 +44,15 @@ def run_folder(parent: Path | None, program: Path) -> Iterator[RunFolder]:
         raise SandboxFolderUnusable(
             f"The folder {parent or tempfile.gettempdir()} cannot be used: {error.strerror}. Set HOLDFAST_SANDBOX_DIR."
         ) from error
-    cleaner = subprocess.Popen(  # noqa: S603
-        ["/bin/sh", "-c", REMOVE_AT_END, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin"},
-        cwd="/",
-        start_new_session=True,
-    )
-    # systemd-tmpfiles leaves a locked folder alone, however old.
-    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(lock, fcntl.LOCK_SH)
-    try:
-        yield _furnished(path, program)
-    finally:
-        os.close(lock)
-        remove_folder(path)
-        cleaner.communicate()
+    with removed_at_end(path):
+        # systemd-tmpfiles leaves a locked folder alone, however old.
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            yield _furnished(path, program)
+        finally:
+            os.close(lock)
+            remove_folder(path)
 
 
 def _furnished(path: Path, program: Path) -> RunFolder:

@@ -161,7 +161,7 @@ async def _body(response: httpx2.Response, most: int, count: Count) -> bytes:
     """The first `most` bytes after decompression, of as many that were sent."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in PLAIN_ENCODINGS | GZIP_ENCODINGS:
-        raise PageRefused("The page is compressed in a way that was not asked for.")
+        raise PageUnavailable("The page is compressed in a way that was not asked for.")
     unpacking = zlib.decompressobj(ANY_HEADER) if encoding in GZIP_ENCODINGS else None
     body, received = bytearray(), 0
     async for piece in response.aiter_raw():

@@ -107,13 +107,22 @@ def _answers(url: str) -> bool:
 
 
 def test_nothing_of_it_outlives_a_killed_up(up: Up, folder: Path) -> None:
-    sandbox = sandbox_of(up)
+    sandbox, events = sandbox_of(up), up.event_stream()
+    assert events is not None
+    sockets = [Path(url_of(sandbox).removeprefix("unix://")), Path(_after(events, "--unixsocket"))]
+    assert all(socket.exists() for socket in sockets)
 
     up.process.kill()
     up.process.wait()
 
     wait_until(lambda: not is_alive(sandbox))
+    wait_until(lambda: not any(socket.parent.exists() for socket in sockets))
     wait_until(lambda: not [*(folder / "run").iterdir()])
     assert not [
         each.pid for each in psutil.process_iter() if any(str(folder / "run") in part for part in command_line(each))
     ]
+
+
+def _after(process: psutil.Process, option: str) -> str:
+    line = command_line(process)
+    return line[line.index(option) + 1]

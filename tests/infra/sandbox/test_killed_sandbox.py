@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.removed_at_end import REMOVE_AT_END
 from infra.sandbox.box import BOX_USER
 from infra.sandbox.bubblewrap import runs_as_root
-from infra.sandbox.run_folder import REMOVE_AT_END
 from tests.program import until
 from tests.sandbox_process import RunningSandbox, running_sandbox
 

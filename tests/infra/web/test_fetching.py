@@ -228,7 +228,7 @@ async def test_proxy_of_the_environment_is_ignored(
     [
         ("/loop", PageRefused),
         ("/program", PageRefused),
-        ("/brotli", PageRefused),
+        ("/brotli", PageUnavailable),
         ("/endless?application/pdf", PageRefused),
         ("/headers", PageUnavailable),
         ("/damaged", PageUnavailable),

@@ -127,6 +127,14 @@ async def test_crawl_that_may_fetch_no_more_says_nothing_of_the_site(robots: Rob
         await robots.check(f"{site.url}/private/a")
 
 
+@pytest.mark.parametrize("encoding", ["br", "gzip"])
+async def test_site_whose_rules_cannot_be_unpacked_is_left_alone(robots: Robots, site: WebSite, encoding: str) -> None:
+    site.encoding_of_robots = encoding
+
+    with pytest.raises(PageRefused):
+        await robots.check(f"{site.url}/a")
+
+
 async def test_site_that_does_not_answer_is_left_alone(robots: Robots) -> None:
     with pytest.raises(PageRefused):
         await robots.check("http://nowhere.invalid/a")
