@@ -96,11 +96,14 @@ async def build_request(
     offered = await _offered(database, begun)
     code = await with_files(database, begun, offered.functions)
     head = [SystemPrompt(run.instructions)] if run.instructions else []
-    budget = await _budget(run, past.used, language_model, most_tokens)
+    allowed = remaining(run.max_prompt_tokens, past.used.prompt_tokens)
+    budget = await _budget(run, allowed, language_model, most_tokens)
+    # Beyond `most_tokens` alone the newest message is still sent, as beyond the model's window.
+    is_limited = allowed is not None and (most_tokens is None or allowed <= most_tokens)
     fixed = [*map(_cost_text, head), *(dumps(f.parameters) for f in code.functions)]
     own, fits = await _own_that_fit(past.turns, fixed, budget)
-    messages = await _messages(database, begun, budget, images)
-    if run.max_prompt_tokens is not None and not (fits and (messages or not begun.last_message_seq)):
+    messages = await _messages(database, begun, budget, images, is_limited)
+    if is_limited and not (fits and (messages or not begun.last_message_seq)):
         return RunIncompleteReason.MAX_PROMPT_TOKENS
     request = ModelRequest(
         model=run.model,
@@ -162,22 +165,20 @@ def _past(connection: Connection, run_id: str, turn: int) -> _Past:
     return _Past(used_tokens(connection, run_id), prompts.past_turns(connection, run_id, turn))
 
 
-async def _budget(run: Run, used: TokenUsage, language_model: LanguageModel, most_tokens: int | None) -> TokenBudget:
+async def _budget(run: Run, allowed: int | None, language_model: LanguageModel, most_tokens: int | None) -> TokenBudget:
     async def count(text: str) -> int:
         return await language_model.count_tokens(run.model, text)
 
     window = await language_model.context_window_tokens(run.model) or DEFAULT_CONTEXT_WINDOW_TOKENS
-    limits = (
-        window - min(ANSWER_RESERVE_TOKENS, window // 2),
-        remaining(run.max_prompt_tokens, used.prompt_tokens),
-        most_tokens,
-    )
+    limits = (window - min(ANSWER_RESERVE_TOKENS, window // 2), allowed, most_tokens)
     return TokenBudget(min(limit for limit in limits if limit is not None), count)
 
 
-async def _messages(database: Database, begun: Begun, budget: TokenBudget, images: PromptImages) -> list[PromptItem]:
+async def _messages(
+    database: Database, begun: Begun, budget: TokenBudget, images: PromptImages, is_limited: bool
+) -> list[PromptItem]:
     """The newest messages that fit, oldest first."""
-    strategy, is_limited = begun.run.truncation_strategy, begun.run.max_prompt_tokens is not None
+    strategy = begun.run.truncation_strategy
     most = strategy.last_messages if strategy.type == "last_messages" else None
     chosen: list[Message] = []
     async with aclosing(_newest_first(database, begun)) as messages:

@@ -24,6 +24,8 @@ async def shorter_question(run_id: str, question: Question, error: PromptTooLarg
     """The question with fewer messages and results of tools; None if nothing more can be left out."""
     tokens = await question.budget.taken()
     most = accepted_tokens(tokens, question.request.max_tokens or 0, error.size)
+    if most is None:
+        return None
     shorter = await build(most)
     if isinstance(shorter, RunIncompleteReason) or shorter.request.prompt == question.request.prompt:
         return None
@@ -31,14 +33,16 @@ async def shorter_question(run_id: str, question: Question, error: PromptTooLarg
     return shorter
 
 
-def accepted_tokens(tokens: int, answer_tokens: int, size: RequestSize | None) -> int:
+def accepted_tokens(tokens: int, answer_tokens: int, size: RequestSize | None) -> int | None:
     """The tokens of a prompt that the provider may accept, where it refused one of `tokens` by our count.
 
     Its own count differs by a factor, and may include the tokens that the answer may have. Half of the prompt, if the
-    provider did not say its limit.
+    provider did not say its limit; None if it refuses the room for the answer alone.
     """
     if size is None:
         return tokens // 2
     counts_answer = abs(size.requested - tokens - answer_tokens) < abs(size.requested - tokens)
     answer = answer_tokens if counts_answer else 0
-    return max(0, int(tokens * (size.limit - answer) / (size.requested - answer) * MARGIN))
+    if min(size.limit, size.requested) <= answer:
+        return None
+    return int(tokens * (size.limit - answer) / (size.requested - answer) * MARGIN)

@@ -15,12 +15,15 @@ from infra.language_model.request_sizes import RequestSize
         # It counts room for the answer, which stays.
         (1_000, 400, RequestSize(700, 1_400), 300 * MARGIN),
         (1_000, 400, RequestSize(500, 1_000), 500 * MARGIN),
-        (1_000, 400, RequestSize(300, 1_400), 0),
+        (1_000, 400, RequestSize(300, 1_400), None),
+        # It counts the larger of the prompt and the answer.
+        (500, 16_384, RequestSize(10_000, 16_384), None),
+        (500, 16_384, RequestSize(10_000, 16_000), None),
         (1_000, 0, None, 500),
         (0, 0, RequestSize(500, 1_000), 0),
     ],
 )
 def test_prompt_is_shortened_to_what_the_provider_accepts(
-    tokens: int, answer_tokens: int, size: RequestSize | None, accepted: float
+    tokens: int, answer_tokens: int, size: RequestSize | None, accepted: float | None
 ) -> None:
-    assert accepted_tokens(tokens, answer_tokens, size) == int(accepted)
+    assert accepted_tokens(tokens, answer_tokens, size) == (None if accepted is None else int(accepted))

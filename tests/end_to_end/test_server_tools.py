@@ -355,7 +355,9 @@ async def test_outage_until_the_deadline_fails_the_run_with_its_reason(
     outage = [EmbeddingUnavailable("No connection.")] * 100
     async with embedding_with(own_holdfast, FailingEmbedder(*outage)) as store_id:
         assistant = await searching(own_holdfast, "long-outage-tools", store_id)
-        run = await own_holdfast.until(await own_holdfast.run(assistant, extra_body=SOON))
+        # Time enough for the turn and an attempt on a busy machine.
+        lifetime = {"expires_after": {"anchor": "created_at", "seconds": 6}}
+        run = await own_holdfast.until(await own_holdfast.run(assistant, extra_body=lifetime))
 
     assert (run.status, run.last_error and run.last_error.code) == ("failed", "server_error")
     assert run.last_error is not None

@@ -82,8 +82,11 @@ async def test_shortening_is_bounded(holdfast: RunningHoldfast, provider: Script
     assert len(provider.requests("shortened-in-vain")) == MAX_SHORTENINGS + 1
 
 
-async def test_newest_message_alone_cannot_be_shortened(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
-    run = await _ended(holdfast, provider, "shortened-to-one", too_large(1, 1_000), too_large(1, 100))
+@pytest.mark.parametrize("fields", [{}, {"max_prompt_tokens": 50_000}], ids=["unlimited", "limited"])
+async def test_newest_message_alone_cannot_be_shortened(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, fields: Any
+) -> None:
+    run = await _ended(holdfast, provider, "shortened-to-one", too_large(1, 1_000), too_large(1, 100), **fields)
 
     assert (run.status, run.last_error and run.last_error.code) == ("failed", "invalid_prompt")
     assert [len(sent) for sent in _numbers(provider, "shortened-to-one")] == [MESSAGES, 1]
