@@ -46,6 +46,14 @@ class ModelFailed(ApiError):
                 self.status = 503 if error.is_retryable else 502
 
 
+class WholeAnswer(JSONResponse):
+    """A completion. Halves of surrogate pairs are replaced, as they have no UTF-8; in chunks they may yet be joined."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
 @router.post("", operation_id="createChatCompletion", response_model=None, responses=OrStream)
 async def create_chat_completion(
     body: CreateChatCompletionRequest, request: Request, resources: ResourcesDep, _: ProjectDep
@@ -57,7 +65,7 @@ async def create_chat_completion(
     deltas = resources.language_model.stream(asked)
     try:
         if not body.stream:
-            return JSONResponse(await _unless_gone(request, _whole(completion, deltas)))
+            return WholeAnswer(await _unless_gone(request, _whole(completion, deltas)))
         # The failure of a call that has said nothing has its status.
         first = await _unless_gone(request, anext(deltas))
     except ModelCallFailed as error:

@@ -257,6 +257,23 @@ async def test_numbers_that_json_lacks_are_null(holdfast: RunningHoldfast, provi
     assert json.loads(answer.text)["choices"][0]["logprobs"] == {"content": [{"logprob": None}]}
 
 
+@pytest.mark.parametrize("fields", [{"logprobs": True}, {}], ids=["passed-on", "read"])
+async def test_halves_of_surrogate_pairs_are_replaced(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, fields: Any, request: pytest.FixtureRequest
+) -> None:
+    model = f"surrogate-{request.node.callspec.id}"
+    halves = {"role": "assistant", "content": "a \ud83d b \ud83d\ude00"}
+    logprobs = {"content": [{"token": "\ude00", "logprob": -0.25}]}
+    choice = {**COMPLETION["choices"][0], "message": halves, "logprobs": logprobs}
+    provider.script(model, Document({**COMPLETION, "choices": [choice]}))
+
+    answer: Any = await holdfast.client.chat.completions.create(model=model, messages=HELLO, **fields)
+
+    assert answer.choices[0].message.content == "a \N{REPLACEMENT CHARACTER} b 😀"
+    if fields:
+        assert answer.choices[0].logprobs.content[0].token == "\N{REPLACEMENT CHARACTER}"
+
+
 def _tokens(holdfast: RunningHoldfast) -> float:
     families = holdfast.resources.metrics.tokens.collect()
     return sum(sample.value for family in families for sample in family.samples if sample.name.endswith("_total"))

@@ -1,6 +1,7 @@
 """The fields of chunks and of whole answers, of the types that they must have."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,14 @@ from models.wire import MAX_SAFE_INTEGER
 
 END_OF_STREAM = b"[DONE]"
 
-# Log probabilities that are no numbers of JSON are null: they could not be passed on.
-_JSON = json.JSONDecoder(parse_constant=lambda _: None)
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+# Log probabilities that are no numbers of JSON, or too large for one, are null: they could not be passed on.
+_JSON = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
 
 
 def parsed(data: bytes) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_completions.answer import ChatCompletionsAnswer
+from infra.language_model.chat_completions.answer_fields import parsed
 from infra.language_model.chat_completions.failures import UnreadableAnswer
 from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.errors import (
@@ -33,6 +34,10 @@ def adapter() -> Adapter:
 def read(*chunks: Any) -> tuple[list[ModelDelta], ChatCompletionsAnswer]:
     answer = ChatCompletionsAnswer()
     return [delta for chunk in chunks for delta in answer.read(json.dumps(chunk).encode())], answer
+
+
+def test_numbers_that_json_lacks_are_null() -> None:
+    assert parsed(b'{"a": [-1e999, 1e999, NaN, -Infinity, -1.5]}') == {"a": [None, None, None, None, -1.5]}
 
 
 @pytest.mark.parametrize(
