@@ -54,12 +54,16 @@ class ChatCompletion:
                 return None if self.passed_on else self._chunk({}, delta.reason.value)
 
     def usage_chunk(self) -> Json:
-        return {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+        head = self._head("chat.completion.chunk")
+        # Its id and time are those of the chunks before it.
+        known = {name: self.passed_on[name] for name in ("id", "created")} if self.passed_on else {}
+        return {**head, **known, "choices": [], "usage": self._usage()}
 
     def whole(self) -> Json:
         """The completion, once a `Finish` was read."""
         if self.passed_on:
-            return {**self.passed_on, "object": "chat.completion"}
+            usage = self.passed_on.get("usage") or self._usage()
+            return {**self.passed_on, "object": "chat.completion", "usage": usage}
         message: Json = {
             "role": "assistant",
             "content": "".join(self.text) or (None if self.calls or self.refusal else ""),

@@ -10,6 +10,7 @@ from infra.language_model.chat_completions.answer_fields import (
     as_object,
     as_text,
     parsed,
+    reported_usage,
     usage_in,
 )
 from infra.language_model.chat_completions.failures import UnreadableAnswer
@@ -57,7 +58,7 @@ class ChatCompletionsAnswer:
             self._is_done = True
             return
         chunk = parsed(data)
-        self._usage = as_object(chunk.get("usage")) or self._usage
+        self._usage = reported_usage(chunk) or self._usage
         if choices := as_list(chunk.get("choices")):
             choice = as_object(choices[0])
             # A server that does not stream sends one message in place of deltas.

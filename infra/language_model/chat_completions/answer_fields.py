@@ -36,13 +36,18 @@ def usage_in(usage: Mapping[str, Any] | None) -> TokenUsage | None:
     """None if the endpoint reported none."""
     if usage is None:
         return None
-    prompt, completion = (as_object(usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
+    prompt, completion = (_object_in(usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
     return TokenUsage(
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         cached_tokens=_count(prompt.get("cached_tokens")),
         reasoning_tokens=_count(completion.get("reasoning_tokens")),
     )
+
+
+def reported_usage(piece: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The usage in a chunk or answer, None if it has none that can be read."""
+    return _object_in(piece.get("usage")) or None
 
 
 def as_object(value: Any) -> Mapping[str, Any]:
@@ -69,6 +74,10 @@ def as_text(value: Any) -> str:
     return value
 
 
+# An invalid count is no reason to discard a paid answer.
+def _object_in(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _count(value: Any) -> int:
-    # An invalid count is no reason to discard a paid answer.
     return min(max(value, 0), MAX_SAFE_INTEGER) if isinstance(value, int) else 0

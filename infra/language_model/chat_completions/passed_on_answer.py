@@ -9,6 +9,7 @@ from infra.language_model.chat_completions.answer_fields import (
     as_object,
     as_text,
     parsed,
+    reported_usage,
     usage_in,
 )
 from infra.language_model.chat_completions.failures import UnreadableAnswer
@@ -42,7 +43,7 @@ class PassedOnAnswer:
             self._is_done = True
             return
         piece = parsed(data)
-        self._usage = as_object(piece.get("usage")) or self._usage
+        self._usage = reported_usage(piece) or self._usage
         choices = [self._choice(as_object(choice)) for choice in as_list(piece.get("choices"))]
         if choices or (piece.get("usage") and self._body.wants_usage):
             yield PassedOn({**self._without_usage(piece), "choices": choices})

@@ -70,7 +70,6 @@ def test_known_finish_reasons_end_answer(word: str, reason: FinishReason) -> Non
         chunk_of({"tool_calls": {}}) | {"choices": [{"delta": {"tool_calls": "x"}}]},
         {"choices": [{"delta": {"tool_calls": ["x"]}}]},
         {"choices": [{"delta": {"tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]}}]},
-        {"usage": "much"},
     ],
 )
 def test_malformed_chunk_is_rejected(chunk: Any) -> None:
@@ -89,6 +88,7 @@ def test_malformed_chunk_is_rejected(chunk: Any) -> None:
         {"choices": [{"delta": None, "finish_reason": None}]},
         chunk_of({"role": "assistant", "content": None, "tool_calls": None, "refusal": None}),
         {"choices": [], "usage": None},
+        {"choices": [], "usage": "much"},
         {"error": None},
     ],
 )
@@ -99,7 +99,10 @@ def test_empty_chunk_is_ignored(chunk: Any) -> None:
     assert answer.usage is None
 
 
-@pytest.mark.parametrize("usage", [{"prompt_tokens": None}, {"prompt_tokens": "3", "prompt_tokens_details": None}])
+@pytest.mark.parametrize(
+    "usage",
+    [{"prompt_tokens": None}, {"prompt_tokens": "3", "prompt_tokens_details": None}, {"prompt_tokens_details": []}],
+)
 def test_malformed_usage_counts_as_zero(usage: dict[str, Any]) -> None:
     assert read({"usage": usage})[1].usage == TokenUsage()
 
