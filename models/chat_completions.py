@@ -49,6 +49,13 @@ OPENAIS_DEFAULTS: Mapping[str, Any] = {
     "modalities": ["text"],
     "logit_bias": {},
     "metadata": {},
+    # Of the port: its adapters leave them out as well.
+    "temperature": 1,
+    "top_p": 1,
+    "response_format": {"type": "text"},
+    "tools": [],
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
 }
 
 
@@ -154,7 +161,7 @@ class CreateChatCompletionRequest(RequestBody):
             max_tokens=self._limit(),
             response_format=_format(self.response_format),
             reasoning_effort=self.reasoning_effort,
-            chat=ChatBody(self.model_dump(exclude_unset=True, by_alias=True), beyond) if beyond else None,
+            chat=ChatBody(self._without_defaults(), beyond) if beyond else None,
         )
 
     def sends_usage(self) -> bool:
@@ -181,6 +188,10 @@ class CreateChatCompletionRequest(RequestBody):
             yield "tool_choice"
         if self.stream_options and self.stream_options.include_obfuscation:
             yield "stream_options.include_obfuscation"
+
+    def _without_defaults(self) -> dict[str, Any]:
+        given = self.model_dump(exclude_unset=True, by_alias=True)
+        return {name: value for name, value in given.items() if value != OPENAIS_DEFAULTS.get(name)}
 
     def _choice(
         self, functions: tuple[Function, ...]

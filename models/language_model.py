@@ -74,7 +74,7 @@ class Function:
 class ChatBody:
     """A body of `/chat/completions` that asks for more than a `ModelRequest` says: `beyond` are those of its fields.
 
-    `fields` are all of the body's, as the client sent them.
+    `fields` are all of the body's, as the client sent them, without nulls and OpenAI's defaults.
     """
 
     fields: Mapping[str, Any]

@@ -127,7 +127,7 @@ async def test_whole_body_of_the_sdk_is_passed_on(holdfast: RunningHoldfast, pro
         "logit_bias": {"50256": -100},
         "frequency_penalty": 0.5,
         "presence_penalty": -0.5,
-        "temperature": 1,
+        "temperature": 0.5,
         "max_completion_tokens": 30,
         "stop": ["a", "b"],
         "store": True,

@@ -22,9 +22,12 @@ def body_of(request: ModelRequest, endpoint: Endpoint) -> bytes:
     parameters = chat_parameters(request, endpoint.vendor) if chat is None else _given(chat)
     is_streamed = chat is None or chat.is_streamed
     body: dict[str, Any] = {**parameters, "model": dialect.model(endpoint.model), "stream": is_streamed}
+    refused = [name for name in provider.refused if name in body]
     if is_streamed and provider.takes_stream_options:
-        body["stream_options"] = {**parameters.get("stream_options", {}), "include_usage": True}
-    if refused := [name for name in provider.refused if name in body]:
+        body["stream_options"] = {**_stream_options(chat), "include_usage": True}
+    elif _stream_options(chat).get("include_obfuscation"):
+        refused.append("stream_options.include_obfuscation")
+    if refused:
         raise PromptRejected(_refusal(request.model, endpoint.provider, refused))
     if dialect.renames_limits and REASONING_MODEL.match(endpoint.base_model):
         _adapt_to_reasoning(body, is_stop_ours=chat is None)
@@ -35,12 +38,14 @@ def body_of(request: ModelRequest, endpoint: Endpoint) -> bytes:
 
 
 def _given(chat: ChatBody) -> dict[str, Any]:
-    given = {name: value for name, value in chat.fields.items() if value is not None}
-    if not chat.is_streamed:
-        given.pop("stream_options", None)
+    given = {name: value for name, value in chat.fields.items() if value is not None and name != "stream_options"}
     # Dialects change them.
     copied = {"messages": [*map(dict, given["messages"])]}
     return {**given, **copied, **({"tools": deepcopy(given["tools"])} if "tools" in given else {})}
+
+
+def _stream_options(chat: ChatBody | None) -> dict[str, Any]:
+    return (chat.fields.get("stream_options") if chat else None) or {}
 
 
 def _adapt_to_reasoning(body: dict[str, Any], is_stop_ours: bool) -> None:

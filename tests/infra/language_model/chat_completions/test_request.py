@@ -5,6 +5,8 @@ import pytest
 
 from infra.language_model.chat_completions.addresses import Endpoint
 from infra.language_model.chat_completions.request import body_of
+from infra.language_model.errors import PromptRejected
+from models.chat_completions import CreateChatCompletionRequest
 from models.language_model import ChatBody, ModelRequest, TextPart, UserTurn
 
 REQUEST = ModelRequest("a", (UserTurn((TextPart("Grüße 🙂"),)),), max_tokens=7, stop="\nObservation:")
@@ -83,3 +85,30 @@ def test_usage_of_a_stream_that_is_passed_on_is_asked_for(options: dict[str, dic
 
     assert body["stream"] is True
     assert body["stream_options"] == {**options.get("stream_options", {}), "include_usage": True}
+
+
+@pytest.mark.parametrize(
+    ("defaults", "prefix"),
+    [
+        ({"parallel_tool_calls": True}, "ollama"),
+        ({"response_format": {"type": "text"}, "frequency_penalty": 0}, "zai"),
+        ({"temperature": 1, "top_p": 1.0, "n": 1, "stop": [], "tools": [], "logprobs": False}, "openai"),
+        ({"tool_choice": "auto", "presence_penalty": 0.0, "logit_bias": {}, "store": None}, "groq"),
+    ],
+)
+def test_openais_defaults_are_not_passed_on(defaults: dict[str, object], prefix: str) -> None:
+    asked = CreateChatCompletionRequest.model_validate(
+        {"model": "a", "messages": [{"role": "user", "content": "Hi"}], "seed": 1, **defaults}
+    )
+
+    body = json.loads(body_of(asked.model_request(), endpoint("m", prefix)))
+
+    assert body == {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "seed": 1, "stream": False}
+
+
+def test_stream_options_are_kept_from_providers_without_them() -> None:
+    asked, without = passed_on(stream=True, stream_options={"include_usage": True}), endpoint("m", "ai21_chat")
+
+    assert "stream_options" not in json.loads(body_of(asked, without))
+    with pytest.raises(PromptRejected, match=r"does not support parameters: stream_options\.include_obfuscation"):
+        body_of(passed_on(stream=True, stream_options={"include_obfuscation": True}), without)
