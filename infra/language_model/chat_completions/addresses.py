@@ -67,19 +67,20 @@ def without_prefix(name: str) -> str:
     return rest if slash and prefix in PROVIDERS else name
 
 
-def endpoint_of(direct: DirectModel, requested: str, router_settings: Mapping[str, Any]) -> Endpoint:
-    """The endpoint of `direct` for runs that ask for `requested`. Raises `ProviderRefused` if there is no key."""
+def endpoint_of(direct: DirectModel, requested: str, router_settings: Mapping[str, Any], is_streamed: bool) -> Endpoint:
+    """The endpoint of `direct` for calls that ask for `requested`. Raises `ProviderRefused` if there is no key."""
     provider = direct.provider
     assert provider is not None  # noqa: S101 - a model that is called directly has one
     params = CallParameters(direct.params, router_settings)
+    seconds = params.seconds(is_streamed)
     return Endpoint(
         url=_url(direct),
         provider=provider,
         model=direct.model,
         base_model=without_prefix(direct.base_model),
         headers=dict(_headers(params, provider, _key(requested, provider, params))),
-        connect_seconds=min(params.seconds or CONNECT_TIMEOUT.total_seconds(), CONNECT_TIMEOUT.total_seconds()),
-        read_seconds=params.seconds or READ_TIMEOUT.total_seconds(),
+        connect_seconds=min(seconds or CONNECT_TIMEOUT.total_seconds(), CONNECT_TIMEOUT.total_seconds()),
+        read_seconds=seconds or READ_TIMEOUT.total_seconds(),
     )
 
 

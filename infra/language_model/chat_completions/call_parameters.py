@@ -18,10 +18,9 @@ class CallParameters:
         value = self._given.get(name)
         return resolved(value) if value is not None else None
 
-    @property
-    def seconds(self) -> float | None:
+    def seconds(self, is_streamed: bool) -> float | None:
         """The time limit, in the order of litellm's Router."""
-        for name in ("stream_timeout", "timeout"):
+        for name in ("stream_timeout", "timeout") if is_streamed else ("timeout",):
             for settings in (self._given, self._router_settings):
                 if settings.get(name):
                     return float(settings[name])

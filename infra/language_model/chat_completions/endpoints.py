@@ -64,11 +64,14 @@ class DirectModels:
         names = [item.model_name for item in self._catalogue.deployments]
         return len(set(names)) == len(names) and all(map(self._is_direct, self._catalogue.deployments))
 
-    def endpoint(self, model: str) -> Endpoint:
-        """The endpoint of `model`, which must be served here. Raises `ProviderRefused` if there is no key for it."""
+    def endpoint(self, model: str, is_streamed: bool = True) -> Endpoint:
+        """The endpoint of `model`, which must be served here. Raises `ProviderRefused` if there is no key for it.
+
+        A whole answer is one silence: unless the call `is_streamed`, limits of streams are not its limits.
+        """
         direct = self._find(model)
         assert direct is not None  # noqa: S101 - the caller has asked
-        return endpoint_of(direct, model, self._catalogue.router_settings)
+        return endpoint_of(direct, model, self._catalogue.router_settings, is_streamed)
 
     def takes_tools(self, model: str) -> bool:
         """Whether the provider of `model`, which must be served here, gets functions."""

@@ -97,7 +97,7 @@ class ChatCompletionsLanguageModel:
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         opened = await self._ready()
-        endpoint = opened.models.endpoint(request.model)
+        endpoint = opened.models.endpoint(request.model, request.chat is None or request.chat.is_streamed)
         answer, said = _answer_to(request, endpoint), _Said()
         try:
             async with aclosing(self._deltas(opened, endpoint, request, answer)) as deltas:

@@ -1,6 +1,8 @@
 """Wire formats that litellm changes or hides: tested with the direct adapter only."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from infra.language_model.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from models.language_model import FinishReason, ModelDelta, TextDelta, TokenUsage
+from models.language_model import ChatBody, FinishReason, ModelDelta, TextDelta, TokenUsage
 from tests.infra.language_model.answers import ask, saying
 from tests.infra.language_model.conftest import Adapter
 from tests.provider.replies import BreaksOff, Chunks, Fails, Hangs, Says, chunk_of
@@ -216,3 +218,14 @@ async def test_key_invalid_in_header_is_not_retryable(
     await language_model.close()
 
     assert "abcdefgh" not in str(caught.value)
+
+
+async def test_whole_answer_is_awaited_for_the_timeout_of_whole_answers(
+    adapter: Adapter, provider: ScriptedProvider, tmp_path: Path, model: str
+) -> None:
+    provider.script(model, Hangs())
+    file = provider.models_file(tmp_path, router_settings={"timeout": 0.2, "stream_timeout": 2})
+    body = ChatBody({"model": model, "messages": [{"role": "user", "content": "Hi"}], "n": 2}, ("n",))
+
+    with pytest.raises(ProviderUnavailable, match=r"nothing came for 0\.2 s"):
+        await ask(adapter(ModelCatalogue.load(file)), replace(saying(model), chat=body))

@@ -228,18 +228,23 @@ def test_key_of_environment_goes_to_an_entry_of_openais_prefix_without_its_own(
 
 
 @pytest.mark.parametrize(
-    ("params", "router_settings", "seconds"),
+    ("params", "router_settings", "of_stream", "of_whole"),
     [
-        ({"timeout": 9}, {"timeout": 60}, 9),
-        ({}, {"timeout": 60}, 60),
-        ({"timeout": 9}, {"stream_timeout": 30}, 30),
-        ({"stream_timeout": 0, "timeout": 9}, {}, 9),
+        ({"timeout": 9}, {"timeout": 60}, 9, 9),
+        ({}, {"timeout": 60}, 60, 60),
+        ({"timeout": 9}, {"stream_timeout": 30}, 30, 9),
+        ({"stream_timeout": 0, "timeout": 9}, {}, 9, 9),
+        ({"stream_timeout": 3}, {}, 3, 600),
     ],
 )
 def test_timeouts_have_routers_precedence(
-    tmp_path: Path, params: dict[str, Any], router_settings: dict[str, Any], seconds: float
+    tmp_path: Path, params: dict[str, Any], router_settings: dict[str, Any], of_stream: float, of_whole: float
 ) -> None:
-    assert opened(tmp_path, entry(**params), router_settings=router_settings).endpoint("a").read_seconds == seconds
+    models = opened(tmp_path, entry(**params), router_settings=router_settings)
+
+    endpoints = [models.endpoint("a"), models.endpoint("a", is_streamed=False)]
+
+    assert [each.read_seconds for each in endpoints] == [of_stream, of_whole]
 
 
 @pytest.mark.parametrize(
