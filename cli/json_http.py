@@ -23,10 +23,18 @@ class Unreachable(Exception):
     """No answer came. `str()` of it is the reason."""
 
 
+class UnusableHeader(Exception):
+    """A header has characters that none can have. Its value may be a key, and is not reported."""
+
+
 class JsonHttp:
     """The server at `url`. No redirect is followed: the key is for this server alone."""
 
     def __init__(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> None:
+        """Raises `UnusableHeader`."""
+        # The errors of `http.client` quote the value.
+        if unusable := [name for name, value in headers.items() if not _is_sendable(value)]:
+            raise UnusableHeader(unusable[0])
         self._url = url
         self._headers = headers
         self._timeout_seconds = timeout_seconds
@@ -62,6 +70,10 @@ class JsonHttp:
             raise ValueError("its address begins with neither http:// nor https://")
         with answer:
             return answer.status, answer.read()
+
+
+def _is_sendable(value: str) -> bool:
+    return value.isprintable() and value.encode("latin-1", "ignore").decode("latin-1") == value
 
 
 def _tls() -> ssl.SSLContext:

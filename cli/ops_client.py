@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 from urllib.parse import quote
 
-from cli.json_http import JsonHttp, Unreachable
+from cli.json_http import JsonHttp, Unreachable, UnusableHeader
 from cli.known_values import PAGE_SIZE
 from cli.own_server import OwnServer
 from infra.errors import StartFailed
@@ -26,6 +26,7 @@ RUNS, FILES = "/ops/runs", "/ops/files"
 ERROR_FIELDS = {"message", "type", "param", "code"}
 TIMEOUT = timedelta(seconds=30)
 NAME_IT = "Start it, or name it with --url or HOLDFAST_URL."
+NAME_KEY = "Name a key with --api-key or HOLDFAST_API_KEY."
 
 
 class ApiUnusable(StartFailed):
@@ -55,8 +56,13 @@ class OpsClient:
 
     def __init__(self, url: str, api_key: str | None) -> None:
         self._url = url.rstrip("/").removesuffix("/v1")
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = JsonHttp(self._url, headers, TIMEOUT.total_seconds())
+        # Files of secrets end with a line end.
+        key = (api_key or "").strip()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            self._http = JsonHttp(self._url, headers, TIMEOUT.total_seconds())
+        except UnusableHeader:
+            raise ApiUnusable(f"The API key has characters that no header can have. {NAME_KEY}") from None
 
     @classmethod
     def of(cls, url: str | None, api_key: str | None) -> Self:
@@ -118,7 +124,7 @@ class OpsClient:
         if status == HTTPStatus.OK or not isinstance(refusal, Answer) or vars(refusal).keys() != ERROR_FIELDS:
             raise ApiUnusable(f"What answers at {self._url} is no Holdfast. {NAME_IT}")
         if status == HTTPStatus.UNAUTHORIZED:
-            raise ApiUnusable(f"{refusal.message} Name a key with --api-key or HOLDFAST_API_KEY.")
+            raise ApiUnusable(f"{refusal.message} {NAME_KEY}")
         raise Refused(refusal.message)
 
 

@@ -69,3 +69,17 @@ def test_what_cannot_be_asked_says_why(address: str, url: str, reason: str) -> N
 def test_an_answer_without_a_field_is_of_another_version(address: str) -> None:
     with pytest.raises(ApiUnusable, match="no Holdfast of this version: its answer has no 'temporal_url'"):
         _ = OpsClient(f"http://{address}", None).timeline("run_a").temporal_url
+
+
+def test_line_end_after_the_key_is_no_part_of_it(address: str) -> None:
+    client = OpsClient(f"http://{address}", "sk-secret\n")
+
+    assert vars(client.timeline("run_a"))["asked"][2] == "Bearer sk-secret"
+
+
+@pytest.mark.parametrize("key", ["sk-secret\nX: 1", "sk-secret…"])
+def test_key_that_no_header_can_have_is_not_reported(address: str, key: str) -> None:
+    with pytest.raises(ApiUnusable, match="The API key has characters that no header can have") as refused:
+        OpsClient(f"http://{address}", key).timeline("run_a")
+
+    assert "sk-secret" not in str(refused.value)
