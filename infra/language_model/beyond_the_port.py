@@ -16,4 +16,10 @@ def parameters_beyond(request: ModelRequest, takes: Callable[[str], bool]) -> di
     for name in request.chat.beyond:
         if name not in ANSWER_KEEPS_ITS_FORM or not takes(name):
             raise PromptRejected(f"Unsupported parameter: '{name}' is not supported with the model '{request.model}'.")
+    # One of ReAct's: an answer that goes on past it contains invented results.
+    if request.stop is not None and "stop" in request.chat.beyond:
+        raise PromptRejected(
+            f"Unsupported parameter: 'stop' is not supported together with 'tools' with the model '{request.model}', "
+            "which calls functions in text."
+        )
     return {name: request.chat.fields[name] for name in request.chat.beyond}
