@@ -16,6 +16,11 @@ from infra.language_model.chat_completions.failures import UnreadableAnswer
 from infra.language_model.finish_reasons import ending_of
 from models.language_model import ChatBody, FinishReason, PassedOn, TokenUsage
 
+ENVELOPE = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices", "usage"})
+"""A piece with nothing else says nothing, unless it has choices or the usage."""
+
+MODERATION = "moderation"
+
 
 class PassedOnAnswer:
     """One answer while it arrives, with all of its choices; read as a `ChatCompletionsAnswer`."""
@@ -26,6 +31,8 @@ class PassedOnAnswer:
         self._body = body
         self._reasons: dict[int, str] = {}
         self._usage: Mapping[str, Any] | None = None
+        # It has a chunk of its own, which may follow the usage.
+        self._lacks_moderation = bool(body.fields.get(MODERATION))
         self._is_done = False
 
     @property
@@ -35,7 +42,7 @@ class PassedOnAnswer:
 
     @property
     def is_whole(self) -> bool:
-        return self._is_done or (self.is_over and self._usage is not None)
+        return self._is_done or (self.is_over and self._usage is not None and not self._lacks_moderation)
 
     def read(self, data: bytes) -> Iterator[PassedOn]:
         """Raises `CallFailed` if the endpoint reports an error, `UnreadableAnswer` for what is no piece of one."""
@@ -44,8 +51,9 @@ class PassedOnAnswer:
             return
         piece = parsed(data)
         self._usage = reported_usage(piece) or self._usage
+        self._lacks_moderation = self._lacks_moderation and not piece.get(MODERATION)
         choices = [self._choice(as_object(choice)) for choice in as_list(piece.get("choices"))]
-        if choices or (piece.get("usage") and self._body.wants_usage):
+        if choices or self._is_asked_for(piece):
             yield PassedOn({**self._without_usage(piece), "choices": choices})
 
     def end(self) -> Iterator[PassedOn]:
@@ -74,6 +82,13 @@ class PassedOnAnswer:
         index = index if isinstance(index, int) else 0
         self._reasons[index] = as_text(choice.get("finish_reason")) or self._reasons.get(index, "")
         return choice
+
+    def _is_asked_for(self, piece: Mapping[str, Any]) -> bool:
+        """Whether a piece without choices would be sent to the client: filters and moderation have such pieces."""
+        if piece.get("usage") and not piece.get(MODERATION):
+            # llama.cpp's has its `timings` as well, but clients without the option take the first of its choices.
+            return self._body.wants_usage
+        return any(value for name, value in piece.items() if name not in ENVELOPE)
 
     def _without_usage(self, piece: Mapping[str, Any]) -> Mapping[str, Any]:
         # It is asked for in every stream, to be counted.
