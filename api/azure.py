@@ -2,7 +2,7 @@
 
 `azure-ai-agents` calls `/api/projects/{project}/threads/…`, the `AzureOpenAI` clients of OpenAI's SDKs call
 `/openai/threads/…` or `/openai/v1/threads/…`; both add an `api-version`, of which any is accepted. For a call of a
-model these clients put its name into the path as well, as that of a deployment; it is in the body.
+model the path names it, as a deployment.
 """
 
 import re
@@ -10,12 +10,13 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PREFIXES = ("/api/projects/", "/openai/")
-_DEPLOYMENT = r"(?:/deployments/.+(?=/(?:chat/completions|embeddings)$))?"
+_DEPLOYMENT = r"(?:/deployments/(?P<deployment>.+)(?=/(?:chat/completions|embeddings)$))?"
 _AZURE_PATH = re.compile(rf"(?:/api/projects/(?P<project>[^/]+)|/openai(?:/v1)?{_DEPLOYMENT})(?P<path>/.*)")
 
 IS_AZURE = "is_azure"
 AZURE_PROJECT = "azure_project"
-"""In a request's state: the project that its path names."""
+AZURE_DEPLOYMENT = "azure_deployment"
+"""In a request's state: the project and the deployment that its path names."""
 
 
 class AzurePaths:
@@ -31,5 +32,6 @@ class AzurePaths:
         is_azures = scope["type"] == "http" and scope["path"].startswith(_PREFIXES)
         if is_azures and (found := _AZURE_PATH.fullmatch(scope["path"])):
             scope["path"] = found["path"]
-            scope["state"].update({IS_AZURE: True, AZURE_PROJECT: found["project"]})
+            named = {AZURE_PROJECT: found["project"], AZURE_DEPLOYMENT: found["deployment"]}
+            scope["state"].update({IS_AZURE: True, **named})
         await self._app(scope, receive, send)

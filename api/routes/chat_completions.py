@@ -14,8 +14,8 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from api.dependencies import ProjectDep, ResourcesDep
+from api.deployments import DeploymentRoute
 from api.errors import DO_NOT_RETRY, ErrorResponse
-from api.json_bodies import JsonRoute
 from api.sse import HEADERS, MEDIA_TYPE, OrStream, ended, following_of
 from infra.clock import now_seconds
 from infra.language_model.errors import ModelCallFailed, PromptRejected, QuotaExceeded, RateLimited
@@ -24,7 +24,7 @@ from models.chat_completions import CreateChatCompletionRequest
 from models.errors import ApiError, ErrorEnvelope, ModelNotFound
 from models.language_model import ModelDelta
 
-router = APIRouter(prefix="/chat/completions", tags=["Chat"], route_class=JsonRoute)
+router = APIRouter(prefix="/chat/completions", tags=["Chat"], route_class=DeploymentRoute)
 
 DONE = b"data: [DONE]\n\n"
 KEEPALIVE = b": keepalive\n\n"

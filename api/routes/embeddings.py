@@ -9,7 +9,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
 
 from api.dependencies import ProjectDep, ResourcesDep
-from api.json_bodies import JsonRoute
+from api.deployments import DeploymentRoute
 from infra.embeddings.errors import EmbeddingFailed
 from infra.embeddings.inputs import embed_whole
 from infra.ports import Embedder
@@ -37,7 +37,7 @@ COUNTED_CHARACTERS = 100_000
 """At a time: a cut within a word adds a token."""
 
 
-class EmbeddingsRoute(JsonRoute):
+class EmbeddingsRoute(DeploymentRoute):
     """Tokens are values of the body."""
 
     max_values = MAX_INPUT_TOKENS + 2 * MAX_INPUTS

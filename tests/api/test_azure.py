@@ -83,13 +83,24 @@ async def test_run_has_tool_resources_of_its_own(azure: httpx.AsyncClient) -> No
     assert refused.status_code == 404
 
 
-@pytest.mark.parametrize(("path", "param"), [("chat/completions", "model"), ("embeddings", "model"), ("threads", None)])
-async def test_deployment_in_the_path_is_left_to_the_body(
-    azure: httpx.AsyncClient, path: str, param: str | None
-) -> None:
-    refused = await azure.post(f"/openai/deployments/{SCRIPTED_MODEL}/{path}", json={})
+@pytest.mark.parametrize("body", [{}, {"model": "gpt-4o"}])
+async def test_deployment_in_the_path_is_the_model(azure: httpx.AsyncClient, body: dict[str, str]) -> None:
+    path = f"/openai/deployments/{SCRIPTED_MODEL}/chat/completions"
 
-    assert (refused.status_code, refused.json()["error"]["param"]) == (400 if param else 404, param)
+    answer = await azure.post(path, json={**body, "messages": [{"role": "user", "content": "Hello"}]})
+
+    assert (answer.status_code, answer.json()["model"]) == (200, SCRIPTED_MODEL)
+
+
+async def test_unknown_deployment_is_refused_by_its_name(azure: httpx.AsyncClient) -> None:
+    refused = await azure.post("/openai/deployments/prod-emb/embeddings", json={"model": "other", "input": "Hello"})
+
+    assert refused.status_code == 404
+    assert "'prod-emb'" in refused.json()["error"]["message"]
+
+
+async def test_path_without_a_model_has_no_deployment(azure: httpx.AsyncClient) -> None:
+    assert (await azure.post(f"/openai/deployments/{SCRIPTED_MODEL}/threads", json={})).status_code == 404
 
 
 FOUNDRYS = ("bing_grounding", "azure_ai_search", "openapi", "connected_agent", "azure_function", "mcp")
@@ -152,7 +163,6 @@ async def test_client_of_azure_openai_runs_an_assistant(shared: RunningHoldfast)
         completion = await client.chat.completions.create(
             model=SCRIPTED_MODEL, messages=[{"role": "user", "content": "Hello"}]
         )
-
     assert completion.choices[0].message.content == "You said: Hello"
     assert run.status == "completed"
     assert [message.role for message in messages.data] == ["assistant", "user"]
