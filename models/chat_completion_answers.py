@@ -25,6 +25,7 @@ class ChatCompletion:
     calls: list[Json] = field(default_factory=list)
     finish: Finish | None = None
     passed_on: Json | None = None
+    passed_on_bytes: int = 0
     has_told_usage: bool = False
 
     def first_chunks(self, delta: ModelDelta) -> Iterator[Json]:
@@ -37,7 +38,8 @@ class ChatCompletion:
     def read(self, delta: ModelDelta) -> Json | None:
         """The chunk of `delta`, if it has one. `delta` is also added to the completion."""
         match delta:
-            case PassedOn(content):
+            case PassedOn(content, size_bytes):
+                self.passed_on_bytes = size_bytes
                 self.passed_on = {**self._head("chat.completion.chunk"), **content, "model": self.model}
                 self.has_told_usage = self.has_told_usage or bool(content.get("usage"))
                 return self.passed_on

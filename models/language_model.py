@@ -181,9 +181,13 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class PassedOn:
-    """A piece of the answer to a `ChatBody`, as the provider sent it: a chunk, or the whole completion."""
+    """A piece of the answer to a `ChatBody`, as the provider sent it: a chunk, or the whole completion.
+
+    `size_bytes` is the length of its JSON.
+    """
 
     content: Mapping[str, Any]
+    size_bytes: int = 0
 
 
 ModelDelta = TextDelta | RefusalDelta | CallDelta | PassedOn | Finish

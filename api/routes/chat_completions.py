@@ -8,14 +8,15 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from anyio import CancelScope
+from anyio import CancelScope, to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from api.dependencies import ProjectDep, ResourcesDep
 from api.deployments import DeploymentRoute
 from api.errors import DO_NOT_RETRY, ErrorResponse
+from api.large_bodies import LARGE_BYTES
 from api.sse import HEADERS, MEDIA_TYPE, OrStream, ended, following_of
 from infra.clock import now_seconds
 from infra.language_model.errors import ModelCallFailed, PromptRejected, QuotaExceeded, RateLimited
@@ -28,6 +29,8 @@ router = APIRouter(prefix="/chat/completions", tags=["Chat"], route_class=Deploy
 
 DONE = b"data: [DONE]\n\n"
 KEEPALIVE = b": keepalive\n\n"
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 Result = TypeVar("Result")
 
@@ -46,14 +49,6 @@ class ModelFailed(ApiError):
                 self.status = 503 if error.is_retryable else 502
 
 
-class WholeAnswer(JSONResponse):
-    """A completion. Halves of surrogate pairs are replaced, as they have no UTF-8; in chunks they may yet be joined."""
-
-    def render(self, content: Any) -> bytes:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
 @router.post("", operation_id="createChatCompletion", response_model=None, responses=OrStream)
 async def create_chat_completion(
     body: CreateChatCompletionRequest, request: Request, resources: ResourcesDep, _: ProjectDep
@@ -65,7 +60,8 @@ async def create_chat_completion(
     deltas = resources.language_model.stream(asked)
     try:
         if not body.stream:
-            return WholeAnswer(await _unless_gone(request, _whole(completion, deltas)))
+            content = await _unless_gone(request, _whole(completion, deltas))
+            return Response(content, media_type="application/json")
         # The failure of a call that has said nothing has its status.
         first = await _unless_gone(request, anext(deltas))
     except ModelCallFailed as error:
@@ -93,11 +89,30 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def _whole(completion: ChatCompletion, deltas: AsyncGenerator[ModelDelta, None]) -> dict[str, Any]:
+async def _whole(completion: ChatCompletion, deltas: AsyncGenerator[ModelDelta, None]) -> bytes:
     async with aclosing(deltas):
         async for delta in deltas:
             completion.read(delta)
-    return completion.whole()
+    if completion.passed_on_bytes <= LARGE_BYTES:
+        return _json(completion.whole())
+    return await to_thread.run_sync(_json, completion.whole())
+
+
+def _json(whole: dict[str, Any]) -> bytes:
+    # `iterencode` gives up the GIL between the values of a large answer, `encode` does not. To join a list of millions
+    # of pieces would hold it again.
+    written = bytearray()
+    for piece in _ENCODER.iterencode(whole):
+        written += _mended(piece)
+    return bytes(written)
+
+
+def _mended(piece: str) -> bytes:
+    """Halves of surrogate pairs are replaced, as they have no UTF-8. Those of a stream's chunks may yet be joined."""
+    try:
+        return piece.encode()
+    except UnicodeEncodeError:
+        return piece.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 async def _lines(

@@ -7,6 +7,7 @@ ModelCallFailed
 ├── ModelStreamBroken    the answer broke off in the middle: retried; `server_error`
 ├── AnswerAborted        the provider ended the answer without completing it: retried a few times; `server_error`
 ├── TooManyCalls         the answer has more calls than a run takes: retried once; `server_error`
+├── AnswerTooLarge       a whole answer has more bytes than are read: not retried, because it is paid; `server_error`
 ├── PromptRejected       400, 422, content policy: not retried; `invalid_prompt`
 │   └── PromptTooLarge   413, 429 that no wait cures, context too long: a shorter prompt may be accepted
 └── ProviderRefused      401, 403, 404 and every other 4xx: not retried; `server_error`
@@ -65,6 +66,11 @@ class TooManyCalls(ModelCallFailed):
 
     is_retryable = True
     max_attempts = 2
+    code = LastErrorCode.SERVER_ERROR
+
+
+class AnswerTooLarge(ModelCallFailed):
+    is_retryable = False
     code = LastErrorCode.SERVER_ERROR
 
 

@@ -1,11 +1,15 @@
 """`/chat/completions` with fields that the `LanguageModel` port lacks: they and their answers are passed on."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from openai import APIError, APIStatusError, BadRequestError
 
+from api.routes import chat_completions
+from infra.language_model.chat_completions import answer_fields, event_stream, passed_on_answer
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.holdfast import RunningHoldfast
 from tests.provider.replies import BreaksOff, Chunks, Document, Fails, Hangs, Reply, Says, WholeError
@@ -231,6 +235,52 @@ async def test_call_ends_with_its_client(holdfast: RunningHoldfast, provider: Sc
     await stream.close()
 
     await provider.disconnected("passed-hangs")
+
+
+async def test_answer_that_is_too_large_is_paid_once(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "MAX_DOCUMENT_BYTES", 500)
+    provider.script("passed-huge", Document(COMPLETION))
+
+    with pytest.raises(APIStatusError, match="'passed-huge' is too large") as failed:
+        await holdfast.client.with_options(max_retries=2).chat.completions.create(
+            model="passed-huge", messages=HELLO, n=2
+        )
+
+    assert (failed.value.status_code, len(provider.requests("passed-huge"))) == (502, 1)
+
+
+async def test_large_answers_are_read_and_written_off_the_event_loop(
+    holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_loop: list[bool] = []
+
+    def noting(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def noted(given: Any) -> Any:
+            on_loop.append(is_on_loop())
+            return work(given)
+
+        return noted
+
+    monkeypatch.setattr(passed_on_answer, "parsed", noting(answer_fields.parsed))
+    monkeypatch.setattr(chat_completions, "_json", noting(chat_completions._json))
+    large = {**COMPLETION["choices"][0], "message": {"role": "assistant", "content": "Grüße \ud83d" * 20_000}}
+    provider.script("passed-large", Document(COMPLETION), Document({**COMPLETION, "choices": [large]}))
+
+    for _ in range(2):
+        answer = await holdfast.client.chat.completions.create(model="passed-large", messages=HELLO, n=2)
+
+    assert on_loop == [True, True, False, False]
+    assert answer.choices[0].message.content == "Grüße \N{REPLACEMENT CHARACTER}" * 20_000
+
+
+def is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def test_tokens_are_counted(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:

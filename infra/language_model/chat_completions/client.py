@@ -37,7 +37,7 @@ class ChatCompletionsClient:
     async def events(self, endpoint: Endpoint, body: bytes) -> AsyncGenerator[bytes, None]:
         """The data of the answer's events. Closing the iterator closes the connection, unless it was read to its end.
 
-        Raises `CallFailed`, and `UnreadableAnswer` for events that exceed the limit.
+        Raises `CallFailed`, `UnreadableAnswer` for events that exceed the limit, and `DocumentTooLong`.
         """
         timeout = httpx.Timeout(endpoint.read_seconds, connect=endpoint.connect_seconds)
         try:

@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+"""Of a whole answer: log probabilities, or sound, of several choices."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventTooLong(Exception):
     """An event has more bytes than any piece of an answer."""
+
+
+class DocumentTooLong(Exception):
+    """A whole answer has more bytes than are read. The next one would be as long."""
 
 
 class EventReader:
@@ -32,7 +38,7 @@ class EventReader:
             # No line of events begins so.
             self._is_document = begun.startswith(b"{")
         if self._is_document:
-            self._retain(piece)
+            self._retain(piece, MAX_DOCUMENT_BYTES, DocumentTooLong)
             return
         for line in self._lines(piece):
             if line:
@@ -62,13 +68,13 @@ class EventReader:
         if lines and lines[-1].endswith((b"\n", b"\r")):
             yield self._finished(lines[-1])
         elif lines:
-            self._retain(lines[-1])
+            self._retain(lines[-1], MAX_EVENT_BYTES, EventTooLong)
 
-    def _retain(self, piece: bytes) -> None:
+    def _retain(self, piece: bytes, max_bytes: int, too_long: type[Exception]) -> None:
         self._unfinished.append(piece)
         self._unfinished_bytes += len(piece)
-        if self._unfinished_bytes > MAX_EVENT_BYTES:
-            raise EventTooLong
+        if self._unfinished_bytes > max_bytes:
+            raise too_long
 
     def _finished(self, line: bytes) -> bytes:
         if self._unfinished:

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from infra.language_model.errors import ModelCallFailed, ModelStreamBroken
+from infra.language_model.chat_completions.event_stream import DocumentTooLong
+from infra.language_model.errors import AnswerTooLarge, ModelCallFailed, ModelStreamBroken
 from infra.language_model.failure_facts import FailureFacts
 from infra.language_model.failure_message import message_of
 from infra.language_model.failures import failure_of
@@ -33,6 +34,8 @@ def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed
             return failure_of(facts, model, has_begun)
         case UnreadableAnswer():
             return ModelStreamBroken(f"The answer of '{model}' {error}.")
+        case DocumentTooLong():
+            return AnswerTooLarge(f"The answer of '{model}' is too large: ask for fewer choices, or for a stream.")
     raise error
 
 

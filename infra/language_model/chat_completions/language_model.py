@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,9 @@ USAGE_PATIENCE_SECONDS = 5
 
 END_PATIENCE_SECONDS = 0.05
 """The time limit for the end of the stream after an answer: a connection is reusable only after it."""
+
+LARGE_BYTES = 64 * 1024
+"""Larger events, such as whole answers, are read in a thread."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,17 @@ class ChatCompletionsLanguageModel:
         sent = request if takes_any_prompt(endpoint.url) else acceptable(request)
         async with aclosing(opened.client.events(endpoint, body_of(sent, endpoint))) as events:
             while (event := await _next(events, answer)) is not None:
-                for delta in answer.read(event):
+                for delta in await self._read(answer, event):
                     yield delta
                 # Thousands of events may have arrived in one piece.
                 await slices.checkpoint()
         for delta in answer.end():
             yield delta
+
+    async def _read(self, answer: ChatCompletionsAnswer | PassedOnAnswer, event: bytes) -> Iterable[ModelDelta]:
+        if len(event) <= LARGE_BYTES:
+            return answer.read(event)
+        return await self._threads.run(lambda: list(answer.read(event)))
 
     def _needs_react(self, opened: _Opened, request: ModelRequest) -> bool:
         # A body that is passed on says all that the client wants to be sent.

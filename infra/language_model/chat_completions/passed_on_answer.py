@@ -54,7 +54,7 @@ class PassedOnAnswer:
         self._lacks_moderation = self._lacks_moderation and not piece.get(MODERATION)
         choices = [self._choice(as_object(choice)) for choice in as_list(piece.get("choices"))]
         if choices or self._is_asked_for(piece):
-            yield PassedOn({**self._without_usage(piece), "choices": choices})
+            yield PassedOn({**self._without_usage(piece), "choices": choices}, len(data))
 
     def end(self) -> Iterator[PassedOn]:
         """Nothing is retained."""

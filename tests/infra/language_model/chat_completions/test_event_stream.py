@@ -2,7 +2,13 @@ from itertools import product
 
 import pytest
 
-from infra.language_model.chat_completions.event_stream import MAX_EVENT_BYTES, EventReader, EventTooLong
+from infra.language_model.chat_completions.event_stream import (
+    MAX_DOCUMENT_BYTES,
+    MAX_EVENT_BYTES,
+    DocumentTooLong,
+    EventReader,
+    EventTooLong,
+)
 
 SEPARATORS = "a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg"
 
@@ -60,8 +66,14 @@ def test_event_is_yielded_at_its_blank_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [b"{" * 65_536, b"x" * 65_536, b"data: " + b"x" * 65_536 + b"\n"], ids=["document", "line", "lines"]
+    ("piece", "limit", "error"),
+    [
+        (b"{" * 65_536, MAX_DOCUMENT_BYTES, DocumentTooLong),
+        (b"x" * 65_536, MAX_EVENT_BYTES, EventTooLong),
+        (b"data: " + b"x" * 65_536 + b"\n", MAX_EVENT_BYTES, EventTooLong),
+    ],
+    ids=["document", "line", "lines"],
 )
-def test_endless_event_is_not_buffered(piece: bytes) -> None:
-    with pytest.raises(EventTooLong):
-        read(*[piece] * (MAX_EVENT_BYTES // 65_536 + 2))
+def test_endless_event_is_not_buffered(piece: bytes, limit: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        read(*[piece] * (limit // 65_536 + 2))
