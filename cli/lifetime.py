@@ -3,11 +3,12 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import structlog
@@ -68,7 +69,7 @@ class _Stop:
 
     def interrupt(self) -> None:
         if self._requested_at is not None and time.monotonic() - self._requested_at > FORCE_AFTER.total_seconds():
-            _end_at_once()
+            end_at_once(FORCED_EXIT_CODE)
         self.request("SIGINT")
 
     async def completed(self) -> None:
@@ -86,8 +87,10 @@ async def _watch(parent: int, stop: _Stop) -> None:
     stop.request("parent gone")
 
 
-def _end_at_once() -> None:
+def end_at_once(exit_code: int) -> NoReturn:
+    """End this process and all that it started, and clean nothing up."""
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.kill()
-    os._exit(FORCED_EXIT_CODE)
+    sys.stdout.flush()
+    os._exit(exit_code)

@@ -5,18 +5,19 @@ It imports nothing of the API, which would be a quarter of its start: what a kil
 
 import asyncio
 import socket
+import time
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from cli import start
 from cli.apart import check_apart
 from cli.configuration import check_operator_keys
-from cli.lifetime import run_until_stopped
+from cli.lifetime import end_at_once, run_until_stopped
 from cli.ports import Address, bind, metrics_address
 from infra.resources import Resources, open_resources
 from infra.settings import Settings
@@ -25,6 +26,14 @@ from workflows.worker import GRACEFUL_SHUTDOWN, open_worker
 
 # All that an activity may still do is done then.
 END_PATIENCE = GRACEFUL_SHUTDOWN + timedelta(seconds=0.5)
+# For turns that can still be committed without Temporal. Time is left to end before `holdfast up` kills this process.
+PATIENCE_WITHOUT_TEMPORAL = GRACEFUL_SHUTDOWN - timedelta(seconds=1)
+CHECK_INTERVAL = timedelta(seconds=0.25)
+NO_ANSWER_IN_TIME = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+
+
+class TemporalGone(Exception):
+    """The work cannot end: it waits for Temporal, which no longer answers."""
 
 
 def worker(settings: Settings, parent: int | None) -> None:
@@ -37,7 +46,11 @@ def worker(settings: Settings, parent: int | None) -> None:
 
 async def _work(settings: Settings, address: Address, sockets: list[socket.socket]) -> None:
     async with open_resources(settings) as resources:
-        await until_ended(_carry_out_runs(resources, address, sockets), resources.temporal)
+        try:
+            await until_ended(_carry_out_runs(resources, address, sockets), resources.temporal)
+        except TemporalGone:
+            # The SDK's worker cannot be cut short, and activities would report resources that are closed under them.
+            end_at_once(0)
 
 
 async def _carry_out_runs(resources: Resources, address: Address, sockets: list[socket.socket]) -> None:
@@ -60,21 +73,30 @@ def _serving_metrics(
 
 
 async def until_ended(work: Coroutine[Any, Any, None], temporal: Client) -> None:
-    """Do `work`. Cancelled, it may end as a worker does, unless Temporal is gone, which it would wait for."""
+    """Do `work`. Cancelled, it may end as a worker does. Raises `TemporalGone` where it would wait for Temporal."""
     task = asyncio.create_task(work)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         task.cancel()
-        while not (await asyncio.wait([task], timeout=END_PATIENCE.total_seconds()))[0]:
-            if not await _answers(temporal):
-                break
+        await _wait_for_end(task, temporal)
         raise
 
 
-async def _answers(temporal: Client) -> bool:
+async def _wait_for_end(task: asyncio.Task[None], temporal: Client) -> None:
+    began = time.monotonic()
+    while not (await asyncio.wait([task], timeout=CHECK_INTERVAL.total_seconds()))[0]:
+        # From the beginning, so that it is known when the patience ends.
+        failure = await _failure(temporal)
+        is_refusal = isinstance(failure, RPCError) and failure.status not in NO_ANSWER_IN_TIME
+        patience = PATIENCE_WITHOUT_TEMPORAL if is_refusal else END_PATIENCE
+        if failure and time.monotonic() - began > patience.total_seconds():
+            raise TemporalGone from failure
+
+
+async def _failure(temporal: Client) -> RPCError | TimeoutError | None:
     try:
         await check_temporal(temporal)
-    except (RPCError, TimeoutError):
-        return False
-    return True
+    except (RPCError, TimeoutError) as error:
+        return error
+    return None

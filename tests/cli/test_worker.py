@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from cli import worker
-from cli.worker import until_ended
+from cli.worker import TemporalGone, until_ended
 from infra.temporal import check_temporal
 from tests.console.cuttable_proxy import cuttable_proxy
 from tests.program import until
@@ -35,10 +35,15 @@ class Work:
 
 @pytest.fixture(autouse=True)
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "END_PATIENCE", timedelta(milliseconds=1))
+    for limit in ("END_PATIENCE", "PATIENCE_WITHOUT_TEMPORAL", "CHECK_INTERVAL"):
+        monkeypatch.setattr(worker, limit, timedelta(milliseconds=1))
 
 
-async def test_a_worker_does_not_wait_for_a_temporal_that_is_gone(temporal_port: int) -> None:
+async def test_a_worker_does_not_wait_for_a_temporal_that_is_gone(
+    temporal_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than any test: one that refuses is known to be gone before.
+    monkeypatch.setattr(worker, "END_PATIENCE", timedelta(hours=1))
     work = Work()
     async with cuttable_proxy(temporal_port) as (proxy, url):
         client = await Client.connect(url.removeprefix("http://"))
@@ -48,9 +53,28 @@ async def test_a_worker_does_not_wait_for_a_temporal_that_is_gone(temporal_port:
         proxy.cut()
         ending.cancel()
 
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(TemporalGone):
             await ending
     assert not work.has_ended
+    work.told.set()
+
+
+async def test_a_worker_does_not_wait_for_a_temporal_that_never_answers(
+    temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(client: Client) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(worker, "check_temporal", hangs)
+    monkeypatch.setattr(worker, "PATIENCE_WITHOUT_TEMPORAL", timedelta(hours=1))
+    work = Work()
+    ending = asyncio.create_task(until_ended(work.run(), temporal.client))
+    await work.began.wait()
+
+    ending.cancel()
+
+    with pytest.raises(TemporalGone):
+        await ending
     work.told.set()
 
 
