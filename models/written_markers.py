@@ -2,7 +2,8 @@
 
 `【0:1†a.pdf】`, `【0:1】`, `【0:1†source】`, `[0:1†a.pdf]`, `[0:1]`, `(0:1†a.pdf)`, `【0:1†a.pdf, 0:2†b.pdf】`.
 One number with a dagger, `【1†source】`, is a marker without a result. In round brackets a marker has both: `(2:1)` is
-the score of a match, and `(1†)` a footnote.
+the score of a match, and `(1†)` a footnote. `(3:16†)` is certain only with a name: it may be a verse with a footnote. A
+name in round brackets may have a pair of them, as `(0:1†report (1).pdf)` has.
 """
 
 import re
@@ -48,7 +49,8 @@ def read_marker(text: str, at: int) -> WrittenMarker | Undecided | None:
     if found := _COMPLETE[bracket].match(text, at):
         inside = text[at + 1 : found.end() - 1].strip()
         numbers = tuple((int(turn), int(result)) for turn, result in _NUMBERS.findall(inside))
-        is_certain = bracket == CANONICAL_BRACKET or re.search(_DAGGER, inside) is not None
+        dagger = re.search(rf"{_DAGGER} *{'.' if bracket in _ROUND else ''}", inside)
+        is_certain = bracket == CANONICAL_BRACKET or dagger is not None
         return WrittenMarker(found.end(), numbers, is_certain)
     return UNDECIDED if _BEGUN[bracket].fullmatch(text, at) else None
 
@@ -61,7 +63,8 @@ def _complete(opening: str, closing: str) -> re.Pattern[str]:
     label = _label(opening, closing)
     number = rf"{_DIGITS}{_COLON}{_DIGITS}(?:{_SEPARATOR}{label})?|{_DIGITS}{_DAGGER}{label}"
     if opening in _ROUND:
-        number = rf"{_DIGITS}{_COLON}{_DIGITS}{_DAGGER}{label}"
+        pair = rf"{re.escape(opening)}{label}{re.escape(closing)}"
+        number = rf"{_DIGITS}{_COLON}{_DIGITS}{_DAGGER}{label}(?:{pair}{label})?"
     return re.compile(rf"{re.escape(opening)} ?(?:{number}){re.escape(closing)}")
 
 
@@ -69,7 +72,9 @@ def _begun(opening: str, closing: str) -> re.Pattern[str]:
     label = _label(opening, closing)
     result = rf"(?:{_DIGITS}(?:{_SEPARATOR}{label})?)?"
     if opening in _ROUND:
-        return re.compile(rf"{re.escape(opening)} ?(?:{_DIGITS}(?:{_COLON}(?:{_DIGITS}(?:{_DAGGER}{label})?)?)?)?")
+        pair = rf"{re.escape(opening)}{label}(?:{re.escape(closing)}{label})?"
+        named = rf"{_DAGGER}{label}(?:{pair})?"
+        return re.compile(rf"{re.escape(opening)} ?(?:{_DIGITS}(?:{_COLON}(?:{_DIGITS}(?:{named})?)?)?)?")
     return re.compile(rf"{re.escape(opening)} ?(?:{_DIGITS}(?:{_DAGGER}{label}|{_COLON}{result})?)?")
 
 
