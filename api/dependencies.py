@@ -114,6 +114,10 @@ async def _assistants_beta(request: Request, resources: ResourcesDep, _: Project
     return beta_version(request, resources.settings.require_beta_header)
 
 
+async def _is_v1(version: Annotated[BetaVersion, Depends(_assistants_beta)]) -> bool:
+    return version is BetaVersion.V1
+
+
 async def _v1_answers(
     version: Annotated[BetaVersion, Depends(_assistants_beta)], resources: ResourcesDep, project: ProjectDep
 ) -> V1Answers | None:
@@ -191,6 +195,7 @@ VectorIndexDep = Annotated[VectorIndex, Depends(_vector_index)]
 AnyBeta = Depends(_any_beta)
 AssistantsBeta = Depends(_assistants_beta)
 OnlyV1 = Depends(_only_v1)
+IsV1Dep = Annotated[bool, Depends(_is_v1)]
 V1AnswersDep = Annotated[V1Answers | None, Depends(_v1_answers)]
 """None for v2."""
 

@@ -56,14 +56,16 @@ class RunCommands:
         self._default_expiry_seconds = int(default_expiry.total_seconds())
         self._ingest = ingest
 
-    async def create(self, idempotency: Idempotency, project_id: str, thread_id: str, body: CreateRunRequest) -> Run:
+    async def create(
+        self, idempotency: Idempotency, project_id: str, thread_id: str, body: CreateRunRequest, *, is_v1: bool
+    ) -> Run:
         """Start a run, or enqueue it behind the active run of the thread if `on_active_run` says so.
 
         Raises `NotFound`, `ModelNotFound`, `ThreadLocked` where a run is active, `ThreadQueueFull`, `ThreadFull`.
         """
         started: list[Run] = []
         events = NO_EVENTS
-        resources = RequestedResources(self._ingest, project_id)
+        resources = RequestedResources(self._ingest, project_id, is_v1)
 
         def insert(connection: Connection) -> Run:
             nonlocal events
@@ -95,12 +97,12 @@ class RunCommands:
         return run
 
     async def create_with_thread(
-        self, idempotency: Idempotency, project_id: str, body: CreateThreadAndRunRequest
+        self, idempotency: Idempotency, project_id: str, body: CreateThreadAndRunRequest, *, is_v1: bool
     ) -> Run:
         """Create a thread and a run on it, both or neither. Raises `NotFound`, `ModelNotFound`, `ThreadFull`."""
 
         events = NO_EVENTS
-        resources = RequestedResources(self._ingest, project_id)
+        resources = RequestedResources(self._ingest, project_id, is_v1)
 
         def insert(connection: Connection) -> Run:
             nonlocal events

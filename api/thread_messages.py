@@ -55,7 +55,7 @@ def attach(
     _check_files(connection, requested.project_id, attached, image_ids(bodies))
     interpreter, search = before.code_interpreter, before.file_search
     if attached.for_interpreter:
-        interpreter = _with_files(connection, before, attached.for_interpreter)
+        interpreter = _with_files(connection, requested, before, attached)
     if attached.for_search:
         search = _with_searched(connection, requested, before, attached.for_search)
     return ToolResources(code_interpreter=interpreter, file_search=search)
@@ -71,12 +71,18 @@ def _check_files(connection: Connection, project_id: str, attached: AttachedFile
         check_image(found[file_id])
 
 
-def _with_files(connection: Connection, before: ToolResources, new: Sequence[str]) -> CodeInterpreterResources:
+def _with_files(
+    connection: Connection, requested: RequestedResources, before: ToolResources, attached: AttachedFiles
+) -> CodeInterpreterResources:
     earlier = interpreter_files.ids_of(before)
     existing = files.known(connection, earlier)
-    file_ids = list(dict.fromkeys([*(each for each in earlier if each in existing), *new]))
+    file_ids = list(dict.fromkeys([*(each for each in earlier if each in existing), *attached.for_interpreter]))
     if len(file_ids) > MAX_INTERPRETER_FILES:
-        raise TooManyInterpreterFiles(len(file_ids))
+        if not requested.is_v1:
+            raise TooManyInterpreterFiles(len(file_ids))
+        # v1 knew no such limit: those attached last stay.
+        new = attached.for_interpreter_at_last
+        file_ids = [*(each for each in file_ids if each not in new), *new][-MAX_INTERPRETER_FILES:]
     return CodeInterpreterResources(file_ids=file_ids)
 
 

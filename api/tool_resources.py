@@ -29,10 +29,14 @@ USABLE = (StoreFileStatus.IN_PROGRESS, StoreFileStatus.COMPLETED)
 
 @dataclass
 class RequestedResources:
-    """The tool resources of one request. The files that join stores are ingested by `start`, after the commit."""
+    """The tool resources of one request. The files that join stores are ingested by `start`, after the commit.
+
+    A program of the first beta (`is_v1`) says not which tool the files of its messages are for.
+    """
 
     commands: IngestCommands
     project_id: str
+    is_v1: bool = False
     batches: list[FileBatch] = field(default_factory=list)
 
     def store(

@@ -42,11 +42,15 @@ class UnusableImage(InvalidRequest):
 
 @dataclass(frozen=True)
 class AttachedFiles:
-    """Ids, each once, in the order of the messages. `every` are also those that are for no tool."""
+    """Ids, each once, in the order of the messages. `every` are also those that are for no tool.
+
+    `for_interpreter_at_last` is `for_interpreter` in the order in which each file is attached for the last time.
+    """
 
     every: Sequence[str]
     for_search: Sequence[str]
     for_interpreter: Sequence[str]
+    for_interpreter_at_last: Sequence[str]
 
     @classmethod
     def of(cls, bodies: Sequence[CreateMessageRequest]) -> "AttachedFiles":
@@ -58,8 +62,9 @@ class AttachedFiles:
             for tool in attachment.tools
         ]
         searched = dict.fromkeys(file_id for is_search, file_id in asked if is_search)
-        interpreted = dict.fromkeys(file_id for is_search, file_id in asked if not is_search)
-        return cls(list(every), list(searched), list(interpreted))
+        interpreted = [file_id for is_search, file_id in asked if not is_search]
+        at_last = [*dict.fromkeys(reversed(interpreted))][::-1]
+        return cls(list(every), list(searched), list(dict.fromkeys(interpreted)), at_last)
 
 
 def image_ids(bodies: Iterable[CreateMessageRequest]) -> Sequence[str]:

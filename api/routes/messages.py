@@ -5,7 +5,15 @@ from sqlalchemy import Connection
 
 from api import thread_messages
 from api.beta import AssistantsRoute
-from api.dependencies import AssistantsBeta, DatabaseDep, IdempotencyDep, IngestCommandsDep, PageDep, ProjectDep
+from api.dependencies import (
+    AssistantsBeta,
+    DatabaseDep,
+    IdempotencyDep,
+    IngestCommandsDep,
+    IsV1Dep,
+    PageDep,
+    ProjectDep,
+)
 from api.tool_resources import RequestedResources
 from infra.database import messages, thread_queue, threads
 from models.ids import MessageId, RunId, ThreadId
@@ -29,8 +37,9 @@ async def create_message(
     project: ProjectDep,
     idempotency: IdempotencyDep,
     ingest: IngestCommandsDep,
+    is_v1: IsV1Dep,
 ) -> Message:
-    resources = RequestedResources(ingest, project)
+    resources = RequestedResources(ingest, project, is_v1)
 
     def create(connection: Connection) -> Message:
         thread = threads.lock(connection, project, thread_id)

@@ -51,7 +51,7 @@ async def create_thread_and_run(
 ) -> Run | StreamingResponse:
     check_searches(body.tools)
     await check_tools(sandbox, body.tools)
-    run = await commands.create_with_thread(idempotency, project, body)
+    run = await commands.create_with_thread(idempotency, project, body, is_v1=v1 is not None)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1) if body.stream else run
 
 
@@ -75,7 +75,7 @@ async def create_run(
 ) -> Run | StreamingResponse:
     check_searches(body.tools)
     await check_tools(sandbox, body.tools)
-    run = await commands.create(idempotency, project, thread_id, body)
+    run = await commands.create(idempotency, project, thread_id, body, is_v1=v1 is not None)
     return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1, with_content) if body.stream else run
 
 

@@ -10,6 +10,7 @@ from api.dependencies import (
     DatabaseDep,
     IdempotencyDep,
     IngestCommandsDep,
+    IsV1Dep,
     PageDep,
     ProjectDep,
     RunCommandsDep,
@@ -30,10 +31,11 @@ async def create_thread(
     project: ProjectDep,
     idempotency: IdempotencyDep,
     ingest: IngestCommandsDep,
+    is_v1: IsV1Dep,
     body: CreateThreadRequest | None = None,
 ) -> Thread:
     body = body or CreateThreadRequest()
-    resources = RequestedResources(ingest, project)
+    resources = RequestedResources(ingest, project, is_v1)
 
     def create(connection: Connection) -> Thread:
         return thread_messages.create_thread(connection, resources, body)

@@ -1,6 +1,7 @@
 """Files of programs that use the first beta (v1): retrieval, and the files of assistants and messages."""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -328,6 +329,51 @@ async def test_files_of_messages_can_be_read(holdfast: RunningHoldfast, v1: http
     assert [each.to_dict() for each in in_v2.attachments or ()] == [
         {"file_id": file_id, "tools": [SEARCH, CODE]} for file_id in ids
     ]
+
+
+async def new_thread_with(v1: httpx.AsyncClient, bodies: list[Any]) -> str:
+    return str((await ok(await v1.post("/threads", json={"messages": bodies})))["id"])
+
+
+async def new_thread_and_run_with(v1: httpx.AsyncClient, bodies: list[Any]) -> str:
+    assistant = await new_assistant(v1)
+    body = {"assistant_id": assistant["id"], "thread": {"messages": bodies}}
+    return str((await ok(await v1.post("/threads/runs", json=body)))["thread_id"])
+
+
+async def added_one_by_one(v1: httpx.AsyncClient, bodies: list[Any]) -> str:
+    thread = await new_thread_with(v1, [])
+    for body in bodies:
+        await ok(await v1.post(f"/threads/{thread}/messages", json=body))
+    return thread
+
+
+async def added_with_run(v1: httpx.AsyncClient, bodies: list[Any]) -> str:
+    thread, assistant = await new_thread_with(v1, bodies[:1]), await new_assistant(v1)
+    body = {"assistant_id": assistant["id"], "additional_messages": bodies[1:]}
+    await ok(await v1.post(f"/threads/{thread}/runs", json=body))
+    return thread
+
+
+@pytest.mark.parametrize("post", [new_thread_with, new_thread_and_run_with, added_one_by_one, added_with_run])
+async def test_code_interpreter_has_the_last_twenty_files_of_messages(
+    idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient, post: Callable[..., Awaitable[str]]
+) -> None:
+    ids = [await store_file(idle_holdfast.resources, "a") for _ in range(21)]
+    # The first file again: it is not the oldest then.
+    of_messages = [ids[:10], ids[10:20], [ids[0], ids[20]]]
+    bodies = [{"role": "user", "content": "Hi", "file_ids": each} for each in of_messages]
+
+    thread = await idle_holdfast.client.beta.threads.retrieve(await post(idle_v1, bodies))
+
+    resources = thread.tool_resources
+    assert resources
+    assert resources.code_interpreter
+    assert resources.file_search
+    interpreted = resources.code_interpreter.file_ids or []
+    assert (len(interpreted), {*ids} - {*interpreted}) == (20, {ids[1]})
+    (store_id,) = resources.file_search.vector_store_ids or [""]
+    assert (await idle_holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == 21
 
 
 @pytest.mark.parametrize("stream", [False, True])
