@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.chaos.clients import PatientClient
 from tests.chaos.patience import until
@@ -15,13 +16,17 @@ HELD_PAGE = 3
 
 @dataclass(frozen=True)
 class ChaosCrawl:
+    """`visits` are the paths that it asks for, until the next one begins."""
+
     id: str
     urls: Sequence[str]
+    visits: Sequence[str]
 
 
 async def begin_crawl(client: PatientClient, site: WebSite, key: str) -> ChaosCrawl:
     """Begin one, and return when it waits for a page in the middle. `site.may_answer` lets it go on."""
-    site.visits.clear()
+    visits: list[str] = []
+    site.visits = visits
     site.waits_after = HELD_PAGE - 1
     site.may_answer.clear()
     body = {"root_urls": [f"{site.url}/slow/1"], "max_depth": PAGES - 1, "background": True}
@@ -31,11 +36,11 @@ async def begin_crawl(client: PatientClient, site: WebSite, key: str) -> ChaosCr
         return len(site.pages("/slow")) == HELD_PAGE
 
     await until(waits, "the crawl does not come to the page that is held")
-    return ChaosCrawl(crawl_id, [f"{site.url}/slow/{number}" for number in range(1, PAGES + 1)])
+    return ChaosCrawl(crawl_id, [f"{site.url}/slow/{number}" for number in range(1, PAGES + 1)], visits)
 
 
 async def faults_of_crawls(client: PatientClient, crawls: Sequence[ChaosCrawl]) -> list[str]:
-    """Each has ended, with each of its pages read once, which are in the collection."""
+    """Each has ended with all of its pages, which are in the collection, and read no page again that was stored."""
     faults = []
     for crawl in crawls:
         try:
@@ -45,9 +50,17 @@ async def faults_of_crawls(client: PatientClient, crawls: Sequence[ChaosCrawl]) 
         read = [(info["url"], info["error"]) for info in course["crawl_infos"]]
         if course["status"] != "completed" or read != [(url, None) for url in crawl.urls]:
             faults.append(f"crawl {crawl.id} is {course['status']}: {course['error']}, with {read}")
+        faults += _read_again(crawl)
     if crawls and (pages := (await client.get(PATH))["pages"]) != PAGES:
         faults.append(f"{pages} pages are collected, not {PAGES}")
     return faults
+
+
+def _read_again(crawl: ChaosCrawl) -> list[str]:
+    """Only those before the held page, which were stored before a fault: a later fault may hit any of the others."""
+    stored = [urlsplit(url).path for url in crawl.urls[: HELD_PAGE - 1]]
+    counts = {path: crawl.visits.count(path) for path in stored}
+    return [f"crawl {crawl.id} read {path} {count} times" for path, count in counts.items() if count != 1]
 
 
 async def ended(client: PatientClient, crawl: ChaosCrawl) -> Any:
