@@ -24,7 +24,7 @@ ARTICLE = f"""<html><head><title>Leave &amp; pay</title></head><body>
 <p>See <a href="pay.html#top">pay</a>, <a href="https://other.example/x">there</a>, <a href="mailto:a@b">mail</a>,
 <a href="/hidden" rel="nofollow">not this</a>.</p></article>
 <footer>Cookies, imprint, privacy</footer><script>alert(1)</script></body></html>"""
-LINKS = "".join(f"<div><a href='/p{number}'>Page <b>{number}</b></a> <i>x</i></div>" for number in range(9_000))
+LINKS = "".join(f"<div><a href='/p{number}'>Page <b>{number}</b></a> <i>x</i></div>" for number in range(30_000))
 
 
 def page(content: bytes | str, media_type: str = "text/html", charset: str | None = None) -> FetchedPage:
