@@ -46,7 +46,9 @@ export function useConversation(threadId) {
 }
 
 async function loaded(threadId, size) {
-  const [messages, runs] = await Promise.all(["messages", "runs"].map((noun) => newest(`/threads/${threadId}/${noun}`, size)));
+  // Runs first: of one that ends meanwhile the messages have the answer, or its events tell it.
+  const runs = await newest(`/threads/${threadId}/runs`, size);
+  const messages = await newest(`/threads/${threadId}/messages`, size);
   const byId = new Map(messages.items.map((message) => [message.id, message]));
   const active = runs.items.find(isActive);
   // The events of the active run tell all of it, from the first.

@@ -1,9 +1,10 @@
 """Reloads, lost connections and a killed server, each in the middle of an answer: the page is right without a click."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
-from playwright.async_api import BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, Page, Request, Route, expect
 
 from tests.console.cuttable_proxy import cuttable_proxy
 from tests.console.pages import send, shows
@@ -51,6 +52,33 @@ async def test_a_reload_at_requires_action_shows_the_form_again(
     await page.get_by_role("button", name="Submit the result").click()
 
     await shows(page, "Thanks.")
+
+
+async def test_a_run_that_ends_while_the_page_reads_its_thread_is_shown_with_its_answer(
+    page: Page, server: ConsoleServer, project: Project, models: ScriptedProvider
+) -> None:
+    answer = Held(Says("A quick answer."))
+    models.script("quick", answer)
+    run = await project.run(await project.assistant("quick"))
+    messages_are_read = asyncio.Event()
+
+    def finished(request: Request) -> None:
+        if "/messages?" in request.url:
+            messages_are_read.set()
+
+    async def after_its_end(route: Route) -> None:
+        # A page that reads both at once has the messages by then.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(messages_are_read.wait(), 1)
+        answer.release()
+        await project.until(run, "completed")
+        await route.continue_()
+
+    page.on("requestfinished", finished)
+    await page.route("**/runs?order=desc*", after_its_end)
+    await page.goto(f"{server.url}/#/chat/{run['thread_id']}")
+
+    await shows(page, "A quick answer.")
 
 
 async def test_results_that_another_program_submits_are_shown(
