@@ -138,8 +138,8 @@ async def test_idle_session_costs_ten_megabytes_at_most(sandbox: RunningSandbox,
     children = psutil.Process(sandbox.program.process.pid).children()
     boxes = [child.pid for child in children if DATA_FOLDER in command_line(child)]
     sizes = [sum(map(proportional_memory, processes_of(box))) / MEGABYTE for box in boxes]
-    assert sizes
-    assert all(1 < size <= 10 for size in sizes), sizes
+    # A box that is started in advance may not have its Python yet.
+    assert 1 < max(sizes) <= 10, sizes
 
 
 async def test_health_says_what_keeps_the_code_in(sandbox: RunningSandbox) -> None:
