@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("console")
 PHONE: Any = {"width": 375, "height": 667}
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 # Of processors, by the page and the server. The rest of the second is the browser's own.
-MAX_WORK_SECONDS = 0.6
+MAX_WORK_SECONDS = 1.0
 MAX_LOAD_BYTES = 500_000
 
 
