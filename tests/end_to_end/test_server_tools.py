@@ -172,8 +172,7 @@ async def test_cancel_reaches_a_running_call_with_the_next_heartbeat(
     # Counted instead of timed: the answer to the first heartbeat after the request has the cancel. The next one may be
     # sent before that answer is there.
     requested_at = await cancel_requested_at(own_holdfast, run)
-    # Two on an idle machine; without the throttle's setting, 25.
-    assert len([at for at in beats if requested_at < at < hanging_search.cancelled_at]) <= 4
+    assert len([at for at in beats if requested_at < at < hanging_search.cancelled_at]) <= 2
     # Each of them is sent, and soon enough.
     assert MAX_HEARTBEAT_THROTTLE < HEARTBEAT_INTERVAL < timedelta(seconds=1)
 
