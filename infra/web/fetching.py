@@ -60,7 +60,7 @@ Check = Callable[[str], Awaitable[None]]
 
 
 Count = Callable[[int], None]
-"""Told the size of each piece of a page, after decompression if that is more. May raise `PageRefused`."""
+"""Called with the size of each piece of a page, after decompression if that is more. May raise `PageRefused`."""
 
 
 async def _anything(url: str) -> None:

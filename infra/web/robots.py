@@ -53,7 +53,7 @@ class SiteRules:
 
 
 class Robots:
-    """Remembers the rules of sites for a day. `count` is told the bytes of a file that is fetched."""
+    """Remembers the rules of sites for a day. `count` is called with the bytes of a file that is fetched."""
 
     def __init__(self, fetcher: PageFetcher) -> None:
         self._fetcher = fetcher

@@ -10,7 +10,7 @@ NODE_PROGRAM = Path(__file__).parent / "node_program" / "program.mjs"
 
 
 @dataclass(frozen=True)
-class PythonClient:
+class _Release:
     """`too_old_for` names operations that came after this release: its types reject any server's answers to them.
 
     Its program has no scenario for those that are `not_tried`.
@@ -20,6 +20,8 @@ class PythonClient:
     too_old_for: frozenset[str] = frozenset()
     not_tried: frozenset[str] = frozenset()
 
+
+class PythonClient(_Release):
     @property
     def name(self) -> str:
         return f"openai-python-{self.version}"
@@ -32,13 +34,8 @@ class PythonClient:
         return _python_program(self.name, "python_program")
 
 
-@dataclass(frozen=True)
-class AzureOpenAIClient:
+class AzureOpenAIClient(_Release):
     """`AzureOpenAI` of a release of OpenAI's SDK."""
-
-    version: str
-    too_old_for: frozenset[str] = frozenset()
-    not_tried: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -50,9 +47,7 @@ class AzureOpenAIClient:
 
 
 @dataclass(frozen=True)
-class AzureAgentsClient:
-    version: str
-    too_old_for: frozenset[str] = frozenset()
+class AzureAgentsClient(_Release):
     not_tried: frozenset[str] = frozenset(OPERATIONS) - AZURE_AGENTS
 
     @property
@@ -64,12 +59,7 @@ class AzureAgentsClient:
         return _python_program(self.name, "azure_agents_program")
 
 
-@dataclass(frozen=True)
-class NodeClient:
-    version: str
-    too_old_for: frozenset[str] = frozenset()
-    not_tried: frozenset[str] = frozenset()
-
+class NodeClient(_Release):
     @property
     def name(self) -> str:
         return f"openai-node-{self.version}"
