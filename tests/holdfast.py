@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 from openai.types.beta.threads import Run
 
 from api.app import create_app
+from cli.api_server import KEEP_ALIVE
 from cli.http_server import PlainHttp
 from infra.database.migrations import migrate
 from infra.resources import Resources, open_resources
@@ -115,7 +116,13 @@ async def _serving(resources: Resources) -> AsyncIterator[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            create_app(resources), http=PlainHttp, ws="none", log_level="warning", timeout_graceful_shutdown=1
+            create_app(resources),
+            http=PlainHttp,
+            ws="none",
+            log_level="warning",
+            # As in the program: uvicorn's own is httpx's too, so the server may close a connection as it is used.
+            timeout_keep_alive=int(KEEP_ALIVE.total_seconds()),
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listener]))
