@@ -1,14 +1,16 @@
 """The real `holdfast` program as a process, with ports and a data folder of its own. It ends with this process."""
 
+import fcntl
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -25,6 +27,9 @@ HOLDFAST = (sys.executable, "-m", "cli.main")
 # Far more than it takes, for a machine that is busy with other tests.
 DEADLINE_SECONDS = 60
 SERVER_PORTS = range(10_000, 30_000)
+# Byte N of the file is port N.
+_RESERVATIONS = os.open(Path(tempfile.gettempdir(), f"holdfast-test-ports-{os.getuid()}"), os.O_RDWR | os.O_CREAT)
+_RESERVED: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -201,14 +206,21 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Below those that the kernel gives to clients: one of these could take the port of a server that is down."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(_free_port()) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
+    """Ports that no other call gets, in this process or another, until this process ends.
+
+    They are below those that the kernel gives to clients: one of these could take the port of a server that is down.
+    """
+    return [_free_port() for _ in range(count)]
 
 
-def _free_port() -> socket.socket:
+def _free_port() -> int:
     while True:
-        # In use is one of a thousand.
+        port = secrets.choice(SERVER_PORTS)
+        # Another process holds it, or a program that is no test's listens there.
         with suppress(OSError):
-            return socket.create_server(("127.0.0.1", secrets.choice(SERVER_PORTS)))
+            if port not in _RESERVED:
+                # A process keeps its locks of a file until it closes the file; it does not exclude itself.
+                fcntl.lockf(_RESERVATIONS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+                _RESERVED.add(port)
+                socket.create_server(("127.0.0.1", port)).close()
+                return port

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -26,8 +25,6 @@ from tests.valkey import ValkeyServer, running_valkey
 from tests.weaviate_server import WeaviateServer, running_weaviate
 
 SCRIPTS = Path(HOLDFAST[0]).parent
-# Temporal keeps them in Postgres as numbers with a sign.
-LOW_PORTS = range(10_000, 32_768)
 OBJECTS_PORT = 8333
 # Of its parts other than S3, which Compose does not publish.
 OBJECTS_PORTS = (
@@ -53,7 +50,8 @@ class Stack:
         [self.sandbox_port] = free_ports(1)
         self.objects_port, *self._objects_ports = free_ports(1 + len(OBJECTS_PORTS))
         self.api_port, self.proxy_port, self.ui_port, self.dns_port, *self.worker_ports = free_ports(6)
-        self._temporal_ports = dict(zip(TEMPORAL_PORTS, map(str, _free_low_ports(len(TEMPORAL_PORTS))), strict=True))
+        # Of 15 bits, as Temporal keeps them in Postgres as numbers with a sign.
+        self._temporal_ports = dict(zip(TEMPORAL_PORTS, map(str, free_ports(len(TEMPORAL_PORTS))), strict=True))
         self._models = models
         self.replicas = Replicas("api", API_ADDRESSES)
         self.programs: dict[str, Program] = {}
@@ -288,17 +286,6 @@ def _takes_connections(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port)).close()
         return True
     return False
-
-
-def _free_low_ports(count: int) -> list[int]:
-    shuffled = iter(random.sample(LOW_PORTS, len(LOW_PORTS)))
-    with ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
-            with suppress(OSError):
-                server = held.enter_context(socket.create_server(("127.0.0.1", next(shuffled))))
-                ports.append(server.getsockname()[1])
-    return ports
 
 
 async def _succeeds(url: str) -> bool:
