@@ -50,6 +50,13 @@ CUT_SHORT: Mapping[RunStatus, CutShort] = {
     RunStatus.INCOMPLETE: CutShort(StepStatus.COMPLETED, MessageIncompleteReason.MAX_TOKENS),
 }
 
+UNANSWERED: Mapping[RunStatus, StepStatus] = {
+    **{status: cut.step_status for status, cut in CUT_SHORT.items()},
+    RunStatus.INCOMPLETE: StepStatus.CANCELLED,
+}
+"""The status of a step whose calls still wait for their outputs when the run ends. It is not completed: the run has
+asked for outputs and got none."""
+
 ATTEMPT_SUPERSEDED = CUT_SHORT[RunStatus.FAILED]
 """The stream closes the answer of a superseded attempt in this way."""
 

@@ -19,7 +19,7 @@ from models.aborted_steps import abort_events
 from models.answered_steps import EmittedStep, answered_steps, calls_step, emit, events_of, tool_calls
 from models.answers import Answer
 from models.events import Event, step_closed
-from models.finalization import CUT_SHORT, Finalization, step_error
+from models.finalization import CUT_SHORT, UNANSWERED, Finalization, step_error
 from models.run_steps import StepStatus, StepType
 from models.runs import Run, RunStatus, Usage
 from models.step_events import STREAM_START, StreamPosition
@@ -177,7 +177,7 @@ def _close_open_steps(connection: Connection, finalization: Finalization) -> lis
     error = step_error(finalization.error)
     closed: list[AnyRow] = list(
         connection.execute(
-            _close_steps(CUT_SHORT[finalization.status].step_status),
+            _close_steps(UNANSWERED[finalization.status]),
             {
                 "run": finalization.run_id,
                 "now": now_seconds(),

@@ -148,7 +148,6 @@ ANSWERS = st.one_of(
 )
 FINISHES = st.sampled_from([FinishReason.STOP, FinishReason.STOP, FinishReason.LENGTH])
 ENDS = st.sampled_from([RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.EXPIRED, RunStatus.INCOMPLETE])
-ENDS_OF_WAITING = st.sampled_from([RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.EXPIRED])
 
 
 @dataclass(frozen=True)
@@ -234,8 +233,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(script=st.lists(TURNS, min_size=1, max_size=4), with_thread=st.booleans(), last_end=ENDS_OF_WAITING)
+@given(script=st.lists(TURNS, min_size=1, max_size=4), with_thread=st.booleans(), last_end=ENDS)
 @example(script=[BLANK_ARGUMENTS, BLANKS_AROUND], with_thread=False, last_end=RunStatus.FAILED)
+@example(
+    script=[answered(CALL), replace(answered(CALL), submits=False)], with_thread=True, last_end=RunStatus.INCOMPLETE
+)
 @example(script=[HALF_BEFORE_A_CALL], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[UNKNOWN_AND_CALL, answered(UNKNOWN)], with_thread=False, last_end=RunStatus.FAILED)
 @example(script=[CODE_SHOWN, LINKED], with_thread=False, last_end=RunStatus.FAILED)

@@ -106,4 +106,6 @@ async def test_invalid_signals_end_waiting_run_incomplete_before_temporals_limit
             await handle.signal(SUBMIT_SIGNAL, -1)
 
     assert (await holdfast.until(run, "incomplete")).required_action is None
+    steps = await holdfast.client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id)
+    assert [step.status for step in steps.data] == ["cancelled"]
     assert len(provider.requests("signalled")) == 1
