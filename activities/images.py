@@ -85,6 +85,8 @@ class PromptImages:
         self._images = images
         self._project_id = project_id
         self._found: Mapping[str, File] = {}
+        # A shortened prompt is made while the one before it is still there: both have the same URLs.
+        self._urls: dict[str, str] = {}
         self._shown = 0
         self._bytes = 0
 
@@ -107,20 +109,23 @@ class PromptImages:
             return _said(image, f"the file has {file.bytes} bytes, and an image at most {MAX_IMAGE_BYTES}")
         if self._shown == MAX_IMAGES or self._bytes + file.bytes > MAX_BYTES:
             return _said(image, "there are too many newer images in the conversation")
-        return await self._read(image, file)
-
-    async def _read(self, image: ImageFile, file: File) -> ImagePart | TextPart:
         try:
-            content = await self._images.read(file)
+            url = self._urls.get(file.id) or await self._read(file)
         except ObjectMissing:
             return _said(image, "the file's content is missing")
-        media_type = media_type_of(content)
-        if media_type is None:
+        if url is None:
             return _said(image, "the file is not a PNG, JPEG, GIF or WebP image")
+        self._urls[file.id] = url
         self._shown += 1
-        self._bytes += len(content)
+        self._bytes += file.bytes
+        return ImagePart(url, image.detail)
+
+    async def _read(self, file: File) -> str | None:
+        """The image as a `data:` URL; None if models do not take its kind."""
+        content = await self._images.read(file)
+        media_type = media_type_of(content)
         # In a thread: of megabytes it takes a while.
-        return ImagePart(await asyncio.to_thread(_data_url, media_type, content), image.detail)
+        return media_type and await asyncio.to_thread(_data_url, media_type, content)
 
 
 def media_type_of(content: bytes) -> str | None:

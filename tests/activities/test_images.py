@@ -15,7 +15,10 @@ from infra.database.migrations import migrate
 from infra.object_store.directory import DirectoryObjectStore
 from models.files import Purpose
 from models.ids import new_file_id
+from models.language_model import ImagePart
 from models.messages import ImageFile
+from models.stored_objects import KeyPrefix, object_key
+from tests.infra.object_store.content import chunks
 
 PROJECT = "project"
 SIZE = 10
@@ -32,7 +35,10 @@ async def prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     async with open_database(url) as database:
         stored = StoredFile(new_file_id(), "a.png", Purpose.VISION, SIZE)
         await database.write(files.create, PROJECT, stored)
-        yield Images(database, DirectoryObjectStore(tmp_path / "objects")), ImageFile(file_id=stored.id)
+        store = DirectoryObjectStore(tmp_path / "objects")
+        await store.open()
+        await store.put(object_key(KeyPrefix.FILE, stored.id), chunks(b"\x89PNG\r\n\x1a\n.."))
+        yield Images(database, store), ImageFile(file_id=stored.id)
 
 
 async def holding(found: Found, begun: asyncio.Event, end: asyncio.Event) -> None:
@@ -84,7 +90,12 @@ async def test_shorter_prompt_takes_no_more_memory_and_all_is_given_back(prompt:
     shared, image = prompt
     async with asyncio.timeout(10), shared.of_prompt(PROJECT) as prompt_images:
         await prompt_images.find([image, image])
+        before = await prompt_images.part(image)
         await prompt_images.find([image])
+        shorter = await prompt_images.part(image)
 
+    assert isinstance(before, ImagePart)
+    assert isinstance(shorter, ImagePart)
+    assert shorter.url is before.url
     async with asyncio.timeout(10), shared.of_prompt(PROJECT) as prompt_images:
         await prompt_images.find([image, image])
