@@ -1,12 +1,19 @@
-"""The fields of a `ChatBody` for models whose answers are read here, and not passed on."""
+"""The fields of a `ChatBody` for models that get them from here, and not with the body as it is."""
 
 from collections.abc import Callable
 from typing import Any
 
 from infra.language_model.errors import PromptRejected
-from models.language_model import ModelRequest
+from models.language_model import ChatBody, ModelRequest
 
-ANSWER_KEEPS_ITS_FORM = frozenset({"frequency_penalty", "presence_penalty", "logit_bias", "seed", "stop", "user"})
+ANSWER_KEEPS_ITS_FORM = frozenset(
+    {
+        *("frequency_penalty", "presence_penalty", "logit_bias", "seed", "stop", "user", "prediction", "verbosity"),
+        *("safety_identifier", "prompt_cache_key", "prompt_cache_retention", "store", "metadata"),
+    }
+)
+OF_A_PART = frozenset({"tools", "tool_choice"})
+"""These are beyond the port for custom tools in them, which litellm cannot translate."""
 
 
 def parameters_beyond(request: ModelRequest, takes: Callable[[str], bool]) -> dict[str, Any]:
@@ -14,12 +21,21 @@ def parameters_beyond(request: ModelRequest, takes: Callable[[str], bool]) -> di
     if request.chat is None:
         return {}
     for name in request.chat.beyond:
-        if name not in ANSWER_KEEPS_ITS_FORM or not takes(name):
-            raise PromptRejected(f"Unsupported parameter: '{name}' is not supported with the model '{request.model}'.")
-    # One of ReAct's: an answer that goes on past it contains invented results.
-    if request.stop is not None and "stop" in request.chat.beyond:
-        raise PromptRejected(
-            f"Unsupported parameter: 'stop' is not supported together with 'tools' with the model '{request.model}', "
-            "which calls functions in text."
-        )
+        if name in OF_A_PART or name not in request.chat.fields or not takes(name):
+            raise not_taken(name, request.model)
+        # ReAct's stop text: an answer that goes on past it contains invented results. And it reads one text.
+        if request.stop is not None and (name == "stop" or name not in ANSWER_KEEPS_ITS_FORM):
+            raise PromptRejected(
+                f"Unsupported parameter: '{name}' is not supported together with 'tools' with the model "
+                f"'{request.model}', which calls functions in text."
+            )
     return {name: request.chat.fields[name] for name in request.chat.beyond}
+
+
+def not_taken(name: str, model: str) -> PromptRejected:
+    return PromptRejected(f"Unsupported parameter: '{name}' is not supported with the model '{model}'.")
+
+
+def changes_answer(body: ChatBody) -> bool:
+    """Whether the answer may have more than the port can say."""
+    return not ANSWER_KEEPS_ITS_FORM.issuperset(body.beyond)

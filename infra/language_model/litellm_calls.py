@@ -1,9 +1,11 @@
 """litellm, loaded and set up for one catalogue. Only this module makes its loosely typed calls."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import aclosing
 from typing import Any, cast
 
 from infra.language_model.catalogue import ModelCatalogue
+from infra.language_model.litellm_kept_fields import keeping
 from infra.language_model.litellm_loading import load_litellm
 from infra.language_model.litellm_names import called_by_litellm
 from infra.language_model.litellm_router import learns_from_answers, open_router
@@ -40,21 +42,27 @@ class LitellmCalls:
         if self._router is not None:
             self._router.discard()
 
-    async def stream(self, model: str, parameters: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        """litellm's chunks. Raises the errors of litellm and of providers."""
+    async def stream(
+        self, model: str, parameters: Mapping[str, Any], kept: Collection[str] = ()
+    ) -> AsyncGenerator[Any, None]:
+        """litellm's chunks. Raises the errors of litellm and of providers, `FieldNotTaken` for one of `kept`."""
+        given = {**self._given_for(model, parameters), "stream": True, "stream_options": {"include_usage": True}}
+        with keeping(kept):
+            stream = cast("AsyncGenerator[Any, None]", await self._complete(**given))
+        return _keeping(stream, kept) if kept else stream
+
+    async def whole(self, model: str, parameters: Mapping[str, Any], kept: Collection[str]) -> Any:
+        """litellm's completion, with all of its choices. Raises as `stream` does."""
+        with keeping(kept):
+            return await self._complete(**self._given_for(model, parameters), stream=False)
+
+    def _given_for(self, model: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         if "stop" in parameters and not self.takes("stop", model):
             parameters = {name: value for name, value in parameters.items() if name != "stop"}
         if "reasoning_effort" in parameters and self._reasons_by_budget(model):
             parameters = with_affordable_effort(parameters, self._reasoning_budgets)
-        stream = await self._complete(
-            model=called_by_litellm(model) if self._router is None else model,
-            **parameters,
-            stream=True,
-            stream_options={"include_usage": True},
-            **NO_RETRIES,
-            **self._given,
-        )
-        return cast("AsyncGenerator[Any, None]", stream)
+        called = called_by_litellm(model) if self._router is None else model
+        return {"model": called, **parameters, **NO_RETRIES, **self._given}
 
     def context_window_tokens(self, model: str) -> int | None:
         return context_window_tokens(self._price_list, self._catalogue.served_by(model))
@@ -83,3 +91,14 @@ class LitellmCalls:
             # The name has no provider: the call itself raises the error.
             return True
         return supported is None or parameter in supported
+
+
+async def _keeping(stream: AsyncGenerator[Any, None], kept: Collection[str]) -> AsyncGenerator[Any, None]:
+    # The Router turns to a fallback if the stream breaks off before the first word.
+    async with aclosing(stream):
+        while True:
+            with keeping(kept):
+                chunk = await anext(stream, None)
+            if chunk is None:
+                return
+            yield chunk

@@ -14,6 +14,7 @@ from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
 from infra.language_model.litellm_documents import chunks_of
 from infra.language_model.litellm_gemini import invent_no_endings, read_calls_without_arguments
+from infra.language_model.litellm_kept_fields import refuse_to_drop_kept_fields
 from infra.language_model.litellm_redirects import follow_no_redirects
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
@@ -63,13 +64,14 @@ def load_litellm() -> LoadedLitellm:
     _keep_quiet()
     _refuse_invented_endings()
     _keep_unknown_endings()
-    _keep_refusals()
+    _keep_refusals_and_logprobs()
     read_calls_without_arguments()
     invent_no_endings()
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()
     follow_no_redirects()
+    refuse_to_drop_kept_fields()
     # The program does the same when it is ready, which may be before this import: a full collection over litellm's
     # objects takes half a second of the event loop.
     gc.freeze()
@@ -105,9 +107,14 @@ def _reported_ending(make_ending: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _keep_unknown_endings() -> None:
     # litellm reports "stop" for most finish reasons that mean a failure, and for every word that it does not know.
     from litellm.litellm_core_utils import core_helpers
+    from litellm.types.utils import Choices
 
     helpers: Any = core_helpers
     helpers._FINISH_REASON_MAP = _FinishReasons()
+    # In a whole answer litellm takes a word that it does not know for a mistake in the request.
+    choices: Any = Choices
+    choices.model_fields["finish_reason"].annotation = str
+    choices.model_rebuild(force=True)
 
 
 class _FinishReasons(dict[str, str]):
@@ -117,21 +124,20 @@ class _FinishReasons(dict[str, str]):
         return known_finish_reason(word) or word
 
 
-def _keep_refusals() -> None:
-    # litellm passes on only chunks with known content, and does not look for a refusal.
+def _keep_refusals_and_logprobs() -> None:
+    # litellm passes on only chunks with known content, and does not look for a refusal or for log probabilities.
     from litellm.litellm_core_utils import streaming_handler
 
     wrapper: Any = streaming_handler.CustomStreamWrapper
-    wrapper.is_chunk_non_empty = _or_refusal(wrapper.is_chunk_non_empty)
+    wrapper.is_chunk_non_empty = _or_more(wrapper.is_chunk_non_empty)
 
 
-def _or_refusal(has_content: Callable[..., bool]) -> Callable[..., bool]:
-    def has_content_or_refusal(stream: Any, completion: Any, chunk: Any, response: Any) -> bool:
-        return bool(getattr(chunk.choices[0].delta, "refusal", None)) or has_content(
-            stream, completion, chunk, response
-        )
+def _or_more(has_content: Callable[..., bool]) -> Callable[..., bool]:
+    def has_content_or_more(stream: Any, completion: Any, chunk: Any, response: Any) -> bool:
+        has_more = getattr(chunk.choices[0].delta, "refusal", None) or response.get("logprobs")
+        return bool(has_more) or has_content(stream, completion, chunk, response)
 
-    return has_content_or_refusal
+    return has_content_or_more
 
 
 def _yield_between_chunks() -> None:

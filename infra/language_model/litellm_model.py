@@ -7,12 +7,13 @@ from functools import partial
 
 from infra.daemon_threads import DaemonThreads
 from infra.language_model.acceptable_prompts import acceptable
-from infra.language_model.beyond_the_port import parameters_beyond
+from infra.language_model.beyond_the_port import changes_answer, parameters_beyond
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_parameters import chat_parameters
 from infra.language_model.litellm_answer import LitellmAnswer
 from infra.language_model.litellm_calls import LitellmCalls
 from infra.language_model.litellm_errors import translated
+from infra.language_model.litellm_passed_on import LitellmRequest, pass_on
 from infra.language_model.react.calling import answer_by_react
 from infra.language_model.react.prompt import needs_react
 from infra.language_model.schema_expansion import check_expansion
@@ -60,25 +61,26 @@ class LitellmLanguageModel:
         return calls.count_tokens(model, text)
 
     async def _answer(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        vendor = vendor_of(self._catalogue, request.model)
-        answer = LitellmAnswer(request.function_names, self._catalogue.provider_of(request.model), vendor)
         has_begun = False
         try:
-            if request.functions or request.response_format:
+            if request.functions or request.response_format or request.chat:
                 await self._threads.run(check_expansion, request)
-            beyond = parameters_beyond(request, lambda name: calls.takes(name, request.model))
-            chunks = await calls.stream(request.model, {**chat_parameters(acceptable(request), vendor), **beyond})
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    for delta in answer.read(chunk):
-                        has_begun = True
-                        yield delta
-                    if answer.is_over and not calls.learn_from_answers:
-                        break
+            async with aclosing(self._deltas(calls, request)) as deltas:
+                async for delta in deltas:
+                    has_begun = True
+                    yield delta
         except Exception as error:
             raise translated(error, request.model, has_begun) from error
-        for delta in answer.end():
-            yield delta
+
+    def _deltas(self, calls: LitellmCalls, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
+        vendor = vendor_of(self._catalogue, request.model)
+        beyond = parameters_beyond(request, lambda name: calls.takes(name, request.model))
+        parameters = {**chat_parameters(acceptable(request), vendor), **beyond}
+        asked = LitellmRequest(request.model, parameters, beyond.keys())
+        if request.chat is not None and changes_answer(request.chat):
+            return pass_on(calls, asked, request.chat, self._threads)
+        provider = self._catalogue.provider_of(request.model)
+        return _read(calls, asked, LitellmAnswer(request.function_names, provider, vendor))
 
     async def _ready(self) -> LitellmCalls:
         if self._calls is not None:
@@ -90,3 +92,16 @@ class LitellmLanguageModel:
             if self._calls is None:
                 self._calls = LitellmCalls(self._catalogue)
             return self._calls
+
+
+async def _read(
+    calls: LitellmCalls, request: LitellmRequest, answer: LitellmAnswer
+) -> AsyncGenerator[ModelDelta, None]:
+    async with aclosing(await calls.stream(request.model, request.parameters, request.kept)) as chunks:
+        async for chunk in chunks:
+            for delta in answer.read(chunk):
+                yield delta
+            if answer.is_over and not calls.learn_from_answers:
+                break
+    for delta in answer.end():
+        yield delta

@@ -18,12 +18,12 @@ from starlette.types import Receive, Scope, Send
 from tests.provider.exchange import Exchange
 from tests.provider.replies import Document, Fails, Hangs, Reply, WholeError
 from tests.provider.signals import Signal
-from tests.provider.wires import model_of, wants_stream
+from tests.provider.wires import GeminiCandidates, model_of, wants_stream
 
 SCRIPT_RAN_OUT = (
     "The script of model '{model}' has no reply left: call provider.script({model!r}, …) with more replies."
 )
-NOT_STREAMED = (Document, Fails, Hangs, WholeError)
+NOT_STREAMED = (Document, Fails, GeminiCandidates, Hangs, WholeError)
 """Replies to requests for a whole answer."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.provider.exchange import Exchange
 
-GEMINI_PATH = re.compile(r"/models/(?P<model>[^/]+):streamGenerateContent$")
+GEMINI_PATH = re.compile(r"/models/(?P<model>[^/]+):(?P<method>generateContent|streamGenerateContent)$")
 BEDROCK_PATH = re.compile(r"/model/(?P<model>[^/]+)/converse-stream$")
 PATHS = ("/chat/completions", "/v1/messages", "/api/chat", "/api/generate")
 
@@ -21,7 +21,9 @@ def model_of(path: str, body: Mapping[str, Any]) -> str | None:
 
 
 def wants_stream(path: str, body: Mapping[str, Any]) -> bool:
-    return bool(GEMINI_PATH.search(path) or BEDROCK_PATH.search(path) or body.get("stream"))
+    if named := GEMINI_PATH.search(path):
+        return named["method"] == "streamGenerateContent"
+    return bool(BEDROCK_PATH.search(path) or body.get("stream"))
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,31 @@ class GeminiSays:
         last = {"index": 0, "content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": self.finish}
         await exchange.event(json.dumps({"candidates": [last], "usageMetadata": usage}))
         await exchange.end()
+
+
+@dataclass(frozen=True)
+class GeminiCandidates:
+    """A whole answer of Gemini's wire, or, if `is_streamed`, an event for each candidate."""
+
+    candidates: tuple[Mapping[str, Any], ...]
+    is_streamed: bool = False
+
+    async def send(self, exchange: Exchange) -> None:
+        usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
+        if not self.is_streamed:
+            await exchange.document({"candidates": self.candidates, "usageMetadata": usage})
+            return
+        *before, last = self.candidates
+        for candidate in before:
+            await exchange.event(json.dumps({"candidates": [candidate]}))
+        await exchange.event(json.dumps({"candidates": [last], "usageMetadata": usage}))
+        await exchange.end()
+
+
+def gemini_candidate(text: str, finish: str | None = "STOP", index: int = 0, **fields: Any) -> dict[str, Any]:
+    """`logprobs` of its tokens, as Gemini has them, by `logprobsResult`."""
+    reason = {"finishReason": finish} if finish else {}
+    return {"index": index, "content": {"role": "model", "parts": [{"text": text}]}, **reason, **fields}
 
 
 @dataclass(frozen=True)

@@ -238,8 +238,6 @@ async def test_further_fields_of_chat_completions_become_parameters(
 @pytest.mark.parametrize(
     ("target", "fields", "named"),
     [
-        ("openai/gpt-4o", {"seed": 7, "n": 2}, "n"),
-        ("openai/gpt-4o", {"logprobs": True}, "logprobs"),
         ("openai/gpt-4o", {"messages[0]": None}, "messages[0]"),
         ("anthropic/claude-sonnet-4-5", {"seed": 7}, "seed"),
     ],
