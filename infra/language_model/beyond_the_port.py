@@ -32,8 +32,8 @@ def parameters_beyond(request: ModelRequest, takes: Callable[[str], bool]) -> di
     return {name: request.chat.fields[name] for name in request.chat.beyond}
 
 
-def not_taken(name: str, model: str) -> PromptRejected:
-    return PromptRejected(f"Unsupported parameter: '{name}' is not supported with the model '{model}'.")
+def not_taken(name: str, model: str, or_else: str = "") -> PromptRejected:
+    return PromptRejected(f"Unsupported parameter: '{name}' is not supported with the model '{model}'{or_else}.")
 
 
 def changes_answer(body: ChatBody) -> bool:

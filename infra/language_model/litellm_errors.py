@@ -14,7 +14,7 @@ def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed
     if isinstance(error, ModelCallFailed):
         return error
     if isinstance(error, FieldNotTaken):
-        return not_taken(error.name, model)
+        return not_taken(error.name, model, ", or not with this value or beside the other fields of the request")
     if isinstance(error, UnfinishedAnswer):
         return ModelStreamBroken(f"The answer of '{model}' ended without saying that it was complete.")
     if isinstance(error, UnreadableAnswer):

@@ -1,4 +1,4 @@
-"""What litellm reads wrongly on Gemini's wire."""
+"""What litellm reads wrongly on Gemini's wire, or does not know of it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +14,21 @@ def invent_no_endings() -> None:
     """litellm reports "stop" for every chunk without a finish reason: a stream that broke off would be complete."""
     config = _config()
     config._create_streaming_choice = staticmethod(_with_own_ending(config._create_streaming_choice))
+
+
+def send_top_logprobs() -> None:
+    """litellm has Gemini's name for them, `generationConfig.logprobs`, but lists them for Vertex AI only.
+
+    https://ai.google.dev/api/generate-content#generationconfig
+    """
+    from litellm import GoogleAIStudioGeminiConfig
+
+    config: Any = GoogleAIStudioGeminiConfig
+    config.get_supported_openai_params = _with_top_logprobs(config.get_supported_openai_params)
+
+
+def _with_top_logprobs(supported: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    return lambda config, model: [*supported(config, model), "top_logprobs"]
 
 
 def _config() -> Any:

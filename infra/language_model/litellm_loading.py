@@ -13,7 +13,7 @@ from infra.language_model.content_parts import text_of_parts
 from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
 from infra.language_model.litellm_documents import chunks_of
-from infra.language_model.litellm_gemini import invent_no_endings, read_calls_without_arguments
+from infra.language_model.litellm_gemini import invent_no_endings, read_calls_without_arguments, send_top_logprobs
 from infra.language_model.litellm_kept_fields import refuse_to_drop_kept_fields
 from infra.language_model.litellm_redirects import follow_no_redirects
 from infra.language_model.model_facts import PriceList, read_price_list
@@ -67,6 +67,7 @@ def load_litellm() -> LoadedLitellm:
     _keep_refusals_and_logprobs()
     read_calls_without_arguments()
     invent_no_endings()
+    send_top_logprobs()
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()

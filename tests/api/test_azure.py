@@ -79,7 +79,7 @@ async def test_run_has_tool_resources_of_its_own(azure: httpx.AsyncClient) -> No
     missing = {"file_search": {"vector_store_ids": ["vs_x"]}}
     refused = await azure.post(runs, json={**body, "tool_resources": missing})
 
-    assert created.status_code == 200
+    assert (created.status_code, created.json()["tool_resources"]) == (200, resources)
     assert refused.status_code == 404
 
 

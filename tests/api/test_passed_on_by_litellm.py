@@ -1,5 +1,6 @@
 """`/chat/completions` with the official SDK and models behind litellm: several choices, or a refusal by name."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from openai import BadRequestError
 
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.provider.replies import Hangs
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.wires import GeminiCandidates, gemini_candidate
 
@@ -81,6 +83,18 @@ async def test_field_that_the_provider_does_not_take_is_a_400_although_parameter
 
     assert (refused.value.type, refused.value.code) == ("invalid_request_error", "invalid_prompt")
     assert not provider.requests(CLAUDE)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_call_ends_with_its_client(by_litellm: RunningHoldfast, provider: ScriptedProvider, stream: bool) -> None:
+    provider.script(GEMINI, Hangs())
+    create = by_litellm.client.chat.completions.create
+    asking = asyncio.ensure_future(create(model=f"old-{GEMINI}", messages=HELLO, n=2, stream=stream))
+    await provider.requested(GEMINI)
+
+    asking.cancel()
+
+    await provider.disconnected(GEMINI)
 
 
 def _output_tokens(holdfast: RunningHoldfast) -> float:

@@ -12,6 +12,7 @@ from infra.language_model.errors import (
     AnswerAborted,
     ModelCallFailed,
     PromptRejected,
+    ProviderRefused,
     ProviderUnavailable,
 )
 from infra.language_model.litellm_model import LitellmLanguageModel
@@ -81,7 +82,8 @@ async def test_all_choices_are_passed_on_with_their_log_probabilities(
 ) -> None:
     provider.script(model, GeminiCandidates(BOTH))
 
-    answered = await ask(models.opened({"m": f"gemini/{model}"}), asked("m", n=2, logprobs=True, seed=7))
+    request = asked("m", n=2, logprobs=True, top_logprobs=3, seed=7)
+    answered = await ask(models.opened({"m": f"gemini/{model}"}), request)
 
     [completion] = pieces(answered)
     first, second = ({"role": "assistant", "content": text, "refusal": None} for text in ("Hi", "Hey"))
@@ -90,9 +92,9 @@ async def test_all_choices_are_passed_on_with_their_log_probabilities(
         {"index": 1, "message": second, "logprobs": None, "finish_reason": "length"},
     ]
     assert (answered.reason, answered.usage) == (FinishReason.STOP, TokenUsage(10, 5))
-    [request] = provider.requests(model)
-    given = request["generationConfig"]
-    assert (given["candidate_count"], given["responseLogprobs"], given["seed"]) == (2, True, 7)
+    [sent] = provider.requests(model)
+    given = {"candidate_count": 2, "responseLogprobs": True, "logprobs": 3, "seed": 7}
+    assert sent["generationConfig"].items() >= given.items()
 
 
 async def test_choices_of_a_stream_have_their_indexes_and_endings(
@@ -168,16 +170,32 @@ async def test_failure_of_the_provider_is_classified(provider: ScriptedProvider,
         assert failed.value.is_retryable
 
 
+@pytest.mark.parametrize("prefix", ["gemini", "openai"])
+async def test_redirect_of_a_whole_answer_is_not_followed(
+    provider: ScriptedProvider, models: Models, model: str, prefix: str
+) -> None:
+    path = f"/models/{model}:generateContent" if prefix == "gemini" else "/v1/chat/completions"
+    location = f"{provider.root}{path}".replace("127.0.0.1", "localhost")
+    provider.script(model, Fails(307, "Moved.", headers={"location": location}), GeminiCandidates(BOTH))
+
+    with pytest.raises(ProviderRefused, match="redirects are not followed"):
+        await ask(models.opened({"m": f"{prefix}/{model}"}), asked("m", n=2))
+
+    assert len(provider.requests(model)) == 1
+
+
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "n": ("anthropic/claude-sonnet-4-5", {"n": 2}),
     "logprobs": ("bedrock/converse/anthropic.claude-3-haiku-20240307-v1:0", {"logprobs": True}),
-    "top_logprobs": ("gemini/gemini-2.5-flash", {"logprobs": True, "top_logprobs": 2}),
+    "logit_bias": ("gemini/gemini-2.5-flash", {"n": 2, "logit_bias": {"5": 1}}),
     "moderation": ("gemini/gemini-2.5-flash", {"moderation": {"model": "m"}}),
     "tools": ("gemini/gemini-2.5-flash", {"tools": [{"type": "custom", "custom": {"name": "word"}}]}),
     "messages[0]": (
         "gemini/gemini-2.5-flash",
         {"messages": [{"role": "user", "name": "ada", "content": "Hi"}]},
     ),
+    # litellm says that Claude takes it, but leaves out the address of a person.
+    "user": ("anthropic/claude-sonnet-4-5", {"user": "ada@example.com"}),
     # litellm says that Gemini takes it, and then leaves it out beside functions.
     "web_search_options": ("gemini/gemini-2.5-flash", {"web_search_options": {}, "tools": TOOLS}),
     # litellm would send it to the Responses API, which has one answer only, and leave it out.
@@ -196,7 +214,7 @@ async def test_field_that_the_provider_does_not_take_is_refused_by_its_name(
     with pytest.raises(PromptRejected) as refused:
         await ask(language_model, asked("m", **fields))
 
-    assert str(refused.value) == f"Unsupported parameter: '{name}' is not supported with the model 'm'."
+    assert str(refused.value).startswith(f"Unsupported parameter: '{name}' is not supported with the model 'm'")
     assert not provider.requests(called.rpartition("/")[2])
 
 
