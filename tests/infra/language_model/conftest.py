@@ -11,6 +11,7 @@ from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_completions.language_model import ChatCompletionsLanguageModel
 from infra.language_model.litellm_model import LitellmLanguageModel
 from infra.ports import LanguageModel
+from tests.infra.language_model.passed_on import Models
 from tests.provider.scripted_provider import ScriptedProvider
 
 Adapter = Callable[[ModelCatalogue], LanguageModel]
@@ -58,6 +59,12 @@ def model(request: pytest.FixtureRequest) -> str:
 def litellm_model(provider: ScriptedProvider, tmp_path: Path) -> LitellmLanguageModel:
     """Any model name reaches the scripted provider, through litellm's Router."""
     return LitellmLanguageModel(ModelCatalogue.load(provider.models_file(tmp_path)))
+
+
+@pytest.fixture
+def models(provider: ScriptedProvider, tmp_path: Path) -> Models:
+    """Models files with the scripted provider behind entries of any wire."""
+    return Models(provider, tmp_path)
 
 
 @pytest.fixture
