@@ -150,6 +150,27 @@ async def test_whole_completion_of_openais_wire_keeps_its_words(
 
 
 @pytest.mark.parametrize("stream", [False, True])
+async def test_sources_of_a_search_are_annotations(
+    provider: ScriptedProvider, models: Models, model: str, stream: bool
+) -> None:
+    chunk = {"web": {"uri": "https://example.com/a", "title": "A"}}
+    support = {"segment": {"startIndex": 0, "endIndex": 2, "text": "Hi"}, "groundingChunkIndices": [0]}
+    grounds = {"groundingChunks": [chunk], "groundingSupports": [support]}
+    candidate = gemini_candidate("Hi", groundingMetadata=grounds)
+    provider.script(model, GeminiCandidates((candidate,), is_streamed=stream))
+
+    answered = await ask(models.opened({"m": f"gemini/{model}"}), asked("m", web_search_options={}, stream=stream))
+
+    choices = [choice for piece in pieces(answered) for choice in piece["choices"]]
+    [annotation] = (choices[0].get("message") or choices[0]["delta"])["annotations"]
+    assert annotation["type"] == "url_citation"
+    assert (
+        annotation["url_citation"].items() >= {"start_index": 0, "end_index": 2, "url": "https://example.com/a"}.items()
+    )
+    assert provider.requests(model)[0]["tools"] == [{"googleSearch": {}}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_functions_are_called_in_the_form_before_tools(
     provider: ScriptedProvider, models: Models, model: str, stream: bool
 ) -> None:
