@@ -21,6 +21,8 @@ from infra.language_model.vendors import vendor_of
 from models.language_model import ModelDelta, ModelRequest
 
 LONG_TEXT_CHARACTERS = 10_000
+NOT_DROPPED = frozenset({"parallel_tool_calls"})
+"""Parameters of the port that a model takes, or the call fails."""
 
 
 class LitellmLanguageModel:
@@ -76,7 +78,7 @@ class LitellmLanguageModel:
         vendor = vendor_of(self._catalogue, request.model)
         beyond = parameters_beyond(request, lambda name: calls.takes(name, request.model))
         parameters = {**chat_parameters(acceptable(request), vendor), **beyond}
-        asked = LitellmRequest(request.model, parameters, beyond.keys())
+        asked = LitellmRequest(request.model, parameters, beyond.keys() | (parameters.keys() & NOT_DROPPED))
         if request.chat is not None and changes_answer(request.chat):
             return pass_on(calls, asked, request.chat, self._threads)
         provider = self._catalogue.provider_of(request.model)

@@ -177,11 +177,12 @@ class Trial:
         if [name for name, _ in answered.calls] != ["f", "g"]:
             return NO
         try:
-            await self._sent(replace(request, parallel_tool_calls=False), self.row.wire.calls("f"))
+            _, body = await self._sent(replace(request, parallel_tool_calls=False), self.row.wire.calls("f"))
         except PromptRejected:
             self.provider.forget(self.provider.models)
             return ALWAYS
-        return YES
+        # `parallel_tool_calls`, or Claude's `disable_parallel_tool_use`.
+        return YES if "parallel_tool" in json.dumps(body) else "ignored"
 
     async def _streaming(self) -> str:
         answered, _ = await self._sent(self._request, self.row.wire.words())
