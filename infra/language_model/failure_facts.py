@@ -10,6 +10,17 @@ from infra.language_model.failure_message import message_of, without_wrapping
 MAX_CHAIN_LENGTH = 8
 TOO_LARGE = 413
 REDIRECTS = range(300, 400)
+ERROR_STATUSES = range(400, 600)
+STATUS_OF_TYPE: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": TOO_LARGE,
+    "rate_limit_error": 429,
+}
+"""Of errors that come with the status of a success: OpenAI's and Anthropic's types. Any other may pass."""
+
 VENDOR_PACKAGES = frozenset({"litellm", "openai", "httpx", "httpcore", "aiohttp", "anthropic", "botocore"})
 
 
@@ -43,6 +54,14 @@ def facts_of(error: BaseException) -> FailureFacts:
         is_connection_failure=any(isinstance(item, OSError) for item in chain),
         class_names=frozenset(base.__name__ for base in type(error).__mro__),
     )
+
+
+def reported_status(error: Mapping[str, Any]) -> int:
+    """The HTTP status of an error that is reported in a stream, or in a document in place of one."""
+    code = error.get("code")
+    if isinstance(code, int) and code in ERROR_STATUSES:
+        return code
+    return STATUS_OF_TYPE.get(str(error.get("type")), 500)
 
 
 def redirected(status: int, location: str) -> FailureFacts:

@@ -1,10 +1,14 @@
 """Translates the errors of litellm and of providers into `ModelCallFailed`."""
 
+from collections.abc import Iterator
+
 from infra.language_model.beyond_the_port import not_taken
 from infra.language_model.chat_completions.failures import UnreadableAnswer
-from infra.language_model.errors import ModelCallFailed, ModelStreamBroken
-from infra.language_model.failure_facts import facts_of
+from infra.language_model.document_streams import DocumentTooLong, UnknownDocument
+from infra.language_model.errors import AnswerAborted, AnswerTooLarge, ModelCallFailed, ModelStreamBroken
+from infra.language_model.failure_facts import MAX_CHAIN_LENGTH, facts_of
 from infra.language_model.failures import failure_of
+from infra.language_model.finish_reasons import RETRY_AFTER
 from infra.language_model.litellm_kept_fields import FieldNotTaken
 from infra.language_model.litellm_loading import UnfinishedAnswer
 
@@ -19,4 +23,20 @@ def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed
         return ModelStreamBroken(f"The answer of '{model}' ended without saying that it was complete.")
     if isinstance(error, UnreadableAnswer):
         return ModelStreamBroken(f"The answer of '{model}' {error}.")
+    for cause in _causes(error):
+        match cause:
+            case DocumentTooLong():
+                return AnswerTooLarge(f"The answer of '{model}' is too large: it is one JSON document, not a stream.")
+            case UnknownDocument():
+                said = f"The answer of '{model}' is a JSON document in no known form, and not a stream."
+                return AnswerAborted(said, RETRY_AFTER)
     return failure_of(facts_of(error), model, has_begun, getattr(error, "cooldown_time", None))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    # litellm makes an error of its own from every one that its connections raise.
+    for _ in range(MAX_CHAIN_LENGTH):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__

@@ -12,10 +12,8 @@ from typing import Any
 from infra.language_model.content_parts import text_of_parts
 from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
-from infra.language_model.litellm_documents import chunks_of
 from infra.language_model.litellm_gemini import invent_no_endings, read_calls_without_arguments, send_top_logprobs
 from infra.language_model.litellm_kept_fields import refuse_to_drop_kept_fields
-from infra.language_model.litellm_redirects import follow_no_redirects
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
 from infra.time_slices import TimeSlices
@@ -55,6 +53,9 @@ def load_litellm() -> LoadedLitellm:
     # Its resources are half a second of imports, which the first call would otherwise do on the event loop.
     import openai.resources
 
+    # It needs httpx, which processes without model calls do not load.
+    from infra.language_model.litellm_connections import set_up_connections
+
     # litellm imports it at the first call with tools, in a thread beside running calls. These fail with a partly
     # imported httpx2, so it is imported here.
     importlib.import_module("litellm.responses.mcp.chat_completions_handler")
@@ -71,7 +72,7 @@ def load_litellm() -> LoadedLitellm:
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()
-    follow_no_redirects()
+    set_up_connections()
     refuse_to_drop_kept_fields()
     # The program does the same when it is ready, which may be before this import: a full collection over litellm's
     # objects takes half a second of the event loop.
@@ -163,12 +164,12 @@ def _reading_in_slices(read: Callable[[Any], Awaitable[Any]]) -> Callable[[Any],
 class _SlicedSource:
     """The chunks of a provider in their order, with pauses for other tasks; otherwise `source` itself.
 
-    litellm passes on only text: content in parts is joined. A document in place of a stream is one chunk.
+    litellm passes on only text: content in parts is joined.
     """
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self._chunks = chunks_of(source)
+        self._chunks = aiter(source)
         self._slices = TimeSlices()
 
     def __aiter__(self) -> "_SlicedSource":

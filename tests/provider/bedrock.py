@@ -10,6 +10,8 @@ from typing import Any
 from tests.provider.exchange import Exchange
 from tests.provider.wires import halves
 
+BEDROCK_USAGE = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
+
 
 @dataclass(frozen=True)
 class BedrockSays:
@@ -26,6 +28,13 @@ class BedrockSays:
             await exchange.bytes(event)
         await exchange.end()
 
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The message as one document, as if no stream had been asked for."""
+        message = {"role": "assistant", "content": [_whole_block(block) for block in self.blocks]}
+        about = {"usage": BEDROCK_USAGE, "metrics": {"latencyMs": 1}}
+        return {"output": {"message": message}, "stopReason": self.stop_reason, **about}
+
     def events(self) -> Iterator[bytes]:
         yield _aws_event("messageStart", {"role": "assistant"})
         for index, block in enumerate(self.blocks):
@@ -34,8 +43,14 @@ class BedrockSays:
             yield _aws_event("contentBlockStop", {"contentBlockIndex": index})
         if self.stop_reason is not None:
             yield _aws_event("messageStop", {"stopReason": self.stop_reason})
-            usage = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
-            yield _aws_event("metadata", {"usage": usage, "metrics": {"latencyMs": 1}})
+            yield _aws_event("metadata", {"usage": BEDROCK_USAGE, "metrics": {"latencyMs": 1}})
+
+
+def _whole_block(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    match block:
+        case {"reasoningContent": {"text": _} as parts}:
+            return {"reasoningContent": {"reasoningText": parts}}
+    return block
 
 
 def _bedrock_events(block: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -39,10 +39,14 @@ class Exchange:
         await self._begin(status, {"content-type": "application/json", **(headers or {})})
         await self._body(json.dumps({"error": error}), more=False)
 
-    async def document(self, document: Mapping[str, Any]) -> None:
+    async def document(self, document: Any) -> None:
         """Answer with one JSON document instead of a stream."""
-        await self._begin(200, {"content-type": "application/json"})
-        await self._body(json.dumps(document, indent=1), more=False)
+        await self.whole(json.dumps(document, indent=1).encode(), {"content-type": "application/json"})
+
+    async def whole(self, body: bytes, headers: Mapping[str, str], more: bool = False) -> None:
+        """Answer with `body` instead of a stream."""
+        await self._begin(200, headers)
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     async def begin(self) -> None:
         await self._begin(200, EVENT_STREAM)

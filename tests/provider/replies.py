@@ -1,5 +1,7 @@
 """The replies that a test can script for one request."""
 
+import gzip
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -144,18 +146,32 @@ class Whole:
     finish: str = "stop"
 
     async def send(self, exchange: Exchange) -> None:
+        await exchange.document(self.document)
+
+    @property
+    def document(self) -> Mapping[str, Any]:
         choice = {"index": 0, "message": {"role": "assistant", **self.message}, "finish_reason": self.finish}
-        await exchange.document({"object": "chat.completion", "choices": [choice], "usage": USAGE})
+        return {"object": "chat.completion", "choices": [choice], "usage": USAGE}
 
 
 @dataclass(frozen=True)
 class Document:
-    """One JSON document, to a request that asks for no stream."""
+    """One JSON document, to a request that asks for no stream, or instead of one. If it is cut, half of it comes."""
 
-    content: Mapping[str, Any]
+    content: Any
+    content_type: str | None = "application/json"
+    is_compressed: bool = False
+    is_cut: bool = False
 
     async def send(self, exchange: Exchange) -> None:
-        await exchange.document(self.content)
+        headers = {"content-type": self.content_type} if self.content_type else {}
+        body = json.dumps(self.content, indent=1).encode()
+        if self.is_compressed:
+            body, headers = gzip.compress(body), {**headers, "content-encoding": "gzip"}
+        if self.is_cut:
+            await exchange.whole(body[: len(body) // 2], headers, more=True)
+            raise BrokenOff
+        await exchange.whole(body, headers)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 from tests.provider.exchange import Exchange
 
 GEMINI_PATH = re.compile(r"/models/(?P<model>[^/]+):(?P<method>generateContent|streamGenerateContent)$")
-BEDROCK_PATH = re.compile(r"/model/(?P<model>[^/]+)/converse-stream$")
+BEDROCK_PATH = re.compile(r"/model/(?P<model>[^/]+)/(converse-stream|invoke-with-response-stream)$")
+GEMINI_USAGE = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
 PATHS = ("/chat/completions", "/v1/messages", "/api/chat", "/api/generate")
 
 
@@ -48,6 +49,13 @@ class ClaudeSays:
         await exchange.named_event("message_stop", {})
         await exchange.end()
 
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The message as one document, as if no stream had been asked for."""
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": self.blocks}
+        usage = {"input_tokens": 10, "output_tokens": self.output_tokens}
+        return {**message, "stop_reason": self.stop_reason, "stop_sequence": None, "usage": usage}
+
 
 async def _claude_block(exchange: Exchange, index: int, block: Mapping[str, Any]) -> None:
     begun, deltas = _claude_deltas(block)
@@ -80,16 +88,26 @@ class GeminiSays:
     """A streamed answer of Gemini's wire, one chunk for each part."""
 
     parts: tuple[Mapping[str, Any], ...]
-    finish: str = "STOP"
+    finish: str | None = "STOP"
 
     async def send(self, exchange: Exchange) -> None:
-        usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
-        for part in self.parts:
-            content = {"role": "model", "parts": [part]}
-            await exchange.event(json.dumps({"candidates": [{"index": 0, "content": content}]}))
-        last = {"index": 0, "content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": self.finish}
-        await exchange.event(json.dumps({"candidates": [last], "usageMetadata": usage}))
+        for chunk in self.documents:
+            await exchange.event(json.dumps(chunk))
         await exchange.end()
+
+    @property
+    def documents(self) -> list[Mapping[str, Any]]:
+        """The chunks as a list, as if no events had been asked for."""
+        last = self._response({"text": ""}, finishReason=self.finish)
+        return [*map(self._response, self.parts), {**last, "usageMetadata": GEMINI_USAGE}]
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The answer as one document, as if no stream had been asked for."""
+        return {**self._response(*self.parts, finishReason=self.finish), "usageMetadata": GEMINI_USAGE}
+
+    def _response(self, *parts: Mapping[str, Any], **about: Any) -> Mapping[str, Any]:
+        return {"candidates": [{"index": 0, "content": {"role": "model", "parts": parts}, **about}]}
 
 
 @dataclass(frozen=True)
@@ -100,14 +118,13 @@ class GeminiCandidates:
     is_streamed: bool = False
 
     async def send(self, exchange: Exchange) -> None:
-        usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
         if not self.is_streamed:
-            await exchange.document({"candidates": self.candidates, "usageMetadata": usage})
+            await exchange.document({"candidates": self.candidates, "usageMetadata": GEMINI_USAGE})
             return
         *before, last = self.candidates
         for candidate in before:
             await exchange.event(json.dumps({"candidates": [candidate]}))
-        await exchange.event(json.dumps({"candidates": [last], "usageMetadata": usage}))
+        await exchange.event(json.dumps({"candidates": [last], "usageMetadata": GEMINI_USAGE}))
         await exchange.end()
 
 

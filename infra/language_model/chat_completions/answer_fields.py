@@ -24,12 +24,12 @@ _JSON = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
 def parsed(data: bytes) -> Mapping[str, Any]:
     """A chunk or answer. Raises `CallFailed` if it reports an error, `UnreadableAnswer` if it is no object."""
     try:
-        chunk = as_object(_JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass")))
+        content = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise UnreadableAnswer("has a piece that is not JSON") from error
-    if failure := reported_in_stream(chunk):
+    if failure := reported_in_stream(content):
         raise CallFailed(failure)
-    return chunk
+    return as_object(content)
 
 
 def usage_in(usage: Mapping[str, Any] | None) -> TokenUsage | None:

@@ -36,7 +36,7 @@ class EventReader:
         """The data of each event that ends in `piece`."""
         if self._is_document is None and (begun := piece.lstrip()):
             # No line of events begins so.
-            self._is_document = begun.startswith(b"{")
+            self._is_document = begun.startswith((b"{", b"["))
         if self._is_document:
             self._retain(piece, MAX_DOCUMENT_BYTES, DocumentTooLong)
             return

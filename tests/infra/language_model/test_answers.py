@@ -22,7 +22,7 @@ from models.language_model import (
     UserTurn,
 )
 from tests.infra.language_model.answers import ask, saying
-from tests.provider.replies import Calls, Chunks, Hangs, Held, Says, Whole, chunk_of
+from tests.provider.replies import Calls, Chunks, Document, Hangs, Held, Says, Whole, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
 WEATHER = Function("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -195,6 +195,18 @@ async def test_whole_answer_in_place_of_stream_is_read(
 
     assert (said.text, said.reason, said.usage) == ("Hi.\n\nYou.", FinishReason.STOP, TokenUsage(10, 5))
     assert called.calls == [("f", '{"city": "Rome"}'), ("g", '{"city": "Rome"}')]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "text/event-stream", None])
+async def test_whole_answer_is_known_by_its_content(
+    language_model: LanguageModel, provider: ScriptedProvider, model: str, content_type: str | None
+) -> None:
+    provider.script(model, Document(Whole({"content": "Hi."}).document, content_type, is_compressed=True))
+
+    answered = await ask(language_model, saying(model))
+
+    assert (answered.text, answered.usage) == ("Hi.", TokenUsage(10, 5))
+    assert len(provider.requests(model)) == 1
 
 
 async def test_calls_of_two_functions_under_one_index_are_two(

@@ -3,56 +3,20 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from infra.language_model.catalogue import ModelCatalogue
-from infra.language_model.errors import AnswerAborted, ModelCallFailed, ModelStreamBroken
-from infra.language_model.litellm_model import LitellmLanguageModel
-from models.language_model import FinishReason, Function, TokenUsage
+from infra.language_model.errors import AnswerAborted, ModelStreamBroken
+from models.language_model import FinishReason, Function
 from tests.infra.language_model.answers import ask, saying
+from tests.infra.language_model.litellm_models import opened
 from tests.provider.bedrock import BedrockSays
-from tests.provider.replies import Chunks, Reply, Whole, WholeError
+from tests.provider.replies import Chunks, Document, Reply
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.wires import ClaudeSays, GeminiSays
 
+NativeReply = ClaudeSays | BedrockSays | GeminiSays
 FUNCTIONS = (Function("f"), Function("g"))
-
-
-def opened(folder: Path, name: str, **params: Any) -> LitellmLanguageModel:
-    path = folder / "models.yaml"
-    entry = {"model_name": name, "litellm_params": {"api_key": "k", **params}}
-    path.write_text(yaml.safe_dump({"model_list": [entry]}))
-    return LitellmLanguageModel(ModelCatalogue.load(path))
-
-
-@pytest.mark.parametrize(
-    "prefix", ["openai", "hosted_vllm", "deepseek", "groq", "mistral", "openrouter", "xai", "together_ai", "moonshot"]
-)
-async def test_whole_answer_in_place_of_stream_is_read_with_every_prefix(
-    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str
-) -> None:
-    language_model = opened(tmp_path, model, model=f"{prefix}/{model}", api_base=provider.url)
-    calls = [{"id": name, "type": "function", "function": {"name": name, "arguments": "{}"}} for name in ("f", "g")]
-    provider.script(model, Whole({"content": "Hi."}), Whole({"content": None, "tool_calls": calls}, "tool_calls"))
-
-    said, called = [await ask(language_model, replace(saying(model), functions=FUNCTIONS)) for _ in range(2)]
-
-    assert (said.text, said.calls, said.reason, said.usage) == ("Hi.", [], FinishReason.STOP, TokenUsage(10, 5))
-    assert (called.text, called.calls) == ("", [("f", "{}"), ("g", "{}")])
-    assert len(provider.requests(model)) == 2
-
-
-async def test_whole_error_in_place_of_stream_is_failure(
-    provider: ScriptedProvider, tmp_path: Path, model: str
-) -> None:
-    language_model = opened(tmp_path, model, model=f"openai/{model}", api_base=provider.url)
-    provider.script(model, WholeError("The model is loading."))
-
-    with pytest.raises(ModelCallFailed, match="The model is loading"):
-        await ask(language_model, saying(model))
 
 
 async def test_geminis_calls_may_lack_arguments(provider: ScriptedProvider, tmp_path: Path, model: str) -> None:
@@ -70,7 +34,7 @@ SAID = {"type": "text", "text": "It is"}
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
 TEXT = {"text": "It is"}
 USE = {"toolUse": {"toolUseId": "tooluse_1", "name": "f", "input": {}}}
-NATIVE: dict[str, tuple[str, Reply, FinishReason | None]] = {
+NATIVE: dict[str, tuple[str, NativeReply, FinishReason | None]] = {
     "Claude end_turn": ("anthropic", ClaudeSays((SAID,)), FinishReason.STOP),
     "Claude tool_use": ("anthropic", ClaudeSays((SAID, CALL), "tool_use"), FinishReason.TOOL_CALLS),
     "Claude max_tokens": ("anthropic", ClaudeSays((SAID,), "max_tokens"), FinishReason.LENGTH),
@@ -105,11 +69,18 @@ NATIVE: dict[str, tuple[str, Reply, FinishReason | None]] = {
 
 
 @pytest.mark.parametrize(("prefix", "reply", "reason"), NATIVE.values(), ids=NATIVE)
+@pytest.mark.parametrize("is_streamed", [True, False], ids=["stream", "document"])
 async def test_ending_on_the_providers_own_wire_is_known_or_aborts_the_answer(
-    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str, reply: Reply, reason: FinishReason | None
+    provider: ScriptedProvider,
+    tmp_path: Path,
+    model: str,
+    prefix: str,
+    reply: NativeReply,
+    reason: FinishReason | None,
+    is_streamed: bool,
 ) -> None:
     language_model = opened(tmp_path, model, model=f"{prefix}/{model}", api_base=provider.root)
-    provider.script(model, reply)
+    provider.script(model, reply if is_streamed else Document(reply.document))
     asking = ask(language_model, replace(saying(model), functions=FUNCTIONS))
 
     if reason is None:

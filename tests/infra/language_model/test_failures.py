@@ -26,7 +26,7 @@ from infra.ports import LanguageModel
 from models.language_model import TextDelta
 from tests.infra.language_model.answers import ask, saying
 from tests.infra.language_model.conftest import Adapter
-from tests.provider.replies import BreaksOff, Chunks, Fails, Hangs, Reply, Says, chunk_of
+from tests.provider.replies import BreaksOff, Chunks, Document, Fails, Hangs, Reply, Says, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
 
 TOO_LONG = "This model's maximum context length is 128000 tokens. However, your messages resulted in 200000 tokens."
@@ -193,6 +193,31 @@ BROKEN: list[tuple[Reply, type[ModelCallFailed]]] = [
     (Chunks('{"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}'), RateLimited),
     (Chunks(chunk_of({"content": "It"}), "this is no JSON"), ModelStreamBroken),
 ]
+
+
+REPORTED: list[tuple[object, type[ModelCallFailed]]] = [
+    ({"error": {"message": "It is so.", "type": "invalid_request_error"}}, PromptRejected),
+    ({"error": {"message": "It is so.", "code": 429}}, RateLimited),
+    ([{"error": {"message": "It is so.", "code": 401}}], ProviderRefused),
+    ({"error": "It is so."}, ProviderUnavailable),
+]
+
+
+@pytest.mark.parametrize(("document", "kind"), REPORTED)
+async def test_error_with_the_status_of_a_success_is_classified(
+    language_model: LanguageModel,
+    provider: ScriptedProvider,
+    model: str,
+    document: object,
+    kind: type[ModelCallFailed],
+) -> None:
+    provider.script(model, Document(document))
+
+    failure = await _failure(language_model, model)
+
+    assert type(failure) is kind
+    assert "It is so." in str(failure)
+    assert len(provider.requests(model)) == 1
 
 
 @pytest.mark.parametrize(("reply", "kind"), BROKEN)

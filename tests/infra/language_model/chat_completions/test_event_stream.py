@@ -50,7 +50,7 @@ def test_event_data_does_not_depend_on_chunk_boundaries(stream: str, events: lis
             assert read(data[:first], b"", data[first:second], data[second:]) == events
 
 
-@pytest.mark.parametrize("data", [b'{"a": 1}', b' \n\n{\n"a":\n\n1}\n\n'])
+@pytest.mark.parametrize("data", [b'{"a": 1}', b'[{"a": 1}]', b' \n\n{\n"a":\n\n1}\n\n'])
 def test_document_in_place_of_events_is_one_event(data: bytes) -> None:
     for cut in range(len(data)):
         [event] = read(data[:cut], data[cut:])

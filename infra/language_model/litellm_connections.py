@@ -1,0 +1,139 @@
+"""The connections that litellm opens. They follow no redirects, and read a document in place of a stream as the stream.
+
+litellm would follow a redirect with the prompt, and with keys that httpx knows no header of. In a document it looks for
+events, finds none, and yields nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+
+from infra.language_model.document_streams import MAX_DOCUMENT_BYTES, DocumentTooLong, answer_to_stream, parsed
+
+LARGE_BYTES = 64 * 1024
+"""Larger documents are read in a thread."""
+
+LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/stream+json", "application/vnd.amazon")
+OF_THE_BODY = frozenset({"content-encoding", "content-length", "content-type", "transfer-encoding"})
+
+
+def set_up_connections() -> None:
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+    from litellm.llms.openai.common_utils import BaseOpenAILLM
+
+    handler: Any = AsyncHTTPHandler
+    handler.create_client = _set_up(handler.create_client)
+    openais: Any = BaseOpenAILLM
+    openais._get_async_http_client = staticmethod(_set_up(openais._get_async_http_client))
+
+
+def _set_up(create: Callable[..., Any]) -> Callable[..., Any]:
+    def create_client(*args: Any, **kwargs: Any) -> Any:
+        client = create(*args, **kwargs)
+        client.follow_redirects = False
+        # A replaced `send` of the client would refer to it: litellm closes a client without referrers.
+        client.__class__ = _DocumentReadingClient
+        return client
+
+    return create_client
+
+
+class _DocumentReadingClient(httpx.AsyncClient):
+    async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
+        """Raises `DocumentTooLong` and `UnknownDocument` if a stream is asked for and a document comes."""
+        response = await super().send(request, stream=stream, **options)
+        content_type = response.headers.get("content-type", "")
+        if not (stream and response.is_success) or content_type.startswith(LINES_TYPES):
+            return response
+        try:
+            return await _as_stream(response)
+        except BaseException:
+            await response.aclose()
+            raise
+
+
+async def _as_stream(response: httpx.Response) -> httpx.Response:
+    body = _Body(response)
+    await body.begin()
+    if not body.begins_as_document:
+        return _with(response, response.status_code, response.headers.get("content-type"), stream=body)
+    await body.gather()
+    whole = body.gathered
+    document = await _in_time(whole, parsed, whole) if body.is_complete else None
+    if document is None:
+        # Broken off, or lines of JSON: litellm may know these.
+        return _with(response, response.status_code, response.headers.get("content-type"), stream=body)
+    await response.aclose()
+    answer = await _in_time(whole, answer_to_stream, document, response.request.url.path)
+    return _with(response, answer.status, answer.content_type, content=answer.body)
+
+
+def _with(response: httpx.Response, status: int, content_type: str | None, **body: Any) -> httpx.Response:
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in OF_THE_BODY]
+    if content_type is not None:
+        headers.append(("content-type", content_type))
+    return httpx.Response(status, headers=headers, request=response.request, extensions=response.extensions, **body)
+
+
+async def _in_time(body: bytes, read: Callable[..., Any], *args: Any) -> Any:
+    return await asyncio.to_thread(read, *args) if len(body) > LARGE_BYTES else read(*args)
+
+
+class _Body(httpx.AsyncByteStream):
+    """A body whose beginning is looked at before it is passed on. Its failures are raised where it is read.
+
+    litellm sends a request again that fails before its response is there: the model would be asked twice.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._rest = response.aiter_bytes()
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._failure: Exception | None = None
+        self.is_complete = False
+
+    @property
+    def gathered(self) -> bytes:
+        return b"".join(self._pieces)
+
+    @property
+    def begins_as_document(self) -> bool:
+        """No line of events begins so, and no frame."""
+        return self.gathered.lstrip().startswith((b"{", b"["))
+
+    async def begin(self) -> None:
+        """Read until there is more than blanks."""
+        while not self.gathered.strip() and await self._read():
+            pass
+
+    async def gather(self) -> None:
+        while await self._read():
+            if self._size > MAX_DOCUMENT_BYTES:
+                raise DocumentTooLong
+
+    async def _read(self) -> bool:
+        try:
+            piece = await anext(self._rest, None)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            self._failure = error
+            return False
+        if piece is None:
+            self.is_complete = True
+            return False
+        self._pieces.append(piece)
+        self._size += len(piece)
+        return True
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.gathered
+        self._pieces.clear()
+        if self._failure is not None:
+            raise self._failure
+        async for piece in self._rest:
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
