@@ -15,7 +15,8 @@ from infra.language_model.document_streams import MAX_DOCUMENT_BYTES, DocumentTo
 LARGE_BYTES = 64 * 1024
 """Larger documents are read in a thread."""
 
-LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/stream+json", "application/vnd.amazon")
+STREAM_TYPES = ("application/x-ndjson", "application/jsonl", "application/stream+json", "application/vnd.amazon")
+DOCUMENT_BEGINS = (b"{", b"[")
 OF_THE_BODY = frozenset({"content-encoding", "content-length", "content-type", "transfer-encoding"})
 
 
@@ -44,8 +45,7 @@ class _DocumentReadingClient(httpx.AsyncClient):
     async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
         """Raises `DocumentTooLong` and `UnknownDocument` if a stream is asked for and a document comes."""
         response = await super().send(request, stream=stream, **options)
-        content_type = response.headers.get("content-type", "")
-        if not (stream and response.is_success) or content_type.startswith(LINES_TYPES):
+        if not (stream and response.is_success):
             return response
         try:
             return await _as_stream(response)
@@ -55,30 +55,36 @@ class _DocumentReadingClient(httpx.AsyncClient):
 
 
 async def _as_stream(response: httpx.Response) -> httpx.Response:
+    content_type = response.headers.get("content-type", "")
     body = _Body(response)
-    await body.begin()
-    if not body.begins_as_document:
-        return _with(response, response.status_code, response.headers.get("content-type"), stream=body)
-    await body.gather()
-    whole = body.gathered
-    document = await _in_time(whole, parsed, whole) if body.is_complete else None
+    document = None if content_type.startswith(STREAM_TYPES) else await body.document()
     if document is None:
-        # Broken off, or lines of JSON: litellm may know these.
-        return _with(response, response.status_code, response.headers.get("content-type"), stream=body)
+        return _with(response, response.status_code, content_type, stream=body)
     await response.aclose()
-    answer = await _in_time(whole, answer_to_stream, document, response.request.url.path)
+    answer = await body.in_time(answer_to_stream, document, response.request.url.path)
     return _with(response, answer.status, answer.content_type, content=answer.body)
 
 
-def _with(response: httpx.Response, status: int, content_type: str | None, **body: Any) -> httpx.Response:
+def _with(response: httpx.Response, status: int, content_type: str, **body: Any) -> httpx.Response:
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in OF_THE_BODY]
-    if content_type is not None:
+    if content_type:
         headers.append(("content-type", content_type))
-    return httpx.Response(status, headers=headers, request=response.request, extensions=response.extensions, **body)
+    return _Response(status, headers=headers, request=response.request, extensions=response.extensions, **body)
 
 
-async def _in_time(body: bytes, read: Callable[..., Any], *args: Any) -> Any:
-    return await asyncio.to_thread(read, *args) if len(body) > LARGE_BYTES else read(*args)
+class _Response(httpx.Response):
+    async def aiter_lines(self) -> AsyncIterator[str]:
+        """Lines of events or of JSON. httpx ends lines at U+2028, U+2029 and U+0085 as well, which a text may have."""
+        begun: list[bytes] = []
+        async for piece in self.aiter_bytes():
+            *ends, last = piece.split(b"\n")
+            for end in ends:
+                for line in b"".join([*begun, end]).splitlines() or [b""]:
+                    yield line.decode("utf-8", "replace")
+                begun.clear()
+            begun.append(last)
+        for line in b"".join(begun).splitlines():
+            yield line.decode("utf-8", "replace")
 
 
 class _Body(httpx.AsyncByteStream):
@@ -93,26 +99,33 @@ class _Body(httpx.AsyncByteStream):
         self._pieces: list[bytes] = []
         self._size = 0
         self._failure: Exception | None = None
-        self.is_complete = False
+        self._is_complete = self._has_first_line = False
 
     @property
     def gathered(self) -> bytes:
         return b"".join(self._pieces)
 
-    @property
-    def begins_as_document(self) -> bool:
-        """No line of events begins so, and no frame."""
-        return self.gathered.lstrip().startswith((b"{", b"["))
-
-    async def begin(self) -> None:
-        """Read until there is more than blanks."""
+    async def document(self) -> Any:
+        """None if the body is no document, or breaks off. No event begins as one; lines of JSON do."""
         while not self.gathered.strip() and await self._read():
             pass
-
-    async def gather(self) -> None:
-        while await self._read():
+        if not self.gathered.lstrip().startswith(DOCUMENT_BEGINS):
+            return None
+        while not self._is_of_lines() and await self._read():
             if self._size > MAX_DOCUMENT_BYTES:
                 raise DocumentTooLong
+        return await self.in_time(parsed, self.gathered) if self._is_complete else None
+
+    async def in_time(self, read: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.to_thread(read, *args) if self._size > LARGE_BYTES else read(*args)
+
+    def _is_of_lines(self) -> bool:
+        """Whether a line has arrived that is a document, and more after it."""
+        if self._has_first_line or b"\n" not in self._pieces[-1]:
+            return False
+        first, _, rest = self.gathered.lstrip().partition(b"\n")
+        self._has_first_line = bool(rest.strip())
+        return self._has_first_line and parsed(first) is not None
 
     async def _read(self) -> bool:
         try:
@@ -121,7 +134,7 @@ class _Body(httpx.AsyncByteStream):
             self._failure = error
             return False
         if piece is None:
-            self.is_complete = True
+            self._is_complete = True
             return False
         self._pieces.append(piece)
         self._size += len(piece)

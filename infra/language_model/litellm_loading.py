@@ -14,6 +14,7 @@ from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
 from infra.language_model.litellm_gemini import invent_no_endings, read_calls_without_arguments, send_top_logprobs
 from infra.language_model.litellm_kept_fields import refuse_to_drop_kept_fields
+from infra.language_model.litellm_lines import find_no_end_in_texts
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
 from infra.time_slices import TimeSlices
@@ -69,6 +70,7 @@ def load_litellm() -> LoadedLitellm:
     read_calls_without_arguments()
     invent_no_endings()
     send_top_logprobs()
+    find_no_end_in_texts()
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()

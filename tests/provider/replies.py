@@ -128,14 +128,15 @@ class Chunks:
 
 @dataclass(frozen=True)
 class Bytes:
-    """The bytes of an event stream as they are, in these pieces."""
+    """The bytes of a stream as they are, in these pieces. If it hangs, nothing follows until the client goes away."""
 
     pieces: tuple[bytes, ...]
+    hangs: bool = False
 
     async def send(self, exchange: Exchange) -> None:
         for piece in self.pieces:
             await exchange.bytes(piece)
-        await exchange.end()
+        await (exchange.until_gone() if self.hangs else exchange.end())
 
 
 @dataclass(frozen=True)

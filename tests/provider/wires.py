@@ -142,7 +142,10 @@ class OllamaSays:
     calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     async def send(self, exchange: Exchange) -> None:
-        envelope = {"model": exchange.model, "created_at": "2026-01-01T00:00:00Z"}
+        await exchange.lines(self.lines(exchange.model))
+
+    def lines(self, model: str) -> list[str]:
+        envelope = {"model": model, "created_at": "2026-01-01T00:00:00Z"}
         calls = [{"function": {"name": name, "arguments": arguments}} for name, arguments in self.calls]
         message: dict[str, Any] = {"role": "assistant", "content": ""}
         messages = [{**message, "content": half} for half in halves(self.text)]
@@ -151,4 +154,4 @@ class OllamaSays:
         lines = [{**envelope, "message": each, "response": each["content"], "done": False} for each in messages]
         end = {"done": True, "done_reason": "stop", "prompt_eval_count": 10, "eval_count": 5}
         lines.append({**envelope, "message": message, "response": "", **end})
-        await exchange.lines([json.dumps(line) for line in lines])
+        return [json.dumps(line) for line in lines]

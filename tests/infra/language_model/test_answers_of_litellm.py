@@ -1,19 +1,21 @@
 """Answers on wires that only litellm reads, and those that it reads with code of the provider's own."""
 
 import json
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.language_model.errors import AnswerAborted, ModelStreamBroken
-from models.language_model import FinishReason, Function
+from models.language_model import FinishReason, Function, TextDelta
 from tests.infra.language_model.answers import ask, saying
 from tests.infra.language_model.litellm_models import opened
 from tests.provider.bedrock import BedrockSays
-from tests.provider.replies import Chunks, Document, Reply
+from tests.provider.replies import Bytes, Chunks, Document, Reply, Whole, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.provider.wires import ClaudeSays, GeminiSays
+from tests.provider.wires import ClaudeSays, GeminiSays, OllamaSays
 
 NativeReply = ClaudeSays | BedrockSays | GeminiSays
 FUNCTIONS = (Function("f"), Function("g"))
@@ -112,3 +114,66 @@ async def test_stream_that_ends_on_the_providers_own_wire_without_a_reason_is_an
 
     with pytest.raises(ModelStreamBroken):
         await ask(language_model, replace(saying(model), functions=FUNCTIONS))
+
+
+CHARACTERS = "A stream ends with data: [DONE], and an answer may say so."
+LIKE_OPENAI = ("databricks", "groq", "hosted_vllm", "openrouter", "xai")
+
+
+@pytest.mark.parametrize("prefix", LIKE_OPENAI)
+async def test_characters_of_the_end_are_text(
+    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str
+) -> None:
+    language_model = opened(tmp_path, model, model=f"{prefix}/{model}", api_base=provider.url)
+    chunks = chunk_of({"content": CHARACTERS}), chunk_of({}, "stop")
+    provider.script(model, Chunks(*chunks), Whole({"content": CHARACTERS}))
+
+    answers = [await ask(language_model, saying(model)) for _ in range(2)]
+
+    assert [answer.text for answer in answers] == [CHARACTERS] * 2
+
+
+@pytest.mark.parametrize("prefix", LIKE_OPENAI)
+async def test_end_without_a_reason_completes_no_answer(
+    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str
+) -> None:
+    language_model = opened(tmp_path, model, model=f"{prefix}/{model}", api_base=provider.url)
+    provider.script(model, Chunks(chunk_of({"content": "It is"})))
+
+    with pytest.raises(ModelStreamBroken):
+        await ask(language_model, saying(model))
+
+
+SEPARATED = "one\u2028two\u2029three\u0085four"
+SEPARATORS: dict[str, tuple[str, list[Any]]] = {
+    "OpenAI": ("openai", [chunk_of({"content": SEPARATED}), chunk_of({}, "stop")]),
+    "like OpenAI": ("groq", [chunk_of({"content": SEPARATED}), chunk_of({}, "stop")]),
+    "Gemini": ("gemini", GeminiSays(({"text": SEPARATED},)).documents),
+    "Claude": (
+        "anthropic",
+        [
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": SEPARATED}},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("prefix", "events"), SEPARATORS.values(), ids=SEPARATORS)
+async def test_separators_in_texts_end_no_line(
+    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str, events: list[Any]
+) -> None:
+    language_model = opened(tmp_path, model, model=f"{prefix}/{model}", api_base=provider.root)
+    provider.script(model, Chunks(*(json.dumps(event, ensure_ascii=False) for event in events), done=False))
+
+    assert (await ask(language_model, saying(model))).text == SEPARATED
+
+
+async def test_lines_of_json_are_read_as_they_arrive(provider: ScriptedProvider, tmp_path: Path, model: str) -> None:
+    language_model = opened(tmp_path, model, model=f"ollama_chat/{model}", api_base=provider.root)
+    first, second, _ = OllamaSays("It is sunny.").lines(model)
+    provider.script(model, Bytes((f"{first}\n".encode(), f"{second}\n".encode()), hangs=True))
+
+    async with aclosing(language_model.stream(saying(model))) as deltas:
+        assert await anext(deltas) == TextDelta("It is ")
