@@ -1,6 +1,7 @@
 """Documents in place of streams, as the streams of the same wire: so that one reading serves both.
 
-The forms: chat completions, Gemini (an object, or a list of them), Anthropic's messages, Bedrock's Converse, Ollama.
+The forms: chat completions, Gemini (an object, or a list of them), Anthropic's messages, Bedrock's Converse, Cohere,
+Ollama.
 """
 
 import json
@@ -94,6 +95,8 @@ def _events(document: Object) -> Iterator[Object]:
             yield document
         case {"type": "message", "content": [*blocks]}:
             yield from _messages_events(document, blocks)
+        case {"message": {"role": _}, "finish_reason": _}:
+            yield from _cohere_events(document)
         case {"output": {"message": {"content": [*blocks]}}}:
             yield from _converse_events(document, blocks)
         case _:
@@ -138,6 +141,17 @@ def _messages_deltas(block: Object) -> tuple[Object, list[Object]]:
             given = json.dumps(block.get("input") or {})
             return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": given}]
     return block, []
+
+
+def _cohere_events(document: Object) -> Iterator[Object]:
+    """https://docs.cohere.com/v2/docs/streaming"""
+    message = document["message"]
+    for block in message.get("content") or ():
+        yield {"type": "content-delta", "delta": {"message": {"content": block}}}
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        yield {"type": "tool-call-start", "index": index, "delta": {"message": {"tool_calls": call}}}
+    end = {"finish_reason": document["finish_reason"], "usage": document.get("usage")}
+    yield {"type": "message-end", "delta": end}
 
 
 def _converse_events(document: Object, blocks: Sequence[Object]) -> Iterator[Object]:

@@ -10,7 +10,7 @@ WORDS = {
     # The last three: the model's context window ended the answer.
     FinishReason.LENGTH: "length max_tokens compaction "
     "model_length context_length_exceeded model_context_window_exceeded",
-    FinishReason.TOOL_CALLS: "tool_calls tool_use function_call",
+    FinishReason.TOOL_CALLS: "tool_calls tool_call tool_use function_call",
     FinishReason.CONTENT_FILTER: "content_filter content_filtered refusal safety sensitive recitation blocklist "
     "prohibited_content spii language error_toxic guardrail_intervened escalation "
     "image_safety image_prohibited_content image_recitation",

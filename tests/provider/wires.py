@@ -1,4 +1,4 @@
-"""The wires of providers that do not speak OpenAI's chat completions: Anthropic, Gemini and Ollama's own."""
+"""The wires of providers that do not speak OpenAI's chat completions: Anthropic, Gemini, Cohere and Ollama's own."""
 
 import json
 import re
@@ -11,7 +11,8 @@ from tests.provider.exchange import Exchange
 GEMINI_PATH = re.compile(r"/models/(?P<model>[^/]+):(?P<method>generateContent|streamGenerateContent)$")
 BEDROCK_PATH = re.compile(r"/model/(?P<model>[^/]+)/(converse-stream|invoke-with-response-stream)$")
 GEMINI_USAGE = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
-PATHS = ("/chat/completions", "/v1/messages", "/api/chat", "/api/generate")
+COHERE_USAGE = {"billed_units": {"input_tokens": 1}, "tokens": {"input_tokens": 10, "output_tokens": 5}}
+PATHS = ("/chat/completions", "/v1/messages", "/v2/chat", "/api/chat", "/api/generate")
 
 
 def model_of(path: str, body: Mapping[str, Any]) -> str | None:
@@ -132,6 +133,61 @@ def gemini_candidate(text: str, finish: str | None = "STOP", index: int = 0, **f
     """`logprobs` of its tokens, as Gemini has them, by `logprobsResult`."""
     reason = {"finishReason": finish} if finish else {}
     return {"index": index, "content": {"role": "model", "parts": [{"text": text}]}, **reason, **fields}
+
+
+@dataclass(frozen=True)
+class CohereSays:
+    """A streamed message of Cohere's wire; `calls` are `(name, arguments)`. Without a reason it breaks off."""
+
+    text: str = ""
+    calls: tuple[tuple[str, str], ...] = ()
+    finish: str | None = "COMPLETE"
+    thought: str = ""
+    are_lines: bool = False
+    """Lines of JSON in place of events."""
+
+    async def send(self, exchange: Exchange) -> None:
+        events = [json.dumps(event) for event in self.events]
+        if self.are_lines:
+            await exchange.lines(events)
+            return
+        for event in events:
+            await exchange.event(event)
+        await exchange.end()
+
+    @property
+    def events(self) -> list[Mapping[str, Any]]:
+        events = [_cohere_event("message-start", {"role": "assistant", "content": [], "tool_calls": []})]
+        events.append(_cohere_event("tool-plan-delta", {"tool_plan": "I will call."}))
+        events.append(_cohere_event("content-delta", {"content": {"thinking": self.thought}}))
+        events += [_cohere_event("content-delta", {"content": {"text": half}}) for half in halves(self.text)]
+        for index, call in enumerate(self._calls):
+            begun = {**call, "function": {**call["function"], "arguments": ""}}
+            pieces = [{"function": {"arguments": half}} for half in halves(call["function"]["arguments"])]
+            events.append(_cohere_event("tool-call-start", {"tool_calls": begun}, index))
+            events += [_cohere_event("tool-call-delta", {"tool_calls": piece}, index) for piece in pieces]
+            events.append({"type": "tool-call-end", "index": index})
+        if self.finish is not None:
+            events.append({"type": "message-end", "delta": {"finish_reason": self.finish, "usage": COHERE_USAGE}})
+        return events
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The message as one document, as if no stream had been asked for."""
+        content = [{"type": "text", "text": self.text}] if self.text else []
+        message = {"role": "assistant", "content": content, "tool_calls": self._calls, "tool_plan": "I will call."}
+        return {"id": "x", "finish_reason": self.finish, "message": message, "usage": COHERE_USAGE}
+
+    @property
+    def _calls(self) -> list[dict[str, Any]]:
+        return [
+            {"id": f"{name}_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+            for name, arguments in self.calls
+        ]
+
+
+def _cohere_event(kind: str, message: Mapping[str, Any], index: int = 0) -> Mapping[str, Any]:
+    return {"type": kind, "index": index, "delta": {"message": message}}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tests.infra.language_model.answers import ask, saying
 from tests.provider.bedrock import BedrockSays
 from tests.provider.replies import Chunks, Reply, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.provider.wires import ClaudeSays, GeminiSays
+from tests.provider.wires import ClaudeSays, CohereSays, GeminiSays
 
 YES, NO, NONE = "yes", "no", "none sent"
 ALWAYS = "yes, always"
@@ -95,16 +95,27 @@ class GeminisWire:
         return GeminiSays((first | {"thoughtSignature": THOUGHT}, *others))
 
 
+class CoheresWire:
+    thinks = True
+
+    def words(self) -> Reply:
+        return CohereSays("Two words.")
+
+    def calls(self, *names: str) -> Reply:
+        return CohereSays(calls=tuple((name, "{}") for name in names), finish="TOOL_CALL", thought=THOUGHT)
+
+
 @dataclass(frozen=True)
 class Row:
     provider: str
     prefix: str
-    wire: OpenAIWire | ClaudesWire | BedrocksWire | GeminisWire
+    wire: OpenAIWire | ClaudesWire | BedrocksWire | GeminisWire | CoheresWire
     way: Literal["directly", "litellm"] = "directly"
     model: str = ""
     """A name that the test needs, because litellm knows the abilities of models by name."""
     params: tuple[tuple[str, str], ...] = ()
     has_root: bool = False
+    path: str = ""
 
 
 DETAIL = {"type": "reasoning.text", "text": THOUGHT, "index": 0}
@@ -132,6 +143,7 @@ ROWS = (
     Row("Gemini", "gemini", GeminisWire(), "litellm", "gemini-2.5-pro", has_root=True),
     Row("Anthropic", "anthropic", ClaudesWire(), "litellm", "claude-sonnet-4-5", has_root=True),
     Row("Bedrock, its Claude", "bedrock", BedrocksWire(), "litellm", BEDROCKS_CLAUDE, has_root=True),
+    Row("Cohere", "cohere", CoheresWire(), "litellm", "command-a-03-2025", has_root=True, path="/v2/chat"),
 )
 COLUMNS = ("Tools", "Parallel", "Streaming", "Reasoning kept", "Images", "JSON schema")
 

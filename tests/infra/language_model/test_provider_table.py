@@ -37,7 +37,7 @@ async def trial(
 ) -> AsyncIterator[Trial]:
     row: Row = request.param
     name = row.model or model
-    base = provider.root if row.has_root else provider.url
+    base = (provider.root if row.has_root else provider.url) + row.path
     params = {"model": f"{row.prefix}/{name}", "api_base": base, "api_key": "k", **dict(row.params)}
     path = tmp_path / "models.yaml"
     path.write_text(yaml.safe_dump({"model_list": [{"model_name": "asked", "litellm_params": params}]}))
