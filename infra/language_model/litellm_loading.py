@@ -15,7 +15,7 @@ from infra.language_model.finish_reasons import known_finish_reason
 from infra.language_model.litellm_cohere import read_coheres_events, send_coheres_tool_choice
 from infra.language_model.litellm_gemini import invent_no_endings, read_calls_without_arguments, send_top_logprobs
 from infra.language_model.litellm_kept_fields import refuse_to_drop_kept_fields
-from infra.language_model.litellm_lines import find_no_end_in_texts
+from infra.language_model.litellm_lines import find_no_end_in_texts, leave_out_no_line
 from infra.language_model.model_facts import PriceList, read_price_list
 from infra.language_model.timeouts import CONNECT_TIMEOUT, READ_TIMEOUT
 from infra.time_slices import TimeSlices
@@ -72,6 +72,7 @@ def load_litellm() -> LoadedLitellm:
     invent_no_endings()
     send_top_logprobs()
     find_no_end_in_texts()
+    leave_out_no_line()
     read_coheres_events()
     send_coheres_tool_choice()
     _yield_between_chunks()

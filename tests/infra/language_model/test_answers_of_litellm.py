@@ -144,6 +144,18 @@ async def test_end_without_a_reason_completes_no_answer(
         await ask(language_model, saying(model))
 
 
+@pytest.mark.parametrize("prefix", LIKE_OPENAI)
+async def test_line_that_is_not_json_breaks_the_answer(
+    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str
+) -> None:
+    language_model = opened(tmp_path, model, model=f"{prefix}/{model}", api_base=provider.url)
+    pieces = chunk_of({"content": "It is "}), '{"choices": [{"delta"', chunk_of({"content": "in Rome."}, "stop")
+    provider.script(model, Chunks(*pieces))
+
+    with pytest.raises(ModelStreamBroken):
+        await ask(language_model, saying(model))
+
+
 SEPARATED = "one\u2028two\u2029three\u0085four"
 SEPARATORS: dict[str, tuple[str, list[Any]]] = {
     "OpenAI": ("openai", [chunk_of({"content": SEPARATED}), chunk_of({}, "stop")]),
