@@ -1,5 +1,6 @@
 """The HTTP application: routes, errors and the headers of every answer."""
 
+from contextlib import nullcontext
 from functools import cache
 
 from fastapi import APIRouter, FastAPI
@@ -45,10 +46,12 @@ from api.run_commands import RunCommands
 from api.run_timelines import RunTimelines
 from api.sse import Streams
 from api.web_crawl_commands import WebCrawlCommands
+from infra.background import beside
 from infra.event_stream.reading import RunEvents
 from infra.ingest_workflows import IngestWorkflows
 from infra.resources import Resources
 from infra.run_histories import RunHistories
+from infra.run_starts.requests import StartRequests
 from infra.run_workflows import RunWorkflows
 from infra.temporal import workflows_url
 from infra.web.crawl_workflows import CrawlWorkflows
@@ -74,11 +77,14 @@ ROUTERS = (
 
 def create_app(resources: Resources) -> FastAPI:
     """The API over open `resources`, under `/v1` and, for clients whose `base_url` lacks it, under `/` too."""
+    workers = resources.starting_workers
+    start_requests = StartRequests(workers) if workers else None
     app = FastAPI(
         title="Holdfast",
         version="1",
         description="The OpenAI Assistants API, every run durable.",
         routes=_routes(),
+        lifespan=lambda _: beside(start_requests.listen()) if start_requests else nullcontext(),
     )
     app.state.resources = resources
     app.state.keyring = Keyring.of(resources.settings)
@@ -104,7 +110,7 @@ def create_app(resources: Resources) -> FastAPI:
     )
     app.state.run_commands = RunCommands(
         resources.database,
-        RunWorkflows(resources.temporal, resources.settings),
+        RunWorkflows(resources.temporal, resources.settings, start_requests),
         resources.event_stream,
         resources.catalogue,
         resources.settings.run_expiry,

@@ -29,9 +29,10 @@ from infra.object_store.directory import DirectoryObjectStore
 from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import CodeSandbox, Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex, WebSearch
 from infra.run_log import log_run_transitions
+from infra.run_starts.layout import StartingWorkers, workers_of
 from infra.settings import NO_SANDBOX, Settings
 from infra.telemetry import Tracing, open_tracing
-from infra.temporal import connect_temporal
+from infra.temporal import connect_temporal, namespace_id
 from models.web_hosts import PrivateHosts
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Resources:
     embedders: Embedders
     vector_index: VectorIndex
     language_model: LanguageModel
+    starting_workers: StartingWorkers | None
+    """None if every process starts workflows itself."""
     code_sandbox: CodeSandbox | None
     """None if the settings name none."""
     catalogue: ModelCatalogue
@@ -81,6 +84,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             language_model = TracedLanguageModel(language_model, catalogue, tracing.tracer)
         async with (
             open_event_stream(settings) as event_stream,
+            open_starting_workers(settings, temporal) as starting_workers,
             open_object_store(settings) as object_store,
             open_embedders(settings, catalogue) as embedders,
             open_vector_index(settings) as vector_index,
@@ -92,6 +96,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 database=database,
                 temporal=temporal,
                 event_stream=event_stream,
+                starting_workers=starting_workers,
                 object_store=object_store,
                 language_model=language_model,
                 embedders=embedders,
@@ -130,6 +135,19 @@ async def open_event_stream(settings: Settings) -> AsyncIterator[EventStream]:
                 f"HOLDFAST_EVENT_STREAM_URL names no event stream: it begins with '{scheme}', "
                 "expected redis://, rediss:// or unix://."
             )
+
+
+@asynccontextmanager
+async def open_starting_workers(settings: Settings, temporal: Client) -> AsyncIterator[StartingWorkers | None]:
+    """None if API and worker are one process, or runs are started for whichever version of workers is current."""
+    if not settings.event_stream_url or settings.build_id:
+        yield None
+        return
+    from infra.event_stream.redis_streams import redis_client
+
+    async with redis_client(settings.event_stream_url) as client:
+        key = workers_of(await namespace_id(temporal), settings.task_queue)
+        yield StartingWorkers(client, key)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from infra import run_resets
+from infra.run_starts.requests import StartRequests
 from infra.settings import Settings
 from infra.temporal import ASSISTANT_ID, MODEL, RUN_STATUS, THREAD_ID
 from models.runs import Run, RunStatus
@@ -37,14 +38,18 @@ class Delivery(StrEnum):
 class RunWorkflows:
     """A run's workflow has the run's id, so commands need no other record of it."""
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    def __init__(self, client: Client, settings: Settings, requests: StartRequests | None = None) -> None:
+        """With `requests`, a worker that takes them starts the workflows of new runs."""
         self._client = client
+        self._requests = requests
         self._task_queue = settings.task_queue
         # An eager start goes to this process's worker, even if it is not of the current version.
         self._starts_eagerly = not settings.build_id
 
     async def start(self, run: RunInput) -> Delivery:
         """Start the workflow once: a workflow that has ended is never started again under its id."""
+        if self._requests and await self._requests.start(run):
+            return Delivery.DELIVERED
         return await self._start(run, WorkflowIDReusePolicy.REJECT_DUPLICATE)
 
     async def _start(self, run: RunInput, reuse: WorkflowIDReusePolicy) -> Delivery:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, Interceptor
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -98,6 +99,13 @@ async def register_search_attributes(client: Client) -> None:
         await operator.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword))
         )
+
+
+async def namespace_id(client: Client) -> str:
+    """The id of the client's namespace, which no other Temporal has."""
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    namespace = await client.workflow_service.describe_namespace(request, retry=True)
+    return namespace.namespace_info.id
 
 
 async def check_temporal(client: Client) -> None:

@@ -1,7 +1,7 @@
 """The worker: runs workflows and their activities in one process."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -36,6 +36,7 @@ from infra.ingest_workflows import IngestWorkflows
 from infra.life_signs import LivingWorker, giving_life_signs
 from infra.ports import ServerTool
 from infra.resources import Resources, open_web
+from infra.run_starts.answers import starting_for_apis
 from infra.run_workflows import RunWorkflows
 from infra.settings import Settings
 from infra.tools.observation import ToolObserver
@@ -90,6 +91,8 @@ async def open_worker(resources: Resources, workflow_runner: WorkflowRunner = UN
         create_worker(resources, web, living.id, workflow_runner) as worker,
         beside(keep_sweep_running(*sweep)),
         beside(gone_workers.watch()),
+        # Ended first: a worker that stops takes no more starts.
+        _starting_for_apis(resources),
     ):
         yield worker
 
@@ -183,6 +186,11 @@ def create_ingestion_worker(resources: Resources, identity: str) -> Worker:
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         deployment_config=_version(resources.settings),
     )
+
+
+def _starting_for_apis(resources: Resources) -> AbstractAsyncContextManager[None]:
+    workers = resources.starting_workers
+    return starting_for_apis(workers, _run_workflows(resources).start) if workers else nullcontext()
 
 
 def _version(settings: Settings) -> WorkerDeploymentConfig | None:

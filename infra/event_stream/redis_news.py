@@ -136,7 +136,7 @@ class RedisNews:
 
     async def _receive(self, published: PubSub) -> None:
         while True:
-            message = await _next(published)
+            message = await next_message(published)
             channel = (message["channel"] or b"").decode()
             match message["type"]:
                 # Also after redis-py has connected again by itself: some notifications may have been missed then.
@@ -163,7 +163,7 @@ class RedisNews:
             self._appended.notify(run_id)
 
 
-async def _next(published: PubSub) -> dict[str, Any]:
+async def next_message(published: PubSub) -> dict[str, Any]:
     """The next message. Raises `TimeoutError` where Redis is silent, even asked whether it is there."""
     message: dict[str, Any] | None = await published.get_message(timeout=PING_AFTER.total_seconds())
     while message is None:

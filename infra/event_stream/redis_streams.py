@@ -39,6 +39,17 @@ NO_FENCE = 0
 @asynccontextmanager
 async def open_redis_event_stream(url: str, retention: timedelta) -> AsyncIterator["RedisEventStream"]:
     """Raises `ConnectionFailed` where `url` is none of Redis or does not answer."""
+    async with redis_client(url) as client:
+        stream = RedisEventStream(client, retention)
+        await stream.check()
+        async with beside(stream.write()), beside(stream.answer_readers()), beside(stream.listen()):
+            await stream.until_listening()
+            yield stream
+            await stream.drain()
+
+
+def redis_client(url: str) -> Redis:
+    """A client without any connection yet. Raises `ConnectionFailed` where `url` is none of Redis."""
     try:
         pool = BlockingConnectionPool.from_url(
             url,
@@ -51,13 +62,7 @@ async def open_redis_event_stream(url: str, retention: timedelta) -> AsyncIterat
         )
     except ValueError as error:
         raise ConnectionFailed(f"HOLDFAST_EVENT_STREAM_URL cannot be used: {error}.") from error
-    async with Redis.from_pool(pool) as client:
-        stream = RedisEventStream(client, retention)
-        await stream.check()
-        async with beside(stream.write()), beside(stream.answer_readers()), beside(stream.listen()):
-            await stream.until_listening()
-            yield stream
-            await stream.drain()
+    return Redis.from_pool(pool)
 
 
 class RedisEventStream:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import NewDatabase, settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
+from tests.program import until
 from tests.provider.replies import Calls, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, following, names
@@ -15,6 +16,7 @@ from tests.streams import all_events, begun, events_url, followed, streamed, sub
 from tests.valkey import ValkeyServer, running_valkey
 
 RUNS = 12
+MOST_STARTS = 1_000
 
 
 @pytest.mark.any_database
@@ -39,6 +41,23 @@ async def test_every_api_streams_runs_of_any_worker(
         assert [event.name for event in replayed[0][:-1]] == [e.name for e in [*asked, *answered] if e.name != "done"]
 
     await asyncio.gather(*(run(number) for number in range(RUNS)))
+
+
+@pytest.mark.any_database
+async def test_workflow_is_started_by_a_worker_that_gets_its_first_task_at_once(
+    apis: tuple[RunningHoldfast, RunningHoldfast], provider: ScriptedProvider
+) -> None:
+    here, _ = apis
+    provider.script("started-apart", *[Says("Hi.")] * MOST_STARTS)
+    assistant = await here.assistant("started-apart")
+
+    async def is_started_by_a_worker() -> bool:
+        run = await here.until(await here.run(assistant), "completed")
+        history = await here.resources.temporal.get_workflow_handle(run.id).fetch_history()
+        return history.events[0].workflow_execution_started_event_attributes.eager_execution_accepted
+
+    # The API and the workers need a moment to find each other.
+    await until(is_started_by_a_worker, "the API starts its runs itself")
 
 
 @pytest.mark.any_database
