@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,6 +29,7 @@ from infra.object_store.directory import DirectoryObjectStore
 from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import CodeSandbox, Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex, WebSearch
 from infra.run_log import log_run_transitions
+from infra.searchable_files import SearchableFiles
 from infra.settings import NO_SANDBOX, Settings
 from infra.telemetry import Tracing, open_tracing
 from infra.temporal import connect_temporal
@@ -54,6 +55,7 @@ class Resources:
     metrics: Metrics
     tracing: Tracing | None
     """None if no traces are sent."""
+    searchable_files: SearchableFiles = field(default_factory=SearchableFiles)
 
 
 @asynccontextmanager

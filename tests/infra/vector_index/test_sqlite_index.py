@@ -12,17 +12,17 @@ import pytest
 
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
-from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 
 STORE = IndexedStore("vs_one", "test/model", 4)
 FILE = IndexedFile("file-one", 1)
-QUERY = IndexQuery("pump", (1.0, 0.0, 0.0, 0.0), [FILE])
+QUERY = IndexQuery("pump", (1.0, 0.0, 0.0, 0.0), FileSelection([FILE]))
 
 INGEST = """
 import asyncio, sys
 from pathlib import Path
 from infra.vector_index.sqlite_index import SqliteVectorIndex
-from models.search_index import IndexedChunk, IndexedFile, IndexedStore
+from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore
 
 async def main():
     index = SqliteVectorIndex(Path(sys.argv[1]), 1_000_000)
@@ -57,7 +57,7 @@ async def test_killed_ingestion_leaves_whole_batches(batches: int, tmp_path: Pat
     # Another process goes on where it was.
     with closing(SqliteVectorIndex(tmp_path, 1_000_000)) as index:
         await index.upsert(STORE, FILE, [IndexedChunk(counts[0] + 7, "valve", None, [(0.0, 1.0, 0.0, 0.0)])])
-        found = await index.search(STORE, IndexQuery("valve", (0.0, 1.0, 0.0, 0.0), [FILE]))
+        found = await index.search(STORE, IndexQuery("valve", (0.0, 1.0, 0.0, 0.0), FileSelection([FILE])))
         assert found.by_vector[0].chunk.text == found.by_keywords[0].chunk.text == "valve"
 
 
