@@ -36,6 +36,7 @@ from infra.temporal import connect_temporal
 from models.web_hosts import PrivateHosts
 
 if TYPE_CHECKING:
+    from infra.embeddings.litellm_endpoint import LitellmEndpoint
     from infra.web.access import WebAccess
 
 
@@ -183,12 +184,33 @@ async def _open_model(
             with closing(MiniLmEmbedder(settings.embedding_threads or max((os.cpu_count() or 1) // 2, 1))) as local:
                 yield local
         case _:
-            from infra.embeddings.listed import listed_endpoint
+            from infra.embeddings.listed import has_entry, listed_endpoint
             from infra.embeddings.openai_compatible import open_openai_embedder
 
-            name, endpoint = listed_endpoint(catalogue, model, dimensions, settings.embedding_window_tokens)
-            async with open_openai_embedder(name, endpoint) as listed_embedder:
-                yield listed_embedder
+            if "/" in model and not has_entry(catalogue, model):
+                yield await _open_by_litellm(_unlisted(model, dimensions, settings.embedding_window_tokens))
+                return
+            match listed_endpoint(catalogue, model, dimensions, settings.embedding_window_tokens):
+                case name, endpoint:
+                    async with open_openai_embedder(name, endpoint) as listed_embedder:
+                        yield listed_embedder
+                case by_litellm:
+                    yield await _open_by_litellm(by_litellm)
+
+
+def _unlisted(remembered: str, dimensions: int, window_tokens: int) -> "LitellmEndpoint":
+    """With its key and address in the environment."""
+    from infra.embeddings.litellm_endpoint import LitellmEndpoint, own_name
+
+    name = own_name(remembered)
+    return LitellmEndpoint.of(name, dimensions, window_tokens, {}, remembered_as=name)
+
+
+async def _open_by_litellm(endpoint: "LitellmEndpoint") -> Embedder:
+    # It imports litellm, which takes seconds.
+    from infra.embeddings.litellm_embedder import open_litellm_embedder
+
+    return await open_litellm_embedder(endpoint)
 
 
 @asynccontextmanager
