@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -13,6 +15,7 @@ from infra.embeddings import litellm_embedder
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.embeddings.litellm_endpoint import LitellmEndpoint
 from infra.errors import StartFailed
+from infra.language_model.litellm_loading import load_litellm
 from infra.ports import Embedder
 from infra.resources import open_embedders
 from infra.settings import Settings
@@ -137,6 +140,20 @@ async def test_redirects_are_not_followed(embedder: Embedder, vendor: ScriptedPr
             await embedder.embed(["one"])
 
         assert elsewhere.asked == []
+
+
+def test_blocking_connections_follow_no_redirects(vendor: ScriptedProvider) -> None:
+    """Some adapters have no others."""
+    load_litellm()
+    from litellm.llms.custom_httpx.http_handler import HTTPHandler
+
+    with running_provider() as elsewhere, closing(HTTPHandler()) as connection:
+        vendor.script.append(Answer(307, b"", {"location": f"{elsewhere.url}/x"}))
+
+        with pytest.raises(httpx.HTTPStatusError):
+            connection.post(vendor.url, headers={"authorization": KEY}, json={"model": "m", "texts": ["one"]})
+
+        assert (len(vendor.asked), elsewhere.asked) == (1, [])
 
 
 async def test_provider_that_does_not_answer_is_unavailable(
