@@ -145,7 +145,9 @@ async def _vector_index(resources: ResourcesDep) -> VectorIndex:
 
 
 async def _search(resources: ResourcesDep) -> VectorStoreSearch:
-    return VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
+    return VectorStoreSearch(
+        resources.database, resources.embedders, resources.vector_index, resources.searchable_files
+    )
 
 
 async def _ingest_commands(request: Request) -> IngestCommands:

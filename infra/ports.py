@@ -165,8 +165,10 @@ class Embedder(Protocol):
         """`text` cut into pieces that the model sees all of; a short text is one piece."""
         ...
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
         """One vector for each text, in their order; long texts must be cut into windows before.
+
+        Some models have other vectors for queries than for the texts in which these look.
 
         Raises `infra.embeddings.errors.EmbeddingFailed`, which knows whether a retry may help.
         """

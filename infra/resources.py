@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -30,12 +30,14 @@ from infra.object_store.errors import ObjectStoreUnavailable
 from infra.ports import CodeSandbox, Embedder, EventStream, LanguageModel, ObjectStore, VectorIndex, WebSearch
 from infra.run_log import log_run_transitions
 from infra.run_starts.layout import StartingWorkers, workers_of
+from infra.searchable_files import SearchableFiles
 from infra.settings import NO_SANDBOX, Settings
 from infra.telemetry import Tracing, open_tracing
 from infra.temporal import connect_temporal, namespace_id
 from models.web_hosts import PrivateHosts
 
 if TYPE_CHECKING:
+    from infra.embeddings.litellm_endpoint import LitellmEndpoint
     from infra.web.access import WebAccess
 
 
@@ -57,6 +59,7 @@ class Resources:
     metrics: Metrics
     tracing: Tracing | None
     """None if no traces are sent."""
+    searchable_files: SearchableFiles = field(default_factory=SearchableFiles)
 
 
 @asynccontextmanager
@@ -199,12 +202,33 @@ async def _open_model(
             with closing(MiniLmEmbedder(settings.embedding_threads or max((os.cpu_count() or 1) // 2, 1))) as local:
                 yield local
         case _:
-            from infra.embeddings.listed import listed_endpoint
+            from infra.embeddings.listed import has_entry, listed_endpoint
             from infra.embeddings.openai_compatible import open_openai_embedder
 
-            name, endpoint = listed_endpoint(catalogue, model, dimensions, settings.embedding_window_tokens)
-            async with open_openai_embedder(name, endpoint) as listed_embedder:
-                yield listed_embedder
+            if "/" in model and not has_entry(catalogue, model):
+                yield await _open_by_litellm(_unlisted(model, dimensions, settings.embedding_window_tokens))
+                return
+            match listed_endpoint(catalogue, model, dimensions, settings.embedding_window_tokens):
+                case name, endpoint:
+                    async with open_openai_embedder(name, endpoint) as listed_embedder:
+                        yield listed_embedder
+                case by_litellm:
+                    yield await _open_by_litellm(by_litellm)
+
+
+def _unlisted(remembered: str, dimensions: int, window_tokens: int) -> "LitellmEndpoint":
+    """With its key and address in the environment."""
+    from infra.embeddings.litellm_endpoint import LitellmEndpoint, own_name
+
+    name = own_name(remembered)
+    return LitellmEndpoint.of(name, dimensions, window_tokens, {}, remembered_as=name)
+
+
+async def _open_by_litellm(endpoint: "LitellmEndpoint") -> Embedder:
+    # It imports litellm, which takes seconds.
+    from infra.embeddings.litellm_embedder import open_litellm_embedder
+
+    return await open_litellm_embedder(endpoint)
 
 
 @asynccontextmanager

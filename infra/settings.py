@@ -107,14 +107,14 @@ class Settings(BaseSettings):
         "local/minilm-int8",
         min_length=1,
         description="Model whose vectors new vector stores are searched by: `local/minilm-int8`, which needs no key "
-        "and no network; `openai/…` at `OPENAI_BASE_URL` with `OPENAI_API_KEY`; a name in the models file; `none`: "
-        "keywords alone.",
+        "and no network; `openai/…` at `OPENAI_BASE_URL` with `OPENAI_API_KEY`; `cohere/…`, `gemini/…` and others by "
+        "litellm; a name in the models file; `none`: keywords alone.",
     )
     embedding_dimensions: int = Field(
         0,
         ge=0,
         le=16_000,
-        description="Length of the vectors of a model at an endpoint. 0: the model's own, which is known of OpenAI's.",
+        description="Length of the vectors of a model at an endpoint. 0: the model's own, where it is known.",
     )
     embedding_window_tokens: int = Field(
         4096,

@@ -1,28 +1,30 @@
 """Searches vector stores: filter in SQL, candidates from the index, ranking by `models.ranking`."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from infra.database import vector_store_files, vector_stores
+from infra.database.columns import AnyRow
 from infra.database.engine import Database
 from infra.embeddings.embedders import Embedders
 from infra.ports import VectorIndex
+from infra.searchable_files import SearchableFiles
 from models.errors import NotFound
 from models.ranking import RankedChunk, ranked
-from models.search_index import Candidate, Candidates, IndexedFile, IndexedStore, IndexQuery, Vector
+from models.search_index import Candidate, Candidates, FileSelection, IndexedFile, IndexedStore, IndexQuery, Vector
 from models.vector_store_errors import VectorStoreExpired
 from models.vector_store_search import Filter, RankingOptions, SearchRequest, SearchResult, SearchResultsPage
 from models.vector_stores import TextContent
 
 CANDIDATES = 50
 NAMED_FILES = 500
-"""Up to so many files are named to the index. Of more, it searches all, and what does not match is left out."""
-# Of the first, some may be of files that are in progress; of the second, a quarter has to match the filter. To ask for
-# more costs as much as to name the files.
-ALL_FILES, FILTERED_FILES = CANDIDATES + 25, 4 * CANDIDATES
+"""Without a filter, up to so many files are named to the index. Of more, it searches all, and the best are looked up:
+so a store to which files are being added need not be read as a whole for each search."""
+ALL_FILES = CANDIDATES + 25
+"""So many of all: some may be of files that are in progress."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ class FoundPassage:
 
 @dataclass(frozen=True)
 class _Scope:
-    """What a search of one store is of. `files` are those that match, or None where they are many."""
+    """What a search of one store is of. `files` are those that match; None: there is no filter, and they are many."""
 
-    store: IndexedStore
-    is_use_due: bool
-    filters: Filter | None
-    files: Sequence[IndexedFile] | None
+    row: AnyRow
+    files: FileSelection | None
+
+    @property
+    def store(self) -> IndexedStore:
+        return vector_stores.indexed(self.row)
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,13 @@ class VectorStoreSearch:
     database: Database
     embedders: Embedders
     vector_index: VectorIndex
+    searchable_files: SearchableFiles = field(default_factory=SearchableFiles)
 
     async def search(self, project_id: str, store_id: str, request: SearchRequest) -> SearchResultsPage:
         """The best chunks for any of the queries. Raises `NotFound`, `VectorStoreExpired`, `EmbeddingFailed`,
         `VectorIndexUnavailable`.
         """
-        scope = await self.database.read(_scope, project_id, store_id, request.filters)
+        scope = await self.database.read(self._scope, project_id, store_id, request.filters)
         found = await self._passages([scope], request)
         return SearchResultsPage(search_query=request.query, data=[_result(passage) for passage in found])
 
@@ -68,7 +73,7 @@ class VectorStoreSearch:
 
         Raises `EmbeddingFailed`, `VectorIndexUnavailable`.
         """
-        scopes = await self.database.read(_scopes, project_id, store_ids, request.filters)
+        scopes = await self.database.read(self._scopes, project_id, store_ids, request.filters)
         return await self._passages(scopes, request)
 
     async def _passages(self, scopes: Sequence[_Scope], request: SearchRequest) -> Sequence[FoundPassage]:
@@ -81,9 +86,9 @@ class VectorStoreSearch:
 
     async def _of_one_model(self, scopes: Sequence[_Scope], request: SearchRequest) -> Sequence[FoundPassage]:
         for each in scopes:
-            if each.is_use_due:
+            if vector_stores.is_use_due(each.row):
                 await self.database.write(vector_stores.touch, each.store.id)
-        with_files = [each for each in scopes if each.files is None or each.files]
+        with_files = [each for each in scopes if each.files is None or len(each.files)]
         found = await self._ranked(with_files, request) if with_files else []
         rows: dict[str, Any] = {}
         for each in with_files:
@@ -118,19 +123,36 @@ class VectorStoreSearch:
     async def _candidates(self, scope: _Scope, text: str, vector: Vector | None) -> Candidates:
         files = scope.files
         if files is None:
-            asked = ALL_FILES if scope.filters is None else FILTERED_FILES
-            found = await self.vector_index.search(scope.store, IndexQuery(text, vector, None, asked))
+            found = await self.vector_index.search(scope.store, IndexQuery(text, vector, None, ALL_FILES))
             among = {each.file_id for each in (*found.by_vector, *found.by_keywords)}
-            named = (scope.store.id, scope.filters, among)
-            matching = set(await self.database.read(vector_store_files.searchable_among, *named) if among else ())
-            if _has_enough(found.by_vector, matching, asked) and _has_enough(found.by_keywords, matching, asked):
+            matching = set(
+                await self.database.read(vector_store_files.searchable_among, scope.store.id, among) if among else ()
+            )
+            if _has_enough(found.by_vector, matching) and _has_enough(found.by_keywords, matching):
                 return replace(
                     found,
                     by_vector=_of_files(found.by_vector, matching),
                     by_keywords=_of_files(found.by_keywords, matching),
                 )
-            files = await self.database.read(vector_store_files.searchable, scope.store.id, scope.filters)
+            files = await self.database.read(self.searchable_files.of, scope.row, None)
         return await self.vector_index.search(scope.store, IndexQuery(text, vector, files, CANDIDATES))
+
+    def _scope(self, connection: Connection, project_id: str, store_id: str, filters: Filter | None) -> _Scope:
+        row = vector_stores.find_open(connection, project_id, store_id)
+        if filters is None and row.completed > NAMED_FILES:
+            return _Scope(row, None)
+        return _Scope(row, self.searchable_files.of(connection, row, filters))
+
+    def _scopes(
+        self, connection: Connection, project_id: str, store_ids: Sequence[str], filters: Filter | None
+    ) -> Sequence[_Scope]:
+        found: list[_Scope] = []
+        for store_id in store_ids:
+            try:
+                found.append(self._scope(connection, project_id, store_id, filters))
+            except (NotFound, VectorStoreExpired):
+                continue
+        return found
 
     async def _vectors(self, store: IndexedStore, queries: Sequence[str]) -> Sequence[Vector | None]:
         """None for each query where the store has no vectors."""
@@ -138,28 +160,8 @@ class VectorStoreSearch:
         if embedder is None:
             return [None] * len(queries)
         # A query longer than the model's window is searched by its beginning.
-        return await embedder.embed([(await embedder.windows(query))[0] for query in queries])
-
-
-def _scope(connection: Connection, project_id: str, store_id: str, filters: Filter | None) -> _Scope:
-    row = vector_stores.find_open(connection, project_id, store_id)
-    store, is_use_due = vector_stores.indexed(row), vector_stores.is_use_due(row)
-    if filters is None and row.completed > NAMED_FILES:
-        return _Scope(store, is_use_due, None, None)
-    files = vector_store_files.searchable(connection, store_id, filters, NAMED_FILES + 1)
-    return _Scope(store, is_use_due, filters, files if len(files) <= NAMED_FILES else None)
-
-
-def _scopes(
-    connection: Connection, project_id: str, store_ids: Sequence[str], filters: Filter | None
-) -> Sequence[_Scope]:
-    found: list[_Scope] = []
-    for store_id in store_ids:
-        try:
-            found.append(_scope(connection, project_id, store_id, filters))
-        except (NotFound, VectorStoreExpired):
-            continue
-    return found
+        first = [(await embedder.windows(query))[0] for query in queries]
+        return await embedder.embed(first, are_queries=True)
 
 
 def _by_model(scopes: Sequence[_Scope]) -> Sequence[Sequence[_Scope]]:
@@ -183,9 +185,9 @@ def _of_files(candidates: Sequence[Candidate], files: Collection[IndexedFile]) -
     return [each for each in candidates if each.file in files][:CANDIDATES]
 
 
-def _has_enough(candidates: Sequence[Candidate], files: Collection[IndexedFile], asked: int) -> bool:
+def _has_enough(candidates: Sequence[Candidate], files: Collection[IndexedFile]) -> bool:
     """Whether those of `files` are the best of them, as many as are ranked, or all that the index has."""
-    return len(candidates) < asked or len(_of_files(candidates, files)) == CANDIDATES
+    return len(candidates) < ALL_FILES or len(_of_files(candidates, files)) == CANDIDATES
 
 
 def _by(options: RankingOptions, candidates: Candidates) -> Candidates:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Vector = Sequence[float]
 
@@ -15,12 +16,27 @@ class IndexedStore:
     dimensions: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedFile:
+class IndexedFile(NamedTuple):
     """A file in a store. Each time that it is ingested anew has a larger generation."""
+
+    # A tuple: searches look up thousands.
 
     id: str
     generation: int
+
+
+@dataclass(frozen=True, eq=False)
+class FileSelection:
+    """Files that are searched, each in the generation that counts, and which part they are of the store's.
+
+    One that is searched again should be the same object: an index remembers what it has of it.
+    """
+
+    files: Sequence[IndexedFile]
+    share: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +55,14 @@ class IndexedChunk:
 
 @dataclass(frozen=True, slots=True)
 class IndexQuery:
-    """`files` are those that are searched, each in the generation that counts; `limit` bounds each list.
+    """`files` are those that are searched; `limit` bounds each list.
 
     None searches all that the index has, in whatever generation: the caller leaves out what does not count.
     """
 
     text: str
     vector: Vector | None
-    files: Sequence[IndexedFile] | None
+    files: FileSelection | None
     limit: int = 50
 
 

@@ -206,7 +206,9 @@ def _version(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 def _server_tools(resources: Resources, web: WebAccess) -> Mapping[ToolKind, ServerTool]:
-    search = VectorStoreSearch(resources.database, resources.embedders, resources.vector_index)
+    search = VectorStoreSearch(
+        resources.database, resources.embedders, resources.vector_index, resources.searchable_files
+    )
     return {
         ToolKind.FILE_SEARCH: FileSearch(resources.database, search, resources.language_model),
         ToolKind.WEB_RETRIEVAL: WebRetrieval(web, _web_collection(resources), resources.language_model),

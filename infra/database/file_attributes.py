@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from infra.database.attribute_filters import attribute_row
 from infra.database.columns import AnyRow
+from infra.database.file_counts import count
 from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES
 
 _F = VECTOR_STORE_FILES
@@ -16,7 +17,8 @@ _INDEX = insert(VECTOR_STORE_FILE_ATTRIBUTES)
 
 
 def replace(connection: Connection, row: AnyRow, attributes: dict[str, Any]) -> AnyRow:
-    """Give a file others. Returns its row."""
+    """Give a file others; its store is locked. Returns its row."""
+    count(connection, row.store_id, {})
     unindex(connection, row)
     _insert(connection, [attribute_row(row, key, value) for key, value in attributes.items()])
     return connection.execute(_SET, {"of_seq": row.seq, "new_attributes": attributes}).one()

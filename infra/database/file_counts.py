@@ -14,6 +14,7 @@ _COUNT = (
     update(VECTOR_STORES)
     .where(VECTOR_STORES.c.id == bindparam("store"))
     .values({name: VECTOR_STORES.c[name] + bindparam(f"more_{name}") for name in (*COUNTED, "usage_bytes")})
+    .values(files_version=VECTOR_STORES.c.files_version + 1)
 )
 _COUNT_IN_BATCH = (
     update(VECTOR_STORE_FILE_BATCHES)
@@ -23,7 +24,7 @@ _COUNT_IN_BATCH = (
 
 
 def count(connection: Connection, store_id: str, changes: Mapping[str, int]) -> None:
-    """Add `changes` to the store's numbers of files in each state, and to its `usage_bytes`."""
+    """Add `changes` to the store's numbers of files in each state, and to its `usage_bytes`; its files have changed."""
     more = {f"more_{name}": changes.get(name, 0) for name in (*COUNTED, "usage_bytes")}
     connection.execute(_COUNT, {"store": store_id, **more})
 

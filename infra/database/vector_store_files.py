@@ -19,7 +19,7 @@ from models.lists import Page, PageRequest
 from models.search_index import IndexedFile, IndexedStore
 from models.vector_store_errors import StoreFileNotFound
 from models.vector_store_search import Filter
-from models.vector_stores import MAX_FILES_OF_STORE, ShownChunking, ShownSizes, StoreFileStatus, VectorStoreFile
+from models.vector_stores import ShownChunking, ShownSizes, StoreFileStatus, VectorStoreFile
 
 NOUN = "file"
 _F = VECTOR_STORE_FILES
@@ -28,12 +28,14 @@ _FILE: BindParameter[Any] = bindparam("file")
 _IN_STORE = (_F.c.store_id == _STORE, _F.c.id == _FILE)
 _LOAD = select(_F).where(*_IN_STORE, _F.c.project_id == bindparam("project"))
 _EXISTING = select(_F).where(_F.c.store_id == _STORE, _F.c.id.in_(bindparam("files", expanding=True)))
+_STATES = select(_F.c.id, _F.c.generation, _F.c.status).where(
+    _F.c.store_id == _STORE, _F.c.id.in_(bindparam("files", expanding=True))
+)
 _REMOVE = delete(_F).where(*_IN_STORE).returning(_F)
 _STORES_OF = select(_F.c.store_id).where(_F.c.id.in_(bindparam("files", expanding=True)))
 _SEARCHABLE = select(_F.c.id, _F.c.generation).where(
     _F.c.store_id == _STORE, _F.c.status == StoreFileStatus.COMPLETED.value
 )
-_SEARCHABLE_AMONG = _SEARCHABLE.where(_F.c.id.in_(bindparam("files", expanding=True)))
 
 
 def load(connection: Connection, project_id: str, store_id: str, file_id: str) -> VectorStoreFile:
@@ -129,22 +131,17 @@ def _take_out(connection: Connection, store: AnyRow, file_id: str) -> IndexedFil
     return taken
 
 
-def searchable(
-    connection: Connection, store_id: str, given: Filter | None, limit: int = MAX_FILES_OF_STORE
-) -> Sequence[IndexedFile]:
-    """Up to `limit` of the completed files that match a filter."""
+def searchable(connection: Connection, store_id: str, given: Filter | None) -> Sequence[IndexedFile]:
+    """The completed files that match a filter."""
     query = _SEARCHABLE if given is None else _SEARCHABLE.where(condition(given))
-    rows = connection.execute(query.limit(bindparam("most")), {"store": store_id, "most": limit})
-    return [IndexedFile(row.id, row.generation) for row in rows]
+    return list(map(IndexedFile._make, connection.execute(query, {"store": store_id})))
 
 
-def searchable_among(
-    connection: Connection, store_id: str, given: Filter | None, file_ids: Collection[str]
-) -> Sequence[IndexedFile]:
-    """Those of some files that are completed and match a filter."""
-    query = _SEARCHABLE_AMONG if given is None else _SEARCHABLE_AMONG.where(condition(given))
-    rows = connection.execute(query, {"store": store_id, "files": list(file_ids)})
-    return [IndexedFile(row.id, row.generation) for row in rows]
+def searchable_among(connection: Connection, store_id: str, file_ids: Collection[str]) -> Sequence[IndexedFile]:
+    """Those of some files that are completed."""
+    # The status is not in the query: SQLite would find the files by it, which are nearly all of the store.
+    rows = connection.execute(_STATES, {"store": store_id, "files": list(file_ids)})
+    return [IndexedFile(row.id, row.generation) for row in rows if row.status == StoreFileStatus.COMPLETED]
 
 
 def named(connection: Connection, store_id: str, file_ids: Collection[str]) -> dict[str, AnyRow]:

@@ -32,6 +32,8 @@ VECTOR_STORES = Table(
     counter("failed"),
     counter("cancelled"),
     counter("usage_bytes"),
+    # Grows by each change of its files or of their attributes: `infra/searchable_files.py` compares it.
+    counter("files_version"),
     Index("vector_stores_by_project", "project_id", "seq"),
     partial("vector_stores_by_expiry", "expires_at", only=CAN_EXPIRE),
     sqlite_autoincrement=True,

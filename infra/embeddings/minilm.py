@@ -48,7 +48,7 @@ class MiniLmEmbedder:
     async def windows(self, text: str) -> Sequence[str]:
         return await self._in_thread(lambda: self._model().windows(text))
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
         vectors: list[Sequence[float]] = []
         for at in range(0, len(texts), self._thread_count):
             some = texts[at : at + self._thread_count]

@@ -1,7 +1,6 @@
 """An endpoint that speaks OpenAI's `/v1/embeddings`."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from infra import openai_api
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
-from infra.embeddings.even_pieces import even_pieces
+from infra.embeddings.token_windows import token_windows
+from infra.embeddings.unit_vectors import unit_vector
 from infra.errors import StartFailed
-from infra.tokenizers import token_starts
 
 OWN_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 TIMEOUT = timedelta(seconds=60)
@@ -106,9 +105,9 @@ class OpenAiEmbedder:
         return self._endpoint.dimensions
 
     async def windows(self, text: str) -> Sequence[str]:
-        return await asyncio.to_thread(_windows, text, self._endpoint.window_tokens)
+        return await asyncio.to_thread(token_windows, text, self._endpoint.window_tokens)
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
         vectors: list[Sequence[float]] = []
         for at in range(0, len(texts), MAX_TEXTS_PER_REQUEST):
             vectors += await self._embed(texts[at : at + MAX_TEXTS_PER_REQUEST])
@@ -138,18 +137,7 @@ class OpenAiEmbedder:
             raise EmbeddingRefused(f"{self._subject} answered, but not with embeddings.") from None
         if [item.index for item in found] != list(range(count)):
             raise EmbeddingRefused(f"{self._subject} answered with {len(found)} vectors for {count} texts.")
-        return [self._unit(item.embedding) for item in found]
-
-    def _unit(self, vector: Sequence[float]) -> Sequence[float]:
-        if len(vector) != self.dimensions:
-            raise EmbeddingRefused(
-                f"{self._subject} answered with vectors of {len(vector)} dimensions, not {self.dimensions}: "
-                f"set HOLDFAST_EMBEDDING_DIMENSIONS={len(vector)}."
-            )
-        length = math.sqrt(math.fsum(value * value for value in vector))
-        if not length or not math.isfinite(length):
-            raise EmbeddingRefused(f"{self._subject} answered with a vector without a direction.")
-        return [value / length for value in vector]
+        return [unit_vector(item.embedding, self.dimensions, self._subject) for item in found]
 
     def _fail(self, response: httpx.Response) -> NoReturn:
         error = _error_of(response)
@@ -166,15 +154,6 @@ class OpenAiEmbedder:
     @property
     def _subject(self) -> str:
         return f"The endpoint of embedding model 'openai/{self._name}'"
-
-
-def _windows(text: str, max_tokens: int) -> Sequence[str]:
-    # No token is shorter than a byte, nor a character longer than four.
-    if len(text) * 4 <= max_tokens:
-        return [text]
-    starts = token_starts(text)
-    begins_word = [start >= 0 and text[start].isspace() for start in starts]
-    return even_pieces(text, starts, begins_word, max_tokens)
 
 
 def _error_of(response: httpx.Response) -> Mapping[str, Any]:

@@ -43,7 +43,7 @@ def facts_of(error: BaseException) -> FailureFacts:
     chain = list(_chain(error))
     if redirect := _redirect(chain):
         return redirect
-    headers: Mapping[str, str] | None = _first(chain, "litellm_response_headers")
+    headers: Mapping[str, str] | None = _first(chain, "litellm_response_headers") or _headers_of_answer(chain)
     body: Mapping[str, Any] = next((item.body for item in chain if isinstance(_body(item), Mapping)), {})
     return FailureFacts(
         status=_status(error, chain),
@@ -99,6 +99,12 @@ def _chain(error: BaseException | None) -> Iterator[Any]:
 
 def _package(error: BaseException) -> str:
     return type(error).__module__.partition(".")[0]
+
+
+def _headers_of_answer(chain: list[Any]) -> Mapping[str, str] | None:
+    """litellm's own exceptions have a response without headers."""
+    headers = (getattr(getattr(item, "response", None), "headers", None) for item in chain)
+    return next((each for each in headers if each), None)
 
 
 def _body(error: BaseException) -> Any:

@@ -21,11 +21,14 @@ OF_THE_BODY = frozenset({"content-encoding", "content-length", "content-type", "
 
 
 def set_up_connections() -> None:
-    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler, HTTPHandler
     from litellm.llms.openai.common_utils import BaseOpenAILLM
 
     handler: Any = AsyncHTTPHandler
     handler.create_client = _set_up(handler.create_client)
+    # Some adapters for embeddings have no others.
+    blocking: Any = HTTPHandler
+    blocking.create_client = _following_none(blocking.create_client)
     openais: Any = BaseOpenAILLM
     openais._get_async_http_client = staticmethod(_set_up(openais._get_async_http_client))
 
@@ -36,6 +39,15 @@ def _set_up(create: Callable[..., Any]) -> Callable[..., Any]:
         client.follow_redirects = False
         # A replaced `send` of the client would refer to it: litellm closes a client without referrers.
         client.__class__ = _DocumentReadingClient
+        return client
+
+    return create_client
+
+
+def _following_none(create: Callable[..., Any]) -> Callable[..., Any]:
+    def create_client(*args: Any, **kwargs: Any) -> Any:
+        client = create(*args, **kwargs)
+        client.follow_redirects = False
         return client
 
     return create_client

@@ -4,12 +4,13 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.vector_index.sqlite_file import CHUNK_BITS
+from infra.vector_index.file_masks import FileMask
+from infra.vector_index.sqlite_file import CHUNK_BITS, removals_of
 from models.search_index import Vector
 
 # Before numpy is imported: its own threads wait for one another by spinning, which takes as long again as the work.
@@ -33,8 +34,7 @@ class Hit:
 class Matrix:
     """A vector in each row; window N has the vector of row `vector_rows[N]` and is of chunk `chunks[N]`."""
 
-    file_number: int
-    removals: int
+    removals: tuple[int, int]
     vector_ids: "NDArray[np.int64]"
     vectors: "NDArray[np.float32]"
     window_ids: "NDArray[np.int64]"
@@ -46,8 +46,8 @@ class Matrix:
         arrays: Sequence[Any] = (self.vector_ids, self.vectors, self.window_ids, self.vector_rows, self.chunks)
         return sum(int(array.nbytes) for array in arrays)
 
-    def nearest(self, query: Vector, searched: Collection[int] | None, limit: int) -> Sequence[Hit]:
-        """The chunks with the largest cosines, of all files or those of the rows `searched`; each once, by its best."""
+    def nearest(self, query: Vector, searched: FileMask | None, limit: int) -> Sequence[Hit]:
+        """The chunks with the largest cosines, of all files or those that are `searched`; each once, by its best."""
         import numpy as np
 
         if searched is None:
@@ -55,10 +55,7 @@ class Matrix:
                 return []
             cosines = (self.vectors @ np.asarray(query, dtype=np.float32))[self.vector_rows]
             return _best_per_chunk(self.chunks, cosines, limit)
-        files = self.chunks >> CHUNK_BITS
-        allowed = np.zeros(int(files.max(initial=0)) + 1, dtype=bool)
-        allowed[[row for row in searched if row < len(allowed)]] = True
-        chosen = np.flatnonzero(allowed[files])
+        chosen = np.flatnonzero(searched.has_rows(self.chunks >> CHUNK_BITS))
         if not len(chosen):
             return []
         scores = self._cosines(np.asarray(query, dtype=np.float32), self.vector_rows[chosen])
@@ -117,12 +114,10 @@ class Matrices:
 def _up_to_date(known: Matrix | None, path: Path, connection: sqlite3.Connection, dimensions: int) -> Matrix:
     import numpy as np
 
-    (removals,) = connection.execute("SELECT removals FROM state").fetchone()
-    # A file that was dropped and made anew counts from the beginning.
-    file_number = path.stat().st_ino
-    if known is None or (known.file_number, known.removals) != (file_number, removals):
+    removals = removals_of(path, connection)
+    if known is None or known.removals != removals:
         none = np.empty(0, dtype=np.int64)
-        known = Matrix(file_number, removals, none, np.empty((0, dimensions), dtype=np.float32), none, none, none)
+        known = Matrix(removals, none, np.empty((0, dimensions), dtype=np.float32), none, none, none)
     return _with_added(known, connection, dimensions)
 
 
@@ -141,7 +136,6 @@ def _with_added(known: Matrix, connection: sqlite3.Connection, dimensions: int) 
     vector_ids = np.concatenate([known.vector_ids, np.array([row[0] for row in vectors], dtype=np.int64)])
     halves = np.frombuffer(b"".join(row[1] for row in vectors), dtype="<f2").reshape(-1, dimensions)
     return Matrix(
-        file_number=known.file_number,
         removals=known.removals,
         vector_ids=vector_ids,
         vectors=np.concatenate([known.vectors, halves.astype(np.float32)]),

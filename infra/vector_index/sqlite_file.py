@@ -66,6 +66,13 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
 
 
+def removals_of(path: Path, connection: sqlite3.Connection) -> tuple[int, int]:
+    """Differs from an earlier one where rows were removed since. What was added has larger ids than all before."""
+    (removals,) = connection.execute("SELECT removals FROM state").fetchone()
+    # A file that was dropped and made anew counts from the beginning.
+    return path.stat().st_ino, removals
+
+
 def create(path: Path) -> None:
     """Does nothing where there is one. Another process finds all of the file or none of it."""
     with _errors_translated(), TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:

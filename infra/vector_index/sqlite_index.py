@@ -5,13 +5,14 @@ import hashlib
 import math
 import sqlite3
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TypeVar
 
 from infra.vector_index.errors import VectorIndexUnavailable
+from infra.vector_index.file_masks import FileMask, FileMasks
 from infra.vector_index.matrices import Hit, Matrices
 from infra.vector_index.sqlite_file import CHUNK_BITS, create, reading, remove, writing
 from models.search_index import (
@@ -46,6 +47,7 @@ class SqliteVectorIndex:
         """`cache_bytes` bounds the vectors in memory, but for those of the store that was searched last."""
         self._folder = folder
         self._matrices = Matrices(cache_bytes)
+        self._masks = FileMasks()
         self._threads = ThreadPoolExecutor(THREADS, "vector-index")
         # Vectors are compared beside the keyword search of the same query.
         self._comparing = ThreadPoolExecutor(THREADS, "vector-index-vectors")
@@ -104,17 +106,17 @@ class SqliteVectorIndex:
         path = self._path(store)
         with reading(path) as connection:
             if connection is None:
-                if query.files is None or query.files:
+                if query.files is None or len(query.files):
                     raise VectorIndexUnavailable(f"There is no {path}: do the API and the workers share this folder?")
                 return Candidates((), (), 0.0)
-            searched = None if query.files is None else _searched_rows(connection, query.files)
+            searched = None if query.files is None else self._masks.of(path, connection, query.files)
             comparing = self._compare(path, connection, store, query, searched)
             terms = _Terms.of(connection, query.text)
             by_keywords = _by_keywords(connection, terms, searched, query.limit)
             by_vector = comparing.result() if comparing else ()
             ids = {hit.chunk for hit in (*by_vector, *by_keywords)}
             found = _read_chunks(connection, ids)
-            files = searched or _files_of_rows(connection, {chunk_id >> CHUNK_BITS for chunk_id in ids})
+            files = _files_of_rows(connection, {chunk_id >> CHUNK_BITS for chunk_id in ids})
         return Candidates(
             by_vector=_candidates(by_vector, found, files),
             by_keywords=_candidates(by_keywords, found, files),
@@ -127,7 +129,7 @@ class SqliteVectorIndex:
         connection: sqlite3.Connection,
         store: IndexedStore,
         query: IndexQuery,
-        searched: dict[int, IndexedFile] | None,
+        searched: FileMask | None,
     ) -> "Future[Sequence[Hit]] | None":
         if query.vector is None or not store.embedding_model:
             return None
@@ -157,6 +159,7 @@ class SqliteVectorIndex:
         path = self._path(store)
         remove(path)
         self._matrices.forget(path)
+        self._masks.forget(path)
 
     def _check(self) -> None:
         self._make_folder()
@@ -219,12 +222,6 @@ def _delete_row(connection: sqlite3.Connection, row: int) -> None:
     connection.execute("UPDATE state SET removals = removals + 1")
 
 
-def _searched_rows(connection: sqlite3.Connection, files: Iterable[IndexedFile]) -> dict[int, IndexedFile]:
-    wanted = {(file.id, file.generation): file for file in files}
-    rows = connection.execute("SELECT row, id, generation FROM file")
-    return {row: wanted[file_id, generation] for row, file_id, generation in rows if (file_id, generation) in wanted}
-
-
 def _files_of_rows(connection: sqlite3.Connection, rows: set[int]) -> dict[int, IndexedFile]:
     marks = ",".join("?" * len(rows))
     found = connection.execute(f"SELECT row, id, generation FROM file WHERE row IN ({marks})", tuple(rows))  # noqa: S608
@@ -264,9 +261,7 @@ def _chunk_count(connection: sqlite3.Connection) -> int:
     return int(count)
 
 
-def _by_keywords(
-    connection: sqlite3.Connection, terms: _Terms, searched: dict[int, IndexedFile] | None, limit: int
-) -> Sequence[Hit]:
+def _by_keywords(connection: sqlite3.Connection, terms: _Terms, searched: FileMask | None, limit: int) -> Sequence[Hit]:
     if not terms.expression:
         return []
     best_first = "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank"
@@ -277,7 +272,7 @@ def _by_keywords(
     best = connection.execute(best_first, (terms.expression,))
     hits: list[Hit] = []
     for chunk_id, score in best:
-        if chunk_id >> CHUNK_BITS in searched:
+        if searched.has(chunk_id >> CHUNK_BITS):
             hits.append(Hit(chunk_id, score))
             if len(hits) == limit:
                 break

@@ -1,9 +1,12 @@
 """The candidates for a query in one tenant: vectors, keywords and counts of the query's words are asked for at once."""
 
 import asyncio
+import math
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from weaviate.classes.query import Filter, FilterReturn, MetadataQuery
 from weaviate.collections.collection import CollectionAsync
@@ -21,14 +24,18 @@ from infra.vector_index.weaviate_objects import (
     object_id,
     source,
 )
-from models.search_index import Candidate, Candidates, IndexedStore, IndexQuery
+from models.search_index import Candidate, Candidates, FileSelection, IndexedStore, IndexQuery
 from models.search_terms import search_terms
 
 WINDOWS_PER_CHUNK = 2
 MOST_WINDOWS = 8_000
 """With a quarter more, it is the default limit of a server on the results of one query."""
 FILTERED_FILES = 100
-"""A filter costs 10 µs for each file that it names, in each list: beyond these a query is tried without one first."""
+"""A filter costs 10 µs for each file that it names, in each list. With more, a query may be tried without one first."""
+FILES_PER_OBJECT = 3
+"""So many files in a filter cost as much as one object more in the answer."""
+UNFILTERED_EXCESS = 1.25
+"""Of former generations, and of files that are in progress, there are chunks as well."""
 
 _FREQUENCY = re.compile(r"_frequency:(\d+)")
 
@@ -36,14 +43,25 @@ ChunkKey = tuple[str, int]
 Tenant = CollectionAsync[Any, Any]
 Filters = FilterReturn | None
 Found = Object[Any, Any]
-Files = set[str] | None
-"""The sources that are searched; None for all."""
 Ask = Callable[[int, Filters], Awaitable[Sequence[Found]]]
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """The sources that are searched, and which part they are of the store's files."""
+
+    sources: frozenset[str]
+    share: float
+
+
+Files = _Searched | None
+"""None for all."""
+_SEARCHED: WeakKeyDictionary[FileSelection, _Searched] = WeakKeyDictionary()
 
 
 async def search_tenant(tenant: Tenant, store: IndexedStore, query: IndexQuery) -> Candidates:
     """Raises what `weaviate_client.in_time` translates."""
-    files = None if query.files is None else {source(file) for file in query.files}
+    files = None if query.files is None else _searched(query.files)
     words = list(dict.fromkeys(word for term in search_terms(query.text) for word in term))
     by_vector, by_keywords, max_score = await asyncio.gather(
         _by_vector(tenant, store, query, files),
@@ -128,14 +146,21 @@ async def _of_files(ask: Ask, files: Files, count: int) -> Sequence[Found]:
     """The first `count` objects of the files that a query finds, or all."""
     if files is None:
         return await ask(count, None)
-    if len(files) > FILTERED_FILES:
-        # Nearly all of the store, most often: few of what is found is of other files, or of former generations.
-        asked = count + count // 4
+    asked = math.ceil(count / files.share * UNFILTERED_EXCESS)
+    if len(files.sources) > max(FILTERED_FILES, asked * FILES_PER_OBJECT):
         found = await ask(asked, None)
-        among = [each for each in found if each.properties[SOURCE] in files]
+        among = [each for each in found if each.properties[SOURCE] in files.sources]
         if len(among) >= count or len(found) < asked:
             return among[:count]
-    return await ask(count, Filter.by_property(SOURCE).contains_any(list(files)))
+    return await ask(count, Filter.by_property(SOURCE).contains_any(list(files.sources)))
+
+
+def _searched(selection: FileSelection) -> _Searched:
+    known = _SEARCHED.get(selection)
+    if known is None:
+        known = _Searched(frozenset(source(file) for file in selection.files), selection.share)
+        _SEARCHED[selection] = known
+    return known
 
 
 async def _max_score(tenant: Tenant, words: Sequence[str]) -> float:

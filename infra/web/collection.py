@@ -15,7 +15,7 @@ from models.answers import storable
 from models.chunks import Chunk
 from models.documents import Document, Page
 from models.ranking import RankedChunk, ranked
-from models.search_index import Candidate, Candidates, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import Candidate, Candidates, FileSelection, IndexedFile, IndexedStore, IndexQuery
 from models.tool_calls import WebPassage, WebSource
 
 CHUNK_TOKENS = 512
@@ -82,9 +82,12 @@ class WebCollectionSearch:
 
     async def _candidates(self, store: IndexedStore, query: str, pages: Sequence[IndexedFile] | None) -> Candidates:
         embedder = await self.embedders.of(store)
-        vector = None if embedder is None else (await embedder.embed([(await embedder.windows(query))[0]]))[0]
+        vector = None
+        if embedder is not None:
+            [vector] = await embedder.embed([(await embedder.windows(query))[0]], are_queries=True)
         limit = CANDIDATES if pages is not None else OF_ALL_PAGES
-        found = await self.vector_index.search(store, IndexQuery(query, vector, pages, limit))
+        searched = None if pages is None else FileSelection(pages)
+        found = await self.vector_index.search(store, IndexQuery(query, vector, searched, limit))
         if pages is not None:
             return found
         among = {each.file_id for each in (*found.by_vector, *found.by_keywords)}

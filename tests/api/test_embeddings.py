@@ -12,9 +12,11 @@ from api.app import create_app
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.minilm import DIMENSIONS, MODEL
 from infra.embeddings.openai_compatible import EmbeddingEndpoint, open_openai_embedder
+from infra.resources import open_embedders
 from infra.tokenizers import encoding
 from tests.holdfast import RunningHoldfast
 from tests.infra.embeddings.scripted_endpoint import Answer, running_endpoint
+from tests.infra.embeddings.scripted_provider import running_provider
 
 pytestmark = pytest.mark.any_database
 
@@ -100,6 +102,27 @@ async def test_unusable_request_is_rejected(
 
     error = answer.json()["error"]
     assert (answer.status_code, error["param"], error["code"]) == (status, param, code)
+
+
+async def test_model_of_another_wire_is_asked_by_litellm(
+    holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "gemini/gemini-embedding-001"
+    settings = holdfast.resources.settings.model_copy(update={"embedding_model": name, "embedding_dimensions": 8})
+    with running_provider() as provider:
+        monkeypatch.setenv("GEMINI_API_BASE", provider.url)
+        monkeypatch.setenv("GEMINI_API_KEY", "any")
+        async with open_embedders(settings) as embedders:
+            resources = replace(holdfast.resources, settings=settings, embedders=embedders)
+            transport = httpx.ASGITransport(create_app(resources))
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                succeeded = await client.post("/v1/embeddings", json={"model": name, "input": ["a", "b"]})
+                provider.script.append(Answer(429, {"error": {"message": "Not now."}}))
+                failed = await client.post("/v1/embeddings", json={"model": name, "input": "a"})
+
+    assert [len(item["embedding"]) for item in succeeded.json()["data"]] == [8, 8]
+    assert [asked.texts for asked in provider.asked] == [["a", "b"], ["a"]]
+    assert (failed.status_code, failed.json()["error"]["code"]) == (503, "embedding_failed")
 
 
 @pytest.mark.parametrize(("status", "answered"), [(503, 503), (401, 502)])

@@ -24,7 +24,7 @@ from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_index.weaviate_index import open_weaviate_index
 from models.chunks import DEFAULT_MAX_TOKENS, DEFAULT_OVERLAP_TOKENS
 from models.ranking import ranked
-from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from models.vector_stores import MAX_FILE_TOKENS
 from tests.bench.many_files import measure_many_files
 from tests.infra.documents.files import pdf, stream
@@ -140,12 +140,12 @@ def _cpu_seconds(server: psutil.Process) -> float:
 
 async def _search(index: VectorIndex, files: Sequence[IndexedFile], count: int) -> list[float]:
     chance = random.Random(count)
-    measured = []
+    measured, searched = [], FileSelection(files)
     for _ in range(count):
         text = " ".join(f"w{chance.randint(COMMONEST, 4000)}" for _ in range(5))
         [vector] = _vectors(chance.randint(0, 10**6), 1)
         began = time.perf_counter()
-        candidates = await index.search(STORE, IndexQuery(text, vector, files))
+        candidates = await index.search(STORE, IndexQuery(text, vector, searched))
         assert ranked(candidates, limit=20)
         measured.append((time.perf_counter() - began) * 1000)
     return measured

@@ -60,7 +60,7 @@ class WatchedEmbedder:
     async def windows(self, text: str) -> Sequence[str]:
         return [text]
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
         if self._fails:
             error, self._fails = self._fails, None
             raise error

@@ -60,7 +60,7 @@ class FailingEmbedder:
     async def windows(self, text: str) -> Sequence[str]:
         return [text]
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
         if self.failures:
             raise self.failures.pop(0)
         return [[1.0, 0.0] for _ in texts]

@@ -18,7 +18,7 @@ from infra.embeddings.embedders import Embedders
 from infra.ports import Embedder
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
-from infra.vector_store_search import CANDIDATES, VectorStoreSearch
+from infra.vector_store_search import VectorStoreSearch
 from models.ingestion import IngestEnd
 from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from models.vector_store_search import SearchRequest
@@ -39,7 +39,7 @@ class Angles:
     async def windows(self, text: str) -> Sequence[str]:
         return [text]
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
         return [(math.cos(math.radians(float(text))), math.sin(math.radians(float(text)))) for text in texts]
 
 
@@ -111,7 +111,7 @@ async def test_many_files_are_found_as_few_are(
 
     assert together == named
     assert [file_id for file_id, _ in together] == list(searched.file_ids[:50])
-    assert (asked_by_name, searched.asked) == ([FILES if filters is None else 100], [None])
+    assert (asked_by_name, searched.asked) == (([FILES], [None]) if filters is None else ([100], [100]))
 
 
 async def test_few_files_of_many_that_match_are_named(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,16 +147,40 @@ async def test_files_that_are_not_completed_or_of_a_former_generation_take_no_pl
     assert searched.asked == [None]
 
 
-async def test_where_too_few_of_the_best_match_files_are_named_after_all(
+async def test_where_too_few_of_the_best_are_completed_files_are_named_after_all(
     searched: Searched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vector_store_search, "NAMED_FILES", 10)
-    monkeypatch.setattr(vector_store_search, "FILTERED_FILES", CANDIDATES)
 
-    found = await searched.found(filters={"type": "gte", "key": "number", "value": 60})
+    def ingest_anew(connection: Any) -> None:
+        store = vector_stores.lock_open(connection, PROJECT, searched.store.id)
+        anew = [Attachment(file_id, None, ChunkSizes(200, 0)) for file_id in searched.file_ids[:60]]
+        vector_store_additions.add(connection, store, anew)
+
+    await searched.database.write(ingest_anew)
+
+    found = await searched.found()
 
     assert [file_id for file_id, _ in found] == list(searched.file_ids[60:110])
     assert searched.asked == [None, FILES - 60]
+
+
+async def test_changed_attributes_count_at_the_next_search(searched: Searched) -> None:
+    search = VectorStoreSearch(searched.database, Embedders(Angles(), _no_other), searched.index)
+    searched.index.queries = []
+    request = SearchRequest.model_validate({"query": "0", "filters": {"type": "eq", "key": "number", "value": 3}})
+    assert [each.file_id for each in (await search.search(PROJECT, searched.store.id, request)).data] == [
+        searched.file_ids[3]
+    ]
+
+    await searched.database.write(
+        vector_store_files.modify, PROJECT, searched.store.id, searched.file_ids[9], {"number": 3}
+    )
+    await searched.database.write(vector_store_files.remove, PROJECT, searched.store.id, searched.file_ids[3])
+
+    assert [each.file_id for each in (await search.search(PROJECT, searched.store.id, request)).data] == [
+        searched.file_ids[9]
+    ]
 
 
 async def test_store_without_completed_files_asks_no_index(searched: Searched) -> None:

@@ -307,6 +307,12 @@ CASES: dict[str, tuple[Query, set[str]]] = {
         ),
         {"vector_store_file_attributes_by_number", "vector_store_files_by_status"},
     ),
+    "searchable-among": (
+        lambda connection, stored: vector_store_files.searchable_among(
+            connection, stored.store_id, [stored.file_id, "file-x"]
+        ),
+        {IN_STORE},
+    ),
     "named": (
         lambda connection, stored: vector_store_files.named(connection, stored.store_id, [stored.file_id, "file-x"]),
         {IN_STORE},

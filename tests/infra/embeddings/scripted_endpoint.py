@@ -66,7 +66,7 @@ class ScriptedEndpoint:
             return self.script.popleft()
         length = request.get("dimensions", self.dimensions)
         data = [
-            {"object": "embedding", "index": index, "embedding": _vector(text, length)}
+            {"object": "embedding", "index": index, "embedding": vector(text, length)}
             for index, text in enumerate(request["input"])
         ]
         return Answer(200, {"object": "list", "data": list(reversed(data)), "model": request["model"]})
@@ -99,6 +99,6 @@ def running_endpoint(dimensions: int = 8) -> Iterator[ScriptedEndpoint]:
             endpoint.release()
 
 
-def _vector(text: str, length: int) -> Sequence[float]:
+def vector(text: str, length: int) -> Sequence[float]:
     of_text = random.Random(text)
     return [of_text.uniform(-3, 3) for _ in range(length)]

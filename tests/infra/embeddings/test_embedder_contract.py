@@ -1,4 +1,4 @@
-"""What every embedder promises: the local model, really run, and an endpoint of OpenAI's kind."""
+"""What every embedder promises: the local model, really run, an endpoint of OpenAI's kind, and one by litellm."""
 
 import asyncio
 import math
@@ -13,18 +13,21 @@ from infra.ports import Embedder
 from infra.resources import open_embedder
 from infra.settings import Settings
 from tests.infra.embeddings.scripted_endpoint import running_endpoint
+from tests.infra.embeddings.scripted_provider import running_provider
 
 LONG = " ".join(f"Sentence {number} tells of the warehouse, its shelves and naïve façades." for number in range(200))
 
 
-@pytest_asyncio.fixture(params=["local/minilm-int8", "openai/text-embedding-3-small"])
+@pytest_asyncio.fixture(params=["local/minilm-int8", "openai/text-embedding-3-small", "gemini/gemini-embedding-001"])
 async def embedder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Embedder]:
-    with running_endpoint() as endpoint:
+    with running_endpoint() as endpoint, running_provider() as provider:
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+        monkeypatch.setenv("GEMINI_API_BASE", provider.url)
+        monkeypatch.setenv("GEMINI_API_KEY", "any")
         settings = Settings(embedding_model=request.param, embedding_window_tokens=300, embedding_threads=1)
         async with open_embedder(settings) as opened:
             assert opened is not None
-            endpoint.dimensions = opened.dimensions
+            endpoint.dimensions = provider.dimensions = opened.dimensions
             yield opened
 
 

@@ -123,7 +123,7 @@ async def test_vectors_of_an_entry_that_leads_elsewhere_now_are_not_mixed(
     [
         ([], "does not know the embedding model 'house-vectors', nor does the models file."),
         ([{"model": "openai/a"}, {"model": "openai/b"}], "has 2 entries for the embedding model 'house-vectors'"),
-        ([{"model": "cohere/embed"}], "'cohere/embed' is no embedding model that Holdfast can call"),
+        ([{"model": "cohre/embed"}], "does not know the embedding model 'cohre/embed'"),
         ([{"model": "openai/a", "timeout": 5}], "takes no 'timeout'"),
         ([{"model": "openai/a", "api_key": "os.environ/NO_SUCH_KEY"}], "not set: NO_SUCH_KEY"),
     ],

@@ -27,7 +27,7 @@ class CountingEmbedder:
     async def windows(self, text: str) -> Sequence[str]:
         return await self._embedder.windows(text)
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
         self.texts += texts
         return await self._embedder.embed(texts)
 

@@ -15,7 +15,7 @@ from infra.resources import open_embedder, open_vector_index
 from infra.settings import Settings
 from models.chunks import Chunk
 from models.ranking import ranked
-from models.search_index import IndexedFile, IndexedStore, IndexQuery
+from models.search_index import FileSelection, IndexedFile, IndexedStore, IndexQuery
 from tests.weaviate_server import WEAVIATE
 
 SET: dict[str, Any] = json.loads((Path(__file__).parent / "ranking_set.json").read_text())
@@ -36,7 +36,7 @@ class Searched:
 
     async def finds(self, question: str, passage: int, first: int) -> bool:
         [vector] = await self.embedder.embed([question])
-        candidates = await self.index.search(self.store, IndexQuery(question, vector, [FILE]))
+        candidates = await self.index.search(self.store, IndexQuery(question, vector, FileSelection([FILE])))
         return passage in [item.chunk.number for item in ranked(candidates, limit=first)]
 
 

@@ -11,18 +11,20 @@ from pathlib import Path
 import pytest
 
 from infra.vector_index.errors import VectorIndexUnavailable
+from infra.vector_index.file_masks import FileMask, FileMasks
+from infra.vector_index.sqlite_file import reading
 from infra.vector_index.sqlite_index import SqliteVectorIndex
-from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 
 STORE = IndexedStore("vs_one", "test/model", 4)
 FILE = IndexedFile("file-one", 1)
-QUERY = IndexQuery("pump", (1.0, 0.0, 0.0, 0.0), [FILE])
+QUERY = IndexQuery("pump", (1.0, 0.0, 0.0, 0.0), FileSelection([FILE]))
 
 INGEST = """
 import asyncio, sys
 from pathlib import Path
 from infra.vector_index.sqlite_index import SqliteVectorIndex
-from models.search_index import IndexedChunk, IndexedFile, IndexedStore
+from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore
 
 async def main():
     index = SqliteVectorIndex(Path(sys.argv[1]), 1_000_000)
@@ -57,7 +59,7 @@ async def test_killed_ingestion_leaves_whole_batches(batches: int, tmp_path: Pat
     # Another process goes on where it was.
     with closing(SqliteVectorIndex(tmp_path, 1_000_000)) as index:
         await index.upsert(STORE, FILE, [IndexedChunk(counts[0] + 7, "valve", None, [(0.0, 1.0, 0.0, 0.0)])])
-        found = await index.search(STORE, IndexQuery("valve", (0.0, 1.0, 0.0, 0.0), [FILE]))
+        found = await index.search(STORE, IndexQuery("valve", (0.0, 1.0, 0.0, 0.0), FileSelection([FILE])))
         assert found.by_vector[0].chunk.text == found.by_keywords[0].chunk.text == "valve"
 
 
@@ -92,6 +94,25 @@ async def test_vectors_in_memory_are_bounded_but_for_the_last_store(tmp_path: Pa
 
         await index.drop(STORE)
         assert index.cached_bytes == 0
+
+
+async def test_rows_in_memory_are_bounded_but_for_the_last_store(index: SqliteVectorIndex, tmp_path: Path) -> None:
+    masks, searched = FileMasks(most_rows=3), FileSelection([FILE, IndexedFile("file-three", 1)])
+    for store in ("vs_one", "vs_two"):
+        for file_id in ("file-one", "file-two", "file-three"):
+            await index.upsert(IndexedStore(store, None, 0), IndexedFile(file_id, 1), [IndexedChunk(0, "pump")])
+    first, second = sorted(tmp_path.glob("*.db"))
+
+    def mask(path: Path) -> FileMask:
+        with reading(path) as connection:
+            assert connection is not None
+            return masks.of(path, connection, searched)
+
+    assert [mask(first).has(row) for row in (1, 2, 3, 4)] == [True, False, True, False]
+    kept = mask(second)
+    assert mask(second) is kept
+    assert mask(first) == kept
+    assert mask(second) is not kept
 
 
 async def test_damaged_file_is_reported(index: SqliteVectorIndex, tmp_path: Path) -> None:

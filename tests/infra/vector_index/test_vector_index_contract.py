@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_index.weaviate_index import open_weaviate_index
-from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import Candidates, FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from tests.weaviate_server import WEAVIATE, WeaviateServer
 
 DIMENSIONS = 4
@@ -57,7 +57,7 @@ def _chunk(number: int, text: str = "text", *degrees: float, page: int | None = 
 def _query(
     text: str = "", degrees: float | None = None, files: tuple[IndexedFile, ...] = (FILE,), limit: int = 50
 ) -> IndexQuery:
-    return IndexQuery(text, None if degrees is None else _toward(degrees), files, limit)
+    return IndexQuery(text, None if degrees is None else _toward(degrees), FileSelection(files), limit)
 
 
 def _near(found: Candidates) -> list[tuple[str, int]]:
@@ -159,6 +159,27 @@ async def test_only_the_named_files_and_generations_are_searched(index: VectorIn
 
     assert [candidate.chunk.text for candidate in (*found.by_vector, *found.by_keywords)] == ["new pump"] * 2
     assert _near(await index.search(STORE, _query("pump", 0, files=()))) == []
+
+
+async def test_selection_is_searched_again_as_the_index_changes(index: VectorIndex) -> None:
+    query = IndexQuery("pump", _toward(0), FileSelection([FILE, OTHER], share=0.5))
+    others = [IndexedFile(f"file-{number}", 1) for number in range(3)]
+
+    async def found_after(change: Awaitable[None]) -> set[str]:
+        await change
+        found = await index.search(STORE, query)
+        assert set(_near(found)) == set(_said(found))
+        return {file_id for file_id, _ in _near(found)}
+
+    assert await found_after(index.upsert(STORE, FILE, [_chunk(0, "pump", 10)])) == {FILE.id}
+    assert await found_after(index.upsert(STORE, others[0], [_chunk(0, "pump", 0)])) == {FILE.id}
+    assert await found_after(index.upsert(STORE, OTHER, [_chunk(0, "pump", 20)])) == {FILE.id, OTHER.id}
+    assert await found_after(index.delete_file(STORE, FILE.id)) == {OTHER.id}
+    assert await found_after(index.upsert(STORE, others[1], [_chunk(0, "pump", 0)])) == {OTHER.id}
+    assert await found_after(index.upsert(STORE, FILE, [_chunk(0, "pump", 30)])) == {FILE.id, OTHER.id}
+    await index.drop(STORE)
+    await index.upsert(STORE, others[2], [_chunk(0, "pump", 0)])
+    assert await found_after(index.upsert(STORE, OTHER, [_chunk(0, "pump", 20)])) == {OTHER.id}
 
 
 async def test_files_that_are_not_searched_take_no_places(index: VectorIndex) -> None:
@@ -311,7 +332,7 @@ async def test_stores_and_models_do_not_mix(index: VectorIndex) -> None:
     await index.drop(other_store)
 
     found = await index.search(STORE, _query("pump", 0))
-    other = await index.search(other_model, IndexQuery("pump", (1.0, 0.0), [FILE]))
+    other = await index.search(other_model, IndexQuery("pump", (1.0, 0.0), FileSelection([FILE])))
     assert [candidate.chunk.text for candidate in (*found.by_vector, *found.by_keywords)] == ["pump one"] * 2
     assert [candidate.chunk.text for candidate in (*other.by_vector, *other.by_keywords)] == ["pump three"] * 2
 

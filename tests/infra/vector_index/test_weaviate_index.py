@@ -13,7 +13,7 @@ from infra.errors import ConnectionFailed
 from infra.vector_index import weaviate_index
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.weaviate_index import WeaviateVectorIndex, open_weaviate_index
-from models.search_index import IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from tests.cli.program import free_ports
 from tests.weaviate_server import WEAVIATE, WeaviateServer, running_weaviate
 
@@ -22,7 +22,7 @@ pytestmark = WEAVIATE
 STORE = IndexedStore("vs_one", "test/model", 4)
 FILE = IndexedFile("file-one", 1)
 NEAR = (1.0, 0.0, 0.0, 0.0)
-QUERY = IndexQuery("pump", NEAR, [FILE])
+QUERY = IndexQuery("pump", NEAR, FileSelection([FILE]))
 SHORTLY = timedelta(seconds=0.5)
 
 
