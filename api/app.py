@@ -1,6 +1,7 @@
 """The HTTP application: routes, errors and the headers of every answer."""
 
 from contextlib import nullcontext
+from datetime import timedelta
 from functools import cache
 
 from fastapi import APIRouter, FastAPI
@@ -116,7 +117,9 @@ def create_app(resources: Resources) -> FastAPI:
         resources.settings.run_expiry,
         ingest_commands,
     )
-    app.state.long_polls = LongPolls(resources.event_stream)
+    app.state.long_polls = LongPolls(
+        resources.event_stream, timedelta(milliseconds=resources.settings.rapid_polls_held_for_ms)
+    )
     keepalive = resources.settings.keepalive
     followed = RunEvents(resources.database, resources.event_stream, keepalive)
     app.state.streams = Streams(followed, keepalive, resources.metrics)

@@ -97,6 +97,13 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+def authenticated(request: Request) -> Caller:
+    """As `caller_of`; the response says for which project it is."""
+    caller = caller_of(request)
+    request.state.project = caller.project
+    return caller
+
+
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 

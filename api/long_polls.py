@@ -1,7 +1,7 @@
 """Long polls: requests of the SDKs' poll helpers are answered once the run pauses or ends.
 
-A helper waits until a run asks for tool outputs or ends, and identifies itself by a header. All other requests are
-answered at once. See docs/decisions/0011.
+A helper waits until a run asks for tool outputs or ends, and identifies itself by a header. Other requests are answered
+at once, unless they follow rapidly on the same answer: those are held for a moment. See docs/decisions/0011.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from starlette.datastructures import Headers
 
+from api.rapid_polls import RecentAnswers
 from infra.ports import EventStream
 from models.runs import ACTIVE_STATUSES, Run, RunStatus
 
@@ -27,8 +28,11 @@ WAITED_FOR = ACTIVE_STATUSES - {RunStatus.REQUIRES_ACTION}
 
 
 class LongPolls:
-    def __init__(self, stream: EventStream) -> None:
+    def __init__(self, stream: EventStream, rapid_polls_held_for: timedelta) -> None:
+        """`rapid_polls_held_for`: at most so long; zero means that they are answered at once too."""
         self._stream = stream
+        self._rapid_polls_held_for = rapid_polls_held_for
+        self._recent = RecentAnswers()
         self._waiting: set[asyncio.Future[None]] = set()
         self._is_stopping = False
 
@@ -39,26 +43,42 @@ class LongPolls:
             if not news.done():
                 news.set_result(None)
 
-    async def answer(self, headers: Headers, run_id: str, load: Callable[[], Awaitable[Run]]) -> Run:
-        """The run from `load`: at once, or for a poll helper when the run pauses or ends.
+    async def answer(self, headers: Headers, project_id: str, run_id: str, load: Callable[[], Awaitable[Run]]) -> Run:
+        """The run from `load`: at once, or when it pauses or ends for a poll helper and for a rapid poll without news.
 
-        At the latest after `LONGEST` or half the client's timeout. Raises the errors of `load`.
+        At the latest after half the client's timeout. Raises the errors of `load`.
         """
-        if headers.get(HELPER) != "true" or self._is_stopping:
+        if self._is_stopping:
             return await load()
+        if headers.get(HELPER) == "true":
+            return await self._held(run_id, load, _longest(headers, LONGEST))
+        previous = self._recent.find(project_id, run_id)
+        if previous is None:
+            run = await load()
+        else:
+            run = await self._held(run_id, load, _longest(headers, self._rapid_polls_held_for), unchanged=previous)
+        if self._rapid_polls_held_for and run.status in WAITED_FOR:
+            self._recent.add(project_id, run)
+        return run
+
+    async def _held(
+        self, run_id: str, load: Callable[[], Awaitable[Run]], seconds: float, unchanged: Run | None = None
+    ) -> Run:
+        """The run, once there is news of it or time is up; at once where it is not as in `unchanged`, if given."""
         with self._stream.awaiting(run_id) as news:
             self._waiting.add(news)
             try:
                 run = await load()
-                if run.status not in WAITED_FOR:
+                has_changed = unchanged is not None and run != unchanged
+                if has_changed or run.status not in WAITED_FOR:
                     return run
-                await asyncio.wait({news}, timeout=_longest(headers))
+                await asyncio.wait({news}, timeout=seconds)
             finally:
                 self._waiting.discard(news)
         return await load()
 
 
-def _longest(headers: Headers) -> float:
+def _longest(headers: Headers, limit: timedelta) -> float:
     given = [headers[name] for name in TIMEOUTS if name in headers]
     halves = [float(text) / 2 for text in given if NUMBER.fullmatch(text)]
-    return min([LONGEST.total_seconds(), *halves])
+    return min([limit.total_seconds(), *halves])

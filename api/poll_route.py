@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import TypeAdapter, ValidationError
 
-from api.authentication import caller_of
+from api.authentication import authenticated
 from api.beta import AssistantsRoute, BetaVersion, beta_version
 from api.headers import POLL_AFTER
 from infra.resources import Resources
@@ -29,9 +29,7 @@ class PollRoute(AssistantsRoute):
         async def handle_poll(request: Request) -> Response:
             resources: Resources = request.app.state.resources
             # In the order of the dependencies, whose errors these are.
-            caller = caller_of(request)
-            request.state.project = caller.project
-            project = caller.require_project()
+            project = authenticated(request).require_project()
             version = beta_version(request, resources.settings.require_beta_header)
             ids = _ids_of(request)
             if version is not BetaVersion.V2 or ids is None:

@@ -184,6 +184,12 @@ class Settings(BaseSettings):
         le=60_000,
         description="Wait between polls that responses ask of the SDKs' poll helpers, in milliseconds.",
     )
+    rapid_polls_held_for_ms: int = Field(
+        250,
+        ge=0,
+        le=1000,
+        description="How long a poll is held at most that comes within 100 ms of the same answer. 0: not at all.",
+    )
     sweep_interval_seconds: int = Field(
         10, ge=1, le=3600, description="How often lost commands (start, submit, cancel, retry) are found and repeated."
     )

@@ -100,7 +100,7 @@ async def retrieve_run(
     async def load() -> Run:
         return await resources.database.read(runs.load, project, thread_id, run_id)
 
-    return await long_polls.answer(request.headers, run_id, load)
+    return await long_polls.answer(request.headers, project, run_id, load)
 
 
 @router.post("/{thread_id}/runs/{run_id}", operation_id="modifyRun")

@@ -12,7 +12,7 @@ class Flow(StrEnum):
     """Thread, message and run are three requests in all flows but `MODEL_STREAM`, which calls the model itself."""
 
     PLAIN_POLLS = "plain_polls"
-    """Polls every 20 ms, each answered at once."""
+    """Polls 20 ms after each answer. Holdfast holds the rapid ones for a moment; the floor answers each at once."""
     LONG_POLLS = "long_polls"
     """Polls as the SDKs' poll helpers send them."""
     TOOL_CALL = "tool_call"

@@ -1,4 +1,4 @@
-"""Requests of the SDKs' poll helpers are long polls; all others are answered at once."""
+"""Requests of the SDKs' poll helpers are long polls. For the polls of others see tests/api/test_rapid_polls.py."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,6 +20,7 @@ from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Calls, Held, Reply, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
+PROJECT = "default"
 HELPER = {"X-Stainless-Poll-Helper": "true"}
 # Enough requests with immediate answers to show that another one waits.
 OTHERS = 20
@@ -49,6 +50,12 @@ def poll(http: httpx.AsyncClient, run: Run, **headers: str) -> "asyncio.Task[htt
     return asyncio.create_task(http.get(_url(run), headers={**HELPER, **headers}))
 
 
+async def _ask_otherwise(http: httpx.AsyncClient, run: Run) -> None:
+    assert (await http.get(_url(run))).json()["status"] == "in_progress"
+    for _ in range(OTHERS):
+        assert (await http.get(f"/v1/threads/{run.thread_id}")).is_success
+
+
 def _url(run: Run) -> str:
     return f"/v1/threads/{run.thread_id}/runs/{run.id}"
 
@@ -62,8 +69,7 @@ async def test_long_poll_ends_when_run_ends_or_requires_action(
 ) -> None:
     async with blocked_run(holdfast, provider, f"held-{status}", reply) as (run, held):
         polls = [poll(http, run) for _ in range(3)]
-        for _ in range(OTHERS):
-            assert (await http.get(_url(run))).json()["status"] == "in_progress"
+        await _ask_otherwise(http, run)
         assert not any(each.done() for each in polls)
 
         held.release()
@@ -121,7 +127,7 @@ async def test_long_poll_of_unknown_run_does_not_wait(http: httpx.AsyncClient) -
 async def test_stopping_server_answers_all_long_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_polls, "LONGEST", timedelta(minutes=1))
     run: Any = SimpleNamespace(id="run_held", status=RunStatus.IN_PROGRESS)
-    polls = LongPolls(InProcessEventStream(timedelta(minutes=1)))
+    polls = LongPolls(InProcessEventStream(timedelta(minutes=1)), timedelta())
     loads = 0
 
     async def load() -> Any:
@@ -129,20 +135,20 @@ async def test_stopping_server_answers_all_long_polls(monkeypatch: pytest.Monkey
         loads += 1
         return run
 
-    waiting = [asyncio.create_task(polls.answer(Headers(HELPER), run.id, load)) for _ in range(3)]
+    waiting = [asyncio.create_task(polls.answer(Headers(HELPER), PROJECT, run.id, load)) for _ in range(3)]
     while loads < len(waiting):
         await asyncio.sleep(0)
     polls.stop()
 
     async with asyncio.timeout(5):
         assert await asyncio.gather(*waiting) == [run] * 3
-        assert await polls.answer(Headers(HELPER), run.id, load) == run
+        assert await polls.answer(Headers(HELPER), PROJECT, run.id, load) == run
 
 
 async def test_stopping_server_answers_long_polls_that_still_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_polls, "LONGEST", timedelta(minutes=1))
     run: Any = SimpleNamespace(id="run_held", status=RunStatus.IN_PROGRESS)
-    polls = LongPolls(InProcessEventStream(timedelta(minutes=1)))
+    polls = LongPolls(InProcessEventStream(timedelta(minutes=1)), timedelta())
     is_loading, is_loaded = asyncio.Event(), asyncio.Event()
 
     async def load() -> Any:
@@ -150,7 +156,7 @@ async def test_stopping_server_answers_long_polls_that_still_load(monkeypatch: p
         await is_loaded.wait()
         return run
 
-    waiting = asyncio.create_task(polls.answer(Headers(HELPER), run.id, load))
+    waiting = asyncio.create_task(polls.answer(Headers(HELPER), PROJECT, run.id, load))
     await is_loading.wait()
     polls.stop()
     is_loaded.set()
@@ -169,8 +175,7 @@ async def test_long_poll_ends_when_another_process_ends_run(
             blocked_run(apis[0], provider, f"held-apart-{api is apis[0]}", Says("there.")) as (run, held),
         ):
             answer = poll(http, run)
-            for _ in range(OTHERS):
-                assert (await http.get(_url(run))).json()["status"] == "in_progress"
+            await _ask_otherwise(http, run)
             assert not answer.done()
 
             held.release()
