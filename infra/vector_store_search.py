@@ -114,7 +114,8 @@ class VectorStoreSearch:
         best: dict[tuple[str, int], RankedChunk] = {}
         for text, vector in zip(request.query, vectors, strict=True):
             candidates = _together([await self._candidates(each, text, vector) for each in scopes])
-            for found in ranked(_by(options, candidates), request.max_num_results, options.score_threshold):
+            alone = options.ranker == "none"
+            for found in ranked(candidates, request.max_num_results, options.score_threshold, alone):
                 key = (found.file_id, found.chunk.number)
                 if key not in best or best[key].score < found.score:
                     best[key] = found
@@ -188,11 +189,6 @@ def _of_files(candidates: Sequence[Candidate], files: Collection[IndexedFile]) -
 def _has_enough(candidates: Sequence[Candidate], files: Collection[IndexedFile]) -> bool:
     """Whether those of `files` are the best of them, as many as are ranked, or all that the index has."""
     return len(candidates) < ALL_FILES or len(_of_files(candidates, files)) == CANDIDATES
-
-
-def _by(options: RankingOptions, candidates: Candidates) -> Candidates:
-    is_by_vectors_alone = options.ranker == "none" and candidates.by_vector
-    return replace(candidates, by_keywords=()) if is_by_vectors_alone else candidates
 
 
 def _result(found: FoundPassage) -> SearchResult:

@@ -27,13 +27,19 @@ class RankedChunk:
     score: float
 
 
-def ranked(candidates: Candidates, limit: int, score_threshold: float = 0.0) -> Sequence[RankedChunk]:
+def ranked(
+    candidates: Candidates, limit: int, score_threshold: float = 0.0, by_vectors_alone: bool = False
+) -> Sequence[RankedChunk]:
     """Up to `limit` chunks with at least `score_threshold`, best first. Equal ones are in the order of file and chunk.
 
-    Where a store has no vectors, the keywords' part is the score.
+    Where a store has no vectors, the keywords' part is the score; `by_vectors_alone`, theirs is where it has some.
     """
-    keywords = _keyword_scores(candidates)
-    scores = _fused(_vector_scores(candidates.by_vector), keywords) if candidates.by_vector else keywords
+    if not candidates.by_vector:
+        scores = _keyword_scores(candidates)
+    elif by_vectors_alone:
+        scores = _vector_scores(candidates.by_vector)
+    else:
+        scores = _fused(_vector_scores(candidates.by_vector), _keyword_scores(candidates))
     found = {_key(candidate): candidate for candidate in (*candidates.by_vector, *candidates.by_keywords)}
     order = sorted(scores, key=lambda key: (-scores[key], key))
     return [

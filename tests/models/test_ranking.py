@@ -44,6 +44,15 @@ def test_without_vectors_the_keywords_are_the_score() -> None:
     assert [chunk.score for chunk in found] == [0.5]
 
 
+def test_scores_of_vectors_alone_are_of_the_whole_range() -> None:
+    keywords = [_candidate("file-z", 7, 5.0)]
+
+    found = ranked(Candidates(VECTORS, keywords, max_keyword_score=5.0), limit=10, by_vectors_alone=True)
+
+    assert len(found) == len(VECTORS)
+    assert (found[0].score, found[-1].score) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize(("cosine", "score"), [(0.7, 0.7), (-0.2, 0.0), (1.0000001, 1.0)])
 def test_a_cosine_without_others_stands_for_itself(cosine: float, score: float) -> None:
     found = ranked(Candidates([_candidate("file-a", 0, cosine)], (), 0.0), limit=10)
