@@ -11,7 +11,7 @@ from tests.conformance.table import table
 
 
 def main() -> int:
-    with serving(CLIENTS) as url:
+    with serving([client.name for client in CLIENTS]) as url:
         outcomes = try_all(CLIENTS, url)
     failed = outcomes.failed()
     marks = table(outcomes, CLIENTS)

@@ -9,7 +9,6 @@ import yaml
 
 from tests.cli.program import HOLDFAST, Place, Up
 from tests.code_runs import small_packages
-from tests.conformance.clients import Client
 from tests.conformance.python_program.scenarios import CUT_OFF, SPEAKS_AND_HANGS, STOPPED_BY_FILTER
 from tests.provider.replies import Hangs, Reply, Says
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
@@ -23,16 +22,15 @@ SCRIPTS: dict[str, list[Reply]] = {
 
 
 @contextmanager
-def serving(clients: Sequence[Client], **settings: str) -> Iterator[str]:
-    """Run Holdfast until the block ends. Yields the URL of its API; each client's name is a key.
+def serving(projects: Sequence[str], **settings: str) -> Iterator[str]:
+    """Run Holdfast until the block ends. Yields the URL of its API; each project's name is its key.
 
     `settings` are environment variables of the program.
     """
     with TemporaryDirectory() as folder, small_packages() as packages, running_provider() as provider:
         models = Path(folder) / "models.yaml"
         models.write_text(yaml.safe_dump({"model_list": _deployments(provider)}))
-        # A project each, or clients would find each other's assistants in their lists.
-        keys = ",".join(f"{client.name}={client.name}" for client in clients)
+        keys = ",".join(f"{project}={project}" for project in projects)
         up = Up(
             Place.new(Path(folder)),
             (*HOLDFAST, "up"),

@@ -4,10 +4,9 @@ import pytest
 
 from tests.conformance.clients import CLIENTS, NEWEST_PYTHON, Client
 from tests.conformance.outcomes import Outcomes, operations_of, try_all
-from tests.conformance.server import serving
 
 pytestmark = [
-    # One group, so that all clients share one server.
+    # One group, so that all share one server.
     pytest.mark.xdist_group("conformance"),
     # The first test also waits for the clients to be installed, once, and for all their operations.
     pytest.mark.timeout(900),
@@ -15,12 +14,11 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest) -> Outcomes:
+def outcomes(request: pytest.FixtureRequest, url: str) -> Outcomes:
     """Of the clients that the selected tests name."""
     parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     clients = [client for client in CLIENTS if any(each.get("client") is client for each in parameters)]
-    with serving(clients) as url:
-        return try_all(clients, url)
+    return try_all(clients, url)
 
 
 @pytest.mark.parametrize(

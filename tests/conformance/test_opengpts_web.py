@@ -9,8 +9,7 @@ import pytest
 from tests.cli.program import tied
 from tests.conformance.clients import PythonClient
 from tests.conformance.environments import python_environment
-from tests.conformance.server import serving
-from tests.web_site import SEARCHED, running_web_site
+from tests.web_site import SEARCHED, WebSite
 
 RELEASE = PythonClient("1.26.0")
 ROOT = Path(__file__).parents[2]
@@ -19,18 +18,16 @@ OF_FILE = "The file says that there are six weeks of vacation."
 pytestmark = [pytest.mark.conformance, pytest.mark.xdist_group("conformance"), pytest.mark.timeout(900)]
 
 
-def test_program_of_the_readme_is_answered_from_its_file_and_from_the_web(tmp_path: Path) -> None:
+def test_program_of_the_readme_is_answered_from_its_file_and_from_the_web(
+    url: str, site: WebSite, tmp_path: Path
+) -> None:
     python, file = python_environment(RELEASE.name) / "python", tmp_path / "my_info.txt"
     file.write_text(OF_FILE)
     program = [str(python), "-W", "ignore", "-m", "tests.conformance.opengpts_web_program"]
 
-    with (
-        running_web_site() as site,
-        serving([RELEASE], HOLDFAST_WEB_ALLOWED_HOSTS=site.host, HOLDFAST_WEB_SEARCH="off") as url,
-    ):
-        command = tied([*program, url.removesuffix("/v1"), RELEASE.name, str(file), f"{site.url}/page/3"])
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
-        page = f"{site.url}/page/3"
+    page = f"{site.url}/page/3"
+    command = tied([*program, url.removesuffix("/v1"), "opengpts-web", str(file), page])
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
 
     assert ended.returncode == 0, ended.stderr[-2000:]
     outcome = json.loads(ended.stdout)
