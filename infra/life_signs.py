@@ -21,7 +21,7 @@ from infra.processes import ProcessIdentity
 INTERVAL = timedelta(seconds=1)
 END_TIMEOUT = timedelta(seconds=1)
 # One connection, which waits for no other user of a pool, and not long for a database that is busy.
-LIMITS = Limits(pool_size=1, statement_timeout=timedelta(seconds=2))
+LIMITS = Limits(pool_size=1, statement_timeout=timedelta(seconds=2), busy_timeout=timedelta(seconds=2))
 
 log = logging.getLogger(__name__)
 

@@ -42,10 +42,14 @@ READ_ONLY_TRANSACTION = "25006"
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of one process's connections. Postgres applies `statement_timeout`; None: no limit."""
+    """The limits of one process's connections. Postgres applies `statement_timeout`; None: no limit.
+
+    `busy_timeout` is the longest wait for SQLite's lock.
+    """
 
     pool_size: int = 20
     statement_timeout: timedelta | None = timedelta(seconds=15)
+    busy_timeout: timedelta = SQLITE_BUSY_TIMEOUT
 
 
 MIGRATING = Limits(pool_size=1, statement_timeout=None)
@@ -67,7 +71,7 @@ def create_engine(url: str, limits: Limits) -> Engine:
         hide_parameters=True,
     )
     if engine.dialect.name == SQLITE:
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, limits.busy_timeout))
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "checkin", _note_pooled)
@@ -109,10 +113,10 @@ def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else value
 
 
-def _prepare_sqlite(connection, _record) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _prepare_sqlite(connection: Any, busy_timeout: timedelta) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT // timedelta(milliseconds=1)}")
+    cursor.execute(f"PRAGMA busy_timeout = {busy_timeout // timedelta(milliseconds=1)}")
     cursor.execute("PRAGMA journal_mode = WAL")
     # In WAL mode a crash of the process loses nothing; FULL would add a sync of the disk to every commit.
     cursor.execute("PRAGMA synchronous = NORMAL")

@@ -15,6 +15,9 @@ from tests.provider.scripted_provider import ScriptedProvider
 
 pytestmark = pytest.mark.any_database
 
+START_SECONDS = 20
+"""Less than other users of the database wait for its lock."""
+
 
 @contextmanager
 def locked(holdfast: RunningHoldfast) -> Iterator[None]:
@@ -74,7 +77,8 @@ async def test_turn_heartbeats_while_begin_waits(own_holdfast: RunningHoldfast, 
     run = await own_holdfast.run(await own_holdfast.assistant("busy-begin"))
 
     with locked(own_holdfast):
-        await own_holdfast.start_worker()
+        async with asyncio.timeout(START_SECONDS):
+            await own_holdfast.start_worker()
         await until_heartbeat(own_holdfast, run)
 
     assert (await own_holdfast.until(run)).status == "completed"
@@ -88,7 +92,8 @@ async def test_turn_cancelled_while_waiting_leaves_no_lock(
     run = await own_holdfast.run(await own_holdfast.assistant("busy-cancelled"))
 
     with locked(own_holdfast):
-        await own_holdfast.start_worker()
+        async with asyncio.timeout(START_SECONDS):
+            await own_holdfast.start_worker()
         await until_heartbeat(own_holdfast, run)
         await own_holdfast.resources.temporal.get_workflow_handle(run.id).cancel()
         # The turn ends at once, while its transaction still waits for the lock.
