@@ -14,23 +14,36 @@ from cli.metrics_server import serving_metrics
 from cli.ports import Address, bind
 from infra.metrics import Metrics
 from infra.settings import Settings
-from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place, free_ports, run_to_end, tied, wait_until
+from tests.cli.program import (
+    DEADLINE_SECONDS,
+    HOLDFAST,
+    ROOT,
+    Place,
+    free_ports,
+    run_here,
+    run_to_end,
+    tied,
+    wait_until,
+)
 from tests.valkey import running_valkey
 
+# One group, so that both share one worker.
+WITH_WORKER = pytest.mark.xdist_group("metrics-worker")
 OPEN = Keyring({}, Caller(DEFAULT_PROJECT, Role.OPERATOR))
 
 
-@pytest.fixture
-def worker(tmp_path: Path, temporal_port: int) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory, temporal_port: int) -> Iterator[str]:
     """The address of a worker's metrics."""
-    place = Place.new(tmp_path)
+    folder = tmp_path_factory.mktemp("worker")
+    place = Place.new(folder)
     (port,) = free_ports(1)
-    assert run_to_end(place, "migrate").returncode == 0
+    assert run_here(place, "migrate").returncode == 0
     with running_valkey() as valkey:
         environment = place.environment(
             HOLDFAST_EVENT_STREAM_URL=valkey.url,
             HOLDFAST_METRICS_PORT=str(port),
-            HOLDFAST_TASK_QUEUE=tmp_path.name,
+            HOLDFAST_TASK_QUEUE=f"holdfast-{folder.name}",
             TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",
         )
         process = subprocess.Popen(tied([*HOLDFAST, "worker"]), cwd=ROOT, env=environment)
@@ -40,6 +53,7 @@ def worker(tmp_path: Path, temporal_port: int) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@WITH_WORKER
 def test_a_worker_serves_its_metrics(worker: str) -> None:
     def answers() -> bool:
         try:
@@ -53,6 +67,7 @@ def test_a_worker_serves_its_metrics(worker: str) -> None:
 
 
 @pytest.mark.slow
+@WITH_WORKER
 def test_a_metrics_port_in_use_is_refused(tmp_path: Path, worker: str) -> None:
     port = worker.rpartition(":")[2]
     wait_until(lambda: not _is_free(int(port)))

@@ -1,10 +1,13 @@
 """A start that cannot be says why in one line that names the setting, and ends with code 1."""
 
+from functools import cache
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
-from tests.cli.program import Place, free_ports, run_to_end
+from tests.cli.program import Place, free_ports, run_here, run_to_end
+from tests.cli.warm_program import Ended, WarmProgram
 
 pytestmark = pytest.mark.slow
 
@@ -12,8 +15,16 @@ pytestmark = pytest.mark.slow
 APART = {"HOLDFAST_EVENT_STREAM_URL": "redis://127.0.0.1:6379/0"}
 
 
+@cache
+def warm_program() -> WarmProgram:
+    return WarmProgram()
+
+
 def refusal(place: Place, *command: str, **environment: str) -> str:
-    refused = run_to_end(place, *command, **environment)
+    return line_of(warm_program().run(command, place.environment(**environment)))
+
+
+def line_of(refused: Ended | CompletedProcess[str]) -> str:
     lines = refused.stderr.splitlines()
     assert (refused.returncode, refused.stdout, len(lines)) == (1, "", 1), refused
     return lines[0]
@@ -26,7 +37,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.mark.parametrize("command", ["up", "api", "worker", "migrate"])
 def test_setting_out_of_range(place: Place, command: str) -> None:
-    line = refusal(place, command, HOLDFAST_PORT="70000")
+    line = line_of(run_to_end(place, command, HOLDFAST_PORT="70000"))
 
     assert line.startswith("holdfast: HOLDFAST_PORT=70000: input should be less than or equal to 65535.")
 
@@ -118,7 +129,7 @@ def test_database_url_that_names_no_database(place: Place, url: str) -> None:
 
 @pytest.mark.parametrize("command", ["up", "worker"])
 def test_temporal_that_does_not_answer(place: Place, command: str) -> None:
-    run_to_end(place, "migrate")
+    assert run_here(place, "migrate").returncode == 0
     (port,) = free_ports(1)
 
     line = refusal(place, command, TEMPORAL_ADDRESS=f"127.0.0.1:{port}", **APART)
@@ -162,7 +173,7 @@ def test_processes_apart_without_a_way_for_events_between_them(place: Place, com
 
 @pytest.mark.parametrize("command", ["up", "api"])
 def test_event_stream_that_does_not_answer(place: Place, command: str, temporal_port: int) -> None:
-    run_to_end(place, "migrate")
+    assert run_here(place, "migrate").returncode == 0
     (port,) = free_ports(1)
 
     url = f"redis://:secret@127.0.0.1:{port}/0"
@@ -175,9 +186,9 @@ def test_event_stream_that_does_not_answer(place: Place, command: str, temporal_
 
 @pytest.mark.parametrize("url", ["localhost:6379", "kafka://:secret@localhost", "redis://localhost:port/0", "nonsense"])
 def test_event_stream_url_that_names_none(place: Place, url: str, temporal_port: int) -> None:
-    run_to_end(place, "migrate")
+    assert run_here(place, "migrate").returncode == 0
 
-    line = refusal(place, "up", TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", HOLDFAST_EVENT_STREAM_URL=url)
+    line = refusal(place, "api", TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}", HOLDFAST_EVENT_STREAM_URL=url)
 
     assert "HOLDFAST_EVENT_STREAM_URL" in line
     assert "secret" not in line
