@@ -1,8 +1,6 @@
-"""How `holdfast up` ends, and that it starts again after any kind of end."""
+"""How `holdfast up` ends, and that it starts again; after a kill: tests/cli/test_killed_up.py."""
 
 import json
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,28 +31,6 @@ def place(tmp_path: Path) -> Place:
 def running() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
-
-
-def test_killed_program_starts_again_with_its_runs_and_ctrl_c_leaves_nothing(place: Place, running: ExitStack) -> None:
-    first = Up(place).ready()
-    running.callback(first.end)
-    run = start_run_that_calls_function(place)
-
-    killed = first.all_processes()
-
-    os.killpg(first.process.pid, signal.SIGKILL)
-    wait_until(lambda: not any(map(is_alive, killed)))
-    second = Up(place).ready()
-    running.callback(second.end)
-    resumed = submit_outputs(place, run)
-    processes = second.all_processes()
-    second.interrupt()
-
-    assert (run.status, resumed.status) == ("requires_action", "completed")
-    assert second.process.wait() == 0, second.output
-    # The supervisor, Temporal, the event stream, the API and a worker at least.
-    assert len(processes) >= 5
-    assert not any(map(is_alive, processes))
 
 
 def test_program_stops_with_its_parent_and_makes_room(place: Place, running: ExitStack) -> None:
@@ -101,24 +77,4 @@ def start_run(place: Place, model: str) -> Run:
     assistant = beta.assistants.create(model=model)
     return beta.threads.create_and_run(
         assistant_id=assistant.id, thread={"messages": [{"role": "user", "content": "Tell me a story."}]}
-    )
-
-
-def start_run_that_calls_function(place: Place) -> Run:
-    beta = OpenAI(base_url=f"{place.url}/v1", api_key="any").beta
-    assistant = beta.assistants.create(
-        model="holdfast/scripted", tools=[{"type": "function", "function": {"name": "read_clock"}}]
-    )
-    return beta.threads.create_and_run_poll(
-        assistant_id=assistant.id, thread={"messages": [{"role": "user", "content": "What time is it?"}]}
-    )
-
-
-def submit_outputs(place: Place, run: Run) -> Run:
-    assert run.required_action is not None
-    calls = run.required_action.submit_tool_outputs.tool_calls
-    return OpenAI(base_url=f"{place.url}/v1", api_key="any").beta.threads.runs.submit_tool_outputs_and_poll(
-        run_id=run.id,
-        thread_id=run.thread_id,
-        tool_outputs=[{"tool_call_id": call.id, "output": "noon"} for call in calls],
     )
