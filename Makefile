@@ -55,7 +55,7 @@ up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 test: $(INSTALLED_DEV)  ## Run what every change needs; ARGS="-k name" for some of these tests
 	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m "not slow and not conformance and not weaviate" $(ARGS)
 
-test-slow: $(INSTALLED_DEV)  ## Run the slow tests: fuzz, deploys, versions, stops, refused starts, load, a short chaos
+test-slow: $(INSTALLED_DEV)  ## Run what tests programs as a whole: starts, stops, kills, outages, attacks, fuzz, load, a short chaos
 	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m "slow and not weaviate" $(ARGS)
 
 test-deployment: $(INSTALLED_DEPLOYMENT)  ## Run the tests of docker-compose.yml; the first time builds servers from source

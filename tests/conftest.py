@@ -53,6 +53,7 @@ pytest_plugins = ("tests.setup_guard",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()
     # The processes of pytest-xdist, so that their children end too if only the first process is killed.
     if hasattr(config, "workerinput") and sys.platform == "linux":
         die_with_parent()
@@ -75,6 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_finish() -> None:
     # As in the program itself: imported modules stay, and each full collection of them takes 0.3 s.
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -87,6 +87,7 @@ def _post(url: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
     return httpx.post(url, content=content, headers={"Content-Type": "application/json", **headers}, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", ["v1", "v2"])
 @pytest.mark.parametrize("shape", HOSTILE)
 async def test_rejected_body_does_not_block_event_loop(holdfast: RunningHoldfast, shape: str, beta: str) -> None:
@@ -104,6 +105,7 @@ async def test_rejected_body_does_not_block_event_loop(holdfast: RunningHoldfast
     assert min(gaps) < LONGEST_GAP_SECONDS
 
 
+@pytest.mark.slow
 async def test_a_large_body_that_is_taken_does_not_keep_the_event_loop_either(holdfast: RunningHoldfast) -> None:
     texts = ["é\\n" * 10_000] * 50
     body = ('{"messages":[' + ",".join(f'{{"role":"user","content":"{text}"}}' for text in texts) + "]}").encode()

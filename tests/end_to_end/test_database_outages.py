@@ -26,6 +26,8 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.sweeps import sweep_now
 from workflows.sweep import sweep_id
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = 5
 OPEN_TRANSACTIONS = """
     SELECT query FROM pg_stat_activity

@@ -21,7 +21,7 @@ from tests.slow_proxy import slow_proxy
 from tests.valkey import ValkeyServer
 from workflows.worker import open_worker
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 # Longer than a worker takes for its next step.
 DELAY = timedelta(milliseconds=300)

@@ -16,7 +16,7 @@ from tests.sweeps import last_round, sweep_now
 REASON = "connection refused by 10.0.0.7"
 EVENT = "activity.object_store_unavailable"
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ async def test_reset_is_rejected_while_another_run_locks_thread(
     assert (await holdfast.until(holder)).status == "requires_action"
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 async def test_reset_run_continues_on_new_worker(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     await own_holdfast.start_worker()

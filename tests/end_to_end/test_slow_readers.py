@@ -17,7 +17,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import names
 from tests.streams import all_events, begun, events_url, streamed
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.slow]
 
 WORDS = 750
 # 12 MB in all: several times what operating systems buffer for an unread connection.

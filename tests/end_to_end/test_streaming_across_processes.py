@@ -88,6 +88,7 @@ async def with_own_valkey(
             yield holdfast, valkey
 
 
+@pytest.mark.slow
 @pytest.mark.any_database
 @pytest.mark.parametrize("comes_back", [True, False])
 async def test_outage_of_redis_ends_no_run_and_no_stream(

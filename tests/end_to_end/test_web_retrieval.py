@@ -29,6 +29,9 @@ from tests.stored_files import DEFAULT_PROJECT
 from tests.streams import streamed
 from tests.web_site import PAGES, SEARCHED, WebSite, running_web_site
 
+# What the database stores of crawls is tested in tests/infra/database/test_web_crawls.py, of each kind.
+pytestmark = pytest.mark.any_database
+
 WEB: Any = {"type": "web_retrieval"}
 IN_TEXT = "web-in-text"
 """A model without function calling."""
@@ -81,6 +84,7 @@ async def answer_of(ops: httpx.AsyncClient, run: Run) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 async def test_what_the_suite_of_the_assistants_api_does(
     web: RunningHoldfast, ops: httpx.AsyncClient, site: WebSite, provider: ScriptedProvider
 ) -> None:
@@ -132,7 +136,7 @@ async def told(web: RunningHoldfast, provider: ScriptedProvider, model: str) -> 
     return description
 
 
-@pytest.mark.any_database
+@pytest.mark.slow
 async def test_crawl_leaves_the_traps_behind(web: RunningHoldfast, ops: httpx.AsyncClient, site: WebSite) -> None:
     site.visits.clear()
 
@@ -200,7 +204,6 @@ async def test_collection_that_is_forgotten_ends_its_crawls(
     assert (await ops.get(CRAWL)).json()["pages"] == 0
 
 
-@pytest.mark.any_database
 async def test_lost_crawl_is_started_again_and_one_whose_workflow_was_ended_fails(
     web: RunningHoldfast, ops: httpx.AsyncClient, site: WebSite
 ) -> None:
@@ -222,7 +225,6 @@ async def test_lost_crawl_is_started_again_and_one_whose_workflow_was_ended_fail
     assert (await ended(ops, lost.id))["status"] == "completed"
 
 
-@pytest.mark.any_database
 async def test_crawl_of_nothing_that_can_be_read_fails(ops: httpx.AsyncClient, site: WebSite) -> None:
     roots = [f"{site.url}/gone", "http://10.0.0.1/", f"{site.url}/private/x"]
 
@@ -269,7 +271,6 @@ async def test_opened_page_is_cited_by_its_url_in_streams_and_replays_alike(
     assert told.startswith(f'{AS_DATA}\n\n{marker}\n<web_page url="{url}" title="Page 3">\n')
 
 
-@pytest.mark.any_database
 async def test_model_without_function_calling_opens_a_page_and_cites_it(
     web: RunningHoldfast, ops: httpx.AsyncClient, site: WebSite, provider: ScriptedProvider
 ) -> None:
@@ -304,7 +305,6 @@ async def replay(web: RunningHoldfast, run_id: str) -> list[NumberedEvent]:
     return found.events
 
 
-@pytest.mark.any_database
 async def test_page_that_cannot_be_read_is_said_to_the_model(
     web: RunningHoldfast, ops: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:

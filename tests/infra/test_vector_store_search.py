@@ -2,8 +2,9 @@
 
 import asyncio
 import math
+import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from models.vector_store_search import SearchRequest
 from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, StoreFileStatus
 from tests.infra.database.test_vector_stores import PROJECT, new_file
 
-pytestmark = pytest.mark.any_database
+# One group, so that all share what is filled once.
+pytestmark = [pytest.mark.any_database, pytest.mark.xdist_group("vector-store-search")]
 
 FILES = 160
 OLD = {"type": "lt", "key": "number", "value": 100}
@@ -75,18 +77,37 @@ async def _no_other(model: str, dimensions: int) -> Embedder:
     raise AssertionError(model)
 
 
+@pytest.fixture(scope="module")
+async def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, IndexedStore, list[str]]:
+    """A store with files whose only chunk is a degree farther from 0 than that of the file before; and its folder."""
+    folder = tmp_path_factory.mktemp("filled")
+    await asyncio.to_thread(migrate, _url(folder))
+    async with _opened(folder) as (database, index):
+        store, files = await database.write(_filled)
+        for number, file in enumerate(files):
+            [vector] = await Angles().embed([str(number)])
+            await index.upsert(store, file, [IndexedChunk(0, f"number {number}", None, [vector])])
+    return folder, store, [file.id for file in files]
+
+
 @pytest.fixture
-async def searched(tmp_path: Path) -> AsyncIterator[Searched]:
-    """A store with files whose only chunk is a degree farther from 0 than that of the file before."""
-    url = f"sqlite:///{tmp_path}/holdfast.db"
-    await asyncio.to_thread(migrate, url)
-    async with open_database(url) as database:
-        with closing(CountingIndex(tmp_path / "vector_index", cache_bytes=1_000_000)) as index:
-            store, files = await database.write(_filled)
-            for number, file in enumerate(files):
-                [vector] = await Angles().embed([str(number)])
-                await index.upsert(store, file, [IndexedChunk(0, f"number {number}", None, [vector])])
-            yield Searched(database, index, store, [file.id for file in files])
+async def searched(filled: tuple[Path, IndexedStore, list[str]], tmp_path: Path) -> AsyncIterator[Searched]:
+    """The test's own copy."""
+    original, store, file_ids = filled
+    folder = Path(shutil.copytree(original, tmp_path / "copy"))
+    async with _opened(folder) as (database, index):
+        yield Searched(database, index, store, file_ids)
+
+
+@asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[tuple[Database, CountingIndex]]:
+    async with open_database(_url(folder)) as database:
+        with closing(CountingIndex(folder / "vector_index", cache_bytes=1_000_000)) as index:
+            yield database, index
+
+
+def _url(folder: Path) -> str:
+    return f"sqlite:///{folder}/holdfast.db"
 
 
 def _filled(connection: Any) -> tuple[IndexedStore, list[IndexedFile]]:

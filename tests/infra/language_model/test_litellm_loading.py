@@ -51,6 +51,7 @@ asyncio.run(call())
 """
 
 
+@pytest.mark.slow
 def test_litellm_is_not_loaded_without_model_call() -> None:
     assert _run(IMPORTING) == "[]"
 
@@ -82,6 +83,7 @@ asyncio.run(call())
 """
 
 
+@pytest.mark.slow
 def test_litellm_is_not_loaded_for_direct_models(provider: ScriptedProvider, model: str, tmp_path: Path) -> None:
     provider.script(model, Says("Hi."))
 

@@ -10,7 +10,7 @@ from infra.sandbox.bubblewrap import find_interpreter, runs_as_root
 from tests.sandbox_process import RunningSandbox, running_sandbox
 
 LIMITS: dict[str, Any] = {"memory_mb": "256", "disk_mb": "32", "files": "300", "processes": "24", "sessions": "8"}
-OWN = pytest.param("own user", marks=pytest.mark.xdist_group("sandbox-own"))
+OWN = pytest.param("own user", marks=[pytest.mark.slow, pytest.mark.xdist_group("sandbox-own")])
 NOBODY = pytest.param("nobody", marks=[pytest.mark.slow, pytest.mark.xdist_group("sandbox-nobody")])
 # Where the tests are not root, their own user is one like any other.
 USERS = [OWN, NOBODY] if runs_as_root() else [OWN]

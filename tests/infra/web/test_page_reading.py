@@ -88,6 +88,7 @@ async def test_bad_html_is_read_as_far_as_it_goes() -> None:
     assert [each and each.text[:4] for each in pages] == ["Text"] * 6
 
 
+@pytest.mark.slow
 async def test_page_that_takes_too_long_is_read_as_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_reading, "ARTICLE_TIMEOUT", timedelta(seconds=3))
 

@@ -67,6 +67,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
                 monkeypatch.setenv(variable, "https://own.test")
 
 
+@pytest.mark.slow
 def test_table_is_that_of_installed_litellm() -> None:
     assert TABLE.read_text() == written(rows()), "Run the module that providers.py names."
 
