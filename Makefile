@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# More than two cores have: tests wait for two fifths of their time.
+TEST_PROCESSES ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +17,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_DEPLOYMENT := $(VENV)/.installed-deployment
 INSTALLED_CONSOLE := $(VENV)/.installed-console
 
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 UV_INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
