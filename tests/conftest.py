@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,6 @@ pytest_plugins = ("tests.setup_guard",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    gc.disable()
     # The processes of pytest-xdist, so that their children end too if only the first process is killed.
     if hasattr(config, "workerinput") and sys.platform == "linux":
         die_with_parent()
@@ -73,10 +72,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database_kind", kinds, indirect=True, scope="session")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     # As in the program itself: imported modules stay, and each full collection of them takes 0.3 s.
     gc.freeze()
-    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
