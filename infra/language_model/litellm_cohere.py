@@ -15,6 +15,16 @@ def send_coheres_tool_choice() -> None:
     config.map_openai_params = _with_tool_choice(config.map_openai_params)
 
 
+def ask_cohere_for_one_choice() -> None:
+    """litellm sends `n` as `num_generations`, which Cohere's chat API does not have: it would answer once."""
+    from litellm.llms.cohere.chat.transformation import CohereChatConfig
+    from litellm.llms.cohere.chat.v2_transformation import CohereV2ChatConfig
+
+    configs: tuple[Any, ...] = (CohereChatConfig, CohereV2ChatConfig)
+    for config in configs:
+        config.get_supported_openai_params = _without_choices(config.get_supported_openai_params)
+
+
 def read_coheres_events() -> None:
     from litellm.llms.cohere.chat.v2_transformation import CohereV2ChatConfig
     from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
@@ -28,6 +38,10 @@ def read_coheres_events() -> None:
 
     config: Any = CohereV2ChatConfig
     config.get_model_response_iterator = events
+
+
+def _without_choices(supported: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    return lambda config, model: [name for name in supported(config, model) if name != "n"]
 
 
 def _with_tool_choice(map_parameters: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,7 +55,11 @@ def refuse_to_drop_kept_fields() -> None:
 
 def _comparing(parameters_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def compared(**given: Any) -> dict[str, Any]:
-        kept = [name for name in _kept.get() if given.get(name) is not None]
+        kept = _kept.get()
+        for name in kept:
+            # litellm lists the field, and left it out or took it for its own before this mapping.
+            if given.get(name) is None:
+                raise FieldNotTaken(name)
         copies = [_copy(given) for _ in kept]
         parameters = parameters_of(**given)
         for name, copy in zip(kept, copies, strict=True):

@@ -12,7 +12,11 @@ from typing import Any
 from infra.language_model.content_parts import text_of_parts
 from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
-from infra.language_model.litellm_cohere import read_coheres_events, send_coheres_tool_choice
+from infra.language_model.litellm_cohere import (
+    ask_cohere_for_one_choice,
+    read_coheres_events,
+    send_coheres_tool_choice,
+)
 from infra.language_model.litellm_gemini import invent_no_endings, read_calls_without_arguments, send_top_logprobs
 from infra.language_model.litellm_kept_fields import refuse_to_drop_kept_fields
 from infra.language_model.litellm_lines import find_no_end_in_texts, leave_out_no_line
@@ -75,6 +79,7 @@ def load_litellm() -> LoadedLitellm:
     leave_out_no_line()
     read_coheres_events()
     send_coheres_tool_choice()
+    ask_cohere_for_one_choice()
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()

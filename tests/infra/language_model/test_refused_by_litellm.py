@@ -27,6 +27,11 @@ REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("messages[0]", GEMINI, {"messages": [{"role": "user", "name": "ada", "content": "Hi"}]}),
     # litellm says that Claude takes it, but leaves out the address of a person.
     ("user", CLAUDE, {"user": "ada@example.com"}),
+    # litellm says that they take these, but does not map the one, and keeps the other for its own logs.
+    ("prompt_cache_retention", "azure_ai/own", {"prompt_cache_retention": "24h"}),
+    ("metadata", "amazon_nova/own", {"metadata": {"a": "b"}}),
+    # Cohere's API has no such field: it would answer once.
+    ("n", "cohere/own", {"n": 2}),
     # The answer of litellm would not be in OpenAI's form.
     ("web_search_options", CLAUDE, {"web_search_options": {}}),
     # litellm says that Gemini takes it, and then leaves it out beside functions.
