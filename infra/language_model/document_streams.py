@@ -52,12 +52,20 @@ def answer_to_stream(document: Any, path: str) -> HttpAnswer:
     """What the server would have answered at `path` if it streamed. Raises `UnknownDocument`."""
     documents = document if isinstance(document, list) else [document]
     try:
-        if documents and _is_failure(documents[0]):
-            return _failure(documents[0])
-        return _encoded([event for each in documents for event in _events(each)], path)
+        return reported_failure(document) or _encoded([event for each in documents for event in _events(each)], path)
     # A field of another type than its form has.
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnknownDocument from error
+
+
+def reported_failure(document: Any) -> HttpAnswer | None:
+    """What the server would have answered with the status of its error; None if `document` reports none."""
+    match document:
+        case [dict() as first, *_] if _is_failure(first):
+            return _failure(first)
+        case dict() if _is_failure(document):
+            return _failure(document)
+    return None
 
 
 def _is_failure(document: Object) -> bool:

@@ -10,7 +10,13 @@ from typing import Any
 
 import httpx
 
-from infra.language_model.document_streams import MAX_DOCUMENT_BYTES, DocumentTooLong, answer_to_stream, parsed
+from infra.language_model.document_streams import (
+    MAX_DOCUMENT_BYTES,
+    DocumentTooLong,
+    answer_to_stream,
+    parsed,
+    reported_failure,
+)
 
 LARGE_BYTES = 64 * 1024
 """Larger documents are read in a thread."""
@@ -57,13 +63,24 @@ class _DocumentReadingClient(httpx.AsyncClient):
     async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
         """Raises `DocumentTooLong` and `UnknownDocument` if a stream is asked for and a document comes."""
         response = await super().send(request, stream=stream, **options)
-        if not (stream and response.is_success):
+        if not response.is_success:
             return response
+        if not stream:
+            return _as_failure(response)
         try:
             return await _as_stream(response)
         except BaseException:
             await response.aclose()
             raise
+
+
+def _as_failure(response: httpx.Response) -> httpx.Response:
+    """A whole answer with the status of its error, if it is one. No error is large."""
+    body = response.content
+    if len(body) > LARGE_BYTES or not body.lstrip().startswith(DOCUMENT_BEGINS):
+        return response
+    failure = reported_failure(parsed(body))
+    return _with(response, failure.status, failure.content_type, content=failure.body) if failure else response
 
 
 async def _as_stream(response: httpx.Response) -> httpx.Response:

@@ -1,11 +1,15 @@
 """Answers to fields that the port lacks, by way of litellm: in OpenAI's form, whole and streamed."""
 
+from typing import Any
+
 import pytest
 
 from infra.language_model.errors import (
     AnswerAborted,
     ModelCallFailed,
     ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
 )
 from infra.language_model.litellm_model import LitellmLanguageModel
 from models.language_model import FinishReason, TokenUsage
@@ -107,6 +111,27 @@ async def test_failure_of_the_provider_is_classified(provider: ScriptedProvider,
         with pytest.raises(ModelCallFailed, match=said) as failed:
             await ask(language_model, asked("m", n=2))
         assert failed.value.is_retryable
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}}, RateLimited),
+        ([{"error": {"code": 503, "message": "Overloaded.", "status": "UNAVAILABLE"}}], ProviderUnavailable),
+        ({"error": {"code": 403, "message": "No.", "status": "PERMISSION_DENIED"}}, ProviderRefused),
+    ],
+    ids=lambda each: each.__name__ if isinstance(each, type) else "",
+)
+@pytest.mark.parametrize("prefix", ["gemini", "openai"])
+async def test_error_with_the_status_of_a_success_is_the_providers(
+    provider: ScriptedProvider, models: Models, model: str, prefix: str, error: Any, kind: type[ModelCallFailed]
+) -> None:
+    provider.script(model, Document(error))
+
+    with pytest.raises(ModelCallFailed) as failed:
+        await ask(models.opened({"m": f"{prefix}/{model}"}), asked("m", n=2))
+
+    assert type(failed.value) is kind
 
 
 @pytest.mark.parametrize("prefix", ["gemini", "openai"])
