@@ -68,6 +68,7 @@ def load_litellm() -> LoadedLitellm:
     # Tokenizers of the hub would be downloaded; the bundled one is a close estimate.
     litellm.disable_hf_tokenizer_download = True
     litellm.suppress_debug_info = True
+    _retry_no_embeddings()
     _keep_quiet()
     _refuse_invented_endings()
     _keep_unknown_endings()
@@ -90,6 +91,14 @@ def load_litellm() -> LoadedLitellm:
     gc.freeze()
     timeout = openai.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
     return LoadedLitellm(litellm, timeout, read_price_list(litellm.model_cost))
+
+
+def _retry_no_embeddings() -> None:
+    # OpenAI's client embeds for Mistral and others. litellm gives it this number for 0 retries.
+    import litellm
+
+    module: Any = litellm
+    module.DEFAULT_MAX_RETRIES = 0
 
 
 def _keep_quiet() -> None:

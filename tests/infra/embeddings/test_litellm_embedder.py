@@ -20,7 +20,7 @@ from infra.ports import Embedder
 from infra.resources import open_embedders
 from infra.settings import Settings
 from models.search_index import IndexedStore
-from tests.infra.embeddings.scripted_endpoint import Answer
+from tests.infra.embeddings.scripted_endpoint import Answer, running_endpoint
 from tests.infra.embeddings.scripted_provider import COHERE, GEMINI, ScriptedProvider, of_vectors, running_provider
 from tests.infra.embeddings.test_embedders import models_file
 
@@ -104,6 +104,20 @@ async def test_lasting_failures_are_not_retried(status: int, embedder: Embedder,
 
     assert KEY not in str(raised.value)
     assert len(vendor.asked) == 1
+
+
+async def test_openai_s_client_asks_once(tmp_path: Path) -> None:
+    """litellm embeds by it for Mistral and others."""
+    settings = Settings(embedding_model="house-vectors", embedding_dimensions=8)
+    with running_endpoint() as endpoint:
+        entry = {"model": "mistral/mistral-embed", "api_base": endpoint.url, "api_key": KEY}
+        endpoint.script.append(Answer(503, {"error": {"message": "busy"}}))
+        async with open_embedders(settings, models_file(tmp_path, entry)) as embedders:
+            assert embedders.for_new_stores is not None
+            with pytest.raises(EmbeddingUnavailable, match=r"answered 503: .*busy"):
+                await embedders.for_new_stores.embed(["one"])
+
+        assert len(endpoint.requests) == 1
 
 
 @pytest.mark.parametrize(
