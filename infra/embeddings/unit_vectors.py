@@ -13,7 +13,10 @@ def unit_vector(vector: Sequence[float], dimensions: int, subject: str) -> Seque
             f"{subject} answered with vectors of {len(vector)} dimensions, not {dimensions}: "
             f"set HOLDFAST_EMBEDDING_DIMENSIONS={len(vector)}."
         )
-    length = math.sqrt(math.fsum(value * value for value in vector))
+    try:
+        length = math.sqrt(math.fsum(value * value for value in vector))
+    except OverflowError:
+        length = math.inf
     if not length or not math.isfinite(length):
         raise EmbeddingRefused(f"{subject} answered with a vector without a direction.")
     return [value / length for value in vector]

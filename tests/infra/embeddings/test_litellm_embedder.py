@@ -125,6 +125,8 @@ async def test_openai_s_client_asks_once(tmp_path: Path) -> None:
     [
         ([], "0 vectors for 1 texts"),
         ([[0.0] * 8], "without a direction"),
+        ([[1.2e154] * 8], "without a direction"),
+        ([[10**400] * 8], "without a direction"),
         ([[1.0] * 9], "set HOLDFAST_EMBEDDING_DIMENSIONS=9"),
         ([["a"] * 8], "not with embeddings"),
     ],
