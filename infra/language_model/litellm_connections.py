@@ -136,17 +136,20 @@ class _Body(httpx.AsyncByteStream):
 
     async def document(self) -> Any:
         """None if the body is no document, or breaks off. No event begins as one; lines of JSON do."""
-        while not self.gathered.strip() and await self._read():
-            pass
+        while await self._read() and not self._pieces[-1].strip():
+            self._check_size()
         if not self.gathered.lstrip().startswith(DOCUMENT_BEGINS):
             return None
         while not self._is_of_lines() and await self._read():
-            if self._size > MAX_DOCUMENT_BYTES:
-                raise DocumentTooLong
+            self._check_size()
         return await self.in_time(parsed, self.gathered) if self._is_complete else None
 
     async def in_time(self, read: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.to_thread(read, *args) if self._size > LARGE_BYTES else read(*args)
+
+    def _check_size(self) -> None:
+        if self._size > MAX_DOCUMENT_BYTES:
+            raise DocumentTooLong
 
     def _is_of_lines(self) -> bool:
         """Whether a line has arrived that is a document, and more after it."""

@@ -24,6 +24,7 @@ from models.language_model import FinishReason, Function, TokenUsage
 from tests.infra.language_model.answers import ask, saying
 from tests.infra.language_model.litellm_models import opened
 from tests.provider.bedrock import BedrockSays
+from tests.provider.exchange import Exchange
 from tests.provider.replies import BreaksOff, Document, Reply, Says, Whole
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.provider.wires import ClaudeSays, GeminiSays
@@ -218,13 +219,19 @@ async def test_unknown_document_is_asked_for_a_few_times(
     assert "is a JSON document in no known form" in str(failure)
 
 
+class Blank:
+    async def send(self, exchange: Exchange) -> None:
+        await exchange.whole(b"\n" * 100_000, {"content-type": "application/json"})
+
+
+@pytest.mark.parametrize("reply", [Document(CLAUDE.document), Blank()], ids=["document", "blank"])
 @pytest.mark.parametrize("prefix", ["anthropic", "gemini", "bedrock/converse", "openai"])
 async def test_document_that_is_too_large_is_not_asked_for_again(
-    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str, reply: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(litellm_connections, "MAX_DOCUMENT_BYTES", 1_000)
 
-    failure = await failed(provider, tmp_path, model, prefix, Document(CLAUDE.document))
+    failure = await failed(provider, tmp_path, model, prefix, reply)
 
     assert type(failure) is AnswerTooLarge
     assert not failure.is_retryable
