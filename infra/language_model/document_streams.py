@@ -22,6 +22,16 @@ JSON, EVENTS, LINES, FRAMES = (
 CONVERSE_PATH, INVOKE_PATH = "/converse-stream", "/invoke-with-response-stream"
 OK = 200
 
+FIELDS_AT: Mapping[str, frozenset[str]] = {
+    "/chat/completions": frozenset({"choices"}),
+    "/v1/messages": frozenset({"content"}),
+    ":streamGenerateContent": frozenset({"candidates", "promptFeedback", "usageMetadata", "error"}),
+    CONVERSE_PATH: frozenset({"output"}),
+    "/v2/chat": frozenset({"finish_reason"}),
+    "/api/chat": frozenset({"done"}),
+}
+"""By the end of a path: a document has one of these, or litellm would find nothing in it at that path."""
+
 Object = Mapping[str, Any]
 
 
@@ -52,7 +62,11 @@ def answer_to_stream(document: Any, path: str) -> HttpAnswer:
     """What the server would have answered at `path` if it streamed. Raises `UnknownDocument`."""
     documents = document if isinstance(document, list) else [document]
     try:
-        return reported_failure(document) or _encoded([event for each in documents for event in _events(each)], path)
+        if failure := reported_failure(document):
+            return failure
+        if not all(_is_of_path(each, path) for each in documents):
+            raise UnknownDocument
+        return _encoded([event for each in documents for event in _events(each)], path)
     # A field of another type than its form has.
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnknownDocument from error
@@ -75,6 +89,11 @@ def _is_failure(document: Object) -> bool:
 def _failure(document: Object) -> HttpAnswer:
     details = document.get("error")
     return HttpAnswer(reported_status(details if isinstance(details, dict) else document), JSON, _json(document))
+
+
+def _is_of_path(document: Object, path: str) -> bool:
+    fields = next((found for end, found in FIELDS_AT.items() if path.endswith(end)), None)
+    return fields is None or bool(fields & document.keys())
 
 
 def _encoded(events: Sequence[Object], path: str) -> HttpAnswer:

@@ -219,6 +219,26 @@ async def test_unknown_document_is_asked_for_a_few_times(
     assert "is a JSON document in no known form" in str(failure)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "document"),
+    [
+        ("anthropic", Whole({"content": "Hi."}).document),
+        ("gemini", ClaudeSays((SAID,)).document),
+        ("bedrock/converse", Whole({"content": "Hi."}).document),
+        ("openai", GEMINI.document),
+        ("ollama_chat", BEDROCK.document),
+    ],
+    ids=["Claude", "Gemini", "Bedrock", "OpenAI", "Ollama"],
+)
+async def test_document_of_another_wire_is_asked_for_a_few_times(
+    provider: ScriptedProvider, tmp_path: Path, model: str, prefix: str, document: Any
+) -> None:
+    failure = await failed(provider, tmp_path, model, prefix, Document(document))
+
+    assert type(failure) is AnswerAborted
+    assert "is a JSON document in no known form" in str(failure)
+
+
 class Blank:
     async def send(self, exchange: Exchange) -> None:
         await exchange.whole(b"\n" * 100_000, {"content-type": "application/json"})
