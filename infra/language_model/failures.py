@@ -31,6 +31,8 @@ ABORT_CODES = frozenset({"tool_use_failed", "output_parse_failed"})
 SETUP_PROBLEMS = re.compile(
     r"LLM Provider NOT provided|Missing credentials|Missing \w+ API [Kk]ey|no healthy deployments"
 )
+# litellm gives these the status of a bad prompt: it could not read the whole answer.
+UNREAD_ANSWERS = re.compile(r"Error converting to valid response block|Got unexpected response from \w+:")
 
 
 def failure_of(
@@ -63,6 +65,8 @@ def _kind(facts: FailureFacts, has_begun: bool) -> type[ModelCallFailed]:
         return AnswerAborted
     if SETUP_PROBLEMS.search(facts.said):
         return ProviderRefused
+    if UNREAD_ANSWERS.search(facts.said):
+        return AnswerAborted
     # With the code of a rate limit, but no wait makes the request fit.
     if facts.status == TOO_LARGE or size_in(facts.said):
         return PromptTooLarge

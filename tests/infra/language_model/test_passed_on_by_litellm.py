@@ -134,6 +134,16 @@ async def test_error_with_the_status_of_a_success_is_the_providers(
     assert type(failed.value) is kind
 
 
+@pytest.mark.parametrize("document", [{"status": "ok"}, []], ids=["other", "empty"])
+async def test_whole_answer_in_no_known_form_is_no_fault_of_the_prompt(
+    provider: ScriptedProvider, models: Models, model: str, document: Any
+) -> None:
+    provider.script(model, Document(document))
+
+    with pytest.raises(AnswerAborted):
+        await ask(models.opened({"m": f"gemini/{model}"}), asked("m", n=2))
+
+
 @pytest.mark.parametrize("prefix", ["gemini", "openai"])
 async def test_redirect_of_a_whole_answer_is_not_followed(
     provider: ScriptedProvider, models: Models, model: str, prefix: str
