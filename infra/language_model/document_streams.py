@@ -43,6 +43,10 @@ class UnknownDocument(Exception):
     """A document in a form that no answer has."""
 
 
+class UnfinishedDocument(Exception):
+    """A whole answer with a choice that does not say how it ended."""
+
+
 @dataclass(frozen=True)
 class HttpAnswer:
     status: int
@@ -80,6 +84,16 @@ def reported_failure(document: Any) -> HttpAnswer | None:
         case dict() if _is_failure(document):
             return _failure(document)
     return None
+
+
+def is_unfinished(document: Any) -> bool:
+    """Whether a choice of a whole answer of chat completions, or of Gemini, has no finish reason."""
+    match document:
+        case {"choices": [*choices]}:
+            return any(isinstance(each, dict) and not each.get("finish_reason") for each in choices)
+        case {"candidates": [*candidates]}:
+            return any(isinstance(each, dict) and not each.get("finishReason") for each in candidates)
+    return False
 
 
 def _is_failure(document: Object) -> bool:

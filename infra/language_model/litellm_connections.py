@@ -13,7 +13,9 @@ import httpx
 from infra.language_model.document_streams import (
     MAX_DOCUMENT_BYTES,
     DocumentTooLong,
+    UnfinishedDocument,
     answer_to_stream,
+    is_unfinished,
     parsed,
     reported_failure,
 )
@@ -61,12 +63,15 @@ def _following_none(create: Callable[..., Any]) -> Callable[..., Any]:
 
 class _DocumentReadingClient(httpx.AsyncClient):
     async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
-        """Raises `DocumentTooLong` and `UnknownDocument` if a stream is asked for and a document comes."""
+        """Raises `DocumentTooLong` and `UnknownDocument` if a stream is asked for and a document comes.
+
+        Raises `UnfinishedDocument` if a whole answer is asked for: litellm ends one without a reason with "stop".
+        """
         response = await super().send(request, stream=stream, **options)
         if not response.is_success:
             return response
         if not stream:
-            return _as_failure(response)
+            return await _whole(response)
         try:
             return await _as_stream(response)
         except BaseException:
@@ -74,13 +79,17 @@ class _DocumentReadingClient(httpx.AsyncClient):
             raise
 
 
-def _as_failure(response: httpx.Response) -> httpx.Response:
-    """A whole answer with the status of its error, if it is one. No error is large."""
+async def _whole(response: httpx.Response) -> httpx.Response:
+    """A whole answer, with the status of its error if it is one. Raises `UnfinishedDocument`."""
     body = response.content
-    if len(body) > LARGE_BYTES or not body.lstrip().startswith(DOCUMENT_BEGINS):
+    if not body.lstrip().startswith(DOCUMENT_BEGINS):
         return response
-    failure = reported_failure(parsed(body))
-    return _with(response, failure.status, failure.content_type, content=failure.body) if failure else response
+    document = await asyncio.to_thread(parsed, body) if len(body) > LARGE_BYTES else parsed(body)
+    if failure := reported_failure(document):
+        return _with(response, failure.status, failure.content_type, content=failure.body)
+    if is_unfinished(document):
+        raise UnfinishedDocument
+    return response
 
 
 async def _as_stream(response: httpx.Response) -> httpx.Response:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from infra.language_model.beyond_the_port import not_taken
 from infra.language_model.chat_completions.failures import UnreadableAnswer
-from infra.language_model.document_streams import DocumentTooLong, UnknownDocument
+from infra.language_model.document_streams import DocumentTooLong, UnfinishedDocument, UnknownDocument
 from infra.language_model.errors import AnswerAborted, AnswerTooLarge, ModelCallFailed, ModelStreamBroken
 from infra.language_model.failure_facts import MAX_CHAIN_LENGTH, facts_of
 from infra.language_model.failures import failure_of
@@ -20,7 +20,7 @@ def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed
     if isinstance(error, FieldNotTaken):
         return not_taken(error.name, model, ", or not with this value or beside the other fields of the request")
     if isinstance(error, UnfinishedAnswer):
-        return ModelStreamBroken(f"The answer of '{model}' ended without saying that it was complete.")
+        return _unfinished(model)
     if isinstance(error, UnreadableAnswer):
         return ModelStreamBroken(f"The answer of '{model}' {error}.")
     for cause in _causes(error):
@@ -30,7 +30,13 @@ def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed
             case UnknownDocument():
                 said = f"The answer of '{model}' is a JSON document in no known form, and not a stream."
                 return AnswerAborted(said, RETRY_AFTER)
+            case UnfinishedDocument():
+                return _unfinished(model)
     return failure_of(facts_of(error), model, has_begun, getattr(error, "cooldown_time", None))
+
+
+def _unfinished(model: str) -> ModelStreamBroken:
+    return ModelStreamBroken(f"The answer of '{model}' ended without saying that it was complete.")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

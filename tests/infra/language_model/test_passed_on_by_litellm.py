@@ -7,6 +7,7 @@ import pytest
 from infra.language_model.errors import (
     AnswerAborted,
     ModelCallFailed,
+    ModelStreamBroken,
     ProviderRefused,
     ProviderUnavailable,
     RateLimited,
@@ -17,7 +18,7 @@ from tests.infra.language_model.answers import ask
 from tests.infra.language_model.passed_on import BOTH, LOGPROBS, TOKENS, TOOLS, Models, asked, calling, pieces
 from tests.provider.replies import Document, Fails
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.provider.wires import GeminiCandidates, gemini_candidate
+from tests.provider.wires import GEMINI_USAGE, GeminiCandidates, gemini_candidate
 
 
 async def test_all_choices_are_passed_on_with_their_log_probabilities(
@@ -132,6 +133,26 @@ async def test_error_with_the_status_of_a_success_is_the_providers(
         await ask(models.opened({"m": f"{prefix}/{model}"}), asked("m", n=2))
 
     assert type(failed.value) is kind
+
+
+MESSAGE = {"role": "assistant", "content": "Hi"}
+UNFINISHED = {
+    "gemini": {"candidates": [BOTH[0], gemini_candidate("Hey", None, index=1)], "usageMetadata": GEMINI_USAGE},
+    "openai": {"choices": [{"index": 0, "message": MESSAGE, "finish_reason": None}]},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("prefix", UNFINISHED)
+async def test_whole_answer_with_a_choice_without_a_reason_is_unfinished(
+    provider: ScriptedProvider, models: Models, model: str, prefix: str, stream: bool
+) -> None:
+    provider.script(model, Document(UNFINISHED[prefix]))
+
+    with pytest.raises(ModelStreamBroken, match="ended without saying that it was complete"):
+        await ask(models.opened({"m": f"{prefix}/{model}"}), asked("m", n=2, stream=stream))
+
+    assert len(provider.requests(model)) == 1
 
 
 @pytest.mark.parametrize("document", [{"status": "ok"}, []], ids=["other", "empty"])
