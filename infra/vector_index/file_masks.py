@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
 from infra.vector_index.sqlite_file import removals_of
@@ -26,6 +26,14 @@ class FileMask:
 
     rows: bytes
 
+    @classmethod
+    def of(cls, selected: "NDArray[np.int64]", last: int) -> Self:
+        import numpy as np
+
+        mask = np.zeros(last + 2, dtype=bool)
+        mask[selected] = True
+        return cls(mask.tobytes())
+
     def has(self, row: int) -> bool:
         return row < len(self.rows) and self.rows[row] == 1
 
@@ -37,12 +45,22 @@ class FileMask:
 
 @dataclass(frozen=True, eq=False)
 class _FileRows:
-    """The row of each file, and the masks that were made of these."""
+    """The row of each file, and those of the selections that were searched."""
 
     removals: tuple[int, int]
     last: int
     by_file: Mapping[IndexedFile, int]
-    masks: WeakKeyDictionary[FileSelection, FileMask] = field(default_factory=WeakKeyDictionary)
+    # Not their masks: each has a byte for every row of the index, however few files are selected.
+    selected: "WeakKeyDictionary[FileSelection, NDArray[np.int64]]" = field(default_factory=WeakKeyDictionary)
+
+    def of(self, searched: FileSelection) -> "NDArray[np.int64]":
+        import numpy as np
+
+        known = self.selected.get(searched)
+        if known is None:
+            rows = (self.by_file.get(file, 0) for file in searched.files)
+            known = self.selected[searched] = np.array([row for row in rows if row], dtype=np.int64)
+        return known
 
 
 class FileMasks:
@@ -51,21 +69,31 @@ class FileMasks:
     def __init__(self, most_rows: int = MOST_ROWS) -> None:
         self._most_rows = most_rows
         self._rows: OrderedDict[Path, _FileRows] = OrderedDict()
+        self._count = 0
         self._lock = threading.Lock()
 
     def of(self, path: Path, connection: sqlite3.Connection, searched: FileSelection) -> FileMask:
         """The rows in the state that `connection` reads, or in a later one."""
         with self._lock:
             rows = _up_to_date(self._rows.get(path), path, connection)
-            self._rows[path] = rows
-            self._rows.move_to_end(path)
-            while len(self._rows) > 1 and sum(len(each.by_file) for each in self._rows.values()) > self._most_rows:
-                self._rows.popitem(last=False)
-            return rows.masks.get(searched) or rows.masks.setdefault(searched, _mask(rows, searched))
+            selected = rows.of(searched)
+            self._remember(path, rows)
+        return FileMask.of(selected, rows.last)
 
     def forget(self, path: Path) -> None:
         with self._lock:
-            self._rows.pop(path, None)
+            self._forget(path)
+
+    def _remember(self, path: Path, rows: _FileRows) -> None:
+        self._forget(path)
+        self._rows[path] = rows
+        self._count += len(rows.by_file)
+        while self._count > self._most_rows and len(self._rows) > 1:
+            self._forget(next(iter(self._rows)))
+
+    def _forget(self, path: Path) -> None:
+        if rows := self._rows.pop(path, None):
+            self._count -= len(rows.by_file)
 
 
 def _up_to_date(known: _FileRows | None, path: Path, connection: sqlite3.Connection) -> _FileRows:
@@ -77,11 +105,3 @@ def _up_to_date(known: _FileRows | None, path: Path, connection: sqlite3.Connect
     if not rows:
         return known
     return _FileRows(removals, max(rows.values()), {**known.by_file, **rows})
-
-
-def _mask(rows: _FileRows, searched: FileSelection) -> FileMask:
-    mask = bytearray(rows.last + 2)
-    for file in searched.files:
-        if row := rows.by_file.get(file):
-            mask[row] = 1
-    return FileMask(bytes(mask))

@@ -1,5 +1,7 @@
 """What a process remembers of a store's files counts until they change, by whatever process."""
 
+import gc
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -87,7 +89,7 @@ def test_filters_of_equal_numbers_and_truths_are_apart(database: Database) -> No
 
 
 def test_what_is_remembered_is_bounded_and_the_latest_stays(database: Database) -> None:
-    remembered = SearchableFiles(most_files=5)
+    remembered = SearchableFiles(most_files=10)
     stores = [two_files(database)[0] for _ in range(2)]
     first = selected(database, remembered, stores[0], None)
 
@@ -97,6 +99,37 @@ def test_what_is_remembered_is_bounded_and_the_latest_stays(database: Database) 
     again = selected(database, remembered, stores[0], None)
     assert again is not first
     assert again.files == first.files
+
+
+def test_files_of_a_filter_that_none_matches_are_remembered(database: Database) -> None:
+    remembered, nothing = SearchableFiles(), parse_filter({"type": "eq", "key": "year", "value": 1})
+    store_id, _, _ = two_files(database)
+
+    found = selected(database, remembered, store_id, nothing)
+
+    assert found.files == []
+    assert selected(database, remembered, store_id, nothing) is found
+
+
+def test_long_filters_take_no_memory(database: Database) -> None:
+    remembered = SearchableFiles()
+    store_id, _, _ = two_files(database)
+
+    def search(number: int) -> None:
+        value = f"{number} {'x' * 200_000}"
+        selected(database, remembered, store_id, parse_filter({"type": "ne", "key": "year", "value": value}))
+
+    search(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, 20):
+            search(number)
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 1_000_000
 
 
 def two_files(database: Database) -> tuple[str, str, str]:

@@ -4,8 +4,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ INGEST = """
 import asyncio, sys
 from pathlib import Path
 from infra.vector_index.sqlite_index import SqliteVectorIndex
-from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore
+from models.search_index import IndexedChunk, IndexedFile, IndexedStore
 
 async def main():
     index = SqliteVectorIndex(Path(sys.argv[1]), 1_000_000)
@@ -103,16 +105,43 @@ async def test_rows_in_memory_are_bounded_but_for_the_last_store(index: SqliteVe
             await index.upsert(IndexedStore(store, None, 0), IndexedFile(file_id, 1), [IndexedChunk(0, "pump")])
     first, second = sorted(tmp_path.glob("*.db"))
 
-    def mask(path: Path) -> FileMask:
+    def mask(path: Path) -> tuple[FileMask, bool]:
+        """And whether all rows were read."""
+        statements: list[str] = []
         with reading(path) as connection:
             assert connection is not None
-            return masks.of(path, connection, searched)
+            connection.set_trace_callback(statements.append)
+            return masks.of(path, connection, searched), any("row > 0 " in each for each in statements)
 
-    assert [mask(first).has(row) for row in (1, 2, 3, 4)] == [True, False, True, False]
-    kept = mask(second)
-    assert mask(second) is kept
-    assert mask(first) == kept
-    assert mask(second) is not kept
+    found, is_read = mask(first)
+    assert is_read
+    assert [found.has(row) for row in (1, 2, 3, 4)] == [True, False, True, False]
+    assert mask(second) == (found, True)
+    assert mask(second) == (found, False)
+    assert mask(first) == (found, True)
+    assert mask(second) == (found, True)
+
+
+async def test_selections_take_no_memory_for_rows_of_other_files(index: SqliteVectorIndex, tmp_path: Path) -> None:
+    other = IndexedFile("file-two", 1)
+    await index.upsert(STORE, other, [IndexedChunk(0, "pump", None, [QUERY.vector or ()])])
+    [path] = tmp_path.glob("*.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE sqlite_sequence SET seq = 1000000 WHERE name = 'file'")
+    await index.upsert(STORE, FILE, [IndexedChunk(0, "pump", None, [QUERY.vector or ()])])
+    await index.search(STORE, QUERY)
+    selections = [FileSelection([FILE]) for _ in range(20)]
+
+    tracemalloc.start()
+    try:
+        for each in selections:
+            found = await index.search(STORE, replace(QUERY, files=each))
+            assert [candidate.file for candidate in found.by_keywords] == [FILE]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 5_000_000
 
 
 async def test_damaged_file_is_reported(index: SqliteVectorIndex, tmp_path: Path) -> None:
