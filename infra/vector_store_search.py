@@ -136,6 +136,9 @@ class VectorStoreSearch:
                     by_keywords=_of_files(found.by_keywords, matching),
                 )
             files = await self.database.read(self.searchable_files.of, scope.row, None)
+        if not len(files):
+            # The store was deleted or emptied meanwhile.
+            return Candidates((), (), 0.0)
         return await self.vector_index.search(scope.store, IndexQuery(text, vector, files, CANDIDATES))
 
     def _scope(self, connection: Connection, project_id: str, store_id: str, filters: Filter | None) -> _Scope:

@@ -186,6 +186,24 @@ async def test_where_too_few_of_the_best_are_completed_files_are_named_after_all
     assert searched.asked == [None, FILES - 60]
 
 
+async def test_store_that_is_deleted_during_a_search_has_nothing(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_store_search, "NAMED_FILES", 10)
+    search = searched.index.search
+
+    async def search_and_delete(store: IndexedStore, query: IndexQuery) -> Candidates:
+        found = await search(store, query)
+        if query.files is None:
+            await searched.database.write(vector_stores.remove, PROJECT, store.id)
+        return found
+
+    monkeypatch.setattr(searched.index, "search", search_and_delete)
+
+    assert await searched.found() == []
+    assert searched.asked == [None]
+
+
 async def test_changed_attributes_count_at_the_next_search(searched: Searched) -> None:
     search = VectorStoreSearch(searched.database, Embedders(Angles(), _no_other), searched.index)
     searched.index.queries = []
