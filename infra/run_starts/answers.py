@@ -10,6 +10,7 @@ from datetime import timedelta
 from opentelemetry import context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import ValidationError
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 from temporalio.service import RPCError
 
@@ -34,11 +35,11 @@ Start = Callable[[RunInput], Awaitable[object]]
 async def starting_for_apis(workers: StartingWorkers, start: Start) -> AsyncIterator[None]:
     """Start workflows with `start` as APIs ask for it while the block runs. On exit, starts under way may end."""
     answers = _StartAnswers(workers, start)
-    try:
-        async with beside(answers.serve()):
+    async with beside(answers.serve()):
+        try:
             yield
-    finally:
-        await answers.end()
+        finally:
+            await answers.end()
 
 
 class _StartAnswers:
@@ -48,17 +49,24 @@ class _StartAnswers:
         self._start = start
         self._channel = f"holdfast:start:{secrets.token_hex(8)}"
         self._under_way: set[asyncio.Task[None]] = set()
+        self._subscription: PubSub | None = None
+        self._is_unsubscribed = asyncio.Event()
 
     async def serve(self) -> None:
-        """Take requests, until cancelled. Without Redis there are none: then APIs start the workflows themselves."""
-        while True:
+        """Take requests, until they end. Without Redis there are none: then APIs start the workflows themselves."""
+        while not self._is_unsubscribed.is_set():
             with suppress(RedisError, OSError, TimeoutError):
                 await self._take_requests()
             await asyncio.sleep(LISTEN_AGAIN_AFTER.total_seconds())
 
     async def end(self) -> None:
+        """Take what was published before, and nothing more."""
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(END_TIMEOUT.total_seconds()):
+                if self._subscription:
+                    # Redis confirms it after the last request; from then on, it passes this worker over.
+                    await self._subscription.unsubscribe(self._channel)
+                    await self._is_unsubscribed.wait()
                 await self._redis.srem(self._workers.key, self._channel)
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=END_TIMEOUT.total_seconds())
@@ -66,11 +74,22 @@ class _StartAnswers:
     async def _take_requests(self) -> None:
         async with self._redis.pubsub() as published:
             await published.subscribe(self._channel)
-            async with beside(self._add_regularly()):
-                while True:
-                    message = await next_message(published)
-                    if message["type"] == "message":
-                        self._take(message["data"])
+            self._subscription = published
+            try:
+                async with beside(self._add_regularly()):
+                    await self._receive(published)
+            finally:
+                self._subscription = None
+        self._is_unsubscribed.set()
+
+    async def _receive(self, published: PubSub) -> None:
+        while True:
+            message = await next_message(published)
+            match message["type"]:
+                case "message":
+                    self._take(message["data"])
+                case "unsubscribe":
+                    return
 
     async def _add_regularly(self) -> None:
         while True:

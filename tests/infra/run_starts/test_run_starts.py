@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from redis import Redis
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
@@ -112,6 +114,20 @@ async def test_stopped_worker_is_asked_no_more(workers: StartingWorkers) -> None
         assert not await asked.start(RUN)
 
     assert starts.runs == []
+
+
+async def test_worker_that_stops_starts_what_it_was_asked_before(
+    workers: StartingWorkers, valkey: ValkeyServer
+) -> None:
+    starts, asked = Starts(), [replace(RUN, run_id=f"run_{number}") for number in range(20)]
+    async with _worker(workers, starts):
+        [worker] = await workers.redis.smembers(workers.key)
+        with Redis.from_url(valkey.url) as api:
+            # The worker cannot read meanwhile, as this does not await.
+            for number, run in enumerate(asked):
+                api.publish(worker, START_REQUEST.dump_json(StartRequest("nobody:listens", number, run, {})))
+
+    assert starts.runs == asked
 
 
 async def test_killed_worker_is_passed_over(workers: StartingWorkers) -> None:
