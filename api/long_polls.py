@@ -59,6 +59,9 @@ class LongPolls:
             run = await self._held(run_id, load, _longest(headers, self._rapid_polls_held_for), unchanged=previous)
         if self._rapid_polls_held_for and run.status in WAITED_FOR:
             self._recent.add(project_id, run)
+        else:
+            # Once its outputs are submitted, the run may be as it was before it asked for them.
+            self._recent.forget(project_id, run_id)
         return run
 
     async def _held(

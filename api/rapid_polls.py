@@ -36,6 +36,9 @@ class RecentAnswers:
         while self._answers and next(iter(self._answers.values()))[0] <= outdated:
             self._answers.popitem(last=False)
 
+    def forget(self, project_id: str, run_id: str) -> None:
+        self._answers.pop((project_id, run_id), None)
+
 
 def _rapid_since() -> float:
     return time.monotonic() - RAPID.total_seconds()

@@ -110,6 +110,15 @@ async def test_run_that_waits_for_client_or_has_ended_is_answered_at_once(status
         assert [(await polled.poll()).status for _ in range(3)] == [status] * 3
 
 
+async def test_run_is_answered_at_once_that_is_again_as_before_a_pause() -> None:
+    polled = Polled()
+
+    async with asyncio.timeout(5):
+        for status in (RunStatus.IN_PROGRESS, RunStatus.REQUIRES_ACTION, RunStatus.IN_PROGRESS):
+            polled.status = status
+            assert (await polled.poll()).status == status
+
+
 async def test_poll_without_haste_is_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rapid_polls, "RAPID", timedelta())
     polled = Polled()
