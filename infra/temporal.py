@@ -102,9 +102,15 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def namespace_id(client: Client) -> str:
-    """The id of the client's namespace, which no other Temporal has."""
+    """The id of the client's namespace, which no other Temporal has. Raises `ConnectionFailed`."""
     request = DescribeNamespaceRequest(namespace=client.namespace)
-    namespace = await client.workflow_service.describe_namespace(request, retry=True)
+    try:
+        namespace = await client.workflow_service.describe_namespace(request, retry=True)
+    except RPCError as error:
+        raise ConnectionFailed(
+            f"Temporal does not describe the namespace {client.namespace}: {error.message}. Check TEMPORAL_NAMESPACE "
+            "and its key's permissions."
+        ) from error
     return namespace.namespace_info.id
 
 

@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from infra.background import beside
 from infra.event_stream.redis_news import next_message
-from infra.run_starts.layout import START_ANSWER, START_REQUEST, StartAnswer, StartingWorkers, StartRequest
+from infra.run_starts.layout import START_ANSWER, START_REQUEST, Refusals, StartAnswer, StartingWorkers, StartRequest
 from models.turns import RunInput
 
 ADD_INTERVAL = timedelta(seconds=5)
@@ -47,6 +47,7 @@ class _StartAnswers:
         self._workers = workers
         self._redis = workers.redis
         self._start = start
+        self._refusals = Refusals()
         self._channel = f"holdfast:start:{secrets.token_hex(8)}"
         self._under_way: set[asyncio.Task[None]] = set()
         self._subscription: PubSub | None = None
@@ -55,8 +56,10 @@ class _StartAnswers:
     async def serve(self) -> None:
         """Take requests, until they end. Without Redis there are none: then APIs start the workflows themselves."""
         while not self._is_unsubscribed.is_set():
-            with suppress(RedisError, OSError, TimeoutError):
+            try:
                 await self._take_requests()
+            except (RedisError, OSError, TimeoutError) as error:
+                self._refusals.add(error)
             await asyncio.sleep(LISTEN_AGAIN_AFTER.total_seconds())
 
     async def end(self) -> None:
@@ -114,8 +117,10 @@ class _StartAnswers:
         context.attach(TraceContextTextMapPropagator().extract(request.trace))
         answer = StartAnswer(request.number, await self._is_started(request.run))
         # An API that gets no answer starts the workflow itself.
-        with suppress(RedisError, OSError):
+        try:
             await self._redis.publish(request.channel, START_ANSWER.dump_json(answer))
+        except (RedisError, OSError) as error:
+            self._refusals.add(error)
 
     async def _is_started(self, run: RunInput) -> bool:
         try:

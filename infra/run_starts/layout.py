@@ -4,12 +4,16 @@ A request is published on the channel of one worker, its answer on the channel o
 that is lost costs the API's wait for an answer, after which it starts the workflow itself.
 """
 
+import logging
 from dataclasses import dataclass, fields
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from models.turns import RunInput
+
+log = logging.getLogger(__name__)
 
 ASK = """
 for _ = 1, redis.call('SCARD', KEYS[1]) do
@@ -65,3 +69,15 @@ def workers_of(namespace_id: str, task_queue: str) -> str:
     Workers of another release, which may not know all fields of a request, have another key.
     """
     return f"holdfast:starters:{namespace_id}:{task_queue}:{_FIELDS}"
+
+
+class Refusals:
+    """Logs once that Redis refuses a command, as to a user without the right. Outages are the event stream's to log."""
+
+    def __init__(self) -> None:
+        self._is_logged = False
+
+    def add(self, error: Exception) -> None:
+        if isinstance(error, ResponseError) and not self._is_logged:
+            self._is_logged = True
+            log.warning("run.starts_not_handed_over", extra={"reason": repr(error)})

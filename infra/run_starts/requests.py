@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from infra.event_stream.redis_news import next_message
-from infra.run_starts.layout import ASK, START_ANSWER, START_REQUEST, StartingWorkers, StartRequest
+from infra.run_starts.layout import ASK, START_ANSWER, START_REQUEST, Refusals, StartingWorkers, StartRequest
 from models.turns import RunInput
 
 ANSWER_TIMEOUT = timedelta(seconds=1)
@@ -30,6 +30,7 @@ class StartRequests:
     def __init__(self, workers: StartingWorkers) -> None:
         self._workers = workers
         self._redis = workers.redis
+        self._refusals = Refusals()
         self._channel = f"holdfast:started:{secrets.token_hex(8)}"
         self._numbers = itertools.count()
         self._answers: dict[int, asyncio.Future[bool]] = {}
@@ -54,8 +55,10 @@ class StartRequests:
     async def listen(self) -> None:
         """Receive answers, until cancelled."""
         while True:
-            with suppress(RedisError, OSError, TimeoutError):
+            try:
                 await self._receive()
+            except (RedisError, OSError, TimeoutError) as error:
+                self._refusals.add(error)
             self._listens.clear()
             await asyncio.sleep(LISTEN_AGAIN_AFTER.total_seconds())
 
@@ -69,8 +72,8 @@ class StartRequests:
         except TimeoutError:
             if worker:
                 await self._leave_out(worker)
-        except (RedisError, OSError):
-            pass
+        except (RedisError, OSError) as error:
+            self._refusals.add(error)
         return False
 
     async def _leave_out(self, worker: bytes) -> None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from uuid import uuid4
 
 import pytest
@@ -30,6 +31,7 @@ from tests.valkey import ValkeyServer, running_valkey
 
 RUN = RunInput("run_a", "thread_a", "asst_a", "model-a", 1_900_000_000, 600)
 DEAD_WORKER = "holdfast:start:dead"
+REFUSED = "run.starts_not_handed_over"
 
 
 class Starts:
@@ -184,6 +186,38 @@ async def test_frozen_redis_delays_a_start_by_a_time_limit_only(monkeypatch: pyt
                 assert not await asked.start(RUN)
             finally:
                 own.thaw()
+
+
+@pytest.mark.parametrize(("missing", "side"), [("sadd", answers), ("publish", requests)])
+async def test_missing_right_in_redis_is_logged_once(
+    missing: str, side: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for module in (answers, requests):
+        monkeypatch.setattr(module, "LISTEN_AGAIN_AFTER", timedelta(milliseconds=20))
+    with running_valkey() as own:
+        async with redis_client(own.url) as full, redis_client(own.url.replace("//", "//few:pw@")) as few:
+            await full.acl_setuser(
+                "few",
+                enabled=True,
+                passwords=["+pw"],
+                keys=["holdfast:*"],
+                channels=["holdfast:*"],
+                categories=["+@all"],
+                commands=[f"-{missing}"],
+            )
+            key = workers_of("namespace", "queue")
+            await full.sadd(key, DEAD_WORKER)
+            limited, unlimited = StartingWorkers(few, key), StartingWorkers(full, key)
+            of_worker, of_api = (limited, unlimited) if side is answers else (unlimited, limited)
+            async with starting_for_apis(of_worker, Starts().start), _requests(of_api) as asked:
+                assert [await asked.start(RUN) for _ in range(3)] == [False] * 3
+                await until(lambda: _is_logged(caplog), "nothing is logged")
+
+    assert [record.message for record in caplog.records].count(REFUSED) == 1
+
+
+async def _is_logged(caplog: pytest.LogCaptureFixture) -> bool:
+    return any(record.message == REFUSED for record in caplog.records)
 
 
 async def test_messages_of_others_are_left_out(workers: StartingWorkers) -> None:
