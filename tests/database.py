@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from infra.database.connections import SQLITE
-from infra.database.engine import SNAPSHOT, WRITE_LOCK, Database
+from infra.database.connections import SQLITE, begin_writing
+from infra.database.engine import SNAPSHOT, Database
 from infra.database.run_transitions import recording_transitions
 
 WAITS_FOR_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -18,8 +18,8 @@ Work = Callable[[Connection], Any]
 @contextmanager
 def writing(database: Database) -> Iterator[Connection]:
     """A transaction that is committed at the block's end, and rolled back if the block raises."""
-    options = WRITE_LOCK if database.engine.dialect.name == SQLITE else {}
-    with database.engine.execution_options(**options).connect() as connection:
+    with database.engine.connect() as connection:
+        begin_writing(connection)
         recording_transitions(connection)
         yield connection
         connection.commit()

@@ -15,12 +15,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 
-from infra.database.connections import SQLITE, Limits, create_engine, parse_url
+from infra.database.connections import SQLITE, Limits, begin_writing, create_engine, parse_url
 from infra.database.outages import DatabaseUnavailable, committing, is_outage, outages_translated, reason_of
 from infra.database.run_transitions import OnRunTransitions, recording_transitions
 from infra.errors import ConnectionFailed
 
-WRITE_LOCK = {"sqlite_begin": "BEGIN IMMEDIATE"}
 SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 
 SQLITE_READERS = 4
@@ -47,7 +46,6 @@ class Database:
         self.engine = engine
         self._on_run_transitions = on_run_transitions
         is_sqlite = engine.dialect.name == SQLITE
-        self._writing = engine.execution_options(**WRITE_LOCK) if is_sqlite else engine
         self._reading = engine if is_sqlite else engine.execution_options(**SNAPSHOT)
         self._readers = ThreadPoolExecutor(threads, "database")
         # SQLite has one writer. Waits for a thread are fair and end at once; SQLite's busy handler sleeps and retries.
@@ -85,7 +83,8 @@ class Database:
 
     def _write(self, work: Callable[[Connection], Result]) -> Result:
         with outages_translated():
-            with self._writing.connect() as connection:
+            with self.engine.connect() as connection:
+                begin_writing(connection)
                 transitions = recording_transitions(connection)
                 result = work(connection)
                 with committing():

@@ -3,8 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection, text
 
-from infra.database.connections import MIGRATING, POSTGRES, create_engine
-from infra.database.engine import WRITE_LOCK
+from infra.database.connections import MIGRATING, POSTGRES, begin_writing, create_engine
 from infra.database.tables import ALL_TABLES
 
 # An arbitrary number, which no other program on the database is likely to use.
@@ -24,8 +23,10 @@ def _run(connection: Connection) -> None:
 def _connect_and_run() -> None:
     engine = create_engine(context.config.attributes["url"], MIGRATING)
     try:
-        with engine.execution_options(**WRITE_LOCK).begin() as connection:
+        with engine.connect() as connection:
+            begin_writing(connection)
             _run(connection)
+            connection.commit()
     finally:
         engine.dispose()
 
