@@ -21,6 +21,9 @@ MESSAGE_DELTA = "thread.message.delta"
 STEP_CREATED = "thread.run.step.created"
 STEP_DELTA = "thread.run.step.delta"
 
+# `json.dumps` creates an encoder in each call.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 NO_ANNOTATIONS: Mapping[int, Annotation] = {}
 
 STEP_CLOSED = frozenset(f"thread.run.step.{status}" for status in StepStatus if status is not StepStatus.IN_PROGRESS)
@@ -123,4 +126,4 @@ def _delta(name: str, object_id: str, delta: Mapping[str, Any]) -> Event:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)

@@ -1,6 +1,6 @@
 """Attempts at a turn, and their order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.ids import Prefix, derived_id
 
@@ -21,6 +21,7 @@ class TurnAttempt:
     fencing_token: int
     started_at_ms: int
     last_message_at: int = 0
+    _ids: dict[tuple[str | int, ...], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def message_time(self, now: int) -> int:
         """The time of a message of this turn: `now` (seconds), or a second after the message before if they are equal.
@@ -31,4 +32,9 @@ class TurnAttempt:
         return max(now + (self.last_message_at == now), self.last_message_at)
 
     def id_of(self, prefix: Prefix, *part: str | int) -> str:
-        return derived_id(prefix, self.workflow_run_id, self.turn, self.fencing_token, *part)
+        # Each delta of an answer has such an id, which costs more to derive than the delta's JSON.
+        found = self._ids.get((prefix, *part))
+        if found is None:
+            found = derived_id(prefix, self.workflow_run_id, self.turn, self.fencing_token, *part)
+            self._ids[prefix, *part] = found
+        return found
