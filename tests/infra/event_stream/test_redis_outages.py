@@ -148,6 +148,29 @@ async def _has_called(client: Redis, command: str, times: int) -> bool:
     return await _calls(client, command) >= times
 
 
+async def test_a_late_answer_is_not_taken_for_that_to_a_later_write(
+    own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_writer, "COMMAND_TIMEOUT", timedelta(milliseconds=200))
+    async with _opened(own_valkey) as stream, _opened(own_valkey) as other:
+        await other.fence("run_old", 2)
+        await stream.append("run_a", 0, [said("word", 0)], fencing_token=1)
+        await stream.drain()
+
+        own_valkey.freeze()
+        await stream.append("run_old", 0, [said("word", 0)], fencing_token=1)
+        await until(lambda: _is_failing(stream), "the write does not end")
+        own_valkey.thaw()
+        await stream.drain()
+        # Refused twice: the answers say so of the other run alone.
+        for number in range(1, 4):
+            assert await stream.append("run_a", number, [said("word", number)], fencing_token=1)
+            await stream.drain()
+        kept = await other.read("run_a", -1, timedelta(), 100)
+
+    assert list(kept.events) == [said("word", number) for number in range(4)]
+
+
 async def test_a_superseded_writer_stays_so_when_the_events_are_gone(valkey: ValkeyServer) -> None:
     run_id = f"run_{uuid4().hex}"
     brief = timedelta(milliseconds=200)
@@ -190,6 +213,10 @@ async def test_events_that_are_written_again_are_stored_once(valkey: ValkeyServe
 
     assert is_written
     assert list(kept.events) == [*(said("word", number) for number in range(6)), ENDED]
+
+
+async def _is_failing(stream: RedisEventStream) -> bool:
+    return stream._writer._is_failing
 
 
 def said(what: str, number: int) -> Event:
