@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from infra.embeddings.endpoint_embedder import EndpointEmbedder
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
 from infra.embeddings.litellm_endpoint import LitellmEndpoint
-from infra.embeddings.token_windows import token_windows
 from infra.embeddings.unit_vectors import unit_vector
 from infra.language_model.failure_facts import facts_of
 from infra.language_model.litellm_errors import translated
@@ -41,31 +41,11 @@ async def open_litellm_embedder(endpoint: LitellmEndpoint) -> "LitellmEmbedder":
     return LitellmEmbedder(endpoint, litellm)
 
 
-class LitellmEmbedder:
-    """Sends texts in requests that every provider takes, one after the other."""
-
+class LitellmEmbedder(EndpointEmbedder):
     def __init__(self, endpoint: LitellmEndpoint, litellm: Any) -> None:
+        super().__init__(endpoint)
         self._endpoint = endpoint
         self._litellm = litellm
-
-    @property
-    def model(self) -> str:
-        # Shortened vectors cannot be compared with whole ones.
-        sent = self._endpoint.sent_dimensions
-        return self._endpoint.remembered_as + (f"@{sent}" if sent else "")
-
-    @property
-    def dimensions(self) -> int:
-        return self._endpoint.dimensions
-
-    async def windows(self, text: str) -> Sequence[str]:
-        return await asyncio.to_thread(token_windows, text, self._endpoint.window_tokens)
-
-    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
-        vectors: list[Sequence[float]] = []
-        for at in range(0, len(texts), self._endpoint.texts_per_request):
-            vectors += await self._embed(texts[at : at + self._endpoint.texts_per_request], are_queries)
-        return vectors
 
     async def _embed(self, texts: Sequence[str], are_queries: bool) -> Sequence[Sequence[float]]:
         sent = self._endpoint.sent_dimensions

@@ -1,6 +1,5 @@
 """An endpoint that speaks OpenAI's `/v1/embeddings`."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from infra import openai_api
+from infra.embeddings.endpoint_embedder import EndpointEmbedder
 from infra.embeddings.errors import EmbeddingRefused, EmbeddingUnavailable
-from infra.embeddings.token_windows import token_windows
 from infra.embeddings.unit_vectors import unit_vector
 from infra.errors import StartFailed
 
@@ -60,6 +59,10 @@ class EmbeddingEndpoint:
             window_tokens=window_tokens,
         )
 
+    @property
+    def texts_per_request(self) -> int:
+        return MAX_TEXTS_PER_REQUEST
+
 
 def own_name(remembered: str) -> str:
     """The model's name at its endpoint, of one that a vector store remembers: see `OpenAiEmbedder.model`."""
@@ -86,34 +89,14 @@ class _Answer(BaseModel):
     data: list[_Embedding]
 
 
-class OpenAiEmbedder:
-    """Sends texts in requests of `MAX_TEXTS_PER_REQUEST`, one after the other."""
-
+class OpenAiEmbedder(EndpointEmbedder):
     def __init__(self, name: str, endpoint: EmbeddingEndpoint, client: httpx.AsyncClient) -> None:
+        super().__init__(endpoint)
         self._name = name
         self._endpoint = endpoint
         self._client = client
 
-    @property
-    def model(self) -> str:
-        # Shortened vectors cannot be compared with whole ones.
-        sent = self._endpoint.sent_dimensions
-        return self._endpoint.remembered_as + (f"@{sent}" if sent else "")
-
-    @property
-    def dimensions(self) -> int:
-        return self._endpoint.dimensions
-
-    async def windows(self, text: str) -> Sequence[str]:
-        return await asyncio.to_thread(token_windows, text, self._endpoint.window_tokens)
-
-    async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
-        vectors: list[Sequence[float]] = []
-        for at in range(0, len(texts), MAX_TEXTS_PER_REQUEST):
-            vectors += await self._embed(texts[at : at + MAX_TEXTS_PER_REQUEST])
-        return vectors
-
-    async def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def _embed(self, texts: Sequence[str], are_queries: bool) -> Sequence[Sequence[float]]:
         # The endpoint refuses an empty text.
         body: dict[str, Any] = {
             "model": self._name,

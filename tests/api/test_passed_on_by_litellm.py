@@ -36,6 +36,8 @@ async def by_litellm(
     ]
     provider.models_file(folder, *entries, litellm_settings={"drop_params": True})
     async with running_holdfast(settings, with_worker=False) as running:
+        # Not in the time of the first request.
+        await running.resources.language_model.prepare()
         yield running
 
 
