@@ -2,8 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-# More than two cores have: tests wait for two fifths of their time.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
