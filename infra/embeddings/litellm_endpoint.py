@@ -1,4 +1,4 @@
-"""A model that one of litellm's own adapters embeds with: its name, the length of its vectors, and what it is told."""
+"""A model that one of litellm's own adapters embeds with: its name, vector length, window, and input-type parameter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ PURPOSES: Mapping[str, tuple[str, str, str]] = {
     "vertex_ai": RETRIEVAL_TASKS,
     "voyage": ("input_type", "document", "query"),
 }
-"""By which field, and which words, a provider is told whether a text is a document or a query."""
+"""Per provider: the input-type parameter, its value for documents, and its value for queries."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class LitellmEndpoint:
         return max(min(MAX_TEXTS_PER_REQUEST, MAX_TOKENS_PER_REQUEST // self.window_tokens), 1)
 
     def purpose(self, are_queries: bool) -> Mapping[str, str]:
-        """What tells the provider whether texts are queries, where it has to know."""
+        """The provider's input-type parameter; empty for a provider without one."""
         provider = "cohere" if self.provider == "bedrock" and "cohere.embed" in self.name else self.provider
         if provider not in PURPOSES:
             return {}

@@ -41,7 +41,7 @@ class StartingWorkers:
 
 @dataclass(frozen=True)
 class StartRequest:
-    """`number` tells the requests of the API on `channel` apart. `trace` has the headers of W3C's trace context."""
+    """`number` is unique among the requests of the API on `channel`. `trace` has the headers of W3C's trace context."""
 
     channel: str
     number: int
