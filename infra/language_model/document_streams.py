@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.language_model.aws_frames import aws_frame, aws_model_frame
-from infra.language_model.failure_facts import reported_status
+from infra.language_model.failure_facts import error_document, reported_status
 
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 JSON, EVENTS, LINES, FRAMES = (
@@ -78,12 +78,11 @@ def answer_to_stream(document: Any, path: str) -> HttpAnswer:
 
 def reported_failure(document: Any) -> HttpAnswer | None:
     """What the server would have answered with the status of its error; None if `document` reports none."""
-    match document:
-        case [dict() as first, *_] if _is_failure(first):
-            return _failure(first)
-        case dict() if _is_failure(document):
-            return _failure(document)
-    return None
+    reported = error_document(document)
+    if reported is None:
+        return None
+    details = reported.get("error")
+    return HttpAnswer(reported_status(details if isinstance(details, dict) else reported), JSON, _json(reported))
 
 
 def is_unfinished(document: Any) -> bool:
@@ -94,15 +93,6 @@ def is_unfinished(document: Any) -> bool:
         case {"candidates": [*candidates]}:
             return any(isinstance(each, dict) and not each.get("finishReason") for each in candidates)
     return False
-
-
-def _is_failure(document: Object) -> bool:
-    return bool(document.get("error")) or document.get("object") == "error"
-
-
-def _failure(document: Object) -> HttpAnswer:
-    details = document.get("error")
-    return HttpAnswer(reported_status(details if isinstance(details, dict) else document), JSON, _json(document))
 
 
 def _is_of_path(document: Object, path: str) -> bool:

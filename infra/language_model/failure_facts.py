@@ -56,6 +56,15 @@ def facts_of(error: BaseException) -> FailureFacts:
     )
 
 
+def error_document(content: Any) -> Mapping[str, Any] | None:
+    """The object that reports an error in place of an answer; Gemini's endpoint sends it in a list. None: no error."""
+    while isinstance(content, list) and content:
+        content = content[0]
+    if isinstance(content, dict) and (content.get("error") or content.get("object") == "error"):
+        return content
+    return None
+
+
 def reported_status(error: Mapping[str, Any]) -> int:
     """The HTTP status of an error that is reported in a stream, or in a document in place of one."""
     code = error.get("code")

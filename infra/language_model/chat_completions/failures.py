@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.language_model.chat_completions.event_stream import DocumentTooLong
 from infra.language_model.errors import AnswerTooLarge, ModelCallFailed, ModelStreamBroken
-from infra.language_model.failure_facts import FailureFacts, reported_status
+from infra.language_model.failure_facts import FailureFacts, error_document, reported_status
 from infra.language_model.failure_message import message_of
 from infra.language_model.failures import failure_of
 
@@ -48,16 +48,10 @@ def refused_with(status: int, headers: Mapping[str, str], body: bytes) -> Failur
 
 def reported_in_stream(content: Any) -> FailureFacts | None:
     """The facts of an error event, or of a list of errors as Gemini's endpoint sends them; None if it is no error."""
-    match content:
-        case [first, *_]:
-            return reported_in_stream(first)
-        case {"object": "error"}:
-            pass
-        case {"error": reported} if reported:
-            pass
-        case _:
-            return None
-    error = _error_in(content)
+    reported = error_document(content)
+    if reported is None:
+        return None
+    error = _error_in(reported)
     return FailureFacts(reported_status(error), False, _codes(error), {}, _said(error) or NO_WORDS, False, frozenset())
 
 
