@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag
 
 from models.chat_messages import ChatMessage, Opaque, text_or_parts
-from models.chat_prompts import prompt_of, says_more_than_a_prompt
+from models.chat_prompts import prompt_of
 from models.errors import InvalidRequest
+from models.fields_of_messages import fields_beyond
 from models.language_model import ChatBody, Function, ModelRequest
+from models.older_functions import OlderFunctions, older_functions
 from models.thread_errors import UnusableToolChoice
 from models.tools import FunctionTool, ModelName, NamedFormat, ReasoningEffort, TextFormat
 from models.wire import MAX_SAFE_INTEGER, Metadata, RequestBody, TaggedBy, Temperature, TopP, branch, one_of
@@ -149,19 +151,20 @@ class CreateChatCompletionRequest(RequestBody):
     def model_request(self) -> ModelRequest:
         """The call that answers it. Raises `InvalidRequest`."""
         functions = tuple(_function(tool) for tool in self.tools or () if isinstance(tool, FunctionTool))
-        beyond = tuple(self._beyond())
+        choice, older = self._choice(functions), self._older_functions()
+        beyond = dict(self._beyond(older is not None))
         return ModelRequest(
             model=self.model,
             prompt=prompt_of(self.messages),
-            functions=functions,
-            tool_choice=self._choice(functions),
+            functions=older.functions if older else functions,
+            tool_choice=older.choice if older else choice,
             parallel_tool_calls=self.parallel_tool_calls is not False,
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self._limit(),
             response_format=_format(self.response_format),
             reasoning_effort=self.reasoning_effort,
-            chat=ChatBody(self._without_defaults(), beyond) if beyond else None,
+            chat=self._chat_body(beyond) if beyond else None,
         )
 
     def sends_usage(self) -> bool:
@@ -174,20 +177,26 @@ class CreateChatCompletionRequest(RequestBody):
             )
         return bool(self.stream_options.include_usage)
 
-    def _beyond(self) -> Iterator[str]:
+    def _chat_body(self, beyond: Mapping[str, bool]) -> ChatBody:
+        in_request = frozenset(name for name, is_said in beyond.items() if is_said)
+        return ChatBody(self._without_defaults(), tuple(beyond), in_request)
+
+    def _older_functions(self) -> OlderFunctions | None:
+        return older_functions(self.functions, self.function_call) if self.functions and not self.tools else None
+
+    def _beyond(self, says_older_functions: bool) -> Iterator[tuple[str, bool]]:
+        """The names of fields, and whether the request says them nevertheless."""
         for name in sorted(self.model_fields_set - OF_THE_PORT):
             value = getattr(self, name)
             if value is not None and value != OPENAIS_DEFAULTS.get(name):
-                yield name
-        for index, message in enumerate(self.messages):
-            if says_more_than_a_prompt(message):
-                yield f"messages[{index}]"
+                yield name, says_older_functions and name in ("functions", "function_call")
+        yield from fields_beyond(self.messages)
         if any(isinstance(tool, CustomTool) for tool in self.tools or ()):
-            yield "tools"
+            yield "tools", False
         if isinstance(self.tool_choice, AllowedTools | CustomTool):
-            yield "tool_choice"
+            yield "tool_choice", False
         if self.stream_options and self.stream_options.include_obfuscation:
-            yield "stream_options.include_obfuscation"
+            yield "stream_options.include_obfuscation", False
 
     def _without_defaults(self) -> dict[str, Any]:
         given = self.model_dump(exclude_unset=True, by_alias=True)

@@ -56,7 +56,7 @@ async def create_chat_completion(
     if not resources.catalogue.offers(body.model):
         raise ModelNotFound(body.model)
     asked, with_usage = body.model_request(), body.sends_usage()
-    completion = ChatCompletion(f"chatcmpl-{secrets.token_hex(12)}", now_seconds(), body.model)
+    completion = ChatCompletion(f"chatcmpl-{secrets.token_hex(12)}", now_seconds(), body.model, bool(body.functions))
     deltas = resources.language_model.stream(asked)
     try:
         if not body.stream:

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from models.language_model import (
     AssistantTurn,
     FunctionOutput,
-    ImagePart,
     ModelRequest,
     PromptItem,
     SystemPrompt,
@@ -55,12 +54,11 @@ def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
 
 def _by_turns(items: Iterable[PromptItem]) -> Iterator[PromptItem]:
     """Join messages in a row, at a cost that is linear in their number."""
-    for _, alike in groupby(items, key=type):
+    for _, alike in groupby(items, key=lambda item: (type(item), getattr(item, "name", None))):
         match list(alike):
-            case [SystemPrompt(), _, *_] as prompts:
-                yield SystemPrompt(
-                    BETWEEN_MESSAGES.join(each.text for each in prompts if isinstance(each, SystemPrompt))
-                )
+            case [SystemPrompt(name=name), _, *_] as prompts:
+                texts = (each.text for each in prompts if isinstance(each, SystemPrompt))
+                yield SystemPrompt(BETWEEN_MESSAGES.join(texts), name)
             case [UserTurn(), _, *_] as turns:
                 yield _one_of_user([each for each in turns if isinstance(each, UserTurn)])
             case [AssistantTurn(), _, *_] as turns:
@@ -73,7 +71,8 @@ def _one_of_user(turns: list[UserTurn]) -> UserTurn:
     parts = tuple(chain.from_iterable(turn.content for turn in turns))
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     # Some servers take no list of parts.
-    return UserTurn((TextPart(BETWEEN_MESSAGES.join(texts)),) if len(texts) == len(parts) else parts)
+    content = (TextPart(BETWEEN_MESSAGES.join(texts)),) if len(texts) == len(parts) else parts
+    return UserTurn(content, turns[0].name)
 
 
 def _one_of_assistant(turns: list[AssistantTurn]) -> Iterator[AssistantTurn]:
@@ -93,8 +92,8 @@ def _kept(item: PromptItem) -> PromptItem | None:
         case FunctionOutput(call_id, output) if _is_blank(output):
             return FunctionOutput(call_id, NO_OUTPUT)
         case UserTurn(content):
-            parts = tuple(part for part in content if isinstance(part, ImagePart) or not _is_blank(part.text))
-            return UserTurn(parts or (TextPart(EMPTY_MESSAGE),))
+            parts = tuple(part for part in content if not isinstance(part, TextPart) or not _is_blank(part.text))
+            return UserTurn(parts or (TextPart(EMPTY_MESSAGE),), item.name)
     return item
 
 

@@ -12,15 +12,15 @@ ANSWER_KEEPS_ITS_FORM = frozenset(
         *("safety_identifier", "prompt_cache_key", "prompt_cache_retention", "store", "metadata"),
     }
 )
-OF_A_PART = frozenset({"tools", "tool_choice"})
-"""These are beyond the port for custom tools in them, which litellm cannot translate."""
+OF_A_PART = frozenset({"tools", "tool_choice", "functions", "function_call"})
+"""These are beyond the port for custom tools, or for functions in no form of OpenAI's: litellm has none of them."""
 
 
 def parameters_beyond(request: ModelRequest, takes: Callable[[str], bool]) -> dict[str, Any]:
     """The fields that only the body has. Raises `PromptRejected` for one that the model does not take."""
     if request.chat is None:
         return {}
-    for name in request.chat.beyond:
+    for name in request.chat.only_in_body:
         if name in OF_A_PART or name not in request.chat.fields or not takes(name):
             raise not_taken(name, request.model)
         # ReAct's stop text: an answer that goes on past it contains invented results. And it reads one text.
@@ -29,7 +29,7 @@ def parameters_beyond(request: ModelRequest, takes: Callable[[str], bool]) -> di
                 f"Unsupported parameter: '{name}' is not supported together with 'tools' with the model "
                 f"'{request.model}', which calls functions in text."
             )
-    return {name: request.chat.fields[name] for name in request.chat.beyond}
+    return {name: request.chat.fields[name] for name in request.chat.only_in_body}
 
 
 def not_taken(name: str, model: str, or_else: str = "") -> PromptRejected:
@@ -38,4 +38,4 @@ def not_taken(name: str, model: str, or_else: str = "") -> PromptRejected:
 
 def changes_answer(body: ChatBody) -> bool:
     """Whether the answer may have more than the port can say."""
-    return not ANSWER_KEEPS_ITS_FORM.issuperset(body.beyond)
+    return not ANSWER_KEEPS_ITS_FORM.issuperset(body.only_in_body)

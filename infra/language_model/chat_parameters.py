@@ -10,6 +10,7 @@ from models.language_model import (
     FunctionCall,
     FunctionOutput,
     ImagePart,
+    MediaPart,
     ModelRequest,
     PromptItem,
     SystemPrompt,
@@ -96,6 +97,13 @@ def _tool(function: Function) -> dict[str, Any]:
 
 
 def _message(item: PromptItem, names: _Names, vendor: str | None) -> dict[str, Any]:
+    message = _unnamed(item, names, vendor)
+    if (name := getattr(item, "name", None)) is not None:
+        message["name"] = name
+    return message
+
+
+def _unnamed(item: PromptItem, names: _Names, vendor: str | None) -> dict[str, Any]:
     match item:
         case SystemPrompt(text):
             return {"role": "system", "content": text}
@@ -113,7 +121,7 @@ def _message(item: PromptItem, names: _Names, vendor: str | None) -> dict[str, A
             return {"role": "tool", "tool_call_id": names.id_of(call_id), "content": output}
 
 
-def _part(part: TextPart | ImagePart) -> dict[str, Any]:
+def _part(part: TextPart | ImagePart | MediaPart) -> dict[str, Any]:
     match part:
         case TextPart(text):
             return {"type": "text", "text": text}
@@ -121,6 +129,8 @@ def _part(part: TextPart | ImagePart) -> dict[str, Any]:
             return {"type": "image_url", "image_url": {"url": url}}
         case ImagePart(url, detail):
             return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+        case MediaPart(content):
+            return dict(content)
 
 
 def _tool_call(call: FunctionCall, names: _Names) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The `LanguageModel` port over litellm: any model of any provider that it supports."""
 
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from functools import partial
+from typing import Any
 
 from infra.daemon_threads import DaemonThreads
 from infra.language_model.acceptable_prompts import acceptable
@@ -13,6 +14,8 @@ from infra.language_model.chat_parameters import chat_parameters
 from infra.language_model.litellm_answer import LitellmAnswer
 from infra.language_model.litellm_calls import LitellmCalls
 from infra.language_model.litellm_errors import translated
+from infra.language_model.litellm_kept import Kept
+from infra.language_model.litellm_media import media_of, payload_of, with_media_for_litellm
 from infra.language_model.litellm_passed_on import LitellmRequest, pass_on
 from infra.language_model.react.calling import answer_by_react
 from infra.language_model.react.prompt import needs_react
@@ -67,6 +70,8 @@ class LitellmLanguageModel:
         try:
             if request.functions or request.response_format or request.chat:
                 await self._threads.run(check_expansion, request)
+            if request.chat and request.chat.in_request:
+                request = await self._threads.run(with_media_for_litellm, request)
             async with aclosing(self._deltas(calls, request)) as deltas:
                 async for delta in deltas:
                     has_begun = True
@@ -78,7 +83,7 @@ class LitellmLanguageModel:
         vendor = vendor_of(self._catalogue, request.model)
         beyond = parameters_beyond(request, lambda name: calls.takes(name, request.model))
         parameters = {**chat_parameters(acceptable(request), vendor), **beyond}
-        asked = LitellmRequest(request.model, parameters, beyond.keys() | (parameters.keys() & NOT_DROPPED))
+        asked = LitellmRequest(request.model, parameters, _kept(request, parameters, beyond))
         if request.chat is not None and changes_answer(request.chat):
             return pass_on(calls, asked, request.chat, self._threads)
         provider = self._catalogue.provider_of(request.model)
@@ -94,6 +99,15 @@ class LitellmLanguageModel:
             if self._calls is None:
                 self._calls = LitellmCalls(self._catalogue)
             return self._calls
+
+
+def _kept(request: ModelRequest, parameters: Mapping[str, Any], beyond: Mapping[str, Any]) -> Kept:
+    fields = beyond.keys() | (parameters.keys() & NOT_DROPPED)
+    if request.chat is None or not request.chat.in_request:
+        return Kept(fields)
+    names = tuple(message["name"] for message in parameters["messages"] if "name" in message)
+    named = next((name for name in request.chat.beyond if name.endswith(".name")), "")
+    return Kept(fields, {part.field: payload_of(part) for part in media_of(request)}, names, named)
 
 
 async def _read(

@@ -24,7 +24,9 @@ REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("logit_bias", GEMINI, {"n": 2, "logit_bias": {"5": 1}}),
     ("moderation", GEMINI, {"moderation": {"model": "m"}}),
     ("tools", GEMINI, {"tools": [{"type": "custom", "custom": {"name": "word"}}]}),
-    ("messages[0]", GEMINI, {"messages": [{"role": "user", "name": "ada", "content": "Hi"}]}),
+    ("messages[0]", GEMINI, {"messages": [{"role": "function", "name": "f", "content": "Hi"}]}),
+    ("functions", GEMINI, {"functions": [{"name": "f", "strict": True}]}),
+    ("function_call", GEMINI, {"functions": [{"name": "f"}], "function_call": {"name": "g"}}),
     # litellm says that Claude takes it, but leaves out the address of a person.
     ("user", CLAUDE, {"user": "ada@example.com"}),
     # litellm says that they take these, but does not map the one, and keeps the other for its own logs.
