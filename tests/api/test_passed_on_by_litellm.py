@@ -1,14 +1,17 @@
 """`/chat/completions` with the official SDK and models behind litellm: several choices, or a refusal by name."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import BadRequestError
+from openai import APIStatusError, BadRequestError
 
+from api import chat_files
+from models.stored_objects import KeyPrefix, object_key
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Hangs
@@ -133,6 +136,37 @@ async def test_functions_of_the_form_before_tools_are_called_in_text(
     assert (answer.choices[0].finish_reason, called.name) == ("function_call", "weather")
     [request] = provider.requests(TYPIST)
     assert "Observation: sunny" in json.dumps(request["contents"])
+
+
+async def test_content_of_a_file_is_sent_in_place_of_its_id(
+    by_litellm: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.script(CLAUDE, ClaudeSays(({"type": "text", "text": "A file."},)))
+    client, content = by_litellm.client.with_options(max_retries=0), b"%PDF-1.4 " + b"a" * 20
+    file = await client.files.create(file=("a.pdf", content), purpose="user_data")
+
+    def asking(file_id: str) -> Any:
+        part: Any = {"type": "file", "file": {"file_id": file_id}}
+        return client.chat.completions.create(model=f"old-{CLAUDE}", messages=[{"role": "user", "content": [part]}])
+
+    answer = await asking(file.id)
+
+    assert answer.choices[0].message.content == "A file."
+    [request] = provider.requests(CLAUDE)
+    data = base64.b64encode(content).decode()
+    source = {"type": "base64", "media_type": "application/pdf", "data": data}
+    assert request["messages"][0]["content"] == [{"type": "document", "source": source}]
+    with pytest.raises(BadRequestError, match=r"'messages\[0\].content\[0\].file.file_id' is not supported"):
+        await asking("file-of-another-server")
+    monkeypatch.setattr(chat_files, "MAX_BYTES", len(content) - 1)
+    with pytest.raises(APIStatusError, match=r"'messages\[0\].content\[0\].file.file_id': it is too large") as large:
+        await asking(file.id)
+    assert large.value.status_code == 413
+    monkeypatch.undo()
+    await by_litellm.resources.object_store.delete(object_key(KeyPrefix.FILE, file.id))
+    with pytest.raises(APIStatusError, match=f"The content of file {file.id} is missing"):
+        await asking(file.id)
+    provider.forget({CLAUDE})
 
 
 @pytest.mark.parametrize("stream", [False, True])
