@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
+from models.chat_functions import ChatFunctions, allowed_functions, older_functions
 from models.chat_messages import ChatMessage, Opaque, text_or_parts
 from models.chat_prompts import prompt_of
 from models.errors import InvalidRequest
 from models.fields_of_messages import fields_beyond
 from models.language_model import ChatBody, Function, ModelRequest
-from models.older_functions import OlderFunctions, older_functions
 from models.thread_errors import UnusableToolChoice
 from models.tools import FunctionTool, ModelName, NamedFormat, ReasoningEffort, TextFormat
 from models.wire import MAX_SAFE_INTEGER, Metadata, RequestBody, TaggedBy, Temperature, TopP, branch, one_of
@@ -151,13 +151,13 @@ class CreateChatCompletionRequest(RequestBody):
     def model_request(self) -> ModelRequest:
         """The call that answers it. Raises `InvalidRequest`."""
         functions = tuple(_function(tool) for tool in self.tools or () if isinstance(tool, FunctionTool))
-        choice, older = self._choice(functions), self._older_functions()
-        beyond = dict(self._beyond(older is not None))
+        choice, other_form = self._choice(functions), self._functions_in_another_form(functions)
+        beyond = dict(self._beyond(other_form is not None))
         return ModelRequest(
             model=self.model,
             prompt=prompt_of(self.messages),
-            functions=older.functions if older else functions,
-            tool_choice=older.choice if older else choice,
+            functions=other_form.functions if other_form else functions,
+            tool_choice=other_form.choice if other_form else choice,
             parallel_tool_calls=self.parallel_tool_calls is not False,
             temperature=self.temperature,
             top_p=self.top_p,
@@ -181,20 +181,28 @@ class CreateChatCompletionRequest(RequestBody):
         in_request = frozenset(name for name, is_said in beyond.items() if is_said)
         return ChatBody(self._without_defaults(), tuple(beyond), in_request)
 
-    def _older_functions(self) -> OlderFunctions | None:
-        return older_functions(self.functions, self.function_call) if self.functions and not self.tools else None
+    def _functions_in_another_form(self, functions: tuple[Function, ...]) -> ChatFunctions | None:
+        if self.functions:
+            return None if self.tools else older_functions(self.functions, self.function_call)
+        if isinstance(self.tool_choice, AllowedTools) and not self._has_custom_tools:
+            return allowed_functions(functions, self.tool_choice.allowed_tools)
+        return None
 
-    def _beyond(self, says_older_functions: bool) -> Iterator[tuple[str, bool]]:
+    @property
+    def _has_custom_tools(self) -> bool:
+        return any(isinstance(tool, CustomTool) for tool in self.tools or ())
+
+    def _beyond(self, says_other_form: bool) -> Iterator[tuple[str, bool]]:
         """The names of fields, and whether the request says them nevertheless."""
         for name in sorted(self.model_fields_set - OF_THE_PORT):
             value = getattr(self, name)
             if value is not None and value != OPENAIS_DEFAULTS.get(name):
-                yield name, says_older_functions and name in ("functions", "function_call")
+                yield name, says_other_form and name in ("functions", "function_call")
         yield from fields_beyond(self.messages)
-        if any(isinstance(tool, CustomTool) for tool in self.tools or ()):
+        if self._has_custom_tools:
             yield "tools", False
         if isinstance(self.tool_choice, AllowedTools | CustomTool):
-            yield "tool_choice", False
+            yield "tool_choice", says_other_form and not self.functions
         if self.stream_options and self.stream_options.include_obfuscation:
             yield "stream_options.include_obfuscation", False
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from models.chat_messages import (
     AssistantCall,
+    AssistantCustomCall,
     AssistantMessage,
     AudioInput,
     CalledFunction,
@@ -20,7 +21,7 @@ from models.chat_messages import (
     UserMessage,
 )
 from models.errors import InvalidRequest
-from models.fields_of_messages import answered_call, part_field
+from models.fields_of_messages import answered_call, custom_call, part_field
 from models.language_model import (
     AssistantTurn,
     FunctionCall,
@@ -71,14 +72,19 @@ def prompt_of(messages: Sequence[ChatMessage]) -> tuple[PromptItem, ...]:
 def _assistant_turn(message: AssistantMessage, older: CalledFunction | None, index: int) -> AssistantTurn:
     # A client that adds up a stream of ours has an empty content beside its refusal.
     text = _text(message.content) or message.refusal
-    calls = [
-        FunctionCall(each.id, each.function.name, each.function.arguments)
-        for each in message.tool_calls or ()
-        if isinstance(each, AssistantCall)
-    ]
+    calls = [*_calls(message)]
     if older:
         calls.append(FunctionCall(_older_id(index), older.name, older.arguments))
     return AssistantTurn(text or None, tuple(calls), name=message.name)
+
+
+def _calls(message: AssistantMessage) -> Iterator[FunctionCall]:
+    for call in message.tool_calls or ():
+        match call:
+            case AssistantCall(function=function):
+                yield FunctionCall(call.id, function.name, function.arguments)
+            case AssistantCustomCall() if said := custom_call(call):
+                yield FunctionCall(call.id, *said, is_custom=True)
 
 
 def _older_id(index: int) -> str:

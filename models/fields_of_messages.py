@@ -29,6 +29,14 @@ def answered_call(messages: Sequence[ChatMessage], index: int) -> CalledFunction
     return None
 
 
+def custom_call(call: AssistantCustomCall) -> tuple[str, str] | None:
+    """The name and the input, if it has no more."""
+    match call.custom:
+        case {"name": str(name), "input": str(text), **others} if not others:
+            return name, text
+    return None
+
+
 def fields_beyond(messages: Sequence[ChatMessage]) -> Iterator[tuple[str, bool]]:
     """Each with whether `prompt_of` says it nevertheless."""
     for index, message in enumerate(messages):
@@ -41,8 +49,8 @@ def fields_beyond(messages: Sequence[ChatMessage]) -> Iterator[tuple[str, bool]]
             case AssistantMessage():
                 if message.function_call:
                     yield f"messages[{index}].function_call", answered_call(messages, index + 1) is not None
-                for name in _of_assistant(message):
-                    yield f"messages[{index}].{name}", False
+                for name, is_said in _of_assistant(message):
+                    yield f"messages[{index}].{name}", is_said
         if getattr(message, "name", None) is not None:
             yield f"messages[{index}].name", True
         yield from _of_parts(message.content, index)
@@ -54,12 +62,12 @@ def _may_have_more(message: ChatMessage) -> bool:
     return is_other or isinstance(message.content, list) or getattr(message, "name", None) is not None
 
 
-def _of_assistant(message: AssistantMessage) -> Iterator[str]:
+def _of_assistant(message: AssistantMessage) -> Iterator[tuple[str, bool]]:
     for name in ("audio", "annotations"):
         if getattr(message, name):
-            yield name
-    if any(isinstance(each, AssistantCustomCall) for each in message.tool_calls or ()):
-        yield "tool_calls"
+            yield name, False
+    if custom := [each for each in message.tool_calls or () if isinstance(each, AssistantCustomCall)]:
+        yield "tool_calls", all(map(custom_call, custom))
 
 
 def _of_parts(content: str | Sequence[RequestBody] | None, index: int) -> Iterator[tuple[str, bool]]:

@@ -32,11 +32,15 @@ class MediaPart:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A call by the model. `arguments` is the model's text, which may be invalid JSON."""
+    """A call by the model. `arguments` is the model's text, which may be invalid JSON.
+
+    A custom tool of OpenAI's has any text. It is called in answers to a `ChatBody` only.
+    """
 
     id: str
     name: str
     arguments: str
+    is_custom: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,9 @@ def _part(part: TextPart | ImagePart | MediaPart) -> dict[str, Any]:
 
 
 def _tool_call(call: FunctionCall, names: _Names) -> dict[str, Any]:
+    if call.is_custom:
+        custom = {"name": call.name, "input": call.arguments}
+        return {"id": names.id_of(call.id), "type": "custom", "custom": custom}
     function = {"name": names.name_of(call), "arguments": _json_object(call.arguments)}
     return {"id": names.id_of(call.id), "type": "function", "function": function}
 

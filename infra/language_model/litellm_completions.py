@@ -85,6 +85,8 @@ def _message(message: Any, has_functions: bool) -> Json:
 
 def _call(call: Mapping[str, Any]) -> Json:
     named = {name: call[name] for name in ("index", "id", "type") if call.get(name) is not None}
+    if custom := call.get("custom"):
+        return {**named, "custom": {name: custom[name] for name in ("name", "input") if custom.get(name) is not None}}
     return {**named, "function": _function(call.get("function") or {})}
 
 

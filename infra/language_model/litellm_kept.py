@@ -20,17 +20,19 @@ class FieldNotTaken(Exception):
 class Kept:
     """`fields` are parameters of the call, `parts` the base64 of files and sounds by their places in the body.
 
-    `names` are those of messages, in their order, and `named` is the place of the first.
+    `names` are those of messages, in their order, and `named` is the place of the first. `custom` is the place of a
+    custom tool or of its call, which only OpenAI's chat completions have.
     """
 
     fields: Collection[str] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     named: str = ""
+    custom: str = ""
 
     @property
     def has_any(self) -> bool:
-        return bool(self.fields or self.parts or self.names)
+        return bool(self.fields or self.parts or self.names or self.custom)
 
 
 NOTHING_KEPT = Kept()

@@ -13,6 +13,8 @@ from infra.language_model.litellm_kept import FieldNotTaken, kept_of_call
 CHANGED_BY_MAPPING = ("tools", "functions", "response_format")
 """litellm changes them in place."""
 
+WITH_CUSTOM_TOOLS = ("openai", "azure")
+
 
 def refuse_to_drop_kept_fields() -> None:
     import litellm
@@ -32,7 +34,11 @@ def refuse_to_drop_kept_fields() -> None:
 
 def _comparing(parameters_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def compared(**given: Any) -> dict[str, Any]:
-        kept = kept_of_call().fields
+        call = kept_of_call()
+        # With other providers litellm leaves custom tools out, or fails at them.
+        if call.custom and given.get("custom_llm_provider") not in WITH_CUSTOM_TOOLS:
+            raise FieldNotTaken(call.custom)
+        kept = call.fields
         for name in kept:
             # litellm lists the field, and left it out or took it for its own before this mapping.
             if given.get(name) is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.daemon_threads import DaemonThreads
 from infra.language_model.acceptable_prompts import acceptable
-from infra.language_model.beyond_the_port import changes_answer, parameters_beyond
+from infra.language_model.beyond_the_port import changes_answer, custom_part, parameters_beyond
 from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.chat_parameters import chat_parameters
 from infra.language_model.litellm_answer import LitellmAnswer
@@ -48,7 +48,8 @@ class LitellmLanguageModel:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         calls = await self._ready()
         # A prompt with calls but without functions is refused by some providers: then these are text as well.
-        if needs_react(request) and not (request.functions and calls.calls_functions(request.model)):
+        calls_functions = request.functions and calls.calls_functions(request.model)
+        if needs_react(request) and not (calls_functions or custom_part(request)):
             deltas = answer_by_react(request, partial(self._answer, calls), self.count_tokens)
         else:
             deltas = self._answer(calls, request)
@@ -103,11 +104,12 @@ class LitellmLanguageModel:
 
 def _kept(request: ModelRequest, parameters: Mapping[str, Any], beyond: Mapping[str, Any]) -> Kept:
     fields = beyond.keys() | (parameters.keys() & NOT_DROPPED)
-    if request.chat is None or not request.chat.in_request:
+    if request.chat is None:
         return Kept(fields)
     names = tuple(message["name"] for message in parameters["messages"] if "name" in message)
     named = next((name for name in request.chat.beyond if name.endswith(".name")), "")
-    return Kept(fields, {part.field: payload_of(part) for part in media_of(request)}, names, named)
+    parts = {part.field: payload_of(part) for part in media_of(request)}
+    return Kept(fields, parts, names, named, custom_part(request))
 
 
 async def _read(

@@ -24,11 +24,13 @@ LONGEST_BEGINNING = 300
 def check_sent(request: httpx.Request) -> None:
     """Raise `FieldNotTaken` for a part of the call in progress that `request` lacks."""
     kept = kept_of_call()
-    if not (kept.parts or kept.names) or request.method != "POST":
+    if not (kept.parts or kept.names or kept.custom) or request.method != "POST":
         return
     if request.headers.get("content-type", "").startswith(FORM):
         return
     body, is_openais = _body(request, kept), request.url.path.endswith(OPENAIS_PATH)
+    if kept.custom and not is_openais:
+        raise FieldNotTaken(kept.custom)
     for place, payload in kept.parts.items():
         # With the end of the JSON string: not within a text that describes the part.
         at = body.find(f'{payload}"'.encode())
@@ -42,7 +44,7 @@ def _body(request: httpx.Request, kept: Kept) -> bytes:
     try:
         return request.content
     except httpx.RequestNotRead as error:
-        raise FieldNotTaken(next(iter(kept.parts), kept.named)) from error
+        raise FieldNotTaken(next(iter(kept.parts), kept.named or kept.custom)) from error
 
 
 def _is_translated(body: bytes, at: int) -> bool:

@@ -26,6 +26,8 @@ def test_fields_have_their_places_and_whether_the_prompt_says_them() -> None:
         "messages[0].annotations": False,
         "messages[0].tool_calls": False,
     }
+    said = {**custom, "custom": {"name": "word", "input": "abc"}}
+    assert beyond({"role": "assistant", "tool_calls": [said]}) == {"messages[0].tool_calls": True}
     assert beyond({"role": "user", "content": [{"type": "text", "text": "a"}]}) == {}
 
 
