@@ -46,7 +46,6 @@ def prompt_of(messages: Sequence[ChatMessage]) -> tuple[PromptItem, ...]:
     items: list[PromptItem] = []
     unanswered: set[str] = set()
     for index, message in enumerate(messages):
-        name = getattr(message, "name", None)
         if unanswered and not isinstance(message, ToolMessage):
             break
         match message:
@@ -57,13 +56,14 @@ def prompt_of(messages: Sequence[ChatMessage]) -> tuple[PromptItem, ...]:
                 items.append(FunctionOutput(call_id, _text(message.content)))
             case AssistantMessage(tool_calls=calls):
                 unanswered = {call.id for call in calls or ()}
-                items.append(_assistant_turn(message, answered_call(messages, index + 1), index))
+                older = answered_call(messages, index + 1) if message.function_call else None
+                items.append(_assistant_turn(message, older, index))
             case FunctionMessage(content=content) if answered_call(messages, index):
                 items.append(FunctionOutput(_older_id(index - 1), content or ""))
             case UserMessage():
-                items.append(UserTurn(tuple(_parts(message.content, index)), name))
+                items.append(UserTurn(tuple(_parts(message.content, index)), message.name))
             case SystemMessage() | DeveloperMessage():
-                items.append(SystemPrompt(_text(message.content), name))
+                items.append(SystemPrompt(_text(message.content), message.name))
     if unanswered:
         raise _missing_outputs(unanswered)
     return tuple(items)
@@ -72,19 +72,19 @@ def prompt_of(messages: Sequence[ChatMessage]) -> tuple[PromptItem, ...]:
 def _assistant_turn(message: AssistantMessage, older: CalledFunction | None, index: int) -> AssistantTurn:
     # A client that adds up a stream of ours has an empty content beside its refusal.
     text = _text(message.content) or message.refusal
-    calls = [*_calls(message)]
-    if older:
-        calls.append(FunctionCall(_older_id(index), older.name, older.arguments))
-    return AssistantTurn(text or None, tuple(calls), name=message.name)
+    calls = tuple(_calls(message, older, index)) if message.tool_calls or older else ()
+    return AssistantTurn(text or None, calls, None, message.name)
 
 
-def _calls(message: AssistantMessage) -> Iterator[FunctionCall]:
+def _calls(message: AssistantMessage, older: CalledFunction | None, index: int) -> Iterator[FunctionCall]:
     for call in message.tool_calls or ():
         match call:
             case AssistantCall(function=function):
                 yield FunctionCall(call.id, function.name, function.arguments)
             case AssistantCustomCall() if said := custom_call(call):
                 yield FunctionCall(call.id, *said, is_custom=True)
+    if older:
+        yield FunctionCall(_older_id(index), older.name, older.arguments)
 
 
 def _older_id(index: int) -> str:

@@ -13,6 +13,7 @@ from models.chat_messages import (
     ImageInput,
     RefusalInput,
     TextInput,
+    ToolMessage,
 )
 from models.wire import RequestBody
 
@@ -40,6 +41,7 @@ def custom_call(call: AssistantCustomCall) -> tuple[str, str] | None:
 def fields_beyond(messages: Sequence[ChatMessage]) -> Iterator[tuple[str, bool]]:
     """Each with whether `prompt_of` says it nevertheless."""
     for index, message in enumerate(messages):
+        # There may be thousands of messages.
         if not _may_have_more(message):
             continue
         match message:
@@ -57,9 +59,15 @@ def fields_beyond(messages: Sequence[ChatMessage]) -> Iterator[tuple[str, bool]]
 
 
 def _may_have_more(message: ChatMessage) -> bool:
-    # There may be thousands of messages.
-    is_other = isinstance(message, AssistantMessage | FunctionMessage)
-    return is_other or isinstance(message.content, list) or getattr(message, "name", None) is not None
+    match message:
+        case FunctionMessage():
+            return True
+        case AssistantMessage():
+            if message.tool_calls or message.function_call or message.audio or message.annotations:
+                return True
+        case ToolMessage():
+            return isinstance(message.content, list)
+    return message.name is not None or isinstance(message.content, list)
 
 
 def _of_assistant(message: AssistantMessage) -> Iterator[tuple[str, bool]]:
@@ -72,6 +80,8 @@ def _of_assistant(message: AssistantMessage) -> Iterator[tuple[str, bool]]:
 
 def _of_parts(content: str | Sequence[RequestBody] | None, index: int) -> Iterator[tuple[str, bool]]:
     for at, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, TextInput | ImageInput) and part.prompt_cache_breakpoint is None:
+            continue
         match part:
             case FileInput() | AudioInput() | RefusalInput():
                 yield part_field(index, at), True

@@ -4,7 +4,7 @@ Bedrock, Anthropic, Gemini, and the templates of many open models refuse others.
 are in threads.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, groupby
 from urllib.parse import urlsplit
@@ -29,7 +29,9 @@ BEGINNING = UserTurn((TextPart("(beginning of the conversation)"),))
 def acceptable(request: ModelRequest) -> ModelRequest:
     """The same request in a form that every provider accepts."""
     items = [kept for item in request.prompt if (kept := _kept(item)) is not None]
-    return replace(request, prompt=tuple(_by_turns(_begun_by_user(items))))
+    # Messages have names in bodies of chat completions only.
+    kind = _kind_and_name if request.chat else type
+    return replace(request, prompt=tuple(_by_turns(_begun_by_user(items), kind)))
 
 
 def takes_any_prompt(url: str) -> bool:
@@ -52,9 +54,13 @@ def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
             yield from said
 
 
-def _by_turns(items: Iterable[PromptItem]) -> Iterator[PromptItem]:
+def _kind_and_name(item: PromptItem) -> tuple[type, str | None]:
+    return type(item), getattr(item, "name", None)
+
+
+def _by_turns(items: Iterable[PromptItem], kind: Callable[[PromptItem], object]) -> Iterator[PromptItem]:
     """Join messages in a row, at a cost that is linear in their number."""
-    for _, alike in groupby(items, key=lambda item: (type(item), getattr(item, "name", None))):
+    for _, alike in groupby(items, key=kind):
         match list(alike):
             case [SystemPrompt(name=name), _, *_] as prompts:
                 texts = (each.text for each in prompts if isinstance(each, SystemPrompt))

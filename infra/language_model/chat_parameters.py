@@ -63,11 +63,20 @@ def chat_parameters(request: ModelRequest, vendor: str | None = None) -> dict[st
         "stop": None if request.stop is None else [request.stop],
         "response_format": None if request.response_format == {"type": "text"} else request.response_format,
     }
+    messages = [_message(item, names, vendor) for item in request.prompt]
+    if request.chat:
+        _add_names(messages, request)
     return {
-        "messages": [_message(item, names, vendor) for item in request.prompt],
+        "messages": messages,
         **{name: value for name, value in given.items() if value is not None},
         **(_tool_parameters(request) if request.functions else {}),
     }
+
+
+def _add_names(messages: list[dict[str, Any]], request: ModelRequest) -> None:
+    for message, item in zip(messages, request.prompt, strict=True):
+        if (name := getattr(item, "name", None)) is not None:
+            message["name"] = name
 
 
 def _unless_default(value: float | None) -> float | None:
@@ -97,13 +106,6 @@ def _tool(function: Function) -> dict[str, Any]:
 
 
 def _message(item: PromptItem, names: _Names, vendor: str | None) -> dict[str, Any]:
-    message = _unnamed(item, names, vendor)
-    if (name := getattr(item, "name", None)) is not None:
-        message["name"] = name
-    return message
-
-
-def _unnamed(item: PromptItem, names: _Names, vendor: str | None) -> dict[str, Any]:
     match item:
         case SystemPrompt(text):
             return {"role": "system", "content": text}
