@@ -12,21 +12,10 @@ def refuse_other_documents() -> None:
     from litellm.litellm_core_utils.prompt_templates.factory import BedrockConverseMessagesProcessor
 
     processor: Any = BedrockConverseMessagesProcessor
-    processor.process_file_message = staticmethod(_naming(processor.process_file_message))
-    processor._async_process_file_message = staticmethod(_naming_later(processor._async_process_file_message))
+    processor._async_process_file_message = staticmethod(_naming(processor._async_process_file_message))
 
 
-def _naming(block_of: Callable[..., Any]) -> Callable[..., Any]:
-    def named(message: Part) -> Any:
-        try:
-            return block_of(message=message)
-        except ValueError as error:
-            raise FieldNotTaken(_place_of(message)) from error
-
-    return named
-
-
-def _naming_later(block_of: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _naming(block_of: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def named(message: Part) -> Any:
         try:
             return await block_of(message=message)
@@ -38,4 +27,4 @@ def _naming_later(block_of: Callable[..., Awaitable[Any]]) -> Callable[..., Awai
 
 def _place_of(part: Part) -> str:
     data = str(part["file"].get("file_data"))
-    return next((place for place, payload in kept_of_call().parts.items() if data.endswith(f",{payload}")), "messages")
+    return next(place for place, payload in kept_of_call().parts.items() if data.endswith(f",{payload}"))

@@ -36,9 +36,7 @@ def payload_of(part: MediaPart) -> str:
     match part.content:
         case {"file": {"file_data": url}}:
             return str(url).rpartition(",")[2]
-        case {"input_audio": {"data": payload}}:
-            return str(payload)
-    raise ValueError(part.field)
+    return str(part.content["input_audio"]["data"])
 
 
 def _item(item: PromptItem, model: str) -> PromptItem:
@@ -53,12 +51,10 @@ class _Reader:
         self._part, self._model = part, model
 
     def read(self) -> MediaPart:
-        match self._part.content:
-            case {"type": "file", "file": dict(file)}:
-                return replace(self._part, content={"type": "file", "file": self._file(file)})
-            case {"type": "input_audio", "input_audio": dict(sound)}:
-                return replace(self._part, content={"type": "input_audio", "input_audio": self._sound(sound)})
-        raise not_taken(self._part.field, self._model)
+        kind = self._part.content["type"]
+        given = self._part.content[kind]
+        read = self._file(given) if kind == "file" else self._sound(given)
+        return replace(self._part, content={"type": kind, kind: read})
 
     def _file(self, file: Mapping[str, Any]) -> dict[str, Any]:
         self._refuse_others(file, "file", {"file_data", "filename"})
