@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.ids import Prefix, new_id
-from models.language_model import CallDelta, Finish, ModelDelta, PassedOn, RefusalDelta, TextDelta, TokenUsage
+from models.language_model import (
+    CallDelta,
+    Finish,
+    FinishReason,
+    ModelDelta,
+    PassedOn,
+    RefusalDelta,
+    TextDelta,
+    TokenUsage,
+)
 
 Json = dict[str, Any]
 
@@ -15,11 +24,13 @@ class ChatCompletion:
     """Collects an answer. Each delta has its chunk too, in the order in which they are read.
 
     An answer that is passed on keeps what the provider says, but for the model: its name is the one that was asked for.
+    To `has_functions`, the form before tools, it is one call at most: the first.
     """
 
     id: str
     created: int
     model: str
+    has_functions: bool = False
     text: list[str] = field(default_factory=list)
     refusal: list[str] = field(default_factory=list)
     calls: list[Json] = field(default_factory=list)
@@ -49,11 +60,14 @@ class ChatCompletion:
             case RefusalDelta(text=text):
                 self.refusal.append(text)
                 return self._chunk({"refusal": text})
-            case CallDelta():
-                return self._chunk({"tool_calls": [self._call(delta)]})
+            case CallDelta(index=index):
+                call = self._call(delta)
+                if not self.has_functions:
+                    return self._chunk({"tool_calls": [call]})
+                return self._chunk({"function_call": call["function"]}) if index == 0 else None
             case Finish():
                 self.finish = delta
-                return None if self.passed_on else self._chunk({}, delta.reason.value)
+                return None if self.passed_on else self._chunk({}, self._reason)
 
     def usage_chunk(self) -> Json:
         head = self._head("chat.completion.chunk")
@@ -72,14 +86,21 @@ class ChatCompletion:
             "refusal": "".join(self.refusal) or None,
             "annotations": [],
         }
-        if self.calls:
-            message["tool_calls"] = [
-                {**call, "function": {**call["function"], "arguments": "".join(call["function"]["arguments"])}}
-                for call in self.calls
-            ]
-        reason = self.finish.reason.value if self.finish else None
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        calls = [
+            {**call, "function": {**call["function"], "arguments": "".join(call["function"]["arguments"])}}
+            for call in self.calls
+        ]
+        if calls:
+            message |= {"function_call": calls[0]["function"]} if self.has_functions else {"tool_calls": calls}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._reason}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
+
+    @property
+    def _reason(self) -> str | None:
+        if self.finish is None:
+            return None
+        is_older_call = self.has_functions and self.finish.reason is FinishReason.TOOL_CALLS
+        return "function_call" if is_older_call else self.finish.reason.value
 
     def _call(self, delta: CallDelta) -> Json:
         if delta.index < len(self.calls):

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
+from models.chat_functions import ChatFunctions, allowed_functions, older_functions
 from models.chat_messages import ChatMessage, Opaque, text_or_parts
-from models.chat_prompts import prompt_of, says_more_than_a_prompt
+from models.chat_prompts import prompt_of
 from models.errors import InvalidRequest
+from models.fields_of_messages import fields_beyond
 from models.language_model import ChatBody, Function, ModelRequest
 from models.thread_errors import UnusableToolChoice
 from models.tools import FunctionTool, ModelName, NamedFormat, ReasoningEffort, TextFormat
@@ -149,19 +151,20 @@ class CreateChatCompletionRequest(RequestBody):
     def model_request(self) -> ModelRequest:
         """The call that answers it. Raises `InvalidRequest`."""
         functions = tuple(_function(tool) for tool in self.tools or () if isinstance(tool, FunctionTool))
-        beyond = tuple(self._beyond())
+        choice, other_form = self._choice(functions), self._functions_in_another_form(functions)
+        beyond = dict(self._beyond(other_form is not None))
         return ModelRequest(
             model=self.model,
             prompt=prompt_of(self.messages),
-            functions=functions,
-            tool_choice=self._choice(functions),
+            functions=other_form.functions if other_form else functions,
+            tool_choice=other_form.choice if other_form else choice,
             parallel_tool_calls=self.parallel_tool_calls is not False,
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self._limit(),
             response_format=_format(self.response_format),
             reasoning_effort=self.reasoning_effort,
-            chat=ChatBody(self._without_defaults(), beyond) if beyond else None,
+            chat=self._chat_body(beyond) if beyond else None,
         )
 
     def sends_usage(self) -> bool:
@@ -174,20 +177,34 @@ class CreateChatCompletionRequest(RequestBody):
             )
         return bool(self.stream_options.include_usage)
 
-    def _beyond(self) -> Iterator[str]:
+    def _chat_body(self, beyond: Mapping[str, bool]) -> ChatBody:
+        in_request = frozenset(name for name, is_said in beyond.items() if is_said)
+        return ChatBody(self._without_defaults(), tuple(beyond), in_request)
+
+    def _functions_in_another_form(self, functions: tuple[Function, ...]) -> ChatFunctions | None:
+        if self.functions:
+            return None if self.tools else older_functions(self.functions, self.function_call)
+        if isinstance(self.tool_choice, AllowedTools) and not self._has_custom_tools:
+            return allowed_functions(functions, self.tool_choice.allowed_tools)
+        return None
+
+    @property
+    def _has_custom_tools(self) -> bool:
+        return any(isinstance(tool, CustomTool) for tool in self.tools or ())
+
+    def _beyond(self, says_other_form: bool) -> Iterator[tuple[str, bool]]:
+        """The names of fields, and whether the request says them nevertheless."""
         for name in sorted(self.model_fields_set - OF_THE_PORT):
             value = getattr(self, name)
             if value is not None and value != OPENAIS_DEFAULTS.get(name):
-                yield name
-        for index, message in enumerate(self.messages):
-            if says_more_than_a_prompt(message):
-                yield f"messages[{index}]"
-        if any(isinstance(tool, CustomTool) for tool in self.tools or ()):
-            yield "tools"
+                yield name, says_other_form and name in ("functions", "function_call")
+        yield from fields_beyond(self.messages)
+        if self._has_custom_tools:
+            yield "tools", False
         if isinstance(self.tool_choice, AllowedTools | CustomTool):
-            yield "tool_choice"
+            yield "tool_choice", says_other_form and not self.functions
         if self.stream_options and self.stream_options.include_obfuscation:
-            yield "stream_options.include_obfuscation"
+            yield "stream_options.include_obfuscation", False
 
     def _without_defaults(self) -> dict[str, Any]:
         given = self.model_dump(exclude_unset=True, by_alias=True)

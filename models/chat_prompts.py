@@ -6,22 +6,28 @@ from models.chat_messages import (
     AssistantCall,
     AssistantCustomCall,
     AssistantMessage,
+    AudioInput,
+    CalledFunction,
     ChatMessage,
     DeveloperMessage,
+    FileInput,
     FunctionMessage,
     ImageInput,
     ImageUrl,
+    RefusalInput,
     SystemMessage,
     TextInput,
     ToolMessage,
     UserMessage,
 )
 from models.errors import InvalidRequest
+from models.fields_of_messages import answered_call, custom_call, part_field
 from models.language_model import (
     AssistantTurn,
     FunctionCall,
     FunctionOutput,
     ImagePart,
+    MediaPart,
     PromptItem,
     SystemPrompt,
     TextPart,
@@ -30,22 +36,6 @@ from models.language_model import (
 from models.wire import RequestBody
 
 MAX_NAMED_CALLS = 10
-
-
-def says_more_than_a_prompt(message: ChatMessage) -> bool:
-    """Whether `prompt_of` leaves out a part of it."""
-    match message:
-        case FunctionMessage():
-            return True
-        case AssistantMessage(audio=audio, function_call=call, annotations=annotations, tool_calls=calls):
-            if audio or call or annotations or any(isinstance(each, AssistantCustomCall) for each in calls or ()):
-                return True
-    return getattr(message, "name", None) is not None or any(map(_is_more_than_prompt, _parts_of(message.content)))
-
-
-def _is_more_than_prompt(part: RequestBody) -> bool:
-    is_part_of_prompt = isinstance(part, TextInput | ImageInput)
-    return not is_part_of_prompt or getattr(part, "prompt_cache_breakpoint", None) is not None
 
 
 def prompt_of(messages: Sequence[ChatMessage]) -> tuple[PromptItem, ...]:
@@ -66,44 +56,67 @@ def prompt_of(messages: Sequence[ChatMessage]) -> tuple[PromptItem, ...]:
                 items.append(FunctionOutput(call_id, _text(message.content)))
             case AssistantMessage(tool_calls=calls):
                 unanswered = {call.id for call in calls or ()}
-                items.append(_assistant_turn(message))
+                older = answered_call(messages, index + 1) if message.function_call else None
+                items.append(_assistant_turn(message, older, index))
+            case FunctionMessage(content=content) if answered_call(messages, index):
+                items.append(FunctionOutput(_older_id(index - 1), content or ""))
             case UserMessage():
-                items.append(UserTurn(tuple(_parts(message.content))))
+                items.append(UserTurn(tuple(_parts(message.content, index)), message.name))
             case SystemMessage() | DeveloperMessage():
-                items.append(SystemPrompt(_text(message.content)))
+                items.append(SystemPrompt(_text(message.content), message.name))
     if unanswered:
         raise _missing_outputs(unanswered)
     return tuple(items)
 
 
-def _assistant_turn(message: AssistantMessage) -> AssistantTurn:
+def _assistant_turn(message: AssistantMessage, older: CalledFunction | None, index: int) -> AssistantTurn:
     # A client that adds up a stream of ours has an empty content beside its refusal.
     text = _text(message.content) or message.refusal
-    calls = (
-        FunctionCall(each.id, each.function.name, each.function.arguments)
-        for each in message.tool_calls or ()
-        if isinstance(each, AssistantCall)
-    )
-    return AssistantTurn(text or None, tuple(calls))
+    calls = tuple(_calls(message, older, index)) if message.tool_calls or older else ()
+    return AssistantTurn(text or None, calls, None, message.name)
 
 
-def _parts(content: str | Sequence[RequestBody]) -> Iterator[TextPart | ImagePart]:
-    for part in _parts_of(content) or [TextInput(type="text", text=str(content))]:
+def _calls(message: AssistantMessage, older: CalledFunction | None, index: int) -> Iterator[FunctionCall]:
+    for call in message.tool_calls or ():
+        match call:
+            case AssistantCall(function=function):
+                yield FunctionCall(call.id, function.name, function.arguments)
+            case AssistantCustomCall() if said := custom_call(call):
+                yield FunctionCall(call.id, *said, is_custom=True)
+    if older:
+        yield FunctionCall(_older_id(index), older.name, older.arguments)
+
+
+def _older_id(index: int) -> str:
+    return f"function_call_{index}"
+
+
+def _parts(content: str | Sequence[RequestBody], index: int) -> Iterator[TextPart | ImagePart | MediaPart]:
+    if isinstance(content, str):
+        yield TextPart(content)
+        return
+    for at, part in enumerate(content):
         match part:
             case TextInput(text=text):
                 yield TextPart(text)
             case ImageInput(image_url=ImageUrl(url=url, detail=detail)):
                 yield ImagePart(url, detail)
-
-
-def _parts_of(content: str | Sequence[RequestBody] | None) -> Sequence[RequestBody]:
-    return () if content is None or isinstance(content, str) else content
+            case FileInput() | AudioInput():
+                yield MediaPart(part.model_dump(exclude_unset=True), part_field(index, at))
 
 
 def _text(content: str | Sequence[RequestBody] | None) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(part.text for part in _parts_of(content) if isinstance(part, TextInput))
+    match content:
+        case None | str():
+            return content or ""
+    return "".join(map(_text_of_part, content))
+
+
+def _text_of_part(part: RequestBody) -> str:
+    match part:
+        case TextInput(text=text) | RefusalInput(refusal=text):
+            return text
+    return ""
 
 
 def _misplaced_output(index: int) -> InvalidRequest:

@@ -23,22 +23,36 @@ class ImagePart:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaPart:
+    """A file or a sound, as the `ChatBody` has it at `field`."""
+
+    content: Mapping[str, Any]
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A call by the model. `arguments` is the model's text, which may be invalid JSON."""
+    """A call by the model. `arguments` is the model's text, which may be invalid JSON.
+
+    A custom tool of OpenAI's has any text. It is called in answers to a `ChatBody` only.
+    """
 
     id: str
     name: str
     arguments: str
+    is_custom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SystemPrompt:
     text: str
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:
-    content: tuple[TextPart | ImagePart, ...]
+    content: tuple[TextPart | ImagePart | MediaPart, ...]
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class AssistantTurn:
     text: str | None = None
     calls: tuple[FunctionCall, ...] = ()
     state: ProviderState | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +89,17 @@ class Function:
 class ChatBody:
     """A body of `/chat/completions` that asks for more than a `ModelRequest` says: `beyond` are those of its fields.
 
-    `fields` are all of the body's, as the client sent them, without nulls and OpenAI's defaults.
+    `fields` are all of the body's, as the client sent them, without nulls and OpenAI's defaults. `in_request` are those
+    of `beyond` that the request says too, in words that a run has no use for.
     """
 
     fields: Mapping[str, Any]
     beyond: tuple[str, ...]
+    in_request: frozenset[str] = frozenset()
+
+    @property
+    def only_in_body(self) -> tuple[str, ...]:
+        return tuple(name for name in self.beyond if name not in self.in_request)
 
     @property
     def is_streamed(self) -> bool:

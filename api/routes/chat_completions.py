@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from api.chat_files import insert_contents
 from api.dependencies import ProjectDep, ResourcesDep
 from api.deployments import DeploymentRoute
 from api.errors import DO_NOT_RETRY, ErrorResponse
@@ -51,12 +52,13 @@ class ModelFailed(ApiError):
 
 @router.post("", operation_id="createChatCompletion", response_model=None, responses=OrStream)
 async def create_chat_completion(
-    body: CreateChatCompletionRequest, request: Request, resources: ResourcesDep, _: ProjectDep
+    body: CreateChatCompletionRequest, request: Request, resources: ResourcesDep, project: ProjectDep
 ) -> Response:
     if not resources.catalogue.offers(body.model):
         raise ModelNotFound(body.model)
+    await insert_contents(body, resources, project)
     asked, with_usage = body.model_request(), body.sends_usage()
-    completion = ChatCompletion(f"chatcmpl-{secrets.token_hex(12)}", now_seconds(), body.model)
+    completion = ChatCompletion(f"chatcmpl-{secrets.token_hex(12)}", now_seconds(), body.model, bool(body.functions))
     deltas = resources.language_model.stream(asked)
     try:
         if not body.stream:

@@ -4,7 +4,7 @@ Bedrock, Anthropic, Gemini, and the templates of many open models refuse others.
 are in threads.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, groupby
 from urllib.parse import urlsplit
@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from models.language_model import (
     AssistantTurn,
     FunctionOutput,
-    ImagePart,
     ModelRequest,
     PromptItem,
     SystemPrompt,
@@ -30,7 +29,9 @@ BEGINNING = UserTurn((TextPart("(beginning of the conversation)"),))
 def acceptable(request: ModelRequest) -> ModelRequest:
     """The same request in a form that every provider accepts."""
     items = [kept for item in request.prompt if (kept := _kept(item)) is not None]
-    return replace(request, prompt=tuple(_by_turns(_begun_by_user(items))))
+    # Messages have names in bodies of chat completions only.
+    kind = _kind_and_name if request.chat else type
+    return replace(request, prompt=tuple(_by_turns(_begun_by_user(items), kind)))
 
 
 def takes_any_prompt(url: str) -> bool:
@@ -53,14 +54,17 @@ def _begun_by_user(items: list[PromptItem]) -> Iterator[PromptItem]:
             yield from said
 
 
-def _by_turns(items: Iterable[PromptItem]) -> Iterator[PromptItem]:
+def _kind_and_name(item: PromptItem) -> tuple[type, str | None]:
+    return type(item), getattr(item, "name", None)
+
+
+def _by_turns(items: Iterable[PromptItem], kind: Callable[[PromptItem], object]) -> Iterator[PromptItem]:
     """Join messages in a row, at a cost that is linear in their number."""
-    for _, alike in groupby(items, key=type):
+    for _, alike in groupby(items, key=kind):
         match list(alike):
-            case [SystemPrompt(), _, *_] as prompts:
-                yield SystemPrompt(
-                    BETWEEN_MESSAGES.join(each.text for each in prompts if isinstance(each, SystemPrompt))
-                )
+            case [SystemPrompt(name=name), _, *_] as prompts:
+                texts = (each.text for each in prompts if isinstance(each, SystemPrompt))
+                yield SystemPrompt(BETWEEN_MESSAGES.join(texts), name)
             case [UserTurn(), _, *_] as turns:
                 yield _one_of_user([each for each in turns if isinstance(each, UserTurn)])
             case [AssistantTurn(), _, *_] as turns:
@@ -73,7 +77,8 @@ def _one_of_user(turns: list[UserTurn]) -> UserTurn:
     parts = tuple(chain.from_iterable(turn.content for turn in turns))
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     # Some servers take no list of parts.
-    return UserTurn((TextPart(BETWEEN_MESSAGES.join(texts)),) if len(texts) == len(parts) else parts)
+    content = (TextPart(BETWEEN_MESSAGES.join(texts)),) if len(texts) == len(parts) else parts
+    return UserTurn(content, turns[0].name)
 
 
 def _one_of_assistant(turns: list[AssistantTurn]) -> Iterator[AssistantTurn]:
@@ -93,8 +98,8 @@ def _kept(item: PromptItem) -> PromptItem | None:
         case FunctionOutput(call_id, output) if _is_blank(output):
             return FunctionOutput(call_id, NO_OUTPUT)
         case UserTurn(content):
-            parts = tuple(part for part in content if isinstance(part, ImagePart) or not _is_blank(part.text))
-            return UserTurn(parts or (TextPart(EMPTY_MESSAGE),))
+            parts = tuple(part for part in content if not isinstance(part, TextPart) or not _is_blank(part.text))
+            return UserTurn(parts or (TextPart(EMPTY_MESSAGE),), item.name)
     return item
 
 

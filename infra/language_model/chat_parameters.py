@@ -10,6 +10,7 @@ from models.language_model import (
     FunctionCall,
     FunctionOutput,
     ImagePart,
+    MediaPart,
     ModelRequest,
     PromptItem,
     SystemPrompt,
@@ -62,11 +63,20 @@ def chat_parameters(request: ModelRequest, vendor: str | None = None) -> dict[st
         "stop": None if request.stop is None else [request.stop],
         "response_format": None if request.response_format == {"type": "text"} else request.response_format,
     }
+    messages = [_message(item, names, vendor) for item in request.prompt]
+    if request.chat:
+        _add_names(messages, request)
     return {
-        "messages": [_message(item, names, vendor) for item in request.prompt],
+        "messages": messages,
         **{name: value for name, value in given.items() if value is not None},
         **(_tool_parameters(request) if request.functions else {}),
     }
+
+
+def _add_names(messages: list[dict[str, Any]], request: ModelRequest) -> None:
+    for message, item in zip(messages, request.prompt, strict=True):
+        if (name := getattr(item, "name", None)) is not None:
+            message["name"] = name
 
 
 def _unless_default(value: float | None) -> float | None:
@@ -113,7 +123,7 @@ def _message(item: PromptItem, names: _Names, vendor: str | None) -> dict[str, A
             return {"role": "tool", "tool_call_id": names.id_of(call_id), "content": output}
 
 
-def _part(part: TextPart | ImagePart) -> dict[str, Any]:
+def _part(part: TextPart | ImagePart | MediaPart) -> dict[str, Any]:
     match part:
         case TextPart(text):
             return {"type": "text", "text": text}
@@ -121,9 +131,14 @@ def _part(part: TextPart | ImagePart) -> dict[str, Any]:
             return {"type": "image_url", "image_url": {"url": url}}
         case ImagePart(url, detail):
             return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+        case MediaPart(content):
+            return dict(content)
 
 
 def _tool_call(call: FunctionCall, names: _Names) -> dict[str, Any]:
+    if call.is_custom:
+        custom = {"name": call.name, "input": call.arguments}
+        return {"id": names.id_of(call.id), "type": "custom", "custom": custom}
     function = {"name": names.name_of(call), "arguments": _json_object(call.arguments)}
     return {"id": names.id_of(call.id), "type": "function", "function": function}
 

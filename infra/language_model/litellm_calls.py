@@ -1,11 +1,11 @@
 """litellm, loaded and set up for one catalogue. Only this module makes its loosely typed calls."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, cast
 
 from infra.language_model.catalogue import ModelCatalogue
-from infra.language_model.litellm_kept_fields import keeping
+from infra.language_model.litellm_kept import NOTHING_KEPT, Kept, keeping
 from infra.language_model.litellm_loading import load_litellm
 from infra.language_model.litellm_names import called_by_litellm
 from infra.language_model.litellm_router import learns_from_answers, open_router
@@ -43,15 +43,15 @@ class LitellmCalls:
             self._router.discard()
 
     async def stream(
-        self, model: str, parameters: Mapping[str, Any], kept: Collection[str] = ()
+        self, model: str, parameters: Mapping[str, Any], kept: Kept = NOTHING_KEPT
     ) -> AsyncGenerator[Any, None]:
-        """litellm's chunks. Raises the errors of litellm and of providers, `FieldNotTaken` for one of `kept`."""
+        """litellm's chunks. Raises the errors of litellm and of providers, `FieldNotTaken` for a part of `kept`."""
         given = {**self._given_for(model, parameters), "stream": True, "stream_options": {"include_usage": True}}
         with keeping(kept):
             stream = cast("AsyncGenerator[Any, None]", await self._complete(**given))
-        return _keeping(stream, kept) if kept else stream
+        return _keeping(stream, kept) if kept.has_any else stream
 
-    async def whole(self, model: str, parameters: Mapping[str, Any], kept: Collection[str]) -> Any:
+    async def whole(self, model: str, parameters: Mapping[str, Any], kept: Kept) -> Any:
         """litellm's completion, with all of its choices. Raises as `stream` does."""
         with keeping(kept):
             return await self._complete(**self._given_for(model, parameters), stream=False)
@@ -93,7 +93,7 @@ class LitellmCalls:
         return supported is None or parameter in supported
 
 
-async def _keeping(stream: AsyncGenerator[Any, None], kept: Collection[str]) -> AsyncGenerator[Any, None]:
+async def _keeping(stream: AsyncGenerator[Any, None], kept: Kept) -> AsyncGenerator[Any, None]:
     # The Router turns to a fallback if the stream breaks off before the first word.
     async with aclosing(stream):
         while True:

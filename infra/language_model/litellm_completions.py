@@ -15,14 +15,18 @@ MESSAGE = ("role", "content", "refusal", "annotations", "audio", "images")
 def completion_of(response: Any, has_functions: bool) -> Json:
     """A whole answer; to a request in the form before tools if it `has_functions`."""
     choices = [
-        {**_choice(choice, has_functions), "message": _whole_message(choice.message)} for choice in response.choices
+        {**_choice(choice, has_functions), "message": _whole_message(choice.message, has_functions)}
+        for choice in response.choices
     ]
     return {**_envelope(response), "choices": choices}
 
 
 def chunk_of(chunk: Any, has_functions: bool) -> Json:
     """One piece of a stream, with one choice at most."""
-    choices = [{**_choice(choice, has_functions), "delta": _message(choice.delta)} for choice in chunk.choices[:1]]
+    choices = [
+        {**_choice(choice, has_functions), "delta": _message(choice.delta, has_functions)}
+        for choice in chunk.choices[:1]
+    ]
     # The usage of litellm comes with a choice that says nothing.
     said = [choice for choice in choices if choice["delta"] or choice["logprobs"] or choice["finish_reason"]]
     return {**_envelope(chunk), "choices": said}
@@ -59,26 +63,30 @@ def _choice(choice: Any, has_functions: bool) -> Json:
     }
 
 
-def _whole_message(message: Any) -> Json:
-    whole = {"content": None, "refusal": None, **_message(message)}
+def _whole_message(message: Any, has_functions: bool) -> Json:
+    whole = {"content": None, "refusal": None, **_message(message, has_functions)}
     for call in whole.get("tool_calls", ()):
         call.pop("index", None)
     return whole
 
 
-def _message(message: Any) -> Json:
+def _message(message: Any, has_functions: bool) -> Json:
     given = _dumped(message)
     # litellm has empty lists where a provider says nothing.
     said = {name: given[name] for name in MESSAGE if given.get(name) not in (None, [])}
-    if calls := given.get("tool_calls"):
-        said["tool_calls"] = [_call(call) for call in calls]
-    if function := given.get("function_call"):
-        said["function_call"] = _function(function)
+    calls = [_call(call) for call in given.get("tool_calls") or ()]
+    if calls and not has_functions:
+        said["tool_calls"] = calls
+    # The form before tools has one call, the first.
+    elif calls and not calls[0].get("index"):
+        said["function_call"] = calls[0]["function"]
     return said
 
 
 def _call(call: Mapping[str, Any]) -> Json:
     named = {name: call[name] for name in ("index", "id", "type") if call.get(name) is not None}
+    if custom := call.get("custom"):
+        return {**named, "custom": {name: custom[name] for name in ("name", "input") if custom.get(name) is not None}}
     return {**named, "function": _function(call.get("function") or {})}
 
 

@@ -19,6 +19,7 @@ from infra.language_model.document_streams import (
     parsed,
     reported_failure,
 )
+from infra.language_model.litellm_sent_requests import check_sent
 
 LARGE_BYTES = 64 * 1024
 """Larger documents are read in a thread."""
@@ -36,7 +37,7 @@ def set_up_connections() -> None:
     handler.create_client = _set_up(handler.create_client)
     # Some adapters for embeddings have no others.
     blocking: Any = HTTPHandler
-    blocking.create_client = _following_none(blocking.create_client)
+    blocking.create_client = _blocking(blocking.create_client)
     openais: Any = BaseOpenAILLM
     openais._get_async_http_client = staticmethod(_set_up(openais._get_async_http_client))
 
@@ -52,21 +53,31 @@ def _set_up(create: Callable[..., Any]) -> Callable[..., Any]:
     return create_client
 
 
-def _following_none(create: Callable[..., Any]) -> Callable[..., Any]:
+def _blocking(create: Callable[..., Any]) -> Callable[..., Any]:
     def create_client(*args: Any, **kwargs: Any) -> Any:
         client = create(*args, **kwargs)
         client.follow_redirects = False
+        client.__class__ = _BlockingClient
         return client
 
     return create_client
+
+
+class _BlockingClient(httpx.Client):
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Raises `FieldNotTaken`."""
+        check_sent(request)
+        return super().send(request, **options)
 
 
 class _DocumentReadingClient(httpx.AsyncClient):
     async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
         """Raises `DocumentTooLong` and `UnknownDocument` if a stream is asked for and a document comes.
 
+        Raises `FieldNotTaken` before the request is sent.
         Raises `UnfinishedDocument` if a whole answer is asked for: litellm ends one without a reason with "stop".
         """
+        check_sent(request)
         response = await super().send(request, stream=stream, **options)
         if not response.is_success:
             return response

@@ -9,7 +9,7 @@ from infra.language_model.errors import AnswerAborted, AnswerTooLarge, ModelCall
 from infra.language_model.failure_facts import MAX_CHAIN_LENGTH, facts_of
 from infra.language_model.failures import failure_of
 from infra.language_model.finish_reasons import RETRY_AFTER
-from infra.language_model.litellm_kept_fields import FieldNotTaken
+from infra.language_model.litellm_kept import FieldNotTaken
 from infra.language_model.litellm_loading import UnfinishedAnswer
 
 
@@ -17,14 +17,14 @@ def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed
     """The `ModelCallFailed` for `error`, raised by a call of `model`. `has_begun`: part of the answer had arrived."""
     if isinstance(error, ModelCallFailed):
         return error
-    if isinstance(error, FieldNotTaken):
-        return not_taken(error.name, model, ", or not with this value or beside the other fields of the request")
     if isinstance(error, UnfinishedAnswer):
         return _unfinished(model)
     if isinstance(error, UnreadableAnswer):
         return ModelStreamBroken(f"The answer of '{model}' {error}.")
     for cause in _causes(error):
         match cause:
+            case FieldNotTaken(name=name):
+                return not_taken(name, model, ", or not with this value or beside the other fields of the request")
             case DocumentTooLong():
                 return AnswerTooLarge(f"The answer of '{model}' is too large: it is one JSON document, not a stream.")
             case UnknownDocument():

@@ -1,40 +1,19 @@
-"""Fields that litellm must pass on or refuse, and may not drop, whichever deployment or fallback gets the call.
+"""Parameters of calls that litellm may not drop.
 
 litellm drops a field without a word where the operator's `drop_params` says so, where it knows that the model lacks it
 (Gemini's penalties), and where it translates the call to OpenAI's Responses API (`n`, `stop`).
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
-# litellm maps the fields deep within the call, once for each deployment and fallback that it tries.
-_kept: ContextVar[Collection[str]] = ContextVar("kept_fields", default=())
+from infra.language_model.litellm_kept import FieldNotTaken, kept_of_call
 
 CHANGED_BY_MAPPING = ("tools", "functions", "response_format")
 """litellm changes them in place."""
 
-
-class FieldNotTaken(Exception):
-    """The model that got the call does not take a field of it."""
-
-    status_code = 400
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"Unsupported parameter: '{name}' cannot be passed on.")
-        self.name = name
-
-
-@contextmanager
-def keeping(names: Collection[str]) -> Iterator[None]:
-    """litellm raises `FieldNotTaken` within the block for one of these fields that it would drop."""
-    token = _kept.set(names)
-    try:
-        yield
-    finally:
-        _kept.reset(token)
+WITH_CUSTOM_TOOLS = ("openai", "azure")
 
 
 def refuse_to_drop_kept_fields() -> None:
@@ -55,7 +34,11 @@ def refuse_to_drop_kept_fields() -> None:
 
 def _comparing(parameters_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def compared(**given: Any) -> dict[str, Any]:
-        kept = _kept.get()
+        call = kept_of_call()
+        # With other providers litellm leaves custom tools out, or fails at them.
+        if call.custom and given.get("custom_llm_provider") not in WITH_CUSTOM_TOOLS:
+            raise FieldNotTaken(call.custom)
+        kept = call.fields
         for name in kept:
             # litellm lists the field, and left it out or took it for its own before this mapping.
             if given.get(name) is None:
@@ -81,7 +64,7 @@ def _copy(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _translating(translate: Callable[..., None]) -> Callable[..., None]:
     def translated(bridge: Any, parameters: dict[str, Any], request: Any) -> None:
-        for name in _kept.get():
+        for name in kept_of_call().fields:
             alone: dict[str, Any] = {}
             translate(bridge, {name: parameters.get(name)}, alone)
             if name in parameters and not alone:

@@ -12,6 +12,7 @@ from typing import Any
 from infra.language_model.content_parts import text_of_parts
 from infra.language_model.failure_message import MAX_READ
 from infra.language_model.finish_reasons import known_finish_reason
+from infra.language_model.litellm_bedrock import refuse_other_documents
 from infra.language_model.litellm_cohere import (
     ask_cohere_for_one_choice,
     read_coheres_events,
@@ -81,6 +82,7 @@ def load_litellm() -> LoadedLitellm:
     read_coheres_events()
     send_coheres_tool_choice()
     ask_cohere_for_one_choice()
+    refuse_other_documents()
     _yield_between_chunks()
     _send_messages_as_they_are()
     _look_at_the_beginning_for_secrets()

@@ -1,7 +1,7 @@
 """Answers of litellm to a `ChatBody` that asks for more than the port can say: several choices, log probabilities, …"""
 
 import json
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from infra.daemon_threads import DaemonThreads
 from infra.language_model.chat_completions.passed_on_answer import PassedOnAnswer
 from infra.language_model.litellm_calls import LitellmCalls
 from infra.language_model.litellm_completions import chunk_of, chunks_of, completion_of
+from infra.language_model.litellm_kept import NOTHING_KEPT, Kept
 from models.language_model import ChatBody, Finish, ModelDelta, PassedOn, TokenUsage
 
 ASKED_FOR_WHOLE = frozenset({"n", "modalities", "audio"})
@@ -18,11 +19,11 @@ ASKED_FOR_WHOLE = frozenset({"n", "modalities", "audio"})
 
 @dataclass(frozen=True)
 class LitellmRequest:
-    """`parameters` of a call of `model`; litellm may not drop those that are `kept`."""
+    """`parameters` of a call of `model`; litellm may not drop what is `kept`."""
 
     model: str
     parameters: Mapping[str, Any]
-    kept: Collection[str] = ()
+    kept: Kept = NOTHING_KEPT
 
 
 async def pass_on(

@@ -36,9 +36,6 @@ def _schemas(request: ModelRequest) -> Iterator[Any]:
     match request.response_format:
         case {"json_schema": {"schema": schema}}:
             yield schema
-    # The form before tools.
-    for function in (request.chat.fields.get("functions") if request.chat else None) or ():
-        yield function.get("parameters")
 
 
 def _costs(schema: Any) -> Iterator[int]:

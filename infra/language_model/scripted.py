@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from infra.language_model.beyond_the_port import parameters_beyond
+from infra.language_model.beyond_the_port import not_taken
 from infra.language_model.schema_samples import sample
 from infra.time_slices import TimeSlices
 from models.language_model import (
@@ -48,7 +48,8 @@ class ScriptedLanguageModel:
         pass
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
-        parameters_beyond(request, takes=lambda _: False)
+        if request.chat:
+            raise not_taken(request.chat.beyond[0], request.model)
         called = _functions_to_call(request)
         reason = FinishReason.TOOL_CALLS if called else FinishReason.STOP
         said, slices = 0, TimeSlices()

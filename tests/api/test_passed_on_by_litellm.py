@@ -1,23 +1,27 @@
 """`/chat/completions` with the official SDK and models behind litellm: several choices, or a refusal by name."""
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import BadRequestError
+from openai import APIStatusError, BadRequestError
 
+from api import chat_files
+from models.stored_objects import KeyPrefix, object_key
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Hangs
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.provider.wires import GeminiCandidates, gemini_candidate
+from tests.provider.wires import ClaudeSays, GeminiCandidates, GeminiSays, gemini_candidate
 
 # litellm is loaded, as by tests/infra/language_model.
 pytestmark = [pytest.mark.any_database, pytest.mark.xdist_group("litellm")]
 
-GEMINI, CLAUDE = "gemini-of-several-choices", "claude-of-one-choice"
+GEMINI, CLAUDE, TYPIST = "gemini-of-several-choices", "claude-of-one-choice", "gemini-of-texts"
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 TOKENS: Any = {"chosenCandidates": [{"token": "Hi", "logProbability": -0.25}]}
 BOTH = GeminiCandidates((gemini_candidate("Hi", logprobsResult=TOKENS), gemini_candidate("Hey", "MAX_TOKENS", index=1)))
@@ -30,10 +34,11 @@ async def by_litellm(
     folder: Path = tmp_path_factory.mktemp("by-litellm")
     settings = settings_for(folder, temporal_port, provider)
     at_root = {"api_base": provider.root, "api_key": "k"}
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"model_name": f"old-{name}", "litellm_params": {"model": f"{prefix}/{name}", **at_root}}
-        for prefix, name in (("gemini", GEMINI), ("anthropic", CLAUDE))
+        for prefix, name in (("gemini", GEMINI), ("anthropic", CLAUDE), ("gemini", TYPIST))
     ]
+    entries[2] |= {"model_info": {"supports_function_calling": False}}
     provider.models_file(folder, *entries, litellm_settings={"drop_params": True})
     async with running_holdfast(settings, with_worker=False) as running:
         # Not in the time of the first request.
@@ -85,6 +90,83 @@ async def test_field_that_the_provider_does_not_take_is_a_400_although_parameter
 
     assert (refused.value.type, refused.value.code) == ("invalid_request_error", "invalid_prompt")
     assert not provider.requests(CLAUDE)
+
+
+WEATHER: Any = {"name": "weather", "description": "Of a city", "parameters": {"type": "object", "properties": {}}}
+ASKED_WEATHER: Any = {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": "{}"}}
+OLDER: Any = [*HELLO, ASKED_WEATHER, {"role": "function", "name": "weather", "content": "sunny"}]
+
+
+async def test_functions_of_the_form_before_tools_are_offered_called_and_answered(
+    by_litellm: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    calling = ClaudeSays(({"type": "tool_use", "id": "t", "name": "weather", "input": {"city": "Oslo"}},), "tool_use")
+    provider.script(CLAUDE, calling, calling)
+    create: Any = by_litellm.client.chat.completions.create
+    asked = {"model": f"old-{CLAUDE}", "messages": OLDER, "functions": [WEATHER], "function_call": {"name": "weather"}}
+
+    whole = await create(**asked)
+    chunks = [chunk.choices[0] async for chunk in await create(**asked, stream=True)]
+
+    [choice] = whole.choices
+    call = choice.message.function_call
+    assert (choice.finish_reason, call.name) == ("function_call", "weather")
+    assert json.loads(call.arguments) == {"city": "Oslo"}
+    streamed = [each.delta.function_call for each in chunks if each.delta.function_call]
+    assert (streamed[0].name, "".join(each.arguments for each in streamed)) == (call.name, call.arguments)
+    assert chunks[-1].finish_reason == "function_call"
+    for sent in provider.requests(CLAUDE):
+        [tool] = sent["tools"]
+        assert (tool["name"], tool["description"]) == ("weather", "Of a city")
+        assert sent["tool_choice"] == {"type": "tool", "name": "weather"}
+        _, use, result = (message["content"][0] for message in sent["messages"])
+        assert (use["type"], use["name"], use["input"]) == ("tool_use", "weather", {})
+        assert (result["type"], result["tool_use_id"], result["content"]) == ("tool_result", use["id"], "sunny")
+    provider.forget({CLAUDE})
+
+
+async def test_functions_of_the_form_before_tools_are_called_in_text(
+    by_litellm: RunningHoldfast, provider: ScriptedProvider
+) -> None:
+    provider.script(TYPIST, GeminiSays(({"text": "Thought: Look.\nAction: weather\nAction Input: {}"},)))
+
+    answer = await by_litellm.client.chat.completions.create(model=f"old-{TYPIST}", messages=OLDER, functions=[WEATHER])
+
+    called: Any = answer.choices[0].message.function_call
+    assert (answer.choices[0].finish_reason, called.name) == ("function_call", "weather")
+    [request] = provider.requests(TYPIST)
+    assert "Observation: sunny" in json.dumps(request["contents"])
+
+
+async def test_content_of_a_file_is_sent_in_place_of_its_id(
+    by_litellm: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.script(CLAUDE, ClaudeSays(({"type": "text", "text": "A file."},)))
+    client, content = by_litellm.client.with_options(max_retries=0), b"%PDF-1.4 " + b"a" * 20
+    file = await client.files.create(file=("a.pdf", content), purpose="user_data")
+
+    def asking(file_id: str) -> Any:
+        part: Any = {"type": "file", "file": {"file_id": file_id}}
+        return client.chat.completions.create(model=f"old-{CLAUDE}", messages=[{"role": "user", "content": [part]}])
+
+    answer = await asking(file.id)
+
+    assert answer.choices[0].message.content == "A file."
+    [request] = provider.requests(CLAUDE)
+    data = base64.b64encode(content).decode()
+    source = {"type": "base64", "media_type": "application/pdf", "data": data}
+    assert request["messages"][0]["content"] == [{"type": "document", "source": source}]
+    with pytest.raises(BadRequestError, match=r"'messages\[0\].content\[0\].file.file_id' is not supported"):
+        await asking("file-of-another-server")
+    monkeypatch.setattr(chat_files, "MAX_BYTES", len(content) - 1)
+    with pytest.raises(APIStatusError, match=r"'messages\[0\].content\[0\].file.file_id': it is too large") as large:
+        await asking(file.id)
+    assert large.value.status_code == 413
+    monkeypatch.undo()
+    await by_litellm.resources.object_store.delete(object_key(KeyPrefix.FILE, file.id))
+    with pytest.raises(APIStatusError, match=f"The content of file {file.id} is missing"):
+        await asking(file.id)
+    provider.forget({CLAUDE})
 
 
 @pytest.mark.parametrize("stream", [False, True])

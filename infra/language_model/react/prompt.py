@@ -77,8 +77,8 @@ def as_text(request: ModelRequest) -> ModelRequest:
 def _with_rules(prompt: list[PromptItem], rules: SystemPrompt) -> list[PromptItem]:
     # One system prompt: some templates of such models have no place for two.
     match prompt:
-        case [SystemPrompt(text), *rest]:
-            return [SystemPrompt(f"{text}\n\n{rules.text}"), *rest]
+        case [SystemPrompt(text) as first, *rest]:
+            return [replace(first, text=f"{text}\n\n{rules.text}"), *rest]
     return [rules, *prompt]
 
 
@@ -132,4 +132,4 @@ def _observations(outputs: list[FunctionOutput], names: dict[str, str]) -> Itera
 def _actions(turn: AssistantTurn) -> AssistantTurn:
     thought = [f"Thought: {turn.text}"] if turn.text else []
     actions = [f"Action: {call.name}\nAction Input: {call.arguments or '{}'}" for call in turn.calls]
-    return AssistantTurn("\n".join([*thought, *actions]))
+    return AssistantTurn("\n".join([*thought, *actions]), name=turn.name)

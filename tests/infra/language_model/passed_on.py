@@ -23,6 +23,13 @@ TOP: Any = {"token": "Hi", "bytes": None, "logprob": -0.25}
 LOGPROBS: Any = {"refusal": None, "content": [{**TOP, "top_logprobs": [TOP]}]}
 BOTH = (gemini_candidate("Hi", logprobsResult=TOKENS), gemini_candidate("Hey", "MAX_TOKENS", index=1))
 TOOLS = [function_tool("f"), function_tool("g")]
+CUSTOM: Any = [{"type": "custom", "custom": {"name": "word", "description": "Says a word."}}]
+CUSTOM_CALL: Any = {"id": "c1", "type": "custom", "custom": {"name": "word", "input": "abc"}}
+CALLED: Any = [
+    {"role": "user", "content": "Hello"},
+    {"role": "assistant", "content": None, "tool_calls": [CUSTOM_CALL]},
+    {"role": "tool", "tool_call_id": "c1", "content": "A word."},
+]
 
 
 def calling(*names: str, index: int = 1) -> dict[str, Any]:

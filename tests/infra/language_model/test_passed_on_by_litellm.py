@@ -15,10 +15,22 @@ from infra.language_model.errors import (
 from infra.language_model.litellm_model import LitellmLanguageModel
 from models.language_model import FinishReason, TokenUsage
 from tests.infra.language_model.answers import ask
-from tests.infra.language_model.passed_on import BOTH, LOGPROBS, TOKENS, TOOLS, Models, asked, calling, pieces
-from tests.provider.replies import Document, Fails
+from tests.infra.language_model.passed_on import (
+    BOTH,
+    CALLED,
+    CUSTOM,
+    CUSTOM_CALL,
+    LOGPROBS,
+    TOKENS,
+    TOOLS,
+    Models,
+    asked,
+    calling,
+    pieces,
+)
+from tests.provider.replies import Chunks, Document, Fails, chunk_of
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.provider.wires import GEMINI_USAGE, GeminiCandidates, gemini_candidate
+from tests.provider.wires import GEMINI_USAGE, ClaudeSays, GeminiCandidates, gemini_candidate
 
 
 async def test_all_choices_are_passed_on_with_their_log_probabilities(
@@ -230,12 +242,51 @@ async def test_sources_of_a_search_are_annotations(
 async def test_functions_are_called_in_the_form_before_tools(
     provider: ScriptedProvider, models: Models, model: str, stream: bool
 ) -> None:
-    provider.script(model, GeminiCandidates((calling("f", index=0),), is_streamed=stream))
+    provider.script(model, GeminiCandidates((calling("f", "g", index=0),), is_streamed=stream))
     language_model = models.opened({"m": f"gemini/{model}"})
+    functions = [tool["function"] for tool in TOOLS]
 
-    answered = await ask(language_model, asked("m", functions=[TOOLS[0]["function"]], stream=stream))
+    answered = await ask(language_model, asked("m", functions=functions, logprobs=True, stream=stream))
 
     choices = [choice for piece in pieces(answered) for choice in piece["choices"]]
     called = [choice.get("message") or choice["delta"] for choice in choices]
-    assert called[0]["function_call"] == {"name": "f", "arguments": "{}"}
+    # That form has one call.
+    assert [each["function_call"] for each in called if "function_call" in each] == [{"name": "f", "arguments": "{}"}]
+    assert not any("tool_calls" in each for each in called)
     assert choices[-1]["finish_reason"] == "function_call"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_custom_tools_of_openai_are_offered_called_and_answered(
+    provider: ScriptedProvider, models: Models, model: str, stream: bool
+) -> None:
+    said = {"role": "assistant", "content": None, "tool_calls": [{**CUSTOM_CALL, "index": 0}]}
+    whole = Document({"choices": [{"index": 0, "message": said, "finish_reason": "tool_calls"}]})
+    provider.script(model, Chunks(chunk_of(said), chunk_of({}, "tool_calls")) if stream else whole)
+    tools = [*CUSTOM, *TOOLS]
+    language_model = models.opened({"m": f"openai/{model}"})
+
+    answered = await ask(language_model, asked("m", messages=CALLED, tools=tools, stream=stream))
+
+    choices = [choice for piece in pieces(answered) for choice in piece["choices"]]
+    [call] = [call for each in choices for call in (each.get("message") or each["delta"]).get("tool_calls", ())]
+    assert {**call, "index": 0} == {**CUSTOM_CALL, "index": 0}
+    assert choices[-1]["finish_reason"] == "tool_calls"
+    [sent] = provider.requests(model)
+    assert sent["tools"] == tools
+    _, calling, output = sent["messages"]
+    assert calling["tool_calls"] == [{**CUSTOM_CALL, "id": output["tool_call_id"]}]
+
+
+async def test_functions_that_are_not_allowed_are_not_offered(
+    provider: ScriptedProvider, models: Models, model: str
+) -> None:
+    provider.script(model, ClaudeSays(({"type": "tool_use", "id": "t", "name": "g", "input": {}},), "tool_use"))
+    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "g"}}]}
+    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+
+    answered = await ask(models.opened({"m": f"anthropic/{model}"}), asked("m", tools=TOOLS, tool_choice=choice))
+
+    assert answered.calls == [("g", "{}")]
+    [sent] = provider.requests(model)
+    assert ([tool["name"] for tool in sent["tools"]], sent["tool_choice"]) == (["g"], {"type": "any"})

@@ -10,7 +10,7 @@ from infra.language_model.errors import (
 )
 from infra.language_model.schema_expansion import TOO_DEEP
 from tests.infra.language_model.answers import ask
-from tests.infra.language_model.passed_on import BOTH, TOOLS, Models, asked, pieces
+from tests.infra.language_model.passed_on import BOTH, CALLED, CUSTOM, TOOLS, Models, asked, pieces
 from tests.infra.language_model.test_schema_expansion import nested
 from tests.provider.replies import BreaksOff, Fails
 from tests.provider.scripted_provider import ScriptedProvider
@@ -23,8 +23,17 @@ REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("logprobs", BEDROCK, {"logprobs": True}),
     ("logit_bias", GEMINI, {"n": 2, "logit_bias": {"5": 1}}),
     ("moderation", GEMINI, {"moderation": {"model": "m"}}),
-    ("tools", GEMINI, {"tools": [{"type": "custom", "custom": {"name": "word"}}]}),
-    ("messages[0]", GEMINI, {"messages": [{"role": "user", "name": "ada", "content": "Hi"}]}),
+    # litellm leaves custom tools out for the one, and fails at them for the other.
+    ("tools", GEMINI, {"tools": CUSTOM}),
+    ("tools", CLAUDE, {"tools": CUSTOM}),
+    ("messages[1].tool_calls", GEMINI, {"messages": CALLED, "tools": TOOLS}),
+    ("tool_choice", GEMINI, {"tools": TOOLS, "tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}),
+    ("tool_choice", "openai/own", {"tools": CUSTOM, "tool_choice": {"type": "custom", "custom": {"name": "word"}}}),
+    # Its Responses API has them in another form.
+    ("tools", "openai/responses/own", {"tools": [*CUSTOM, *TOOLS]}),
+    ("messages[0]", GEMINI, {"messages": [{"role": "function", "name": "f", "content": "Hi"}]}),
+    ("functions", GEMINI, {"functions": [{"name": "f", "strict": True}]}),
+    ("function_call", GEMINI, {"functions": [{"name": "f"}], "function_call": {"name": "g"}}),
     # litellm says that Claude takes it, but leaves out the address of a person.
     ("user", CLAUDE, {"user": "ada@example.com"}),
     # litellm says that they take these, but does not map the one, and keeps the other for its own logs.

@@ -35,11 +35,12 @@ def test_tools_are_described_with_their_schemas() -> None:
 
 
 def test_rules_follow_instructions_in_one_system_prompt() -> None:
-    request = as_text(replace(REQUEST, prompt=(SystemPrompt("Be brief."), ASKED)))
+    request = as_text(replace(REQUEST, prompt=(SystemPrompt("Be brief.", "boss"), ASKED)))
 
     [first, second] = request.prompt
     assert isinstance(first, SystemPrompt)
     assert first.text.startswith("Be brief.\n\nYou have these tools:")
+    assert first.name == "boss"
     assert second == ASKED
 
 
@@ -67,12 +68,17 @@ def test_request_options_become_rules(change: dict[str, object], rule: str) -> N
 
 def test_calls_and_outputs_use_format_of_rules() -> None:
     calls = (FunctionCall("c1", "get_weather", '{"city": "Rome"}'), FunctionCall("c2", "get_time", ""))
-    prompt = (ASKED, AssistantTurn("Both.", calls), FunctionOutput("c1", "sunny"), FunctionOutput("c2", "noon"))
+    prompt = (
+        ASKED,
+        AssistantTurn("Both.", calls, name="ada"),
+        FunctionOutput("c1", "sunny"),
+        FunctionOutput("c2", "noon"),
+    )
 
     [_, told, observed] = as_text(replace(REQUEST, prompt=prompt, tool_choice="none")).prompt
 
     actions = 'Action: get_weather\nAction Input: {"city": "Rome"}\nAction: get_time\nAction Input: {}'
-    assert told == AssistantTurn(f"Thought: Both.\n{actions}")
+    assert told == AssistantTurn(f"Thought: Both.\n{actions}", name="ada")
     assert observed == UserTurn((TextPart("Observation of get_weather: sunny\nObservation of get_time: noon"),))
 
 
