@@ -11,6 +11,8 @@ import pytest
 from openai import APIStatusError, BadRequestError
 
 from api import chat_files
+from api.authentication import DEFAULT_PROJECT
+from models.chat_completions import CreateChatCompletionRequest
 from models.stored_objects import KeyPrefix, object_key
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
@@ -167,6 +169,19 @@ async def test_content_of_a_file_is_sent_in_place_of_its_id(
     with pytest.raises(APIStatusError, match=f"The content of file {file.id} is missing"):
         await asking(file.id)
     provider.forget({CLAUDE})
+
+
+async def test_file_of_another_project_is_not_read(by_litellm: RunningHoldfast) -> None:
+    file = await by_litellm.client.files.create(file=("a.pdf", b"%PDF-1.4"), purpose="user_data")
+    part = {"type": "file", "file": {"file_id": file.id}}
+    given = {"model": CLAUDE, "messages": [{"role": "user", "content": [part]}]}
+    body = CreateChatCompletionRequest.model_validate(given)
+
+    await chat_files.insert_contents(body, by_litellm.resources, "another")
+
+    assert body.model_dump(exclude_unset=True) == given
+    await chat_files.insert_contents(body, by_litellm.resources, DEFAULT_PROJECT)
+    assert body.model_dump(exclude_unset=True) != given
 
 
 @pytest.mark.parametrize("stream", [False, True])
