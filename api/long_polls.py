@@ -67,18 +67,27 @@ class LongPolls:
     async def _held(
         self, run_id: str, load: Callable[[], Awaitable[Run]], seconds: float, unchanged: Run | None = None
     ) -> Run:
-        """The run, once there is news of it or time is up; at once where it is not as in `unchanged`, if given."""
+        """The run, once there is news of it or time is up; at once where it is not as in `unchanged`, if given.
+
+        That a queued run has begun is no news, as it is none to a poll that is held meanwhile.
+        """
         with self._stream.awaiting(run_id) as news:
             self._waiting.add(news)
             try:
                 run = await load()
-                has_changed = unchanged is not None and run != unchanged
+                has_changed = unchanged is not None and run != _as_begun(unchanged, run)
                 if has_changed or run.status not in WAITED_FOR:
                     return run
                 await asyncio.wait({news}, timeout=seconds)
             finally:
                 self._waiting.discard(news)
         return await load()
+
+
+def _as_begun(queued: Run, run: Run) -> Run:
+    if queued.status is not RunStatus.QUEUED or run.status is not RunStatus.IN_PROGRESS:
+        return queued
+    return queued.model_copy(update={"status": run.status, "started_at": run.started_at})
 
 
 def _longest(headers: Headers, limit: timedelta) -> float:

@@ -53,7 +53,8 @@ class Polled:
 
     async def load(self) -> Run:
         self.loads += 1
-        fields: Any = {"id": "run_a", "status": self.status, "metadata": dict(self.metadata)}
+        started_at = None if self.status is RunStatus.QUEUED else 1
+        fields: Any = {"id": "run_a", "status": self.status, "started_at": started_at, "metadata": dict(self.metadata)}
         return Run.model_construct(**fields)
 
     async def poll(self, headers: Headers = PLAIN, project: str = PROJECT) -> Run:
@@ -100,6 +101,26 @@ async def test_only_a_poll_with_the_same_answer_is_held(status: RunStatus) -> No
     with polled.held() as [poll]:
         await _turns()
         assert not poll.done()
+
+
+async def test_beginning_of_a_queued_run_is_no_news() -> None:
+    polled = Polled(status=RunStatus.QUEUED)
+    await polled.poll()
+    polled.status = RunStatus.IN_PROGRESS
+
+    with polled.held() as [poll]:
+        await _turns()
+        assert not poll.done()
+
+
+async def test_change_of_a_run_that_has_begun_meanwhile_is_answered_at_once() -> None:
+    polled = Polled(status=RunStatus.QUEUED)
+    await polled.poll()
+    polled.status = RunStatus.IN_PROGRESS
+    polled.metadata["seen"] = "no"
+
+    async with asyncio.timeout(5):
+        assert (await polled.poll()).metadata == {"seen": "no"}
 
 
 @pytest.mark.parametrize("status", [each for each in RunStatus if each not in long_polls.WAITED_FOR])
