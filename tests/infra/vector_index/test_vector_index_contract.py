@@ -200,12 +200,16 @@ async def test_ten_thousand_files_are_searched(index: VectorIndex) -> None:
 
     found = await index.search(STORE, _query("pump", 0, files=(*others, OTHER)))
     some = await index.search(STORE, _query("pump", 0, files=(*others, FILE)))
+    await index.upsert(STORE, others[-1], [_chunk(number, "pump pump pump pump", 5) for number in range(20)])
+    half = await index.search(STORE, IndexQuery("pump", _toward(0), FileSelection([*others[:4_999], FILE], share=0.5)))
+    most = await index.search(STORE, IndexQuery("pump", _toward(0), FileSelection([*others[:8_999], FILE], share=0.9)))
 
     assert _near(found) == [("file-two", 0), ("file-two", 1), ("file-7", 0)]
     assert set(_said(found)) == {("file-two", 0), ("file-7", 0)}
-    assert _near(some) == [("file-one", number) for number in range(50)]
-    assert set(_said(some)) <= {("file-one", number) for number in range(150)}
-    assert len(_said(some)) == 50
+    for found in (some, half, most):
+        assert _near(found) == [("file-one", number) for number in range(50)]
+        assert set(_said(found)) <= {("file-one", number) for number in range(150)}
+        assert len(_said(found)) == 50
 
 
 async def test_chunks_of_many_windows_leave_places_to_others(index: VectorIndex) -> None:
