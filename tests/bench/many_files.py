@@ -1,7 +1,7 @@
 """`make bench ARGS=search`, second part: a vector store of few and of many files, listed, counted, searched, filtered.
 
-Each store has 10,000 chunks in all and is on SQLite; the query's vector is at hand. Searches are measured in turn, with
-the CPU of this process, which has the index and the database: on a busy machine compare that.
+Each store has 10,000 chunks in all and is on SQLite; the query's vector is at hand. Stores are measured in turn: the
+median of the time, and the mean of the CPU, that of this process and of Weaviate: on a busy machine compare that.
 """
 
 import asyncio
@@ -9,11 +9,13 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import Connection
 
 from infra.database import files, ingestions, vector_store_additions, vector_store_files, vector_stores
@@ -21,8 +23,10 @@ from infra.database.engine import Database, open_database
 from infra.database.files import StoredFile
 from infra.database.migrations import migrate
 from infra.embeddings.embedders import Embedders
-from infra.ports import Embedder
+from infra.embeddings.minilm import DIMENSIONS
+from infra.ports import Embedder, VectorIndex
 from infra.vector_index.sqlite_index import SqliteVectorIndex
+from infra.vector_index.weaviate_index import open_weaviate_index
 from infra.vector_store_search import VectorStoreSearch
 from models.files import Purpose
 from models.ids import new_file_id
@@ -31,12 +35,14 @@ from models.lists import PageRequest
 from models.search_index import IndexedChunk, IndexedFile, IndexedStore
 from models.vector_store_search import SearchRequest
 from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, StoreFileStatus
+from tests.bench.vectors import vectors
+from tests.weaviate_server import WeaviateServer, running_weaviate, weaviate_module
 
 PROJECT = "bench"
-DIMENSIONS = 384
 CHUNKS = 10_000
 SIZES = (10, 1_000, 10_000)
-ROUNDS = 30
+FILES_AT_ONCE = 20
+ROUNDS = 100
 TWENTIETHS = 20
 FILTERS: dict[str, dict[str, Any]] = {
     "search": {},
@@ -56,48 +62,73 @@ class RandomVectors:
         return [text]
 
     async def embed(self, texts: Sequence[str], are_queries: bool = False) -> Sequence[Sequence[float]]:
-        return _vectors(len(texts), hash(texts[0]) % 10**6)
+        return vectors(hash(texts[0]) % 10**6, len(texts))
 
 
 async def measure_many_files() -> None:
-    columns = ("list", "count", *FILTERS, "changed")
-    print(f"{'files':>8}", *(f"{name + ' ms, CPU':>17}" for name in columns))
-    for size in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            url = f"sqlite:///{folder}/holdfast.db"
-            await asyncio.to_thread(migrate, url)
-            async with open_database(url) as database:
-                with closing(SqliteVectorIndex(Path(folder) / "index", 10**9)) as index:
-                    await _measure(database, index, size)
+    with tempfile.TemporaryDirectory() as folder, closing(SqliteVectorIndex(Path(folder), 10**9)) as embedded:
+        await _measure("embedded", embedded)
+    if weaviate_module().is_built:
+        with tempfile.TemporaryDirectory() as folder, running_weaviate(WeaviateServer(Path(folder))) as server:
+            async with open_weaviate_index(server.url) as weaviate:
+                await _measure("weaviate", weaviate, server.process)
 
 
-async def _measure(database: Database, index: SqliteVectorIndex, size: int) -> None:
-    store, indexed = await database.write(_filled, size)
-    for number, file in enumerate(indexed):
-        await index.upsert(store, file, _chunks(number, CHUNKS // size))
-    search = VectorStoreSearch(database, Embedders(RandomVectors(), _no_other), index)
-    chance = random.Random(1)
+async def _measure(name: str, index: VectorIndex, server: psutil.Process | None = None) -> None:
+    """Stores of all sizes in turn: what else the machine does is about the same for each."""
+    async with AsyncExitStack() as opened:
+        stores = [await opened.enter_async_context(_filled_store(index, size)) for size in SIZES]
+        measured = await _measured(server, [work for store in stores for work in store.works])
+        # By itself: what is remembered for the other filters would be of an earlier version as well.
+        changed = await _measured(server, [store.works[-1] for store in stores], [store.change for store in stores])
+    columns = len(measured) // len(SIZES)
+    print(f"{name:>8}", *(f"{column + ' ms, CPU':>17}" for column in ("list", "count", *FILTERS, "changed")))
+    for number, size in enumerate(SIZES):
+        row = [*measured[number * columns :][:columns], changed[number]]
+        print(f"{size:>8}", *(f"{wall:>10.1f}, {cpu:>5.1f}" for wall, cpu in row), flush=True)
 
-    def query(more: dict[str, Any]) -> Work:
-        async def searched() -> None:
-            words = " ".join(f"w{chance.randint(0, 4000)}" for _ in range(5))
-            await search.search(PROJECT, store.id, SearchRequest.model_validate({"query": words, **more}))
 
-        return searched
+@asynccontextmanager
+async def _filled_store(index: VectorIndex, size: int) -> AsyncIterator["_Store"]:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/holdfast.db"
+        await asyncio.to_thread(migrate, url)
+        async with open_database(url) as database:
+            store, indexed = await database.write(_filled, size)
+            for at in range(0, size, FILES_AT_ONCE):
+                await asyncio.gather(
+                    *(
+                        index.upsert(store, file, _chunks(number, CHUNKS // size))
+                        for number, file in enumerate(indexed[at : at + FILES_AT_ONCE], at)
+                    )
+                )
+            yield _Store(database, index, store, changed=indexed[3])
 
-    async def listed() -> None:
-        await database.read(vector_store_files.list_page, PROJECT, store.id, PageRequest(), StoreFileStatus.COMPLETED)
 
-    async def counted() -> None:
-        await database.read(vector_stores.load, PROJECT, store.id)
+class _Store:
+    def __init__(self, database: Database, index: VectorIndex, store: IndexedStore, changed: IndexedFile) -> None:
+        self._database = database
+        self._search = VectorStoreSearch(database, Embedders(RandomVectors(), _no_other), index)
+        self._store = store
+        self._changed = changed
+        self._chance = random.Random(1)
+        searches = [partial(self._query, more) for more in FILTERS.values()]
+        self.works: Sequence[Work] = [self._list, self._count, *searches]
 
-    async def touched() -> None:
-        await database.write(vector_store_files.modify, PROJECT, store.id, indexed[3].id, {"part": 3})
+    async def change(self) -> None:
+        await self._database.write(vector_store_files.modify, PROJECT, self._store.id, self._changed.id, {"part": 3})
 
-    measured = await _medians([listed, counted, *(query(more) for more in FILTERS.values())])
-    # By itself: what is remembered for the other filters would be of an earlier version as well.
-    measured += await _medians([query(FILTERS["of 1/2"])], before_each=touched)
-    print(f"{size:>8}", *(f"{wall:>10.1f}, {cpu:>5.1f}" for wall, cpu in measured), flush=True)
+    async def _query(self, more: dict[str, Any]) -> None:
+        words = " ".join(f"w{self._chance.randint(0, 4000)}" for _ in range(5))
+        request = SearchRequest.model_validate({"query": words, **more})
+        await self._search.search(PROJECT, self._store.id, request)
+
+    async def _list(self) -> None:
+        page, status = PageRequest(), StoreFileStatus.COMPLETED
+        await self._database.read(vector_store_files.list_page, PROJECT, self._store.id, page, status)
+
+    async def _count(self) -> None:
+        await self._database.read(vector_stores.load, PROJECT, self._store.id)
 
 
 def _filled(connection: Connection, size: int) -> tuple[IndexedStore, list[IndexedFile]]:
@@ -117,33 +148,33 @@ def _filled(connection: Connection, size: int) -> tuple[IndexedStore, list[Index
 def _chunks(seed: int, count: int) -> Sequence[IndexedChunk]:
     chance = random.Random(seed)
     texts = [" ".join(f"w{chance.randint(0, 4000)}" for _ in range(100)) for _ in range(count)]
-    vectors = _vectors(count, seed)
-    return [IndexedChunk(number, text, None, [vectors[number]]) for number, text in enumerate(texts)]
+    return [
+        IndexedChunk(number, text, None, [vector])
+        for number, (text, vector) in enumerate(zip(texts, vectors(seed, count), strict=True))
+    ]
 
 
-def _vectors(count: int, seed: int) -> Sequence[Sequence[float]]:
-    # Not before the index's module, which sets how many threads numpy has.
-    import numpy as np
-
-    made = np.random.default_rng(seed).standard_normal((count, DIMENSIONS), dtype=np.float32)
-    vectors: list[list[float]] = (made / np.linalg.norm(made, axis=1, keepdims=True)).tolist()
-    return vectors
-
-
-async def _medians(works: Sequence[Work], before_each: Work | None = None) -> list[tuple[float, float]]:
-    """Of each, the time and the CPU in ms. The first round is left out."""
+async def _measured(
+    server: psutil.Process | None, works: Sequence[Work], before_each: Sequence[Work] = ()
+) -> list[tuple[float, float]]:
+    """Of each, the median time and the mean CPU in ms. The first round is left out."""
     measured: list[list[tuple[float, float]]] = [[] for _ in works]
     for _ in range(ROUNDS + 1):
         for number, work in enumerate(works):
             if before_each:
-                await before_each()
-            began, cpu = time.perf_counter(), time.process_time()
+                await before_each[number]()
+            began, cpu = time.perf_counter(), _cpu_seconds(server)
             await work()
-            measured[number].append(((time.perf_counter() - began) * 1000, (time.process_time() - cpu) * 1000))
+            measured[number].append(((time.perf_counter() - began) * 1000, (_cpu_seconds(server) - cpu) * 1000))
     return [
-        (statistics.median(wall), statistics.median(cpu))
+        (statistics.median(wall), statistics.mean(cpu))
         for wall, cpu in (zip(*each[1:], strict=True) for each in measured)
     ]
+
+
+def _cpu_seconds(server: psutil.Process | None) -> float:
+    """Of this process, and the index's if it has one. The latter counts in steps of 10 ms."""
+    return time.process_time() + (sum(server.cpu_times()[:2]) if server else 0.0)
 
 
 async def _no_other(model: str, dimensions: int) -> Embedder:

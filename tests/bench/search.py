@@ -27,6 +27,7 @@ from models.ranking import ranked
 from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from models.vector_stores import MAX_FILE_TOKENS
 from tests.bench.many_files import measure_many_files
+from tests.bench.vectors import vectors
 from tests.infra.documents.files import pdf, stream
 from tests.weaviate_server import WeaviateServer, running_weaviate, weaviate_module
 
@@ -36,7 +37,6 @@ MODEL_THREADS = 1
 CHUNKS_PER_FILE = 100
 WORDS_PER_CHUNK = 150
 VOCABULARY = 20_000
-INDEPENDENT_DIRECTIONS = 40
 # As stop words are left out of queries.
 COMMONEST = 50
 QUERIES = 60
@@ -143,7 +143,7 @@ async def _search(index: VectorIndex, files: Sequence[IndexedFile], count: int) 
     measured, searched = [], FileSelection(files)
     for _ in range(count):
         text = " ".join(f"w{chance.randint(COMMONEST, 4000)}" for _ in range(5))
-        [vector] = _vectors(chance.randint(0, 10**6), 1)
+        [vector] = vectors(chance.randint(0, 10**6), 1)
         began = time.perf_counter()
         candidates = await index.search(STORE, IndexQuery(text, vector, searched))
         assert ranked(candidates, limit=20)
@@ -152,11 +152,10 @@ async def _search(index: VectorIndex, files: Sequence[IndexedFile], count: int) 
 
 
 def _chunks(words: Sequence[str], file: int) -> Sequence[IndexedChunk]:
-    vectors = _vectors(file, CHUNKS_PER_FILE)
     chance = random.Random(file)
     return [
         IndexedChunk(number, " ".join(chance.choices(words, k=WORDS_PER_CHUNK)), None, [vector])
-        for number, vector in enumerate(vectors)
+        for number, vector in enumerate(vectors(file, CHUNKS_PER_FILE))
     ]
 
 
@@ -165,14 +164,3 @@ def _zipf_words() -> Sequence[str]:
     import numpy as np
 
     return [f"w{rank}" for rank in np.random.default_rng(1).zipf(1.3, size=400_000) % VOCABULARY]
-
-
-def _vectors(seed: int, count: int) -> Sequence[Sequence[float]]:
-    import numpy as np
-
-    # Embeddings differ in few independent directions. In vectors that differ in all, no index but an exact one finds
-    # the nearest: they are all about as far.
-    directions = np.random.default_rng(1).standard_normal((INDEPENDENT_DIRECTIONS, DIMENSIONS), dtype=np.float32)
-    made = np.random.default_rng(seed).standard_normal((count, INDEPENDENT_DIRECTIONS), dtype=np.float32) @ directions
-    vectors: list[list[float]] = (made / np.linalg.norm(made, axis=1, keepdims=True)).tolist()
-    return vectors
