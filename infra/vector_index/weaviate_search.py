@@ -30,8 +30,8 @@ from models.search_terms import search_terms
 WINDOWS_PER_CHUNK = 2
 MOST_WINDOWS = 8_000
 """With a quarter more, it is the default limit of a server on the results of one query."""
-FILES_PER_OBJECT = 40
-"""An object more in an answer costs about as much CPU, 50 µs, as so many files more in a filter."""
+FILES_PER_OBJECT = 20
+"""An object more in an answer costs about as much CPU, 30 to 60 µs, as so many files more in a filter."""
 UNFILTERED_EXCESS = 1.25
 """Of former generations, and of files that are in progress, there are chunks as well."""
 
