@@ -29,7 +29,7 @@ def read_coheres_events() -> None:
     from litellm.llms.cohere.chat.v2_transformation import CohereV2ChatConfig
     from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
 
-    class Events(OpenAIChatCompletionStreamingHandler):
+    class Events(OpenAIChatCompletionStreamingHandler):  # type: ignore[misc]
         def chunk_parser(self, chunk: dict[str, Any]) -> Any:
             return super().chunk_parser(_chunk(chunk))
 
