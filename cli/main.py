@@ -83,6 +83,7 @@ def sandbox_packages() -> None:
 @app.command()
 def migrate(no_worker_lives: Annotated[bool, typer.Option("--no-worker-lives", hidden=True)] = False) -> None:
     """Bring the database to the newest schema."""
+    start.begin()
     settings = _settings()
     from cli.migrate import migrate as migrate_database
 

@@ -12,8 +12,8 @@ from temporalio.client import Client
 
 from infra.database.connections import Limits
 from infra.database.engine import Database, open_database
-from infra.database.migrations import check_migrated
 from infra.database.run_transitions import RunTransition
+from infra.database.schema_version import check_migrated
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingRefused
 from infra.errors import ConnectionFailed, StartFailed

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from opentelemetry.trace import Tracer
-from temporalio.client import Interceptor
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+    from temporalio.client import Interceptor
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 SERVICE_NAME = "holdfast"
@@ -21,8 +23,8 @@ LAST_EXPORT_TIMEOUT = timedelta(seconds=3)
 class Tracing:
     """The tracer of spans. `interceptor` carries a trace through Temporal, from the request to the activity."""
 
-    tracer: Tracer
-    interceptor: Interceptor
+    tracer: "Tracer"
+    interceptor: "Interceptor"
 
 
 def is_tracing_on() -> bool:

@@ -1,18 +1,14 @@
 """Alembic migrations, run by `migrate`."""
 
-from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from infra.database.engine import Database, connecting
+from infra.database.engine import connecting
+from infra.database.schema_version import USE_NEWER
 from infra.errors import ConnectionFailed
-
-USE_NEWER = "A newer version of Holdfast made it: run that one, or restore a backup of before."
 
 
 def migrate(url: str) -> None:
@@ -25,25 +21,6 @@ def migrate(url: str) -> None:
             command.upgrade(alembic_config(url), "head")
         except CommandError as error:
             raise ConnectionFailed(f"The database cannot be migrated: {error}. {USE_NEWER}") from error
-
-
-async def check_migrated(database: Database) -> None:
-    """Raises `ConnectionFailed` if the database is not at the schema of this version."""
-    scripts = _scripts()
-    newest = scripts.get_current_head()
-    current = await database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
-    if current == newest:
-        return
-    if current is None:
-        raise ConnectionFailed("The database has no tables of Holdfast. Run `holdfast migrate`.")
-    needs = f"The database is at schema {current}, this version of Holdfast needs {newest}."
-    is_known = current in {script.revision for script in scripts.walk_revisions()}
-    raise ConnectionFailed(f"{needs} {'Run `holdfast migrate`.' if is_known else USE_NEWER}")
-
-
-@cache
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(alembic_config(""))
 
 
 def alembic_config(url: str) -> Config:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, inspect
 
 from infra.database.connections import parse_url
 from infra.database.engine import open_database
-from infra.database.migrations import alembic_config, check_migrated, migrate
+from infra.database.migrations import alembic_config, migrate
+from infra.database.schema_version import check_migrated, revisions
 from infra.database.tables import ALL_TABLES
 from infra.database.worker_tables import WORKERS
 from infra.errors import ConnectionFailed
@@ -161,6 +163,13 @@ def test_indexes_are_those_of_the_code(new_url: NewUrl) -> None:
 @pytest.mark.parametrize("table", ALL_TABLES.sorted_tables, ids=lambda table: table.name)
 def test_every_row_but_a_worker_carries_its_project(table: sa.Table) -> None:
     assert ("project_id" in table.columns) == (table is not WORKERS)
+
+
+@pytest.mark.any_database
+def test_the_name_of_a_migrations_file_begins_with_its_revision() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config(""))
+
+    assert revisions() == [script.revision for script in scripts.walk_revisions()][::-1]
 
 
 async def check(url: str) -> None:
