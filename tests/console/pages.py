@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Any, Literal
 
-from playwright.async_api import ConsoleMessage, Page, Request, expect
+from playwright.async_api import ConsoleMessage, Error, Page, Request, expect
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 ANSWERED_ERRORS = "Failed to load resource"
@@ -17,9 +17,16 @@ class Watched:
         self._url = url
         self.foreign: list[str] = []
         self.errors: list[str] = []
+        self._page = page
         page.on("request", self._requested)
         page.on("console", self._said)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", self._failed)
+
+    def end(self) -> None:
+        """Watch the page no longer."""
+        self._page.remove_listener("request", self._requested)
+        self._page.remove_listener("console", self._said)
+        self._page.remove_listener("pageerror", self._failed)
 
     def _requested(self, request: Request) -> None:
         if not request.url.startswith((self._url, f"blob:{self._url}")):
@@ -28,6 +35,14 @@ class Watched:
     def _said(self, message: ConsoleMessage) -> None:
         if message.type == "error" and ANSWERED_ERRORS not in message.text:
             self.errors.append(message.text)
+
+    def _failed(self, error: Error) -> None:
+        self.errors.append(str(error))
+
+
+async def use_key(page: Page, key: str) -> None:
+    """Let the console have this key when it is loaded next; the page shows something else of its server."""
+    await page.evaluate("key => (sessionStorage.clear(), sessionStorage.setItem('holdfast-api-key', key))", key)
 
 
 async def assert_accessible(page: Page) -> None:

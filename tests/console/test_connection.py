@@ -79,6 +79,7 @@ async def test_a_run_that_ends_while_the_page_reads_its_thread_is_shown_with_its
     await page.goto(f"{server.url}/#/chat/{run['thread_id']}")
 
     await shows(page, "A quick answer.")
+    page.remove_listener("requestfinished", finished)
 
 
 async def test_results_that_another_program_submits_are_shown(

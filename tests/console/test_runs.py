@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.console.pages import assert_accessible, shows
+from tests.console.pages import assert_accessible, shows, use_key
 from tests.console.server import OPERATOR_KEY, ConsoleServer, Project
 from tests.provider.replies import Calls, Fails, Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -117,7 +117,7 @@ async def test_an_operators_key_shows_the_runs_of_all_projects(
     page: Page, server: ConsoleServer, project: Project
 ) -> None:
     run = await project.until(await project.run(await project.assistant("holdfast/scripted")), "completed")
-    await page.add_init_script(f"sessionStorage.setItem('holdfast-api-key', {OPERATOR_KEY!r})")
+    await use_key(page, OPERATOR_KEY)
 
     await page.goto(f"{server.url}/#/runs")
 
