@@ -1,4 +1,7 @@
-"""What a `kill -9` of all of `holdfast up` has cut off is finished after the next start. One kill for all tests."""
+"""What a `kill -9` of all of `holdfast up` has cut off is finished after the next start. One kill for all tests.
+
+The last of them end this start as well, with Ctrl-C.
+"""
 
 import os
 import signal
@@ -24,6 +27,12 @@ TEXT = "Employees get twenty-five days of paid vacation each year."
 LONG = " ".join(f"Sentence number {number} says nothing new." for number in range(700))
 CRAWL = "/ops/web_retrieval"
 PAGES = 4
+# Python runs a module of this name at every start.
+REPORTS_AT_ITS_END = """
+import atexit, gc
+atexit.register(lambda: print("collects:", gc.isenabled(), "never looks at:", gc.get_freeze_count(), flush=True))
+"""
+AT_LEAST_LOADED = 100_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ class Again:
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Again]:
     place = Place.new(tmp_path_factory.mktemp("killed-up"))
+    reports = tmp_path_factory.mktemp("reports")
+    (reports / "sitecustomize.py").write_text(REPORTS_AT_ITS_END)
     with ExitStack() as stack:
         endpoint = stack.enter_context(running_endpoint())
         site = stack.enter_context(running_web_site())
@@ -57,7 +68,7 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Again]:
         site.may_answer.set()
         endpoint.may_answer.set()
 
-        up = start(place, endpoint, site)
+        up = start(place, endpoint, site, HOLDFAST_WORKERS="1", PYTHONPATH=str(reports))
         stack.callback(up.end)
         yield Again(up, client, site, crawl_id, half_indexed, store_id, file_ids, run)
 
@@ -176,7 +187,7 @@ def test_run_continues_with_its_outputs(again: Again) -> None:
 
 
 def test_ctrl_c_leaves_nothing(again: Again) -> None:
-    """The last: it ends what the others use."""
+    """Behind those that use the program."""
     processes: list[psutil.Process] = again.up.all_processes()
 
     again.up.interrupt()
@@ -185,3 +196,16 @@ def test_ctrl_c_leaves_nothing(again: Again) -> None:
     # The supervisor, Temporal, the event stream, the API and a worker at least.
     assert len(processes) >= 5
     assert not any(map(is_alive, processes))
+
+
+def test_objects_of_the_start_are_exempt_from_garbage_collection(again: Again) -> None:
+    if again.up.process.poll() is None:
+        again.up.interrupt()
+        again.up.process.wait()
+
+    reports = [line.split() for line in again.up.output.splitlines() if line.startswith("collects:")]
+
+    # The API's, the worker's and the supervisor's; in those that end at once nothing is frozen.
+    serving = [(collects, int(frozen)) for _, collects, *_, frozen in reports if int(frozen)]
+    assert [collects for collects, _ in serving] == ["True"] * 3
+    assert max(frozen for _, frozen in serving) > AT_LEAST_LOADED

@@ -1,23 +1,18 @@
 """A start that cannot be says why in one line that names the setting, and ends with code 1."""
 
-from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
 from tests.cli.program import Place, free_ports, run_here, run_to_end
-from tests.cli.warm_program import Ended, WarmProgram
+from tests.cli.warm_program import Ended, warm_program
 
-pytestmark = pytest.mark.slow
+# In one group with the other tests that use the warm program.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli-up")]
 
 # Settings that `holdfast api` and `holdfast worker` require first.
 APART = {"HOLDFAST_EVENT_STREAM_URL": "redis://127.0.0.1:6379/0"}
-
-
-@cache
-def warm_program() -> WarmProgram:
-    return WarmProgram()
 
 
 def refusal(place: Place, *command: str, **environment: str) -> str:

@@ -33,30 +33,37 @@ def running() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_program_stops_with_its_parent_and_makes_room(place: Place, running: ExitStack) -> None:
+def test_program_stops_with_its_parent_and_its_successor_quietly_at_ctrl_c(
+    place: Place, running: ExitStack, provider: ScriptedProvider, tmp_path: Path
+) -> None:
     make = Up(place, (sys.executable, "-c", PARENT, *HOLDFAST, "up")).ready()
     running.callback(make.end)
     orphan = make.holdfast()
 
     make.process.kill()
-    successor = Up(place).ready()
+    successor = Up(place, HOLDFAST_MODELS=str(provider.models_file(tmp_path))).ready()
     running.callback(successor.end)
 
     assert not is_alive(orphan)
     assert successor.is_healthy()
+    assert_quiet_during_model_calls(successor, provider, Up.interrupt)
 
 
-@pytest.mark.parametrize("stop", [Up.interrupt, Up.terminate_all], ids=["Ctrl-C", "SIGTERM to every process"])
-def test_stopping_during_model_calls_is_quiet(
-    place: Place, running: ExitStack, provider: ScriptedProvider, tmp_path: Path, stop: Callable[[Up], None]
+def test_sigterm_to_every_process_is_as_quiet(
+    place: Place, running: ExitStack, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
+    up = Up(place, HOLDFAST_MODELS=str(provider.models_file(tmp_path))).ready()
+    running.callback(up.end)
+
+    assert_quiet_during_model_calls(up, provider, Up.terminate_all)
+
+
+def assert_quiet_during_model_calls(up: Up, provider: ScriptedProvider, stop: Callable[[Up], None]) -> None:
     models = ("stopped-before-a-word", "stopped-in-mid-answer")
     provider.script(models[0], Hangs())
     provider.script(models[1], Hangs(after="Once upon a time"))
-    up = Up(place, HOLDFAST_MODELS=str(provider.models_file(tmp_path))).ready()
-    running.callback(up.end)
     for model in models:
-        start_run(place, model)
+        start_run(up.place, model)
     wait_until(lambda: all(provider.requests(model) for model in models))
 
     began = time.monotonic()
@@ -69,7 +76,7 @@ def test_stopping_during_model_calls_is_quiet(
     lines = [json.loads(line) for line in up.output.splitlines() if line.startswith("{")]
     assert [line["event"] for line in lines if line["event"] == "holdfast.stopping"] == ["holdfast.stopping"]
     assert [line for line in lines if line["level"] not in ("info", "debug")] == []
-    assert not (place.data_dir / "address").exists()
+    assert not (up.place.data_dir / "address").exists()
 
 
 def start_run(place: Place, model: str) -> Run:

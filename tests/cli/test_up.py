@@ -9,7 +9,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.cli.program import DEADLINE_SECONDS, Place, Up, is_alive, run_to_end, wait_until
+from tests.cli.program import DEADLINE_SECONDS, Place, Up, is_alive, wait_until
+from tests.cli.warm_program import warm_program
 from tests.sse import parsed
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli-up")]
@@ -52,7 +53,7 @@ def test_second_up_on_same_data_folder_is_refused(up: Up, tmp_path: Path) -> Non
     other_ports = Place.new(tmp_path)
     second = Place(up.place.data_dir, other_ports.port, other_ports.temporal_port, other_ports.temporal_ui_port)
 
-    refused = run_to_end(second, "up")
+    refused = warm_program().run(["up"], second.environment())
 
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [
@@ -65,7 +66,7 @@ def test_second_up_on_same_data_folder_is_refused(up: Up, tmp_path: Path) -> Non
 def test_port_in_use_is_refused(up: Up, tmp_path: Path, port: str) -> None:
     setting, taken = f"HOLDFAST_{port.upper()}", getattr(up.place, port)
 
-    refused = run_to_end(Place.new(tmp_path), "up", **{setting: str(taken)})
+    refused = warm_program().run(["up"], Place.new(tmp_path).environment(**{setting: str(taken)}))
 
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [

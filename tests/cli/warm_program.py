@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -43,6 +44,12 @@ class WarmProgram:
             self._process.stdin.write(f"{json.dumps(asked)}\n")
             returncode = int(self._process.stdout.readline())
             return Ended(returncode, *((Path(folder) / name).read_text() for name in ("stdout", "stderr")))
+
+
+@cache
+def warm_program() -> WarmProgram:
+    """The one of this process."""
+    return WarmProgram()
 
 
 def serve() -> None:
