@@ -10,9 +10,10 @@ import shlex
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from httpx._transports import default
@@ -20,16 +21,17 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from cli.tied_to_parent import die_with_parent
-from infra.database.migrations import migrate
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTE_NAMES
 from tests.cli.program import tied
-from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.s3 import S3Server, running_s3
 from tests.valkey import ValkeyServer, running_valkey
 from tests.weaviate_server import WeaviateServer, running_weaviate
+
+if TYPE_CHECKING:
+    from tests.holdfast import RunningHoldfast
 
 LITELLM_CALLBACKS = (
     "callbacks",
@@ -218,6 +220,8 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def new_postgres_database(postgres: PostgresServer) -> NewDatabase:
+    from infra.database.migrations import migrate
+
     template = postgres.new_database()
     migrate(template)
     return lambda: postgres.new_database(template)
@@ -238,10 +242,10 @@ async def holdfast(
     provider: ScriptedProvider,
     new_database: NewDatabase,
     tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[RunningHoldfast]:
+) -> AsyncIterator["RunningHoldfast"]:
     """API and worker, shared by all tests that do not stop them."""
     settings = settings_for(tmp_path_factory.mktemp("holdfast"), temporal_port, provider, new_database())
-    async with running_holdfast(settings) as running:
+    async with _running_holdfast(settings) as running:
         yield running
 
 
@@ -251,30 +255,30 @@ async def idle_holdfast(
     provider: ScriptedProvider,
     new_database: NewDatabase,
     tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[RunningHoldfast]:
+) -> AsyncIterator["RunningHoldfast"]:
     """An API without a worker, shared: its runs stay queued, and files in its vector stores in progress."""
     settings = settings_for(tmp_path_factory.mktemp("idle-holdfast"), temporal_port, provider, new_database())
-    async with running_holdfast(settings, with_worker=False) as running:
+    async with _running_holdfast(settings, with_worker=False) as running:
         yield running
 
 
 @pytest.fixture
 async def own_holdfast(
     temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, tmp_path: Path
-) -> AsyncIterator[RunningHoldfast]:
+) -> AsyncIterator["RunningHoldfast"]:
     """An API for one test, without a worker until the test starts one."""
     settings = settings_for(tmp_path, temporal_port, provider, new_database())
-    async with running_holdfast(settings, with_worker=False) as running:
+    async with _running_holdfast(settings, with_worker=False) as running:
         yield running
 
 
 @pytest.fixture
 async def holdfast_apart(
     temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, valkey: ValkeyServer, tmp_path: Path
-) -> AsyncIterator[RunningHoldfast]:
+) -> AsyncIterator["RunningHoldfast"]:
     """An API for one test, whose workers are processes that the test starts."""
     settings = settings_for(tmp_path, temporal_port, provider, new_database(), event_stream_url=valkey.url)
-    async with running_holdfast(settings, with_worker=False) as running:
+    async with _running_holdfast(settings, with_worker=False) as running:
         yield running
 
 
@@ -292,3 +296,10 @@ def settings_for(
         sweep_interval_seconds=3600,
         **more,
     )
+
+
+def _running_holdfast(settings: Settings, with_worker: bool = True) -> AbstractAsyncContextManager["RunningHoldfast"]:
+    # Not at the top: the process that only distributes the tests would take a second longer to start.
+    from tests.holdfast import running_holdfast
+
+    return running_holdfast(settings, with_worker)
