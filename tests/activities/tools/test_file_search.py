@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from activities.tools.file_search import (
     AWAITS_FILES,
@@ -17,7 +18,7 @@ from activities.tools.file_search import (
     STILL_INDEXING,
     FileSearch,
 )
-from infra.database import runs
+from infra.database import assistants, runs
 from infra.database.searched_stores import StoreOwner
 from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
@@ -25,10 +26,13 @@ from infra.ports import ToolScope
 from infra.tools.errors import ToolNotReady
 from infra.vector_store_search import VectorStoreSearch
 from models.language_model import ModelDelta, ModelRequest
+from models.run_specs import RunSpec
+from models.runs import CreateRunRequest, Run
 from models.tool_calls import SearchHits, ToolCall, ToolKind
 from models.tools import FileSearchOptions, RankingOptions
+from models.vector_stores import ChunkSizes
 from tests.holdfast import RunningHoldfast
-from tests.searched_stores import by_id, store_in_preparation, store_of
+from tests.searched_stores import by_id, fill, store_in_preparation, store_of
 from tests.stored_files import DEFAULT_PROJECT, store_file
 
 VACATION = "Employees get twenty-five days of paid vacation each year."
@@ -83,10 +87,15 @@ async def scope_of(
         model=SCRIPTED_MODEL, tool_resources=by_id(of_assistant) if of_assistant else {}
     )
     thread = await client.threads.create(tool_resources=by_id(of_thread) if of_thread else {})
-    run = await client.threads.runs.create(thread.id, assistant_id=assistant.id)
-    await holdfast.until(run)
-    loaded = await holdfast.resources.database.read(runs.load, DEFAULT_PROJECT, thread.id, run.id)
-    return ToolScope(DEFAULT_PROJECT, loaded)
+    created = await holdfast.resources.database.write(_create_run, assistant.id, thread.id)
+    return ToolScope(DEFAULT_PROJECT, created)
+
+
+def _create_run(connection: Connection, assistant_id: str, thread_id: str) -> Run:
+    """Without its workflow: a search needs only the row."""
+    assistant = assistants.load(connection, DEFAULT_PROJECT, assistant_id)
+    spec = RunSpec.of(assistant, CreateRunRequest(assistant_id=assistant_id), 600)
+    return runs.create(connection, DEFAULT_PROJECT, thread_id, spec)
 
 
 def texts(found: SearchHits) -> list[str]:
@@ -129,10 +138,9 @@ async def test_each_query_finds_its_own(holdfast: RunningHoldfast) -> None:
 
 async def test_file_in_both_stores_is_found_once(holdfast: RunningHoldfast) -> None:
     file_id = await store_file(holdfast.resources, VACATION)
-    stores = holdfast.client.vector_stores
-    ids = [(await stores.create()).id for _ in range(2)]
+    ids = [(await holdfast.client.vector_stores.create()).id for _ in range(2)]
     for store_id in ids:
-        await stores.files.create_and_poll(file_id, vector_store_id=store_id)
+        await fill(holdfast, store_id, {file_id: VACATION})
 
     found = await tool(holdfast).run(call("vacation"), await scope_of(holdfast, *ids))
 
@@ -252,10 +260,7 @@ async def long(holdfast: RunningHoldfast) -> ToolScope:
     file_id, store = await store_file(holdfast.resources, text), await holdfast.client.vector_stores.create()
     # Found by keywords: to embed so much would take seconds.
     await set_store(holdfast, store.id, embedding_model=None, dimensions=0)
-    sizes: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
-    await holdfast.client.vector_stores.files.create_and_poll(
-        file_id, vector_store_id=store.id, chunking_strategy=sizes
-    )
+    await fill(holdfast, store.id, {file_id: text}, ChunkSizes(100, 0))
     return await scope_of(holdfast, store.id)
 
 
@@ -321,7 +326,7 @@ async def test_attributes_and_page_are_part_of_a_hit(holdfast: RunningHoldfast) 
     store = await holdfast.client.vector_stores.create()
     file_id = await store_file(holdfast.resources, VACATION)
     attributes: Any = {"year": 2026, "public": True}
-    await holdfast.client.vector_stores.files.create_and_poll(file_id, vector_store_id=store.id, attributes=attributes)
+    await fill(holdfast, store.id, {file_id: VACATION}, attributes=attributes)
 
     [hit] = (await tool(holdfast).run(call("vacation"), await scope_of(holdfast, store.id))).hits
 
