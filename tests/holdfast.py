@@ -4,9 +4,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import uvicorn
@@ -16,9 +13,9 @@ from openai.types.beta.threads import Run
 from api.app import create_app
 from cli.api_server import KEEP_ALIVE
 from cli.http_server import PlainHttp
-from infra.database.migrations import migrate
 from infra.resources import Resources, open_resources
 from infra.settings import Settings
+from tests.database import migrated_sqlite
 from tests.sandbox import SANDBOXED
 from workflows.worker import open_worker
 
@@ -98,17 +95,7 @@ async def running_holdfast(settings: Settings, with_worker: bool = True) -> Asyn
 def _make_sqlite_database(settings: Settings) -> None:
     file = settings.data_dir / "holdfast.db"
     if not (settings.database_url or file.exists()):
-        file.write_bytes(_migrated_sqlite())
-
-
-@cache
-def _migrated_sqlite() -> bytes:
-    """A migrated file: a copy takes a fiftieth of the time of the migrations."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "holdfast.db"
-        migrate(f"sqlite:///{file}")
-        assert [each.name for each in Path(folder).iterdir()] == [file.name]
-        return file.read_bytes()
+        file.write_bytes(migrated_sqlite())
 
 
 @asynccontextmanager

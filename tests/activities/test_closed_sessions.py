@@ -12,11 +12,10 @@ from infra.clock import now_seconds
 from infra.database import sandbox_sessions
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
-from infra.database.migrations import migrate
 from infra.database.sandbox_tables import SANDBOX_SESSIONS
 from infra.sandbox.http_sandbox import HttpCodeSandbox
 from models.code_cells import SandboxSession
-from tests.database import writing
+from tests.database import new_sqlite_database, writing
 from tests.infra.database.conftest import PROJECT
 from tests.infra.database.server_calls import CalledTools
 
@@ -46,8 +45,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    url = f"sqlite:///{tmp_path / 'holdfast.db'}"
-    migrate(url)
+    url = new_sqlite_database(tmp_path)
     return Database(create_engine(url, Limits()))
 
 

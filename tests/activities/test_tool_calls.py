@@ -13,7 +13,6 @@ from temporalio.testing import ActivityEnvironment
 from activities.tool_calls import BROKEN, MAX_FAULTS, ToolCalls
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
-from infra.database.migrations import migrate
 from infra.database.outages import DatabaseUnavailable
 from infra.event_stream.in_process import InProcessEventStream
 from infra.metrics import Metrics
@@ -25,6 +24,7 @@ from infra.vector_index.errors import VectorIndexUnavailable
 from models.runs import LastErrorCode, RunStatus
 from models.tool_calls import ServerResult, ToolCall, ToolFailure, ToolKind
 from models.turns import RunState
+from tests.database import new_sqlite_database
 from tests.infra.database.server_calls import HITS, CalledTools
 
 pytestmark = pytest.mark.any_database
@@ -50,8 +50,7 @@ class Tool:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    url = f"sqlite:///{tmp_path / 'holdfast.db'}"
-    migrate(url)
+    url = new_sqlite_database(tmp_path)
     return Database(create_engine(url, Limits()))
 
 

@@ -12,7 +12,6 @@ from activities.tools.code_sessions import MOVES_AFTER_ATTEMPTS
 from infra.database import runs, sandbox_files, sandbox_sessions
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
-from infra.database.migrations import migrate
 from infra.database.sandbox_files import KeptFile
 from infra.object_store.directory import DirectoryObjectStore
 from infra.ports import ResultWithRows, ToolScope
@@ -23,7 +22,7 @@ from models.code_cells import OpenedSession, SandboxFile, SandboxSession
 from models.ids import Prefix, new_id
 from models.tool_calls import CodeRun, ToolCall
 from tests.code_runs import small_packages
-from tests.database import reading, writing
+from tests.database import new_sqlite_database, reading, writing
 from tests.infra.database.conftest import PROJECT
 from tests.infra.database.server_calls import CalledTools
 from tests.infra.sandbox.files import once
@@ -46,8 +45,7 @@ async def sandbox() -> AsyncIterator[RunningSandbox]:
 @pytest.fixture
 def called(tmp_path: Path) -> CalledTools:
     """A run whose first turn made one call of the code interpreter."""
-    url = f"sqlite:///{tmp_path / 'holdfast.db'}"
-    migrate(url)
+    url = new_sqlite_database(tmp_path)
     return CalledTools.of(Database(create_engine(url, Limits())), "python")
 
 

@@ -1,6 +1,5 @@
 """A migrated database per test module, of each kind, and what one thread with a run on it leaves there."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ import pytest
 from sqlalchemy import Connection, event
 
 from infra.database import assistants, runs, threads
-from infra.database.connections import POSTGRES
+from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database, open_database
-from infra.database.migrations import migrate
 from models.assistants import CreateAssistantRequest
 from models.messages import CreateMessageRequest
 from models.run_specs import RunSpec
@@ -20,10 +18,13 @@ from models.runs import CreateRunRequest
 from models.threads import CreateThreadRequest
 from models.tools import FunctionDefinition, FunctionTool
 from tests.conftest import NewDatabase
-from tests.database import writing
+from tests.database import new_sqlite_database, writing
 from tests.infra.database.filling import fill
+from tests.postgres.server import PostgresServer
 
 PROJECT = "default"
+# One process of pytest-xdist: to fill a database takes seconds, and a copy of it a fraction of one.
+SHARES_FILLED = pytest.mark.xdist_group("filled-database")
 WEATHER = FunctionTool(type="function", function=FunctionDefinition(name="weather"))
 
 
@@ -36,18 +37,33 @@ class Stored:
 
 @pytest.fixture(scope="module")
 async def database(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
-    url = new_database() or f"sqlite:///{tmp_path_factory.mktemp('database')}/holdfast.db"
-    await asyncio.to_thread(migrate, url)
+    url = new_database() or new_sqlite_database(tmp_path_factory.mktemp("database"))
     async with open_database(url) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def filled(database: Database) -> Database:
-    """With so many rows that Postgres uses indexes."""
-    if database.engine.dialect.name == POSTGRES:
-        fill(database)
-    return database
+async def filled(
+    database_kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Database]:
+    """With so many rows that Postgres uses indexes. Its modules are `SHARES_FILLED`."""
+    if database_kind == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        url = postgres.new_database(request.getfixturevalue("filled_postgres"))
+    else:
+        url = new_sqlite_database(tmp_path_factory.mktemp("filled"))
+    async with open_database(url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def filled_postgres(new_postgres_database: NewDatabase) -> str:
+    url = new_postgres_database()
+    database = Database(create_engine(url, Limits()))
+    fill(database)
+    # A database that has connections cannot be copied.
+    database.engine.dispose()
+    return url
 
 
 @pytest.fixture

@@ -40,8 +40,10 @@ from models.vector_stores import (
     StoreFileStatus,
 )
 from tests.database import writing
-from tests.infra.database.conftest import PROJECT
+from tests.infra.database.conftest import PROJECT, SHARES_FILLED
 from tests.infra.database.plans import BY_ID, plan_of
+
+pytestmark = SHARES_FILLED
 
 
 @dataclass(frozen=True)

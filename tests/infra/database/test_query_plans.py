@@ -45,11 +45,19 @@ from models.tool_calls import SearchHits, ToolCall, ToolKind
 from models.tools import FileSearchResources, ToolResources
 from models.turn_attempts import TurnAttempt
 from models.turns import ToolCallInput, TurnInput
-from tests.infra.database.conftest import PROJECT, Stored
+from tests.infra.database.conftest import PROJECT, SHARES_FILLED, Stored
 from tests.infra.database.plans import BY_ID, plan_of
+
+pytestmark = SHARES_FILLED
 
 Query = Callable[[Connection, Stored], object]
 HELLO = CreateMessageRequest(role="user", content="Hello")
+
+
+@pytest.fixture(scope="module")
+def database(filled: Database) -> Database:
+    """For what is stored beside so many rows."""
+    return filled
 
 
 def submit(connection: Connection, stored: Stored) -> None:

@@ -1,7 +1,6 @@
-"""Crawls and collections in the database: bounds, idempotence, races, and the plans of their queries."""
+"""Crawls and collections in the database: bounds, idempotence and races."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -16,21 +15,9 @@ from infra.database.web_crawls import MAX_CRAWLS_AT_A_TIME, MAX_PAGES_OF_PATH, C
 from models.errors import InvalidRequest, NotFound
 from models.web_crawls import CrawlEnd, CrawlRequest, CrawlStatus
 from tests.database import overlap, reading, writing
-from tests.infra.database.plans import BY_ID, plan_of
+from tests.infra.database.crawls import ROOT, Crawl, begin
 
-ROOT = "http://a.example/"
 ALL = 1_000
-
-
-@dataclass(frozen=True)
-class Crawl:
-    project_id: str
-    id: str
-
-
-def begin(connection: Connection, project_id: str, description: str | None = None, depth: int = 3) -> Crawl:
-    body = CrawlRequest(root_urls=[ROOT], max_depth=depth, description=description)
-    return Crawl(project_id, web_crawls.create(connection, project_id, body, None, 0).id)
 
 
 @pytest.fixture
@@ -257,37 +244,6 @@ async def test_page_that_two_crawls_read_at_once_is_that_of_the_later_one(
     with reading(database) as connection:
         [found] = web_collections.searchable(connection, store_id, None, ALL)
     assert (is_stored, found.generation) == (second == max(generations), max(generations))
-
-
-Query = Callable[[Connection, Crawl], object]
-CRAWL, COLLECTION, PAGE = (BY_ID.format(table) for table in ("web_crawls", "web_collections", "web_pages"))
-URL, BY_PROJECT, ACTIVE = BY_ID.format("web_crawl_urls"), "web_crawls_by_project", "web_crawls_in_progress"
-BY_STATUS, BY_POSITION = "web_crawl_urls_by_status", "web_crawl_urls_by_position"
-
-
-@pytest.mark.parametrize(
-    ("query", "indexes"),
-    [
-        (lambda c, crawl: web_crawls.load(c, crawl.project_id, crawl.id), {CRAWL, BY_PROJECT}),
-        (lambda c, crawl: web_crawls.newest(c, crawl.project_id, 20), {BY_PROJECT}),
-        (lambda c, crawl: web_crawls.find_active(c, crawl.id), {CRAWL, ACTIVE}),
-        (lambda c, crawl: web_crawls.pending(c, crawl.id, 8), {BY_STATUS}),
-        (lambda c, crawl: web_crawls.infos(c, crawl.id), {BY_POSITION, BY_STATUS}),
-        (lambda c, crawl: web_crawls.give_up(c, crawl.id, "Over."), {BY_STATUS, BY_POSITION, URL}),
-        (lambda c, crawl: web_crawls.take_due(c, 9, 9), {ACTIVE}),
-        (lambda c, crawl: web_collections.find(c, crawl.project_id), {COLLECTION}),
-        (lambda c, crawl: web_collections.searchable(c, "vs_x", None, 9), {PAGE}),
-        (lambda c, crawl: web_collections.searchable(c, "vs_x", ["a.example"], 9), {PAGE}),
-        (lambda c, crawl: web_collections.named(c, "vs_x", ["page_a"]), {PAGE}),
-        (lambda c, crawl: web_collections.count_pages(c, "vs_x"), {PAGE}),
-    ],
-)
-def test_query_finds_its_rows_by_an_index(filled: Database, crawl: Crawl, query: Query, indexes: set[str]) -> None:
-    plan = plan_of(filled, lambda connection: query(connection, crawl))
-
-    assert plan.indexes <= indexes
-    assert plan.indexes
-    assert plan.scans_and_sorts == []
 
 
 def _collection(connection: Connection, crawl: Crawl) -> AnyRow:

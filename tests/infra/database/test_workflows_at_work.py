@@ -11,8 +11,8 @@ from infra.database.workflows_at_work import JUST_NOW_MS
 from models.runs import RunStatus
 from tests.database import reading, writing
 from tests.infra.database.conftest import PROJECT, Stored
+from tests.infra.database.crawls import begin
 from tests.infra.database.test_vector_stores import batch, new_file, new_store
-from tests.infra.database.test_web_crawls import begin
 
 JUST_NOW, LONG_AGO = 0, 2 * JUST_NOW_MS
 
