@@ -138,6 +138,7 @@ async def test_key_is_accepted_as_basic_auth_password(shared: RunningHoldfast, b
     assert answer.json()["id"] == blue.thread_id
 
 
+@pytest.mark.any_database
 async def test_objects_of_another_project_are_not_found(
     shared: RunningHoldfast, blue: FinishedRun, red: httpx.AsyncClient
 ) -> None:
@@ -157,6 +158,7 @@ async def test_objects_of_another_project_are_not_found(
     assert (await shared.client.beta.threads.runs.retrieve(blue.run_id, thread_id=blue.thread_id)).id == blue.run_id
 
 
+@pytest.mark.any_database
 async def test_run_rejects_assistant_of_another_project(red: httpx.AsyncClient, blue: FinishedRun) -> None:
     thread = (await red.post("/v1/threads")).json()["id"]
 
@@ -175,6 +177,7 @@ async def test_assistants_of_another_project_are_not_listed(red: httpx.AsyncClie
     assert_error(after, 404, f"No assistant found with id '{blue.assistant_id}'.")
 
 
+@pytest.mark.any_database
 async def test_file_of_another_project_is_not_found_by_a_vector_store(
     red: httpx.AsyncClient, blue: FinishedRun
 ) -> None:
@@ -236,6 +239,7 @@ async def test_responses_name_project_in_header(shared: RunningHoldfast, red: ht
     assert [each.headers.get("openai-organization") for each in (answer, refusal, without_key)] == ["red", "red", None]
 
 
+@pytest.mark.any_database
 async def test_project_header_is_omitted_if_name_is_not_ascii(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:

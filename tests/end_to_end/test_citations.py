@@ -106,6 +106,7 @@ async def test_sdk_reads_citations_from_the_stream(holdfast: RunningHoldfast) ->
     assert isinstance(text_of(stored).annotations[0], FileCitationAnnotation)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("size", [1, 7])
 async def test_marker_and_annotation_come_in_one_delta(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, size: int

@@ -81,6 +81,7 @@ async def test_lost_submit_is_repeated(own_holdfast: RunningHoldfast, provider: 
     assert await own_holdfast.texts(run) == ["Hello", "Thanks."]
 
 
+@pytest.mark.any_database
 async def test_lost_cancel_is_repeated(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("lost-cancel", Hangs())
     await own_holdfast.start_worker()
@@ -94,6 +95,7 @@ async def test_lost_cancel_is_repeated(own_holdfast: RunningHoldfast, provider: 
     assert (await own_holdfast.until(run)).status == "cancelled"
 
 
+@pytest.mark.any_database
 async def test_run_cancelled_before_lost_start_is_closed(own_holdfast: RunningHoldfast) -> None:
     await own_holdfast.start_worker()
     run = await _run_never_started(own_holdfast, "lost-both")
@@ -116,6 +118,7 @@ async def test_run_of_terminated_workflow_expires(own_holdfast: RunningHoldfast,
     assert (await own_holdfast.until(run, "expired")).status == "expired"
 
 
+@pytest.mark.any_database
 async def test_queued_run_of_terminated_workflow_fails(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -132,6 +135,7 @@ async def test_queued_run_of_terminated_workflow_fails(
     assert provider.requests("terminated-queued") == []
 
 
+@pytest.mark.any_database
 async def test_sweep_does_not_touch_slow_run(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("slow", Says("At last."))
     run = await own_holdfast.run(await own_holdfast.assistant("slow"))
@@ -163,6 +167,7 @@ async def test_run_rejected_by_temporal_does_not_delay_others(
     assert (await own_holdfast.until(refused)).status == "expired"
 
 
+@pytest.mark.any_database
 async def test_run_cancelled_after_termination_is_closed(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -190,6 +195,7 @@ async def test_run_long_past_deadline_is_closed_despite_running_workflow(
     assert (await own_holdfast.until(run, "expired")).status == "expired"
 
 
+@pytest.mark.any_database
 async def test_queued_run_long_past_deadline_is_closed_despite_running_workflow(
     own_holdfast: RunningHoldfast,
 ) -> None:

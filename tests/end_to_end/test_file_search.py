@@ -41,6 +41,7 @@ async def calls_of(holdfast: RunningHoldfast, run: Run, **fields: Any) -> Sequen
     return [call for details in found for call in details.tool_calls]
 
 
+@pytest.mark.any_database
 async def test_the_built_in_model_searches_for_the_users_message(holdfast: RunningHoldfast) -> None:
     store_id = await store_of(holdfast, VACATION, PARKING)
 
@@ -98,6 +99,7 @@ async def test_content_is_shown_to_those_who_ask_for_it(holdfast: RunningHoldfas
     assert [part.text for result in call.file_search.results for part in result.content] == [VACATION]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("include", [CONTENT, []])
 async def test_the_stream_has_content_for_those_who_ask_for_it(holdfast: RunningHoldfast, include: Any) -> None:
     store_id = await store_of(holdfast, VACATION)
@@ -131,6 +133,7 @@ async def test_the_stream_has_content_for_those_who_ask_for_it(holdfast: Running
     assert content == ([VACATION] if include else [])
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("include", [CONTENT, []])
 async def test_stream_that_is_continued_has_content_for_those_who_ask_for_it(
     holdfast: RunningHoldfast, include: Any
@@ -148,6 +151,7 @@ async def test_stream_that_is_continued_has_content_for_those_who_ask_for_it(
     assert result.get("content") == ([{"type": "text", "text": VACATION}] if include else None)
 
 
+@pytest.mark.any_database
 async def test_mixed_turn_runs_the_servers_calls_first(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     store_id = await store_of(holdfast, VACATION)
     asks = Calls(("weather", '{"city": "Rome"}'), ("file_search", queries("vacation")), ("weather", "{}"))
@@ -176,6 +180,7 @@ async def test_mixed_turn_runs_the_servers_calls_first(holdfast: RunningHoldfast
     assert outputs[1].startswith(f"【0:50†handbook.md】\n{VACATION}\n\n")
 
 
+@pytest.mark.any_database
 async def test_oldest_results_are_left_out_of_a_prompt_that_is_full(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:

@@ -369,6 +369,7 @@ async def test_lost_start_is_repeated(holdfast: RunningHoldfast) -> None:
     assert (await reconcile(holdfast)).started == 0
 
 
+@pytest.mark.any_database
 async def test_lost_start_of_an_attached_file_is_repeated(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +392,7 @@ async def test_lost_start_of_an_attached_file_is_repeated(
     assert file.status == "completed"
 
 
+@pytest.mark.any_database
 async def test_file_whose_workflow_was_terminated_fails(holdfast: RunningHoldfast) -> None:
     file = await added(holdfast)
     await holdfast.resources.temporal.get_workflow_handle(file.workflow_id).terminate()
@@ -529,6 +531,7 @@ async def test_deleted_store_leaves_no_chunk(holdfast: RunningHoldfast) -> None:
     assert await indexed(holdfast, file) == 0
 
 
+@pytest.mark.any_database
 async def test_store_keeps_its_model_when_the_setting_changes(holdfast: RunningHoldfast) -> None:
     first = await added(holdfast, is_commanded=False)
     await ingest(holdfast, first)
@@ -556,6 +559,7 @@ async def test_store_keeps_its_model_when_the_setting_changes(holdfast: RunningH
     assert (old.embedded, new.embedded) == (2, 0)
 
 
+@pytest.mark.any_database
 async def test_file_fails_visibly_where_the_model_of_its_store_is_gone(holdfast: RunningHoldfast) -> None:
     file = await added(holdfast, is_commanded=False)
 
@@ -567,6 +571,7 @@ async def test_file_fails_visibly_where_the_model_of_its_store_is_gone(holdfast:
     assert await indexed(holdfast, file) == 0
 
 
+@pytest.mark.any_database
 async def test_search_of_a_store_whose_model_is_gone_is_refused(holdfast: RunningHoldfast) -> None:
     """The API has the local model and endpoints; it does not fall back to keywords without saying so."""
     file = await added(holdfast, is_commanded=False)
@@ -578,6 +583,7 @@ async def test_search_of_a_store_whose_model_is_gone_is_refused(holdfast: Runnin
     assert refused.value.status_code == 503
 
 
+@pytest.mark.any_database
 async def test_store_without_vectors_stays_one(holdfast: RunningHoldfast) -> None:
     file = await added(holdfast, is_commanded=False)
     await holdfast.resources.database.write(

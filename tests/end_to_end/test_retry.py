@@ -108,6 +108,7 @@ async def test_retry_records_operator_time_and_error(holdfast: RunningHoldfast, 
     assert (timeline["retries"], timeline["retried_by"], timeline["retried_at"]) == (2, "project default", second["at"])
 
 
+@pytest.mark.any_database
 async def test_reset_in_temporal_is_recorded_with_reason(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     for which in (0, -1):
         failed = await _failed_after_a_call(holdfast, provider, f"reset-record{which}")
@@ -195,6 +196,7 @@ async def test_operator_name_out_of_bounds_is_rejected(holdfast: RunningHoldfast
     assert response.json()["error"]["param"] == "by"
 
 
+@pytest.mark.any_database
 async def test_retry_without_workflow_starts_new_one_and_repeats_no_turn(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
@@ -235,6 +237,7 @@ async def test_retry_restarts_workflow_terminated_before_its_first_task(
     assert (await own_holdfast.until(run)).status == "completed"
 
 
+@pytest.mark.any_database
 async def test_retry_receives_outputs_that_terminated_workflow_missed(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -254,6 +257,7 @@ async def test_retry_receives_outputs_that_terminated_workflow_missed(
     assert len(provider.requests("retry-outputs")) == 2
 
 
+@pytest.mark.any_database
 async def test_run_that_failed_while_waiting_for_outputs_cannot_be_retried(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -288,6 +292,7 @@ async def test_sweep_repeats_lost_retry(own_holdfast: RunningHoldfast, provider:
     assert len(provider.requests("retry-lost")) == 3
 
 
+@pytest.mark.any_database
 async def test_sweep_does_not_repeat_retry_that_waits_for_worker(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -306,6 +311,7 @@ async def test_sweep_does_not_repeat_retry_that_waits_for_worker(
     assert (await handle.describe()).run_id == execution
 
 
+@pytest.mark.any_database
 async def test_late_finalization_of_superseded_execution_does_not_end_retried_run(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:

@@ -229,6 +229,7 @@ async def test_calls_of_one_turn_run_in_parallel(holdfast: RunningHoldfast, prov
     await holdfast.until(run, "cancelled")
 
 
+@pytest.mark.any_database
 async def test_calls_are_summarized_in_the_temporal_ui(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("summary-tools", SEARCH, Says("Done."))
     run = await holdfast.until(await holdfast.run(await searching(holdfast, "summary-tools")))
@@ -239,6 +240,7 @@ async def test_calls_are_summarized_in_the_temporal_ui(holdfast: RunningHoldfast
     assert b'"file_search"' in summaries
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("by_reset", [False, True])
 async def test_resumed_run_uses_the_stored_results(
     holdfast: RunningHoldfast, provider: ScriptedProvider, by_reset: bool
@@ -263,6 +265,7 @@ async def test_resumed_run_uses_the_stored_results(
     assert VACATION in second[0]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("by_reset", [False, True])
 async def test_run_whose_workflow_was_terminated_while_calls_ran_is_resumed(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, by_reset: bool
@@ -336,6 +339,7 @@ def _set_model(connection: Connection, store_id: str) -> None:
     connection.execute(VECTOR_STORES.update().where(VECTOR_STORES.c.id == store_id).values(**values))
 
 
+@pytest.mark.any_database
 async def test_outage_of_a_tool_is_retried(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("outage-tools", SEARCH, Says("Done."))
     async with embedding_with(own_holdfast, FailingEmbedder(EmbeddingUnavailable("No connection."))) as store_id:
@@ -348,6 +352,7 @@ async def test_outage_of_a_tool_is_retried(own_holdfast: RunningHoldfast, provid
     assert [failure["attempt"] for failure in call["failures"]] == [1]
 
 
+@pytest.mark.any_database
 async def test_outage_until_the_deadline_fails_the_run_with_its_reason(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider
 ) -> None:
@@ -364,6 +369,7 @@ async def test_outage_until_the_deadline_fails_the_run_with_its_reason(
     assert run.last_error.message == UNAVAILABLE
 
 
+@pytest.mark.any_database
 async def test_failure_for_good_is_told_to_the_model(own_holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("refused-tools", SEARCH, Says("I could not search."))
     async with embedding_with(own_holdfast, FailingEmbedder(EmbeddingRefused("No such key."))) as store_id:
@@ -405,6 +411,7 @@ async def test_query_with_a_character_that_is_none_is_searched(
     assert VACATION in outputs(provider.requests(model)[1])[0]
 
 
+@pytest.mark.any_database
 async def test_answer_cut_off_in_its_calls_runs_none(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("cut-tools", Calls(*SEARCH.calls, finish="length"))
 
@@ -417,6 +424,7 @@ async def test_answer_cut_off_in_its_calls_runs_none(holdfast: RunningHoldfast, 
     assert call["is_answered"] is False
 
 
+@pytest.mark.any_database
 async def test_users_function_keeps_its_name(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     both = Calls(("file_search", '{"city": "Rome"}'), ("file_search_2", '{"queries": ["vacation"]}'))
     provider.script("same-name", both, Says("Done."))
@@ -433,6 +441,7 @@ async def test_users_function_keeps_its_name(holdfast: RunningHoldfast, provider
     assert offered == ["file_search_2", "file_search"]
 
 
+@pytest.mark.any_database
 async def test_tool_choice_names_a_server_tool(holdfast: RunningHoldfast, provider: ScriptedProvider) -> None:
     provider.script("choice-tools", SEARCH, Says("Done."))
     assistant = await searching(holdfast, "choice-tools", None, "weather")
@@ -445,6 +454,7 @@ async def test_tool_choice_names_a_server_tool(holdfast: RunningHoldfast, provid
     assert "tool_choice" not in second
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("last", [SEARCH, Calls(*SEARCH.calls, WEATHER, text="Let me see.")])
 async def test_model_that_never_stops_calling_is_stopped(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path, caplog: pytest.LogCaptureFixture, last: Calls
@@ -473,6 +483,7 @@ async def test_model_that_never_stops_calling_is_stopped(
     assert [event.json for event in replayed[-3:-1]] == [event.json for event in seen[-3:-1]]
 
 
+@pytest.mark.any_database
 async def test_model_that_never_stops_calling_functions_is_stopped(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -491,6 +502,7 @@ async def test_model_that_never_stops_calling_functions_is_stopped(
     assert "run.turns_used_up" in [record.message for record in caplog.records]
 
 
+@pytest.mark.any_database
 async def test_model_without_function_calling_searches_and_cites(
     temporal_port: int, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
@@ -519,6 +531,7 @@ async def test_model_without_function_calling_searches_and_cites(
     assert f"Observation: 【0:0†handbook.md】\n{VACATION}" in provider.requests("in-text")[1]["messages"][-1]["content"]
 
 
+@pytest.mark.any_database
 async def test_built_in_model_searches_and_calls_in_one_turn(holdfast: RunningHoldfast) -> None:
     waiting = await holdfast.until(await holdfast.run(await searching(holdfast, SCRIPTED_MODEL, None, "weather")))
 

@@ -127,6 +127,7 @@ async def test_stores_of_assistant_and_thread_are_searched_together(holdfast: Ru
     assert await last_active_at(holdfast, of_thread) > 1
 
 
+@pytest.mark.any_database
 async def test_each_query_finds_its_own(holdfast: RunningHoldfast) -> None:
     scope = await scope_of(holdfast, await store_of(holdfast, VACATION, PARKING, LUNCH))
     two = FileSearchOptions(max_num_results=2)
@@ -136,6 +137,7 @@ async def test_each_query_finds_its_own(holdfast: RunningHoldfast) -> None:
     assert sorted(texts(found)) == sorted([VACATION, LUNCH])
 
 
+@pytest.mark.any_database
 async def test_file_in_both_stores_is_found_once(holdfast: RunningHoldfast) -> None:
     file_id = await store_file(holdfast.resources, VACATION)
     ids = [(await holdfast.client.vector_stores.create()).id for _ in range(2)]
@@ -163,12 +165,14 @@ async def test_store_that_is_gone_is_said_to_the_model(
     assert is_said in note
 
 
+@pytest.mark.any_database
 async def test_run_without_a_store_is_told_so(holdfast: RunningHoldfast) -> None:
     found = await tool(holdfast).run(call("vacation"), await scope_of(holdfast))
 
     assert found == SearchHits((), (NO_STORE,))
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("position", "waited_seconds", "later_seconds"),
     [(0, 0, 0.25), (0, 0.25, 0.25), (0, 2, 1), (0, 30, 10), (0, 68, 2), (0, 69.9, 0.1), (3, 0, 1), (31, 0, 8)],
@@ -196,6 +200,7 @@ async def test_search_stops_waiting_for_the_files_of_the_thread(holdfast: Runnin
     assert (texts(found), found.notes) == ([VACATION], (STILL_INDEXING[StoreOwner.THREAD],))
 
 
+@pytest.mark.any_database
 async def test_search_does_not_wait_for_the_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
     store_id = await store_in_preparation(holdfast, await store_of(holdfast, VACATION))
     scope = await scope_of(holdfast, store_id)
@@ -205,6 +210,7 @@ async def test_search_does_not_wait_for_the_files_of_the_assistant(holdfast: Run
     assert (texts(found), found.notes) == ([VACATION], (STILL_INDEXING[StoreOwner.ASSISTANT],))
 
 
+@pytest.mark.any_database
 async def test_search_waits_for_the_first_files_of_the_assistant(holdfast: RunningHoldfast) -> None:
     scope = await scope_of(holdfast, await store_in_preparation(holdfast))
 
@@ -322,6 +328,7 @@ async def test_model_without_room_for_any_passage_is_told_so(holdfast: RunningHo
     assert found == SearchHits((), (NO_ROOM,))
 
 
+@pytest.mark.any_database
 async def test_attributes_and_page_are_part_of_a_hit(holdfast: RunningHoldfast) -> None:
     store = await holdfast.client.vector_stores.create()
     file_id = await store_file(holdfast.resources, VACATION)
