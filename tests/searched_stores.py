@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
 from activities.ingestion import Ingestion
@@ -14,7 +15,7 @@ from infra.documents.chunking import chunks
 from infra.ingest_workflows import IngestWorkflows
 from models.chunks import Chunk
 from models.documents import Document, Page
-from models.ingestion import IngestInput
+from models.ingestion import IngestBatchInput, IngestInput
 from models.vector_stores import MAX_FILE_TOKENS, Attachment, Attribute, ChunkSizes, StoreFileStatus
 from tests.holdfast import RunningHoldfast, function_tool
 from tests.stored_files import DEFAULT_PROJECT, store_file
@@ -80,10 +81,21 @@ async def store_in_preparation(holdfast: RunningHoldfast, store_id: str = "") ->
 
 async def ingest(holdfast: RunningHoldfast, store_id: str) -> None:
     """Start the ingestion of the one file of a store in preparation."""
-    query = VECTOR_STORE_FILES.select().where(VECTOR_STORE_FILES.c.store_id == store_id)
-    row = await holdfast.resources.database.read(lambda connection: connection.execute(query).one())
     workflows = IngestWorkflows(holdfast.resources.temporal, holdfast.resources.settings)
-    await workflows.start(ingestions.ingest_input(row))
+    await workflows.start(ingestions.ingest_input(await _only_file(holdfast, store_id)))
+
+
+async def is_ingested(holdfast: RunningHoldfast, store_id: str) -> bool:
+    """Whether a workflow, for which there is no worker, waits to ingest the one file of the store or its batch."""
+    file = await _only_file(holdfast, store_id)
+    started = IngestBatchInput(file.batch_id) if file.batch_id else ingestions.ingest_input(file)
+    found = await holdfast.resources.temporal.get_workflow_handle(started.workflow_id).describe()
+    return found.status == WorkflowExecutionStatus.RUNNING
+
+
+async def _only_file(holdfast: RunningHoldfast, store_id: str) -> AnyRow:
+    query = VECTOR_STORE_FILES.select().where(VECTOR_STORE_FILES.c.store_id == store_id)
+    return await holdfast.resources.database.read(lambda connection: connection.execute(query).one())
 
 
 async def searching(

@@ -37,6 +37,12 @@ async def http(holdfast: RunningHoldfast) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(scope="session")
+async def idle_http(idle_holdfast: RunningHoldfast) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=idle_holdfast.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 async def finished(holdfast: RunningHoldfast) -> FinishedRun:
     return await finish_a_run(holdfast)
 

@@ -11,14 +11,26 @@ from openai.types.beta import Thread
 from infra.database.file_tables import FILES
 from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
+from models.vector_stores import ChunkSizes
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast
-from tests.searched_stores import SEARCH, by_id
+from tests.searched_stores import SEARCH, by_id, fill, is_ingested
 from tests.stored_files import store_file
 
 DAY_SECONDS = 86_400
 INTERPRETER: Any = {"type": "code_interpreter"}
 UNKNOWN = ("No such File object: file-unknown", "id")
+
+
+@pytest.fixture
+def holdfast(idle_holdfast: RunningHoldfast) -> RunningHoldfast:
+    """Without a worker: files are attached before they are read."""
+    return idle_holdfast
+
+
+@pytest.fixture
+def http(idle_http: httpx.AsyncClient) -> httpx.AsyncClient:
+    return idle_http
 
 
 def attached(file_id: str, *tools: Any) -> Any:
@@ -81,8 +93,8 @@ async def test_attached_file_is_for_both_tools_and_is_shown(holdfast: RunningHol
 
     store = await holdfast.client.vector_stores.retrieve(store_of(thread))
     assert (store.expires_at or 0) - (store.last_active_at or 0) == 7 * DAY_SECONDS
-    file = await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store.id)
-    assert file.status == "completed"
+    assert await files_of(holdfast, store.id) == {file_id}
+    assert await is_ingested(holdfast, store.id)
     messages = (await holdfast.client.beta.threads.messages.list(thread.id, order="asc")).data
     assert [each.to_dict() for each in messages[0].attachments or ()] == [given]
     assert interpreter_files(thread) == [file_id]
@@ -105,9 +117,9 @@ async def test_later_messages_extend_the_store(holdfast: RunningHoldfast) -> Non
 async def test_file_that_the_store_has_keeps_its_chunks(holdfast: RunningHoldfast) -> None:
     file_id = await store_file(holdfast.resources, "a")
     store_files = holdfast.client.vector_stores.files
-    sizes: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
     store_id = (await holdfast.client.vector_stores.create()).id
-    before = await store_files.create_and_poll(file_id, vector_store_id=store_id, chunking_strategy=sizes)
+    await fill(holdfast, store_id, {file_id: "a"}, ChunkSizes(100, 0))
+    before = await store_files.retrieve(file_id, vector_store_id=store_id)
 
     await holdfast.client.beta.threads.create(tool_resources=by_id(store_id), messages=[message(attached(file_id))])
 
@@ -357,8 +369,8 @@ async def test_repeated_request_attaches_once(holdfast: RunningHoldfast, http: h
     assert first.json() == second.json()
     assert len((await holdfast.client.beta.threads.messages.list(thread.id)).data) == 1
     store_id = store_of(await holdfast.client.beta.threads.retrieve(thread.id))
-    file = await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store_id)
-    assert file.status == "completed"
+    assert await files_of(holdfast, store_id) == {file_id}
+    assert await is_ingested(holdfast, store_id)
 
 
 async def test_message_while_a_run_is_active_attaches_nothing(own_holdfast: RunningHoldfast) -> None:

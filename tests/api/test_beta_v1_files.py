@@ -1,6 +1,5 @@
 """Files of programs that use the first beta (v1): retrieval, and the files of assistants and messages."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,15 +20,19 @@ RETRIEVAL: Any = {"type": "retrieval"}
 
 
 @pytest.fixture
-async def v1(holdfast: RunningHoldfast) -> Any:
-    async with httpx.AsyncClient(base_url=f"{holdfast.url}/v1", headers=V1, timeout=30) as client:
-        yield client
+def holdfast(idle_holdfast: RunningHoldfast) -> RunningHoldfast:
+    """Without a worker: none of the files is read."""
+    return idle_holdfast
 
 
 @pytest.fixture
-async def idle_v1(idle_holdfast: RunningHoldfast) -> Any:
-    """For tests that need many files, but none of them read."""
-    async with httpx.AsyncClient(base_url=f"{idle_holdfast.url}/v1", headers=V1, timeout=30) as client:
+def http(idle_http: httpx.AsyncClient) -> httpx.AsyncClient:
+    return idle_http
+
+
+@pytest.fixture
+async def v1(holdfast: RunningHoldfast) -> Any:
+    async with httpx.AsyncClient(base_url=f"{holdfast.url}/v1", headers=V1, timeout=30) as client:
         yield client
 
 
@@ -173,11 +176,11 @@ async def test_assistant_without_its_store_gets_another(holdfast: RunningHoldfas
     assert (await ok(await v1.get(f"/assistants/{created.id}")))["file_ids"] == [file_id]
 
 
-async def test_assistant_has_at_most_twenty_files(idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient) -> None:
-    ids = [await store_file(idle_holdfast.resources, "a") for _ in range(21)]
-    assistant = await new_assistant(idle_v1, *ids[:20])
+async def test_assistant_has_at_most_twenty_files(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    ids = [await store_file(holdfast.resources, "a") for _ in range(21)]
+    assistant = await new_assistant(v1, *ids[:20])
 
-    response = await idle_v1.post(f"/assistants/{assistant['id']}/files", json={"file_id": ids[20]})
+    response = await v1.post(f"/assistants/{assistant['id']}/files", json={"file_id": ids[20]})
 
     assert_error(response, 400, "An assistant has at most 20 files. Delete some.", "file_id")
     assert assistant["file_ids"] == ids[:20]
@@ -185,20 +188,18 @@ async def test_assistant_has_at_most_twenty_files(idle_holdfast: RunningHoldfast
 
 @pytest.mark.parametrize("kept", [[], [0, 24]])
 async def test_files_replace_a_larger_store_of_v2(
-    idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient, kept: list[int]
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient, kept: list[int]
 ) -> None:
-    ids = [await store_file(idle_holdfast.resources, "a") for _ in range(25)]
-    store = await idle_holdfast.client.vector_stores.create(file_ids=ids)
-    assistant = await idle_holdfast.client.beta.assistants.create(
-        model="m", tools=[SEARCH], tool_resources=by_id(store.id)
-    )
+    ids = [await store_file(holdfast.resources, "a") for _ in range(25)]
+    store = await holdfast.client.vector_stores.create(file_ids=ids)
+    assistant = await holdfast.client.beta.assistants.create(model="m", tools=[SEARCH], tool_resources=by_id(store.id))
     path, wanted = f"/assistants/{assistant.id}", [ids[place] for place in kept]
 
-    changed = await ok(await idle_v1.post(path, json={"file_ids": wanted}))
+    changed = await ok(await v1.post(path, json={"file_ids": wanted}))
 
     assert changed["file_ids"] == wanted
-    assert await files_of(idle_v1, assistant.id, limit=100) == wanted
-    assert (await idle_holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == len(ids)
+    assert await files_of(v1, assistant.id, limit=100) == wanted
+    assert (await holdfast.client.vector_stores.retrieve(store.id)).file_counts.total == len(ids)
 
 
 async def shared_store(holdfast: RunningHoldfast, files: int) -> tuple[str, list[str], list[str]]:
@@ -212,66 +213,62 @@ async def shared_store(holdfast: RunningHoldfast, files: int) -> tuple[str, list
 
 @pytest.mark.parametrize("kept", [[], [1]])
 async def test_files_that_are_replaced_stay_with_the_others_that_use_their_store(
-    idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient, kept: list[int]
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient, kept: list[int]
 ) -> None:
-    store_id, ids, (one, other) = await shared_store(idle_holdfast, 2)
+    store_id, ids, (one, other) = await shared_store(holdfast, 2)
     wanted = [ids[place] for place in kept]
 
-    changed = await ok(await idle_v1.post(f"/assistants/{one}", json={"file_ids": wanted}))
+    changed = await ok(await v1.post(f"/assistants/{one}", json={"file_ids": wanted}))
 
-    assert changed["file_ids"] == await files_of(idle_v1, one) == wanted
-    assert await files_of(idle_v1, other) == ids
-    assert (await idle_holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
+    assert changed["file_ids"] == await files_of(v1, one) == wanted
+    assert await files_of(v1, other) == ids
+    assert (await holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
 
 
 async def test_file_that_is_taken_away_stays_with_the_others_that_use_its_store(
-    idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient
 ) -> None:
-    store_id, ids, (one, other) = await shared_store(idle_holdfast, 3)
+    store_id, ids, (one, other) = await shared_store(holdfast, 3)
 
-    await ok(await idle_v1.delete(f"/assistants/{one}/files/{ids[1]}"))
+    await ok(await v1.delete(f"/assistants/{one}/files/{ids[1]}"))
 
-    assert await files_of(idle_v1, one) == [ids[0], ids[2]]
-    assert await files_of(idle_v1, other) == ids
-    assert (await idle_holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
+    assert await files_of(v1, one) == [ids[0], ids[2]]
+    assert await files_of(v1, other) == ids
+    assert (await holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
 
 
-async def test_file_of_a_larger_store_of_v2_is_not_taken_away(
-    idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient
-) -> None:
-    store_id, ids, (one, _) = await shared_store(idle_holdfast, 21)
+async def test_file_of_a_larger_store_of_v2_is_not_taken_away(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    store_id, ids, (one, _) = await shared_store(holdfast, 21)
 
-    refused = await idle_v1.delete(f"/assistants/{one}/files/{ids[0]}")
+    refused = await v1.delete(f"/assistants/{one}/files/{ids[0]}")
 
     assert_error(refused, 400, MANY_FILES_OF_V2)
-    assert (await idle_holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
+    assert (await holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == len(ids)
 
 
 @pytest.mark.parametrize("begins_empty", [False, True])
 async def test_store_that_v1_made_is_kept_when_files_leave(
-    idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient, begins_empty: bool
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient, begins_empty: bool
 ) -> None:
-    ids = [await store_file(idle_holdfast.resources, "a") for _ in range(2)]
-    assistant = (await new_assistant(idle_v1, *([] if begins_empty else ids)))["id"]
-    await ok(await idle_v1.post(f"/assistants/{assistant}", json={"file_ids": ids}))
-    before = (await idle_holdfast.client.beta.assistants.retrieve(assistant)).tool_resources
+    ids = [await store_file(holdfast.resources, "a") for _ in range(2)]
+    assistant = (await new_assistant(v1, *([] if begins_empty else ids)))["id"]
+    await ok(await v1.post(f"/assistants/{assistant}", json={"file_ids": ids}))
+    before = (await holdfast.client.beta.assistants.retrieve(assistant)).tool_resources
 
-    await ok(await idle_v1.post(f"/assistants/{assistant}", json={"file_ids": ids[:1]}))
-    await ok(await idle_v1.delete(f"/assistants/{assistant}/files/{ids[0]}"))
+    await ok(await v1.post(f"/assistants/{assistant}", json={"file_ids": ids[:1]}))
+    await ok(await v1.delete(f"/assistants/{assistant}/files/{ids[0]}"))
 
-    assert (await idle_holdfast.client.beta.assistants.retrieve(assistant)).tool_resources == before
-    assert await files_of(idle_v1, assistant) == []
+    assert (await holdfast.client.beta.assistants.retrieve(assistant)).tool_resources == before
+    assert await files_of(v1, assistant) == []
 
 
-async def test_file_of_a_larger_store_is_there_already(
-    idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient
-) -> None:
-    ids = [await store_file(idle_holdfast.resources, "a") for _ in range(25)]
-    store = await idle_holdfast.client.vector_stores.create(file_ids=ids)
-    assistant = await idle_holdfast.client.beta.assistants.create(model="m", tool_resources=by_id(store.id))
-    last = [file.id async for file in idle_holdfast.client.vector_stores.files.list(store.id, order="asc")][-1]
+async def test_file_of_a_larger_store_is_there_already(holdfast: RunningHoldfast, v1: httpx.AsyncClient) -> None:
+    ids = [await store_file(holdfast.resources, "a") for _ in range(25)]
+    store = await holdfast.client.vector_stores.create(file_ids=ids)
+    assistant = await holdfast.client.beta.assistants.create(model="m", tool_resources=by_id(store.id))
+    last = [file.id async for file in holdfast.client.vector_stores.files.list(store.id, order="asc")][-1]
 
-    added = await ok(await idle_v1.post(f"/assistants/{assistant.id}/files", json={"file_id": last}))
+    added = await ok(await v1.post(f"/assistants/{assistant.id}/files", json={"file_id": last}))
 
     assert added["id"] == last
 
@@ -357,14 +354,14 @@ async def added_with_run(v1: httpx.AsyncClient, bodies: list[Any]) -> str:
 
 @pytest.mark.parametrize("post", [new_thread_with, new_thread_and_run_with, added_one_by_one, added_with_run])
 async def test_code_interpreter_has_the_last_twenty_files_of_messages(
-    idle_holdfast: RunningHoldfast, idle_v1: httpx.AsyncClient, post: Callable[..., Awaitable[str]]
+    holdfast: RunningHoldfast, v1: httpx.AsyncClient, post: Callable[..., Awaitable[str]]
 ) -> None:
-    ids = [await store_file(idle_holdfast.resources, "a") for _ in range(21)]
+    ids = [await store_file(holdfast.resources, "a") for _ in range(21)]
     # The first file again: it is not the oldest then.
     of_messages = [ids[:10], ids[10:20], [ids[0], ids[20]]]
     bodies = [{"role": "user", "content": "Hi", "file_ids": each} for each in of_messages]
 
-    thread = await idle_holdfast.client.beta.threads.retrieve(await post(idle_v1, bodies))
+    thread = await holdfast.client.beta.threads.retrieve(await post(v1, bodies))
 
     resources = thread.tool_resources
     assert resources
@@ -373,41 +370,7 @@ async def test_code_interpreter_has_the_last_twenty_files_of_messages(
     interpreted = resources.code_interpreter.file_ids or []
     assert (len(interpreted), {*ids} - {*interpreted}) == (20, {ids[1]})
     (store_id,) = resources.file_search.vector_store_ids or [""]
-    assert (await idle_holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == 21
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_run_retrieves(holdfast: RunningHoldfast, v1: httpx.AsyncClient, stream: bool) -> None:
-    file_id = await store_file(holdfast.resources, "Paid vacation: 25 days.", "handbook.md")
-    assistant = await new_assistant(v1, file_id)
-    in_v2 = await holdfast.client.beta.assistants.retrieve(assistant["id"])
-    assert in_v2.tool_resources
-    assert in_v2.tool_resources.file_search
-    (store_id,) = in_v2.tool_resources.file_search.vector_store_ids or [""]
-    await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store_id)
-    body = {
-        "assistant_id": assistant["id"],
-        "thread": {"messages": [{"role": "user", "content": "vacation"}]},
-        "tools": [RETRIEVAL],
-        "tool_choice": RETRIEVAL,
-        "stream": stream,
-    }
-
-    response = await v1.post("/threads/runs", json=body)
-
-    events = [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: {")]
-    run = events[1] if stream else await ok(response)
-    assert (run["tools"], run["tool_choice"], run["file_ids"]) == ([RETRIEVAL], RETRIEVAL, [file_id])
-    await holdfast.until(
-        await holdfast.client.beta.threads.runs.retrieve(run["id"], thread_id=run["thread_id"]), "completed"
-    )
-    steps = (await ok(await v1.get(f"/threads/{run['thread_id']}/runs/{run['id']}/steps")))["data"]
-    (call,) = steps[-1]["step_details"]["tool_calls"]
-    assert call == {"id": call["id"], "type": "retrieval", "retrieval": {}}
-    if stream:
-        deltas = [each["delta"] for each in events if each["object"] == "thread.run.step.delta"]
-        assert deltas[0]["step_details"]["tool_calls"] == [{"index": 0, **call}]
-        assert events[-1]["file_ids"] == [file_id]
+    assert (await holdfast.client.vector_stores.retrieve(store_id)).file_counts.total == 21
 
 
 @pytest.mark.any_database

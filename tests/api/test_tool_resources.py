@@ -9,11 +9,22 @@ from infra.database.vector_store_tables import VECTOR_STORES
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.api.envelope import assert_error
 from tests.holdfast import RunningHoldfast
-from tests.searched_stores import SEARCH, by_id
+from tests.searched_stores import SEARCH, by_id, is_ingested
 from tests.stored_files import store_file
 
 DAY_SECONDS = 86_400
 UNKNOWN = "No vector store found with id 'vs_unknown'."
+
+
+@pytest.fixture
+def holdfast(idle_holdfast: RunningHoldfast) -> RunningHoldfast:
+    """Without a worker: no file is read and no run begins."""
+    return idle_holdfast
+
+
+@pytest.fixture
+def http(idle_http: httpx.AsyncClient) -> httpx.AsyncClient:
+    return idle_http
 
 
 async def new_store(holdfast: RunningHoldfast, **fields: Any) -> str:
@@ -64,8 +75,8 @@ async def test_store_is_created_with_its_assistant(holdfast: RunningHoldfast) ->
     (store_id,) = created.tool_resources.file_search.vector_store_ids or [""]
     store = await holdfast.client.vector_stores.retrieve(store_id)
     assert (store.file_counts.total, store.metadata, store.expires_after) == (1, {"of": "assistant"}, None)
-    file = await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store_id)
-    assert file.status == "completed"
+    assert (await holdfast.client.vector_stores.files.retrieve(file_id, vector_store_id=store_id)).id == file_id
+    assert await is_ingested(holdfast, store_id)
 
 
 @pytest.mark.parametrize("with_run", [False, True])
@@ -85,8 +96,8 @@ async def test_store_that_is_created_with_its_thread_expires(holdfast: RunningHo
     (store_id,) = thread.tool_resources.file_search.vector_store_ids or [""]
     store = await holdfast.client.vector_stores.retrieve(store_id)
     assert (store.expires_at or 0) - (store.last_active_at or 0) == 7 * DAY_SECONDS
-    file = await holdfast.client.vector_stores.files.poll(file_id, vector_store_id=store_id)
-    assert file.status == "completed"
+    file = await holdfast.client.vector_stores.files.retrieve(file_id, vector_store_id=store_id)
+    assert await is_ingested(holdfast, store_id)
     assert file.chunking_strategy
     assert file.chunking_strategy.to_dict() == chunking
 

@@ -12,26 +12,28 @@ from infra.database.file_tables import FILES
 from infra.database.vector_store_tables import VECTOR_STORES
 from models.ranking import KEYWORD_WEIGHT
 from tests.holdfast import RunningHoldfast
-from tests.infra.documents.files import pdf
+from tests.searched_stores import fill
 from tests.stored_files import store_file
 
 LEAVE = "Employees get twenty-five days of paid vacation each year."
 PARTS = "The replacement pump has part number AX-7731 and costs twelve euros."
 COLOURS = "The office walls are painted in a light shade of green."
+TEXTS = {"leave.md": LEAVE, "parts.txt": PARTS, "colours.html": COLOURS}
 BATCH_ID = "vsfb_" + "0" * 32
 STORE_ID = "vs_" + "0" * 32
 
 
-async def filled(holdfast: RunningHoldfast, **attributes_by_text: Any) -> tuple[VectorStore, dict[str, str]]:
+def attributes(name: str, text: str) -> Any:
+    return {"name": name, "length": len(text)}
+
+
+async def filled(holdfast: RunningHoldfast) -> tuple[VectorStore, dict[str, str]]:
     """A store with a completed file for each of the three texts. Returns the ids of its files by their names."""
     store = await holdfast.client.vector_stores.create(name="Handbook")
     ids = {}
-    for name, text in (("leave.md", LEAVE), ("parts.txt", PARTS), ("colours.html", f"<p>{COLOURS}</p>")):
+    for name, text in TEXTS.items():
         ids[name] = await store_file(holdfast.resources, text, name)
-        file = await holdfast.client.vector_stores.files.create_and_poll(
-            ids[name], vector_store_id=store.id, attributes={"name": name, "length": len(text)}
-        )
-        assert (file.status, file.last_error) == ("completed", None)
+        await fill(holdfast, store.id, {ids[name]: text}, attributes=attributes(name, text))
     return store, ids
 
 
@@ -83,7 +85,15 @@ async def test_poll_helpers_need_not_wait_for_a_second(holdfast: RunningHoldfast
 
 
 async def test_file_is_searchable_when_it_says_so(holdfast: RunningHoldfast) -> None:
-    store, ids = await filled(holdfast)
+    store = await holdfast.client.vector_stores.create(name="Handbook")
+    ids = {}
+    for name, text in TEXTS.items():
+        content = f"<p>{text}</p>" if name.endswith(".html") else text
+        ids[name] = await store_file(holdfast.resources, content, name)
+        file = await holdfast.client.vector_stores.files.create_and_poll(
+            ids[name], vector_store_id=store.id, attributes=attributes(name, text)
+        )
+        assert (file.status, file.last_error) == ("completed", None)
 
     by_meaning = await holdfast.client.vector_stores.search(store.id, query="How much holiday do I have?")
     by_number = await holdfast.client.vector_stores.search(store.id, query="AX-7731", max_num_results=1)
@@ -168,8 +178,6 @@ async def test_content_of_overlapping_chunks_is_each_text_once(holdfast: Running
     [
         (b"\xd0\xcf\x11\xe0" + bytes(50), "old.xls", "unsupported_file", "extension .xls"),
         (b"nonsense", "broken.pdf", "invalid_file", "damaged"),
-        (pdf(""), "scan.pdf", "invalid_file", "no text found"),
-        (b"", "empty.txt", "invalid_file", "no text found"),
     ],
 )
 async def test_file_without_text_fails_and_says_why(
