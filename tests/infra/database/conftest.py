@@ -42,12 +42,11 @@ async def database(new_database: NewDatabase, tmp_path_factory: pytest.TempPathF
         yield opened
 
 
-@pytest.fixture(scope="module")
-async def filled(
-    database_kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Database]:
+# Not by `database_kind`: a group begins before other tests, and its end would set up fixtures of the session anew.
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+async def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
     """With so many rows that Postgres uses indexes. Its modules are `SHARES_FILLED`."""
-    if database_kind == "postgres":
+    if request.param == "postgres":
         postgres: PostgresServer = request.getfixturevalue("postgres")
         url = postgres.new_database(request.getfixturevalue("filled_postgres"))
     else:
