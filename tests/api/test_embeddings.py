@@ -104,6 +104,7 @@ async def test_unusable_request_is_rejected(
     assert (answer.status_code, error["param"], error["code"]) == (status, param, code)
 
 
+@pytest.mark.xdist_group("litellm")
 async def test_model_of_another_wire_is_asked_by_litellm(
     holdfast: RunningHoldfast, monkeypatch: pytest.MonkeyPatch
 ) -> None:

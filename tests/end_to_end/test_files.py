@@ -17,7 +17,7 @@ from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.s3 import S3Server
 
-CONTENT = b"".join(number.to_bytes(4) for number in range(200_000))
+CONTENT = bytes(range(256)) * 3_125
 LARGE_BYTES = 64 * MEBIBYTE
 MAX_GROWTH_BYTES = 24 * MEBIBYTE
 CHUNK_BYTES = 256 * 1024

@@ -18,7 +18,11 @@ from tests.infra.embeddings.scripted_provider import running_provider
 LONG = " ".join(f"Sentence {number} tells of the warehouse, its shelves and naïve façades." for number in range(200))
 
 
-@pytest_asyncio.fixture(params=["local/minilm-int8", "openai/text-embedding-3-small", "gemini/gemini-embedding-001"])
+# One process of pytest-xdist runs all that use litellm: it takes seconds to import.
+BY_LITELLM = pytest.param("gemini/gemini-embedding-001", marks=pytest.mark.xdist_group("litellm"))
+
+
+@pytest_asyncio.fixture(params=["local/minilm-int8", "openai/text-embedding-3-small", BY_LITELLM])
 async def embedder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Embedder]:
     with running_endpoint() as endpoint, running_provider() as provider:
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)

@@ -24,6 +24,9 @@ from tests.infra.embeddings.scripted_endpoint import Answer, running_endpoint
 from tests.infra.embeddings.scripted_provider import COHERE, GEMINI, ScriptedProvider, of_vectors, running_provider
 from tests.infra.embeddings.test_embedders import models_file
 
+# Like all that use litellm.
+pytestmark = pytest.mark.xdist_group("litellm")
+
 KEY = "house-key-of-nine-words"
 MODELS = {COHERE: "cohere/embed-english-v3.0", GEMINI: "gemini/gemini-embedding-001"}
 PURPOSES = {
