@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from api.routes.console import FOLDER
+from tests.api.test_openapi import ONE_DOCUMENT
 from tests.console.vendor import HASHES, PACKAGES, VENDOR, sha256_of
 
 pytestmark = pytest.mark.any_database
@@ -58,6 +59,7 @@ async def test_other_paths_are_unknown(http: httpx.AsyncClient, path: str) -> No
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
+@ONE_DOCUMENT
 async def test_the_page_is_no_operation_of_the_api(http: httpx.AsyncClient) -> None:
     paths = (await http.get("/openapi.json")).json()["paths"]
 

@@ -7,7 +7,9 @@ import pytest
 from api.app import create_app
 from tests.holdfast import RunningHoldfast
 
-pytestmark = pytest.mark.any_database
+# Its making takes a second.
+ONE_DOCUMENT = pytest.mark.xdist_group("openapi")
+pytestmark = [pytest.mark.any_database, ONE_DOCUMENT]
 
 # `submitToolOuputsToRun` is OpenAI's own spelling.
 OPERATIONS = {

@@ -118,6 +118,7 @@ async def test_vectors_of_an_entry_that_leads_elsewhere_now_are_not_mixed(
     assert endpoint.requests == []
 
 
+@pytest.mark.xdist_group("litellm")
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
@@ -138,6 +139,7 @@ async def test_unusable_entry_stops_the_start(entries: list[Any], said: str, tmp
     assert said in str(raised.value)
 
 
+@pytest.mark.xdist_group("litellm")
 async def test_unknown_model_is_refused() -> None:
     async with open_embedders(Settings()) as embedders:
         with pytest.raises(EmbeddingRefused, match="does not know the embedding model 'local/newer'"):

@@ -37,7 +37,8 @@ sys.addaudithook(_refuse_other_hosts)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process of pytest-xdist runs all that use litellm: it takes seconds to import, and 300 MB."""
     for item in items:
-        if "litellm" in item.nodeid and item.path.is_relative_to(Path(__file__).parent):
+        uses = (item.nodeid, *getattr(item, "fixturenames", ()))
+        if any("litellm" in each for each in uses) and item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.xdist_group("litellm"))
 
 

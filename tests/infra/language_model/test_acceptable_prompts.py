@@ -113,6 +113,7 @@ async def test_what_providers_refuse_is_not_sent(
     ]
 
 
+@pytest.mark.xdist_group("litellm")
 async def test_claude_gets_no_blank_and_roles_by_turns(provider: ScriptedProvider, tmp_path: Path, model: str) -> None:
     prompt = (SystemPrompt(" "), AssistantTurn("a "), user(""), user("b"), AssistantTurn("c \n"))
 
@@ -134,6 +135,7 @@ async def test_claude_gets_no_blank_and_roles_by_turns(provider: ScriptedProvide
     assert "system" not in body
 
 
+@pytest.mark.xdist_group("litellm")
 async def test_bedrock_gets_no_blank_and_roles_by_turns(provider: ScriptedProvider, tmp_path: Path, model: str) -> None:
     calls = AssistantTurn(" ", (CALL,))
     prompt = (SystemPrompt(" "), AssistantTurn("a "), user(""), user("b"), calls, FunctionOutput("c", " "), user("\n"))

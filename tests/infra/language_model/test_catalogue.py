@@ -110,6 +110,7 @@ model_list:
 """
 
 
+@pytest.mark.xdist_group("litellm")
 @pytest.mark.parametrize("model", ["gpt-4o", "anthropic/opus", "anthropic/claude-opus"])
 def test_overlapping_wildcards_resolve_as_in_router(tmp_path: Path, model: str) -> None:
     catalogue = load(tmp_path, OVERLAPPING)

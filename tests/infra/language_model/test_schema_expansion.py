@@ -149,6 +149,7 @@ async def test_deep_schema_that_is_not_refused_is_not_too_deep_for_litellm(
     assert (await ask(adapter, with_function(nested(levels), "deep"))).text == "Hi."
 
 
+@pytest.mark.xdist_group("litellm")
 async def test_deeper_schema_is_refused(provider: ScriptedProvider, tmp_path: Path) -> None:
     """litellm's own limit would be taken for a connection that failed, and tried again until the run's deadline."""
     adapter = _adapter(provider, tmp_path, GEMINI)
