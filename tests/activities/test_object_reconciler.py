@@ -15,7 +15,6 @@ from infra.database import files, sandbox_files, uploads
 from infra.database.engine import Database, open_database
 from infra.database.file_tables import UPLOADS
 from infra.database.files import CONTENT_LOST, StoredFile
-from infra.database.migrations import migrate
 from infra.database.sandbox_files import KeptFile
 from infra.object_store.directory import DirectoryObjectStore
 from models.files import File, Purpose
@@ -23,7 +22,7 @@ from models.ids import Prefix, new_dated_id, new_file_id, new_id
 from models.stored_objects import KeyPrefix, StoredObject, object_key
 from models.uploads import CreateUploadRequest, UploadStatus
 from tests.conftest import NewDatabase
-from tests.database import reading, writing
+from tests.database import new_sqlite_database, reading, writing
 from tests.infra.object_store.content import chunks
 
 PROJECT = "default"
@@ -33,9 +32,7 @@ DONE = ObjectSweep(objects_after=None, files_after=None, next_scan_at=2**40)
 
 @pytest.fixture
 async def database(new_database: NewDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    url = new_database() or f"sqlite:///{tmp_path}/holdfast.db"
-    await asyncio.to_thread(migrate, url)
-    async with open_database(url) as opened:
+    async with open_database(new_database() or new_sqlite_database(tmp_path)) as opened:
         yield opened
 
 

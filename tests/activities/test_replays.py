@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count, pairwise
-from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -33,7 +32,6 @@ from infra.database import (
 )
 from infra.database.connections import Limits, create_engine
 from infra.database.engine import Database
-from infra.database.migrations import migrate
 from infra.database.run_finalization import Partial
 from infra.database.tool_results import CallTiming
 from infra.database.turns import Begun
@@ -79,7 +77,7 @@ from models.tools import (
 )
 from models.turn_attempts import TurnAttempt
 from models.turns import ServerCall, ToolCallInput, TurnInput, TurnOutcome
-from tests.database import writing
+from tests.database import new_sqlite_database, writing
 
 PROJECT = "default"
 WEATHER = FunctionTool(type="function", function=FunctionDefinition(name="weather"))
@@ -222,9 +220,7 @@ HALF_BEFORE_A_CALL = answered(TextDelta("\ud83d"), CALL)
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    path: Path = tmp_path_factory.mktemp("replays") / "holdfast.db"
-    migrate(f"sqlite:///{path}")
-    return Database(create_engine(f"sqlite:///{path}", Limits()))
+    return Database(create_engine(new_sqlite_database(tmp_path_factory.mktemp("replays")), Limits()))
 
 
 @pytest.mark.any_database

@@ -167,6 +167,7 @@ async def test_run_rejects_assistant_of_another_project(red: httpx.AsyncClient, 
     assert_error(response, 404, f"No assistant found with id '{blue.assistant_id}'.")
 
 
+@pytest.mark.any_database
 async def test_assistants_of_another_project_are_not_listed(red: httpx.AsyncClient, blue: FinishedRun) -> None:
     own = (await red.post("/v1/assistants", json={"model": SCRIPTED_MODEL})).json()["id"]
 
@@ -198,6 +199,7 @@ async def test_file_of_another_project_is_not_found_by_a_vector_store(
     assert found == []
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     "path", ["/v1/threads", "/v1/runs", "/ops/runs", "/ops/files", "/v1/files", "/v1/vector_stores"]
 )
@@ -209,6 +211,7 @@ async def test_global_lists_omit_objects_of_other_projects(
     assert set(vars(blue).values()).isdisjoint(item["id"] for item in listed)
 
 
+@pytest.mark.any_database
 async def test_cursor_rejects_deleted_assistant_of_another_project(
     shared: RunningHoldfast, red: httpx.AsyncClient
 ) -> None:

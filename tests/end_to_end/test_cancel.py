@@ -88,6 +88,7 @@ async def test_run_waiting_for_retry_is_cancelled(holdfast: RunningHoldfast, pro
     assert (await holdfast.until(run)).status == "cancelled"
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("ending", ["completed", "failed", "cancelled", "incomplete", "expired"])
 async def test_ended_run_cannot_be_cancelled(
     holdfast: RunningHoldfast, provider: ScriptedProvider, ending: str

@@ -384,7 +384,7 @@ async def test_failure_for_good_is_told_to_the_model(own_holdfast: RunningHoldfa
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("arguments", ["", "{", '{"queries": []}', '{"queries": [1]}', '{"q": "a"}', "[" * 100_000])
+@pytest.mark.parametrize("arguments", ["", "{", "[" * 100_000])
 async def test_invalid_arguments_are_told_to_the_model(
     holdfast: RunningHoldfast, provider: ScriptedProvider, arguments: str
 ) -> None:

@@ -44,10 +44,9 @@ async def shown(holdfast: RunningHoldfast, provider: ScriptedProvider, model: st
     return [message["content"] for message in provider.requests(model)[-1]["messages"]]
 
 
-@pytest.mark.parametrize("purpose", ["vision", "assistants", "user_data"])
 @pytest.mark.parametrize(
-    ("kind", "content"),
-    [("png", PNG), ("jpeg", JPEG), ("gif", GIF), ("webp", WEBP)],
+    ("purpose", "kind", "content"),
+    [("vision", "png", PNG), ("assistants", "jpeg", JPEG), ("user_data", "gif", GIF), ("vision", "webp", WEBP)],
     ids=["png", "jpeg", "gif", "webp"],
 )
 @pytest.mark.any_database

@@ -36,6 +36,8 @@ def call(result: ServerResult | None = None, position: int = 0) -> ToolCall:
         # A half of an emoji, and null: JSON can name both, and no index or embedding takes them.
         ({"queries": ["a \ud83d", "b\0"]}, ["a \ufffd", "b\ufffd"]),
         ({"queries": []}, None),
+        ({"queries": [1]}, None),
+        ({"q": "a"}, None),
         ({}, None),
         (None, None),
         (1, None),
