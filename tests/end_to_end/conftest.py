@@ -13,6 +13,13 @@ from tests.sandbox_process import RunningSandbox
 from workflows.worker import open_worker
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process of pytest-xdist starts the sandbox that tests share, which takes seconds."""
+    for item in items:
+        if "coder" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("coder"))
+
+
 @pytest.fixture(scope="session")
 async def coder(
     temporal_port: int, provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
