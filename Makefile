@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-TEST_PROCESSES ?= 2
+# For each command the number that is best on two cores, unless this names another.
+TEST_PROCESSES ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,8 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 INSTALLED_DEPLOYMENT := $(VENV)/.installed-deployment
 INSTALLED_CONSOLE := $(VENV)/.installed-console
 
-PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
+PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(TEST_PROCESSES),$(PROCESSES))
+PROCESSES := 2
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 UV_INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
@@ -53,6 +55,8 @@ help:  ## List the commands
 up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
 
+# Most of its tests wait for servers.
+test: PROCESSES := 4
 test: $(INSTALLED_DEV)  ## Run what every change needs; ARGS="-k name" for some of these tests
 	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m "not slow and not conformance and not weaviate" $(ARGS)
 
