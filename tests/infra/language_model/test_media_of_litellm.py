@@ -105,7 +105,9 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     (GEMINI, file_of("gs://bucket/a.pdf"), ".file.file_data"),
     # It reads further fields, which OpenAI's API does not have.
     (GEMINI, file_of(format="audio/wav"), ".file.format"),
-    (GEMINI, file_of(PDF, filename="a.unheardof"), ".file.file_data"),
+    (GEMINI, file_of(PDF, filename="a.csv.gz"), ".file.file_data"),
+    # Longer than a media type: the form of the part would not be seen before its base64.
+    ("cohere/own", file_of(f"data:application/{'x' * 300};base64,{PDF}"), ".file.file_data"),
     (GEMINI, file_of("data:application/pdf;base64,no base64"), ".file.file_data"),
     (GEMINI, file_of(filename=7), ".file.filename"),
     (GEMINI, {"type": "file", "file": {"filename": "a.pdf"}}, ".file.file_data"),
