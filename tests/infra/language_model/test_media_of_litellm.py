@@ -18,8 +18,8 @@ from tests.provider.wires import ClaudeSays, GeminiSays
 PDF, WAV, PDFS = "JVBERi0xLjQKJSBhIHNtYWxsIGZpbGUK", "UklGRiQAAABXQVZFZm10IBAAAAA=", "application/pdf"
 TEXT = {"type": "text", "text": "What is this?"}
 CLAUDE, GEMINI, BEDROCK = "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash", f"bedrock/{BEDROCKS_CLAUDE}"
-OPENAI = "openai/own"
-NAMES = {name: name for name in (CLAUDE, GEMINI, BEDROCK, OPENAI, "cohere/own", "ollama/own")}
+OPENAI, PROMPTED = "openai/own", "text-completion-openai/own"
+NAMES = {name: name for name in (CLAUDE, GEMINI, BEDROCK, OPENAI, "cohere/own", "ollama/own", PROMPTED)}
 REPLIES: dict[str, Reply] = {
     CLAUDE: ClaudeSays(({"type": "text", "text": "A file."},)),
     GEMINI: GeminiSays(({"text": "A file."},)),
@@ -92,6 +92,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     (CLAUDE, SOUND, ""),
     (BEDROCK, SOUND, ""),
     ("ollama/own", file_of(), ""),
+    (PROMPTED, file_of(), ""),
     # It sends them as they are to an API that has no such parts.
     ("cohere/own", file_of(), ""),
     ("cohere/own", SOUND, ""),
