@@ -170,3 +170,15 @@ async def test_fallback_that_takes_the_file_gets_it(provider: ScriptedProvider, 
 
     assert answered.text == "A file."
     assert [len(provider.requests(name)) for name in (model, f"{model}-2")] == [1, 1]
+
+
+async def test_refused_part_is_no_failure_of_the_deployment(provider: ScriptedProvider, models: Models) -> None:
+    name = BEDROCK.rpartition("/")[2]
+    provider.script(name, REPLIES[BEDROCK])
+    language_model = models.opened({"m": BEDROCK}, {"router_settings": {"cooldown_time": 60, "allowed_fails": 0}})
+    with pytest.raises(PromptRejected):
+        await ask(language_model, saying("m", SOUND))
+
+    answered = await ask(language_model, saying("m", file_of()))
+
+    assert answered.text == "A file."
