@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mimetypes import guess_type
 from typing import Any
 
 from anyio import to_thread
@@ -16,7 +15,7 @@ from models.chat_completions import CreateChatCompletionRequest
 from models.chat_messages import FileInput, UserMessage
 from models.fields_of_messages import part_field
 from models.file_errors import ContentLost, FileTooLarge
-from models.files import MEBIBYTE, File
+from models.files import MEBIBYTE, File, media_type_of
 from models.stored_objects import KeyPrefix, object_key
 
 MAX_BYTES = 20 * MEBIBYTE
@@ -46,8 +45,10 @@ async def insert_contents(body: CreateChatCompletionRequest, resources: Resource
         size += file.bytes
         if size > MAX_BYTES:
             raise FileTooLarge(each.field, MAX_BYTES)
+    # A body may name one file a thousand times.
+    contents = {file.id: await _content(file, resources.object_store) for file in found.values()}
     for each, file in ours:
-        each.part.file = await _content(file, resources.object_store)
+        each.part.file = contents[file.id]
 
 
 def _named(body: CreateChatCompletionRequest) -> Iterator[_Named]:
@@ -56,7 +57,9 @@ def _named(body: CreateChatCompletionRequest) -> Iterator[_Named]:
             continue
         for at, part in enumerate(message.content):
             match part:
-                case FileInput(file={"file_id": str(file_id), **others}) if not others:
+                case FileInput(file={"file_id": str(file_id), **others}) if all(
+                    value is None for value in others.values()
+                ):
                     yield _Named(part, file_id, f"{part_field(index, at)}.file.file_id")
 
 
@@ -71,4 +74,4 @@ async def _content(file: File, store: ObjectStore) -> dict[str, Any]:
 
 
 def _data_url(filename: str, content: bytes) -> str:
-    return f"data:{guess_type(filename)[0] or UNKNOWN_TYPE};base64,{b64encode(content).decode('ascii')}"
+    return f"data:{media_type_of(filename) or UNKNOWN_TYPE};base64,{b64encode(content).decode('ascii')}"

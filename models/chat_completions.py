@@ -213,7 +213,8 @@ class CreateChatCompletionRequest(RequestBody):
     def _choice(
         self, functions: tuple[Function, ...]
     ) -> Literal["none", "auto", "required"] | tuple[Literal["function"], str]:
-        if self.tool_choice not in (None, "none", "auto") and not self.tools:
+        without_tools = (None, "auto") if self.functions else (None, "none", "auto")
+        if self.tool_choice not in without_tools and not self.tools:
             raise UnusableToolChoice.without_tools()
         match self.tool_choice:
             case "none" | "required" as word:

@@ -44,7 +44,8 @@ def allowed_functions(functions: Sequence[Function], allowed: Mapping[str, Any])
 
 def _functions(given: Sequence[Mapping[str, Any]]) -> Iterator[Function]:
     for each in given:
-        match {"description": None, "parameters": {"type": "object", "properties": {}}, **each}:
+        named = {name: value for name, value in each.items() if value is not None}
+        match {"description": None, "parameters": {"type": "object", "properties": {}}, **named}:
             case {"name": str(name), "description": str() | None as description, "parameters": dict(schema), **others}:
                 if not others:
                     yield Function(name, description, schema)

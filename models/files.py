@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from mimetypes import guess_type
 from typing import Literal
 
 from pydantic import Field
@@ -15,6 +16,13 @@ NAMELESS = "upload"
 MIN_EXPIRY_SECONDS = 3600
 MAX_EXPIRY_SECONDS = 2_592_000
 BATCH_EXPIRY_SECONDS = MAX_EXPIRY_SECONDS
+
+
+def media_type_of(filename: str) -> str | None:
+    """By its ending. Compressed files have none: it would be that of the content."""
+    # As a path: mimetypes reads "data:text/html,a.pdf" as an address that names its type itself.
+    media_type, compression = guess_type(f"./{filename}")
+    return None if compression else media_type
 
 
 class Purpose(StrEnum):

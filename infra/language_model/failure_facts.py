@@ -97,6 +97,15 @@ def _redirect(chain: list[Any]) -> FailureFacts | None:
     return redirected(redirects[0].status_code, location)
 
 
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """`error` and those that it was made from: litellm makes one of its own from every one of its connections."""
+    for _ in range(MAX_CHAIN_LENGTH):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _chain(error: BaseException | None) -> Iterator[Any]:
     # Only vendors' exceptions, and system errors below them: further causes may be unrelated errors of the caller.
     for _ in range(MAX_CHAIN_LENGTH):

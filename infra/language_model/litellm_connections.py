@@ -5,7 +5,7 @@ events, finds none, and yields nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -32,6 +32,7 @@ OF_THE_BODY = frozenset({"content-encoding", "content-length", "content-type", "
 def set_up_connections() -> None:
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler, HTTPHandler
     from litellm.llms.openai.common_utils import BaseOpenAILLM
+    from openai import _base_client
 
     handler: Any = AsyncHTTPHandler
     handler.create_client = _set_up(handler.create_client)
@@ -40,6 +41,9 @@ def set_up_connections() -> None:
     blocking.create_client = _blocking(blocking.create_client)
     openais: Any = BaseOpenAILLM
     openais._get_async_http_client = staticmethod(_set_up(openais._get_async_http_client))
+    # The adapter for prompts in one text leaves the connection to OpenAI's client.
+    wrapper: Any = _base_client.AsyncHttpxClientWrapper
+    wrapper.send = _looking(wrapper.send)
 
 
 def _set_up(create: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,6 +65,14 @@ def _blocking(create: Callable[..., Any]) -> Callable[..., Any]:
         return client
 
     return create_client
+
+
+def _looking(send: Callable[..., Awaitable[httpx.Response]]) -> Callable[..., Awaitable[httpx.Response]]:
+    async def look_and_send(client: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+        check_sent(request)
+        return await send(client, request, **options)
+
+    return look_and_send
 
 
 class _BlockingClient(httpx.Client):

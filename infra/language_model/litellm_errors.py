@@ -1,12 +1,10 @@
 """Translates the errors of litellm and of providers into `ModelCallFailed`."""
 
-from collections.abc import Iterator
-
 from infra.language_model.beyond_the_port import not_taken
 from infra.language_model.chat_completions.failures import UnreadableAnswer
 from infra.language_model.document_streams import DocumentTooLong, UnfinishedDocument, UnknownDocument
 from infra.language_model.errors import AnswerAborted, AnswerTooLarge, ModelCallFailed, ModelStreamBroken
-from infra.language_model.failure_facts import MAX_CHAIN_LENGTH, facts_of
+from infra.language_model.failure_facts import causes_of, facts_of
 from infra.language_model.failures import failure_of
 from infra.language_model.finish_reasons import RETRY_AFTER
 from infra.language_model.litellm_kept import FieldNotTaken
@@ -21,7 +19,7 @@ def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed
         return _unfinished(model)
     if isinstance(error, UnreadableAnswer):
         return ModelStreamBroken(f"The answer of '{model}' {error}.")
-    for cause in _causes(error):
+    for cause in causes_of(error):
         match cause:
             case FieldNotTaken(name=name):
                 return not_taken(name, model, ", or not with this value or beside the other fields of the request")
@@ -37,12 +35,3 @@ def translated(error: Exception, model: str, has_begun: bool) -> ModelCallFailed
 
 def _unfinished(model: str) -> ModelStreamBroken:
     return ModelStreamBroken(f"The answer of '{model}' ended without saying that it was complete.")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    # litellm makes an error of its own from every one that its connections raise.
-    for _ in range(MAX_CHAIN_LENGTH):
-        if error is None:
-            return
-        yield error
-        error = error.__cause__ or error.__context__

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from infra.language_model.failure_facts import causes_of
 from infra.language_model.litellm_kept import FieldNotTaken, kept_of_call
 
 CHANGED_BY_MAPPING = ("tools", "functions", "response_format")
@@ -26,10 +27,22 @@ def refuse_to_drop_kept_fields() -> None:
     module.LITELLM_EXCEPTION_TYPES.append(FieldNotTaken)
     calls: Any = main
     calls.get_optional_params = _comparing(calls.get_optional_params)
+    calls.exception_type = _unwrapping(calls.exception_type)
     bridge: Any = transformation.LiteLLMResponsesTransformationHandler
     bridge._map_optional_params_to_responses_api_request = _translating(
         bridge._map_optional_params_to_responses_api_request
     )
+
+
+def _unwrapping(error_of: Callable[..., Exception]) -> Callable[..., Exception]:
+    # Some adapters make a failure of the provider from errors of their connection, and the Router would let the
+    # deployment rest for it.
+    def unwrapped(*, original_exception: Exception, **given: Any) -> Exception:
+        causes = causes_of(original_exception)
+        refused = next((cause for cause in causes if isinstance(cause, FieldNotTaken)), None)
+        return refused or error_of(original_exception=original_exception, **given)
+
+    return unwrapped
 
 
 def _comparing(parameters_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

@@ -8,13 +8,13 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from mimetypes import guess_type
 from typing import Any, NoReturn
 
 from infra.language_model.beyond_the_port import not_taken
+from models.files import media_type_of
 from models.language_model import MediaPart, ModelRequest, PromptItem, UserTurn
 
-DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
+DATA_URL = re.compile(r"data:(?P<type>[\w.+-]{1,127}/[\w.+-]{1,127})(?:;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
 FORMAT = re.compile(r"[\w-]+", re.ASCII)
 
 
@@ -64,7 +64,7 @@ class _Reader:
         if not isinstance(given, str):
             self._refuse("file.file_data")
         url = DATA_URL.match(given)
-        media_type = url["type"] if url else guess_type(name or "")[0]
+        media_type = url["type"] if url else media_type_of(name or "")
         payload = given[url.end() :] if url else given
         if media_type is None or not _is_base64(payload):
             self._refuse("file.file_data", ": it is neither a data: URL in base64 nor base64 with a telling filename")

@@ -15,8 +15,14 @@ FORM = "application/x-www-form-urlencoded"
 """The requests for tokens of some providers."""
 
 OPENAIS_PATH = "/chat/completions"
-UNTRANSLATED = re.compile(rb'("file_data":\s*"data:[^"]*|"input_audio":\s*\{\s*"data":\s*")$')
+UNTRANSLATED = re.compile(rb'("file_data":\s*"data:[^"]*|(?P<sound>)"input_audio":\s*\{\s*"data":\s*")$')
 """Before the base64 of a part in OpenAI's form, which no other API takes."""
+
+AS_DATA = re.compile(rb'(?<!"text)(?<!"content)":\s*"(data:[^",]*,)?$')
+"""Before the base64 of a part in any form, and not in the text of a message."""
+
+RESPONSES_PATH = "/responses"
+"""Of the API of OpenAI's that has files in the same field."""
 
 LONGEST_BEGINNING = 300
 
@@ -31,11 +37,13 @@ def check_sent(request: httpx.Request) -> None:
     body, is_openais = _body(request, kept), request.url.path.endswith(OPENAIS_PATH)
     if kept.custom and not is_openais:
         raise FieldNotTaken(kept.custom)
+    position = 0
     for place, payload in kept.parts.items():
-        # With the end of the JSON string: not within a text that describes the part.
-        at = body.find(f'{payload}"'.encode())
-        if at < 0 or not (is_openais or _is_translated(body, at)):
+        # Parts keep their order. Thousands of searches from the beginning would block the event loop for seconds.
+        at = _position_of(payload, body, position)
+        if at < 0 or not (is_openais or _is_translated(body, at, request.url.path)):
             raise FieldNotTaken(place)
+        position = at + len(payload)
     if kept.names and not (is_openais and _names_in(body) == kept.names):
         raise FieldNotTaken(kept.named)
 
@@ -47,8 +55,17 @@ def _body(request: httpx.Request, kept: Kept) -> bytes:
         raise FieldNotTaken(next(iter(kept.parts), kept.named or kept.custom)) from error
 
 
-def _is_translated(body: bytes, at: int) -> bool:
-    return not UNTRANSLATED.search(body[max(at - LONGEST_BEGINNING, 0) : at])
+def _position_of(payload: str, body: bytes, start: int) -> int:
+    # With the end of the JSON string: not within a text that describes the part.
+    sought = f'{payload}"'.encode()
+    while (at := body.find(sought, start)) >= 0 and not AS_DATA.search(body, max(at - LONGEST_BEGINNING, 0), at):
+        start = at + len(sought)
+    return at
+
+
+def _is_translated(body: bytes, at: int, path: str) -> bool:
+    found = UNTRANSLATED.search(body, max(at - LONGEST_BEGINNING, 0), at)
+    return found is None or (found["sound"] is None and path.endswith(RESPONSES_PATH))
 
 
 def _names_in(body: bytes) -> tuple[Any, ...]:

@@ -231,6 +231,7 @@ async def _read_all(holdfast: RunningHoldfast, model: str, stream: bool) -> None
         ({"model": "m", "messages": HELLO, "stream_options": {"include_usage": True}}, 400, "stream_options"),
         ({"model": "m", "messages": HELLO, "max_tokens": 5, "max_completion_tokens": 5}, 400, "max_tokens"),
         ({"model": "m", "messages": HELLO, "tool_choice": "required"}, 400, "tool_choice"),
+        ({"model": "m", "messages": HELLO, "functions": [{"name": "f"}], "tool_choice": "none"}, 400, "tool_choice"),
         ({"model": "m", "messages": [{"role": "tool", "tool_call_id": "x", "content": "a"}]}, 400, "messages.[0].role"),
         (
             {

@@ -148,7 +148,7 @@ async def test_content_of_a_file_is_sent_in_place_of_its_id(
     file = await client.files.create(file=("a.pdf", content), purpose="user_data")
 
     def asking(file_id: str) -> Any:
-        part: Any = {"type": "file", "file": {"file_id": file_id}}
+        part: Any = {"type": "file", "file": {"file_id": file_id, "filename": None}}
         return client.chat.completions.create(model=f"old-{CLAUDE}", messages=[{"role": "user", "content": [part]}])
 
     answer = await asking(file.id)

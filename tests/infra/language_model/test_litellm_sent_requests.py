@@ -10,9 +10,16 @@ from infra.language_model.litellm_loading import load_litellm
 from infra.language_model.litellm_sent_requests import check_sent
 
 PAYLOAD = "JVBERi0xLjQK"
-PART, NAMED, CALL = "messages[0].content[1]", "messages[0].name", "messages[1].tool_calls"
+PART, SECOND, NAMED, CALL = (
+    "messages[0].content[1]",
+    "messages[0].content[2]",
+    "messages[0].name",
+    "messages[1].tool_calls",
+)
 FILE, NAMES, CUSTOM = Kept(parts={PART: PAYLOAD}), Kept(names=("ada", "bob"), named=NAMED), Kept(custom=CALL)
+TWICE = Kept(parts={PART: PAYLOAD, SECOND: PAYLOAD})
 OPENAIS, OTHER = "http://127.0.0.1:1/v1/chat/completions", "http://127.0.0.1:1/v1/messages"
+RESPONSES, URL = "http://127.0.0.1:1/v1/responses", f"data:application/pdf;base64,{PAYLOAD}"
 
 
 async def pieces() -> AsyncIterator[bytes]:
@@ -31,7 +38,9 @@ def messages(*names: str) -> Any:
     ("kept", "request_"),
     [
         (FILE, posted(OTHER, {"data": PAYLOAD})),
-        (FILE, posted(OPENAIS, {"file_data": f"data:application/pdf;base64,{PAYLOAD}"})),
+        (FILE, posted(OPENAIS, {"file_data": URL})),
+        (TWICE, posted(OTHER, [{"text": PAYLOAD}, {"data": PAYLOAD}, {"bytes": PAYLOAD}])),
+        (FILE, posted(RESPONSES, {"type": "input_file", "file_data": URL})),
         (NAMES, posted(OPENAIS, messages("ada", "bob"))),
         (CUSTOM, posted(OPENAIS, {})),
         # Those of images and tokens, which precede the call's.
@@ -49,10 +58,14 @@ def test_request_with_all_of_the_call_is_sent(kept: Kept, request_: httpx.Reques
     [
         (FILE, posted(OTHER, {"data": ""}), PART),
         # A part in OpenAI's form, and one that is described in a text.
-        (FILE, posted(OTHER, {"file": {"file_data": f"data:application/pdf;base64,{PAYLOAD}"}}), PART),
+        (FILE, posted(OTHER, {"file": {"file_data": URL}}), PART),
         (FILE, posted(OTHER, {"input_audio": {"data": PAYLOAD}}), PART),
         (FILE, posted(OTHER, {"text": json.dumps({"data": PAYLOAD})}), PART),
         (FILE, posted(OTHER, {"text": str({"data": PAYLOAD})}), PART),
+        (FILE, posted(OTHER, [{"text": PAYLOAD}, {"content": PAYLOAD}, {"text": f"It is {PAYLOAD}"}]), PART),
+        (FILE, posted(RESPONSES, {"input_audio": {"data": PAYLOAD}}), PART),
+        # One of two equal parts.
+        (TWICE, posted(OTHER, {"data": PAYLOAD}), SECOND),
         (FILE, httpx.Request("POST", OTHER, content=pieces()), PART),
         (NAMES, httpx.Request("POST", OPENAIS, content=pieces()), NAMED),
         (NAMES, posted(OPENAIS, messages("ada")), NAMED),

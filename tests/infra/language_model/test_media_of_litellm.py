@@ -18,8 +18,8 @@ from tests.provider.wires import ClaudeSays, GeminiSays
 PDF, WAV, PDFS = "JVBERi0xLjQKJSBhIHNtYWxsIGZpbGUK", "UklGRiQAAABXQVZFZm10IBAAAAA=", "application/pdf"
 TEXT = {"type": "text", "text": "What is this?"}
 CLAUDE, GEMINI, BEDROCK = "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash", f"bedrock/{BEDROCKS_CLAUDE}"
-OPENAI = "openai/own"
-NAMES = {name: name for name in (CLAUDE, GEMINI, BEDROCK, OPENAI, "cohere/own", "ollama/own")}
+OPENAI, PROMPTED = "openai/own", "text-completion-openai/own"
+NAMES = {name: name for name in (CLAUDE, GEMINI, BEDROCK, OPENAI, "cohere/own", "ollama/own", PROMPTED)}
 REPLIES: dict[str, Reply] = {
     CLAUDE: ClaudeSays(({"type": "text", "text": "A file."},)),
     GEMINI: GeminiSays(({"text": "A file."},)),
@@ -92,6 +92,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     (CLAUDE, SOUND, ""),
     (BEDROCK, SOUND, ""),
     ("ollama/own", file_of(), ""),
+    (PROMPTED, file_of(), ""),
     # It sends them as they are to an API that has no such parts.
     ("cohere/own", file_of(), ""),
     ("cohere/own", SOUND, ""),
@@ -105,7 +106,9 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     (GEMINI, file_of("gs://bucket/a.pdf"), ".file.file_data"),
     # It reads further fields, which OpenAI's API does not have.
     (GEMINI, file_of(format="audio/wav"), ".file.format"),
-    (GEMINI, file_of(PDF, filename="a.unheardof"), ".file.file_data"),
+    (GEMINI, file_of(PDF, filename="a.csv.gz"), ".file.file_data"),
+    # Longer than a media type: the form of the part would not be seen before its base64.
+    ("cohere/own", file_of(f"data:application/{'x' * 300};base64,{PDF}"), ".file.file_data"),
     (GEMINI, file_of("data:application/pdf;base64,no base64"), ".file.file_data"),
     (GEMINI, file_of(filename=7), ".file.filename"),
     (GEMINI, {"type": "file", "file": {"filename": "a.pdf"}}, ".file.file_data"),
@@ -167,3 +170,15 @@ async def test_fallback_that_takes_the_file_gets_it(provider: ScriptedProvider, 
 
     assert answered.text == "A file."
     assert [len(provider.requests(name)) for name in (model, f"{model}-2")] == [1, 1]
+
+
+async def test_refused_part_is_no_failure_of_the_deployment(provider: ScriptedProvider, models: Models) -> None:
+    name = BEDROCK.rpartition("/")[2]
+    provider.script(name, REPLIES[BEDROCK])
+    language_model = models.opened({"m": BEDROCK}, {"router_settings": {"cooldown_time": 60, "allowed_fails": 0}})
+    with pytest.raises(PromptRejected):
+        await ask(language_model, saying("m", SOUND))
+
+    answered = await ask(language_model, saying("m", file_of()))
+
+    assert answered.text == "A file."

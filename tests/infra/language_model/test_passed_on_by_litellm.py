@@ -244,7 +244,7 @@ async def test_functions_are_called_in_the_form_before_tools(
 ) -> None:
     provider.script(model, GeminiCandidates((calling("f", "g", index=0),), is_streamed=stream))
     language_model = models.opened({"m": f"gemini/{model}"})
-    functions = [tool["function"] for tool in TOOLS]
+    functions = [{**tool["function"], "parameters": None, "strict": None} for tool in TOOLS]
 
     answered = await ask(language_model, asked("m", functions=functions, logprobs=True, stream=stream))
 
