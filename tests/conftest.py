@@ -90,6 +90,16 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000)
 
 
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Garbage of earlier tests is gone, and that of this one is collected as in the program."""
+    seldom = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    gc.collect()
+    yield
+    gc.set_threshold(*seldom)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_machine() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

@@ -72,7 +72,10 @@ class _StartAnswers:
                     await self._is_unsubscribed.wait()
                 await self._redis.srem(self._workers.key, self._channel)
         if self._under_way:
-            await asyncio.wait(self._under_way, timeout=END_TIMEOUT.total_seconds())
+            _, unanswered = await asyncio.wait(self._under_way, timeout=END_TIMEOUT.total_seconds())
+            for start in unanswered:
+                # Its API starts the workflow itself.
+                start.cancel()
 
     async def _take_requests(self) -> None:
         async with self._redis.pubsub() as published:

@@ -53,7 +53,7 @@ class Client:
 
 
 @pytest.fixture
-async def complaints() -> AsyncIterator[list[str]]:
+async def complaints(collected: None) -> AsyncIterator[list[str]]:
     """Messages of the event loop about tasks that were left alone."""
     loop = asyncio.get_running_loop()
     said: list[str] = []

@@ -99,6 +99,7 @@ async def test_uploads_as_the_sdk_sends_them(client: AsyncOpenAI, tmp_path: Path
     assert cancelled.status == "cancelled"
 
 
+@pytest.mark.usefixtures("collected")
 async def test_memory_does_not_grow_with_a_file(running: RunningHoldfast) -> None:
     """Measured in this process, which is client and server at once."""
     async with httpx.AsyncClient(base_url=running.url, timeout=60) as http:

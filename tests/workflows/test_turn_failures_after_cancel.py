@@ -20,6 +20,8 @@ from tests.sandbox import SANDBOXED
 from workflows.activity_options import control_task_queue
 from workflows.run_workflow import RunWorkflow, report_unexpected
 
+pytestmark = pytest.mark.usefixtures("collected")
+
 
 async def test_turn_failure_after_cancel_is_not_logged(
     temporal: WorkflowEnvironment, caplog: pytest.LogCaptureFixture
@@ -67,9 +69,10 @@ async def until_failed(handle: WorkflowHandle[RunWorkflow, RunStatus]) -> None:
 
 
 @pytest.fixture
-def log_of_unretrieved(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[Exception], str]]:
+def log_of_unretrieved(collected: None, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[Exception], str]]:
     """Log of a future whose exception is never retrieved."""
     loop = asyncio.new_event_loop()
+    caplog.clear()
 
     async def leave_unretrieved(error: Exception) -> None:
         loop.set_exception_handler(report_unexpected)

@@ -42,6 +42,7 @@ class Starts:
         self.traces: list[int] = []
         self._failure = failure
         self._hangs = hangs
+        self.is_given_up = asyncio.Event()
 
     async def start(self, run: RunInput) -> None:
         self.runs.append(run)
@@ -49,7 +50,10 @@ class Starts:
         if self._failure:
             raise RPCError("refused", self._failure, b"")
         if self._hangs:
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.is_given_up.set()
 
 
 @pytest.fixture
@@ -154,6 +158,8 @@ async def test_worker_that_does_not_answer_is_left_out_until_it_adds_itself_agai
         assert not await asked.start(RUN)
 
     assert starts.runs == [RUN]
+    async with asyncio.timeout(5):
+        await starts.is_given_up.wait()
 
 
 async def test_worker_adds_itself_again(workers: StartingWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
