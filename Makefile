@@ -75,6 +75,7 @@ test-console: $(INSTALLED_CONSOLE)  ## Run the tests of the console in Chromium;
 	@$(BIN)/python -m tests.console.chromium
 	@$(PYTEST) tests/console tests/api/test_console.py $(ARGS)
 
+test-all: PROCESSES := 3
 test-all: $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE)  ## Run every test there is, with every release of the official SDKs
 	@$(BIN)/python -m tests.deployment.modules
 	@$(BIN)/python -m tests.console.chromium

@@ -57,12 +57,16 @@ class LongPolls:
             run = await load()
         else:
             run = await self._held(run_id, load, _longest(headers, self._rapid_polls_held_for), unchanged=previous)
+        self.answered(project_id, run)
+        return run
+
+    def answered(self, project_id: str, run: Run) -> None:
+        """Remember what a client was answered of a run: a poll that follows rapidly is held."""
         if self._rapid_polls_held_for and run.status in WAITED_FOR:
             self._recent.add(project_id, run)
         else:
             # Once its outputs are submitted, the run may be as it was before it asked for them.
-            self._recent.forget(project_id, run_id)
-        return run
+            self._recent.forget(project_id, run.id)
 
     async def _held(
         self, run_id: str, load: Callable[[], Awaitable[Run]], seconds: float, unchanged: Run | None = None

@@ -48,11 +48,15 @@ async def create_thread_and_run(
     streams: StreamsDep,
     v1: V1AnswersDep,
     sandbox: SandboxDep,
+    long_polls: LongPollsDep,
 ) -> Run | StreamingResponse:
     check_searches(body.tools)
     await check_tools(sandbox, body.tools)
     run = await commands.create_with_thread(idempotency, project, body, is_v1=v1 is not None)
-    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1) if body.stream else run
+    if body.stream:
+        return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1)
+    long_polls.answered(project, run)
+    return run
 
 
 @router.post(
@@ -72,11 +76,15 @@ async def create_run(
     v1: V1AnswersDep,
     with_content: IncludeDep,
     sandbox: SandboxDep,
+    long_polls: LongPollsDep,
 ) -> Run | StreamingResponse:
     check_searches(body.tools)
     await check_tools(sandbox, body.tools)
     run = await commands.create(idempotency, project, thread_id, body, is_v1=v1 is not None)
-    return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1, with_content) if body.stream else run
+    if body.stream:
+        return streams.response(UNTIL_PAUSED, run.id, FROM_THE_BEGINNING, v1, with_content)
+    long_polls.answered(project, run)
+    return run
 
 
 @router.get("/{thread_id}/runs", operation_id="listRuns")
@@ -133,8 +141,10 @@ async def submit_tool_outputs(
     commands: RunCommandsDep,
     streams: StreamsDep,
     v1: V1AnswersDep,
+    long_polls: LongPollsDep,
 ) -> Run | StreamingResponse:
     submitted = await commands.submit(idempotency, project, thread_id, run_id, body)
     if body.stream:
         return streams.response(UNTIL_PAUSED, run_id, submitted.first_event - 1, v1)
+    long_polls.answered(project, submitted.run)
     return submitted.run

@@ -22,7 +22,7 @@ from infra.ports import EventStream
 from models.events import Event
 from models.runs import Run, RunStatus
 from tests.holdfast import RunningHoldfast
-from tests.provider.replies import Held, Says
+from tests.provider.replies import Calls, Held, Says
 from tests.provider.scripted_provider import ScriptedProvider
 
 LONG = timedelta(minutes=1)
@@ -272,3 +272,41 @@ async def test_every_address_of_a_run_hears_its_end_at_once(
 
     async with asyncio.timeout(30):
         assert (await poll).json()["status"] == "completed"
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("with_thread", [False, True])
+async def test_first_poll_after_a_run_was_created_and_continued_is_rapid(
+    holdfast: RunningHoldfast, patient: httpx.AsyncClient, provider: ScriptedProvider, with_thread: bool
+) -> None:
+    asking, answering = Held(Calls(("weather", "{}"))), Held(Says("Sunny."))
+    provider.script("polled-first", asking, answering)
+    body = {"assistant_id": await holdfast.assistant("polled-first", "weather")}
+    thread = {"messages": [{"role": "user", "content": "Hello"}]}
+
+    if with_thread:
+        run = (await patient.post("/v1/threads/runs", json={**body, "thread": thread})).json()
+    else:
+        thread_id = (await patient.post("/v1/threads", json=thread)).json()["id"]
+        run = (await patient.post(f"/v1/threads/{thread_id}/runs", json=body)).json()
+    url = f"/v1/threads/{run['thread_id']}/runs/{run['id']}"
+    waiting = await _held_until(asking, patient, url)
+    [call] = waiting["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = {"tool_outputs": [{"tool_call_id": call["id"], "output": "sunny"}]}
+    await patient.post(f"{url}/submit_tool_outputs", json=outputs)
+    ended = await _held_until(answering, patient, url)
+
+    assert (waiting["status"], ended["status"]) == ("requires_action", "completed")
+
+
+async def _held_until(answer: Held, client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    """The first poll's answer, which comes when the model has answered."""
+    poll = asyncio.create_task(client.get(url))
+    async with asyncio.timeout(30):
+        await answer.arrived()
+        for _ in range(TURNS):
+            assert (await client.get("/v1/threads/thread_none")).status_code == httpx.codes.NOT_FOUND
+        assert not poll.done()
+        answer.release()
+        run: dict[str, Any] = (await poll).json()
+        return run
