@@ -12,7 +12,7 @@ import httpx
 from infra.language_model.litellm_kept import FieldNotTaken, Kept, kept_of_call
 
 FORM = "application/x-www-form-urlencoded"
-"""The requests for tokens of some providers."""
+"""Of requests for tokens, which have a grant type, and of prompts to Petals."""
 
 OPENAIS_PATH = "/chat/completions"
 UNTRANSLATED = re.compile(rb'("file_data":\s*"data:[^"]*|(?P<sound>)"input_audio":\s*\{\s*"data":\s*")$')
@@ -32,9 +32,9 @@ def check_sent(request: httpx.Request) -> None:
     kept = kept_of_call()
     if not (kept.parts or kept.names or kept.custom) or request.method != "POST":
         return
-    if request.headers.get("content-type", "").startswith(FORM):
-        return
     body, is_openais = _body(request, kept), request.url.path.endswith(OPENAIS_PATH)
+    if b"grant_type" in body and request.headers.get("content-type", "").startswith(FORM):
+        return
     if kept.custom and not is_openais:
         raise FieldNotTaken(kept.custom)
     position = 0

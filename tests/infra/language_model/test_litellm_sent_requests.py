@@ -71,6 +71,7 @@ def test_request_with_all_of_the_call_is_sent(kept: Kept, request_: httpx.Reques
         (NAMES, posted(OPENAIS, messages("ada")), NAMED),
         (NAMES, posted(OPENAIS, {"input": []}), NAMED),
         (NAMES, posted(OTHER, messages("ada", "bob")), NAMED),
+        (NAMES, httpx.Request("POST", OTHER, data={"inputs": "Hi"}), NAMED),
         (CUSTOM, posted(OTHER, {}), CALL),
     ],
 )
