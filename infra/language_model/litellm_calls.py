@@ -15,6 +15,10 @@ from infra.language_model.reasoning_budgets import budgets_of, with_affordable_e
 # Temporal owns retries: those of litellm and of the provider's SDK would multiply with its own.
 NO_RETRIES: Mapping[str, Any] = {"num_retries": 0, "max_retries": 0}
 
+CUSTOM_SERVER = "custom/"
+SENT_TO_CUSTOM_SERVERS = frozenset({"max_tokens", "temperature", "top_p"})
+"""litellm says that it sends all that OpenAI's API has."""
+
 
 class LitellmCalls:
     def __init__(self, catalogue: ModelCatalogue) -> None:
@@ -85,8 +89,11 @@ class LitellmCalls:
 
     def _takes(self, parameter: str, name: str) -> bool:
         """Whether litellm can pass `parameter` on to the provider of `name`."""
+        called = called_by_litellm(name)
+        if called.startswith(CUSTOM_SERVER):
+            return parameter in SENT_TO_CUSTOM_SERVERS
         try:
-            supported = self._litellm.get_supported_openai_params(model=called_by_litellm(name))
+            supported = self._litellm.get_supported_openai_params(model=called)
         except self._litellm.BadRequestError:
             # The name has no provider: the call itself raises the error.
             return True

@@ -34,6 +34,16 @@ REFUSED: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("messages[0]", GEMINI, {"messages": [{"role": "function", "name": "f", "content": "Hi"}]}),
     ("functions", GEMINI, {"functions": [{"name": "f", "strict": True}]}),
     ("function_call", GEMINI, {"functions": [{"name": "f"}], "function_call": {"name": "g"}}),
+    # One form beside the other.
+    ("functions", GEMINI, {"functions": [{"name": "f"}], "tools": TOOLS}),
+    (
+        "stream_options.include_obfuscation",
+        GEMINI,
+        {"stream": True, "stream_options": {"include_obfuscation": True}},
+    ),
+    # litellm says that these servers take all that OpenAI's do, and sends a prompt and three numbers.
+    ("stop", "custom/own", {"stop": ["x"]}),
+    ("seed", "custom/own", {"seed": 7}),
     # litellm says that Claude takes it, but leaves out the address of a person.
     ("user", CLAUDE, {"user": "ada@example.com"}),
     # litellm says that they take these, but does not map the one, and keeps the other for its own logs.
