@@ -4,7 +4,6 @@ Not with a link: few providers can reach this server, and none has a key.
 """
 
 import asyncio
-from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,7 +12,7 @@ from infra.database.engine import Database
 from infra.object_store.errors import ObjectMissing
 from infra.ports import ObjectStore
 from models.attachments import MAX_IMAGE_BYTES
-from models.files import File, FileStatus
+from models.files import File, FileStatus, data_url
 from models.language_model import ImagePart, TextPart
 from models.messages import ImageFile
 from models.stored_objects import KeyPrefix, object_key
@@ -125,7 +124,7 @@ class PromptImages:
         content = await self._images.read(file)
         media_type = media_type_of(content)
         # In a thread: of megabytes it takes a while.
-        return media_type and await asyncio.to_thread(_data_url, media_type, content)
+        return media_type and await asyncio.to_thread(data_url, content, media_type)
 
 
 def media_type_of(content: bytes) -> str | None:
@@ -133,10 +132,6 @@ def media_type_of(content: bytes) -> str | None:
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return "image/webp"
     return next((media_type for magic, media_type in _MEDIA_TYPES if content.startswith(magic)), None)
-
-
-def _data_url(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
 
 
 def _said(image: ImageFile, reason: str) -> TextPart:

@@ -1,6 +1,5 @@
 """Files of the project in a body of `/chat/completions`: contents take the place of ids that no provider knows."""
 
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from models.chat_completions import CreateChatCompletionRequest
 from models.chat_messages import FileInput, UserMessage
 from models.fields_of_messages import part_field
 from models.file_errors import ContentLost, FileTooLarge
-from models.files import MEBIBYTE, File, media_type_of
+from models.files import MEBIBYTE, File, data_url, media_type_of
 from models.stored_objects import KeyPrefix, object_key
 
 MAX_BYTES = 20 * MEBIBYTE
@@ -68,10 +67,5 @@ async def _content(file: File, store: ObjectStore) -> dict[str, Any]:
         content = b"".join([piece async for piece in store.get(object_key(KeyPrefix.FILE, file.id))])
     except ObjectMissing as error:
         raise ContentLost(file.id) from error
-    # In a thread: of megabytes it takes a while.
-    url = await to_thread.run_sync(_data_url, file.filename, content)
+    url = await to_thread.run_sync(data_url, content, media_type_of(file.filename) or UNKNOWN_TYPE)
     return {"filename": file.filename, "file_data": url}
-
-
-def _data_url(filename: str, content: bytes) -> str:
-    return f"data:{media_type_of(filename) or UNKNOWN_TYPE};base64,{b64encode(content).decode('ascii')}"

@@ -1,6 +1,7 @@
 """Files: the wire object, its purposes, and what a client sends to make one."""
 
 import re
+from base64 import b64encode
 from enum import StrEnum
 from mimetypes import guess_type
 from typing import Literal
@@ -23,6 +24,11 @@ def media_type_of(filename: str) -> str | None:
     # As a path: mimetypes reads "data:text/html,a.pdf" as an address that names its type itself.
     media_type, compression = guess_type(f"./{filename}")
     return None if compression else media_type
+
+
+def data_url(content: bytes, media_type: str) -> str:
+    """For megabytes in a thread: it takes a while."""
+    return f"data:{media_type};base64,{b64encode(content).decode('ascii')}"
 
 
 class Purpose(StrEnum):
