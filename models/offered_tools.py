@@ -39,13 +39,13 @@ class OfferedTools:
         return tuple(each.function for each in self.tools)
 
     def with_collection(self, description: str) -> "OfferedTools":
-        """The same tools, with what the model is told of the project's collected pages."""
+        """The same tools; web retrieval is offered with `description`, of the project's collected pages."""
 
-        def told(each: OfferedTool) -> OfferedTool:
+        def described(each: OfferedTool) -> OfferedTool:
             is_web = each.function.kind is ToolKind.WEB_RETRIEVAL
             return replace(each, function=web_retrieval.offered(each.function.name, description)) if is_web else each
 
-        tools = [told(each) for each in self.tools]
+        tools = [described(each) for each in self.tools]
         return OfferedTools(tools, {each.function.name: each for each in tools})
 
     def name_of(self, kind: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Crawls, which collect pages for a project's web retrievals: the request, its course, and what workflows are told."""
+"""Crawls, which collect pages for a project's web retrievals: the request, its course, and the inputs of workflows."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -33,7 +33,7 @@ async def crawl(
 ) -> CrawlAnswer:
     """Read pages from their roots on, level by level, and make them searchable for the project's web retrievals.
 
-    `description` becomes what models are told of them.
+    `description` describes them to models.
     """
     return await commands.crawl(idempotency, project, body)
 
