@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.provider.exchange import Exchange
 from tests.provider.replies import Document, Fails, Hangs, Reply, WholeError
-from tests.provider.signals import Signal
+from tests.provider.signals import Signals
 from tests.provider.wires import GeminiCandidates, model_of, wants_stream
 
 SCRIPT_RAN_OUT = (
@@ -52,8 +52,8 @@ class ScriptedProvider:
         self._scripts: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self._requests: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self._addresses: defaultdict[str, list[Address]] = defaultdict(list)
-        self._arrivals: defaultdict[str, Signal] = defaultdict(Signal)
-        self._disconnects: defaultdict[str, Signal] = defaultdict(Signal)
+        self._arrivals = Signals()
+        self._disconnects = Signals()
 
     @classmethod
     def at(cls, url: str) -> "ScriptedProvider":

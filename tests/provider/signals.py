@@ -25,3 +25,10 @@ class Signal:
         # Shielded: a waiter that gives up must not cancel the future of the others.
         seconds = patience.total_seconds() if patience else None
         await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._happened)), seconds)
+
+
+class Signals(dict[str, Signal]):
+    """A signal for each name, the same one for threads that ask for it at once."""
+
+    def __missing__(self, name: str) -> Signal:
+        return self.setdefault(name, Signal())
