@@ -76,7 +76,7 @@ test-console: $(INSTALLED_CONSOLE)  ## Run the tests of the console in Chromium;
 	@$(PYTEST) tests/console tests/api/test_console.py $(ARGS)
 
 test-all: PROCESSES := 3
-test-all: $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE)  ## Run every test there is, with every release of the official SDKs
+test-all: $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE)  ## Run every test there is, with every release of the official SDKs that differs on the wire
 	@$(BIN)/python -m tests.deployment.modules
 	@$(BIN)/python -m tests.console.chromium
 	@$(PYTEST) $(ARGS)
@@ -87,7 +87,7 @@ lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
 	@$(BIN)/lint-imports
 
 types: $(INSTALLED_DEV)  ## Check the types
-	@$(BIN)/python -m mypy
+	@$(BIN)/python -m mypy --num-workers 2
 
 bench: $(INSTALLED_DEV)  ## Measure runs beside bare Temporal; ARGS=postgres, streams, models, waiting, growth, parked, files, search, sandbox
 	@$(BIN)/python -m tests.bench $(ARGS)

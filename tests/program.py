@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
-import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.cli.program import DEADLINE_SECONDS, ROOT, tied
+from tests.cli.program import DEADLINE_SECONDS, ROOT
+from tests.cli.warm_program import Process, started
 
 POLL_SECONDS = 0.05
 READY = "is ready"
@@ -35,19 +35,16 @@ class Program:
         self._patience_seconds = patience_seconds
         self._log = log
         self._logged = 0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     @property
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
     async def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._logged = log.tell()
-            # From this thread: the child ends with the thread that starts it.
-            self.process = subprocess.Popen(  # noqa: ASYNC220
-                tied(self._command), cwd=self._folder, env=self._environment, stdout=log, stderr=log
-            )
+        self._logged = self._log.stat().st_size if self._log.exists() else 0
+        # From this thread: the child ends with the thread that starts it.
+        self.process = started(self._command, self._environment, self._log, self._folder)
         await until(self._is_up, f"{self.name} does not serve", self._patience_seconds)
 
     async def stop(self) -> None:

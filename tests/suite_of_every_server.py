@@ -15,7 +15,7 @@ ALL_UP = "SUITE_ALL_UP"
 
 
 def test_waits(
-    temporal: WorkflowEnvironment,
+    # Temporal's test servers, with time or without, are started in one way.
     time_skipping: WorkflowEnvironment,
     valkey: ValkeyServer,
     postgres: PostgresServer,

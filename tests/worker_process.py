@@ -1,13 +1,13 @@
 """A real `holdfast worker` process, which can be stopped or killed while others continue."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from infra.settings import Settings
-from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, ROOT, Place, tied
+from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, Place
+from tests.cli.warm_program import started
 
 
 class WorkerProcess:
@@ -19,14 +19,7 @@ class WorkerProcess:
             "HOLDFAST_DATABASE_URL": settings.database_url,
             "HOLDFAST_EVENT_STREAM_URL": settings.event_stream_url,
         }
-        with output.open("w") as log:
-            self.process = subprocess.Popen(
-                tied([*HOLDFAST, "worker"]),
-                cwd=ROOT,
-                env=place.environment(**ours, **environment),
-                stdout=log,
-                stderr=log,
-            )
+        self.process = started([*HOLDFAST, "worker"], place.environment(**ours, **environment), output)
 
     @property
     def output(self) -> str:

@@ -1,6 +1,7 @@
 """What a `kill -9` of all of `holdfast up` has cut off is finished after the next start. One kill for all tests.
 
-The last of them end this start as well, with Ctrl-C.
+Before it a worker alone is killed: `make bench ARGS=takeovers` measures the time until an answer is taken up. The last
+tests end the second start as well, with Ctrl-C.
 """
 
 import os
@@ -18,10 +19,13 @@ from openai.types.beta.threads import Run
 
 from tests.cli.program import HOLDFAST, Place, Up, is_alive, wait_until
 from tests.infra.embeddings.scripted_endpoint import ScriptedEndpoint, running_endpoint
+from tests.provider.replies import Hangs, Says
+from tests.provider.scripted_provider import ScriptedProvider
 from tests.web_site import WebSite, running_web_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("killed-up")]
 
+MODEL = "killed-up"
 FILES = 3
 TEXT = "Employees get twenty-five days of paid vacation each year."
 LONG = " ".join(f"Sentence number {number} says nothing new." for number in range(700))
@@ -37,7 +41,7 @@ AT_LEAST_LOADED = 100_000
 
 @dataclass(frozen=True)
 class Again:
-    """The second start, and the ids of what the first had begun."""
+    """The second start, and what the first had begun: `answered` was asked for a second time there, as it `said`."""
 
     up: Up
     client: OpenAI
@@ -47,30 +51,36 @@ class Again:
     store_id: str
     file_ids: list[str]
     run: Run
+    answered: Run
+    said: str
 
 
 @pytest.fixture(scope="module")
-def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Again]:
+def again(tmp_path_factory: pytest.TempPathFactory, provider: ScriptedProvider) -> Iterator[Again]:
     place = Place.new(tmp_path_factory.mktemp("killed-up"))
+    models = str(provider.models_file(place.data_dir.parent))
     reports = tmp_path_factory.mktemp("reports")
     (reports / "sitecustomize.py").write_text(REPORTS_AT_ITS_END)
     with ExitStack() as stack:
         endpoint = stack.enter_context(running_endpoint())
         site = stack.enter_context(running_web_site())
         client = stack.enter_context(OpenAI(base_url=f"{place.url}/v1", api_key="sk", max_retries=0))
-        killed = start(place, endpoint, site)
+        killed = start(place, endpoint, site, HOLDFAST_WORKERS="2", HOLDFAST_MODELS=models)
         stack.callback(killed.end)
+        answered = _run_whose_worker_is_killed(killed, client, provider)
         crawl_id = _crawl_that_waits(place, site)
         half_indexed = half_indexed_file(client, endpoint)
         store_id, file_ids = _files_that_wait(client, endpoint)
         run = _run_that_calls_function(client)
+        said = killed.output
         kill(killed)
         site.may_answer.set()
         endpoint.may_answer.set()
 
-        up = start(place, endpoint, site, HOLDFAST_WORKERS="1", PYTHONPATH=str(reports))
+        more = {"HOLDFAST_WORKERS": "1", "HOLDFAST_MODELS": models, "PYTHONPATH": str(reports)}
+        up = start(place, endpoint, site, **more)
         stack.callback(up.end)
-        yield Again(up, client, site, crawl_id, half_indexed, store_id, file_ids, run)
+        yield Again(up, client, site, crawl_id, half_indexed, store_id, file_ids, run, answered, said)
 
 
 def start(place: Place, endpoint: ScriptedEndpoint, site: WebSite | None = None, **settings: str) -> Up:
@@ -92,6 +102,28 @@ def kill(up: Up) -> None:
     os.killpg(up.process.pid, signal.SIGKILL)
     up.process.wait()
     wait_until(lambda: not any(map(is_alive, processes)))
+
+
+def _run_whose_worker_is_killed(up: Up, client: OpenAI, provider: ScriptedProvider) -> Run:
+    """The other worker has asked for the answer, too."""
+    provider.script(MODEL, Hangs(after="Well"), Hangs(after="Again"), Says("Taken up."))
+    assistant = client.beta.assistants.create(model=MODEL)
+    thread: Any = {"messages": [{"role": "user", "content": "Hello"}]}
+    run = client.beta.threads.create_and_run(assistant_id=assistant.id, thread=thread)
+    wait_until(lambda: _calls(provider) == 1)
+    _speaking(up, provider).kill()
+    wait_until(lambda: _calls(provider) == 2)
+    return run
+
+
+def _speaking(up: Up, provider: ScriptedProvider) -> psutil.Process:
+    """The worker that has a connection to the model."""
+    port = int(provider.url.rpartition(":")[2].partition("/")[0])
+    return next(each for each in up.workers() if any(c.raddr and c.raddr.port == port for c in each.net_connections()))
+
+
+def _calls(provider: ScriptedProvider) -> int:
+    return len(provider.requests(MODEL))
 
 
 def _crawl_that_waits(place: Place, site: WebSite) -> str:
@@ -134,6 +166,16 @@ def _run_that_calls_function(client: OpenAI) -> Run:
     assistant = client.beta.assistants.create(model="holdfast/scripted", tools=tools)
     thread: Any = {"messages": [{"role": "user", "content": "What time is it?"}]}
     return client.beta.threads.create_and_run_poll(assistant_id=assistant.id, thread=thread)
+
+
+def test_answer_is_taken_up_after_a_kill_and_after_the_next_start(again: Again, provider: ScriptedProvider) -> None:
+    runs, run = again.client.beta.threads.runs, again.answered
+
+    wait_until(lambda: runs.retrieve(run.id, thread_id=run.thread_id).status == "completed")
+
+    assert _calls(provider) == 3
+    assert all('"worker.gone"' in each for each in (again.said, again.up.output))
+    assert '"activity.taken_over"' in again.said
 
 
 def test_ingestion_is_finished(again: Again) -> None:

@@ -4,13 +4,13 @@ import io
 import json
 import logging
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from cli.logs import log_handler
-from tests.cli.program import HOLDFAST, ROOT, Place, run_here, tied, wait_until
+from tests.cli.program import HOLDFAST, Place, run_here, wait_until
+from tests.cli.warm_program import started
 from tests.valkey import running_valkey
 
 
@@ -53,13 +53,13 @@ def place(tmp_path: Path) -> Place:
 def test_the_level_is_a_setting(place: Place, temporal_port: int, tmp_path: Path) -> None:
     """That "holdfast.stopping" is said on the default level is in tests/cli/test_stopping.py."""
     output, errors = tmp_path / "stdout", tmp_path / "stderr"
-    with running_valkey() as valkey, output.open("w") as stdout, errors.open("w") as stderr:
+    with running_valkey() as valkey:
         environment = place.environment(
             HOLDFAST_EVENT_STREAM_URL=valkey.url,
             HOLDFAST_LOG_LEVEL="warning",
             TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",
         )
-        process = subprocess.Popen(tied([*HOLDFAST, "api"]), cwd=ROOT, env=environment, stdout=stdout, stderr=stderr)
+        process = started([*HOLDFAST, "api"], environment, output, err=errors)
         wait_until(lambda: "is ready" in output.read_text() or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0, errors.read_text()

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,17 +13,8 @@ from cli.metrics_server import serving_metrics
 from cli.ports import Address, bind
 from infra.metrics import Metrics
 from infra.settings import Settings
-from tests.cli.program import (
-    DEADLINE_SECONDS,
-    HOLDFAST,
-    ROOT,
-    Place,
-    free_ports,
-    run_here,
-    run_to_end,
-    tied,
-    wait_until,
-)
+from tests.cli.program import DEADLINE_SECONDS, HOLDFAST, Place, free_ports, run_here, wait_until
+from tests.cli.warm_program import started, warm_program
 from tests.valkey import running_valkey
 
 # One group, so that both share one worker.
@@ -46,7 +36,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory, temporal_port: int) -> Iter
             HOLDFAST_TASK_QUEUE=f"holdfast-{folder.name}",
             TEMPORAL_ADDRESS=f"127.0.0.1:{temporal_port}",
         )
-        process = subprocess.Popen(tied([*HOLDFAST, "worker"]), cwd=ROOT, env=environment)
+        process = started([*HOLDFAST, "worker"], environment, folder / "worker.log")
         yield f"http://127.0.0.1:{port}"
         process.terminate()
         assert process.wait() == 0
@@ -72,12 +62,10 @@ def test_a_metrics_port_in_use_is_refused(tmp_path: Path, worker: str) -> None:
     port = worker.rpartition(":")[2]
     wait_until(lambda: not _is_free(int(port)))
 
-    refused = run_to_end(
-        Place.new(tmp_path / "other"),
-        "worker",
-        HOLDFAST_EVENT_STREAM_URL="redis://127.0.0.1:1/0",
-        HOLDFAST_METRICS_PORT=port,
+    environment = Place.new(tmp_path / "other").environment(
+        HOLDFAST_EVENT_STREAM_URL="redis://127.0.0.1:1/0", HOLDFAST_METRICS_PORT=port
     )
+    refused = warm_program().run(["worker"], environment)
 
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"holdfast: Port {port} on 127.0.0.1 is in use.")

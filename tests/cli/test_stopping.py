@@ -1,4 +1,7 @@
-"""How `holdfast up` ends, and that it starts again; after a kill: tests/cli/test_killed_up.py."""
+"""How `holdfast up` ends, and that it starts again.
+
+After a kill: tests/cli/test_killed_up.py; with SIGTERM to every process: tests/cli/test_stopping_streams.py.
+"""
 
 import json
 import sys
@@ -47,15 +50,6 @@ def test_program_stops_with_its_parent_and_its_successor_quietly_at_ctrl_c(
     assert not is_alive(orphan)
     assert successor.is_healthy()
     assert_quiet_during_model_calls(successor, provider, Up.interrupt)
-
-
-def test_sigterm_to_every_process_is_as_quiet(
-    place: Place, running: ExitStack, provider: ScriptedProvider, tmp_path: Path
-) -> None:
-    up = Up(place, HOLDFAST_MODELS=str(provider.models_file(tmp_path))).ready()
-    running.callback(up.end)
-
-    assert_quiet_during_model_calls(up, provider, Up.terminate_all)
 
 
 def assert_quiet_during_model_calls(up: Up, provider: ScriptedProvider, stop: Callable[[Up], None]) -> None:

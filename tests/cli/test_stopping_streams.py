@@ -1,4 +1,7 @@
-"""A stopped program ends its streams with an error event, and after a restart clients can continue them."""
+"""A stopped program ends its streams with an error event, and after a restart clients can continue them.
+
+The successor ends as a service of systemd does.
+"""
 
 import signal
 import time
@@ -12,6 +15,7 @@ import pytest
 
 from cli.api_server import DRAIN_TIMEOUT
 from tests.cli.program import DEADLINE_SECONDS, Place, Up
+from tests.cli.test_stopping import assert_quiet_during_model_calls
 from tests.provider.replies import Hangs, Says
 from tests.provider.scripted_provider import ScriptedProvider
 from tests.sse import Sent, block_of, names
@@ -23,7 +27,7 @@ THREAD = {"messages": [{"role": "user", "content": "Tell me a story."}]}
 BUSY_MACHINE_SECONDS = 8
 
 
-def test_a_stopped_program_ends_its_streams_and_its_successor_continues(
+def test_a_stopped_program_ends_its_streams_and_its_successor_continues_until_sigterm_to_every_process(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     model = "stopped-stream"
@@ -48,6 +52,8 @@ def test_a_stopped_program_ends_its_streams_and_its_successor_continues(
         told_after = time.monotonic() - began
         exit_code = first.process.wait(DEADLINE_SECONDS)
         stopped_after = time.monotonic() - began
+        # Its successor writes to the same file.
+        said = first.output
     finally:
         first.end()
     second = Up(place, HOLDFAST_MODELS=models).ready()
@@ -56,14 +62,14 @@ def test_a_stopped_program_ends_its_streams_and_its_successor_continues(
         url = f"{_url(place, run)}/events?after={number}"
         with httpx.stream("GET", url, timeout=DEADLINE_SECONDS) as response:
             rest = list(_events(response))
+        assert_quiet_during_model_calls(second, provider, Up.terminate_all)
     finally:
-        second.interrupt()
-        second.process.wait(DEADLINE_SECONDS)
+        second.end()
 
     assert (seen[-1].name, seen[-1].json["error"]["code"]) == ("error", "server_stopping")
     assert polled.json()["status"] == "in_progress"
     assert told_after < DRAIN_TIMEOUT.total_seconds() / 2
-    assert (exit_code, "Traceback" in first.output) == (0, False)
+    assert (exit_code, "Traceback" in said) == (0, False)
     assert stopped_after < (DRAIN_TIMEOUT + GRACEFUL_SHUTDOWN).total_seconds() + BUSY_MACHINE_SECONDS
     assert names(rest)[-3:] == ["run.step.completed", "run.completed", "done"]
     numbers = [event.number for event in rest[:-1] if event.number is not None]
