@@ -103,7 +103,7 @@ class ModelTurn:
         """
         # Also during waits for the database: a worker without heartbeats counts as dead, and the model is asked again.
         # Each attempt repeats the failure of an earlier one, so that the last attempt knows it.
-        async with heartbeating(lambda: activity.info().heartbeat_details):
+        async with heartbeating(lambda: activity.info().heartbeat_details, self._event_stream.awaiting(turn.run_id)):
             try:
                 return await self._generate(turn)
             except asyncio.CancelledError:

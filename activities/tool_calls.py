@@ -51,7 +51,7 @@ class ToolCalls:
         retryable `ApplicationError`s for outages. A call of a run that is no longer at its turn is not run.
         """
         # Each attempt repeats the number of earlier faults, so that the last attempt knows it.
-        async with heartbeating(lambda: activity.info().heartbeat_details):
+        async with heartbeating(lambda: activity.info().heartbeat_details, self._event_stream.awaiting(call.run_id)):
             try:
                 return await self._execute(call)
             except asyncio.CancelledError:

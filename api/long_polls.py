@@ -1,4 +1,4 @@
-"""Long polls: requests of the SDKs' poll helpers are answered once the run pauses or ends.
+"""Long polls: requests of the SDKs' poll helpers are answered once there is news of the run, mostly its end.
 
 A helper waits until a run asks for tool outputs or ends, and identifies itself by a header. Other requests are answered
 at once, unless they follow rapidly on the same answer: those are held for a moment. See docs/decisions/0011.
@@ -24,6 +24,9 @@ NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 LONGEST = timedelta(seconds=5)
 """The delay of an answer whose notification is lost."""
 
+QUEUED_LONGEST = timedelta(seconds=0.5)
+"""The longest hold of a rapid poll whose client believes the run queued: that it has begun is no news."""
+
 WAITED_FOR = ACTIVE_STATUSES - {RunStatus.REQUIRES_ACTION}
 
 
@@ -44,7 +47,9 @@ class LongPolls:
                 news.set_result(None)
 
     async def answer(self, headers: Headers, project_id: str, run_id: str, load: Callable[[], Awaitable[Run]]) -> Run:
-        """The run from `load`: at once, or when it pauses or ends for a poll helper and for a rapid poll without news.
+        """The run from `load`: at once, or when there is news for a poll helper and for a rapid poll that has seen all.
+
+        News is every change that a client can see, but that a queued run has begun.
 
         At the latest after half the client's timeout. Raises the errors of `load`.
         """
@@ -56,7 +61,10 @@ class LongPolls:
         if previous is None:
             run = await load()
         else:
-            run = await self._held(run_id, load, _longest(headers, self._rapid_polls_held_for), unchanged=previous)
+            limit = self._rapid_polls_held_for
+            if previous.status is RunStatus.QUEUED:
+                limit = min(limit, QUEUED_LONGEST)
+            run = await self._held(run_id, load, _longest(headers, limit), unchanged=previous)
         self.answered(project_id, run)
         return run
 

@@ -152,6 +152,8 @@ class RunCommands:
 
         run = await idempotency.run(Run, begin)
         await publish(self._event_stream, run_id, ended)
+        # Held polls show it, and the turn's heartbeats, whose answers bring the cancel to it, become frequent.
+        await self._event_stream.announce(run_id)
         await leave_to_sweep("cancel", run_id, self._workflows.cancel(run_id))
         return run
 
@@ -175,6 +177,7 @@ class RunCommands:
         """Delete a thread with its messages and runs; an active run is stopped. Raises `NotFound`."""
         active = await self._database.write(threads.remove, project_id, thread_id)
         if active is not None:
+            await self._event_stream.announce(active)
             await leave_to_sweep("cancel", active, self._workflows.cancel(active))
 
     def _spec(self, connection: Connection, project_id: str, body: RunOverrides) -> RunSpec:

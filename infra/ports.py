@@ -107,8 +107,14 @@ class EventStream(Protocol):
         """The number after the last event that was appended; 0 where none is known."""
         ...
 
+    async def announce(self, run_id: str) -> None:
+        """Notify all that await the run, in every process, of a change that has no event. Call it after the commit."""
+        ...
+
     def awaiting(self, run_id: str) -> AbstractContextManager[asyncio.Future[None]]:
-        """A future that is done once one of `models.events.PAUSES_OR_ENDS` is appended after the block has begun.
+        """A future that is done once the run pauses, ends or is announced, after the block has begun.
+
+        It pauses or ends with one of `models.events.PAUSES_OR_ENDS`.
 
         It is done at once where the store does not answer, and may never be done where the store has just failed: wait
         with a time limit, and ask the database.

@@ -185,7 +185,7 @@ class Settings(BaseSettings):
         description="Wait between polls that responses ask of the SDKs' poll helpers, in milliseconds.",
     )
     rapid_polls_held_for_ms: int = Field(
-        500,
+        1000,
         ge=0,
         le=1000,
         description="How long a poll is held at most that comes within 100 ms of the same answer. 0: not at all.",

@@ -113,9 +113,17 @@ async def retrieve_run(
 
 @router.post("/{thread_id}/runs/{run_id}", operation_id="modifyRun")
 async def modify_run(
-    thread_id: ThreadId, run_id: RunId, project: ProjectDep, idempotency: IdempotencyDep, body: ModifyRunRequest
+    thread_id: ThreadId,
+    run_id: RunId,
+    project: ProjectDep,
+    idempotency: IdempotencyDep,
+    body: ModifyRunRequest,
+    resources: ResourcesDep,
 ) -> Run:
-    return await idempotency.run(Run, lambda connection: runs.modify(connection, project, thread_id, run_id, body))
+    run = await idempotency.run(Run, lambda connection: runs.modify(connection, project, thread_id, run_id, body))
+    # Held polls show it.
+    await resources.event_stream.announce(run_id)
+    return run
 
 
 @router.post("/{thread_id}/runs/{run_id}/cancel", operation_id="cancelRun")

@@ -72,6 +72,9 @@ class InProcessEventStream:
         log = self._logs.get(run_id)
         return log.following if log else 0
 
+    async def announce(self, run_id: str) -> None:
+        self._awaiting.notify(run_id)
+
     def awaiting(self, run_id: str) -> AbstractContextManager[asyncio.Future[None]]:
         return self._awaiting.of(run_id)
 

@@ -8,7 +8,7 @@ from infra.ports import EventBatch
 from models.events import Event
 
 PAUSED_CHANNEL = "holdfast:resting"
-"""The channel on which the ids of runs that pause or end are published."""
+"""The channel on which the ids of runs that pause, end or are announced are published."""
 
 _STREAM = "holdfast:events:"
 

@@ -123,6 +123,9 @@ class RedisEventStream:
     async def following(self, run_id: str) -> int:
         return await self.fence(run_id, NO_FENCE)
 
+    async def announce(self, run_id: str) -> None:
+        self._writer.append(run_id, 0, (), None)
+
     def awaiting(self, run_id: str) -> AbstractContextManager[asyncio.Future[None]]:
         return self._news.awaiting(run_id)
 

@@ -62,7 +62,10 @@ class RedisWriter:
         self._superseded: set[tuple[str, int | None]] = set()
 
     def append(self, run_id: str, first: int, events: Sequence[Event], fencing_token: int | None) -> bool:
-        """Queue the events. False, and nothing queued, where an earlier append with this token was rejected."""
+        """Queue the events. False, and nothing queued, where an earlier append with this token was rejected.
+
+        Without events, only those that await the run are notified.
+        """
         if (run_id, fencing_token) in self._superseded:
             self._superseded.discard((run_id, fencing_token))
             return False
@@ -148,7 +151,7 @@ class RedisWriter:
             keys = keys_of(stretch.run_id)
             commands.append(("EVAL", APPEND, TWO_KEYS, *keys, *bounds, fencing_token, *stretch.numbered))
         for append in appends:
-            if any(event.name in PAUSES_OR_ENDS for event in append.events):
+            if not append.events or any(event.name in PAUSES_OR_ENDS for event in append.events):
                 commands.append(("PUBLISH", PAUSED_CHANNEL, append.run_id))
         async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
             results = await self._execute(commands)
@@ -209,6 +212,8 @@ def _stretches(appends: Sequence[_Append]) -> list[_Stretch]:
     stretches: list[_Stretch] = []
     last: dict[str, _Stretch] = {}
     for append in appends:
+        if not append.events:
+            continue
         stretch = last.get(append.run_id)
         if stretch is None or stretch.fencing_token != append.fencing_token:
             stretch = last[append.run_id] = _Stretch(append.run_id, append.fencing_token, [])

@@ -36,6 +36,7 @@ TURNS = 20
 def _every_poll_is_rapid(monkeypatch: pytest.MonkeyPatch) -> None:
     # However busy the machine is.
     monkeypatch.setattr(rapid_polls, "RAPID", LONG)
+    monkeypatch.setattr(long_polls, "QUEUED_LONGEST", LONG)
 
 
 @dataclass
@@ -110,6 +111,21 @@ async def test_beginning_of_a_queued_run_is_no_news() -> None:
 
     with polled.held() as [poll]:
         await _turns()
+        assert not poll.done()
+
+
+async def test_a_client_that_believes_a_run_queued_hears_that_it_has_begun_after_a_shorter_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    polled = Polled(status=RunStatus.QUEUED)
+    monkeypatch.setattr(long_polls, "QUEUED_LONGEST", timedelta(milliseconds=50))
+    await polled.poll()
+    polled.status = RunStatus.IN_PROGRESS
+
+    async with asyncio.timeout(5):
+        assert (await polled.poll()).status == "in_progress"
+    with polled.held() as [poll]:
+        await asyncio.wait({poll}, timeout=0.1)
         assert not poll.done()
 
 
@@ -297,6 +313,36 @@ async def test_first_poll_after_a_run_was_created_and_continued_is_rapid(
     ended = await _held_until(answering, patient, url)
 
     assert (waiting["status"], ended["status"]) == ("requires_action", "completed")
+
+
+@pytest.mark.any_database
+async def test_changes_by_clients_end_a_hold(
+    holdfast: RunningHoldfast, patient: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    provider.script("held-changed", held := Held(Says("there."), after="Well, "))
+    run = await holdfast.run(await holdfast.assistant("held-changed"))
+    await held.arrived()
+    url = f"/v1/threads/{run.thread_id}/runs/{run.id}"
+    assert (await patient.get(url)).json()["status"] == "in_progress"
+
+    modified = await _polled_after(patient, url, "", {"metadata": {"seen": "no"}})
+    cancelled = await _polled_after(patient, url, "/cancel", {})
+
+    assert (modified["status"], modified["metadata"]) == ("in_progress", {"seen": "no"})
+    # The next poll may come after the end.
+    assert cancelled["status"] in ("cancelling", "cancelled")
+
+
+async def _polled_after(client: httpx.AsyncClient, url: str, command: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a poll during whose hold a request changes the run."""
+    poll = asyncio.create_task(client.get(url))
+    for _ in range(TURNS):
+        assert (await client.get("/v1/threads/thread_none")).status_code == httpx.codes.NOT_FOUND
+    assert not poll.done()
+    assert (await client.post(f"{url}{command}", json=body)).is_success
+    async with asyncio.timeout(30):
+        run: dict[str, Any] = (await poll).json()
+        return run
 
 
 async def _held_until(answer: Held, client: httpx.AsyncClient, url: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pytest
 from openai import OpenAI
 from openai.types.beta.threads import Run
 
+from cli.start import COLLECT_AFTER_OBJECTS
 from tests.cli.program import HOLDFAST, Place, Up, is_alive, wait_until
 from tests.infra.embeddings.scripted_endpoint import ScriptedEndpoint, running_endpoint
 from tests.provider.replies import Hangs, Says
@@ -34,7 +35,9 @@ PAGES = 4
 # Python runs a module of this name at every start.
 REPORTS_AT_ITS_END = """
 import atexit, gc
-atexit.register(lambda: print("collects:", gc.isenabled(), "never looks at:", gc.get_freeze_count(), flush=True))
+atexit.register(
+    lambda: print("collects:", gc.isenabled(), *gc.get_threshold(), "frozen:", gc.get_freeze_count(), flush=True)
+)
 """
 AT_LEAST_LOADED = 100_000
 
@@ -248,6 +251,6 @@ def test_objects_of_the_start_are_exempt_from_garbage_collection(again: Again) -
     reports = [line.split() for line in again.up.output.splitlines() if line.startswith("collects:")]
 
     # The API's, the worker's and the supervisor's; in those that end at once nothing is frozen.
-    serving = [(collects, int(frozen)) for _, collects, *_, frozen in reports if int(frozen)]
-    assert [collects for collects, _ in serving] == ["True"] * 3
-    assert max(frozen for _, frozen in serving) > AT_LEAST_LOADED
+    serving = [(collects, after, int(frozen)) for _, collects, after, *_, frozen in reports if int(frozen)]
+    assert [(collects, after) for collects, after, _ in serving] == [("True", str(COLLECT_AFTER_OBJECTS))] * 3
+    assert max(frozen for *_, frozen in serving) > AT_LEAST_LOADED

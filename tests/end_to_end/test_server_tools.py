@@ -18,7 +18,9 @@ from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.heartbeat import HEARTBEAT_INTERVAL
+from activities import heartbeat as heartbeats
+from activities.heartbeat import CALM_INTERVAL, HEARTBEAT_INTERVAL
+from activities.takeovers import SILENT_FOR
 from activities.tools.file_search import REFUSED, UNAVAILABLE
 from infra.clock import now_ms
 from infra.database.run_tables import RUNS
@@ -156,6 +158,7 @@ async def test_cancel_reaches_a_running_call_with_the_next_heartbeat(
         heartbeat(*details)
 
     monkeypatch.setattr(activity, "heartbeat", noted)
+    monkeypatch.setattr(heartbeats, "CALM_INTERVAL", HEARTBEAT_INTERVAL)
     provider.script("cancel-running", SEARCH)
     await own_holdfast.start_worker()
     run = await own_holdfast.run(await searching(own_holdfast, "cancel-running"))
@@ -164,6 +167,10 @@ async def test_cancel_reaches_a_running_call_with_the_next_heartbeat(
         beats.clear()
         # The SDK sends the first one in any case, and may hold back those after it.
         while len(beats) < 2:
+            await asyncio.sleep(0.02)
+        # After the next one there is none for a minute, unless the cancel is announced.
+        monkeypatch.setattr(heartbeats, "CALM_INTERVAL", timedelta(minutes=1))
+        while len(beats) < 3:
             await asyncio.sleep(0.02)
         await own_holdfast.client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
         await hanging_search.was_cancelled.wait()
@@ -175,6 +182,7 @@ async def test_cancel_reaches_a_running_call_with_the_next_heartbeat(
     assert len([at for at in beats if requested_at < at < hanging_search.cancelled_at]) <= 2
     # Each of them is sent, and soon enough.
     assert MAX_HEARTBEAT_THROTTLE < HEARTBEAT_INTERVAL < timedelta(seconds=1)
+    assert CALM_INTERVAL <= SILENT_FOR / 2
 
 
 async def cancel_requested_at(holdfast: RunningHoldfast, run: Run) -> float:

@@ -201,6 +201,17 @@ async def test_all_that_await_a_run_are_notified(stream: EventStream, run_id: st
         assert not other.done()
 
 
+async def test_a_change_without_an_event_is_announced(stream: EventStream, run_id: str) -> None:
+    await stream.append(run_id, 0, some("a"))
+    with stream.awaiting(run_id) as news, stream.awaiting(f"{run_id}2") as other:
+        await stream.announce(run_id)
+
+        async with asyncio.timeout(5):
+            await news
+        assert not other.done()
+    assert await stream.following(run_id) == 1
+
+
 async def test_other_events_notify_nobody(stream: EventStream, run_id: str) -> None:
     with stream.awaiting(run_id) as news:
         await stream.append(run_id, 0, [*some("a"), Event("thread.run.in_progress", "{}")])
