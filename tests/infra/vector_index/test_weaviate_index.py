@@ -1,12 +1,15 @@
 """What the index in Weaviate alone promises: what it leaves there, and what outages become."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from weaviate.collections.query import _QueryCollectionAsync
 from weaviate.connect import v4 as weaviate_connection
 
 from infra.errors import ConnectionFailed
@@ -77,6 +80,54 @@ async def test_model_has_a_collection_that_names_it(index: WeaviateVectorIndex, 
     assert "test/model" in collection["description"]
     assert collection["invertedIndexConfig"]["bm25"] == {"b": 0, "k1": 1.2}
     assert collection["multiTenancyConfig"]["enabled"]
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "files", "counts", "asked"),
+    [
+        ("pump valve", 50, FileSelection([FILE]), (4, 2), 1),
+        ("pump nowhere", 50, FileSelection([FILE]), (4, 4), 2),
+        ("pump nowhere", 50, None, (4, 4), 1),
+        # The best chunk has no valve.
+        ("rare valve", 1, None, (1, 2), 2),
+        # All scores are of both words.
+        ("left right", 50, None, (3, 3), 3),
+        ("café cafe", 50, None, (1,), 1),
+        ("grüße pump", 50, None, (1, 4), 2),
+    ],
+)
+async def test_most_that_keywords_could_score_follows_from_the_best_chunks(
+    text: str,
+    limit: int,
+    files: FileSelection | None,
+    counts: tuple[int, ...],
+    asked: int,
+    index: WeaviateVectorIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`counts`: how many chunks have each word; `asked`: how many queries by keywords are made."""
+    texts = ["pump", "pump pump valve", "pump", "valve valve pump", "left right", "right left", "left right"]
+    texts += ["rare rare rare", "Café gasket", "grüße"]
+    await index.upsert(STORE, FILE, [IndexedChunk(number, text, None, [NEAR]) for number, text in enumerate(texts)])
+    queries = _counted_queries(monkeypatch)
+
+    found = await index.search(STORE, IndexQuery(text, None, files, limit))
+
+    expected = sum(math.log(1 + (len(texts) - count + 0.5) / (count + 0.5)) for count in counts)
+    assert found.max_keyword_score == pytest.approx(expected, rel=1e-4)
+    assert len(queries) == asked
+
+
+def _counted_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    queries: list[str] = []
+    search = _QueryCollectionAsync.bm25
+
+    def counted(self: Any, query: str, **more: Any) -> Any:
+        queries.append(query)
+        return search(self, query, **more)
+
+    monkeypatch.setattr(_QueryCollectionAsync, "bm25", counted)
+    return queries
 
 
 async def test_file_of_more_chunks_than_a_query_finds_is_deleted(index: WeaviateVectorIndex) -> None:
