@@ -9,22 +9,16 @@ import asyncio
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any
 
-from weaviate.classes.query import MetadataQuery
-from weaviate.collections.collection import CollectionAsync
-from weaviate.outputs.query import Object
+from infra.vector_index.weaviate_objects import BM25_K1
+from infra.vector_index.weaviate_queries import Found, TenantQueries
 
-from infra.vector_index.weaviate_objects import BM25_K1, CHUNK, TEXT
-
-EXPLAINED = MetadataQuery(score=True, explain_score=True)
+EQUATIONS = 50
+"""Of so many of the best chunks: to read an explanation costs 4 µs."""
 SMALLEST = 0.01
 """Scores have seven digits: of an idf that they tell by less than this share of a difference, five would be left."""
 
 _FREQUENCY = re.compile(r"BM25F_(\w+)_frequency:(\d+)")
-
-Tenant = CollectionAsync[Any, Any]
-Found = Object[Any, Any]
 
 
 def distinct(words: Iterable[str]) -> Sequence[str]:
@@ -32,10 +26,10 @@ def distinct(words: Iterable[str]) -> Sequence[str]:
     return list({_folded(word): word for word in words}.values())
 
 
-async def max_score(tenant: Tenant, words: Sequence[str], answer: Sequence[Found], is_all: bool) -> float:
+async def max_score(tenant: TenantQueries, words: Sequence[str], answer: Sequence[Found], is_all: bool) -> float:
     """`answer`: what `distinct` words find, with explained scores; `is_all`: every chunk that has any of them."""
     spellings = {_folded(word): word for word in words}
-    terms, idfs = _explained(answer)
+    terms, idfs = _explained(answer if is_all else answer[:EQUATIONS])
     # A term that is none of the words may be one that Weaviate folds otherwise.
     absent = spellings.keys() - terms if is_all and terms <= spellings.keys() else set()
     unknown = [word for term, word in spellings.items() if term not in idfs and term not in absent]
@@ -49,7 +43,7 @@ def _explained(answer: Sequence[Found]) -> tuple[Set[str], Mapping[str, float]]:
     """The words that chunks have, and the idfs of those whose idf follows from the scores."""
     explained = [_frequencies(each) for each in answer]
     terms = {term for frequencies in explained for term in frequencies}
-    scores = [each.metadata.score or 0.0 for each in answer]
+    scores = [each.score for each in answer]
     return terms, _solved(explained, sorted(terms), scores) if terms else {}
 
 
@@ -66,19 +60,17 @@ def _solved(explained: Sequence[Mapping[str, int]], terms: Sequence[str], scores
 
 
 def _frequencies(found: Found) -> Mapping[str, int]:
-    return {term: int(count) for term, count in _FREQUENCY.findall(found.metadata.explain_score or "")}
+    return {term: int(count) for term, count in _FREQUENCY.findall(found.explanation)}
 
 
 def _share(frequency: int) -> float:
     return frequency / (frequency + BM25_K1)
 
 
-async def _asked_idf(tenant: Tenant, word: str) -> float | None:
+async def _asked_idf(tenant: TenantQueries, word: str) -> float | None:
     """By the best chunk for it."""
-    best = await tenant.query.bm25(
-        word, query_properties=[TEXT], limit=1, return_metadata=EXPLAINED, return_properties=[CHUNK]
-    )
-    _, idfs = _explained(best.objects)
+    best = await tenant.with_words([word], limit=1)
+    _, idfs = _explained(best)
     return next(iter(idfs.values()), None)
 
 

@@ -34,6 +34,7 @@ from infra.vector_index.weaviate_objects import (
     objects_of,
     source,
 )
+from infra.vector_index.weaviate_queries import WeaviateQueries, open_queries
 from infra.vector_index.weaviate_search import search_tenant, texts_of
 from infra.vector_index.weaviate_url import WeaviateAddress, parse_weaviate_url
 from infra.vector_index.windows_per_chunk import WindowsPerChunk
@@ -48,8 +49,9 @@ Objects = CollectionAsync[Any, Any]
 class WeaviateVectorIndex:
     """A write can be read by all as soon as it returns. It survives a `kill -9` of Weaviate."""
 
-    def __init__(self, client: WeaviateAsyncClient, address: WeaviateAddress) -> None:
+    def __init__(self, client: WeaviateAsyncClient, queries: WeaviateQueries, address: WeaviateAddress) -> None:
         self._client = client
+        self._queries = queries
         self._address = address
         self._windows_per_chunk = WindowsPerChunk()
 
@@ -68,7 +70,7 @@ class WeaviateVectorIndex:
             return Candidates((), (), 0.0)
         try:
             async with in_time(SEARCH_TIMEOUT):
-                return await search_tenant(self._tenant(store), store, query, self._windows_per_chunk)
+                return await search_tenant(self._queries.of(store), store, query, self._windows_per_chunk)
         except VectorIndexUnavailable as error:
             if await self._has(store):
                 raise
@@ -81,7 +83,7 @@ class WeaviateVectorIndex:
             return {}
         try:
             async with in_time(SEARCH_TIMEOUT):
-                return await texts_of(self._tenant(store), keys)
+                return await texts_of(self._queries.of(store), keys)
         except VectorIndexUnavailable:
             if await self._has(store):
                 raise
@@ -169,4 +171,5 @@ async def open_weaviate_index(url: str) -> AsyncIterator[WeaviateVectorIndex]:
             raise ConnectionFailed(
                 f"{error.reason} Start Weaviate at {address} or check HOLDFAST_VECTOR_INDEX_URL."
             ) from error
-        yield WeaviateVectorIndex(client, address)
+        queries = await opened.enter_async_context(open_queries(address))
+        yield WeaviateVectorIndex(client, queries, address)

@@ -4,15 +4,12 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 from weakref import WeakKeyDictionary
 
-from weaviate.classes.query import Filter, FilterReturn, MetadataQuery
-from weaviate.collections.collection import CollectionAsync
-from weaviate.outputs.query import Object
-
-from infra.vector_index.weaviate_idfs import EXPLAINED, distinct, max_score
-from infra.vector_index.weaviate_objects import CHUNK, PAGE, SOURCE, TEXT, chunk_of, file_of, object_id, source
+from infra.vector_index.weaviate_idfs import distinct, max_score
+from infra.vector_index.weaviate_objects import SOURCE, file_of, object_id, source
+from infra.vector_index.weaviate_queries import Filter, Found, TenantQueries, any_of
 from infra.vector_index.windows_per_chunk import WindowsPerChunk
 from models.search_index import (
     Candidate,
@@ -25,24 +22,19 @@ from models.search_index import (
 )
 from models.search_terms import search_terms
 
-LEAST_WINDOWS_PER_CHUNK = 2
+LEAST_WINDOWS = 100
 """Weaviate looks at twice as many as it is asked for, and finds fewer of the nearest where it looks at fewer."""
 MOST_WINDOWS = 8_000
 """With a quarter more, it is the default limit of a server on the results of one query."""
 NAMED_FILES = 1_000
 """Up to so many are always named: Weaviate compares the vectors of a few files exactly."""
 FILES_PER_OBJECT = 20
-"""An object more in an answer costs about as much CPU, 25 µs, as so many files more in a filter."""
+"""An object more in an answer costs about as much CPU, 15 to 25 µs, as so many files more in a filter."""
 UNFILTERED_EXCESS = 1.25
 """Of former generations, and of files that are in progress, there are chunks as well."""
 
-NAMES = [SOURCE, CHUNK]
-
 ChunkName = tuple[str, int]
-Tenant = CollectionAsync[Any, Any]
-Filters = FilterReturn | None
-Found = Object[Any, Any]
-Ask = Callable[[int, Filters], Awaitable[Sequence[Found]]]
+Ask = Callable[[int, Filter | None], Awaitable[Sequence[Found]]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class _Searched:
     """The sources that are searched, a filter that names them, and which part they are of the store's files."""
 
     sources: frozenset[str]
-    filter: FilterReturn
+    filter: Filter
     share: float
 
 
@@ -70,7 +62,7 @@ class _Answer:
 
 
 async def search_tenant(
-    tenant: Tenant, store: IndexedStore, query: IndexQuery, windows_per_chunk: WindowsPerChunk
+    tenant: TenantQueries, store: IndexedStore, query: IndexQuery, windows_per_chunk: WindowsPerChunk
 ) -> Candidates:
     """Raises what `weaviate_client.in_time` translates."""
     files = None if query.files is None else _searched(query.files)
@@ -80,38 +72,25 @@ async def search_tenant(
     return Candidates(by_vector, by_keywords, max_keyword_score)
 
 
-async def texts_of(tenant: Tenant, keys: Collection[ChunkKey]) -> Mapping[ChunkKey, IndexedChunk]:
+async def texts_of(tenant: TenantQueries, keys: Collection[ChunkKey]) -> Mapping[ChunkKey, IndexedChunk]:
     """Those of the chunks that the tenant has. Raises what `weaviate_client.in_time` translates."""
     by_id = {object_id(key.store, source(key.file), key.number): key for key in keys}
-    found = await tenant.query.fetch_objects_by_ids(
-        list(by_id), limit=len(by_id), return_properties=[CHUNK, PAGE, TEXT]
-    )
-    return {by_id[each.uuid]: chunk_of(each.properties) for each in found.objects}
+    found = await tenant.chunks(by_id)
+    return {by_id[chunk_id]: chunk for chunk_id, chunk in found.items()}
 
 
 async def _by_vector(
-    tenant: Tenant, store: IndexedStore, query: IndexQuery, files: Files, windows_per_chunk: WindowsPerChunk
+    tenant: TenantQueries, store: IndexedStore, query: IndexQuery, files: Files, windows_per_chunk: WindowsPerChunk
 ) -> Sequence[Candidate]:
     if query.vector is None or not store.embedding_model:
         return []
-    vector, least = list(query.vector), query.limit * LEAST_WINDOWS_PER_CHUNK
-
-    async def nearest(limit: int, filters: Filters) -> Sequence[Found]:
-        answer = await tenant.query.near_vector(
-            vector,
-            limit=limit,
-            filters=filters,
-            return_metadata=MetadataQuery(distance=True),
-            return_properties=NAMES,
-        )
-        return answer.objects
-
+    nearest = partial(tenant.nearest, query.vector)
     windows = min(math.ceil(query.limit * windows_per_chunk.of(store)), MOST_WINDOWS)
-    answer = await _of_files(nearest, files, windows, least)
+    answer = await _of_files(nearest, files, windows, LEAST_WINDOWS)
     while len(best := _best_windows(answer.found)) < query.limit and not answer.is_all and windows < MOST_WINDOWS:
         # The nearest windows are of a few chunks.
-        windows = min(windows * 4, MOST_WINDOWS)
-        answer = await _of_files(nearest, files, windows, least)
+        windows = min(max(windows, LEAST_WINDOWS) * 4, MOST_WINDOWS)
+        answer = await _of_files(nearest, files, windows, LEAST_WINDOWS)
     if best:
         windows_per_chunk.add(store, *_counted(answer.found, query.limit))
     order = sorted(best, key=lambda name: (-best[name], name))[: query.limit]
@@ -122,7 +101,7 @@ def _best_windows(found: Sequence[Found]) -> dict[ChunkName, float]:
     """The cosine of each chunk's nearest window."""
     best: dict[ChunkName, float] = {}
     for each in found:
-        best.setdefault(_name(each), 1 - (each.metadata.distance or 0.0))
+        best.setdefault(_name(each), each.score)
     return best
 
 
@@ -137,26 +116,15 @@ def _counted(found: Sequence[Found], limit: int) -> tuple[int, int]:
 
 
 async def _by_keywords(
-    tenant: Tenant, store: IndexedStore, query: IndexQuery, files: Files
+    tenant: TenantQueries, store: IndexedStore, query: IndexQuery, files: Files
 ) -> tuple[Sequence[Candidate], float]:
     """And what BM25 a chunk could have at most."""
     words = distinct(word for term in search_terms(query.text) for word in term)
     if not words:
         return [], 0.0
 
-    async def best(limit: int, filters: Filters) -> Sequence[Found]:
-        answer = await tenant.query.bm25(
-            " ".join(words),
-            query_properties=[TEXT],
-            limit=limit,
-            filters=filters,
-            return_metadata=EXPLAINED,
-            return_properties=NAMES,
-        )
-        return answer.objects
-
-    answer = await _of_files(best, files, query.limit)
-    candidates = [Candidate(_key(store, _name(each)), each.metadata.score or 0.0) for each in answer.found]
+    answer = await _of_files(partial(tenant.with_words, words), files, query.limit)
+    candidates = [Candidate(_key(store, _name(each)), each.score) for each in answer.found]
     candidates.sort(key=lambda each: (-each.score, each.key.file_id, each.key.number))
     has_all = answer.is_all and answer.is_of_all_files
     return candidates[: query.limit], await max_score(tenant, words, answer.objects, has_all)
@@ -168,7 +136,7 @@ async def _of_files(ask: Ask, files: Files, count: int, least: int = 0) -> _Answ
         asked = max(math.ceil(count / files.share * UNFILTERED_EXCESS), least)
         if len(files.sources) > max((asked - max(count, least)) * FILES_PER_OBJECT, NAMED_FILES):
             objects = await ask(asked, None)
-            found = [each for each in objects if each.properties[SOURCE] in files.sources]
+            found = [each for each in objects if each.source in files.sources]
             if len(found) >= count or len(objects) < asked:
                 return _Answer(objects, found, len(objects) < asked, is_of_all_files=True)
     asked = max(count, least)
@@ -180,13 +148,13 @@ def _searched(selection: FileSelection) -> _Searched:
     known = _SEARCHED.get(selection)
     if known is None:
         sources = frozenset(map(source, selection.files))
-        known = _Searched(sources, Filter.by_property(SOURCE).contains_any(list(sources)), selection.share)
+        known = _Searched(sources, any_of(SOURCE, sources), selection.share)
         _SEARCHED[selection] = known
     return known
 
 
 def _name(found: Found) -> ChunkName:
-    return found.properties[SOURCE], int(found.properties[CHUNK])
+    return found.source, found.chunk
 
 
 def _key(store: IndexedStore, name: ChunkName) -> ChunkKey:

@@ -3,19 +3,19 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from weaviate.collections.query import _QueryCollectionAsync
 from weaviate.connect import v4 as weaviate_connection
 
 from infra.errors import ConnectionFailed
 from infra.vector_index import weaviate_index
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.weaviate_index import WeaviateVectorIndex, open_weaviate_index
+from infra.vector_index.weaviate_queries import Found, TenantQueries
 from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from tests.cli.program import free_ports
 from tests.weaviate_server import WEAVIATE, WeaviateServer, running_weaviate
@@ -118,15 +118,15 @@ async def test_most_that_keywords_could_score_follows_from_the_best_chunks(
     assert len(queries) == asked
 
 
-def _counted_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    queries: list[str] = []
-    search = _QueryCollectionAsync.bm25
+def _counted_queries(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    queries: list[Sequence[str]] = []
+    ask = TenantQueries.with_words
 
-    def counted(self: Any, query: str, **more: Any) -> Any:
-        queries.append(query)
-        return search(self, query, **more)
+    async def counted(self: TenantQueries, words: Sequence[str], *more: Any, **named: Any) -> Sequence[Found]:
+        queries.append(words)
+        return await ask(self, words, *more, **named)
 
-    monkeypatch.setattr(_QueryCollectionAsync, "bm25", counted)
+    monkeypatch.setattr(TenantQueries, "with_words", counted)
     return queries
 
 
