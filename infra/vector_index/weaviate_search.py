@@ -28,7 +28,7 @@ MOST_WINDOWS = 8_000
 """With a quarter more, it is the default limit of a server on the results of one query."""
 NAMED_FILES = 1_000
 """Up to so many are always named: Weaviate compares the vectors of a few files exactly."""
-FILES_PER_OBJECT = 20
+FILES_PER_OBJECT = 10
 """An object more in an answer costs about as much CPU, 15 to 25 µs, as so many files more in a filter."""
 UNFILTERED_EXCESS = 1.25
 """Of former generations, and of files that are in progress, there are chunks as well."""

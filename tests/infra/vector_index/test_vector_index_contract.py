@@ -223,9 +223,10 @@ async def test_chunks_of_many_windows_leave_places_to_others(index: VectorIndex)
     await index.upsert(STORE, FILE, [_chunk(0, "long", *(number / 10 for number in range(300))), _chunk(1, "near", 45)])
     await index.upsert(STORE, FILE, [_chunk(number, "far", 60 + number) for number in range(2, 8)])
 
-    found = await index.search(STORE, _query(degrees=0, limit=5))
-
-    assert _near(found) == [("file-one", number) for number in range(5)]
+    # The second search knows what the first one needed.
+    for _ in range(2):
+        found = await index.search(STORE, _query(degrees=0, limit=5))
+        assert _near(found) == [("file-one", number) for number in range(5)]
 
 
 async def test_lists_have_at_most_the_limit(index: VectorIndex) -> None:

@@ -15,8 +15,8 @@ from infra.errors import ConnectionFailed
 from infra.vector_index import weaviate_index
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.weaviate_index import WeaviateVectorIndex, open_weaviate_index
-from infra.vector_index.weaviate_queries import Found, TenantQueries
-from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from infra.vector_index.weaviate_queries import Filter, Found, TenantQueries
+from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery, Vector
 from tests.cli.program import free_ports
 from tests.weaviate_server import WEAVIATE, WeaviateServer, running_weaviate
 
@@ -128,6 +128,27 @@ def _counted_queries(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
 
     monkeypatch.setattr(TenantQueries, "with_words", counted)
     return queries
+
+
+async def test_store_whose_chunks_have_a_window_each_is_asked_for_no_more_windows_than_chunks(
+    index: WeaviateVectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+    ask = TenantQueries.nearest
+
+    async def seen(self: TenantQueries, vector: Vector, limit: int, files: Filter | None) -> Sequence[Found]:
+        limits.append(limit)
+        return await ask(self, vector, limit, files)
+
+    monkeypatch.setattr(TenantQueries, "nearest", seen)
+    await index.upsert(STORE, FILE, _pumps(300))
+    half = FileSelection([FILE, *(IndexedFile(f"file-{number}", 1) for number in range(2_000))], share=0.5)
+
+    for _ in range(2):
+        found = await index.search(STORE, IndexQuery("pump", NEAR, half, limit=50))
+        assert (len(found.by_vector), len(found.by_keywords)) == (50, 50)
+
+    assert limits == [250, 125]
 
 
 async def test_file_of_more_chunks_than_a_query_finds_is_deleted(index: WeaviateVectorIndex) -> None:
