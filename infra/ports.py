@@ -1,7 +1,7 @@
 """The seams between Holdfast and the systems that it uses. Each port has two or more real implementations here."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ from models.code_cells import CellOutput, OpenedSession, SandboxFile, SandboxHea
 from models.events import Event
 from models.language_model import ModelDelta, ModelRequest
 from models.runs import Run
-from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import Candidates, ChunkKey, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from models.stored_objects import StoredObject
 from models.tool_calls import ServerResult, ToolCall
 from models.web_pages import WebLink
@@ -202,6 +202,10 @@ class VectorIndex(Protocol):
         where it has no index of the store at all, although files are searched: they were added to another one. A
         query of all files is for a store that has some.
         """
+        ...
+
+    async def texts(self, store: IndexedStore, keys: Collection[ChunkKey]) -> Mapping[ChunkKey, IndexedChunk]:
+        """Chunks of the store that a search found, without vectors. Those that were removed since are left out."""
         ...
 
     async def chunks(self, store: IndexedStore, file: IndexedFile, after: int, limit: int) -> Sequence[IndexedChunk]:

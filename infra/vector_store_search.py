@@ -1,5 +1,6 @@
 """Searches vector stores: filter in SQL, candidates from the index, ranking by `models.ranking`."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,17 @@ from infra.ports import VectorIndex
 from infra.searchable_files import SearchableFiles
 from models.errors import NotFound
 from models.ranking import RankedChunk, ranked
-from models.search_index import Candidate, Candidates, FileSelection, IndexedFile, IndexedStore, IndexQuery, Vector
+from models.search_index import (
+    Candidate,
+    Candidates,
+    ChunkKey,
+    FileSelection,
+    IndexedChunk,
+    IndexedFile,
+    IndexedStore,
+    IndexQuery,
+    Vector,
+)
 from models.vector_store_errors import VectorStoreExpired
 from models.vector_store_search import Filter, RankingOptions, SearchRequest, SearchResult, SearchResultsPage
 from models.vector_stores import TextContent
@@ -90,23 +101,36 @@ class VectorStoreSearch:
                 await self.database.write(vector_stores.touch, each.store.id)
         with_files = [each for each in scopes if each.files is None or len(each.files)]
         found = await self._ranked(with_files, request) if with_files else []
-        rows: dict[str, Any] = {}
-        for each in with_files:
-            wanted = {chunk.file_id for chunk in found}
-            rows |= await self.database.read(vector_store_files.named, each.store.id, wanted)
-        # A file that was removed meanwhile is not shown.
+        rows, texts = await asyncio.gather(self._rows(with_files, found), self._texts(found))
+        # A file that was removed meanwhile is not shown, nor a chunk of a generation that was.
         return [
             FoundPassage(
                 chunk.file_id,
                 rows[chunk.file_id].filename,
                 rows[chunk.file_id].attributes,
                 chunk.score,
-                chunk.chunk.text,
-                chunk.chunk.page,
+                texts[chunk.key].text,
+                texts[chunk.key].page,
             )
             for chunk in found
-            if chunk.file_id in rows
+            if chunk.file_id in rows and chunk.key in texts
         ]
+
+    async def _rows(self, scopes: Sequence[_Scope], found: Sequence[RankedChunk]) -> Mapping[str, Any]:
+        rows: dict[str, Any] = {}
+        for each in scopes:
+            wanted = {chunk.file_id for chunk in found}
+            rows |= await self.database.read(vector_store_files.named, each.store.id, wanted)
+        return rows
+
+    async def _texts(self, found: Sequence[RankedChunk]) -> Mapping[ChunkKey, IndexedChunk]:
+        by_store: dict[IndexedStore, list[ChunkKey]] = {}
+        for chunk in found:
+            by_store.setdefault(chunk.key.store, []).append(chunk.key)
+        texts: dict[ChunkKey, IndexedChunk] = {}
+        for store, keys in by_store.items():
+            texts |= await self.vector_index.texts(store, keys)
+        return texts
 
     async def _ranked(self, scopes: Sequence[_Scope], request: SearchRequest) -> Sequence[RankedChunk]:
         options = request.ranking_options or RankingOptions()
@@ -116,7 +140,7 @@ class VectorStoreSearch:
             candidates = _together([await self._candidates(each, text, vector) for each in scopes])
             alone = options.ranker == "none"
             for found in ranked(candidates, request.max_num_results, options.score_threshold, alone):
-                key = (found.file_id, found.chunk.number)
+                key = (found.file_id, found.key.number)
                 if key not in best or best[key].score < found.score:
                     best[key] = found
         return sorted(best.values(), key=lambda each: -each.score)[: request.max_num_results]
@@ -125,7 +149,7 @@ class VectorStoreSearch:
         files = scope.files
         if files is None:
             found = await self.vector_index.search(scope.store, IndexQuery(text, vector, None, ALL_FILES))
-            among = {each.file_id for each in (*found.by_vector, *found.by_keywords)}
+            among = {each.key.file_id for each in (*found.by_vector, *found.by_keywords)}
             matching = set(
                 await self.database.read(vector_store_files.searchable_among, scope.store.id, among) if among else ()
             )
@@ -186,7 +210,7 @@ def _together(candidates: Sequence[Candidates]) -> Candidates:
 
 
 def _of_files(candidates: Sequence[Candidate], files: Collection[IndexedFile]) -> Sequence[Candidate]:
-    return [each for each in candidates if each.file in files][:CANDIDATES]
+    return [each for each in candidates if each.key.file in files][:CANDIDATES]
 
 
 def _has_enough(candidates: Sequence[Candidate], files: Collection[IndexedFile]) -> bool:

@@ -11,20 +11,24 @@ those in first place.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.search_index import Candidate, Candidates, IndexedChunk
+from models.search_index import Candidate, Candidates, ChunkKey
 
 KEYWORD_WEIGHT = 0.8
 
-ChunkKey = tuple[str, int]
+FileChunk = tuple[str, int]
+"""A file that is in two stores is found once."""
 
 
 @dataclass(frozen=True, slots=True)
 class RankedChunk:
     """`score` is within 0..1, and comparable within one search only."""
 
-    file_id: str
-    chunk: IndexedChunk
+    key: ChunkKey
     score: float
+
+    @property
+    def file_id(self) -> str:
+        return self.key.file_id
 
 
 def ranked(
@@ -40,21 +44,19 @@ def ranked(
         scores = _vector_scores(candidates.by_vector)
     else:
         scores = _fused(_vector_scores(candidates.by_vector), _keyword_scores(candidates))
-    found = {_key(candidate): candidate for candidate in (*candidates.by_vector, *candidates.by_keywords)}
+    found = {_key(candidate): candidate.key for candidate in (*candidates.by_vector, *candidates.by_keywords)}
     order = sorted(scores, key=lambda key: (-scores[key], key))
-    return [
-        RankedChunk(key[0], found[key].chunk, scores[key]) for key in order[:limit] if scores[key] >= score_threshold
-    ]
+    return [RankedChunk(found[key], scores[key]) for key in order[:limit] if scores[key] >= score_threshold]
 
 
-def _fused(vectors: Mapping[ChunkKey, float], keywords: Mapping[ChunkKey, float]) -> dict[ChunkKey, float]:
+def _fused(vectors: Mapping[FileChunk, float], keywords: Mapping[FileChunk, float]) -> dict[FileChunk, float]:
     return {
         key: (vectors.get(key, 0.0) + KEYWORD_WEIGHT * keywords.get(key, 0.0)) / (1 + KEYWORD_WEIGHT)
         for key in {**vectors, **keywords}
     }
 
 
-def _vector_scores(by_vector: Sequence[Candidate]) -> dict[ChunkKey, float]:
+def _vector_scores(by_vector: Sequence[Candidate]) -> dict[FileChunk, float]:
     worst = min(candidate.score for candidate in by_vector)
     spread = max(candidate.score for candidate in by_vector) - worst
     # Where all are equal, as where there is one, the cosine itself is all that is known.
@@ -64,7 +66,7 @@ def _vector_scores(by_vector: Sequence[Candidate]) -> dict[ChunkKey, float]:
     }
 
 
-def _keyword_scores(candidates: Candidates) -> dict[ChunkKey, float]:
+def _keyword_scores(candidates: Candidates) -> dict[FileChunk, float]:
     most = candidates.max_keyword_score
     return {
         _key(candidate): _within_0_and_1(candidate.score / most) if most > 0 else 0.0
@@ -76,5 +78,5 @@ def _within_0_and_1(value: float) -> float:
     return min(max(value, 0.0), 1.0)
 
 
-def _key(candidate: Candidate) -> ChunkKey:
-    return candidate.file_id, candidate.chunk.number
+def _key(candidate: Candidate) -> FileChunk:
+    return candidate.key.file_id, candidate.key.number

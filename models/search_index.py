@@ -66,17 +66,23 @@ class IndexQuery:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A chunk and its raw score: the cosine of its best vector, or its BM25."""
+class ChunkKey(NamedTuple):
+    """Which chunk it is, without its text: an index is asked for many, and the texts of those that are chosen."""
 
+    store: IndexedStore
     file: IndexedFile
-    chunk: IndexedChunk
-    score: float
+    number: int
 
     @property
     def file_id(self) -> str:
         return self.file.id
+
+
+class Candidate(NamedTuple):
+    """A chunk and its raw score: the cosine of its best vector, or its BM25."""
+
+    key: ChunkKey
+    score: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import hashlib
 import math
 import sqlite3
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,6 +18,7 @@ from infra.vector_index.sqlite_file import CHUNK_BITS, create, reading, remove, 
 from models.search_index import (
     Candidate,
     Candidates,
+    ChunkKey,
     IndexedChunk,
     IndexedFile,
     IndexedStore,
@@ -58,6 +59,9 @@ class SqliteVectorIndex:
 
     async def search(self, store: IndexedStore, query: IndexQuery) -> Candidates:
         return await self._in_thread(self._search, store, query)
+
+    async def texts(self, store: IndexedStore, keys: Collection[ChunkKey]) -> Mapping[ChunkKey, IndexedChunk]:
+        return await self._in_thread(self._texts, store, keys)
 
     async def chunks(self, store: IndexedStore, file: IndexedFile, after: int, limit: int) -> Sequence[IndexedChunk]:
         return await self._in_thread(self._chunks, store, file, after, limit)
@@ -114,12 +118,10 @@ class SqliteVectorIndex:
             terms = _Terms.of(connection, query.text)
             by_keywords = _by_keywords(connection, terms, searched, query.limit)
             by_vector = comparing.result() if comparing else ()
-            ids = {hit.chunk for hit in (*by_vector, *by_keywords)}
-            found = _read_chunks(connection, ids)
-            files = _files_of_rows(connection, {chunk_id >> CHUNK_BITS for chunk_id in ids})
+            keys = _keys(connection, store, {hit.chunk for hit in (*by_vector, *by_keywords)})
         return Candidates(
-            by_vector=_candidates(by_vector, found, files),
-            by_keywords=_candidates(by_keywords, found, files),
+            by_vector=_candidates(by_vector, keys),
+            by_keywords=_candidates(by_keywords, keys),
             max_keyword_score=terms.max_score,
         )
 
@@ -135,6 +137,15 @@ class SqliteVectorIndex:
             return None
         matrix = self._matrices.of(path, connection, store.dimensions)
         return self._comparing.submit(matrix.nearest, query.vector, searched, query.limit)
+
+    def _texts(self, store: IndexedStore, keys: Collection[ChunkKey]) -> Mapping[ChunkKey, IndexedChunk]:
+        with reading(self._path(store)) as connection:
+            if connection is None:
+                return {}
+            rows = {file: _row_of(connection, file) for file in {key.file for key in keys}}
+            ids = {_chunk_id(row, key.number): key for key in keys if (row := rows[key.file]) is not None}
+            found = connection.execute(f"SELECT id, page, text FROM chunk WHERE id IN ({_marks(ids)})", tuple(ids))  # noqa: S608
+            return {ids[chunk_id]: _chunk(chunk_id, page, text) for chunk_id, page, text in found}
 
     def _chunks(self, store: IndexedStore, file: IndexedFile, after: int, limit: int) -> Sequence[IndexedChunk]:
         with reading(self._path(store)) as connection:
@@ -223,8 +234,7 @@ def _delete_row(connection: sqlite3.Connection, row: int) -> None:
 
 
 def _files_of_rows(connection: sqlite3.Connection, rows: set[int]) -> dict[int, IndexedFile]:
-    marks = ",".join("?" * len(rows))
-    found = connection.execute(f"SELECT row, id, generation FROM file WHERE row IN ({marks})", tuple(rows))  # noqa: S608
+    found = connection.execute(f"SELECT row, id, generation FROM file WHERE row IN ({_marks(rows)})", tuple(rows))  # noqa: S608
     return {row: IndexedFile(file_id, generation) for row, file_id, generation in found}
 
 
@@ -279,19 +289,19 @@ def _by_keywords(connection: sqlite3.Connection, terms: _Terms, searched: FileMa
     return hits
 
 
-def _read_chunks(connection: sqlite3.Connection, ids: set[int]) -> dict[int, IndexedChunk]:
-    marks = ",".join("?" * len(ids))
-    rows = connection.execute(f"SELECT id, page, text FROM chunk WHERE id IN ({marks})", tuple(ids))  # noqa: S608
-    return {chunk_id: _chunk(chunk_id, page, text) for chunk_id, page, text in rows}
+def _keys(connection: sqlite3.Connection, store: IndexedStore, ids: set[int]) -> dict[int, ChunkKey]:
+    """Of the chunks that there are. Another search may have put vectors of a later state into memory."""
+    files = _files_of_rows(connection, {chunk_id >> CHUNK_BITS for chunk_id in ids})
+    found = connection.execute(f"SELECT id FROM chunk WHERE id IN ({_marks(ids)})", tuple(ids))  # noqa: S608
+    return {chunk_id: ChunkKey(store, files[chunk_id >> CHUNK_BITS], _number_of(chunk_id)) for (chunk_id,) in found}
 
 
-def _candidates(
-    hits: Sequence[Hit], found: dict[int, IndexedChunk], files: dict[int, IndexedFile]
-) -> Sequence[Candidate]:
-    # Another search may have put vectors of a later state into memory.
-    return [
-        Candidate(files[hit.chunk >> CHUNK_BITS], found[hit.chunk], hit.score) for hit in hits if hit.chunk in found
-    ]
+def _candidates(hits: Sequence[Hit], keys: Mapping[int, ChunkKey]) -> Sequence[Candidate]:
+    return [Candidate(keys[hit.chunk], hit.score) for hit in hits if hit.chunk in keys]
+
+
+def _marks(values: Collection[object]) -> str:
+    return ",".join("?" * len(values))
 
 
 def _chunk_id(row: int, number: int) -> int:
@@ -299,4 +309,8 @@ def _chunk_id(row: int, number: int) -> int:
 
 
 def _chunk(chunk_id: int, page: int | None, text: str) -> IndexedChunk:
-    return IndexedChunk(chunk_id & ((1 << CHUNK_BITS) - 1), text, page)
+    return IndexedChunk(_number_of(chunk_id), text, page)
+
+
+def _number_of(chunk_id: int) -> int:
+    return chunk_id & ((1 << CHUNK_BITS) - 1)

@@ -1,9 +1,10 @@
 """The connection to Weaviate, with time limits of our own: the client's retries wait for a minute and more."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import httpx
@@ -50,13 +51,16 @@ async def open_client(address: WeaviateAddress) -> AsyncIterator[WeaviateAsyncCl
 
 async def check_queries(address: WeaviateAddress) -> None:
     """Return if the port of queries takes connections. Raises what `in_time` translates."""
+    async with query_channel(address) as channel:
+        await channel.channel_ready()
+
+
+def query_channel(address: WeaviateAddress, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
+    """To the port of queries; it connects when it is used."""
     target = f"{address.host}:{address.grpc_port}"
     if address.secure:
-        channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials())
-    else:
-        channel = grpc.aio.insecure_channel(target)
-    async with channel:
-        await channel.channel_ready()
+        return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
+    return grpc.aio.insecure_channel(target, options=options)
 
 
 @asynccontextmanager
@@ -67,5 +71,7 @@ async def in_time(limit: timedelta) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise VectorIndexUnavailable(f"Weaviate does not answer within {limit.total_seconds():g} s.") from error
+    except grpc.aio.AioRpcError as error:
+        raise VectorIndexUnavailable(f"Weaviate cannot be used: {error.details()}.") from error
     except (WeaviateBaseError, grpc.RpcError, httpx.HTTPError, OSError) as error:
         raise VectorIndexUnavailable(f"Weaviate cannot be used: {error}.") from error

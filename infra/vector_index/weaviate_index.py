@@ -1,6 +1,6 @@
 """Chunks in Weaviate, which APIs and workers on any number of machines share."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -34,22 +34,26 @@ from infra.vector_index.weaviate_objects import (
     objects_of,
     source,
 )
-from infra.vector_index.weaviate_search import search_tenant
+from infra.vector_index.weaviate_queries import WeaviateQueries, open_queries
+from infra.vector_index.weaviate_search import search_tenant, texts_of
 from infra.vector_index.weaviate_url import WeaviateAddress, parse_weaviate_url
-from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from infra.vector_index.windows_per_chunk import WindowsPerChunk
+from models.search_index import Candidates, ChunkKey, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 
 OBJECTS_PER_REQUEST = 200
 ALREADY_EXISTS = "already exists"
 
-Collection = CollectionAsync[Any, Any]
+Objects = CollectionAsync[Any, Any]
 
 
 class WeaviateVectorIndex:
     """A write can be read by all as soon as it returns. It survives a `kill -9` of Weaviate."""
 
-    def __init__(self, client: WeaviateAsyncClient, address: WeaviateAddress) -> None:
+    def __init__(self, client: WeaviateAsyncClient, queries: WeaviateQueries, address: WeaviateAddress) -> None:
         self._client = client
+        self._queries = queries
         self._address = address
+        self._windows_per_chunk = WindowsPerChunk()
 
     async def upsert(self, store: IndexedStore, file: IndexedFile, chunks: Sequence[IndexedChunk]) -> None:
         objects = [each for chunk in chunks for each in objects_of(store, file, chunk)]
@@ -66,13 +70,24 @@ class WeaviateVectorIndex:
             return Candidates((), (), 0.0)
         try:
             async with in_time(SEARCH_TIMEOUT):
-                return await search_tenant(self._tenant(store), store, query)
+                return await search_tenant(self._queries.of(store), store, query, self._windows_per_chunk)
         except VectorIndexUnavailable as error:
             if await self._has(store):
                 raise
             raise VectorIndexUnavailable(
                 f"Weaviate has nothing of {store.id}: was it indexed before HOLDFAST_VECTOR_INDEX_URL was set?"
             ) from error
+
+    async def texts(self, store: IndexedStore, keys: Collection[ChunkKey]) -> Mapping[ChunkKey, IndexedChunk]:
+        if not keys:
+            return {}
+        try:
+            async with in_time(SEARCH_TIMEOUT):
+                return await texts_of(self._queries.of(store), keys)
+        except VectorIndexUnavailable:
+            if await self._has(store):
+                raise
+            return {}
 
     async def chunks(self, store: IndexedStore, file: IndexedFile, after: int, limit: int) -> Sequence[IndexedChunk]:
         try:
@@ -123,10 +138,10 @@ class WeaviateVectorIndex:
                 raise VectorIndexUnavailable("Weaviate is not ready.")
             await check_queries(self._address)
 
-    def _collection(self, store: IndexedStore) -> Collection:
+    def _collection(self, store: IndexedStore) -> Objects:
         return self._client.collections.use(collection_name(store))
 
-    def _tenant(self, store: IndexedStore) -> Collection:
+    def _tenant(self, store: IndexedStore) -> Objects:
         return self._collection(store).with_tenant(store.id)
 
     async def _has(self, store: IndexedStore) -> bool:
@@ -156,4 +171,5 @@ async def open_weaviate_index(url: str) -> AsyncIterator[WeaviateVectorIndex]:
             raise ConnectionFailed(
                 f"{error.reason} Start Weaviate at {address} or check HOLDFAST_VECTOR_INDEX_URL."
             ) from error
-        yield WeaviateVectorIndex(client, address)
+        queries = await opened.enter_async_context(open_queries(address))
+        yield WeaviateVectorIndex(client, queries, address)

@@ -77,8 +77,16 @@ class WebCollectionSearch:
         is_all = domains is None and len(pages) > NAMED_PAGES
         candidates = await self._candidates(store, query, None if is_all else pages)
         found = ranked(candidates, limit)
-        rows = await self.database.read(web_collections.named, store.id, {each.file_id for each in found})
-        return [_passage(each, rows) for each in found if each.file_id in rows]
+        rows, texts = await asyncio.gather(
+            self.database.read(web_collections.named, store.id, {each.file_id for each in found}),
+            self.vector_index.texts(store, [each.key for each in found]),
+        )
+        # A page that was removed meanwhile, or is collected anew, is not shown.
+        return [
+            _passage(each, rows[each.file_id], texts[each.key].text)
+            for each in found
+            if each.file_id in rows and each.key in texts
+        ]
 
     async def _candidates(self, store: IndexedStore, query: str, pages: Sequence[IndexedFile] | None) -> Candidates:
         embedder = await self.embedders.of(store)
@@ -90,17 +98,15 @@ class WebCollectionSearch:
         found = await self.vector_index.search(store, IndexQuery(query, vector, searched, limit))
         if pages is not None:
             return found
-        among = {each.file_id for each in (*found.by_vector, *found.by_keywords)}
+        among = {each.key.file_id for each in (*found.by_vector, *found.by_keywords)}
         rows = await self.database.read(web_collections.named, store.id, among)
         return replace(found, by_vector=_current(found.by_vector, rows), by_keywords=_current(found.by_keywords, rows))
 
 
 def _current(candidates: Sequence[Candidate], rows: Mapping[str, AnyRow]) -> Sequence[Candidate]:
-    return [
-        each for each in candidates if each.file_id in rows and rows[each.file_id].generation == each.file.generation
-    ]
+    current = {IndexedFile(page_id, row.generation) for page_id, row in rows.items()}
+    return [each for each in candidates if each.key.file in current]
 
 
-def _passage(found: RankedChunk, rows: Mapping[str, AnyRow]) -> WebPassage:
-    row = rows[found.file_id]
-    return WebPassage(row.url, row.title, storable(found.chunk.text), WebSource.COLLECTION, row.depth, found.score)
+def _passage(found: RankedChunk, row: AnyRow, text: str) -> WebPassage:
+    return WebPassage(row.url, row.title, storable(text), WebSource.COLLECTION, row.depth, found.score)

@@ -146,7 +146,7 @@ async def _search(index: VectorIndex, files: Sequence[IndexedFile], count: int) 
         [vector] = vectors(chance.randint(0, 10**6), 1)
         began = time.perf_counter()
         candidates = await index.search(STORE, IndexQuery(text, vector, searched))
-        assert ranked(candidates, limit=20)
+        assert await index.texts(STORE, [each.key for each in ranked(candidates, limit=20)])
         measured.append((time.perf_counter() - began) * 1000)
     return measured
 

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_store_search import VectorStoreSearch
 from models.ingestion import IngestEnd
-from models.search_index import Candidates, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import Candidates, ChunkKey, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from models.vector_store_search import SearchRequest
 from models.vector_stores import Attachment, ChunkSizes, CreateVectorStoreRequest, StoreFileStatus
 from tests.infra.database.test_vector_stores import PROJECT, new_file
@@ -202,6 +202,55 @@ async def test_store_that_is_deleted_during_a_search_has_nothing(
 
     assert await searched.found() == []
     assert searched.asked == [None]
+
+
+async def test_chunks_that_are_removed_before_their_texts_are_read_are_left_out(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file is removed from the index, one is ingested anew: its new chunk has the number of the one found."""
+    texts = searched.index.texts
+    removed, again = searched.file_ids[:2]
+
+    async def change_and_read(store: IndexedStore, keys: Collection[ChunkKey]) -> Mapping[ChunkKey, IndexedChunk]:
+        [generation] = {key.file.generation for key in keys if key.file_id == again}
+        await searched.index.delete_file(store, removed)
+        await searched.index.upsert(store, IndexedFile(again, generation + 1), [IndexedChunk(0, "anew")])
+        await searched.index.delete_file(store, again, keep_generation=generation + 1)
+        return await texts(store, keys)
+
+    monkeypatch.setattr(searched.index, "texts", change_and_read)
+
+    found = await searched.found(max_num_results=10)
+
+    assert [file_id for file_id, _ in found] == list(searched.file_ids[2:10])
+
+
+async def test_file_of_two_stores_is_found_once_unless_its_chunks_differ(searched: Searched) -> None:
+    same, other = searched.file_ids[3:5]
+
+    def add(connection: Any) -> tuple[IndexedStore, list[IndexedFile]]:
+        store_id = vector_stores.create(connection, PROJECT, CreateVectorStoreRequest(), "angles", 2).id
+        store = vector_stores.lock_open(connection, PROJECT, store_id)
+        given = [Attachment(file_id, None, ChunkSizes()) for file_id in (same, other)]
+        added = vector_store_additions.add(connection, store, given).to_ingest
+        for file in added:
+            ingestions.end(connection, IngestEnd(file, StoreFileStatus.COMPLETED, usage_bytes=1), [0])
+        return vector_stores.indexed(store), [IndexedFile(file.file_id, file.generation) for file in added]
+
+    store, [same_file, other_file] = await searched.database.write(add)
+    vectors = await Angles().embed(["3", "5"])
+    await searched.index.upsert(store, same_file, [IndexedChunk(0, "number 3", None, vectors[:1])])
+    await searched.index.upsert(store, other_file, [IndexedChunk(7, "another cut", None, vectors[1:])])
+    searched.index.queries = []
+    search = VectorStoreSearch(searched.database, Embedders(Angles(), _no_other), searched.index)
+    request = SearchRequest.model_validate({"query": "0", "max_num_results": 7})
+
+    found = await search.search_together(PROJECT, [searched.store.id, store.id], request)
+
+    numbers = [(each.file_id, each.text) for each in found]
+    files = searched.file_ids
+    expected = [(files[number], f"number {number}") for number in range(6)]
+    assert sorted(numbers) == sorted([*expected, (other, "another cut")])
 
 
 async def test_changed_attributes_count_at_the_next_search(searched: Searched) -> None:

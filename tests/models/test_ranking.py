@@ -3,11 +3,13 @@
 import pytest
 
 from models.ranking import KEYWORD_WEIGHT, ranked
-from models.search_index import Candidate, Candidates, IndexedChunk, IndexedFile
+from models.search_index import Candidate, Candidates, ChunkKey, IndexedFile, IndexedStore
+
+STORE = IndexedStore("vs_one", "test/model", 2)
 
 
 def _candidate(file_id: str, number: int, score: float) -> Candidate:
-    return Candidate(IndexedFile(file_id, 1), IndexedChunk(number, f"{file_id} {number}"), score)
+    return Candidate(ChunkKey(STORE, IndexedFile(file_id, 1), number), score)
 
 
 VECTORS = [_candidate("file-a", 0, 0.8), _candidate("file-b", 0, 0.6), _candidate("file-c", 0, 0.4)]
@@ -35,7 +37,7 @@ def test_chunk_of_both_lists_is_found_once() -> None:
 def test_chunk_that_only_keywords_find_is_found() -> None:
     found = ranked(Candidates(VECTORS, [_candidate("file-z", 7, 5.0)], max_keyword_score=5.0), limit=10)
 
-    assert ("file-z", 7) in [(chunk.file_id, chunk.chunk.number) for chunk in found]
+    assert ("file-z", 7) in [(chunk.file_id, chunk.key.number) for chunk in found]
 
 
 def test_without_vectors_the_keywords_are_the_score() -> None:
@@ -73,7 +75,7 @@ def test_equal_scores_are_in_the_order_of_file_and_chunk() -> None:
 
     for order in (equal, equal[::-1]):
         found = ranked(Candidates(order, (), 0.0), limit=2)
-        assert [(chunk.file_id, chunk.chunk.number) for chunk in found] == [("file-a", 9), ("file-b", 0)]
+        assert [(chunk.file_id, chunk.key.number) for chunk in found] == [("file-a", 9), ("file-b", 0)]
 
 
 def test_chunks_under_the_threshold_are_left_out() -> None:

@@ -37,7 +37,7 @@ class Searched:
     async def finds(self, question: str, passage: int, first: int) -> bool:
         [vector] = await self.embedder.embed([question])
         candidates = await self.index.search(self.store, IndexQuery(question, vector, FileSelection([FILE])))
-        return passage in [item.chunk.number for item in ranked(candidates, limit=first)]
+        return passage in [item.key.number for item in ranked(candidates, limit=first)]
 
 
 @pytest_asyncio.fixture(scope="module", params=["sqlite", pytest.param("weaviate", marks=WEAVIATE)])

@@ -62,7 +62,8 @@ async def test_killed_ingestion_leaves_whole_batches(batches: int, tmp_path: Pat
     with closing(SqliteVectorIndex(tmp_path, 1_000_000)) as index:
         await index.upsert(STORE, FILE, [IndexedChunk(counts[0] + 7, "valve", None, [(0.0, 1.0, 0.0, 0.0)])])
         found = await index.search(STORE, IndexQuery("valve", (0.0, 1.0, 0.0, 0.0), FileSelection([FILE])))
-        assert found.by_vector[0].chunk.text == found.by_keywords[0].chunk.text == "valve"
+        [key] = {found.by_vector[0].key, found.by_keywords[0].key}
+        assert (await index.texts(STORE, [key]))[key].text == "valve"
 
 
 async def test_drop_leaves_no_file(index: SqliteVectorIndex, tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ async def test_selections_take_no_memory_for_rows_of_other_files(index: SqliteVe
     try:
         for each in selections:
             found = await index.search(STORE, replace(QUERY, files=each))
-            assert [candidate.file for candidate in found.by_keywords] == [FILE]
+            assert [candidate.key.file for candidate in found.by_keywords] == [FILE]
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -13,7 +13,7 @@ from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_index.weaviate_index import open_weaviate_index
-from models.search_index import Candidates, FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import Candidates, ChunkKey, FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 from tests.weaviate_server import WEAVIATE, WeaviateServer
 
 DIMENSIONS = 4
@@ -61,11 +61,18 @@ def _query(
 
 
 def _near(found: Candidates) -> list[tuple[str, int]]:
-    return [(candidate.file_id, candidate.chunk.number) for candidate in found.by_vector]
+    return [(candidate.key.file_id, candidate.key.number) for candidate in found.by_vector]
 
 
 def _said(found: Candidates) -> list[tuple[str, int]]:
-    return [(candidate.file_id, candidate.chunk.number) for candidate in found.by_keywords]
+    return [(candidate.key.file_id, candidate.key.number) for candidate in found.by_keywords]
+
+
+async def _texts(index: VectorIndex, store: IndexedStore, found: Candidates) -> list[str]:
+    """Of both lists."""
+    keys = [candidate.key for candidate in (*found.by_vector, *found.by_keywords)]
+    texts = await index.texts(store, keys)
+    return [texts[key].text for key in keys]
 
 
 async def test_nearest_chunks_come_first_with_their_cosines(index: VectorIndex) -> None:
@@ -104,8 +111,8 @@ async def test_query_of_all_files_finds_every_generation_and_names_it(index: Vec
 
     found = await index.search(STORE, IndexQuery("pump", _toward(0), None, limit=3))
 
-    assert [candidate.file for candidate in found.by_vector] == [FILE, again, OTHER]
-    assert {candidate.file for candidate in found.by_keywords} == {FILE, again, OTHER}
+    assert [candidate.key.file for candidate in found.by_vector] == [FILE, again, OTHER]
+    assert {candidate.key.file for candidate in found.by_keywords} == {FILE, again, OTHER}
     by_name = await index.search(STORE, _query("pump", 0, (FILE, again, OTHER), limit=3))
     assert found == by_name
 
@@ -157,7 +164,7 @@ async def test_only_the_named_files_and_generations_are_searched(index: VectorIn
 
     found = await index.search(STORE, _query("pump", 0, files=(new, absent)))
 
-    assert [candidate.chunk.text for candidate in (*found.by_vector, *found.by_keywords)] == ["new pump"] * 2
+    assert await _texts(index, STORE, found) == ["new pump"] * 2
     assert _near(await index.search(STORE, _query("pump", 0, files=()))) == []
 
 
@@ -216,9 +223,10 @@ async def test_chunks_of_many_windows_leave_places_to_others(index: VectorIndex)
     await index.upsert(STORE, FILE, [_chunk(0, "long", *(number / 10 for number in range(300))), _chunk(1, "near", 45)])
     await index.upsert(STORE, FILE, [_chunk(number, "far", 60 + number) for number in range(2, 8)])
 
-    found = await index.search(STORE, _query(degrees=0, limit=5))
-
-    assert _near(found) == [("file-one", number) for number in range(5)]
+    # The second search knows what the first one needed.
+    for _ in range(2):
+        found = await index.search(STORE, _query(degrees=0, limit=5))
+        assert _near(found) == [("file-one", number) for number in range(5)]
 
 
 async def test_lists_have_at_most_the_limit(index: VectorIndex) -> None:
@@ -240,6 +248,26 @@ async def test_upserting_again_changes_nothing(index: VectorIndex) -> None:
 
     assert await index.search(STORE, _query("pump", 0)) == before
     assert len(before.by_vector) == len(before.by_keywords) == 5
+
+
+async def test_texts_are_read_of_chunks_that_are_still_there(index: VectorIndex) -> None:
+    new, other_store = IndexedFile(FILE.id, 2), IndexedStore("vs_two", STORE.embedding_model, DIMENSIONS)
+    await index.upsert(STORE, FILE, [_chunk(0, "old pump", 0, page=3), _chunk(1, "old valve", 5)])
+    await index.upsert(STORE, OTHER, [_chunk(0, "other pump", 10, page=7)])
+    keys = [each.key for each in (await index.search(STORE, _query("pump", 0, files=(FILE, OTHER)))).by_vector]
+
+    assert await index.texts(STORE, keys) == {
+        ChunkKey(STORE, FILE, 0): IndexedChunk(0, "old pump", 3),
+        ChunkKey(STORE, FILE, 1): IndexedChunk(1, "old valve"),
+        ChunkKey(STORE, OTHER, 0): IndexedChunk(0, "other pump", 7),
+    }
+    await index.upsert(STORE, new, [_chunk(0, "new pump", 0)])
+    await index.delete_file(STORE, FILE.id, keep_generation=2)
+    assert set(await index.texts(STORE, keys)) == {ChunkKey(STORE, OTHER, 0)}
+    assert await index.texts(STORE, []) == {}
+    await index.drop(STORE)
+    assert await index.texts(STORE, keys) == {}
+    assert await index.texts(other_store, [ChunkKey(other_store, FILE, 0)]) == {}
 
 
 async def test_chunks_are_read_page_by_page(index: VectorIndex) -> None:
@@ -323,7 +351,7 @@ async def test_dropped_store_has_nothing_and_can_be_dropped_again(index: VectorI
     assert await index.search(STORE, _query("pump", 0, files=())) == Candidates((), (), 0.0)
     await index.upsert(STORE, FILE, [_chunk(0, "new pump", 90)])
     found = await index.search(STORE, _query("pump", 90))
-    assert [candidate.chunk.text for candidate in found.by_vector] == ["new pump"]
+    assert (_near(found), await _texts(index, STORE, found)) == ([("file-one", 0)], ["new pump"] * 2)
 
 
 async def test_stores_and_models_do_not_mix(index: VectorIndex) -> None:
@@ -337,8 +365,8 @@ async def test_stores_and_models_do_not_mix(index: VectorIndex) -> None:
 
     found = await index.search(STORE, _query("pump", 0))
     other = await index.search(other_model, IndexQuery("pump", (1.0, 0.0), FileSelection([FILE])))
-    assert [candidate.chunk.text for candidate in (*found.by_vector, *found.by_keywords)] == ["pump one"] * 2
-    assert [candidate.chunk.text for candidate in (*other.by_vector, *other.by_keywords)] == ["pump three"] * 2
+    assert await _texts(index, STORE, found) == ["pump one"] * 2
+    assert await _texts(index, other_model, other) == ["pump three"] * 2
 
 
 async def test_store_without_a_model_is_searched_by_keywords(index: VectorIndex) -> None:

@@ -1,10 +1,12 @@
 """What the index in Weaviate alone promises: what it leaves there, and what outages become."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from weaviate.connect import v4 as weaviate_connection
@@ -13,7 +15,8 @@ from infra.errors import ConnectionFailed
 from infra.vector_index import weaviate_index
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.weaviate_index import WeaviateVectorIndex, open_weaviate_index
-from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from infra.vector_index.weaviate_queries import Filter, Found, TenantQueries
+from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery, Vector
 from tests.cli.program import free_ports
 from tests.weaviate_server import WEAVIATE, WeaviateServer, running_weaviate
 
@@ -77,6 +80,75 @@ async def test_model_has_a_collection_that_names_it(index: WeaviateVectorIndex, 
     assert "test/model" in collection["description"]
     assert collection["invertedIndexConfig"]["bm25"] == {"b": 0, "k1": 1.2}
     assert collection["multiTenancyConfig"]["enabled"]
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "files", "counts", "asked"),
+    [
+        ("pump valve", 50, FileSelection([FILE]), (4, 2), 1),
+        ("pump nowhere", 50, FileSelection([FILE]), (4, 4), 2),
+        ("pump nowhere", 50, None, (4, 4), 1),
+        # The best chunk has no valve.
+        ("rare valve", 1, None, (1, 2), 2),
+        # All scores are of both words.
+        ("left right", 50, None, (3, 3), 3),
+        ("café cafe", 50, None, (1,), 1),
+        ("grüße pump", 50, None, (1, 4), 2),
+    ],
+)
+async def test_most_that_keywords_could_score_follows_from_the_best_chunks(
+    text: str,
+    limit: int,
+    files: FileSelection | None,
+    counts: tuple[int, ...],
+    asked: int,
+    index: WeaviateVectorIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`counts`: how many chunks have each word; `asked`: how many queries by keywords are made."""
+    texts = ["pump", "pump pump valve", "pump", "valve valve pump", "left right", "right left", "left right"]
+    texts += ["rare rare rare", "Café gasket", "grüße"]
+    await index.upsert(STORE, FILE, [IndexedChunk(number, text, None, [NEAR]) for number, text in enumerate(texts)])
+    queries = _counted_queries(monkeypatch)
+
+    found = await index.search(STORE, IndexQuery(text, None, files, limit))
+
+    expected = sum(math.log(1 + (len(texts) - count + 0.5) / (count + 0.5)) for count in counts)
+    assert found.max_keyword_score == pytest.approx(expected, rel=1e-4)
+    assert len(queries) == asked
+
+
+def _counted_queries(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    queries: list[Sequence[str]] = []
+    ask = TenantQueries.with_words
+
+    async def counted(self: TenantQueries, words: Sequence[str], *more: Any, **named: Any) -> Sequence[Found]:
+        queries.append(words)
+        return await ask(self, words, *more, **named)
+
+    monkeypatch.setattr(TenantQueries, "with_words", counted)
+    return queries
+
+
+async def test_store_whose_chunks_have_a_window_each_is_asked_for_no_more_windows_than_chunks(
+    index: WeaviateVectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+    ask = TenantQueries.nearest
+
+    async def seen(self: TenantQueries, vector: Vector, limit: int, files: Filter | None) -> Sequence[Found]:
+        limits.append(limit)
+        return await ask(self, vector, limit, files)
+
+    monkeypatch.setattr(TenantQueries, "nearest", seen)
+    await index.upsert(STORE, FILE, _pumps(300))
+    half = FileSelection([FILE, *(IndexedFile(f"file-{number}", 1) for number in range(2_000))], share=0.5)
+
+    for _ in range(2):
+        found = await index.search(STORE, IndexQuery("pump", NEAR, half, limit=50))
+        assert (len(found.by_vector), len(found.by_keywords)) == (50, 50)
+
+    assert limits == [250, 125]
 
 
 async def test_file_of_more_chunks_than_a_query_finds_is_deleted(index: WeaviateVectorIndex) -> None:
