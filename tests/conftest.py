@@ -51,7 +51,7 @@ NewDatabase = Callable[[], str]
 """Makes an empty, migrated database. Returns its URL; an empty one stands for SQLite in the data folder."""
 
 
-pytest_plugins = ("tests.setup_guard",)
+pytest_plugins = ("tests.batches", "tests.setup_guard")
 
 
 def pytest_configure(config: pytest.Config) -> None:
