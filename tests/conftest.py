@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from tests.weaviate_server import WeaviateServer, running_weaviate
 
 if TYPE_CHECKING:
     from tests.holdfast import RunningHoldfast
+    from tests.postgres.reused import ReusedDatabases
 
 LITELLM_CALLBACKS = (
     "callbacks",
@@ -50,8 +51,11 @@ LONGEST_ID = 60
 NewDatabase = Callable[[], str]
 """Makes an empty, migrated database. Returns its URL; an empty one stands for SQLite in the data folder."""
 
+LendDatabase = Callable[[], AbstractContextManager[str]]
+"""The same, for a block: after it, another test may have the database."""
 
-pytest_plugins = ("tests.setup_guard",)
+
+pytest_plugins = ("tests.batches", "tests.setup_guard")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -249,6 +253,29 @@ def new_database(database_kind: str, request: pytest.FixtureRequest) -> NewDatab
 
 
 @pytest.fixture(scope="session")
+def reused_postgres_databases(new_postgres_database: NewDatabase) -> "ReusedDatabases":
+    from tests.postgres.reused import ReusedDatabases
+
+    return ReusedDatabases(new_postgres_database)
+
+
+@pytest.fixture(scope="session")
+def lend_database(database_kind: str, request: pytest.FixtureRequest) -> LendDatabase:
+    """Lends empty databases of the test's kind."""
+    if database_kind == "sqlite":
+        return lambda: nullcontext("")
+    reused: ReusedDatabases = request.getfixturevalue("reused_postgres_databases")
+    return reused.lend
+
+
+@pytest.fixture
+def own_database(lend_database: LendDatabase) -> Iterator[str]:
+    """An empty database for one test; an empty URL stands for SQLite in the data folder."""
+    with lend_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 async def holdfast(
     temporal_port: int,
     provider: ScriptedProvider,
@@ -276,20 +303,20 @@ async def idle_holdfast(
 
 @pytest.fixture
 async def own_holdfast(
-    temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, tmp_path: Path
+    temporal_port: int, provider: ScriptedProvider, own_database: str, tmp_path: Path
 ) -> AsyncIterator["RunningHoldfast"]:
     """An API for one test, without a worker until the test starts one."""
-    settings = settings_for(tmp_path, temporal_port, provider, new_database())
+    settings = settings_for(tmp_path, temporal_port, provider, own_database)
     async with _running_holdfast(settings, with_worker=False) as running:
         yield running
 
 
 @pytest.fixture
 async def holdfast_apart(
-    temporal_port: int, provider: ScriptedProvider, new_database: NewDatabase, valkey: ValkeyServer, tmp_path: Path
+    temporal_port: int, provider: ScriptedProvider, own_database: str, valkey: ValkeyServer, tmp_path: Path
 ) -> AsyncIterator["RunningHoldfast"]:
     """An API for one test, whose workers are processes that the test starts."""
-    settings = settings_for(tmp_path, temporal_port, provider, new_database(), event_stream_url=valkey.url)
+    settings = settings_for(tmp_path, temporal_port, provider, own_database, event_stream_url=valkey.url)
     async with _running_holdfast(settings, with_worker=False) as running:
         yield running
 

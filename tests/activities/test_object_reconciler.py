@@ -21,7 +21,6 @@ from models.files import File, Purpose
 from models.ids import Prefix, new_dated_id, new_file_id, new_id
 from models.stored_objects import KeyPrefix, StoredObject, object_key
 from models.uploads import CreateUploadRequest, UploadStatus
-from tests.conftest import NewDatabase
 from tests.database import new_sqlite_database, reading, writing
 from tests.infra.object_store.content import chunks
 
@@ -31,8 +30,8 @@ DONE = ObjectSweep(objects_after=None, files_after=None, next_scan_at=2**40)
 
 
 @pytest.fixture
-async def database(new_database: NewDatabase, tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(new_database() or new_sqlite_database(tmp_path)) as opened:
+async def database(own_database: str, tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(own_database or new_sqlite_database(tmp_path)) as opened:
         yield opened
 
 

@@ -38,7 +38,7 @@ from models.finalization import Finalization
 from models.runs import RunIncompleteReason, RunStatus
 from models.step_events import StreamPosition
 from models.turns import TurnInput, TurnOutcome
-from tests.conftest import NewDatabase, settings_for
+from tests.conftest import settings_for
 from tests.database import writing
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Fails, Hangs, Held, Says
@@ -98,12 +98,12 @@ async def workers(
     request: pytest.FixtureRequest,
     temporal_port: int,
     provider: ScriptedProvider,
-    new_database: NewDatabase,
+    own_database: str,
     valkey: ValkeyServer,
     tmp_path: Path,
 ) -> AsyncIterator[Workers]:
     url = valkey.url if request.param == "apart" else ""
-    settings = settings_for(tmp_path, temporal_port, provider, new_database(), event_stream_url=url)
+    settings = settings_for(tmp_path, temporal_port, provider, own_database, event_stream_url=url)
     async with AsyncExitStack() as opened:
         holdfast = await opened.enter_async_context(running_holdfast(settings, with_worker=False))
         first = holdfast.resources.event_stream

@@ -13,7 +13,6 @@ from infra.database import workers
 from infra.database.engine import Database, open_database
 from infra.database.migrations import migrate
 from infra.life_signs import LivingWorker, giving_life_signs
-from tests.conftest import NewDatabase
 from tests.database import reading
 
 INTERVAL = timedelta(milliseconds=20)
@@ -21,8 +20,8 @@ ONLOOKER = "onlooker"
 
 
 @pytest.fixture
-async def database(new_database: NewDatabase, tmp_path: Path) -> AsyncIterator[tuple[str, Database]]:
-    url = new_database() or f"sqlite:///{tmp_path}/holdfast.db"
+async def database(own_database: str, tmp_path: Path) -> AsyncIterator[tuple[str, Database]]:
+    url = own_database or f"sqlite:///{tmp_path}/holdfast.db"
     await asyncio.to_thread(migrate, url)
     async with open_database(url) as opened:
         yield url, opened

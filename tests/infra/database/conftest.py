@@ -17,7 +17,7 @@ from models.run_specs import RunSpec
 from models.runs import CreateRunRequest
 from models.threads import CreateThreadRequest
 from models.tools import FunctionDefinition, FunctionTool
-from tests.conftest import NewDatabase
+from tests.conftest import LendDatabase, NewDatabase
 from tests.database import new_sqlite_database, writing
 from tests.infra.database.filling import fill
 from tests.postgres.server import PostgresServer
@@ -36,10 +36,10 @@ class Stored:
 
 
 @pytest.fixture(scope="module")
-async def database(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
-    url = new_database() or new_sqlite_database(tmp_path_factory.mktemp("database"))
-    async with open_database(url) as opened:
-        yield opened
+async def database(lend_database: LendDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    with lend_database() as url:
+        async with open_database(url or new_sqlite_database(tmp_path_factory.mktemp("database"))) as opened:
+            yield opened
 
 
 # Not by `database_kind`: a group begins before other tests, and its end would set up fixtures of the session anew.
