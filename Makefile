@@ -87,7 +87,7 @@ lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
 	@$(BIN)/lint-imports
 
 types: $(INSTALLED_DEV)  ## Check the types
-	@$(BIN)/python -m mypy --num-workers 2
+	@$(BIN)/python -m mypy
 
 bench: $(INSTALLED_DEV)  ## Measure runs beside bare Temporal; ARGS=postgres, streams, models, waiting, growth, parked, files, search, sandbox
 	@$(BIN)/python -m tests.bench $(ARGS)
