@@ -122,7 +122,10 @@ class Fork:
         self.send_signal(signal.SIGKILL)
 
     def _has_ended(self, within_seconds: float | None) -> bool:
-        return bool(select.select([self._descriptor], [], [], within_seconds)[0])
+        # Not select.select: a process of tests may have more descriptors than it takes.
+        waiting = select.poll()
+        waiting.register(self._descriptor, select.POLLIN)
+        return bool(waiting.poll(None if within_seconds is None else within_seconds * 1000))
 
 
 @cache
