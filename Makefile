@@ -86,9 +86,8 @@ lint: $(INSTALLED_DEV)  ## Check style, format, and which layer imports which
 	@$(BIN)/python -m ruff format --check
 	@$(BIN)/lint-imports
 
-# With 1 it has found errors. With 2 it has failed, as where a busy machine does not start its two workers within 3 s.
 types: $(INSTALLED_DEV)  ## Check the types
-	@$(BIN)/python -m mypy --num-workers 2 2> /dev/null || { [ $$? -eq 2 ] && $(BIN)/python -m mypy; }
+	@$(BIN)/python -m mypy
 
 bench: $(INSTALLED_DEV)  ## Measure runs beside bare Temporal; ARGS=postgres, streams, models, waiting, growth, parked, files, search, sandbox
 	@$(BIN)/python -m tests.bench $(ARGS)
