@@ -16,7 +16,7 @@ from infra.vector_index.weaviate_queries import Found, TenantQueries
 EQUATIONS = 50
 """Of so many of the best chunks: to read an explanation costs 4 µs."""
 SMALLEST = 0.01
-"""Scores have seven digits: of an idf that they tell by less than this share of a difference, five would be left."""
+"""Smaller singular values tell nothing: a score has seven digits, and an idf by them would have fewer than five."""
 
 _FREQUENCY = re.compile(r"BM25F_(\w+)_frequency:(\d+)")
 
@@ -54,7 +54,7 @@ def _solved(explained: Sequence[Mapping[str, int]], terms: Sequence[str], scores
     left, sizes, right = np.linalg.svd(shares, full_matrices=False)
     is_told = sizes > SMALLEST
     idfs = right[is_told].T @ ((left.T[is_told] @ np.array(scores)) / sizes[is_told])
-    # A word that always comes with another has an idf of any size in the directions that the scores do not tell.
+    # The scores do not tell the idf of a word that always comes with another.
     certain = (right[is_told] ** 2).sum(axis=0) > 1 - SMALLEST**2
     return {term: float(idf) for term, idf, is_certain in zip(terms, idfs, certain, strict=True) if is_certain}
 
