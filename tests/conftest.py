@@ -94,6 +94,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000)
 
 
+def pytest_sessionfinish() -> None:
+    # pytest and the interpreter collect several times at their end: a second of CPU in each process.
+    gc.freeze()
+
+
 @pytest.fixture
 def collected() -> Iterator[None]:
     """Garbage of earlier tests is gone, and that of this one is collected as in the program."""

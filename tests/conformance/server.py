@@ -1,15 +1,17 @@
 """The one server that every client talks to: the real program, with a project for each client."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
 
+from infra.settings import Settings
 from tests.cli.program import HOLDFAST, Place, Up
-from tests.code_runs import small_packages
+from tests.code_runs import coding_sandbox, small_packages
 from tests.conformance.python_program.scenarios import CUT_OFF, SPEAKS_AND_HANGS, STOPPED_BY_FILTER
+from tests.holdfast import running_holdfast
 from tests.provider.replies import Hangs, Reply, Says
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 
@@ -19,6 +21,7 @@ SCRIPTS: dict[str, list[Reply]] = {
     CUT_OFF: [Says("Once upon", finish="length")] * 100,
     STOPPED_BY_FILTER: [Says("Once upon", finish="content_filter")] * 100,
 }
+KEEPALIVE_SECONDS = 1
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def serving(projects: Sequence[str], **settings: str) -> Iterator[str]:
             (*HOLDFAST, "up"),
             HOLDFAST_API_KEYS=keys,
             HOLDFAST_MODELS=str(models),
-            HOLDFAST_KEEPALIVE_SECONDS="1",
+            HOLDFAST_KEEPALIVE_SECONDS=str(KEEPALIVE_SECONDS),
             # Its own sandbox, with few packages, of which nothing is installed.
             HOLDFAST_SANDBOX_URL="",
             HOLDFAST_SANDBOX_PACKAGES_DIR=str(packages),
@@ -47,6 +50,18 @@ def serving(projects: Sequence[str], **settings: str) -> Iterator[str]:
         finally:
             up.interrupt()
             up.process.wait()
+
+
+@asynccontextmanager
+async def serving_here(projects: Sequence[str], provider: ScriptedProvider, settings: Settings) -> AsyncIterator[str]:
+    """The same in this process, with `settings`, for clients that do not read the web."""
+    assert settings.models is not None
+    settings.models.write_text(yaml.safe_dump({"model_list": _deployments(provider)}))
+    async with coding_sandbox() as (_, sandbox_url):
+        keys = {project: project for project in projects}
+        own = {"api_keys": keys, "keepalive_seconds": KEEPALIVE_SECONDS, "sandbox_url": sandbox_url}
+        async with running_holdfast(settings.model_copy(update=own)) as running:
+            yield f"{running.url}/v1"
 
 
 def _deployments(provider: ScriptedProvider) -> list[dict[str, object]]:

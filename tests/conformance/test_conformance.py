@@ -1,5 +1,7 @@
 """Programs written against the official SDKs work as they did with OpenAI."""
 
+import asyncio
+
 import pytest
 
 from tests.conformance.clients import CLIENTS, DIFFERENT_CLIENTS, NEWEST_PYTHON, Client
@@ -14,11 +16,11 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, url: str) -> Outcomes:
+async def outcomes(request: pytest.FixtureRequest, url: str) -> Outcomes:
     """Of the clients that the selected tests name."""
     parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     clients = [client for client in DIFFERENT_CLIENTS if any(each.get("client") is client for each in parameters)]
-    return try_all(clients, url)
+    return await asyncio.to_thread(try_all, clients, url)
 
 
 @pytest.mark.parametrize(

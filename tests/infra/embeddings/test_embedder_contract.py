@@ -22,12 +22,12 @@ LONG = " ".join(f"Sentence {number} tells of the warehouse, its shelves and naï
 BY_LITELLM = pytest.param("gemini/gemini-embedding-001", marks=pytest.mark.xdist_group("litellm"))
 
 
-@pytest_asyncio.fixture(params=["local/minilm-int8", "openai/text-embedding-3-small", BY_LITELLM])
-async def embedder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Embedder]:
-    with running_endpoint() as endpoint, running_provider() as provider:
-        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
-        monkeypatch.setenv("GEMINI_API_BASE", provider.url)
-        monkeypatch.setenv("GEMINI_API_KEY", "any")
+@pytest_asyncio.fixture(scope="module", params=["local/minilm-int8", "openai/text-embedding-3-small", BY_LITELLM])
+async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[Embedder]:
+    with running_endpoint() as endpoint, running_provider() as provider, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_BASE_URL", endpoint.url)
+        patch.setenv("GEMINI_API_BASE", provider.url)
+        patch.setenv("GEMINI_API_KEY", "any")
         settings = Settings(embedding_model=request.param, embedding_window_tokens=300, embedding_threads=1)
         async with open_embedder(settings) as opened:
             assert opened is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
 import pytest_asyncio
 
 from infra.documents.chunking import chunks
@@ -32,11 +33,16 @@ class CountingEmbedder:
         return await self._embedder.embed(texts)
 
 
-@pytest_asyncio.fixture
-async def embedder() -> AsyncIterator[CountingEmbedder]:
+@pytest_asyncio.fixture(scope="module")
+async def local() -> AsyncIterator[Embedder]:
     async with open_embedder(Settings(embedding_threads=1)) as opened:
         assert opened is not None
-        yield CountingEmbedder(opened)
+        yield opened
+
+
+@pytest.fixture
+def embedder(local: Embedder) -> CountingEmbedder:
+    return CountingEmbedder(local)
 
 
 async def test_long_chunk_has_a_vector_for_each_window(embedder: CountingEmbedder) -> None:
