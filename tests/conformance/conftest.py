@@ -7,7 +7,7 @@ import pytest
 from tests.conformance.clients import CLIENTS
 from tests.conformance.server import serving, serving_here
 from tests.conftest import settings_for
-from tests.provider.scripted_provider import ScriptedProvider
+from tests.provider.scripted_provider import running_provider
 from tests.web_site import WebSite, running_web_site
 
 # A project each, or programs would find each other's assistants in their lists.
@@ -26,7 +26,6 @@ async def url(
     request: pytest.FixtureRequest,
     site: WebSite,
     temporal_port: int,
-    provider: ScriptedProvider,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[str]:
     """The API's; each client's name is a key, and so are those of the programs that are no client's.
@@ -37,6 +36,8 @@ async def url(
         with serving(PROJECTS, HOLDFAST_WEB_ALLOWED_HOSTS=site.host, HOLDFAST_WEB_SEARCH="off") as url:
             yield url
     else:
-        settings = settings_for(tmp_path_factory.mktemp("conformance"), temporal_port, provider)
-        async with serving_here(PROJECTS, provider, settings) as url:
-            yield url
+        # Its own provider: other tests script models of the same names.
+        with running_provider() as provider:
+            settings = settings_for(tmp_path_factory.mktemp("conformance"), temporal_port, provider)
+            async with serving_here(PROJECTS, provider, settings) as url:
+                yield url
