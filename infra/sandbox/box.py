@@ -17,6 +17,7 @@ from pathlib import Path
 from infra.background import together
 from infra.sandbox import bubblewrap
 from infra.sandbox.bubblewrap import Interpreter
+from infra.sandbox.command_pipe import CommandPipe
 from infra.sandbox.frames import CELL, INTERRUPT, BadFrame, Done, Image, Ready, frame, read_frame
 from infra.sandbox.limits import Limits
 from infra.sandbox.seccomp import filter_program
@@ -86,13 +87,9 @@ class Box:
 
     async def ready(self) -> None:
         """Return when it takes cells. Raises `BoxDied`."""
-        loop = asyncio.get_running_loop()
         self._frames = await _reader(self._frames_end)
         self._output = await _reader(self._output_end)
-        transport, flow = await loop.connect_write_pipe(
-            asyncio.streams.FlowControlMixin, os.fdopen(self._commands, "wb", 0)
-        )
-        self._writer = asyncio.StreamWriter(transport, flow, None, loop)
+        self._cells = await CommandPipe.open(self._commands)
         try:
             async with asyncio.timeout(START_SECONDS):
                 if not isinstance(await read_frame(self._frames), Ready):
@@ -109,7 +106,7 @@ class Box:
         ended: list[Done] = []
         try:
             await together(
-                self._send(frame(CELL, {"number": number, "code": code, "mark": mark})),
+                self._cells.send(frame(CELL, {"number": number, "code": code, "mark": mark})),
                 self._pass_on_text(mark.encode(), on_text),
                 self._pass_on_images(on_image, ended.append),
             )
@@ -127,7 +124,7 @@ class Box:
 
     def interrupt(self, number: int) -> None:
         with contextlib.suppress(OSError):
-            self._writer.write(frame(INTERRUPT, number))
+            self._cells.write(frame(INTERRUPT, number))
 
     def kill(self, reason: str) -> None:
         """End all its processes. The first reason counts."""
@@ -139,17 +136,13 @@ class Box:
     async def gone(self) -> None:
         """Return when no process of it is left, after `kill`."""
         await self._process_end(timedelta.max)
-        if hasattr(self, "_writer"):
-            self._writer.close()
+        if hasattr(self, "_cells"):
+            self._cells.close()
         # The end of process 1 of the box takes the others along; the last of them holds the output open.
         with contextlib.suppress(TimeoutError, AttributeError):
             async with asyncio.timeout(START_SECONDS):
                 while await self._output.read(READ_BYTES):
                     pass
-
-    async def _send(self, content: bytes) -> None:
-        self._writer.write(content)
-        await self._writer.drain()
 
     async def _pass_on_text(self, mark: bytes, on_text: Callable[[bytes], None]) -> None:
         text, self._pending = self._pending, b""
