@@ -76,7 +76,7 @@ test-console: $(INSTALLED_CONSOLE)  ## Run the tests of the console in Chromium;
 	@$(PYTEST) tests/console tests/api/test_console.py $(ARGS)
 
 test-all: PROCESSES := 3
-test-all: $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE)  ## Run every test there is, with every release of the official SDKs that differs on the wire
+test-all: $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE)  ## Run every test there is, with every release of the official SDKs
 	@$(BIN)/python -m tests.deployment.modules
 	@$(BIN)/python -m tests.console.chromium
 	@$(PYTEST) $(ARGS)

@@ -13,15 +13,12 @@ NODE_PROGRAM = Path(__file__).parent / "node_program" / "program.mjs"
 class _Release:
     """`too_old_for` names operations that came after this release: its types reject any server's answers to them.
 
-    Its program has no scenario for those that are `not_tried`. `covered_by` names other releases that, between them,
-    send the same requests and read the answers with the same classes: `make conformance` alone tries such a release
-    (docs/decisions/0023-tests-try-the-releases-that-differ-on-the-wire.md).
+    Its program has no scenario for those that are `not_tried`.
     """
 
     version: str
     too_old_for: frozenset[str] = frozenset()
     not_tried: frozenset[str] = frozenset()
-    covered_by: tuple[str, ...] = ()
 
 
 class PythonClient(_Release):
@@ -104,17 +101,14 @@ NEWEST_PYTHON = PythonClient("3.52.0")
 CLIENTS: tuple[Client, ...] = (
     PythonClient("1.26.0", too_old_for=SINCE_1_26_0),
     PythonClient("1.109.1"),
-    PythonClient("2.23.0", covered_by=("openai-python-1.109.1", NEWEST_PYTHON.name)),
-    PythonClient("2.54.0", covered_by=("openai-python-1.109.1", NEWEST_PYTHON.name)),
+    PythonClient("2.23.0"),
+    PythonClient("2.54.0"),
     NEWEST_PYTHON,
     NodeClient("4.104.0"),
     NodeClient("7.55.0"),
     AzureOpenAIClient(NEWEST_PYTHON.version),
     # Without the resources of a run.
     AzureAgentsClient("1.0.0", too_old_for=frozenset({"runs.file_search"})),
-    AzureAgentsClient("1.1.0", covered_by=("azure-ai-agents-1.0.0", "azure-ai-agents-1.2.0b6")),
+    AzureAgentsClient("1.1.0"),
     AzureAgentsClient("1.2.0b6"),
 )
-
-DIFFERENT_CLIENTS = tuple(client for client in CLIENTS if not client.covered_by)
-"""Those that tests try."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.conformance.clients import CLIENTS, DIFFERENT_CLIENTS, NEWEST_PYTHON, Client
+from tests.conformance.clients import CLIENTS, NEWEST_PYTHON, Client
 from tests.conformance.outcomes import Outcomes, operations_of, try_all
 
 pytestmark = [
@@ -19,7 +19,7 @@ pytestmark = [
 async def outcomes(request: pytest.FixtureRequest, url: str) -> Outcomes:
     """Of the clients that the selected tests name."""
     parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    clients = [client for client in DIFFERENT_CLIENTS if any(each.get("client") is client for each in parameters)]
+    clients = [client for client in CLIENTS if any(each.get("client") is client for each in parameters)]
     return await asyncio.to_thread(try_all, clients, url)
 
 
@@ -32,7 +32,7 @@ async def outcomes(request: pytest.FixtureRequest, url: str) -> Outcomes:
             id=f"{client.name} {operation}",
             marks=() if client == NEWEST_PYTHON else pytest.mark.conformance,
         )
-        for client in DIFFERENT_CLIENTS
+        for client in CLIENTS
         for operation in operations_of(client)
     ],
 )
@@ -41,9 +41,3 @@ def test_operation_is_as_the_sdk_expects(outcomes: Outcomes, client: Client, ope
 
     assert outcome is not None
     assert outcome.problem is None, outcome.problem
-
-
-def test_a_release_that_is_not_tried_is_covered_by_releases_that_are() -> None:
-    covering = {name for client in CLIENTS for name in client.covered_by}
-
-    assert covering <= {client.name for client in DIFFERENT_CLIENTS}
