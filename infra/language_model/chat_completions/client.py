@@ -4,16 +4,15 @@ httpx would take six times the CPU: as much for a short answer as all else that 
 """
 
 import asyncio
-import io
 import os
+import re
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from functools import cache
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING
 
 import aiohttp
 import certifi
+from aiohttp.abc import AbstractStreamWriter
 
 from infra.language_model.chat_completions.addresses import Endpoint
 from infra.language_model.chat_completions.event_stream import EventReader, EventTooLong
@@ -24,19 +23,26 @@ from infra.language_model.chat_completions.failures import (
     refused_with,
     unreachable,
 )
+from infra.language_model.chat_completions.routes import NO_URL, route_to
 from infra.language_model.failure_facts import REDIRECTS, facts_of, redirected
+
+if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
 MAX_ERROR_BYTES = 64 * 1024
 ERROR_SECONDS = 10
 """The time limit for the body of an error: its status is sufficient."""
 
 MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADERS = 1_000
 KEEPALIVE_SECONDS = 30
-LARGE_BYTES = 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 """Larger requests are sent in pieces: one of 20 MB would block the event loop."""
 
-PROXY_SCHEMES = ("http", "https")
-MISCONFIGURATIONS = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
+HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+FAILURES = (aiohttp.ClientError, OSError, UnicodeError, EventTooLong)
 
 
 class ChatCompletionsClient:
@@ -54,15 +60,17 @@ class ChatCompletionsClient:
 
         Raises `CallFailed`, `UnreadableAnswer` for events that exceed the limit, and `DocumentTooLong`.
         """
+        route = route_to(endpoint.url)
         try:
             async with self._session.post(
-                endpoint.url,
-                data=io.BytesIO(body) if len(body) > LARGE_BYTES else body,
-                headers=_headers_for(endpoint),
+                route.url,
+                data=_Body(body, endpoint.read_seconds),
+                headers=_sendable({**endpoint.headers, **route.headers}),
                 timeout=aiohttp.ClientTimeout(connect=endpoint.connect_seconds, sock_read=endpoint.read_seconds),
                 # A redirect would take the prompt, and headers that are not known to be secret, to another host.
                 allow_redirects=False,
-                proxy=_proxy_for(endpoint.url),
+                proxy=route.proxy,
+                proxy_headers=route.proxy_headers,
             ) as response:
                 if response.status in REDIRECTS:
                     raise CallFailed(redirected(response.status, response.headers.get("location", "")))
@@ -74,57 +82,69 @@ class ChatCompletionsClient:
                         yield event
                 for event in reader.end():
                     yield event
-        except aiohttp.ServerTimeoutError as error:
-            raise CallFailed(unreachable(f"Timed out: {_waited_for(error, endpoint)}")) from error
-        except MISCONFIGURATIONS as error:
-            raise CallFailed(misconfigured("Its address is no URL of HTTP.")) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise CallFailed(unreachable(_said(error))) from error
-        except EventTooLong as error:
-            raise UnreadableAnswer("has a piece without end") from error
+        except FAILURES as error:
+            # A connection keeps its error, whose frames would keep the request until garbage is collected.
+            raise _failure(error, endpoint) from error.with_traceback(None)
 
     @property
     def _session(self) -> aiohttp.ClientSession:
         # Only on an event loop can it be created.
         if self._opened is None:
             # Temporal limits the number of calls; each call that waits for a model uses one connection.
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._certificates)
+            connector = _Connector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._certificates)
             self._opened = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 max_line_size=MAX_HEADER_BYTES,
                 max_field_size=MAX_HEADER_BYTES,
+                max_headers=MAX_HEADERS,
             )
         return self._opened
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Drops idle connections on which a server has said something: it would be taken for the next call's answer."""
+
+    async def _get(self, key: "ConnectionKey", traces: "list[Trace]") -> "Connection | None":
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
+
+
+class _Body(aiohttp.Payload):
+    """A request that a server has to accept within a time limit: aiohttp has none for that."""
+
+    _value: bytes
+
+    def __init__(self, body: bytes, seconds: float) -> None:
+        super().__init__(body)
+        self._size = len(body)
+        self._seconds = seconds
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        for start in range(0, len(self._value), PIECE_BYTES):
+            async with asyncio.timeout(self._seconds):
+                await writer.write(self._value[start : start + PIECE_BYTES])
+
+
 def _certificates() -> ssl.SSLContext:
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    return ssl.create_default_context(cafile=file or (None if folder else certifi.where()), capath=folder)
+    context = ssl.create_default_context(cafile=file or (None if folder else certifi.where()), capath=folder)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-@cache
-def _proxy_for(url: str) -> str | None:
-    """Raises `CallFailed` for one that is not spoken to."""
-    parts, proxies = urlsplit(url), getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    scheme, named, _ = proxy.partition("://")
-    if named and scheme not in PROXY_SCHEMES:
-        raise CallFailed(misconfigured(f"Its proxy is of {scheme}, which is not supported: use one of HTTP."))
-    return proxy if named else f"http://{proxy}"
-
-
-def _headers_for(endpoint: Endpoint) -> Mapping[str, str]:
-    headers = endpoint.headers
-    if not all(value.isascii() and value.isprintable() for value in headers.values()):
-        # Not quoted: it is the key.
-        raise CallFailed(misconfigured("The API key has characters that no header can have."))
-    if urlsplit(endpoint.url).username is None:
-        return headers
-    # aiohttp sends the credentials of the address, and refuses any beside them.
-    return {name: value for name, value in headers.items() if name.lower() != "authorization"}
+def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not (HEADER_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
+            # Not quoted: it is the key.
+            raise CallFailed(misconfigured("The API key has characters that no header can have."))
+    return headers
 
 
 def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
@@ -145,7 +165,21 @@ async def _error(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _said(error: aiohttp.ClientError | OSError) -> str:
+def _failure(error: Exception, endpoint: Endpoint) -> CallFailed | UnreadableAnswer:
+    match error:
+        case EventTooLong():
+            return UnreadableAnswer("has a piece without end")
+        case aiohttp.ConnectionTimeoutError():
+            return CallFailed(unreachable(f"Timed out: no connection within {endpoint.connect_seconds:g} s."))
+        case TimeoutError():
+            return CallFailed(unreachable(f"Timed out: nothing came for {endpoint.read_seconds:g} s."))
+        # Of a host's name.
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | UnicodeError():
+            return CallFailed(misconfigured(NO_URL))
+    return CallFailed(unreachable(_said(error)))
+
+
+def _said(error: Exception) -> str:
     # Their own texts quote the address, with a proxy's password.
     match error:
         case aiohttp.ClientHttpProxyError():
@@ -153,9 +187,3 @@ def _said(error: aiohttp.ClientError | OSError) -> str:
         case aiohttp.ClientResponseError():
             return " ".join(error.message.split())
     return facts_of(error).said
-
-
-def _waited_for(error: aiohttp.ServerTimeoutError, endpoint: Endpoint) -> str:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"no connection within {endpoint.connect_seconds:g} s."
-    return f"nothing came for {endpoint.read_seconds:g} s."
