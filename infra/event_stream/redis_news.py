@@ -91,6 +91,8 @@ class RedisNews:
             finally:
                 self._listens.clear()
                 self._unfollow_all()
+                # What is news now is not heard of, a cancel for example.
+                self._paused.notify_all()
             await asyncio.sleep(LISTEN_AGAIN_AFTER.total_seconds())
 
     def _follow(self, run_id: str) -> _Followed:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
-from infra.event_stream.bounds import MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
+from infra.event_stream.bounds import EVENT_OVERHEAD, MAX_EVENTS_PER_RUN, MAX_SIZE, size_of
 from infra.event_stream.redis_layout import APPEND, PAUSED_CHANNEL, keys_of
 from infra.event_stream.redis_outage import COMMAND_TIMEOUT, RedisOutage
 from models.events import PAUSES_OR_ENDS, Event
@@ -35,6 +35,10 @@ class _Append:
     settled: asyncio.Future[None]
     """Done once the events are written, rejected or dropped."""
 
+    @property
+    def size(self) -> int:
+        return size_of(self.events) or EVENT_OVERHEAD
+
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
@@ -56,6 +60,7 @@ class RedisWriter:
         self._is_failing = False
         self._queue: deque[_Append] = deque()
         self._queued_size = 0
+        self._being_written: Sequence[_Append] = ()
         self._last_of: dict[str, _Append] = {}
         self._changed = asyncio.Event()
         # Rejected attempts whose next append has not reported it yet, and the few that make no other append.
@@ -64,15 +69,17 @@ class RedisWriter:
     def append(self, run_id: str, first: int, events: Sequence[Event], fencing_token: int | None) -> bool:
         """Queue the events. False, and nothing queued, where an earlier append with this token was rejected.
 
-        Without events, only those that await the run are notified.
+        Without events, only those that await the run are notified, once for all that is queued.
         """
         if (run_id, fencing_token) in self._superseded:
             self._superseded.discard((run_id, fencing_token))
             return False
+        if not events and self._is_announced(run_id):
+            return True
         settled = asyncio.get_running_loop().create_future()
         append = self._last_of[run_id] = _Append(run_id, first, events, fencing_token, settled)
         self._queue.append(append)
-        self._queued_size += size_of(events)
+        self._queued_size += append.size
         # While Redis does not answer, the oldest events are dropped to keep to the size.
         while self._queued_size > MAX_SIZE:
             self._forget([self._queue[0]])
@@ -114,6 +121,11 @@ class RedisWriter:
                 self._outage.end()
                 self._forget(appends)
 
+    def _is_announced(self, run_id: str) -> bool:
+        # A notification that is being written may have been received, and what it tells of read, before this news.
+        last = self._last_of.get(run_id)
+        return last is not None and not last.events and last not in self._being_written
+
     async def _until_settled(self, marker: _Append, limit: timedelta) -> None:
         await asyncio.wait({marker.settled}, timeout=limit.total_seconds())
         if not marker.settled.done():
@@ -124,7 +136,7 @@ class RedisWriter:
         size = 0
         for append in self._queue:
             appends.append(append)
-            size += len(append.events)
+            size += len(append.events) or 1
             if size >= MAX_PIPELINE:
                 break
         return appends
@@ -134,7 +146,7 @@ class RedisWriter:
             # The queue may have been cut meanwhile.
             if self._queue and self._queue[0] is append:
                 self._queue.popleft()
-                self._queued_size -= size_of(append.events)
+                self._queued_size -= append.size
                 self._settle(append)
 
     def _settle(self, append: _Append) -> None:
@@ -153,8 +165,12 @@ class RedisWriter:
         for append in appends:
             if not append.events or any(event.name in PAUSES_OR_ENDS for event in append.events):
                 commands.append(("PUBLISH", PAUSED_CHANNEL, append.run_id))
-        async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-            results = await self._execute(commands)
+        self._being_written = appends
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
+                results = await self._execute(commands)
+        finally:
+            self._being_written = ()
         for stretch, result in zip(stretches, results, strict=False):
             if isinstance(result, Exception):
                 # Redis is full, loads its file or is a replica: this may pass.
@@ -197,7 +213,7 @@ class RedisWriter:
                 self._settle(append)
             else:
                 self._queue.append(append)
-                self._queued_size += size_of(append.events)
+                self._queued_size += append.size
 
 
 async def _answer(connection: AbstractConnection) -> Any:

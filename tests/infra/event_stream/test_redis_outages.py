@@ -1,16 +1,18 @@
 """A Redis that is away costs events, and nothing else."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
 from infra.event_stream import redis_news, redis_writer
 from infra.event_stream.bounds import size_of
+from infra.event_stream.redis_layout import PAUSED_CHANNEL
 from infra.event_stream.redis_streams import RedisEventStream, open_redis_event_stream
 from models.events import Event
 from tests.program import until
@@ -29,7 +31,10 @@ async def test_long_polls_are_answered_while_redis_is_away(own_valkey: ValkeySer
     async with open_redis_event_stream(own_valkey.url, timedelta(minutes=1)) as stream:
         await until(lambda: _is_held(stream), "it does not listen")
 
-        own_valkey.kill()
+        with stream.awaiting("run_a") as news:
+            own_valkey.kill()
+            async with asyncio.timeout(10):
+                await news
         await until(lambda: _is_held(stream, is_held=False), "long polls wait though no notification can come")
 
         own_valkey.start()
@@ -72,6 +77,21 @@ async def test_the_queue_for_a_redis_that_is_away_is_bounded(
     assert (batch.first, len(batch.events)) == (15, 5)
 
 
+async def test_announcements_for_a_redis_that_hangs_are_not_accumulated(own_valkey: ValkeyServer) -> None:
+    async with open_redis_event_stream(own_valkey.url, timedelta(minutes=1)) as stream, _published(own_valkey) as runs:
+        own_valkey.freeze()
+        for number in range(300):
+            await stream.announce(f"run_{number % 3}")
+            await asyncio.sleep(0)
+        own_valkey.thaw()
+        await stream.announce("run_last")
+        published = [run_id async for run_id in runs]
+
+    # The first may be on its way already.
+    assert {*published} == {"run_0", "run_1", "run_2"}
+    assert len(published) <= 6
+
+
 async def test_an_event_that_cannot_be_written_takes_nothing_else_with_it(own_valkey: ValkeyServer) -> None:
     async with open_redis_event_stream(own_valkey.url, timedelta(minutes=1)) as stream:
         await stream.append("run_a", 0, [Event("thread.run.failed", '"\ud83d"')])
@@ -79,6 +99,23 @@ async def test_an_event_that_cannot_be_written_takes_nothing_else_with_it(own_va
         await stream.append("run_b", 0, [ENDED])
 
         assert (await stream.read("run_b", -1, timedelta(seconds=20), 100)).events == [ENDED]
+
+
+@asynccontextmanager
+async def _published(valkey: ValkeyServer) -> AsyncIterator[AsyncIterator[str]]:
+    """The runs that are announced, until `run_last`."""
+
+    async def runs(subscription: PubSub) -> AsyncIterator[str]:
+        async for message in subscription.listen():
+            if message["type"] == "message":
+                if message["data"] == b"run_last":
+                    return
+                yield message["data"].decode()
+
+    async with Redis(port=valkey.port) as client, client.pubsub() as subscription:
+        await subscription.subscribe(PAUSED_CHANNEL)
+        assert await subscription.get_message(timeout=10)
+        yield runs(subscription)
 
 
 async def _has_events(stream: RedisEventStream, run_id: str) -> bool:
