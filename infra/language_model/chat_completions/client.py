@@ -24,7 +24,7 @@ from infra.language_model.chat_completions.failures import (
     unreachable,
 )
 from infra.language_model.chat_completions.routes import NO_URL, route_to
-from infra.language_model.failure_facts import REDIRECTS, facts_of, redirected
+from infra.language_model.failure_facts import REDIRECTS, causes_of, facts_of, redirected
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
@@ -83,8 +83,8 @@ class ChatCompletionsClient:
                 for event in reader.end():
                     yield event
         except FAILURES as error:
-            # A connection keeps its error, whose frames would keep the request until garbage is collected.
-            raise _failure(error, endpoint) from error.with_traceback(None)
+            _forget_frames(error)
+            raise _failure(error, endpoint) from error
 
     @property
     def _session(self) -> aiohttp.ClientSession:
@@ -177,6 +177,12 @@ def _failure(error: Exception, endpoint: Endpoint) -> CallFailed | UnreadableAns
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | UnicodeError():
             return CallFailed(misconfigured(NO_URL))
     return CallFailed(unreachable(_said(error)))
+
+
+def _forget_frames(error: Exception) -> None:
+    """Connections keep errors, whose frames would keep the request until garbage is collected."""
+    for each in causes_of(error):
+        each.__traceback__ = None
 
 
 def _said(error: Exception) -> str:
