@@ -11,6 +11,10 @@ from temporalio import activity
 # A cancellation arrives with the response to the next heartbeat, and has to reach the model call within a second.
 HEARTBEAT_INTERVAL = timedelta(seconds=0.6)
 
+# Temporal has a cancel some tens of milliseconds after its announcement; on a busy machine, where it takes longer, the
+# next heartbeat brings it.
+AFTER_NEWS = timedelta(seconds=0.25)
+
 # Each heartbeat takes 2 ms of CPU, most of it Temporal's. Not longer than half of `takeovers.SILENT_FOR`, after which
 # an activity counts as lost.
 CALM_INTERVAL = timedelta(seconds=1.5)
@@ -40,7 +44,9 @@ async def _beat(
     with awaiting as news:
         while news and not (await asyncio.wait({news}, timeout=CALM_INTERVAL.total_seconds()))[0]:
             activity.heartbeat(*progress())
-    # Temporal has the cancel a moment after its announcement.
+    if news:
+        await asyncio.sleep(AFTER_NEWS.total_seconds())
+        activity.heartbeat(*progress())
     while True:
         await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
         activity.heartbeat(*progress())

@@ -20,15 +20,21 @@ LONG = timedelta(minutes=1)
 class Beats:
     """The heartbeats of an activity of run `run_a`."""
 
-    def __init__(self, stream: EventStream) -> None:
+    def __init__(self, stream: EventStream, expected: int = 1) -> None:
         self.stream = stream
+        self.expected = expected
         self.has_beaten = asyncio.Event()
 
     async def during(self, *, announced: bool) -> bool:
-        """Whether there is one, after an announcement or without."""
+        """Whether there are as many as expected, after an announcement or without."""
         environment = ActivityEnvironment()
-        environment.on_heartbeat = lambda *_: self.has_beaten.set()
+        environment.on_heartbeat = self._beaten
         return bool(await environment.run(self._activity, announced))
+
+    def _beaten(self, *_: object) -> None:
+        self.expected -= 1
+        if self.expected == 0:
+            self.has_beaten.set()
 
     async def _activity(self, announced: bool) -> bool:
         async with heartbeating(tuple, self.stream.awaiting("run_a")):
@@ -45,10 +51,17 @@ class Beats:
 @pytest.fixture(autouse=True)
 def _only_the_announcement_hurries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", AT_ONCE)
+    monkeypatch.setattr(heartbeat, "AFTER_NEWS", AT_ONCE)
     monkeypatch.setattr(heartbeat, "CALM_INTERVAL", LONG)
 
 
 async def test_an_announced_run_has_frequent_heartbeats() -> None:
+    assert await Beats(InProcessEventStream(LONG), expected=3).during(announced=True)
+
+
+async def test_an_announcement_is_followed_by_a_heartbeat_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", LONG)
+
     assert await Beats(InProcessEventStream(LONG)).during(announced=True)
 
 
@@ -60,4 +73,4 @@ async def test_an_undisturbed_run_has_heartbeats_too(monkeypatch: pytest.MonkeyP
 
 async def test_heartbeats_are_frequent_where_no_announcement_can_come() -> None:
     async with Redis() as never_connected:
-        assert await Beats(RedisEventStream(never_connected, LONG)).during(announced=False)
+        assert await Beats(RedisEventStream(never_connected, LONG), expected=3).during(announced=False)
