@@ -49,7 +49,7 @@ async def test_worker_with_direct_models_never_imports_litellm(
 
     assert [run.status for run in done] == ["completed"] * len(PREFIXES)
     # What the calls need was imported, and its import traced.
-    assert imported("aiohttp", trace)
+    assert imported("httpx", trace)
     assert imported("tiktoken", trace)
     assert not imported("litellm", trace)
     assert not imported("openai", trace)

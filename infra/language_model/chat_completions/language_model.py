@@ -157,7 +157,7 @@ class ChatCompletionsLanguageModel:
     def _open(self) -> _Opened:
         with self._opening:
             if self._opened is None:
-                # aiohttp takes a tenth of a second to import, which processes without model calls avoid.
+                # httpx takes a quarter of a second to import, which processes without model calls avoid.
                 from infra.language_model.chat_completions.client import ChatCompletionsClient
 
                 price_list = bundled_price_list()

@@ -21,7 +21,7 @@ from infra.language_model.catalogue import ModelCatalogue
 from infra.language_model.litellm_model import LitellmLanguageModel
 LitellmLanguageModel(ModelCatalogue())
 ChatCompletionsLanguageModel(ModelCatalogue())
-print([name for name in ("litellm", "openai", "httpx", "aiohttp", "tiktoken") if name in sys.modules])
+print([name for name in ("litellm", "openai", "httpx", "tiktoken") if name in sys.modules])
 """
 
 CALLING = """
