@@ -19,6 +19,9 @@ from infra.vector_index.weaviate_objects import CHUNK, PAGE, SOURCE, TEXT, colle
 from infra.vector_index.weaviate_url import WeaviateAddress
 from models.search_index import IndexedChunk, IndexedStore, Vector
 
+LONGEST_SECONDS = 10.0
+"""Longer than a search waits: a query ends that is still asked when another one of its search has failed."""
+
 # As the client does, but sooner: a connection that was lost is noticed by the query that uses it.
 _RETRIES = {
     "maxAttempts": 5,
@@ -113,7 +116,7 @@ class TenantQueries:
             uses_127_api=True,
             **query,
         )
-        answer = await self._stub.Search(request, metadata=self._metadata, wait_for_ready=True)
+        answer = await self._stub.Search(request, metadata=self._metadata, timeout=LONGEST_SECONDS, wait_for_ready=True)
         found: Sequence[Any] = answer.results
         return found
 

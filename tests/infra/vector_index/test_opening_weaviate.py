@@ -1,16 +1,20 @@
 """Addresses of a Weaviate, settings that name none, and servers that are away."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
 
+import grpc
 import pytest
 
 from infra.errors import ConnectionFailed
 from infra.resources import open_vector_index
 from infra.settings import Settings
 from infra.vector_index.weaviate_index import open_weaviate_index
+from infra.vector_index.weaviate_queries import open_queries
 from infra.vector_index.weaviate_url import WeaviateAddress, parse_weaviate_url
+from models.search_index import IndexedStore
 from tests.cli.program import free_ports
 
 SHORTLY = timedelta(seconds=0.5)
@@ -73,3 +77,11 @@ async def test_silent_weaviate_is_reported_at_the_start(silent_port: int, monkey
     with pytest.raises(ConnectionFailed, match=r"within 0.5 s. Start Weaviate"):
         async with open_weaviate_index(f"weaviate://127.0.0.1:{silent_port}?grpc_port={free_ports(1)[0]}"):
             pass
+
+
+async def test_query_that_is_not_answered_ends(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.vector_index.weaviate_queries.LONGEST_SECONDS", SHORTLY.total_seconds())
+
+    async with asyncio.timeout(30), open_queries(WeaviateAddress("127.0.0.1", grpc_port=silent_port)) as queries:
+        with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
+            await queries.of(IndexedStore("vs_one", None, 0)).with_words(["pump"], limit=1)
