@@ -45,7 +45,11 @@ def parse_weaviate_url(url: str) -> WeaviateAddress:
         raise _malformed("a port of it is no number") from error
     if port == grpc_port or not 0 < grpc_port <= MAX_PORT:
         raise _malformed("`grpc_port` is that of the rest, or no port")
-    return WeaviateAddress(parts.hostname, port, grpc_port, unquote(parts.username or ""), secure)
+    key = unquote(parts.username or "")
+    # Errors of the clients quote a header that cannot be sent.
+    if not (key.isascii() and key.isprintable()):
+        raise _malformed("its key has a character that no header may have")
+    return WeaviateAddress(parts.hostname, port, grpc_port, key, secure)
 
 
 def _malformed(reason: str) -> ConnectionFailed:

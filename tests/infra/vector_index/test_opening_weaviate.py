@@ -46,6 +46,8 @@ def test_reads_an_address() -> None:
         ("weaviate://verysecret@host?grpc_port=x", "no number"),
         ("weaviate://verysecret@host:50051", "that of the rest"),
         ("weaviate://verysecret@host?grpc_port=70000", "no port"),
+        ("weaviate://verysecret%0A@host", "no header may have"),
+        ("weaviate://verysecret%C3%A9@host", "no header may have"),
     ],
 )
 def test_says_what_is_wrong_with_an_address(url: str, reason: str) -> None:
