@@ -6,6 +6,7 @@ the idfs.
 """
 
 import asyncio
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -13,11 +14,30 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from infra.vector_index.weaviate_objects import BM25_K1
 from infra.vector_index.weaviate_queries import Found, TenantQueries
 
+# As in `matrices`, before numpy is imported: with two threads, hundreds of equations cost three times as much.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 EQUATIONS = 50
 """Of so many of the best chunks: to read an explanation costs 4 µs."""
 SMALLEST = 0.01
 """Smaller singular values tell nothing: a score has seven digits, and an idf by them would have fewer than five."""
+UNTOLD = 1e-4
+"""The part of a word that lies where the scores tell nothing: so much of the others' idfs would be in its own."""
 
+# Letters that Weaviate folds and Unicode does not take apart; it has rarer ones.
+_LETTERS = str.maketrans(
+    {
+        "ß": "ss",
+        "æ": "ae",
+        "œ": "oe",
+        "ø": "o",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+    }
+)
 _FREQUENCY = re.compile(r"BM25F_(\w+)_frequency:(\d+)")
 
 
@@ -55,7 +75,7 @@ def _solved(explained: Sequence[Mapping[str, int]], terms: Sequence[str], scores
     is_told = sizes > SMALLEST
     idfs = right[is_told].T @ ((left.T[is_told] @ np.array(scores)) / sizes[is_told])
     # The scores do not tell the idf of a word that always comes with another.
-    certain = (right[is_told] ** 2).sum(axis=0) > 1 - SMALLEST**2
+    certain = (right[is_told] ** 2).sum(axis=0) > 1 - UNTOLD**2
     return {term: float(idf) for term, idf, is_certain in zip(terms, idfs, certain, strict=True) if is_certain}
 
 
@@ -77,4 +97,4 @@ async def _asked_idf(tenant: TenantQueries, word: str) -> float | None:
 def _folded(word: str) -> str:
     """Without accents. A word that Weaviate folds otherwise is asked for."""
     letters = (each for each in unicodedata.normalize("NFD", word) if unicodedata.category(each) != "Mn")
-    return unicodedata.normalize("NFC", "".join(letters))
+    return unicodedata.normalize("NFC", "".join(letters)).translate(_LETTERS)

@@ -92,8 +92,11 @@ async def test_model_has_a_collection_that_names_it(index: WeaviateVectorIndex, 
         ("rare valve", 1, None, (1, 2), 2),
         # All scores are of both words.
         ("left right", 50, None, (3, 3), 3),
+        # No score has one word alone, and large numbers of a word hardly differ.
+        ("east west north south", 50, None, (1, 3, 2, 2), 5),
         ("café cafe", 50, None, (1,), 1),
-        ("grüße pump", 50, None, (1, 4), 2),
+        ("grüße grusse pump", 50, None, (1, 4), 1),
+        ("ʠuartz pump", 50, None, (1, 4), 2),
     ],
 )
 async def test_most_that_keywords_could_score_follows_from_the_best_chunks(
@@ -107,7 +110,8 @@ async def test_most_that_keywords_could_score_follows_from_the_best_chunks(
 ) -> None:
     """`counts`: how many chunks have each word; `asked`: how many queries by keywords are made."""
     texts = ["pump", "pump pump valve", "pump", "valve valve pump", "left right", "right left", "left right"]
-    texts += ["rare rare rare", "Café gasket", "grüße"]
+    texts += ["rare rare rare", "Café gasket", "grüße", "ʠuartz", "east west"]
+    texts += ["west " * 40 + "north " + "south " * 100, "west " * 40 + "north " * 60 + "south " * 60]
     await index.upsert(STORE, FILE, [IndexedChunk(number, text, None, [NEAR]) for number, text in enumerate(texts)])
     queries = _counted_queries(monkeypatch)
 
