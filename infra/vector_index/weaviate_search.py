@@ -92,7 +92,7 @@ async def _by_vector(
         windows = min(max(windows, LEAST_WINDOWS) * 4, MOST_WINDOWS)
         answer = await _of_files(nearest, files, windows, LEAST_WINDOWS)
     if best:
-        windows_per_chunk.add(store, *_counted(answer.found, query.limit))
+        windows_per_chunk.add(store, _needed(answer.found, query.limit), query.limit)
     order = sorted(best, key=lambda name: (-best[name], name))[: query.limit]
     return [Candidate(_key(store, name), best[name]) for name in order]
 
@@ -105,14 +105,14 @@ def _best_windows(found: Sequence[Found]) -> dict[ChunkName, float]:
     return best
 
 
-def _counted(found: Sequence[Found], limit: int) -> tuple[int, int]:
-    """How many of the nearest windows are needed for `limit` chunks, or what there are; and of how many chunks."""
+def _needed(found: Sequence[Found], limit: int) -> int:
+    """How many of the nearest windows are of `limit` chunks; all, where they are of fewer."""
     chunks: set[ChunkName] = set()
     for windows, each in enumerate(found, 1):
         chunks.add(_name(each))
         if len(chunks) == limit:
-            return windows, limit
-    return len(found), len(chunks)
+            return windows
+    return len(found)
 
 
 async def _by_keywords(

@@ -22,9 +22,9 @@ class WindowsPerChunk:
         seen = self._seen.get(store)
         return AT_FIRST if seen is None else 1 + (seen - 1) * MORE
 
-    def add(self, store: IndexedStore, windows: int, chunks: int) -> None:
-        """A search found that many windows before it had found the chunks."""
-        now = windows / chunks
+    def add(self, store: IndexedStore, windows: int, limit: int) -> None:
+        """A search for `limit` chunks needed so many windows, or there were no more."""
+        now = max(windows / limit, 1.0)
         # One that needed more counts at once, one that needed fewer by and by: to ask again costs most.
         self._seen[store] = max(now, (now + self._seen.pop(store, now)) / 2)
         if len(self._seen) > self._most_stores:

@@ -137,14 +137,7 @@ def _counted_queries(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
 async def test_store_whose_chunks_have_a_window_each_is_asked_for_no_more_windows_than_chunks(
     index: WeaviateVectorIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits: list[int] = []
-    ask = TenantQueries.nearest
-
-    async def seen(self: TenantQueries, vector: Vector, limit: int, files: Filter | None) -> Sequence[Found]:
-        limits.append(limit)
-        return await ask(self, vector, limit, files)
-
-    monkeypatch.setattr(TenantQueries, "nearest", seen)
+    limits = _limits_of_windows(monkeypatch)
     await index.upsert(STORE, FILE, _pumps(300))
     half = FileSelection([FILE, *(IndexedFile(f"file-{number}", 1) for number in range(2_000))], share=0.5)
 
@@ -153,6 +146,34 @@ async def test_store_whose_chunks_have_a_window_each_is_asked_for_no_more_window
         assert (len(found.by_vector), len(found.by_keywords)) == (50, 50)
 
     assert limits == [250, 125]
+
+
+async def test_search_of_a_few_long_chunks_makes_those_of_others_no_dearer(
+    index: WeaviateVectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = _limits_of_windows(monkeypatch)
+    other = IndexedFile("file-other", 1)
+    await index.upsert(STORE, FILE, [IndexedChunk(0, "pump", None, [(0.0, 1.0, 0.0, 0.0)] * 60)])
+    await index.upsert(STORE, other, _pumps(60))
+
+    assert len((await index.search(STORE, QUERY)).by_vector) == 1
+    for files in (None, FileSelection([other])):
+        assert len((await index.search(STORE, IndexQuery("pump", NEAR, files))).by_vector) == 50
+
+    assert limits == [100] * 3
+
+
+def _limits_of_windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of the queries for windows that are made from now on."""
+    limits: list[int] = []
+    ask = TenantQueries.nearest
+
+    async def seen(self: TenantQueries, vector: Vector, limit: int, files: Filter | None) -> Sequence[Found]:
+        limits.append(limit)
+        return await ask(self, vector, limit, files)
+
+    monkeypatch.setattr(TenantQueries, "nearest", seen)
+    return limits
 
 
 async def test_file_of_more_chunks_than_a_query_finds_is_deleted(index: WeaviateVectorIndex) -> None:
