@@ -135,15 +135,16 @@ class VectorStoreSearch:
     async def _ranked(self, scopes: Sequence[_Scope], request: SearchRequest) -> Sequence[RankedChunk]:
         options = request.ranking_options or RankingOptions()
         vectors = await self._vectors(scopes[0].store, request.query)
-        best: dict[tuple[str, int], RankedChunk] = {}
+        # Texts alone tell whether chunks of a file that is in several stores are the same.
+        limit = request.max_num_results * len(scopes)
+        best: dict[ChunkKey, RankedChunk] = {}
         for text, vector in zip(request.query, vectors, strict=True):
             candidates = _together([await self._candidates(each, text, vector) for each in scopes])
             alone = options.ranker == "none"
-            for found in ranked(candidates, request.max_num_results, options.score_threshold, alone):
-                key = (found.file_id, found.key.number)
-                if key not in best or best[key].score < found.score:
-                    best[key] = found
-        return sorted(best.values(), key=lambda each: -each.score)[: request.max_num_results]
+            for found in ranked(candidates, limit, options.score_threshold, alone):
+                if found.key not in best or best[found.key].score < found.score:
+                    best[found.key] = found
+        return sorted(best.values(), key=lambda each: -each.score)[:limit]
 
     async def _candidates(self, scope: _Scope, text: str, vector: Vector | None) -> Candidates:
         files = scope.files

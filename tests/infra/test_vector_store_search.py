@@ -225,7 +225,8 @@ async def test_chunks_that_are_removed_before_their_texts_are_read_are_left_out(
     assert [file_id for file_id, _ in found] == list(searched.file_ids[2:10])
 
 
-async def test_file_of_two_stores_is_found_once_unless_its_chunks_differ(searched: Searched) -> None:
+@pytest.mark.parametrize("number", [0, 7])
+async def test_file_of_two_stores_is_found_once_unless_its_chunks_differ(number: int, searched: Searched) -> None:
     same, other = searched.file_ids[3:5]
 
     def add(connection: Any) -> tuple[IndexedStore, list[IndexedFile]]:
@@ -240,7 +241,7 @@ async def test_file_of_two_stores_is_found_once_unless_its_chunks_differ(searche
     store, [same_file, other_file] = await searched.database.write(add)
     vectors = await Angles().embed(["3", "5"])
     await searched.index.upsert(store, same_file, [IndexedChunk(0, "number 3", None, vectors[:1])])
-    await searched.index.upsert(store, other_file, [IndexedChunk(7, "another cut", None, vectors[1:])])
+    await searched.index.upsert(store, other_file, [IndexedChunk(number, "another cut", None, vectors[1:])])
     searched.index.queries = []
     search = VectorStoreSearch(searched.database, Embedders(Angles(), _no_other), searched.index)
     request = SearchRequest.model_validate({"query": "0", "max_num_results": 7})
