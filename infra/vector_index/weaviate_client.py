@@ -58,6 +58,8 @@ async def check_queries(address: WeaviateAddress) -> None:
 def query_channel(address: WeaviateAddress, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
     """To the port of queries; it connects when it is used."""
     target = f"{address.host}:{address.grpc_port}"
+    # As the client names it: proxies that choose by host may not expect a port there.
+    options = [("grpc.default_authority", address.host), *options]
     if address.secure:
         return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
     return grpc.aio.insecure_channel(target, options=options)

@@ -18,6 +18,7 @@ from models.search_index import IndexedStore
 from tests.cli.program import free_ports
 
 SHORTLY = timedelta(seconds=0.5)
+HTTP2_SETTINGS = bytes.fromhex("000000040000000000")
 
 
 @pytest.fixture
@@ -87,3 +88,23 @@ async def test_query_that_is_not_answered_ends(silent_port: int, monkeypatch: py
     async with asyncio.timeout(30), open_queries(WeaviateAddress("127.0.0.1", grpc_port=silent_port)) as queries:
         with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
             await queries.of(IndexedStore("vs_one", None, 0)).with_words(["pump"], limit=1)
+
+
+async def test_queries_name_the_host_without_its_port() -> None:
+    sent: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HTTP2_SETTINGS)
+        # gRPC sends the names and values of its headers as they are.
+        sent.set_result(await reader.readuntil(b"Bearer"))
+        writer.close()
+
+    async with await asyncio.start_server(read, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        async with open_queries(WeaviateAddress("127.0.0.1", grpc_port=port, key="key")) as queries:
+            query = asyncio.create_task(queries.of(IndexedStore("vs_one", None, 0)).with_words(["pump"], limit=1))
+            headers = await asyncio.wait_for(sent, 30)
+            query.cancel()
+
+    assert b"127.0.0.1" in headers
+    assert f"127.0.0.1:{port}".encode() not in headers
