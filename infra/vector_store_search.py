@@ -103,24 +103,26 @@ class VectorStoreSearch:
         found = await self._ranked(with_files, request) if with_files else []
         rows, texts = await asyncio.gather(self._rows(with_files, found), self._texts(found))
         # A file that was removed meanwhile is not shown, nor a chunk of a generation that was.
-        return [
-            FoundPassage(
-                chunk.file_id,
-                rows[chunk.file_id].filename,
-                rows[chunk.file_id].attributes,
-                chunk.score,
-                texts[chunk.key].text,
-                texts[chunk.key].page,
-            )
-            for chunk in found
-            if chunk.file_id in rows and chunk.key in texts
-        ]
+        passages: list[FoundPassage] = []
+        for chunk in found:
+            row = rows.get((chunk.key.store, chunk.file_id))
+            text = texts.get(chunk.key)
+            if row is not None and text is not None:
+                passages.append(
+                    FoundPassage(chunk.file_id, row.filename, row.attributes, chunk.score, text.text, text.page)
+                )
+        return passages
 
-    async def _rows(self, scopes: Sequence[_Scope], found: Sequence[RankedChunk]) -> Mapping[str, Any]:
-        rows: dict[str, Any] = {}
+    async def _rows(
+        self, scopes: Sequence[_Scope], found: Sequence[RankedChunk]
+    ) -> Mapping[tuple[IndexedStore, str], AnyRow]:
+        """A file has attributes of its own in each store."""
+        rows: dict[tuple[IndexedStore, str], AnyRow] = {}
         for each in scopes:
-            wanted = {chunk.file_id for chunk in found}
-            rows |= await self.database.read(vector_store_files.named, each.store.id, wanted)
+            store = each.store
+            wanted = {chunk.file_id for chunk in found if chunk.key.store == store}
+            named = await self.database.read(vector_store_files.named, store.id, wanted) if wanted else {}
+            rows |= {(store, file_id): row for file_id, row in named.items()}
         return rows
 
     async def _texts(self, found: Sequence[RankedChunk]) -> Mapping[ChunkKey, IndexedChunk]:

@@ -232,7 +232,7 @@ async def test_file_of_two_stores_is_found_once_unless_its_chunks_differ(number:
     def add(connection: Any) -> tuple[IndexedStore, list[IndexedFile]]:
         store_id = vector_stores.create(connection, PROJECT, CreateVectorStoreRequest(), "angles", 2).id
         store = vector_stores.lock_open(connection, PROJECT, store_id)
-        given = [Attachment(file_id, None, ChunkSizes()) for file_id in (same, other)]
+        given = [Attachment(file_id, {"number": 40}, ChunkSizes()) for file_id in (same, other)]
         added = vector_store_additions.add(connection, store, given).to_ingest
         for file in added:
             ingestions.end(connection, IngestEnd(file, StoreFileStatus.COMPLETED, usage_bytes=1), [0])
@@ -252,6 +252,10 @@ async def test_file_of_two_stores_is_found_once_unless_its_chunks_differ(number:
     files = searched.file_ids
     expected = [(files[number], f"number {number}") for number in range(6)]
     assert sorted(numbers) == sorted([*expected, (other, "another cut")])
+    assert {each.text: each.attributes for each in found if each.file_id == other} == {
+        "number 4": {"number": 4},
+        "another cut": {"number": 40},
+    }
 
 
 async def test_changed_attributes_count_at_the_next_search(searched: Searched) -> None:
