@@ -105,12 +105,11 @@ def _apart(folder: Path, up: Up, models: str, database: str) -> Iterator[tuple[s
 @contextmanager
 def _floor(up: Up, model_url: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.bench.floor", f"127.0.0.1:{up.place.temporal_port}", model_url]
-    process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager
