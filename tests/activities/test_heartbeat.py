@@ -65,7 +65,7 @@ async def test_an_announcement_is_followed_by_a_heartbeat_at_once(monkeypatch: p
     assert await Beats(InProcessEventStream(LONG)).during(announced=True)
 
 
-async def test_an_undisturbed_run_has_heartbeats_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_without_news_has_heartbeats_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "CALM_INTERVAL", AT_ONCE)
 
     assert await Beats(InProcessEventStream(LONG)).during(announced=False)
