@@ -15,9 +15,6 @@ from models.search_index import Candidate, Candidates, ChunkKey
 
 KEYWORD_WEIGHT = 0.8
 
-_Name = tuple[str, int, str]
-"""Of file, number and store: a file may be cut differently in another store."""
-
 
 @dataclass(frozen=True, slots=True)
 class RankedChunk:
@@ -44,39 +41,34 @@ def ranked(
         scores = _vector_scores(candidates.by_vector)
     else:
         scores = _fused(_vector_scores(candidates.by_vector), _keyword_scores(candidates))
-    keys = {_name(candidate): candidate.key for candidate in (*candidates.by_vector, *candidates.by_keywords)}
-    order = sorted(scores, key=lambda name: (-scores[name], name))
-    return [RankedChunk(keys[name], scores[name]) for name in order[:limit] if scores[name] >= score_threshold]
+    order = sorted(scores, key=lambda key: (-scores[key], key.file_id, key.number, key.store.id))
+    return [RankedChunk(key, scores[key]) for key in order[:limit] if scores[key] >= score_threshold]
 
 
-def _fused(vectors: Mapping[_Name, float], keywords: Mapping[_Name, float]) -> dict[_Name, float]:
+def _fused(vectors: Mapping[ChunkKey, float], keywords: Mapping[ChunkKey, float]) -> dict[ChunkKey, float]:
     return {
         key: (vectors.get(key, 0.0) + KEYWORD_WEIGHT * keywords.get(key, 0.0)) / (1 + KEYWORD_WEIGHT)
         for key in {**vectors, **keywords}
     }
 
 
-def _vector_scores(by_vector: Sequence[Candidate]) -> dict[_Name, float]:
+def _vector_scores(by_vector: Sequence[Candidate]) -> dict[ChunkKey, float]:
     worst = min(candidate.score for candidate in by_vector)
     spread = max(candidate.score for candidate in by_vector) - worst
     # Where all are equal, as where there is one, the cosine itself is all that is known.
     return {
-        _name(candidate): (candidate.score - worst) / spread if spread > 0 else _within_0_and_1(candidate.score)
+        candidate.key: (candidate.score - worst) / spread if spread > 0 else _within_0_and_1(candidate.score)
         for candidate in by_vector
     }
 
 
-def _keyword_scores(candidates: Candidates) -> dict[_Name, float]:
+def _keyword_scores(candidates: Candidates) -> dict[ChunkKey, float]:
     most = candidates.max_keyword_score
     return {
-        _name(candidate): _within_0_and_1(candidate.score / most) if most > 0 else 0.0
+        candidate.key: _within_0_and_1(candidate.score / most) if most > 0 else 0.0
         for candidate in candidates.by_keywords
     }
 
 
 def _within_0_and_1(value: float) -> float:
     return min(max(value, 0.0), 1.0)
-
-
-def _name(candidate: Candidate) -> _Name:
-    return candidate.key.file_id, candidate.key.number, candidate.key.store.id

@@ -1,6 +1,5 @@
 """The vectors of stores that were searched lately, in memory; read anew as far as their file has changed."""
 
-import os
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -12,10 +11,6 @@ from typing import TYPE_CHECKING, Any
 from infra.vector_index.file_masks import FileMask
 from infra.vector_index.sqlite_file import CHUNK_BITS, removals_of
 from models.search_index import Vector
-
-# Before numpy is imported: its own threads wait for one another by spinning, which takes as long again as the work.
-# Searches run in threads of their own.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     import numpy as np
