@@ -12,7 +12,7 @@ ENDED_STATES = frozenset("ZX")
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """`machine` names the boot of a kernel and a namespace of process ids; it is empty where the system tells neither.
+    """`machine` names the boot of a kernel and a namespace of process ids; it is empty where the system has neither.
 
     `started` is in clock ticks since that boot: a process id is used again, not together with this.
     """

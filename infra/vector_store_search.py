@@ -137,7 +137,7 @@ class VectorStoreSearch:
     async def _ranked(self, scopes: Sequence[_Scope], request: SearchRequest) -> Sequence[RankedChunk]:
         options = request.ranking_options or RankingOptions()
         vectors = await self._vectors(scopes[0].store, request.query)
-        # Texts alone tell whether chunks of a file that is in several stores are the same.
+        # Whether chunks of a file that is in several stores are the same is seen by their texts alone.
         limit = request.max_num_results * len(scopes)
         best: dict[ChunkKey, RankedChunk] = {}
         for text, vector in zip(request.query, vectors, strict=True):

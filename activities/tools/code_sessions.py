@@ -31,7 +31,7 @@ CONTENT_MISSING = "its content is missing."
 
 @dataclass(frozen=True)
 class ReadySession:
-    """A session with the files of its thread. `preface` tells what happened to it, before what the code writes."""
+    """A session with the files of its thread. `preface` describes what happened to it, before what the code writes."""
 
     session: SandboxSession
     preface: str

@@ -122,7 +122,7 @@ class RedisWriter:
                 self._forget(appends)
 
     def _is_announced(self, run_id: str) -> bool:
-        # A notification that is being written may have been received, and what it tells of read, before this news.
+        # A notification that is being written may have been received, and the run read, before this change.
         last = self._last_of.get(run_id)
         return last is not None and not last.events and last not in self._being_written
 

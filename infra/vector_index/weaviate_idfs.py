@@ -1,4 +1,4 @@
-"""What BM25 a chunk could have at most for a query's words: from the answer to the query itself, as far as that tells.
+"""The highest BM25 that a chunk could have for a query's words, as far as possible from the answer to the query itself.
 
 The score of a chunk is the sum of idf x f / (f + k1) over the words, where it has each f times. Weaviate reports
 neither idfs nor, at little cost, numbers of chunks, but the scores and, in their explanations, each f: equations for
@@ -6,7 +6,6 @@ the idfs.
 """
 
 import asyncio
-import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -14,15 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from infra.vector_index.weaviate_objects import BM25_K1
 from infra.vector_index.weaviate_queries import Found, TenantQueries
 
-# As in `matrices`, before numpy is imported: with two threads, hundreds of equations cost three times as much.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 EQUATIONS = 50
 """Of so many of the best chunks: to read an explanation costs 4 µs."""
 SMALLEST = 0.01
-"""Smaller singular values tell nothing: a score has seven digits, and an idf by them would have fewer than five."""
-UNTOLD = 1e-4
-"""The part of a word that lies where the scores tell nothing: so much of the others' idfs would be in its own."""
+"""Smaller singular values determine nothing: a score has seven digits; of an idf by them, fewer than five are right."""
+UNDETERMINED = 1e-4
+"""The part of a word that lies where the scores determine nothing: so much of the others' idfs would be in its own."""
 
 # Letters that Weaviate folds and Unicode does not take apart; it has rarer ones.
 _LETTERS = str.maketrans(
@@ -72,10 +68,10 @@ def _solved(explained: Sequence[Mapping[str, int]], terms: Sequence[str], scores
 
     shares = np.array([[_share(frequencies.get(term, 0)) for term in terms] for frequencies in explained])
     left, sizes, right = np.linalg.svd(shares, full_matrices=False)
-    is_told = sizes > SMALLEST
-    idfs = right[is_told].T @ ((left.T[is_told] @ np.array(scores)) / sizes[is_told])
-    # The scores do not tell the idf of a word that always comes with another.
-    certain = (right[is_told] ** 2).sum(axis=0) > 1 - UNTOLD**2
+    is_determined = sizes > SMALLEST
+    idfs = right[is_determined].T @ ((left.T[is_determined] @ np.array(scores)) / sizes[is_determined])
+    # The scores do not determine the idf of a word that always comes with another.
+    certain = (right[is_determined] ** 2).sum(axis=0) > 1 - UNDETERMINED**2
     return {term: float(idf) for term, idf, is_certain in zip(terms, idfs, certain, strict=True) if is_certain}
 
 

@@ -68,7 +68,7 @@ def collection_settings(store: IndexedStore) -> dict[str, Any]:
                 dynamic_ef_factor=2,
             )
         ),
-        # Chunks are about as long as one another, and without their lengths (b) a score tells the idf of its words.
+        # Chunks are about as long as one another, and without their lengths (b) idfs follow from scores.
         # Stop words are left out of queries by `models.search_terms`, for every index alike.
         "inverted_index_config": Configure.inverted_index(
             bm25_b=0, bm25_k1=BM25_K1, stopwords_preset=StopwordsPreset.NONE
