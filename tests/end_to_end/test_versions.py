@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 from openai.types.beta.threads import Run
-from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.api.enums.v1 import RoutingConfigUpdateState
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkerDeploymentRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
+)
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from infra.temporal import connect_temporal
@@ -36,7 +41,11 @@ async def _worker(holdfast: RunningHoldfast, build_id: str) -> AsyncIterator[Non
 
 
 async def _make_current(holdfast: RunningHoldfast, build_id: str) -> None:
-    """Set the current version, as `temporal worker deployment set-current-version` does, once Temporal knows it."""
+    """Set the current version, as `temporal worker deployment set-current-version` does, once Temporal knows it.
+
+    Temporal answers before all partitions of the task queues have the new version: until then they can give a task to
+    the old one.
+    """
     client = holdfast.resources.temporal
     request = SetWorkerDeploymentCurrentVersionRequest(
         namespace=client.namespace, deployment_name=holdfast.resources.settings.task_queue, build_id=build_id
@@ -50,7 +59,17 @@ async def _make_current(holdfast: RunningHoldfast, build_id: str) -> None:
                     raise
                 await asyncio.sleep(0.1)
             else:
-                return
+                break
+        while not await _has_routed(client, request.deployment_name):
+            await asyncio.sleep(0.05)
+
+
+async def _has_routed(client: Client, deployment_name: str) -> bool:
+    """Whether every partition of the deployment's task queues has its current version."""
+    request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=deployment_name)
+    answer = await client.workflow_service.describe_worker_deployment(request)
+    state = answer.worker_deployment_info.routing_config_update_state
+    return state == RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
 
 
 async def _parked(holdfast: RunningHoldfast, provider: ScriptedProvider, model: str) -> Run:
