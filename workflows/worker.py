@@ -7,6 +7,7 @@ from datetime import timedelta
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import (
     PollerBehaviorAutoscaling,
+    PollerBehaviorSimpleMaximum,
     UnsandboxedWorkflowRunner,
     Worker,
     WorkerDeploymentConfig,
@@ -65,6 +66,11 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=5)
 # The time that the next step of a run waits for a killed worker before any other may take it. Not shorter: a busy
 # worker would lose its cached runs when it has least time to replay them.
 STICKY_TIMEOUT = timedelta(seconds=3)
+
+# Not as many as there is work for: the SDK lets them fall to one between two bursts, and Temporal writes each task that
+# finds no poller to its database. A poller that waits costs a request a minute. Four fifths are for this worker's runs;
+# only the others can take new ones, which they would keep for a while if the worker stood still.
+WORKFLOW_POLLERS = PollerBehaviorSimpleMaximum(20)
 
 # Workflow code is kept deterministic by lint rules and by the sandbox of every test and replay (decision 0013).
 UNSANDBOXED = UnsandboxedWorkflowRunner()
@@ -128,7 +134,7 @@ def create_worker(resources: Resources, web: WebAccess, identity: str, workflow_
         workflow_runner=workflow_runner,
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
         max_concurrent_activities=settings.max_concurrent_activities,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        workflow_task_poller_behavior=WORKFLOW_POLLERS,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,

@@ -21,7 +21,7 @@ import httpx
 import uvloop
 from temporalio import activity, workflow
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tests.bench.driver import FIRST_DELTA
@@ -136,7 +136,7 @@ async def main(temporal: str, model_url: str) -> None:
             workflow_runner=SANDBOXED,
             max_cached_workflows=500,
             max_concurrent_activities=200,
-            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(20),
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         ):
             while line := await asyncio.to_thread(sys.stdin.readline):
