@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -10,13 +9,14 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, Interceptor
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError
 
 from infra.errors import ConnectionFailed
 from infra.settings import Settings
 from infra.temporal_failures import FailuresWithoutFrames
+from infra.temporal_payloads import SharedPayloadConverter
 from models.ingestion import FILE_ATTRIBUTE, VECTOR_STORE_ATTRIBUTE
 from models.turns import RUN_STATUS_ATTRIBUTE
 
@@ -30,7 +30,9 @@ SEARCH_ATTRIBUTE_NAMES: tuple[str, ...] = tuple(
     key.name for key in (ASSISTANT_ID, THREAD_ID, RUN_STATUS, MODEL, VECTOR_STORE_ID, FILE_ID)
 )
 
-DATA_CONVERTER = replace(pydantic_data_converter, failure_converter_class=FailuresWithoutFrames)
+DATA_CONVERTER = DataConverter(
+    payload_converter_class=SharedPayloadConverter, failure_converter_class=FailuresWithoutFrames
+)
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
 TIMED_OUT = f"no answer within {CONNECT_TIMEOUT.seconds} s"
