@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +123,8 @@ def _without_removed(known: Matrix, removals: Removals, connection: sqlite3.Conn
     """Files are removed as a whole; a vector is of the file that its windows are of."""
     import numpy as np
 
-    rows = np.array(connection.execute("SELECT row FROM file").fetchall(), dtype=np.int64).reshape(-1)
-    is_kept = np.isin(known.chunks >> CHUNK_BITS, rows)
+    rows = np.fromiter(chain.from_iterable(connection.execute("SELECT row FROM file")), dtype=np.int64)
+    is_kept = FileMask.of(rows, int(rows.max(initial=0))).has_rows(known.chunks >> CHUNK_BITS)
     is_used = np.zeros(len(known.vectors), dtype=bool)
     is_used[known.vector_rows[is_kept]] = True
     return Matrix(
