@@ -162,7 +162,7 @@ class VectorStoreSearch:
                     by_vector=_of_files(found.by_vector, matching),
                     by_keywords=_of_files(found.by_keywords, matching),
                 )
-            files = await self.database.read(self.searchable_files.of, scope.row, None)
+            files = await self.database.read(self._all_files, scope.store.id)
         if not len(files):
             # The store was deleted or emptied meanwhile.
             return Candidates((), (), 0.0)
@@ -173,6 +173,10 @@ class VectorStoreSearch:
         if filters is None and row.completed > NAMED_FILES:
             return _Scope(row, None)
         return _Scope(row, self.searchable_files.of(connection, row, filters))
+
+    def _all_files(self, connection: Connection, store_id: str) -> FileSelection:
+        row = vector_stores.find_any(connection, store_id)
+        return self.searchable_files.of(connection, row, None) if row else FileSelection(())
 
     def _scopes(
         self, connection: Connection, project_id: str, store_ids: Sequence[str], filters: Filter | None

@@ -1,6 +1,6 @@
 """What passes through the `VectorIndex` port: chunks with their vectors, queries, and ranked candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,14 +29,34 @@ class IndexedFile(NamedTuple):
 class FileSelection:
     """Files that are searched, each in the generation that counts, and which part they are of the store's.
 
-    One that is searched again should be the same object: an index remembers what it has of it.
+    One that is searched again should be the same object: an index remembers what it has of it. Where it differs from
+    another one in few files, `files` are `DifferingFiles`: an index may have something of that one.
     """
 
-    files: Sequence[IndexedFile]
+    files: "Sequence[IndexedFile] | DifferingFiles"
     share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.files)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DifferingFiles(Collection[IndexedFile]):
+    """The files of another selection but for those of them that it `lacks`, and others that it `adds`."""
+
+    base: FileSelection
+    lacks: frozenset[IndexedFile]
+    adds: frozenset[IndexedFile]
+
+    def __len__(self) -> int:
+        return len(self.base) - len(self.lacks) + len(self.adds)
+
+    def __iter__(self) -> Iterator[IndexedFile]:
+        yield from (file for file in self.base.files if file not in self.lacks)
+        yield from self.adds
+
+    def __contains__(self, file: object) -> bool:
+        return file in self.adds or (file not in self.lacks and file in self.base.files)
 
 
 @dataclass(frozen=True, slots=True)

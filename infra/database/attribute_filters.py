@@ -10,19 +10,19 @@ from models.vector_stores import Attribute
 _ATTRIBUTES = VECTOR_STORE_FILE_ATTRIBUTES
 
 
-def condition(given: Filter) -> ColumnElement[bool]:
-    """Which rows of `VECTOR_STORE_FILES` match, in the store of the parameter `store`."""
+def condition(given: Filter, of_few: bool = False) -> ColumnElement[bool]:
+    """Which rows of `VECTOR_STORE_FILES` match, in the store of the parameter `store`; of all its rows, or `of_few`."""
     match given:
         case Compound("and", filters):
-            return and_(*(condition(each) for each in filters))
+            return and_(*(condition(each, of_few) for each in filters))
         case Compound(_, filters):
-            return or_(*(condition(each) for each in filters))
+            return or_(*(condition(each, of_few) for each in filters))
         case Comparison("ne" | "nin", key, values):
-            return not_(_has(key, _any_of(values)))
+            return not_(_has(key, _any_of(values), of_few))
         case Comparison("eq" | "in", key, values):
-            return _has(key, _any_of(values))
+            return _has(key, _any_of(values), of_few)
         case Comparison(operator, key, (value, *_)):
-            return _has(key, _ordered(operator, value))
+            return _has(key, _ordered(operator, value), of_few)
     raise ValueError(f"A filter of an unknown kind: {given!r}")
 
 
@@ -37,12 +37,14 @@ def attribute_row(file: AnyRow, key: str, value: Attribute) -> dict[str, object]
     return row | {"text_value": None, "number_value": None, "boolean_value": None} | {_column(value): value}
 
 
-def _has(key: str, matches: ColumnElement[bool]) -> ColumnElement[bool]:
-    # Not by each file: an index finds the few that match among the thousands of a store.
+def _has(key: str, matches: ColumnElement[bool], of_few: bool) -> ColumnElement[bool]:
     is_of_store = _ATTRIBUTES.c.store_id == bindparam("store")
-    return VECTOR_STORE_FILES.c.seq.in_(
-        select(_ATTRIBUTES.c.file_seq).where(is_of_store, _ATTRIBUTES.c.key == key, matches)
-    )
+    matching = select(_ATTRIBUTES.c.file_seq).where(is_of_store, _ATTRIBUTES.c.key == key, matches)
+    # Not by each file, unless they are few: an index finds those that match among the thousands of a store.
+    if of_few:
+        is_of_file = _ATTRIBUTES.c.file_seq == VECTOR_STORE_FILES.c.seq
+        matching = matching.where(is_of_file).correlate(VECTOR_STORE_FILES)
+    return VECTOR_STORE_FILES.c.seq.in_(matching)
 
 
 def _any_of(values: tuple[Attribute, ...]) -> ColumnElement[bool]:

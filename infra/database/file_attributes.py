@@ -7,21 +7,27 @@ from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from infra.database.attribute_filters import attribute_row
 from infra.database.columns import AnyRow
-from infra.database.file_counts import count
+from infra.database.file_counts import count, next_version
 from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES
 
 _F = VECTOR_STORE_FILES
-_SET = update(_F).where(_F.c.seq == bindparam("of_seq")).values(attributes=bindparam("new_attributes")).returning(_F)
+_SET = (
+    update(_F)
+    .where(_F.c.seq == bindparam("of_seq"))
+    .values(attributes=bindparam("new_attributes"), files_version=bindparam("new_version"))
+    .returning(_F)
+)
 _UNINDEX = delete(VECTOR_STORE_FILE_ATTRIBUTES).where(VECTOR_STORE_FILE_ATTRIBUTES.c.file_seq == bindparam("of_seq"))
 _INDEX = insert(VECTOR_STORE_FILE_ATTRIBUTES)
 
 
-def replace(connection: Connection, row: AnyRow, attributes: dict[str, Any]) -> AnyRow:
-    """Give a file others; its store is locked. Returns its row."""
-    count(connection, row.store_id, {})
+def replace(connection: Connection, store: AnyRow, row: AnyRow, attributes: dict[str, Any]) -> AnyRow:
+    """Give a file others; `store` is the row of its store, which is locked. Returns its row."""
+    count(connection, store.id, {})
     unindex(connection, row)
     _insert(connection, [attribute_row(row, key, value) for key, value in attributes.items()])
-    return connection.execute(_SET, {"of_seq": row.seq, "new_attributes": attributes}).one()
+    changes = {"of_seq": row.seq, "new_attributes": attributes, "new_version": next_version(store)}
+    return connection.execute(_SET, changes).one()
 
 
 def unindex(connection: Connection, row: AnyRow) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from infra.clock import now_ms, now_seconds
 from infra.database import index_deletions, vector_stores
 from infra.database.columns import AnyRow
-from infra.database.file_counts import count, count_in_batch
+from infra.database.file_counts import count, count_in_batch, next_version
 from infra.database.vector_store_tables import IS_INGESTED_NOW, VECTOR_STORE_FILES
 from models.ingestion import IngestEnd, IngestInput
 from models.search_index import IndexedFile, IndexedStore
@@ -33,13 +33,14 @@ _END = (
         chunks=bindparam("new_chunks"),
         chunk_overlaps=bindparam("new_overlaps", type_=_F.c.chunk_overlaps.type),
         ended_at=bindparam("now"),
+        files_version=bindparam("new_version"),
     )
     .returning(_F.c.batch_id)
 )
 _CANCEL_BATCH = (
     update(_F)
     .where(_F.c.batch_id == bindparam("of_batch"), IS_INGESTED_NOW)
-    .values(status=StoreFileStatus.CANCELLED.value, ended_at=bindparam("now"))
+    .values(status=StoreFileStatus.CANCELLED.value, ended_at=bindparam("now"), files_version=bindparam("new_version"))
     .returning(_F.c.id, _F.c.generation)
 )
 _DUE = (
@@ -92,6 +93,7 @@ def end(connection: Connection, ended: IngestEnd, overlaps: Sequence[int] = ()) 
         "new_chunks": len(overlaps),
         "new_overlaps": list(overlaps),
         "now": now_seconds(),
+        "new_version": next_version(store),
     }
     row = connection.execute(_END, _of(file) | changes).one_or_none()
     if row is None:
@@ -109,7 +111,8 @@ def end(connection: Connection, ended: IngestEnd, overlaps: Sequence[int] = ()) 
 
 def cancel_batch(connection: Connection, store: AnyRow, batch_id: str) -> None:
     """Cancel the files of a batch that are in progress; its store is locked."""
-    cancelled = connection.execute(_CANCEL_BATCH, {"of_batch": batch_id, "now": now_seconds()}).all()
+    changes = {"of_batch": batch_id, "now": now_seconds(), "new_version": next_version(store)}
+    cancelled = connection.execute(_CANCEL_BATCH, changes).all()
     for row in cancelled:
         indexed = IndexedFile(row.id, row.generation)
         index_deletions.add(connection, store.project_id, vector_stores.indexed(store), indexed)

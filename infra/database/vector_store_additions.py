@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from infra.clock import now_ms
 from infra.database import file_attributes, index_deletions, vector_store_files, vector_stores
 from infra.database.columns import AnyRow
-from infra.database.file_counts import count, count_in_batch, counts_of
+from infra.database.file_counts import count, count_in_batch, counts_of, next_version
 from infra.database.file_tables import FILES
 from infra.database.ingestions import ingest_input
 from infra.database.vector_store_tables import VECTOR_STORE_FILES
@@ -45,6 +45,7 @@ _RESTART = (
         usage_bytes=0,
         last_error=None,
         ended_at=None,
+        files_version=bindparam("new_version"),
         max_chunk_size_tokens=bindparam("new_maximum"),
         chunk_overlap_tokens=bindparam("new_overlap"),
         next_check_at=bindparam("check_at"),
@@ -139,6 +140,7 @@ def _insert(
             "chunk_overlap_tokens": each.sizes.overlap,
             "attributes": each.attributes or {},
             "next_check_at": now + CHECK_AFTER_MS,
+            "files_version": next_version(store),
         }
         for each in new
     ]
@@ -150,7 +152,7 @@ def _add_again(
     connection: Connection, store: AnyRow, row: AnyRow, attachment: Attachment, batch_id: str | None
 ) -> None:
     if attachment.attributes is not None:
-        file_attributes.replace(connection, row, attachment.attributes)
+        file_attributes.replace(connection, store, row, attachment.attributes)
     sizes = attachment.sizes
     is_same = (row.max_chunk_size_tokens, row.chunk_overlap_tokens) == (sizes.maximum, sizes.overlap)
     if row.status == StoreFileStatus.COMPLETED and is_same:
@@ -176,6 +178,7 @@ def _restart(
         "new_maximum": maximum,
         "new_overlap": overlap,
         "check_at": now + CHECK_AFTER_MS,
+        "new_version": next_version(store),
     }
     connection.execute(_RESTART, changes)
     moved = Counter({row.status: -1})

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, delete, select
 
-from infra.database import deleted_items, file_attributes, index_deletions, vector_stores
+from infra.database import changed_files, deleted_items, file_attributes, index_deletions, vector_stores
 from infra.database.attribute_filters import condition
 from infra.database.columns import AnyRow
 from infra.database.file_counts import count, count_in_batch
@@ -83,9 +83,9 @@ def modify(
     connection: Connection, project_id: str, store_id: str, file_id: str, attributes: dict[str, Any]
 ) -> VectorStoreFile:
     """Replace the attributes. Raises `NotFound`, `VectorStoreExpired`, `StoreFileNotFound`."""
-    vector_stores.lock_open(connection, project_id, store_id)
+    store = vector_stores.lock_open(connection, project_id, store_id)
     row = find(connection, project_id, store_id, file_id)
-    return to_file(file_attributes.replace(connection, row, attributes))
+    return to_file(file_attributes.replace(connection, store, row, attributes))
 
 
 def remove(connection: Connection, project_id: str, store_id: str, file_id: str) -> tuple[IndexedStore, IndexedFile]:
@@ -121,6 +121,7 @@ def _take_out(connection: Connection, store: AnyRow, file_id: str) -> IndexedFil
         return None
     taken = IndexedFile(row.id, row.generation)
     file_attributes.unindex(connection, row)
+    changed_files.remember_removed(connection, store, file_id)
     count(connection, store.id, {row.status: -1, "usage_bytes": -row.usage_bytes})
     if row.batch_id and row.status == StoreFileStatus.IN_PROGRESS:
         count_in_batch(connection, row.batch_id, {"in_progress": -1, "cancelled": 1})

@@ -34,6 +34,8 @@ VECTOR_STORES = Table(
     counter("usage_bytes"),
     # Grows by each change of its files or of their attributes: `infra/searchable_files.py` compares it.
     counter("files_version"),
+    # What servers did to the numbers above that also say which files changed: see `file_counts.py`.
+    counter("recorded_changes"),
     Index("vector_stores_by_project", "project_id", "seq"),
     partial("vector_stores_by_expiry", "expires_at", only=CAN_EXPIRE),
     sqlite_autoincrement=True,
@@ -65,9 +67,12 @@ VECTOR_STORE_FILES = Table(
     required("next_check_at", BigInteger),
     # When it was completed, failed or was cancelled.
     optional("ended_at", BigInteger),
+    # The store's, after the last change that may matter to a search.
+    counter("files_version"),
     UniqueConstraint("store_id", "id"),
     Index("vector_store_files_by_store", "store_id", "seq"),
     Index("vector_store_files_by_status", "store_id", "status", "seq"),
+    Index("vector_store_files_by_version", "store_id", "files_version"),
     Index("vector_store_files_by_batch", "batch_id", "seq"),
     Index("vector_store_files_by_batch_status", "batch_id", "status", "seq"),
     Index("vector_store_files_by_file", "id"),
@@ -75,6 +80,16 @@ VECTOR_STORE_FILES = Table(
     # Few files are: an operator's list of those that failed reads no others.
     partial("vector_store_files_not_completed", "status", "seq", only=IS_NOT_COMPLETED),
     sqlite_autoincrement=True,
+)
+
+# The files that the latest versions of a store removed.
+REMOVED_STORE_FILES = Table(
+    "removed_store_files",
+    METADATA,
+    key("store_id"),
+    key("files_version", BigInteger),
+    key("id"),
+    required("project_id"),
 )
 
 # Attributes by pairs, of which one of the three values is not NULL. Bytes decide the order of texts, as on SQLite.

@@ -16,6 +16,7 @@ from infra.database.file_counts import counts_of
 from infra.database.pages import load_page
 from infra.database.vector_store_tables import (
     CAN_EXPIRE,
+    REMOVED_STORE_FILES,
     VECTOR_STORE_FILE_ATTRIBUTES,
     VECTOR_STORE_FILE_BATCHES,
     VECTOR_STORE_FILES,
@@ -90,6 +91,7 @@ _MARK_EMPTIED = (
 _REMOVE_FILES = (
     delete(VECTOR_STORE_FILE_ATTRIBUTES).where(VECTOR_STORE_FILE_ATTRIBUTES.c.store_id == _STORE),
     delete(VECTOR_STORE_FILES).where(VECTOR_STORE_FILES.c.store_id == _STORE),
+    delete(REMOVED_STORE_FILES).where(REMOVED_STORE_FILES.c.store_id == _STORE),
 )
 _B = VECTOR_STORE_FILE_BATCHES
 _CANCEL_BATCHES = (

@@ -3,14 +3,14 @@
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
-from infra.vector_index.sqlite_file import removals_of
-from models.search_index import FileSelection, IndexedFile
+from infra.vector_index.sqlite_file import Removals, removals_of
+from models.search_index import DifferingFiles, FileSelection, IndexedFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000
 """Of all indexes together: 30 MB."""
+MOST_REMOVED = 100
+"""So few removed files are not worth reading the others anew."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,46 @@ class FileMask:
         return np.frombuffer(self.rows, dtype=bool)[np.minimum(rows, len(self.rows) - 1)]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _FileRows:
-    """The row of each file, and those of the selections that were searched."""
+    """The row of each file, and those of the selections that were searched. A file that was removed may still be here:
+    no chunk has its row, nor ever will.
+    """
 
-    removals: tuple[int, int]
-    last: int
-    by_file: Mapping[IndexedFile, int]
+    removals: Removals
+    last: int = 0
+    by_file: dict[IndexedFile, int] = field(default_factory=dict)
     # Not their masks: each has a byte for every row of the index, however few files are selected.
     selected: "WeakKeyDictionary[FileSelection, NDArray[np.int64]]" = field(default_factory=WeakKeyDictionary)
 
     def of(self, searched: FileSelection) -> "NDArray[np.int64]":
-        import numpy as np
-
         known = self.selected.get(searched)
         if known is None:
-            rows = (self.by_file.get(file, 0) for file in searched.files)
-            known = self.selected[searched] = np.array([row for row in rows if row], dtype=np.int64)
+            known = self.selected[searched] = self._rows_of(searched)
         return known
+
+    def add(self, rows: Mapping[IndexedFile, int]) -> None:
+        is_moved = not self.by_file.keys().isdisjoint(rows)
+        self.by_file.update(rows)
+        self.last = max(self.last, *rows.values())
+        for selection, known in list(self.selected.items()):
+            # Some of its files had no row, which may be among these.
+            if is_moved or len(known) < len(selection):
+                del self.selected[selection]
+
+    def _rows_of(self, searched: FileSelection) -> "NDArray[np.int64]":
+        import numpy as np
+
+        files = searched.files
+        if not isinstance(files, DifferingFiles):
+            return self._rows(files)
+        rows = np.setdiff1d(self.of(files.base), self._rows(files.lacks), assume_unique=True)
+        return np.concatenate([rows, self._rows(files.adds)])
+
+    def _rows(self, files: Collection[IndexedFile]) -> "NDArray[np.int64]":
+        import numpy as np
+
+        return np.array([row for file in files if (row := self.by_file.get(file))], dtype=np.int64)
 
 
 class FileMasks:
@@ -75,33 +99,40 @@ class FileMasks:
     def of(self, path: Path, connection: sqlite3.Connection, searched: FileSelection) -> FileMask:
         """The rows in the state that `connection` reads, or in a later one."""
         with self._lock:
-            rows = _up_to_date(self._rows.get(path), path, connection)
-            selected = rows.of(searched)
+            # What it has is counted again afterwards.
+            rows = _up_to_date(self._forget(path), path, connection)
+            selected, last = rows.of(searched), rows.last
             self._remember(path, rows)
-        return FileMask.of(selected, rows.last)
+        return FileMask.of(selected, last)
 
     def forget(self, path: Path) -> None:
         with self._lock:
             self._forget(path)
 
     def _remember(self, path: Path, rows: _FileRows) -> None:
-        self._forget(path)
         self._rows[path] = rows
         self._count += len(rows.by_file)
         while self._count > self._most_rows and len(self._rows) > 1:
             self._forget(next(iter(self._rows)))
 
-    def _forget(self, path: Path) -> None:
-        if rows := self._rows.pop(path, None):
-            self._count -= len(rows.by_file)
+    def _forget(self, path: Path) -> _FileRows | None:
+        rows = self._rows.pop(path, None)
+        self._count -= len(rows.by_file) if rows else 0
+        return rows
 
 
 def _up_to_date(known: _FileRows | None, path: Path, connection: sqlite3.Connection) -> _FileRows:
     removals = removals_of(path, connection)
-    if known is None or known.removals != removals:
-        known = _FileRows(removals, 0, {})
+    if known is None or _is_outdated(known, removals):
+        known = _FileRows(removals)
     added = connection.execute("SELECT row, id, generation FROM file WHERE row > ? ORDER BY row", (known.last,))
     rows = {IndexedFile(file_id, generation): row for row, file_id, generation in added}
-    if not rows:
-        return known
-    return _FileRows(removals, max(rows.values()), {**known.by_file, **rows})
+    if rows:
+        known.add(rows)
+    return known
+
+
+def _is_outdated(known: _FileRows, removals: Removals) -> bool:
+    """Whether the index was made anew, or so many of its files were removed that it pays to forget them."""
+    removed = removals.count - known.removals.count
+    return removals.index != known.removals.index or removed > MOST_REMOVED + len(known.by_file) // 2

@@ -5,11 +5,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.vector_index.file_masks import FileMask
-from infra.vector_index.sqlite_file import CHUNK_BITS, removals_of
+from infra.vector_index.sqlite_file import CHUNK_BITS, Removals, removals_of
 from models.search_index import Vector
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Hit:
 class Matrix:
     """A vector in each row; window N has the vector of row `vector_rows[N]` and is of chunk `chunks[N]`."""
 
-    removals: tuple[int, int]
+    removals: Removals
     vector_ids: "NDArray[np.int64]"
     vectors: "NDArray[np.float32]"
     window_ids: "NDArray[np.int64]"
@@ -110,10 +111,30 @@ def _up_to_date(known: Matrix | None, path: Path, connection: sqlite3.Connection
     import numpy as np
 
     removals = removals_of(path, connection)
-    if known is None or known.removals != removals:
+    if known is None or known.removals.index != removals.index or known.removals.count > removals.count:
         none = np.empty(0, dtype=np.int64)
         known = Matrix(removals, none, np.empty((0, dimensions), dtype=np.float32), none, none, none)
+    elif known.removals != removals:
+        known = _without_removed(known, removals, connection)
     return _with_added(known, connection, dimensions)
+
+
+def _without_removed(known: Matrix, removals: Removals, connection: sqlite3.Connection) -> Matrix:
+    """Files are removed as a whole; a vector is of the file that its windows are of."""
+    import numpy as np
+
+    rows = np.fromiter(chain.from_iterable(connection.execute("SELECT row FROM file")), dtype=np.int64)
+    is_kept = FileMask.of(rows, int(rows.max(initial=0))).has_rows(known.chunks >> CHUNK_BITS)
+    is_used = np.zeros(len(known.vectors), dtype=bool)
+    is_used[known.vector_rows[is_kept]] = True
+    return Matrix(
+        removals=removals,
+        vector_ids=known.vector_ids[is_used],
+        vectors=known.vectors[is_used],
+        window_ids=known.window_ids[is_kept],
+        vector_rows=(np.cumsum(is_used) - 1)[known.vector_rows[is_kept]],
+        chunks=known.chunks[is_kept],
+    )
 
 
 def _with_added(known: Matrix, connection: sqlite3.Connection, dimensions: int) -> Matrix:

@@ -1,9 +1,11 @@
 """The SQLite file of one store under one model: its tables, and how it is opened."""
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -66,11 +68,19 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
 
 
-def removals_of(path: Path, connection: sqlite3.Connection) -> tuple[int, int]:
-    """Differs from an earlier one where rows were removed since. What was added has larger ids than all before."""
-    (removals,) = connection.execute("SELECT removals FROM state").fetchone()
-    # A file that was dropped and made anew counts from the beginning.
-    return path.stat().st_ino, removals
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """How many rows of `file` were removed from an index until now. What was added has larger ids than all before."""
+
+    index: tuple[int, int]
+    count: int
+
+
+def removals_of(path: Path, connection: sqlite3.Connection) -> Removals:
+    (count,) = connection.execute("SELECT removals FROM state").fetchone()
+    # A file that was dropped and made anew counts from the beginning, and may have the inode of the former one.
+    (chance,) = connection.execute("PRAGMA application_id").fetchone()
+    return Removals((path.stat().st_ino, chance), count)
 
 
 def create(path: Path) -> None:
@@ -79,6 +89,7 @@ def create(path: Path) -> None:
         new = Path(folder) / path.name
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.executescript(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {secrets.randbits(31)}")
         # Unlike a rename, a link never takes the place of a file that another process has begun to fill.
         with suppress(FileExistsError):
             os.link(new, path)

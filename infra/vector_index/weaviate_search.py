@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from weakref import WeakKeyDictionary
 
 from infra.vector_index.weaviate_idfs import distinct, max_score
@@ -15,8 +15,10 @@ from models.search_index import (
     Candidate,
     Candidates,
     ChunkKey,
+    DifferingFiles,
     FileSelection,
     IndexedChunk,
+    IndexedFile,
     IndexedStore,
     IndexQuery,
 )
@@ -39,11 +41,24 @@ Ask = Callable[[int, Filter | None], Awaitable[Sequence[Found]]]
 
 @dataclass(frozen=True)
 class _Searched:
-    """The sources that are searched, a filter that names them, and which part they are of the store's files."""
+    """The sources that are searched, `base` without `lacks` and with `adds`, and which part of the store's they are."""
 
-    sources: frozenset[str]
-    filter: Filter
+    # Not as one set: to copy thousands takes longer than to look up the few that are found.
+    base: frozenset[str]
+    lacks: frozenset[str]
+    adds: frozenset[str]
     share: float
+
+    def __len__(self) -> int:
+        return len(self.base) - len(self.lacks) + len(self.adds)
+
+    def __contains__(self, source: str) -> bool:
+        return source in self.adds or (source in self.base and source not in self.lacks)
+
+    @cached_property
+    def filter(self) -> Filter:
+        """Names them."""
+        return any_of(SOURCE, self.base - self.lacks | self.adds if self.lacks or self.adds else self.base)
 
 
 Files = _Searched | None
@@ -134,9 +149,9 @@ async def _of_files(ask: Ask, files: Files, count: int, least: int = 0) -> _Answ
     """At least the first `count` objects of the files that a query finds, or all. `least` are asked for in any case."""
     if files is not None:
         asked = max(math.ceil(count / files.share * UNFILTERED_EXCESS), least)
-        if len(files.sources) > max((asked - max(count, least)) * FILES_PER_OBJECT, NAMED_FILES):
+        if len(files) > max((asked - max(count, least)) * FILES_PER_OBJECT, NAMED_FILES):
             objects = await ask(asked, None)
-            found = [each for each in objects if each.source in files.sources]
+            found = [each for each in objects if each.source in files]
             if len(found) >= count or len(objects) < asked:
                 return _Answer(objects, found, len(objects) < asked, is_of_all_files=True)
     asked = max(count, least)
@@ -147,10 +162,17 @@ async def _of_files(ask: Ask, files: Files, count: int, least: int = 0) -> _Answ
 def _searched(selection: FileSelection) -> _Searched:
     known = _SEARCHED.get(selection)
     if known is None:
-        sources = frozenset(map(source, selection.files))
-        known = _Searched(sources, any_of(SOURCE, sources), selection.share)
-        _SEARCHED[selection] = known
+        files = selection.files
+        if isinstance(files, DifferingFiles):
+            base, lacks, adds = _searched(files.base).base, _sources(files.lacks), _sources(files.adds)
+        else:
+            base, lacks, adds = _sources(files), _sources(()), _sources(())
+        known = _SEARCHED[selection] = _Searched(base, lacks, adds, selection.share)
     return known
+
+
+def _sources(files: Collection[IndexedFile]) -> frozenset[str]:
+    return frozenset(map(source, files))
 
 
 def _name(found: Found) -> ChunkName:

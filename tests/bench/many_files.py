@@ -5,11 +5,12 @@ median of the time, and the mean of the CPU, that of this process and of Weaviat
 """
 
 import asyncio
+import itertools
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -24,13 +25,14 @@ from infra.database.files import StoredFile
 from infra.database.migrations import migrate
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.minilm import DIMENSIONS
+from infra.index_deletion import delete_up_to
 from infra.ports import Embedder, VectorIndex
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_index.weaviate_index import open_weaviate_index
 from infra.vector_store_search import VectorStoreSearch
 from models.files import Purpose
 from models.ids import new_file_id
-from models.ingestion import IngestEnd
+from models.ingestion import IngestEnd, IngestInput
 from models.lists import PageRequest
 from models.search_index import IndexedChunk, IndexedFile, IndexedStore
 from models.vector_store_search import SearchRequest
@@ -44,6 +46,8 @@ SIZES = (10, 1_000, 10_000)
 FILES_AT_ONCE = 20
 ROUNDS = 100
 TWENTIETHS = 20
+# Of the half that is searched, by their numbers.
+SMALL, CHANGED = 2, 4
 FILTERS: dict[str, dict[str, Any]] = {
     "search": {},
     # Of 10 files, one.
@@ -79,12 +83,20 @@ async def _measure(name: str, index: VectorIndex, server: psutil.Process | None 
     async with AsyncExitStack() as opened:
         stores = [await opened.enter_async_context(_filled_store(index, size)) for size in SIZES]
         measured = await _measured(server, [work for store in stores for work in store.works])
-        # By itself: what is remembered for the other filters would be of an earlier version as well.
-        changed = await _measured(server, [store.works[-1] for store in stores], [store.change for store in stores])
+        # By themselves: what is remembered for the other filters would be of an earlier version as well.
+        firsts = [(store.works[-1], change) for store in stores for change in store.changes.values()]
+        first = await _measured(server, [work for work, _ in firsts], [change for _, change in firsts])
+        changes = stores[0].changes
     columns = len(measured) // len(SIZES)
-    print(f"{name:>8}", *(f"{column + ' ms, CPU':>17}" for column in ("list", "count", *FILTERS, "changed")))
+    _print_table(name, ("list", "count", *FILTERS), measured, columns)
+    print(f"{list(FILTERS)[-1]}, first search after a file was")
+    _print_table(name, changes, first, len(changes))
+
+
+def _print_table(name: str, columns: Iterable[str], measured: Sequence[tuple[float, float]], count: int) -> None:
+    print(f"{name:>8}", *(f"{column + ' ms, CPU':>17}" for column in columns))
     for number, size in enumerate(SIZES):
-        row = [*measured[number * columns :][:columns], changed[number]]
+        row = measured[number * count :][:count]
         print(f"{size:>8}", *(f"{wall:>10.1f}, {cpu:>5.1f}" for wall, cpu in row), flush=True)
 
 
@@ -98,25 +110,45 @@ async def _filled_store(index: VectorIndex, size: int) -> AsyncIterator["_Store"
             for at in range(0, size, FILES_AT_ONCE):
                 await asyncio.gather(
                     *(
-                        index.upsert(store, file, _chunks(number, CHUNKS // size))
+                        # One file is small, so that it is soon attached again.
+                        index.upsert(store, file, _chunks(number, 1 if number == SMALL else CHUNKS // (size - 1)))
                         for number, file in enumerate(indexed[at : at + FILES_AT_ONCE], at)
                     )
                 )
-            yield _Store(database, index, store, changed=indexed[3])
+            yield _Store(database, index, store, indexed)
 
 
 class _Store:
-    def __init__(self, database: Database, index: VectorIndex, store: IndexedStore, changed: IndexedFile) -> None:
+    def __init__(
+        self, database: Database, index: VectorIndex, store: IndexedStore, indexed: Sequence[IndexedFile]
+    ) -> None:
         self._database = database
         self._search = VectorStoreSearch(database, Embedders(RandomVectors(), _no_other), index)
         self._store = store
-        self._changed = changed
+        self._index = index
+        self._changed, self._attached = indexed[CHANGED], indexed[SMALL]
+        self._parts = itertools.cycle((0, 1))
         self._chance = random.Random(1)
         searches = [partial(self._query, more) for more in FILTERS.values()]
         self.works: Sequence[Work] = [self._list, self._count, *searches]
+        # In this order: where a store is full, one has to be removed before another is attached.
+        self.changes: dict[str, Work] = {"removed": self._remove, "attached": self._attach, "changed": self._change}
 
-    async def change(self) -> None:
-        await self._database.write(vector_store_files.modify, PROJECT, self._store.id, self._changed.id, {"part": 3})
+    async def _attach(self) -> None:
+        """Of the half that is searched, and completed."""
+        ingested = await self._database.write(_attached, self._store.id)
+        self._attached = IndexedFile(ingested.file_id, ingested.generation)
+        await self._index.upsert(self._store, self._attached, _chunks(0, 1))
+        await self._database.write(ingestions.end, IngestEnd(ingested, StoreFileStatus.COMPLETED, usage_bytes=1), [0])
+
+    async def _change(self) -> None:
+        """The file joins the half or leaves it."""
+        attributes = {"part": next(self._parts)}
+        await self._database.write(vector_store_files.modify, PROJECT, self._store.id, self._changed.id, attributes)
+
+    async def _remove(self) -> None:
+        store, file = await self._database.write(vector_store_files.remove, PROJECT, self._store.id, self._attached.id)
+        await delete_up_to(self._index, store, file)
 
     async def _query(self, more: dict[str, Any]) -> None:
         words = " ".join(f"w{self._chance.randint(0, 4000)}" for _ in range(5))
@@ -129,6 +161,15 @@ class _Store:
 
     async def _count(self) -> None:
         await self._database.read(vector_stores.load, PROJECT, self._store.id)
+
+
+def _attached(connection: Connection, store_id: str) -> IngestInput:
+    file = files.create(connection, PROJECT, StoredFile(new_file_id(), "notes.md", Purpose.ASSISTANTS, 1))
+    store = vector_stores.lock_open(connection, PROJECT, store_id)
+    [ingested] = vector_store_additions.add(
+        connection, store, [Attachment(file.id, {"part": 0}, ChunkSizes())]
+    ).to_ingest
+    return ingested
 
 
 def _filled(connection: Connection, size: int) -> tuple[IndexedStore, list[IndexedFile]]:

@@ -36,6 +36,8 @@ VALUES = {
     "upload_id": "'upload_' || n / 20",
     "purpose": "CASE n % 2 WHEN 0 THEN 'assistants' ELSE 'vision' END",
     "thread_seq": "n / 2",
+    "vector_store_file_attributes.key": "'year'",
+    "vector_store_file_attributes.number_value": "n",
     "thread_metadata.key": "CASE n % 2 WHEN 0 THEN 'user' ELSE 'team' END",
     "value": "'value_' || n / 10",
     "waiting": "false",

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Table, update
 
 from infra.database import (
     assistant_files,
+    changed_files,
     doomed_objects,
     files,
     index_deletions,
@@ -19,6 +20,7 @@ from infra.database import (
     vector_store_files,
     vector_stores,
 )
+from infra.database.columns import AnyRow
 from infra.database.connections import POSTGRES
 from infra.database.engine import Database
 from infra.database.file_tables import FILES, UPLOADS
@@ -76,6 +78,7 @@ FILE, UPLOAD, STORE, BATCH, DELETED, DOOMED, PART, ATTRIBUTES = (
     )
 )
 IN_STORE = BY_ID.format("vector_store_files")
+REMOVED = BY_ID.format("removed_store_files")
 BY_SEQ = set[str]()
 ALSO_FINDS_ONE = {f"vector_store_files_{name}" for name in ("by_file", "by_status", "by_store", "not_completed")}
 """Postgres decides by its statistics by which index it finds one file of a store."""
@@ -85,6 +88,10 @@ OF_STATUS = StoreFileStatus.COMPLETED
 
 def expired(connection: Connection, table: Table, object_id: str) -> object:
     return connection.execute(update(table).where(table.c.id == object_id).values(expires_at=0))
+
+
+def store_row(connection: Connection, stored: Stored) -> AnyRow:
+    return vector_stores.find_open(connection, PROJECT, stored.store_id)
 
 
 @pytest.fixture
@@ -142,7 +149,17 @@ CASES: dict[str, tuple[Query, set[str]]] = {
     ),
     "delete-file": (
         lambda connection, stored: files.remove(connection, PROJECT, stored.file_id),
-        {"deleted_items_by_age", DELETED, FILE, ATTRIBUTES, BATCH, IN_STORE, STORE, "vector_store_files_by_file"},
+        {
+            "deleted_items_by_age",
+            DELETED,
+            FILE,
+            ATTRIBUTES,
+            BATCH,
+            IN_STORE,
+            STORE,
+            REMOVED,
+            "vector_store_files_by_file",
+        },
     ),
     "expire-files": (
         lambda connection, stored: (expired(connection, FILES, stored.file_id), files.remove_expired(connection, 10)),
@@ -155,6 +172,7 @@ CASES: dict[str, tuple[Query, set[str]]] = {
             BATCH,
             IN_STORE,
             STORE,
+            REMOVED,
             "vector_store_files_by_file",
         },
     ),
@@ -215,7 +233,8 @@ CASES: dict[str, tuple[Query, set[str]]] = {
             STORE,
             "vector_store_file_attributes_by_store",
             "vector_store_file_batches_by_store",
-            "vector_store_files_by_store",
+            "vector_store_files_by_version",
+            REMOVED,
         },
     ),
     "empty-stores": (
@@ -227,8 +246,9 @@ CASES: dict[str, tuple[Query, set[str]]] = {
             STORE,
             "vector_store_file_attributes_by_store",
             "vector_store_file_batches_by_store",
-            "vector_store_files_by_store",
+            "vector_store_files_by_version",
             "vector_stores_by_expiry",
+            REMOVED,
         },
     ),
     "add-file": (
@@ -288,7 +308,7 @@ CASES: dict[str, tuple[Query, set[str]]] = {
     ),
     "remove-store-file": (
         lambda connection, stored: vector_store_files.remove(connection, PROJECT, stored.store_id, stored.file_id),
-        {"deleted_items_by_age", DELETED, ATTRIBUTES, BATCH, IN_STORE, STORE},
+        {"deleted_items_by_age", DELETED, ATTRIBUTES, BATCH, IN_STORE, STORE, REMOVED},
     ),
     "find-ingested": (
         lambda connection, stored: ingestions.find_ingested(connection, stored.ingest),
@@ -308,6 +328,19 @@ CASES: dict[str, tuple[Query, set[str]]] = {
             connection, stored.store_id, parse_filter({"type": "gte", "key": "year", "value": 2024})
         ),
         {"vector_store_file_attributes_by_number", "vector_store_files_by_status"},
+    ),
+    "changed-files": (
+        lambda connection, stored: changed_files.since(connection, store_row(connection, stored), 0, None),
+        {STORE, "vector_store_files_by_version", REMOVED},
+    ),
+    "changed-files-by-attribute": (
+        lambda connection, stored: changed_files.since(
+            connection,
+            store_row(connection, stored),
+            0,
+            parse_filter({"type": "gte", "key": "year", "value": 2024}),
+        ),
+        {STORE, "vector_store_files_by_version", ATTRIBUTES, REMOVED},
     ),
     "searchable-among": (
         lambda connection, stored: vector_store_files.searchable_among(

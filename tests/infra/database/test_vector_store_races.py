@@ -25,6 +25,7 @@ from infra.database.files import StoredFile
 from infra.database.vector_store_tables import VECTOR_STORE_FILES, VECTOR_STORES
 from infra.embeddings.embedders import Embedders
 from infra.ports import Embedder
+from infra.searchable_files import SearchableFiles
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_store_search import VectorStoreSearch
 from models.errors import ApiError, NotFound, WrongStatus
@@ -33,7 +34,7 @@ from models.files import Purpose
 from models.ids import new_file_id
 from models.ingestion import IngestEnd, IngestInput
 from models.vector_store_errors import StoreFileNotFound, VectorStoreExpired
-from models.vector_store_search import SearchRequest
+from models.vector_store_search import SearchRequest, parse_filter
 from models.vector_stores import (
     Attachment,
     ChunkSizes,
@@ -43,8 +44,11 @@ from models.vector_stores import (
     StoreFileStatus,
 )
 from tests.conftest import NewDatabase
-from tests.database import Work, beside, overlap, waiting_for_locks, writing
+from tests.database import Work, beside, overlap, reading, waiting_for_locks, writing
 from tests.infra.database.conftest import PROJECT
+
+NEW = parse_filter({"type": "eq", "key": "is_new", "value": True})
+_F = VECTOR_STORE_FILES
 
 # Which transaction is first is chance where no lock decides it.
 ROUNDS = 8
@@ -485,3 +489,39 @@ async def until_waiting(database: Database, number: int) -> None:
     async with asyncio.timeout(10):
         while await database.read(waiting_for_locks) < number:
             pass
+
+
+async def test_changes_that_commit_in_turn_are_all_found(database: Database) -> None:
+    store_id, remembered = new_store(database), SearchableFiles()
+    first, second, third = (new_file(database) for _ in range(3))
+    for file_id in (first, second):
+        [added] = do(database, attach(store_id, file_id))
+        do(database, finish(added))
+
+    def searched(connection: Connection) -> set[str]:
+        row = vector_stores.find_open(connection, PROJECT, store_id)
+        return {file.id for file in remembered.of(connection, row, NEW).files}
+
+    def mark(file_id: str) -> Work:
+        return lambda connection: vector_store_files.modify(connection, PROJECT, store_id, file_id, {"is_new": True})
+
+    def mark_unseen(connection: Connection) -> None:
+        mark(first)(connection)
+        with reading(database) as beside_it:
+            assert searched(beside_it) == set()
+
+    with reading(database) as connection:
+        assert searched(connection) == set()
+    # The second has to wait: it would otherwise commit the later version before the earlier one.
+    await overlap(database, mark_unseen, mark(second))
+    with reading(database) as connection:
+        assert searched(connection) == {first, second}
+    await overlap(database, detach(store_id, first), attach(store_id, third))
+    with reading(database) as connection:
+        assert searched(connection) == {second}
+
+        versions = dict(
+            connection.execute(select(_F.c.id, _F.c.files_version).where(_F.c.store_id == store_id)).tuples().all()
+        )
+        row = vector_stores.find_open(connection, PROJECT, store_id)
+    assert row.files_version == versions[third] > versions[second]

@@ -18,7 +18,12 @@ from infra.database import (
 from infra.database.engine import Database
 from infra.database.files import StoredFile
 from infra.database.ingestions import ingest_input
-from infra.database.vector_store_tables import VECTOR_STORE_FILE_ATTRIBUTES, VECTOR_STORE_FILES, VECTOR_STORES
+from infra.database.vector_store_tables import (
+    REMOVED_STORE_FILES,
+    VECTOR_STORE_FILE_ATTRIBUTES,
+    VECTOR_STORE_FILES,
+    VECTOR_STORES,
+)
 from models import vector_stores as bodies
 from models.documents import FileErrorCode
 from models.errors import NotFound, WrongStatus
@@ -249,15 +254,17 @@ def test_deleted_file_leaves_every_store_of_its_project(database: Database) -> N
 def test_deleted_store_leaves_no_row_and_has_its_index_dropped(database: Database) -> None:
     with writing(database) as connection:
         store_id, file_id = new_store(connection), new_file(connection)
-        add(connection, store_id, file_id, attributes={"a": "b"})
+        removed = new_file(connection)
+        add(connection, store_id, file_id, removed, attributes={"a": "b"})
+        vector_store_files.remove(connection, PROJECT, store_id, removed)
 
         indexed = vector_stores.remove(connection, PROJECT, store_id)
 
         assert (indexed.id, indexed.embedding_model, indexed.dimensions) == (store_id, "minilm", 384)
-        for table in (VECTOR_STORE_FILES, VECTOR_STORE_FILE_ATTRIBUTES):
+        for table in (VECTOR_STORE_FILES, VECTOR_STORE_FILE_ATTRIBUTES, REMOVED_STORE_FILES):
             assert connection.scalar(select(func.count()).where(table.c.store_id == store_id)) == 0
         deletions = [row for row in index_deletions.oldest(connection, now_seconds(), 1000) if row.store_id == store_id]
-        assert [row.file_id for row in deletions] == [None]
+        assert [row.file_id for row in deletions] == [removed, None]
 
 
 def test_expired_store_refuses_and_is_emptied_once(database: Database) -> None:

@@ -1,5 +1,6 @@
 """What the embedded index alone promises: files, kill -9, memory, damage."""
 
+import random
 import signal
 import sqlite3
 import subprocess
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.vector_index import file_masks
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.file_masks import FileMask, FileMasks
+from infra.vector_index.matrices import Matrices
 from infra.vector_index.sqlite_file import reading
 from infra.vector_index.sqlite_index import SqliteVectorIndex
-from models.search_index import FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import DifferingFiles, FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
 
 STORE = IndexedStore("vs_one", "test/model", 4)
 FILE = IndexedFile("file-one", 1)
@@ -99,6 +102,38 @@ async def test_vectors_in_memory_are_bounded_but_for_the_last_store(tmp_path: Pa
         assert index.cached_bytes == 0
 
 
+async def test_vectors_without_those_of_removed_files_are_as_if_read_anew(
+    index: SqliteVectorIndex, tmp_path: Path
+) -> None:
+    chance, matrices, reads = random.Random(1), Matrices(10**6), list[bool]()
+    there: list[IndexedFile] = []
+
+    for number in range(40):
+        if len(there) > 2 and chance.random() < 0.5:
+            await index.delete_file(STORE, there.pop(chance.randrange(len(there))).id)
+        else:
+            there.append(IndexedFile(f"file-{number}", 1))
+            vectors = [(1.0, float(number), float(window), 0.0) for window in range(5)]
+            # Neighbours share a window.
+            chunks = [IndexedChunk(at, "pump", None, vectors[at * 2 : at * 2 + 3]) for at in range(2)]
+            await index.upsert(STORE, there[-1], chunks)
+        if chance.random() < 0.7:
+            [path] = tmp_path.glob("*.db")
+            statements: list[str] = []
+            with reading(path) as connection:
+                assert connection is not None
+                anew = Matrices(10**6).of(path, connection, STORE.dimensions)
+                connection.set_trace_callback(statements.append)
+                found = matrices.of(path, connection, STORE.dimensions)
+            assert found.removals == anew.removals
+            for name in ("vector_ids", "vectors", "window_ids", "vector_rows", "chunks"):
+                assert getattr(found, name).tolist() == getattr(anew, name).tolist(), name
+            assert found.size_bytes == anew.size_bytes
+            reads.append(any("vector WHERE id > 0 " in each for each in statements))
+
+    assert reads == [True] + [False] * (len(reads) - 1)
+
+
 async def test_rows_in_memory_are_bounded_but_for_the_last_store(index: SqliteVectorIndex, tmp_path: Path) -> None:
     masks, searched = FileMasks(most_rows=3), FileSelection([FILE, IndexedFile("file-three", 1)])
     for store in ("vs_one", "vs_two"):
@@ -106,21 +141,75 @@ async def test_rows_in_memory_are_bounded_but_for_the_last_store(index: SqliteVe
             await index.upsert(IndexedStore(store, None, 0), IndexedFile(file_id, 1), [IndexedChunk(0, "pump")])
     first, second = sorted(tmp_path.glob("*.db"))
 
-    def mask(path: Path) -> tuple[FileMask, bool]:
-        """And whether all rows were read."""
-        statements: list[str] = []
-        with reading(path) as connection:
-            assert connection is not None
-            connection.set_trace_callback(statements.append)
-            return masks.of(path, connection, searched), any("row > 0 " in each for each in statements)
-
-    found, is_read = mask(first)
+    found, is_read = mask(masks, first, searched)
     assert is_read
     assert [found.has(row) for row in (1, 2, 3, 4)] == [True, False, True, False]
-    assert mask(second) == (found, True)
-    assert mask(second) == (found, False)
-    assert mask(first) == (found, True)
-    assert mask(second) == (found, True)
+    assert mask(masks, second, searched) == (found, True)
+    assert mask(masks, second, searched) == (found, False)
+    assert mask(masks, first, searched) == (found, True)
+    assert mask(masks, second, searched) == (found, True)
+
+
+async def test_rows_of_removed_files_are_forgotten_once_they_are_many(
+    index: SqliteVectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_masks, "MOST_REMOVED", 0)
+    files = [IndexedFile(f"file-{number}", 1) for number in range(4)]
+    for file in files:
+        await index.upsert(STORE, file, [IndexedChunk(0, "pump")])
+    [path] = tmp_path.glob("*.db")
+    masks, last = FileMasks(), FileSelection([files[3]])
+    all_files = FileSelection(files)
+
+    found = []
+    for file in files[:3]:
+        found.append(mask(masks, path, all_files)[1])
+        await index.delete_file(STORE, file.id)
+
+    assert found == [True, False, False]
+    only_last = mask(masks, path, last)
+    assert only_last[1]
+    assert mask(masks, path, all_files) == (only_last[0], False)
+
+
+async def test_selection_that_differs_from_another_has_its_rows(index: SqliteVectorIndex, tmp_path: Path) -> None:
+    files = [IndexedFile(f"file-{number}", 1) for number in range(6)]
+    for file in files:
+        await index.upsert(STORE, file, [IndexedChunk(0, "pump")])
+    [path] = tmp_path.glob("*.db")
+    base = FileSelection(files[:4])
+    other = FileSelection(DifferingFiles(base, frozenset(files[:1]), frozenset(files[4:5])))
+    plain = FileSelection(files[1:5])
+
+    masks = FileMasks()
+
+    # Whether an index knows the other one or not.
+    assert mask(masks, path, other)[0] == mask(masks, path, plain)[0] != mask(masks, path, base)[0]
+    assert mask(masks, path, replace(other))[0] == mask(masks, path, plain)[0]
+
+
+async def test_index_that_another_process_made_anew_is_read_anew(index: SqliteVectorIndex, tmp_path: Path) -> None:
+    other = IndexedFile("file-two", 1)
+    await index.upsert(STORE, FILE, [IndexedChunk(0, "pump", None, [QUERY.vector or ()])])
+    await index.search(STORE, QUERY)
+    [path] = tmp_path.glob("*.db")
+
+    with closing(SqliteVectorIndex(tmp_path / "elsewhere", 0)) as another:
+        await another.upsert(STORE, other, [IndexedChunk(0, "pump", None, [QUERY.vector or ()])])
+    # The new file may have the inode of the one that was dropped.
+    path.write_bytes((tmp_path / "elsewhere" / path.name).read_bytes())
+
+    found = await index.search(STORE, replace(QUERY, files=FileSelection([other])))
+    assert [each.key.file for each in (*found.by_vector, *found.by_keywords)] == [other, other]
+
+
+def mask(masks: FileMasks, path: Path, searched: FileSelection) -> tuple[FileMask, bool]:
+    """And whether all rows were read."""
+    statements: list[str] = []
+    with reading(path) as connection:
+        assert connection is not None
+        connection.set_trace_callback(statements.append)
+        return masks.of(path, connection, searched), any("row > 0 " in each for each in statements)
 
 
 async def test_selections_take_no_memory_for_rows_of_other_files(index: SqliteVectorIndex, tmp_path: Path) -> None:

@@ -13,13 +13,23 @@ from infra.ports import VectorIndex
 from infra.vector_index.errors import VectorIndexUnavailable
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from infra.vector_index.weaviate_index import open_weaviate_index
-from models.search_index import Candidates, ChunkKey, FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
+from models.search_index import (
+    Candidates,
+    ChunkKey,
+    DifferingFiles,
+    FileSelection,
+    IndexedChunk,
+    IndexedFile,
+    IndexedStore,
+    IndexQuery,
+)
 from tests.weaviate_server import WEAVIATE, WeaviateServer
 
 DIMENSIONS = 4
 STORE = IndexedStore("vs_one", "test/model", DIMENSIONS)
 FILE = IndexedFile("file-one", 1)
 OTHER = IndexedFile("file-two", 1)
+THIRD = IndexedFile("file-three", 1)
 
 Opener = Callable[[Path], AbstractAsyncContextManager[VectorIndex]]
 
@@ -168,8 +178,16 @@ async def test_only_the_named_files_and_generations_are_searched(index: VectorIn
     assert _near(await index.search(STORE, _query("pump", 0, files=()))) == []
 
 
-async def test_selection_is_searched_again_as_the_index_changes(index: VectorIndex) -> None:
-    query = IndexQuery("pump", _toward(0), FileSelection([FILE, OTHER], share=0.5))
+@pytest.mark.parametrize(
+    "files",
+    [[FILE, OTHER], DifferingFiles(FileSelection([FILE, THIRD]), frozenset([THIRD]), frozenset([OTHER]))],
+    ids=["named", "differing"],
+)
+async def test_selection_is_searched_again_as_the_index_changes(
+    index: VectorIndex, files: list[IndexedFile] | DifferingFiles
+) -> None:
+    query = IndexQuery("pump", _toward(0), FileSelection(files, share=0.5))
+    await index.upsert(STORE, THIRD, [_chunk(0, "pump", 0)])
     others = [IndexedFile(f"file-{number}", 1) for number in range(3)]
 
     async def found_after(change: Awaitable[None]) -> set[str]:
