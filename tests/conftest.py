@@ -24,6 +24,7 @@ from cli.tied_to_parent import die_with_parent
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTE_NAMES
 from tests.cli.program import tied
+from tests.go_modules import SPARING
 from tests.postgres.server import PostgresServer, running_postgres
 from tests.provider.scripted_provider import ScriptedProvider, running_provider
 from tests.s3 import S3Server, running_s3
@@ -59,6 +60,7 @@ pytest_plugins = ("tests.batches", "tests.setup_guard")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.update(SPARING)
     # The processes of pytest-xdist, so that their children end too if only the first process is killed.
     if hasattr(config, "workerinput") and sys.platform == "linux":
         die_with_parent()

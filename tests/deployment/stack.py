@@ -18,6 +18,7 @@ from tests.cli.program import HOLDFAST, ROOT, free_ports
 from tests.deployment.composed import SECRETS, composed
 from tests.deployment.modules import temporal_server, temporal_ui
 from tests.deployment.names import Replicas, resolving
+from tests.go_modules import SPARING
 from tests.postgres.server import WITH_EXTENSIONS, PostgresServer, running_postgres
 from tests.program import Program
 from tests.sandbox_process import without_packages
@@ -131,7 +132,7 @@ class Stack:
             name: self._here(service, value) for name, value in self.services[service].get("environment", {}).items()
         }
         path = f"{SCRIPTS}:{temporal_server().built()}:{os.environ['PATH']}"
-        return {"PATH": path, "HOME": str(self._folder), **given, **more}
+        return {"PATH": path, "HOME": str(self._folder), **SPARING, **given, **more}
 
     async def is_healthy(self, service: str, environment: Mapping[str, str]) -> bool:
         """The result of the service's own health check, or of an equivalent if only the image has its program."""
