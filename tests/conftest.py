@@ -55,7 +55,7 @@ LendDatabase = Callable[[], AbstractContextManager[str]]
 """The same, for a block: after it, another test may have the database."""
 
 
-pytest_plugins = ("tests.batches", "tests.setup_guard")
+pytest_plugins = ("tests.batches", "tests.forked_processes", "tests.setup_guard")
 
 
 def pytest_configure(config: pytest.Config) -> None:
