@@ -20,6 +20,7 @@ from httpx._transports import default
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from cli.temporal_command import LIMITS
 from cli.tied_to_parent import die_with_parent
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTE_NAMES
@@ -46,6 +47,7 @@ LITELLM_CALLBACKS = (
 SEARCH_ATTRIBUTE_ARGUMENTS = [
     argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")
 ]
+LIMIT_ARGUMENTS = [argument for limit in LIMITS for argument in ("--dynamic-config-value", limit)]
 
 LONGEST_ID = 60
 
@@ -56,7 +58,7 @@ LendDatabase = Callable[[], AbstractContextManager[str]]
 """The same, for a block: after it, another test may have the database."""
 
 
-pytest_plugins = ("tests.batches", "tests.setup_guard")
+pytest_plugins = ("tests.batches", "tests.forked_processes", "tests.setup_guard")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -171,7 +173,7 @@ async def temporal(tied_temporal_program: str) -> AsyncIterator[WorkflowEnvironm
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=tied_temporal_program,
         dev_server_log_level="error",
-        dev_server_extra_args=SEARCH_ATTRIBUTE_ARGUMENTS,
+        dev_server_extra_args=[*SEARCH_ATTRIBUTE_ARGUMENTS, *LIMIT_ARGUMENTS],
         data_converter=pydantic_data_converter,
     ) as environment:
         yield environment
@@ -185,6 +187,7 @@ async def time_skipping(tied_temporal_program: str) -> AsyncIterator[WorkflowEnv
         dev_server_log_level="error",
         dev_server_extra_args=[
             *SEARCH_ATTRIBUTE_ARGUMENTS,
+            *LIMIT_ARGUMENTS,
             "--dynamic-config-value",
             "frontend.WorkflowTimeSkippingEnabled=true",
         ],
