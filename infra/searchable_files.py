@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from infra.database import changed_files, vector_store_files
 from infra.database.changed_files import MOST_CHANGES
 from infra.database.columns import AnyRow
-from infra.database.file_counts import unrecorded_changes
+from infra.database.file_counts import unrecorded_versions
 from models.search_index import DifferingFiles, FileSelection, IndexedFile
 from models.vector_store_search import Filter
 
@@ -29,7 +29,7 @@ class _Version:
 
     @classmethod
     def of(cls, store: AnyRow) -> "_Version":
-        return cls(store.files_version, unrecorded_changes(store))
+        return cls(store.files_version, unrecorded_versions(store))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _read(connection: Connection, store: AnyRow, filters: Filter | None, version
 def _with_changes(
     connection: Connection, store: AnyRow, filters: Filter | None, known: _Known, version: _Version
 ) -> _Known | None:
-    """None: too much changed, or a server of an older version, which does not say what, changed something."""
+    """None: too much changed, or a server of the previous version, which does not say what, changed something."""
     if known.version.unrecorded != version.unrecorded:
         return None
     changes = changed_files.since(connection, store, known.version.number, filters)

@@ -34,8 +34,8 @@ VECTOR_STORES = Table(
     counter("usage_bytes"),
     # Grows by each change of its files or of their attributes: `infra/searchable_files.py` compares it.
     counter("files_version"),
-    # What servers did to the numbers above that also say which files changed: see `file_counts.py`.
-    counter("recorded_changes"),
+    # Those of them whose files have them: see `file_counts.py`.
+    counter("recorded_versions"),
     Index("vector_stores_by_project", "project_id", "seq"),
     partial("vector_stores_by_expiry", "expires_at", only=CAN_EXPIRE),
     sqlite_autoincrement=True,

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("vector_stores", sa.Column("recorded_changes", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("vector_stores", sa.Column("recorded_versions", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("vector_store_files", sa.Column("files_version", sa.BigInteger(), server_default="0", nullable=False))
     op.create_index("vector_store_files_by_version", "vector_store_files", ["store_id", "files_version"], unique=False)
     op.create_table(
@@ -27,4 +27,4 @@ def downgrade() -> None:
     op.drop_table("removed_store_files")
     op.drop_index("vector_store_files_by_version", table_name="vector_store_files")
     op.drop_column("vector_store_files", "files_version")
-    op.drop_column("vector_stores", "recorded_changes")
+    op.drop_column("vector_stores", "recorded_versions")
