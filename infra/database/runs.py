@@ -63,7 +63,7 @@ _OWNED = (
 IS_NEWEST = (RUNS.c.turn == bindparam("of_turn"), RUNS.c.newest_attempt == bindparam("token"))
 """A guard: the run is at the attempt's turn, and no newer attempt has begun."""
 
-_INSERT = insert(RUNS).returning(RUNS)
+_INSERT = insert(RUNS).values(last_message_seq=thread_queue.LAST_MESSAGE_SEQ).returning(RUNS)
 _LOAD = select(RUNS).where(*_OWNED)
 _LOCK_METADATA = select(RUNS.c.metadata).where(*_OWNED).with_for_update()
 _MODIFY = update(RUNS).where(*_OWNED).values(metadata=bindparam("new_metadata"))
@@ -117,7 +117,7 @@ def create(
         "waiting": waiting,
         "with_thread": with_thread,
         "next_event": run_events.created_count(with_thread),
-        "last_message_seq": thread_queue.last_message_seq(connection, thread_id),
+        "thread": thread_id,
     }
     row = connection.execute(_INSERT, values).one()
     record_transition(connection, RunCreated(RunIds.of(row)))

@@ -33,6 +33,9 @@ _NEWEST_MESSAGE = (
     .order_by(MESSAGES.c.seq.desc())
     .limit(1)
 )
+LAST_MESSAGE_SEQ = func.coalesce(_NEWEST_MESSAGE.scalar_subquery(), 0)
+"""The `seq` of the newest message of `:thread` that does not wait."""
+
 _SET_HAS_QUEUE = update(THREADS).where(THREADS.c.id == _THREAD).values(has_queue=bindparam("new_has_queue"))
 _WAITING_RUNS = (
     select(RUNS.c.id, RUNS.c.seq)
@@ -43,7 +46,7 @@ _WAITING_RUNS = (
 _ADMIT_RUN = (
     update(RUNS)
     .where(RUNS.c.id == bindparam("run"))
-    .values(waiting=False, status_changed_at=bindparam("now_ms"), last_message_seq=bindparam("newest_message"))
+    .values(waiting=False, status_changed_at=bindparam("now_ms"), last_message_seq=LAST_MESSAGE_SEQ)
     .returning(RUNS)
 )
 _IS_WAITING_HERE = (MESSAGES.c.thread_id == _THREAD, IS_WAITING_MESSAGE)
@@ -99,13 +102,7 @@ def advance(connection: Connection, thread: AnyRow | None) -> AnyRow | None:
     connection.execute(_SET_HAS_QUEUE, {**this, "new_has_queue": len(following) > 1 or still_waiting})
     if run is None:
         return None
-    newest = last_message_seq(connection, thread.id)
-    return connection.execute(_ADMIT_RUN, {"run": run.id, "now_ms": now_ms(), "newest_message": newest}).one()
-
-
-def last_message_seq(connection: Connection, thread_id: str) -> int:
-    """The `seq` of the newest message that does not wait."""
-    return connection.scalar(_NEWEST_MESSAGE, {"thread": thread_id}) or 0
+    return connection.execute(_ADMIT_RUN, {**this, "run": run.id, "now_ms": now_ms()}).one()
 
 
 def _admit_messages(connection: Connection, thread_id: str, before_run: int | None) -> bool:

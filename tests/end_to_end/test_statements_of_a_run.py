@@ -14,7 +14,7 @@ from tests.holdfast import RunningHoldfast
 from tests.provider.replies import Says
 from tests.provider.scripted_provider import ScriptedProvider
 
-MOST_STATEMENTS = 14
+MOST_STATEMENTS = 13
 ENDED = "thread.run.completed"
 # The sweep may be under way: it alone reads in the order of a time. Each worker looks at the others all the time.
 OF_RECONCILER = re.compile(r"ORDER BY \w+\.\w+_at\b|FROM workers\b")
