@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000
 """Of all indexes together: 30 MB."""
+ROWS_PER_INDEX = 6
+"""An index itself takes as much memory as so many rows: most stores have a few files."""
 MOST_REMOVED = 100
 """So few removed files are not worth reading the others anew."""
 
@@ -56,6 +58,10 @@ class _FileRows:
     by_file: dict[IndexedFile, int] = field(default_factory=dict)
     # Not their masks: each has a byte for every row of the index, however few files are selected.
     selected: "WeakKeyDictionary[FileSelection, NDArray[np.int64]]" = field(default_factory=WeakKeyDictionary)
+
+    @property
+    def size(self) -> int:
+        return len(self.by_file) + ROWS_PER_INDEX
 
     def of(self, searched: FileSelection) -> "NDArray[np.int64]":
         known = self.selected.get(searched)
@@ -111,13 +117,13 @@ class FileMasks:
 
     def _remember(self, path: Path, rows: _FileRows) -> None:
         self._rows[path] = rows
-        self._count += len(rows.by_file)
+        self._count += rows.size
         while self._count > self._most_rows and len(self._rows) > 1:
             self._forget(next(iter(self._rows)))
 
     def _forget(self, path: Path) -> _FileRows | None:
         rows = self._rows.pop(path, None)
-        self._count -= len(rows.by_file) if rows else 0
+        self._count -= rows.size if rows else 0
         return rows
 
 

@@ -84,6 +84,7 @@ class Matrices:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._matrices: OrderedDict[Path, Matrix] = OrderedDict()
+        self._size_bytes = 0
         self._lock = threading.Lock()
 
     def of(self, path: Path, connection: sqlite3.Connection, dimensions: int) -> Matrix:
@@ -92,19 +93,24 @@ class Matrices:
             known = self._matrices.get(path)
         matrix = _up_to_date(known, path, connection, dimensions)
         with self._lock:
+            self._forget(path)
             self._matrices[path] = matrix
-            self._matrices.move_to_end(path)
-            while len(self._matrices) > 1 and self.size_bytes > self._limit_bytes:
-                self._matrices.popitem(last=False)
+            self._size_bytes += matrix.size_bytes
+            while len(self._matrices) > 1 and self._size_bytes > self._limit_bytes:
+                self._forget(next(iter(self._matrices)))
         return matrix
 
     @property
     def size_bytes(self) -> int:
-        return sum(matrix.size_bytes for matrix in self._matrices.values())
+        return self._size_bytes
 
     def forget(self, path: Path) -> None:
         with self._lock:
-            self._matrices.pop(path, None)
+            self._forget(path)
+
+    def _forget(self, path: Path) -> None:
+        matrix = self._matrices.pop(path, None)
+        self._size_bytes -= matrix.size_bytes if matrix else 0
 
 
 def _up_to_date(known: Matrix | None, path: Path, connection: sqlite3.Connection, dimensions: int) -> Matrix:

@@ -15,8 +15,8 @@ import pytest
 
 from infra.vector_index import file_masks
 from infra.vector_index.errors import VectorIndexUnavailable
-from infra.vector_index.file_masks import FileMask, FileMasks
-from infra.vector_index.matrices import Matrices
+from infra.vector_index.file_masks import ROWS_PER_INDEX, FileMask, FileMasks
+from infra.vector_index.matrices import Matrices, Matrix
 from infra.vector_index.sqlite_file import reading
 from infra.vector_index.sqlite_index import SqliteVectorIndex
 from models.search_index import DifferingFiles, FileSelection, IndexedChunk, IndexedFile, IndexedStore, IndexQuery
@@ -102,6 +102,25 @@ async def test_vectors_in_memory_are_bounded_but_for_the_last_store(tmp_path: Pa
         assert index.cached_bytes == 0
 
 
+async def test_search_counts_no_vectors_of_other_stores(
+    index: SqliteVectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [IndexedStore(f"vs_{number}", "test/model", 4) for number in range(10)]
+    for store in stores:
+        await index.upsert(store, FILE, [IndexedChunk(0, "pump", None, [QUERY.vector or ()])])
+        await index.search(store, QUERY)
+    counted: list[Matrix] = []
+
+    def count(matrix: Matrix) -> int:
+        counted.append(matrix)
+        return 100
+
+    monkeypatch.setattr(Matrix, "size_bytes", property(count))
+    await index.search(stores[0], QUERY)
+
+    assert len({id(each) for each in counted}) == 1
+
+
 async def test_vectors_without_those_of_removed_files_are_as_if_read_anew(
     index: SqliteVectorIndex, tmp_path: Path
 ) -> None:
@@ -148,6 +167,16 @@ async def test_rows_in_memory_are_bounded_but_for_the_last_store(index: SqliteVe
     assert mask(masks, second, searched) == (found, False)
     assert mask(masks, first, searched) == (found, True)
     assert mask(masks, second, searched) == (found, True)
+
+
+async def test_indexes_of_few_rows_in_memory_are_bounded(index: SqliteVectorIndex, tmp_path: Path) -> None:
+    masks, searched = FileMasks(most_rows=2 * (ROWS_PER_INDEX + 1)), FileSelection([FILE])
+    for store in ("vs_one", "vs_two", "vs_zero"):
+        await index.upsert(IndexedStore(store, None, 0), FILE, [IndexedChunk(0, "pump")])
+    first, second, third = sorted(tmp_path.glob("*.db"))
+
+    assert [mask(masks, path, searched)[1] for path in (first, second, first, second)] == [True, True, False, False]
+    assert [mask(masks, path, searched)[1] for path in (third, second, first)] == [True, False, True]
 
 
 async def test_rows_of_removed_files_are_forgotten_once_they_are_many(
