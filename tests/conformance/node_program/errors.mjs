@@ -64,7 +64,7 @@ export const errors = {
   },
 
   async message_while_run_is_active(sdk) {
-    const run = await sdk.waitingRun("get_weather");
+    const run = await sdk.unansweredRun();
     const message = `Can't add messages to ${run.thread_id} while a run ${run.id} is active.`;
     const body = { role: "user", content: "Hurry" };
 
@@ -72,7 +72,7 @@ export const errors = {
   },
 
   async run_while_run_is_active(sdk) {
-    const run = await sdk.waitingRun("get_weather");
+    const run = await sdk.unansweredRun();
     const message = `Thread ${run.thread_id} already has an active run ${run.id}.`;
     const body = { assistant_id: run.assistant_id };
 
@@ -89,7 +89,7 @@ export const errors = {
   },
 
   async outputs_missing(sdk) {
-    const run = await sdk.waitingRun("get_weather", "get_time");
+    const run = await sdk.unansweredRun();
     const [first, second] = callsOf(run);
     const message = `Expected tool outputs for call_ids ['${first.id}', '${second.id}'], got ['${first.id}']`;
     const body = { tool_outputs: outputsOf(run).slice(0, 1) };

@@ -1,15 +1,9 @@
 // Batches of files that are added to a vector store together.
 
 import { equal, has, hasDatedId, isPageOf } from "./assertions.mjs";
-import { LEAVE, PARTS, QUICKLY } from "./sdk.mjs";
 
 // Its ingestion takes longer than a request.
 const LONG = Array.from({ length: 5000 }, (_, day) => `On day ${day} the office in street ${day * 7} is closed.`).join("\n");
-
-async function completedBatch(sdk) {
-  const [store, leave, parts] = [await sdk.store(), await sdk.file(LEAVE), await sdk.file(PARTS)];
-  return sdk.vectorStores.fileBatches.createAndPoll(store.id, { file_ids: [leave.id, parts.id] }, QUICKLY);
-}
 
 export const fileBatches = {
   async create(sdk) {
@@ -23,20 +17,20 @@ export const fileBatches = {
   },
 
   async create_and_poll(sdk) {
-    const batch = await completedBatch(sdk);
+    const batch = await sdk.completedBatch();
 
     has(batch, { status: "completed" });
     has(batch, { file_counts: { in_progress: 0, completed: 2, failed: 0, cancelled: 0, total: 2 } });
   },
 
   async retrieve(sdk) {
-    const batch = await completedBatch(sdk);
+    const batch = await sdk.completedBatch();
 
     equal(await sdk.ofBatch("retrieve", batch), batch);
   },
 
   async list_files(sdk) {
-    const batch = await completedBatch(sdk);
+    const batch = await sdk.completedBatch();
     const storeId = batch.vector_store_id;
     const [first, second] = (await sdk.vectorStores.files.list(storeId, { order: "asc" })).data;
     await sdk.vectorStores.files.create(storeId, { file_id: (await sdk.file()).id });

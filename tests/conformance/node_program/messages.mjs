@@ -65,7 +65,7 @@ export const messages = {
   },
 
   async list_of_run(sdk) {
-    const run = await sdk.completedRun("Hello");
+    const run = await sdk.completedRun();
 
     const page = await sdk.messages.list(run.thread_id, { run_id: run.id });
 

@@ -89,7 +89,7 @@ export const runs = {
   },
 
   async update(sdk) {
-    const run = await sdk.completedRun();
+    const run = await sdk.newCompletedRun();
 
     const updated = await sdk.ofRun("update", run, { metadata: { ticket: "7" } });
 

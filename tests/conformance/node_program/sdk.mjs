@@ -26,6 +26,9 @@ export const PARTS = "The pump needs the gasket AX-4410/B.";
 export const QUICKLY = { pollIntervalMs: 100 };
 
 export class Sdk {
+  /** What is made once, for scenarios that do not change it. */
+  #shared = new Map();
+
   /** `OpenAI` is the SDK's class, `major` its release, `answers` the store of answers. */
   constructor(OpenAI, major, options, answers) {
     const client = new OpenAI(options);
@@ -104,12 +107,11 @@ export class Sdk {
     return this.assistants.create({ model: MODEL, instructions: "Be brief.", tools });
   }
 
-  /** It searches a store with one file, and has functions of these names. */
+  /** It searches the store of `leave`, and has functions of these names. */
   async searchingAssistant(...functions) {
-    const store = await this.store();
-    await this.storedFile(store);
+    const { vector_store_id } = await this.leave();
     const tools = [{ type: "file_search" }, ...functions.map(functionTool)];
-    const resources = { file_search: { vector_store_ids: [store.id] } };
+    const resources = { file_search: { vector_store_ids: [vector_store_id] } };
     return this.assistants.create({ model: MODEL, tools, tool_resources: resources });
   }
 
@@ -122,9 +124,19 @@ export class Sdk {
     return this.threads.create({ messages: texts.map((text) => ({ role: "user", content: text })) });
   }
 
-  async completedRun(text = "Hello") {
+  /** Shared. */
+  completedRun() {
+    return this.#once("completedRun", () => this.newCompletedRun());
+  }
+
+  async newCompletedRun() {
     const assistant = await this.assistant();
-    return this.threads.createAndRunPoll({ assistant_id: assistant.id, thread: threadOf(text) });
+    return this.threads.createAndRunPoll({ assistant_id: assistant.id, thread: threadOf("Hello") });
+  }
+
+  /** Shared. It waits for the outputs of two functions. */
+  unansweredRun() {
+    return this.#once("unansweredRun", () => this.waitingRun("get_weather", "get_time"));
   }
 
   /** A run that waits for the outputs of `functions`, and so keeps its thread until it gets them. */
@@ -145,6 +157,34 @@ export class Sdk {
 
   store() {
     return this.vectorStores.create({ name: "Handbook" });
+  }
+
+  /** Shared. The only file of its store. */
+  leave() {
+    return this.#once("leave", async () => this.storedFile(await this.store()));
+  }
+
+  /** Shared. The two files of a store. */
+  chapters() {
+    return this.#once("chapters", async () => {
+      const store = await this.store();
+      const leave = await this.storedFile(store, LEAVE, { chapter: 1, draft: false });
+      return [leave, await this.storedFile(store, PARTS, { chapter: 2 })];
+    });
+  }
+
+  /** Shared. Of two files, in a store that had none. */
+  completedBatch() {
+    return this.#once("completedBatch", async () => {
+      const [store, leave, parts] = [await this.store(), await this.file(LEAVE), await this.file(PARTS)];
+      return this.vectorStores.fileBatches.createAndPoll(store.id, { file_ids: [leave.id, parts.id] }, QUICKLY);
+    });
+  }
+
+  async #once(name, make) {
+    // Not a failure.
+    if (!this.#shared.has(name)) this.#shared.set(name, await make());
+    return this.#shared.get(name);
   }
 
   /** A new file with this text, searchable in the store. */

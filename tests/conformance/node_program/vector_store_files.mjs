@@ -44,10 +44,9 @@ export const vectorStoreFiles = {
   },
 
   async retrieve(sdk) {
-    const store = await sdk.store();
-    const added = await sdk.storedFile(store);
+    const added = await sdk.leave();
 
-    equal(await sdk.ofStoreFile("retrieve", store.id, added.id), added);
+    equal(await sdk.ofStoreFile("retrieve", added.vector_store_id, added.id), added);
   },
 
   async list(sdk) {
@@ -73,10 +72,9 @@ export const vectorStoreFiles = {
   },
 
   async content(sdk) {
-    const store = await sdk.store();
-    const added = await sdk.storedFile(store, LEAVE);
+    const added = await sdk.leave();
 
-    const found = await everyOne(sdk.ofStoreFile("content", store.id, added.id));
+    const found = await everyOne(sdk.ofStoreFile("content", added.vector_store_id, added.id));
 
     equal(found, [{ type: "text", text: LEAVE }]);
   },

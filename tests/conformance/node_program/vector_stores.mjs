@@ -1,7 +1,7 @@
 // Vector stores: create, list, read, change, delete, search.
 
 import { equal, everyOne, has, hasDatedId, idsOf, isPageOf, ok, repeated } from "./assertions.mjs";
-import { LEAVE, PARTS } from "./sdk.mjs";
+import { LEAVE } from "./sdk.mjs";
 
 const NO_FILES = { in_progress: 0, completed: 0, failed: 0, cancelled: 0, total: 0 };
 
@@ -61,11 +61,9 @@ export const vectorStores = {
   },
 
   async search(sdk) {
-    const store = await sdk.store();
-    const leave = await sdk.storedFile(store, LEAVE, { chapter: 1, draft: false });
-    const parts = await sdk.storedFile(store, PARTS, { chapter: 2 });
+    const [leave, parts] = await sdk.chapters();
 
-    const found = await everyOne(sdk.vectorStores.search(store.id, { query: "How much holiday do I have?" }));
+    const found = await everyOne(sdk.vectorStores.search(leave.vector_store_id, { query: "How much holiday do I have?" }));
 
     equal(found.map((result) => result.file_id), [leave.id, parts.id]);
     has(found[0], { filename: "page.md", attributes: { chapter: 1, draft: false } });
@@ -74,11 +72,9 @@ export const vectorStores = {
   },
 
   async search_with_filter(sdk) {
-    const store = await sdk.store();
-    const leave = await sdk.storedFile(store, LEAVE, { chapter: 1 });
-    await sdk.storedFile(store, PARTS, { chapter: 2 });
+    const [leave] = await sdk.chapters();
 
-    const found = await sdk.vectorStores.search(store.id, {
+    const found = await sdk.vectorStores.search(leave.vector_store_id, {
       query: ["AX-4410/B", "Which part?"],
       max_num_results: 5,
       filters: { type: "and", filters: [{ type: "lt", key: "chapter", value: 2 }] },

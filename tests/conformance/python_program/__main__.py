@@ -50,18 +50,19 @@ def main(url: str, key: str) -> None:
 
 
 def try_all(client: CheckedClient) -> None:
+    sdk = Sdk(client)
     for name, scenario in SCENARIOS.items():
-        line = json.dumps({"operation": name, "problem": _problem(client, scenario)})
+        line = json.dumps({"operation": name, "problem": _problem(sdk, scenario)})
         sys.stdout.write(f"{line}\n")
 
 
-def _problem(client: CheckedClient, scenario: Scenario) -> str | None:
+def _problem(sdk: Sdk, scenario: Scenario) -> str | None:
     found = []
     try:
-        scenario(Sdk(client))
+        scenario(sdk)
     except Exception as error:  # noqa: BLE001 - any error is the operation's outcome
         found.append(f"{_place(error)}: {type(error).__name__}: {error}")
-    return "; ".join([*client.take_violations(), *found]) or None
+    return "; ".join([*sdk.client.take_violations(), *found]) or None
 
 
 def _place(error: Exception) -> str:

@@ -9,7 +9,7 @@ ID = "0123456789abcdefghijklmn"
 
 @operation("errors.missing_object")
 def missing_object(sdk: Sdk) -> None:
-    thread, run = sdk.thread("Hello"), sdk.completed_run()
+    thread, run = sdk.thread("Hello"), sdk.completed_run
     asst, other, msg, gone, step = (f"{prefix}_{ID}" for prefix in ("asst", "thread", "msg", "run", "step"))
 
     for call, message in (
@@ -86,7 +86,7 @@ def value_out_of_range(sdk: Sdk) -> None:
 
 @operation("errors.message_while_run_is_active")
 def message_while_run_is_active(sdk: Sdk) -> None:
-    run = sdk.waiting_run("get_weather")
+    run = sdk.unanswered_run
     message = f"Can't add messages to {run.thread_id} while a run {run.id} is active."
 
     refused(lambda: sdk.messages.create(run.thread_id, role="user", content="Hurry"), BadRequestError, message)
@@ -94,7 +94,7 @@ def message_while_run_is_active(sdk: Sdk) -> None:
 
 @operation("errors.run_while_run_is_active")
 def run_while_run_is_active(sdk: Sdk) -> None:
-    run = sdk.waiting_run("get_weather")
+    run = sdk.unanswered_run
     message = f"Thread {run.thread_id} already has an active run {run.id}."
 
     refused(lambda: sdk.runs.create(run.thread_id, assistant_id=run.assistant_id), BadRequestError, message)
@@ -115,7 +115,7 @@ def outputs_in_wrong_status(sdk: Sdk) -> None:
 
 @operation("errors.outputs_missing")
 def outputs_missing(sdk: Sdk) -> None:
-    run = sdk.waiting_run("get_weather", "get_time")
+    run = sdk.unanswered_run
     first, second = (call.id for call in calls_of(run))
     message = f"Expected tool outputs for call_ids ['{first}', '{second}'], got ['{first}']"
 
@@ -128,7 +128,7 @@ def outputs_missing(sdk: Sdk) -> None:
 
 @operation("errors.cancel_of_ended_run")
 def cancel_of_ended_run(sdk: Sdk) -> None:
-    run = sdk.completed_run()
+    run = sdk.completed_run
     message = "Cannot cancel run with status 'completed'."
 
     refused(lambda: sdk.runs.cancel(run.id, thread_id=run.thread_id), BadRequestError, message)

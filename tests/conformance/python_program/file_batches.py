@@ -1,10 +1,6 @@
 """Batches of files that are added to a vector store together."""
 
-from typing import Any
-
 from tests.conformance.python_program.scenarios import (
-    LEAVE,
-    PARTS,
     Sdk,
     equal,
     has,
@@ -31,7 +27,7 @@ def create(sdk: Sdk) -> None:
 @operation("file_batches.create_and_poll")
 def create_and_poll(sdk: Sdk) -> None:
     has(
-        completed_batch(sdk),
+        sdk.completed_batch,
         status="completed",
         file_counts={"in_progress": 0, "completed": 2, "failed": 0, "cancelled": 0, "total": 2},
     )
@@ -39,14 +35,14 @@ def create_and_poll(sdk: Sdk) -> None:
 
 @operation("file_batches.retrieve")
 def retrieve(sdk: Sdk) -> None:
-    batch = completed_batch(sdk)
+    batch = sdk.completed_batch
 
     equal(sdk.vector_stores.file_batches.retrieve(batch.id, vector_store_id=batch.vector_store_id), batch)
 
 
 @operation("file_batches.list_files")
 def list_files(sdk: Sdk) -> None:
-    batch = completed_batch(sdk)
+    batch = sdk.completed_batch
     store_id = batch.vector_store_id
     first, second = sdk.vector_stores.files.list(store_id, order="asc").data
     later = sdk.file()
@@ -67,8 +63,3 @@ def cancel(sdk: Sdk) -> None:
 
     has(cancelled, id=batch.id, status="cancelled")
     equal(sdk.vector_stores.files.poll(file.id, vector_store_id=store.id).status, "cancelled")
-
-
-def completed_batch(sdk: Sdk) -> Any:
-    ids = [sdk.file(text).id for text in (LEAVE, PARTS)]
-    return sdk.vector_stores.file_batches.create_and_poll(sdk.store().id, file_ids=ids)

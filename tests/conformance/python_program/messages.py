@@ -67,7 +67,7 @@ def list_around_cursor(sdk: Sdk) -> None:
 
 @operation("messages.list_of_run")
 def list_of_run(sdk: Sdk) -> None:
-    run = sdk.completed_run("Hello")
+    run = sdk.completed_run
 
     [answer] = sdk.messages.list(run.thread_id, run_id=run.id).data
 

@@ -26,7 +26,7 @@ def list_(sdk: Sdk) -> None:
 
 @operation("run_steps.retrieve")
 def retrieve(sdk: Sdk) -> None:
-    run = sdk.completed_run()
+    run = sdk.completed_run
     [listed] = sdk.steps.list(run.id, thread_id=run.thread_id).data
     [answer] = sdk.messages.list(run.thread_id, run_id=run.id).data
 

@@ -108,14 +108,14 @@ def create_and_poll(sdk: Sdk) -> None:
 
 @operation("runs.retrieve")
 def retrieve(sdk: Sdk) -> None:
-    run = sdk.completed_run()
+    run = sdk.completed_run
 
     equal(sdk.runs.retrieve(run.id, thread_id=run.thread_id), run)
 
 
 @operation("runs.update")
 def update(sdk: Sdk) -> None:
-    run = sdk.completed_run()
+    run = sdk.new_completed_run()
 
     updated = sdk.runs.update(run.id, thread_id=run.thread_id, metadata={"ticket": "7"})
 

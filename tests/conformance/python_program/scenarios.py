@@ -5,6 +5,7 @@ This code runs under SDK releases of several years: the client is `Any`, for no 
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import openai
@@ -44,7 +45,10 @@ SCENARIOS, operation = _SCENARIOS.by_operation, _SCENARIOS.operation
 
 
 class Sdk:
-    """A client's resources by name, and objects for scenarios that are about something else."""
+    """A client's resources by name, and objects for scenarios that are about something else.
+
+    Its properties are made once, for scenarios that do not change them.
+    """
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -64,13 +68,11 @@ class Sdk:
         return self.assistants.create(model=MODEL, instructions="Be brief.", tools=tools)
 
     def searching_assistant(self, *functions: str) -> Any:
-        """It searches a store with one file, and has functions of these names."""
-        store = self.store()
-        self.stored_file(store)
+        """It searches the store of `leave`, and has functions of these names."""
         return self.assistants.create(
             model=MODEL,
             tools=[{"type": "file_search"}, *(function_tool(name) for name in functions)],
-            tool_resources={"file_search": {"vector_store_ids": [store.id]}},
+            tool_resources={"file_search": {"vector_store_ids": [self.leave.vector_store_id]}},
         )
 
     def coding_assistant(self) -> Any:
@@ -80,8 +82,17 @@ class Sdk:
     def thread(self, *texts: str) -> Any:
         return self.threads.create(messages=[{"role": "user", "content": text} for text in texts])
 
-    def completed_run(self, text: str = "Hello") -> Any:
-        return self.threads.create_and_run_poll(assistant_id=self.assistant().id, thread=thread_of(text))
+    @cached_property
+    def completed_run(self) -> Any:
+        return self.new_completed_run()
+
+    def new_completed_run(self) -> Any:
+        return self.threads.create_and_run_poll(assistant_id=self.assistant().id, thread=thread_of("Hello"))
+
+    @cached_property
+    def unanswered_run(self) -> Any:
+        """It waits for the outputs of two functions."""
+        return self.waiting_run("get_weather", "get_time")
 
     def waiting_run(self, *functions: str) -> Any:
         """A run that waits for the outputs of `functions`, and so keeps its thread until it gets them."""
@@ -100,6 +111,24 @@ class Sdk:
 
     def store(self) -> Any:
         return self.vector_stores.create(name="Handbook")
+
+    @cached_property
+    def leave(self) -> Any:
+        """The only file of its store."""
+        return self.stored_file(self.store())
+
+    @cached_property
+    def chapters(self) -> tuple[Any, Any]:
+        """The two files of a store."""
+        store = self.store()
+        leave = self.stored_file(store, LEAVE, attributes={"chapter": 1, "draft": False})
+        return leave, self.stored_file(store, PARTS, attributes={"chapter": 2})
+
+    @cached_property
+    def completed_batch(self) -> Any:
+        """Of two files, in a store that had none."""
+        ids = [self.file(text).id for text in (LEAVE, PARTS)]
+        return self.vector_stores.file_batches.create_and_poll(self.store().id, file_ids=ids)
 
     def stored_file(self, store: Any, text: str = LEAVE, **fields: Any) -> Any:
         """A new file with this text, searchable in the store."""

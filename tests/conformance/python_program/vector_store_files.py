@@ -47,10 +47,9 @@ def upload_and_poll(sdk: Sdk) -> None:
 
 @operation("vector_store_files.retrieve")
 def retrieve(sdk: Sdk) -> None:
-    store = sdk.store()
-    added = sdk.stored_file(store)
+    added = sdk.leave
 
-    equal(sdk.vector_stores.files.retrieve(added.id, vector_store_id=store.id), added)
+    equal(sdk.vector_stores.files.retrieve(added.id, vector_store_id=added.vector_store_id), added)
 
 
 @operation("vector_store_files.list")
@@ -78,10 +77,9 @@ def update(sdk: Sdk) -> None:
 
 @operation("vector_store_files.content")
 def content(sdk: Sdk) -> None:
-    store = sdk.store()
-    added = sdk.stored_file(store, LEAVE)
+    added = sdk.leave
 
-    found = sdk.vector_stores.files.content(added.id, vector_store_id=store.id)
+    found = sdk.vector_stores.files.content(added.id, vector_store_id=added.vector_store_id)
 
     equal([(part.type, part.text) for part in found], [("text", LEAVE)])
 

@@ -2,7 +2,6 @@
 
 from tests.conformance.python_program.scenarios import (
     LEAVE,
-    PARTS,
     Sdk,
     equal,
     has,
@@ -75,11 +74,9 @@ def list_every_page(sdk: Sdk) -> None:
 
 @operation("vector_stores.search")
 def search(sdk: Sdk) -> None:
-    store = sdk.store()
-    leave = sdk.stored_file(store, LEAVE, attributes={"chapter": 1, "draft": False})
-    parts = sdk.stored_file(store, PARTS, attributes={"chapter": 2})
+    leave, parts = sdk.chapters
 
-    found = sdk.vector_stores.search(store.id, query="How much holiday do I have?")
+    found = sdk.vector_stores.search(leave.vector_store_id, query="How much holiday do I have?")
 
     equal([result.file_id for result in found], [leave.id, parts.id])
     has(found.data[0], filename="page.md", attributes={"chapter": 1, "draft": False})
@@ -89,12 +86,10 @@ def search(sdk: Sdk) -> None:
 
 @operation("vector_stores.search_with_filter")
 def search_with_filter(sdk: Sdk) -> None:
-    store = sdk.store()
-    leave = sdk.stored_file(store, LEAVE, attributes={"chapter": 1})
-    sdk.stored_file(store, PARTS, attributes={"chapter": 2})
+    leave, _ = sdk.chapters
 
     found = sdk.vector_stores.search(
-        store.id,
+        leave.vector_store_id,
         query=["AX-4410/B", "Which part?"],
         max_num_results=5,
         filters={"type": "and", "filters": [{"type": "lt", "key": "chapter", "value": 2}]},
