@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.program import ROOT
 
+pytestmark = pytest.mark.slow
+
 SUITE = """
 import os
 from pathlib import Path

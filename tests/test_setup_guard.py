@@ -10,6 +10,8 @@ import pytest
 from tests import setup_guard
 from tests.cli.program import ROOT
 
+pytestmark = pytest.mark.slow
+
 CONFTEST = """
 import pytest
 

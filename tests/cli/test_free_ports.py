@@ -17,6 +17,7 @@ input()
 """
 
 
+@pytest.mark.slow
 def test_ports_of_another_process_are_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "SERVER_PORTS", FEW)
     command = tied([sys.executable, "-c", TAKE_HALF])

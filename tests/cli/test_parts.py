@@ -17,6 +17,8 @@ from cli.parts import Part, PartFailed, StartRefused, running
 from tests.cli.program import is_alive, wait_until
 from tests.program import until
 
+pytestmark = pytest.mark.slow
+
 WAITS = "import threading; threading.Event().wait()"
 SERVES = f"print('It is ready.', flush=True); {WAITS}"
 IGNORES_SIGTERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SERVES}"
@@ -60,17 +62,26 @@ async def test_a_part_that_dies_is_started_again() -> None:
 
 
 async def test_a_part_that_dies_again_and_again_ends_the_block(tmp_path: Path) -> None:
-    # It serves, and ends.
-    worker = part(f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); print('It is ready.', flush=True); exit(3)")
+    starts, served = tmp_path / "starts", tmp_path / "served"
+    os.mkfifo(served)
+    # It serves, and ends; at first not before the block has begun.
+    worker = part(
+        f"import pathlib; open({str(starts)!r}, 'a').write('x'); print('It is ready.', flush=True); "
+        f"p = pathlib.Path({str(served)!r}); p.exists() and (p.read_text(), p.unlink()); exit(3)"
+    )
+
+    async def run() -> None:
+        async with running(worker):
+            served.write_text("")
+            await asyncio.Event().wait()
 
     with (
         capture_logs() as logs,
         pytest.raises(PartFailed, match=r"^The worker 1 died 10 times in a row, with exit code 3\. Look into its log"),
     ):
-        async with running(worker):
-            await asyncio.Event().wait()
+        await run()
 
-    assert (tmp_path / "starts").read_text() == "x" * 10
+    assert starts.read_text() == "x" * 10
     delays = [entry["restart_in_seconds"] for entry in logs if entry["event"] == "part.died"]
     assert delays == [0, 0.001, 0.002, 0.004, 0.008, 0.01, 0.01, 0.01, 0.01]
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.program import ROOT, Place, free_ports
 
+pytestmark = pytest.mark.slow
+
 # Each takes a third of the time that a command may take, or more. Pydantic does as well, but typer needs it.
 SLOW_TO_IMPORT = (
     "alembic anyio fastapi google httpx litellm models numpy opentelemetry pydantic_settings sqlalchemy starlette "

@@ -10,6 +10,8 @@ from openai import BadRequestError, NotFoundError
 from infra.language_model.scripted import SCRIPTED_MODEL
 from tests.holdfast import RunningHoldfast
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 8
 
 

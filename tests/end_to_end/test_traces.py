@@ -228,6 +228,7 @@ async def test_tracing_is_off_without_collector(holdfast: RunningHoldfast) -> No
     assert holdfast.resources.tracing is None
 
 
+@pytest.mark.slow
 def test_sdk_is_not_loaded_without_collector() -> None:
     program = "import sys, cli.up; sys.exit('opentelemetry.sdk' in sys.modules)"
 

@@ -23,6 +23,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_stopping_program_does_not_wait_for_litellm() -> None:
     done = subprocess.run(
         [sys.executable, "-c", STOPPED_MEANWHILE], timeout=60, check=False, capture_output=True, text=True

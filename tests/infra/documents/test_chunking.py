@@ -120,6 +120,7 @@ def test_many_equal_characters_are_cut(character: str) -> None:
     assert "".join(chunk.text for chunk in found) == text
 
 
+@pytest.mark.slow
 def test_vocabulary_is_found_without_importing_litellm_and_without_network() -> None:
     program = """
 import socket, sys

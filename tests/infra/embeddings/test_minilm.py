@@ -46,6 +46,7 @@ async def test_the_end_of_a_window_counts(embedder: MiniLmEmbedder) -> None:
     assert one != other
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_before_the_first_text() -> None:
     program = """
 import asyncio, sys
