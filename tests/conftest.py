@@ -200,8 +200,7 @@ async def time_skipping(tied_temporal_program: str) -> AsyncIterator[WorkflowEnv
 def tied_temporal_program(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A script, for Temporal's SDK starts its test servers itself, from a thread that lasts as long as this process."""
     script = tmp_path_factory.mktemp("temporal") / "temporal"
-    # One of its threads at a time runs Go: each process has such a server, and a wake of a second thread costs more.
-    script.write_text(f'#!/bin/sh\nGOMAXPROCS=1 exec {shlex.join(tied([temporal_program()]))} "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(tied([temporal_program()]))} "$@"\n')
     script.chmod(0o700)
     return str(script)
 
