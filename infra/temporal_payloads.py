@@ -3,7 +3,10 @@
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import CompositePayloadConverter
 
-_CONVERTERS = tuple(PydanticPayloadConverter().converters.values())
+# More than there are. Each sandbox of a test has types of its own, which hold it in memory: they are forgotten in time.
+MAX_TYPES = 64
+
+_CONVERTERS = tuple(PydanticPayloadConverter(max_cached_type_adapters=MAX_TYPES).converters.values())
 
 
 class SharedPayloadConverter(CompositePayloadConverter):
