@@ -56,7 +56,7 @@ up: $(INSTALLED)  ## Serve Holdfast: API, worker and Temporal; Ctrl-C stops it
 	@exec $(BIN)/python -m cli.main up --stop-with-parent $$PPID
 
 # Most of its tests wait for servers.
-test: PROCESSES := 4
+test: PROCESSES := 5
 test: $(INSTALLED_DEV)  ## Run what every change needs; ARGS="-k name" for some of these tests
 	@$(PYTEST) --ignore tests/deployment --ignore tests/console -m "not slow and not conformance and not weaviate" $(ARGS)
 
@@ -75,7 +75,7 @@ test-console: $(INSTALLED_CONSOLE)  ## Run the tests of the console in Chromium;
 	@$(BIN)/python -m tests.console.chromium
 	@$(PYTEST) tests/console tests/api/test_console.py $(ARGS)
 
-test-all: PROCESSES := 3
+test-all: PROCESSES := 4
 test-all: $(INSTALLED_DEPLOYMENT) $(INSTALLED_CONSOLE)  ## Run every test there is, with every release of the official SDKs
 	@$(BIN)/python -m tests.deployment.modules
 	@$(BIN)/python -m tests.console.chromium

@@ -13,10 +13,16 @@ from infra.temporal import SEARCH_ATTRIBUTE_NAMES
 
 HOST = "127.0.0.1"
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
-# One partition: of the default four, a task waits for whichever poller happens to ask its own.
-LIMITS = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
-# As in any other server than this one for development, which else reads them from its database 18 times a run.
-CACHES = ("system.forceSearchAttributesCacheRefreshOnRead=false",)
+DYNAMIC_CONFIG = (
+    # One partition: of the default four, a task waits for whichever poller happens to ask its own.
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+    # As in any other server than this one for development, which else reads them from its database 18 times a run.
+    "system.forceSearchAttributesCacheRefreshOnRead=false",
+    # It has one shard, whose queue is read 20 times a second at most by default: each next task of a workflow waits for
+    # a read.
+    "history.transferProcessorMaxPollRPS=1000",
+)
 
 
 class TemporalProgramMissing(StartFailed):
@@ -29,7 +35,7 @@ def temporal_command(database: Path, server: Address, ui: Address) -> list[str]:
         *(_program(), "server", "start-dev", "--ip", HOST, "--port", str(server.port), "--ui-port", str(ui.port)),
         *("--log-level", "warn", "--db-filename", str(database)),
         *_repeated("--sqlite-pragma", PRAGMAS),
-        *_repeated("--dynamic-config-value", LIMITS + CACHES),
+        *_repeated("--dynamic-config-value", DYNAMIC_CONFIG),
         *_repeated("--search-attribute", [f"{name}=Keyword" for name in SEARCH_ATTRIBUTE_NAMES]),
         *_repeated("--namespace", _namespaces()),
     ]

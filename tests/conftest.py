@@ -20,7 +20,7 @@ from httpx._transports import default
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from cli.temporal_command import LIMITS
+from cli.temporal_command import DYNAMIC_CONFIG
 from cli.tied_to_parent import die_with_parent
 from infra.settings import Settings
 from infra.temporal import SEARCH_ATTRIBUTE_NAMES
@@ -47,7 +47,7 @@ LITELLM_CALLBACKS = (
 SEARCH_ATTRIBUTE_ARGUMENTS = [
     argument for name in SEARCH_ATTRIBUTE_NAMES for argument in ("--search-attribute", f"{name}=Keyword")
 ]
-LIMIT_ARGUMENTS = [argument for limit in LIMITS for argument in ("--dynamic-config-value", limit)]
+DYNAMIC_CONFIG_ARGUMENTS = [argument for value in DYNAMIC_CONFIG for argument in ("--dynamic-config-value", value)]
 
 LONGEST_ID = 60
 
@@ -173,7 +173,7 @@ async def temporal(tied_temporal_program: str) -> AsyncIterator[WorkflowEnvironm
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=tied_temporal_program,
         dev_server_log_level="error",
-        dev_server_extra_args=[*SEARCH_ATTRIBUTE_ARGUMENTS, *LIMIT_ARGUMENTS],
+        dev_server_extra_args=[*SEARCH_ATTRIBUTE_ARGUMENTS, *DYNAMIC_CONFIG_ARGUMENTS],
         data_converter=pydantic_data_converter,
     ) as environment:
         yield environment
@@ -187,7 +187,7 @@ async def time_skipping(tied_temporal_program: str) -> AsyncIterator[WorkflowEnv
         dev_server_log_level="error",
         dev_server_extra_args=[
             *SEARCH_ATTRIBUTE_ARGUMENTS,
-            *LIMIT_ARGUMENTS,
+            *DYNAMIC_CONFIG_ARGUMENTS,
             "--dynamic-config-value",
             "frontend.WorkflowTimeSkippingEnabled=true",
         ],

@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.cli.program import free_ports, tied
 
 START_SECONDS = 60
+SHARES_S3 = pytest.mark.xdist_group("s3")
+"""One process of pytest-xdist starts the server."""
+S3 = pytest.param("s3", marks=SHARES_S3)
 KEY, SECRET = "test-key", "test-secret/with?signs"
 PARTS = ("master", "volume", "filer", "admin")
 

@@ -16,7 +16,7 @@ from tests.api.test_files import FORM_TYPE, field, file_part, form
 from tests.conftest import settings_for
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.scripted_provider import ScriptedProvider
-from tests.s3 import S3Server
+from tests.s3 import S3, S3Server
 
 # No part of it is like another, so that their order counts.
 CONTENT = array("I", range(200_000)).tobytes()
@@ -25,7 +25,7 @@ MAX_GROWTH_BYTES = 24 * MEBIBYTE
 CHUNK_BYTES = 256 * 1024
 
 
-@pytest.fixture(scope="module", params=["directory", "s3"])
+@pytest.fixture(scope="module", params=["directory", S3])
 async def running(
     request: pytest.FixtureRequest,
     temporal_port: int,

@@ -8,10 +8,10 @@ import pytest
 from infra.object_store.directory import DirectoryObjectStore
 from infra.object_store.s3 import open_s3_object_store
 from infra.ports import ObjectStore
-from tests.s3 import S3Server
+from tests.s3 import S3, S3Server
 
 
-@pytest.fixture(scope="module", params=["directory", "s3"])
+@pytest.fixture(scope="module", params=["directory", S3])
 async def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ObjectStore]:
     if request.param == "directory":
         directory = DirectoryObjectStore(tmp_path_factory.mktemp("objects"))

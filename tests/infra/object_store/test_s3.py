@@ -13,7 +13,7 @@ from infra.object_store.s3 import open_s3_object_store
 from infra.object_store.s3_url import S3Address, parse_s3_url
 from tests.cli.program import free_ports
 from tests.infra.object_store.content import LARGE_BYTES, chunks, random_bytes, read
-from tests.s3 import KEY, SECRET, S3Server
+from tests.s3 import KEY, SECRET, SHARES_S3, S3Server
 
 
 class Proxy:
@@ -77,6 +77,7 @@ def test_says_what_is_wrong_with_an_address(url: str, reason: str) -> None:
     assert "verysecret" not in str(raised.value)
 
 
+@SHARES_S3
 async def test_finds_the_bucket_that_it_made(s3: S3Server) -> None:
     async with open_s3_object_store(s3.url("made-once")) as store:
         await store.put("a", chunks(b"content"))
@@ -85,6 +86,7 @@ async def test_finds_the_bucket_that_it_made(s3: S3Server) -> None:
         assert await read(store.get("a")) == b"content"
 
 
+@SHARES_S3
 async def test_takes_the_credentials_of_the_environment(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -94,6 +96,7 @@ async def test_takes_the_credentials_of_the_environment(s3: S3Server, monkeypatc
         await store.check()
 
 
+@SHARES_S3
 async def test_a_wrong_secret_is_said_without_it(s3: S3Server) -> None:
     with pytest.raises(ConnectionFailed, match="HOLDFAST_OBJECT_STORE_URL") as raised:
         async with open_s3_object_store(s3.url("refused", secret="not-the-secret")):
@@ -112,6 +115,7 @@ async def test_a_server_that_is_away_is_noticed_soon() -> None:
     assert time.monotonic() - began < 15
 
 
+@SHARES_S3
 async def test_a_server_that_goes_away_ends_a_put(s3: S3Server) -> None:
     """Behind a port that is closed in mid-upload, as the server itself is the other tests' too."""
     async with Proxy(s3.port) as proxy:
