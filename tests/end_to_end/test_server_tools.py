@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import RunStep
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
@@ -22,8 +22,6 @@ from activities import heartbeat as heartbeats
 from activities.heartbeat import CALM_INTERVAL, HEARTBEAT_INTERVAL
 from activities.takeovers import SILENT_FOR
 from activities.tools.file_search import REFUSED, UNAVAILABLE
-from infra.clock import now_ms
-from infra.database.run_tables import RUNS
 from infra.database.vector_store_tables import VECTOR_STORES
 from infra.embeddings.embedders import Embedders
 from infra.embeddings.errors import EmbeddingFailed, EmbeddingRefused, EmbeddingUnavailable
@@ -33,7 +31,6 @@ from models.finalization import turns_used_up
 from models.tool_calls import SearchHits, ToolCall, ToolKind
 from models.tool_formats.file_search import INVALID_ARGUMENTS
 from tests.conftest import settings_for
-from tests.database import writing
 from tests.holdfast import RunningHoldfast, running_holdfast
 from tests.provider.replies import Calls, Fails, Says
 from tests.provider.scripted_provider import ScriptedProvider
@@ -41,7 +38,7 @@ from tests.resets import closed, reset, workflow_tasks
 from tests.searched_stores import ingest, searched_thread, searching, store_in_preparation, store_of
 from tests.stored_files import store_file
 from tests.streams import all_events, forget, streamed
-from tests.sweeps import sweep_now
+from tests.sweeps import sweep_now, terminate
 from workflows import activity_options, worker
 from workflows.worker import MAX_HEARTBEAT_THROTTLE
 
@@ -282,11 +279,8 @@ async def test_run_whose_workflow_was_terminated_while_calls_ran_is_resumed(
     provider.script(model, Calls(*SEARCH.calls, ("file_search", "")), Says("Done."))
     await own_holdfast.start_worker()
     run = await waiting_for_a_search(own_holdfast, model)
-    handle = own_holdfast.resources.temporal.get_workflow_handle(run.id)
     await until_answered(own_holdfast, run, 1)
-    await handle.terminate()
-    with writing(own_holdfast.resources.database) as connection:
-        connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(status_changed_at=now_ms() - 60_000))
+    await terminate(own_holdfast, run)
     await sweep_now(own_holdfast)
     failed = await own_holdfast.until(run, "failed")
     [closed_step] = await steps_of(own_holdfast, run)

@@ -17,7 +17,7 @@ from tests.provider.scripted_provider import ScriptedProvider
 from tests.resets import reset
 from tests.sse import Sent, names
 from tests.streams import followed
-from tests.sweeps import sweep_now
+from tests.sweeps import listed_as_terminated, sweep_now, terminate
 
 CALL = Calls(("weather", "{}"))
 
@@ -36,18 +36,6 @@ async def _waiting(holdfast: RunningHoldfast, provider: ScriptedProvider, model:
     return await holdfast.until(await holdfast.run(await holdfast.assistant(model, "weather")), "requires_action")
 
 
-async def _terminate(holdfast: RunningHoldfast, run: Run) -> None:
-    await holdfast.resources.temporal.get_workflow_handle(run.id).terminate()
-    await _listed_as_terminated(holdfast, run)
-
-
-async def _listed_as_terminated(holdfast: RunningHoldfast, run: Run) -> None:
-    query = f"WorkflowId = '{run.id}' AND ExecutionStatus = 'Terminated'"
-    async with asyncio.timeout(20):
-        while not [found async for found in holdfast.resources.temporal.list_workflows(query)]:
-            await asyncio.sleep(0.02)
-
-
 async def test_runs_of_terminated_workflows_fail_with_next_sweep(
     own_holdfast: RunningHoldfast, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,7 +44,7 @@ async def test_runs_of_terminated_workflows_fail_with_next_sweep(
     terminated = [await _waiting(own_holdfast, provider, f"terminated-{number}") for number in range(3)]
     untouched = await _waiting(own_holdfast, provider, "not-terminated")
     for run in terminated:
-        await _terminate(own_holdfast, run)
+        await terminate(own_holdfast, run)
 
     await sweep_now(own_holdfast)
     failed = [await own_holdfast.until(run, "failed") for run in terminated]
@@ -76,7 +64,7 @@ async def test_model_call_of_terminated_workflow_is_dropped_and_run_fails(
     run = await own_holdfast.run(await own_holdfast.assistant("terminated-speaking"))
     await provider.requested("terminated-speaking")
 
-    await _terminate(own_holdfast, run)
+    await terminate(own_holdfast, run)
     await sweep_now(own_holdfast)
 
     assert (await own_holdfast.until(run, "failed")).last_error is not None
@@ -122,7 +110,7 @@ async def test_run_enqueued_behind_terminated_run_starts(
         extra_body={"on_active_run": "enqueue"},
     )
 
-    await _terminate(own_holdfast, run)
+    await terminate(own_holdfast, run)
     await sweep_now(own_holdfast)
 
     assert (await own_holdfast.until(behind, "completed")).status == "completed"
@@ -135,9 +123,9 @@ async def test_run_reset_while_waiting_is_not_closed(own_holdfast: RunningHoldfa
     terminated = await _waiting(own_holdfast, provider, "terminated-before-reset")
     was_reset = await _waiting(own_holdfast, provider, "reset-while-waiting")
     # The list begins with the latest: once the other run has failed, this one has been checked.
-    await _terminate(own_holdfast, terminated)
+    await terminate(own_holdfast, terminated)
     await reset(own_holdfast, was_reset, await _first_task(own_holdfast, was_reset))
-    await _listed_as_terminated(own_holdfast, was_reset)
+    await listed_as_terminated(own_holdfast, was_reset.id)
 
     await sweep_now(own_holdfast)
     await own_holdfast.until(terminated, "failed")
