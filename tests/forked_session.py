@@ -62,7 +62,7 @@ class ForkedSession:
         try:
             return (yield)
         except BaseException as failed:  # noqa: BLE001
-            # For the forks, which tell it to the process that distributes the tests.
+            # For the forks, which report it to the process that distributes the tests.
             self._failed = failed
             return True
 
@@ -72,8 +72,8 @@ class ForkedSession:
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: tuple[str, int, str] | None
     ) -> None:
-        told = {"warning_message": warning_message, "when": when, "nodeid": nodeid, "location": location}
-        self._warnings.append(told)
+        recorded = {"warning_message": warning_message, "when": when, "nodeid": nodeid, "location": location}
+        self._warnings.append(recorded)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> object:
@@ -85,8 +85,8 @@ class ForkedSession:
         interactor.pytest_collection()
         for report in self._reports:
             interactor.pytest_collectreport(report)
-        for told in self._warnings:
-            interactor.pytest_warning_recorded(**told)
+        for recorded in self._warnings:
+            interactor.pytest_warning_recorded(**recorded)
         if self._failed:
             raise self._failed
         interactor.pytest_collection_modifyitems(self._config, session.items)
@@ -138,7 +138,7 @@ class ForkedSession:
         self._config.option.basetemp = options.get("basetemp")
         temporary_folders = TempPathFactory.from_config(self._config, _ispytest=True)
         self._config._tmp_path_factory = temporary_folders  # type: ignore[attr-defined]
-        # The name by which it tells of its own errors.
+        # The name by which it reports its own errors.
         interactor = remote.WorkerInteractor(self._config, channel)
         remote.interactor = interactor
         return interactor

@@ -46,7 +46,7 @@ def facts_of(error: BaseException) -> FailureFacts:
     headers: Mapping[str, str] | None = _first(chain, "litellm_response_headers") or _headers_of_answer(chain)
     body: Mapping[str, Any] = next((item.body for item in chain if isinstance(_body(item), Mapping)), {})
     return FailureFacts(
-        status=_status(error, chain),
+        status=_status(error, chain, headers is not None),
         has_answer=headers is not None,
         codes=frozenset(str(body[key]) for key in ("code", "type") if body.get(key)),
         headers={name.lower(): value for name, value in (headers or {}).items()},
@@ -133,10 +133,13 @@ def _first(chain: list[Any], attribute: str) -> Any:
     return next((value for item in chain if (value := getattr(item, attribute, None))), None)
 
 
-def _status(error: BaseException, chain: list[Any]) -> int | None:
+def _status(error: BaseException, chain: list[Any], has_answer: bool) -> int | None:
     # litellm reports a request that is too large as one of too many, if the provider gives both the same code.
     if any(getattr(item, "status_code", None) == TOO_LARGE for item in chain):
         return TOO_LARGE
+    # litellm looks for numbers in the text of an error, which has ports and addresses in memory: "403" may be in one.
+    if not has_answer and any(isinstance(item, OSError) and item.filename is None for item in chain):
+        return None
     status = getattr(error, "status_code", None)
     return int(status) if isinstance(status, int | str) and str(status).isdecimal() else None
 

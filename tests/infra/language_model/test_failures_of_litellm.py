@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -53,6 +54,20 @@ def test_exception_handled_by_caller_is_not_cause() -> None:
 
     assert caught is not None
     assert type(translated(caught, "m", has_begun=False)) is ProviderRefused
+
+
+def test_lost_connection_has_no_status_whatever_numbers_its_text_has() -> None:
+    litellm = load_litellm().module
+    response = httpx.Response(403, request=httpx.Request("POST", "https://vendor.example"))
+    refused = ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 40317)")
+    # As its adapter of Gemini makes it, which finds "403" in the text.
+    error = litellm.BadRequestError(message=str(refused), model="m", llm_provider="gemini", response=response)
+    error.__cause__ = refused
+    missing = litellm.BadRequestError(message="No file.", model="m", llm_provider="vertex_ai", response=response)
+    missing.__cause__ = FileNotFoundError(2, "No such file or directory", "/credentials.json")
+
+    assert type(translated(error, "m", has_begun=False)) is ProviderUnavailable
+    assert type(translated(missing, "m", has_begun=False)) is not ProviderUnavailable
 
 
 def test_translated_failure_is_unchanged() -> None:
