@@ -79,6 +79,11 @@ FILE, UPLOAD, STORE, BATCH, DELETED, DOOMED, PART, ATTRIBUTES = (
 )
 IN_STORE = BY_ID.format("vector_store_files")
 REMOVED = BY_ID.format("removed_store_files")
+OF_REMOVED_FILE = {
+    "deleted_items_by_age",
+    "vector_store_files_by_file",
+    *(DELETED, FILE, ATTRIBUTES, BATCH, IN_STORE, STORE, REMOVED),
+}
 BY_SEQ = set[str]()
 ALSO_FINDS_ONE = {f"vector_store_files_{name}" for name in ("by_file", "by_status", "by_store", "not_completed")}
 """Postgres decides by its statistics by which index it finds one file of a store."""
@@ -149,32 +154,11 @@ CASES: dict[str, tuple[Query, set[str]]] = {
     ),
     "delete-file": (
         lambda connection, stored: files.remove(connection, PROJECT, stored.file_id),
-        {
-            "deleted_items_by_age",
-            DELETED,
-            FILE,
-            ATTRIBUTES,
-            BATCH,
-            IN_STORE,
-            STORE,
-            REMOVED,
-            "vector_store_files_by_file",
-        },
+        OF_REMOVED_FILE,
     ),
     "expire-files": (
         lambda connection, stored: (expired(connection, FILES, stored.file_id), files.remove_expired(connection, 10)),
-        {
-            "deleted_items_by_age",
-            "files_by_expiry",
-            DELETED,
-            FILE,
-            ATTRIBUTES,
-            BATCH,
-            IN_STORE,
-            STORE,
-            REMOVED,
-            "vector_store_files_by_file",
-        },
+        OF_REMOVED_FILE | {"files_by_expiry"},
     ),
     "files-to-check": (lambda connection, _: files.page_after(connection, 5, 10), BY_SEQ),
     "mark-lost": (lambda connection, stored: files.mark_lost(connection, stored.file_id), {FILE}),
